@@ -5,8 +5,8 @@ import { chartArguments } from './chart-places.ts';
 import { helmfileCommand } from './helmfile.ts';
 
 /**
- * Runs helmfile without its own details. A failure that an encrypted file explains is replaced by that error, any other by what
- * `explain` returns for it and for helmfile's stderr.
+ * Runs helmfile. Throws the error of an encrypted file that explains a failure, otherwise what `explain` returns for
+ * the failure and helmfile's stderr.
  */
 export async function callHelmfile(
   context: Context,

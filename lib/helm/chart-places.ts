@@ -5,14 +5,14 @@ import type { ChartSetting, Settings } from '../settings/settings.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
 
-/** A chart that comes with a tool: `folder` is next to the tool's program. */
+/** A chart in a tool's folder, next to its program. */
 export type ToolChart = { readonly setting: string; readonly tool: ToolName; readonly folder: string };
 
 const scheme = 'tool://';
 
 const chartsOf = ({ charts }: Settings): [string, ChartSetting][] => Object.entries(charts);
 
-/** The charts whose setting is `tool://<tool>/<folder>`. Throws `TaskError` for an unknown tool. */
+/** Charts whose setting is `tool://<tool>/<folder>`. Throws `TaskError` for an unknown tool. */
 export function toolCharts(settings: Settings): ToolChart[] {
   return chartsOf(settings).flatMap(([name, { chart }]) => {
     if (!chart.startsWith(scheme)) return [];
@@ -28,11 +28,11 @@ export function toolCharts(settings: Settings): ToolChart[] {
   });
 }
 
-/** True if a chart comes from a chart repository; helmfile then has to load the repositories. */
+/** True if helmfile has to load chart repositories. */
 export const needsRepositories = (settings: Settings): boolean =>
   chartsOf(settings).some(([, { chart }]) => !/^(?:\.{0,2}\/|tool:\/\/)/.test(chart));
 
-/** helmfile's arguments with the paths of the tools' charts; for a tool that is not installed, only its name. */
+/** helmfile's arguments with paths of the tools' charts; only the name of a tool that is not installed. */
 export async function chartArguments(settings: Settings): Promise<string[]> {
   const found = toolCharts(settings).map(async ({ setting, tool, folder }) => {
     const place = await findTool(tool);
@@ -51,7 +51,7 @@ function withoutComma(path: string): string {
   });
 }
 
-/** The same as text for `--dry-run`, which finds the tool on PATH. */
+/** The same as text for `--dry-run`; the shell finds the tool on PATH. */
 export const chartArgumentsText = (settings: Settings): string[] =>
   toolCharts(settings).map(
     ({ setting, tool, folder }) =>

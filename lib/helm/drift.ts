@@ -6,17 +6,17 @@ import { livePairs, type Pair } from './live-objects.ts';
 import { compareFields, faultsOf, lostField, nameOf, removesItself } from './object-drift.ts';
 import { type DeployedRelease, findDeployed } from './releases.ts';
 
-/** How the objects of a release in the cluster differ from what helm applied. */
+/** Differences between a release's objects in the cluster and what helm applied. */
 export type Drift = {
-  /** Deleted objects, such as `deployment frontend/app1-front`. */
+  /** Deleted objects, for example `deployment frontend/app1-front`. */
   readonly missing: readonly string[];
-  /** A line for each changed field: object, field, its value and who set it, the value of helm. */
+  /** A line per changed field: object, field, value with its owner, helm's value. */
   readonly changed: readonly string[];
-  /** A line for each field that somebody added. Not drift: helm keeps it. */
+  /** A line per added field. Not drift, as helm keeps it. */
   readonly added: readonly string[];
-  /** Faults, such as `deployment frontend/app1-front has 1 of 2 pods ready`. */
+  /** For example `deployment frontend/app1-front has 1 of 2 pods ready`. */
   readonly unready: readonly string[];
-  /** Replicas set by autoscalers, by the name of the workload. Not drift. */
+  /** Replicas set by autoscalers, by workload. Not drift. */
   readonly autoscaled: ReadonlyMap<string, number>;
 };
 
@@ -24,13 +24,10 @@ export type Drift = {
 export const isDrift = (drift: Drift | undefined): boolean =>
   drift !== undefined && drift.missing.length + drift.changed.length > 0;
 
-/** How many objects and fields of a release are named. */
+/** Number of objects and fields shown per release. */
 const shownLines = 8;
 
-/**
- * Reads the drift of the releases that are deployed, by their names, and tells it line by line. Throws `TaskError` if the cluster does
- * not answer.
- */
+/** Returns the drift of deployed releases by name and logs it. Throws `TaskError` if the cluster does not answer. */
 export async function tellDrift(
   context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
   releases: readonly Release[],
@@ -48,7 +45,7 @@ export async function tellDrift(
       return [name, driftOf(own, scaled, lostNamespaces)];
     }),
   );
-  // Any field may hold a password.
+  // Any field may contain a password.
   if ([...drifts.values()].some(isDrift)) await redactSecrets(context);
   for (const [name, { missing, changed, added, unready }] of drifts) {
     for (const line of unready) tell(`${name}: ${line}`);
@@ -75,7 +72,7 @@ function driftOf(
     scaled.includes(workload(live.metadata.namespace, live.kind, live.metadata.name));
   const missing = pairs
     .filter(({ live, object }) => live === undefined && !removesItself(object))
-    // The objects in a namespace were deleted with it.
+    // Objects in a deleted namespace are gone with it.
     .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace ?? ''));
   const compared = pairs.map((pair) => ({ pair, ...compareFields(pair) }));
   const changed = compared.flatMap(({ pair, lost }) =>
@@ -102,7 +99,7 @@ function driftOf(
 const isLostNamespace = ({ object, live }: Pair): boolean =>
   object.kind === 'Namespace' && (live === undefined || live.metadata.deletionTimestamp !== undefined);
 
-/** True if somebody or an autoscaler has ever scaled the workload. */
+/** True if somebody or an autoscaler has scaled the workload. */
 const wasScaled = ({ live }: Pair): boolean =>
   live?.metadata.managedFields?.some(({ subresource }) => subresource === 'scale') ?? false;
 
@@ -111,7 +108,7 @@ type Autoscaler = {
   readonly spec: { readonly scaleTargetRef: { readonly kind: string; readonly name: string } };
 };
 
-/** The workloads whose replicas an autoscaler decides, whoever created it; KEDA creates one, too. */
+/** Workloads with an autoscaler, including those that KEDA creates. */
 async function scaledWorkloads(context: ShellContext): Promise<readonly string[]> {
   const autoscalers = await kubectlList<Autoscaler>(context, 'get', 'horizontalpodautoscalers', '-A');
   return autoscalers.map(({ metadata, spec: { scaleTargetRef } }) =>

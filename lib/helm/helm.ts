@@ -6,27 +6,27 @@ import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
 import type { Release } from './helmfile.ts';
 
-/** The words of a helm call in a namespace, with the environment's kubeconfig and context. */
+/** helm's words in a namespace, with the environment's kubeconfig and context. */
 export const helmCommand = ({ kubeconfig, context }: Environment, namespace: string): readonly string[] => [
   ...['helm', '--kubeconfig', kubeconfig, '--kube-context', context],
   ...['--namespace', namespace],
 ];
 
 /**
- * helm's options to take back fields that somebody else has set: with server-side apply, Helm 4's default, such a field is a
- * conflict. A release of Helm 3 is switched to server-side apply.
+ * helm's options to take back fields that others have set, which are conflicts in server-side apply, Helm 4's
+ * default. They switch a release of Helm 3 to server-side apply.
  */
 export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
 
-/** The same for the installed helm: Helm 3 compares on the client and has no such options. */
+/** The same for the installed helm; Helm 3 compares on the client and has no such options. */
 export const takeBackOptions = async (): Promise<readonly string[]> =>
   (await findTool('helm'))?.version.startsWith('3.') ? [] : takeBack;
 
 type Revision = { readonly revision: number; readonly status: string };
 
 /**
- * The newest revision that was once in service, or undefined; helm's own "previous revision" may be a failed one. With
- * `beforeCurrent` the revision now in service does not count. Throws `TaskError` if helm does not list the revisions.
+ * The newest revision that was in service, or undefined; helm's "previous revision" may have failed. `beforeCurrent`
+ * skips the present one. Throws `TaskError` if helm does not list revisions.
  */
 export async function lastGoodRevision(
   { $, environment }: ShellContext,
@@ -48,7 +48,7 @@ export async function lastGoodRevision(
   return revisions.filter(({ status }) => good.includes(status)).at(-1)?.revision;
 }
 
-/** helm's arguments to roll a release back; without a revision to the previous one. */
+/** helm's arguments to roll a release back, by default to the previous revision. */
 export const rollbackWords = (
   { name, timeout }: Pick<Release, 'name' | 'timeout'>,
   revision: number | undefined,
@@ -58,7 +58,7 @@ export const rollbackWords = (
   ...['--wait', '--timeout', `${timeout}s`, ...options],
 ];
 
-/** Rolls a release back to a revision and waits until it is in service. */
+/** Rolls a release back and waits until it is in service. */
 export async function rollBack(
   { $, environment }: ShellContext,
   release: Pick<Release, 'name' | 'namespace' | 'timeout'>,

@@ -8,19 +8,19 @@ import type { Target } from '../settings/context.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { chartArgumentsText, needsRepositories } from './chart-places.ts';
 
-/** A release as `helmfile.yaml` declares it. */
+/** A release of `helmfile.yaml`. */
 export type Release = {
   readonly name: string;
   readonly namespace: string;
-  /** As declared: a path in the project, or a template filled in from the settings. */
+  /** A path in the project, or a template of a setting. */
   readonly chart: string;
   readonly tier: string;
   readonly app: string;
-  /** Names of releases, without their namespace. */
+  /** Names of releases, without namespace. */
   readonly needs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
-  /** The release contains its own namespace, which has to exist before. */
+  /** True if the release contains its own namespace, which has to exist before. */
   readonly createNamespace?: boolean;
 };
 
@@ -32,7 +32,7 @@ type Declared = {
 
 let last: { readonly text: string; readonly declared: Declared } | undefined;
 
-/** The releases in the order of helmfile.yaml, which is plain YAML so that it can be read without helmfile. */
+/** The releases of helmfile.yaml in order. It is plain YAML, so that it can be read without helmfile. */
 export async function declaredReleases(root: string): Promise<readonly Release[]> {
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
     throw new TaskError({
@@ -56,19 +56,19 @@ export async function declaredReleases(root: string): Promise<readonly Release[]
   }));
 }
 
-/** One of them, by a name that was checked before. */
+/** The release with this name, which was checked before. */
 export async function declaredRelease(root: string, name: string): Promise<Release> {
   const release = (await declaredReleases(root)).find((candidate) => candidate.name === name);
   if (release === undefined) throw new Error(`helmfile.yaml has no release ${name} any more`);
   return release;
 }
 
-/** The names, apps or tiers of the releases, each once. */
+/** Distinct names, apps or tiers of the releases. */
 export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier'): Promise<string[]> => [
   ...new Set((await declaredReleases(root)).map((release) => release[field])),
 ];
 
-/** Releases of one tier or app; all of them without either. */
+/** Selects releases by tier or app, or all. */
 export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
 
 /** The selected releases, on demand with everything they need, in the order of the file. */
@@ -82,13 +82,13 @@ export async function selectedReleases(
     releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app)),
   );
   if (needs === 'alone') return [...wanted];
-  // What is added meanwhile is visited, too.
+  // Sets can grow while they are iterated.
   for (const { needs } of wanted)
     for (const release of releases) if (needs.includes(release.name)) wanted.add(release);
   return releases.filter((release) => wanted.has(release));
 }
 
-/** helmfile's `-l` options of a selection; none for everything. */
+/** helmfile's `-l` options for a selection; none for all. */
 export const selector = ({ tier, app }: Selection): readonly string[] =>
   tier !== undefined ? ['-l', `tier=${tier}`] : app !== undefined ? ['-l', `app=${app}`] : [];
 
@@ -106,9 +106,9 @@ export async function helmfileCommand(
   return [
     ...['helmfile', '--kubeconfig', kubeconfig, '--kube-context', context],
     ...files.flatMap((file) => ['--state-values-file', file]),
-    // As a string: the name may be 1234 or true.
+    // As a string, since the name may be 1234 or true.
     ...['--state-values-set-string', `environment=${name}`],
-    // If all charts are local, no chart repository is contacted.
+    // With local charts only, no chart repository is contacted.
     ...(needsRepositories(settings) ? [] : ['--skip-deps']),
   ];
 }

@@ -15,20 +15,20 @@ export type LiveObject = ManifestObject & {
   readonly status?: { readonly readyReplicas?: number; readonly conditions?: readonly Condition[] };
 };
 
-/** An object of a release, with the object in the cluster, if any. */
+/** A release's object, with its state in the cluster if it exists. */
 export type Pair = {
   readonly release: DeployedRelease;
   readonly object: ManifestObject;
   readonly live: LiveObject | undefined;
 };
 
-/** The namespace of an object, unless it is cluster-scoped. */
+/** An object's namespace; ignored for cluster-scoped ones. */
 export const namespaceOf = ({ object, release }: Omit<Pair, 'live'>): string =>
   object.metadata.namespace || release.namespace;
 
 /**
- * The objects of the releases. One call of kubectl lists all objects with helm's label and the owners of their fields, a second one
- * those that only lost their label. Objects of types that the user may not list are left out, and `tell` gets the reason. Throws
+ * The releases' objects, read by kubectl: one call for those with helm's label, with the owners of their fields,
+ * another for those that lost it. Passes the reason to `tell` and leaves out types that the user may not list. Throws
  * `TaskError` if the cluster does not answer.
  */
 export async function livePairs(
@@ -52,11 +52,11 @@ export async function livePairs(
   return withLive(wanted, [...items, ...(await namedObjects(context, missing))]);
 }
 
-/** Without the API version, in which the server may differ. */
+/** Without the API version, which may differ on the server. */
 const key = ({ apiVersion, kind, metadata }: ManifestObject, namespace = ''): string =>
   [apiVersion.includes('/') ? apiVersion.split('/')[0] : '', kind, namespace, metadata.name].join('|');
 
-/** Cluster-scoped objects have no namespace, even if the manifest names one. */
+/** Cluster-scoped objects have no namespace, even if their manifest does. */
 function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObject[]): readonly Pair[] {
   const live = new Map(items.map((item) => [key(item, item.metadata.namespace), item]));
   return wanted.map(({ release, object }) => ({
@@ -70,8 +70,8 @@ type Found = { readonly items: readonly LiveObject[]; readonly complete: boolean
 type List = { readonly items?: readonly LiveObject[] };
 
 /**
- * The objects of these types with helm's label; not `complete` if the user may not list some of them. Types that the cluster does not
- * know have no objects.
+ * Objects of these types with helm's label; not `complete` if the user may not list some types. Unknown types have no
+ * objects.
  */
 async function labelledObjects(
   context: ShellContext,
@@ -89,13 +89,13 @@ async function labelledObjects(
     if (rest.length < types.length) return labelledObjects(context, rest, tell);
     if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
     tell(`cannot check for manual changes: ${reasonOf(output)}`);
-    // If one type is forbidden, kubectl lists the others; if it is the only one, it prints nothing.
+    // kubectl omits a forbidden type; if it is the only one, it prints nothing.
     if (output.stdout === '') return { items: [], complete };
   }
   return { items: itemsOf('kubectl get', kubectlAnswer<List>('kubectl get', output)), complete };
 }
 
-/** The objects of these names, whatever their labels. */
+/** Objects with these names, with any labels. */
 async function namedObjects(
   { $, environment }: ShellContext,
   pairs: readonly Pair[],
@@ -108,7 +108,7 @@ async function namedObjects(
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['-f', '-', '--ignore-not-found', '--show-managed-fields', '-o', 'json'];
   const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} get ${words}`;
-  // A type that the cluster does not know has no objects.
+  // Unknown types have no objects.
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
   if (output.stdout.trim() === '') return [];

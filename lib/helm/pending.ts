@@ -8,12 +8,12 @@ import { type DeployedRelease, findDeployed } from './releases.ts';
 
 type Release = Pick<Declared, 'name' | 'namespace' | 'timeout'>;
 
-/** helm waits up to the time limit twice: for the objects, then for the hooks after them. */
+/** helm waits up to its time limit twice: for objects, then for hooks. */
 const waits = 2;
 
 /**
- * Repairs releases that a killed run left in `pending-*`, where helm refuses every change: rolls back to the last good revision, or
- * uninstalls. Throws `TaskError` if somebody may still be working on one of them.
+ * Repairs releases that a killed run left in `pending-*`, in which helm refuses changes: rolls back to the last good
+ * revision or uninstalls. Throws `TaskError` if somebody may be working on one.
  */
 export async function repairPending(
   context: EnvironmentContext,
@@ -34,8 +34,8 @@ export async function repairPending(
 }
 
 /**
- * The releases that a killed helm left pending. Throws `TaskError` if somebody may still be working on one of them: on a cluster of
- * this machine a running helm, elsewhere anybody until helm's time limits have passed.
+ * Releases that a killed helm left pending. Throws `TaskError` if somebody may be working on one: on a local cluster
+ * a running helm, elsewhere anybody until helm's time limits are over.
  */
 export async function pendingReleases(
   { environment }: InEnvironment,
@@ -60,7 +60,7 @@ export async function pendingReleases(
     }
     const limitSeconds = waits * release.timeout;
     const ageSeconds = (Date.now() - updated.getTime()) / 1000;
-    // False if the time is unknown (NaN).
+    // False for an unknown time (NaN).
     if (ageSeconds >= limitSeconds) continue;
     const age = Number.isNaN(ageSeconds) ? 'an unknown time' : `${Math.round(ageSeconds)} s`;
     throw new TaskError({
@@ -72,7 +72,7 @@ export async function pendingReleases(
   return pending;
 }
 
-/** The pid of a helm on this machine that works on the release, unless its arguments name another cluster. */
+/** Pid of a local helm that works on the release, unless its arguments name another cluster. */
 async function runningHelm({ context }: Environment, release: Release): Promise<number | undefined> {
   const { commandLines } = await import('../ground/command-lines.ts');
   const found = (await commandLines()).find(

@@ -7,20 +7,20 @@ import { fileURLToPath } from 'node:url';
 import { passedOn, settleVariables } from '../ground/variables.ts';
 import { npmEnvironment } from '../tools/npm-environment.ts';
 
-// Before `npm ci` is done there are no packages: everything here, and what it imports, is Node alone, and old Node too.
+// Runs before `npm ci`, possibly on an old Node: it and its imports use nothing but Node.
 
-/** The project's root; tasks always work relative to it. */
+/** The project's root, the base of all paths. */
 export const projectFolder = dirname(fileURLToPath(new URL('..', import.meta.url)));
 
 const oldestNode = 20;
 
-/** Given to the run after an installation, so that it does not install again; holds the project's root. */
+/** Tells the run after an installation not to install again; contains the project's root. */
 const installedMark = 'TASKS_PACKAGES_INSTALLED';
 
 /**
- * Makes sure that Node is new enough and the packages of package-lock.json are installed, and changes to the project's root.
- * Answers `undefined` when this process can go on; else the exit code of what was done instead: the error that was shown, or
- * the whole run, repeated with the packages that were just installed.
+ * Checks Node's version, installs missing packages of package-lock.json and changes to the project's root. Returns
+ * `undefined` if this process can continue, otherwise an exit code: of an error already shown, or of the whole run,
+ * repeated with the new packages.
  */
 export async function bootstrap(argv: readonly string[]): Promise<number | undefined> {
   if (process.platform === 'win32') {
@@ -48,7 +48,7 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
       advice: 'move the clone to a path without them',
     });
   }
-  // Whatever the user's umask, only the owner may write to what is created here. `run` does the same.
+  // Whatever the user's umask, only the owner may write to new files. `run` does the same.
   process.umask((process.umask() | 0o022) & ~0o700);
   try {
     settleVariables(process.env, projectFolder);
@@ -63,7 +63,7 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
   const justInstalled = process.env[installedMark] === projectFolder;
   delete process.env[installedMark];
   if (justInstalled || packagesInstalled(projectFolder)) return undefined;
-  // A completion script of the shell: nobody asked for an installation.
+  // A shell's completion must not start an installation.
   if (argv[0] === '__complete') return 1;
   const failure = await install();
   return failure ?? runAgain(argv);
@@ -79,8 +79,8 @@ type LockedPackage = {
 };
 
 /**
- * Whether node_modules is what package-lock.json says. npm keeps its own record of what it installed; when that is younger
- * than the lockfile nothing has to be compared. What npm may leave out (other platforms, development packages) may be absent.
+ * True if node_modules matches package-lock.json. If npm's own record is newer than the lockfile, nothing is
+ * compared. Packages that npm may omit (other platforms, development) may be missing.
  */
 export function packagesInstalled(folder: string): boolean {
   const lockfile = join(folder, 'package-lock.json');
@@ -107,10 +107,10 @@ function readPackages(file: string): { [path: string]: LockedPackage } {
   return JSON.parse(readFileSync(file, 'utf8')).packages;
 }
 
-/** `npm ci`, unless another run in this clone is doing just that: then waits for it. Answers with an exit code on failure. */
+/** Runs `npm ci`, or waits for another run that does so in this clone. Returns an exit code on failure. */
 async function install(): Promise<number | undefined> {
   const { acquireLock } = await import('../runner/lock.ts');
-  // Not in the clone: a folder made for the lock could not be removed again while others wait for it.
+  // Outside the clone, because a folder for the lock could not be removed while others wait for it.
   const clone = createHash('sha256').update(projectFolder).digest('hex').slice(0, 12);
   const lockFile = join(tmpdir(), `k8s-deployment-${process.getuid?.()}-${clone}.lock`);
   const waiting = new AbortController();
@@ -142,7 +142,7 @@ async function install(): Promise<number | undefined> {
 }
 
 async function runNpm(signal: AbortSignal): Promise<number | undefined> {
-  // npm's own output goes to stderr: stdout belongs to the results of tasks.
+  // npm's output goes to stderr, as stdout is for results of tasks.
   const npm = spawn('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: projectFolder,
     env: npmEnvironment(passedOn(process.env)),
@@ -184,7 +184,7 @@ async function runNpm(signal: AbortSignal): Promise<number | undefined> {
   });
 }
 
-/** The same command line, with the tsx that package-lock.json pins: the one that runs us may be any. */
+/** Repeats the command line with the pinned tsx, as another may be running us. */
 async function runAgain(argv: readonly string[]): Promise<number> {
   const run = spawn(process.execPath, ['--max-semi-space-size=2', '--import', 'tsx', 'tasks.ts', ...argv], {
     cwd: projectFolder,
@@ -192,7 +192,7 @@ async function runAgain(argv: readonly string[]): Promise<number> {
     stdio: 'inherit',
   });
   const stop = onSignals((signal) => {
-    // A terminal sends these to the whole group. Passed on, they would reach the run twice, and the second one means "at once".
+    // A terminal sends these to the whole group. Forwarding them would be a second signal, which means "at once".
     if (signal !== 'SIGTERM' && process.stdin.isTTY) return;
     run.kill(signal);
   });
@@ -206,7 +206,7 @@ async function runAgain(argv: readonly string[]): Promise<number> {
   });
 }
 
-/** The exit code, 128 + n for a signal; the error when it could not be started. */
+/** The exit code, 128 + n for a signal, or the error if it could not be started. */
 function ended(child: ReturnType<typeof spawn>): Promise<number | Error> {
   return new Promise((resolve) => {
     child.once('error', resolve);

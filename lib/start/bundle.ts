@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 
 /*
- * Bundles a program into one file, since a loader costs far more for each module than what is in it:
- * `node --import tsx lib/start/bundle.ts tasks.ts .build/tasks.mjs`. The file is replaced as a whole, so that two processes may do
- * this at once. Fails without a word when a source has a syntax error or the folder cannot be written: the sources can be run.
+ * Bundles a program into one file, as loading many modules takes far longer than running them: `node --import tsx
+ * lib/start/bundle.ts tasks.ts .build/tasks.mjs`. Replaces the file atomically, so two processes may do this at once.
+ * Fails silently for a syntax error or an unwritable folder, since the sources can be run.
  */
 
 const [, , entry = '', output = ''] = process.argv;
 const folder = dirname(output);
 const id = `${process.pid}-${Date.now()}`;
 
-/** Clocks of file systems tick every 4 to 10 ms: what changed within the same tick counts as newer. */
+/** Milliseconds. File system clocks tick every 4 to 10 ms; changes within a tick count as newer. */
 const tickMs = 20;
 
-/** Lets `import.meta.url` name the source, not the bundle: modules find their data files by it. */
+/** Makes `import.meta.url` the source's, since modules find data files by it. */
 const ownPlaces: Plugin = {
   name: 'own-places',
   setup: ({ onLoad }) => {
@@ -27,7 +27,7 @@ const ownPlaces: Plugin = {
   },
 };
 
-/** Loads these when a module that uses them is loaded: imported by the bundle itself, Node 24 gets all of undici along with them. */
+/** Loads these with the modules that use them: if the bundle imports them, Node 24 loads all of undici. */
 const lateBuiltins: Plugin = {
   name: 'late-builtins',
   setup: ({ onResolve, onLoad }) => {
@@ -40,7 +40,7 @@ const lateBuiltins: Plugin = {
   },
 };
 
-/** Leaves packages that few runs need where they are: in the file they would cost every start. They are imported by `import()`. */
+/** Leaves out packages that few runs need and import by `import()`: they would slow down every start. */
 const seldomNeeded: Plugin = {
   name: 'seldom-needed',
   setup: ({ onResolve }) => {
@@ -69,7 +69,7 @@ try {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Not in the file itself, which is read at every start.
+    // In a separate file, as this one is read at every start.
     sourcemap: 'linked',
     sourcesContent: false,
     minifyWhitespace: true,
@@ -78,7 +78,7 @@ try {
     logLevel: 'silent',
     banner: {
       js: [
-        // Packages that are CommonJS call it.
+        // CommonJS packages call it.
         "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
         `process.argv[1] = decodeURI(${urlOf(entry)}.pathname);`,
       ].join(' '),
@@ -91,7 +91,7 @@ try {
   await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId: id }));
   await rename(temporary, `${output}.map`);
   await writeFile(temporary, code);
-  // As old as the sources that are in it.
+  // As old as its sources.
   const seconds = (begun - tickMs) / 1000;
   await utimes(temporary, seconds, seconds);
   await rename(temporary, output);

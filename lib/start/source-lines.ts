@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /*
- * A part of the bundle only: stacks name files and lines of the sources. `node --enable-source-maps` does the same, but reads the
- * map at every start, which takes a tenth of a `list`; this reads it for the first stack that is shown.
+ * Maps stacks of the bundle to its sources, on the first stack shown. `node --enable-source-maps` reads the map at
+ * every start, which takes a tenth of a `list`.
  */
 
 /** Set by bundle.ts, here and in the map. */
@@ -27,7 +27,7 @@ function sourceOf(written: string, line: string, column: string): string {
   return `${join(dirname(fileURLToPath(bundle)), originalSource)}:${originalLine + 1}:${originalColumn + 1}`;
 }
 
-/** Undefined when the bundle was replaced since it was started: its own lines have to do then. */
+/** Undefined if the bundle was replaced since the start; then its own lines are shown. */
 function readMap(): SourceMap | undefined {
   if (map !== undefined) return map;
   try {
