@@ -223,11 +223,7 @@ test('without a Docker engine nothing is created, and nothing counts as removed'
   assert.is(await provider.phase({ ...context, environment }), 'absent');
 });
 
-test('a profile with a damaged configuration differs from one that does not exist', async ({
-  folder,
-  environment,
-  settings,
-}) => {
+test('a damaged profile differs from a missing one', async ({ folder, environment, settings }) => {
   const context = taskContext({ env: 'development', provider: 'minikube' });
   const profile = join(folder, '.minikube', 'profiles', environment.clusterName);
   mkdirSync(profile, { recursive: true });

@@ -60,7 +60,7 @@ async function waitForVotes(client: VaultClient): Promise<void> {
   assert.ok(await poll(voters, 40_000));
 }
 
-test('if the active one dies, another one leads, and only the one that comes back is unsealed', async ({
+test('if the active replica dies, another takes over, and only the returning one is unsealed', async ({
   servers,
   keysPath,
 }) => {

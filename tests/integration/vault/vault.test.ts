@@ -274,7 +274,7 @@ test('another account, namespace or audience cannot log in', async (context) => 
   }
 });
 
-test('a new password is written once; one that the database rejects is an error', async (context) => {
+test('a new password is written once; one rejected by the database is an error', async (context) => {
   const old = context.password;
   context.password = 'second-password';
   const failure = await failureOf(converge(context));

@@ -151,7 +151,7 @@ for (const [title, changes, what, exitCode = 1] of [
   });
 }
 
-test('a cluster that was never connected is absent; one that stops answering is degraded', async () => {
+test('a cluster never connected is absent; one no longer answering is degraded', async () => {
   kubectl();
   assert.is(await provider.phase(context), 'absent');
   await provider.create(context);

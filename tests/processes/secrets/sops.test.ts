@@ -287,7 +287,7 @@ test('a tool that succeeds without output makes the check fail', async ({ clone,
   }
 });
 
-test('a keyring that others can read is made private; one that they can write to is refused', async ({
+test('a keyring readable by others is made private; a writable one is refused', async ({
   clone,
   context,
 }) => {

@@ -103,7 +103,7 @@ test('a sealed Vault without keys is a failure that says what can be done', asyn
   assert.match(error.advice ?? '', /restore the file from a copy/);
 });
 
-test('a new, open or missing Vault stays as it is; keys of a missing one cause no wait', async (state) => {
+test('a new, unsealed or missing Vault is left alone; keys of a missing one cause no wait', async (state) => {
   for (const vault of [
     { initialized: false, sealed: true },
     { initialized: true, sealed: false },

@@ -124,7 +124,7 @@ test('a kubectl that fails says nothing about a release', async () => {
     assert.is((await failureOf(told(answer))).what, what);
 });
 
-test('added fields are told without values, and a pause as a fault', async () => {
+test('added fields are reported without values, and a pause as a fault', async () => {
   const paused = {
     ...deployment,
     metadata: {

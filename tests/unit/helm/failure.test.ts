@@ -156,7 +156,7 @@ test('a killed helm says nothing about charts', () => {
   assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
 });
 
-test('cluster errors have their own advice, and none that would lose data', () => {
+test('cluster errors have advice that never loses data', () => {
   for (const [said, advice] of [
     [
       'no matches for kind "VaultAuth" in version "secrets.hashicorp.com/v1beta1"',

@@ -28,7 +28,7 @@ test('clones and environments have different, stable keys', () => {
   assert.is.not(cloneKey('staging', '/a'), key);
 });
 
-test('the context is the one that the provider gives its cluster', () => {
+test("the context is that of the provider's cluster", () => {
   const name = `development-${cloneKey('development', root)}`;
   assert.is(environmentOf({ env: 'development', provider: 'minikube' }).context, name);
   assert.is(environmentOf({ env: 'development', provider: 'embedded' }).context, `kwok-${name}`);

@@ -170,7 +170,7 @@ test('tasks that remove an environment do not need its folder; others report tha
     assert.is((await failureOf(check(name, 'made'))).exitCode, 2, name);
 });
 
-test('a misspelt setting is named, with the one that was meant', async () => {
+test('a misspelt setting is reported with the intended one', async () => {
   const unknown = async (text: string): Promise<string> => {
     write(extra, text);
     const { what, advice } = await failureOf(load('development', 'embedded'));
@@ -206,7 +206,7 @@ test('damaged settings name their file and line', async () => {
   }
 });
 
-test('the range of pods on minikube is the one that its networks have; a network from a file may have another', async () => {
+test("minikube's pod range must match its networks; a network from a file may have another", async () => {
   write(extra, 'cluster: { podCidr: 10.100.0.0/16 }\n');
   const { what } = await failureOf(load('development', 'minikube'));
   assert.match(what, 'to be 10.244.0.0/16, which minikube gives to its network `calico`');

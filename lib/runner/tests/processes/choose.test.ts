@@ -53,7 +53,7 @@ test('a task is found by typing, its choice by arrows, and the line that does th
   assert.is(await endOf(terminal), 0);
 });
 
-test('every required argument is asked for, and a wrong answer is told at once', async () => {
+test('asks for every required argument and reports a wrong answer immediately', async () => {
   const terminal = open('--choose -e prod');
   await terminal.shows('Esc: leave');
   terminal.type('label');

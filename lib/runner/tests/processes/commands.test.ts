@@ -117,7 +117,7 @@ test('a command that is not there is a missing tool', async () => {
   assert.is((await failure($`${join(folder, 'nothing')}`)).exitCode, exitCodes.missingTool);
 });
 
-test('the environment is the one that was given, and PWD is where it runs', async () => {
+test('a command gets the given environment, and PWD is its folder', async () => {
   const { $ } = rigOf();
   const show = 'console.log(process.env.OWN, process.env.PWD, process.cwd())';
   for (const [cwd, PWD, expected] of [
@@ -172,7 +172,7 @@ test('a command that dies by a signal says so', async () => {
   assert.equal([output.exitCode, output.signal], [137, 'SIGKILL']);
 });
 
-test('a time limit ends it with 124, also one that takes that well', async () => {
+test('a time limit ends a command with 124', async () => {
   const { $ } = rigOf();
   const error = await failure($({ timeoutMs: 1 })`node -e ${'setInterval(() => {}, 1000)'}`);
   assert.is(error.exitCode, exitCodes.timeout);

@@ -92,7 +92,7 @@ test('a run that cannot even begin, because its options never come, is no succes
   assert.match(stderr, 'error: nothing is left to wait for, but the run has not ended\n');
 });
 
-test('a result that the disk does not take is no success, one that nobody reads is', async () => {
+test('losing a result to a full disk is a failure, losing its reader is not', async () => {
   const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
   const file = join(folder, 'full.js');
   writeFileSync(file, `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
@@ -166,7 +166,7 @@ test('what tasks have left open does not keep the process, whatever the outcome,
   }
 });
 
-test('a process that a task has started by itself and left ends with the run; all that was written is there', async () => {
+test('a process left by a task ends with the run, and no output is lost', async () => {
   const { exitCode, stdout } = await run(`
     const top = task({ ...described, name: 'top', run: ({ print }) => {
       print(String(spawn('sleep', ['600']).pid));

@@ -100,7 +100,7 @@ test('servers: up before who needs them, taken away at the end, also after a fai
   assert.equal([bad.exitCode, times(bad.stderr, 'database removed')], [3, 1]);
 });
 
-test('again: nothing is done twice, until an input changes; a failed run goes on where it stopped', async () => {
+test('again: nothing is done twice until an input changes; a failed run resumes where it stopped', async () => {
   await mkdir(join(folder, 'source'));
   await writeFile(join(folder, 'source', 'a.txt'), 'a');
   const built = '$ mkdir -p out';

@@ -119,7 +119,7 @@ test('secrets are hidden in output, commands, errors and events, also cut in two
   }
 });
 
-test('an error that nobody expected is shown as a bug, its stack only with --verbose', async () => {
+test('an unexpected error is shown as a bug, its stack only with --verbose', async () => {
   const tasks = [{ name: 'broken', behaviour: 'bug' }] as const;
   const [short, long] = [rig.run(tasks, ['broken']), rig.run(tasks, ['broken', '--verbose'])];
   assert.is(await short.exit, 1);

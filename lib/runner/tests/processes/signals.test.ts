@@ -122,7 +122,7 @@ test('a reader that has stopped reading the log does not keep a run from ending'
   assert.not.match(run.stderr, 'given up');
 });
 
-test('when nobody reads stderr any more the run stops as on a hang-up', async () => {
+test('the run stops as on a hang-up if stderr loses its reader', async () => {
   const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a']);
   const a = await rig.next('a');
   run.child.stderr?.destroy();

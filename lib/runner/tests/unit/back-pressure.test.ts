@@ -17,7 +17,7 @@ function stuckTarget(): { readonly target: Writable; readonly drain: () => void 
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('sources are held while too much waits, also one that comes later, and read again afterwards', async () => {
+test('pauses sources while too much waits, including later ones, and resumes them afterwards', async () => {
   const pressure = new BackPressure();
   const { target, drain } = stuckTarget();
   const [early, late] = [new PassThrough(), new PassThrough()];
@@ -51,7 +51,7 @@ test('a source that somebody else has paused stays paused', async () => {
   assert.ok(source.isPaused());
 });
 
-test('a target that goes away holds nobody', async () => {
+test('a closed target pauses no source', async () => {
   const pressure = new BackPressure();
   const { target } = stuckTarget();
   const source = new PassThrough();
@@ -64,7 +64,7 @@ test('a target that goes away holds nobody', async () => {
   assert.not(source.isPaused());
 });
 
-test('a run that stops reads everything and drops what nobody takes', () => {
+test('a stopping run reads everything and drops what it cannot write', () => {
   const pressure = new BackPressure();
   const { target } = stuckTarget();
   const source = new PassThrough();

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 
 const callSite = new URL('../../call-site.ts', import.meta.url);
 
-test('the place of a call is told for a file in a folder of any name', async () => {
+test('finds the place of a call in a folder with any name', async () => {
   const base = mkdtempSync(join(tmpdir(), 'call-site-'));
   try {
     for (const name of ['plain', 'a clone (copy), #1', 'a:1:2', ')(']) {

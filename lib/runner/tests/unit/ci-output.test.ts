@@ -169,7 +169,7 @@ for (const [name, env, isTerminal, nodes, expected] of choices) {
   });
 }
 
-test('a run inside another run has no groups of its own', () => {
+test('a nested run has no groups', () => {
   process.env.TASK_RUNNER_LEVEL = '1';
   const log = logOf();
   const renderer = createRenderer('auto', log, false, 2, { env: { GITHUB_ACTIONS: 'true' }, redact });

@@ -47,7 +47,7 @@ test('any other error is a bug, its stack only shown when asked for', () => {
   assert.is(toFailure('a text').what, 'Internal error: a text');
 });
 
-test('what is behind an error is told too', () => {
+test('shows the cause of an error too', () => {
   const refused = new AggregateError([new Error('refused at ::1'), new Error('refused at 127.0.0.1')], '');
   const failure = toFailure(new TypeError('fetch failed', { cause: refused }));
   assert.is(failure.what, 'Internal error: fetch failed');

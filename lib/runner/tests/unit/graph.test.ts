@@ -184,7 +184,7 @@ test('a task that needs itself is a cycle, with ever new arguments it is endless
   assert.match(error.message, 'without end: endless -> endless --depth=1 -> ');
 });
 
-test('wrong arguments of a need or finaliser name both tasks, also for one that takes none and is part of the run already', async () => {
+test('wrong arguments of a need or finaliser name both tasks, even if it takes none and is already part of the run', async () => {
   const none = plain('none');
   for (const [definition, what] of [
     [{ needs: [{ task: deploy, args: { aap: 'x' } }] }, 'needs `deploy`'],
@@ -238,7 +238,7 @@ test('the command line is stronger than after', async () => {
   assert.equal(await orderOf(both), ['create:', 'check: create', 'both: check create']);
 });
 
-test('a requested task that would not be done as it is written is refused', async () => {
+test('refuses a requested task that would not run as written', async () => {
   const part = plain('part', { passThrough: true });
   const whole = plain('whole', { needs: [part] });
   const call = (requested: AnyTask, ...passThrough: string[]) => ({ task: requested, args: {}, passThrough });
@@ -299,7 +299,7 @@ test('a shared finaliser comes after those of all the later tasks', async () => 
   assert.equal(await labels(top), ['base', 'top', 'own', 'shared']);
 });
 
-test('nobody waits for a finaliser by after', async () => {
+test('`after` does not wait for a finaliser', async () => {
   const undo: AnyTask = plain('undo');
   const a = plain('a', { after: [undo], finally: [undo] });
   assert.equal(await labels(a), ['a', 'undo']);
@@ -320,7 +320,7 @@ test('a long-running process is kept by those who need it, also behind a task wi
   assert.equal(await keepers(server), [[], true]);
 });
 
-test('a readiness that cannot be is told before anything runs', async () => {
+test('an invalid readiness is reported before anything runs', async () => {
   for (const [definition, why] of [
     [{ ready: {} as { log: string } }, 'expected `log` to be a text or a pattern, got `undefined`'],
     [

@@ -42,7 +42,7 @@ function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true)
   return { screen, renderer, tell };
 }
 
-test('shows what runs with its time and last line, and how far the run is', () => {
+test('shows running tasks with time and last line, and the progress of the run', () => {
   const { screen, renderer, tell } = viewOf(['a', 'b', 'c']);
   tell(start('a'), start('b'), output('a', 'building'), {
     type: 'task-progress',

@@ -31,7 +31,7 @@ const two: RunEventBody[] = [
   ended('a'),
 ];
 
-test('grouped: lines of one task stand together, live as long as it is alone', () => {
+test('grouped: lines of a task stay together, and are live while it runs alone', () => {
   const { shown, results } = render('grouped', ['a', 'b'], two);
   assert.is(
     shown,

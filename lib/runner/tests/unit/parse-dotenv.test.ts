@@ -50,7 +50,7 @@ test('names and values are taken without what stands around them', () => {
   assert.equal([...parseDotenv('__proto__=1', {})], [['__proto__', '1']]);
 });
 
-test('single quotes take everything as it is, double quotes know escapes, both span lines', () => {
+test('single quotes are literal, double quotes know escapes, both span lines', () => {
   const values = {
     '\'a\\n$B ${B} "x" `y`\'': 'a\\n$B ${B} "x" `y`',
     '"a\\nb\\r\\"c\\" \\\\n \\$B \\d \\t"': 'a\nb\r"c" \\n $B \\d \\t',
@@ -90,7 +90,7 @@ test('variables are filled in from the environment, then from the lines above', 
   assert.equal(parse('P=$P:/x', { P: '/y' }), { P: '/y:/x' });
 });
 
-test('what cannot be understood is told by its line, and never by its content', () => {
+test('reports an invalid line by its number, never by its content', () => {
   assert.is(errorOf('A=1\n\nhunter2\n'), 'line 3 is not NAME=value');
   for (const line of ['export A', '=1', 'A B=1', 'ä=1', 'A: 1', '$A=1'])
     assert.is(errorOf(`${line}\nB=1`), 'line 1 is not NAME=value', line);

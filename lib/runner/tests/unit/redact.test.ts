@@ -97,7 +97,7 @@ test('many backslashes are no riddle', () => {
   assert.is(redactor.redact(JSON.stringify(value)), '"***"');
 });
 
-test('a secret of few characters is hidden as it is, but not in base64', () => {
+test('a short secret is hidden in plain text, but not in base64', () => {
   assert.is(redactorOf('abc').redact(`abc ${Buffer.from('abc').toString('base64')}`), '*** YWJj');
 });
 

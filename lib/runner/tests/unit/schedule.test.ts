@@ -30,7 +30,7 @@ async function orderOf(nodes: readonly TaskNode[], traits: Partial<Schedule> = {
   return order;
 }
 
-test('of several ready nodes the one that most others wait for goes first', async () => {
+test('the ready node with the most dependents goes first', async () => {
   const lonely = plain('lonely');
   const base = plain('base');
   const middle = plain('middle', { needs: [base] });
@@ -38,20 +38,20 @@ test('of several ready nodes the one that most others wait for goes first', asyn
   assert.equal(await orderOf(await nodesOf(lonely, late)), ['base', 'middle', 'lonely', 'late', 'top']);
 });
 
-test('of equals the one that was written first goes first', async () => {
+test('of equals the first written goes first', async () => {
   const names = ['c', 'a', 'b', 'z', 'd'];
   const tasks = names.map((name) => plain(name));
   assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
 });
 
-test('of equals the one that was written first goes first, also when it came later', async () => {
+test('of equals the first written goes first, even if it became ready later', async () => {
   const base = plain('base');
   const user = plain('user', { needs: [base] });
   const other = plain('other');
   assert.equal(await orderOf(await nodesOf(user, other)), ['base', 'user', 'other', 'top']);
 });
 
-test('a mutex goes to the one that most others wait for, also when it came later', async () => {
+test('a mutex goes to the node with the most dependents, even if it came later', async () => {
   const first = plain('first', { mutex: 'm' });
   const few = plain('few', { mutex: 'm' });
   const base = plain('base');

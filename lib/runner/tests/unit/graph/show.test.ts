@@ -52,7 +52,7 @@ test('without a task all public tasks are drawn, those of the runner left out', 
   );
 });
 
-test('mistakes are told as for a run', async () => {
+test('reports mistakes as for a run', async () => {
   for (const [words, what] of [
     [['tset'], 'unknown task `tset`'],
     [['test', '--format', 'png'], 'unknown format `png`'],

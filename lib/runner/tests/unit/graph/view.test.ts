@@ -47,7 +47,7 @@ test('nodes stand in the order of the run and say what is special about them', a
   assert.equal(edges(drawn), ['hidden -need-> server', 'server -need-> top']);
 });
 
-test('an order that is no need is told from a need, also between the same two tasks', async () => {
+test('an order without a need differs from a need, even between the same two tasks', async () => {
   const part = task({
     ...described,
     name: 'part',

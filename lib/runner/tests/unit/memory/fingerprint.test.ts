@@ -143,7 +143,7 @@ test('links count by their target and its contents, a folder behind one by all t
   assert.is(await go(define()), 'src/broken.ts changed');
 });
 
-test('a name with a line break is one like others, and no line of its own', async () => {
+test('a name with a line break is valid, and stays on one line', async () => {
   await write('src/a\nb.ts', '1');
   await go(define());
   await write('src/a\nb.ts', '2');

@@ -40,7 +40,7 @@ test('entries are in the file before the next turn, and the last one of a node c
   assert.is(run?.header.pid, process.pid);
 });
 
-test('a run replaces the one before, and its end is told', async () => {
+test('a run replaces the previous one and records its end', async () => {
   for (const outcome of ['failed', 'done'] as const) {
     const journal = await begin();
     journal.note(outcome, '1');
@@ -68,7 +68,7 @@ test('a line that was cut off by a kill is left out, a file without a header is 
   assert.is(await readLastRun(memory, request()), undefined);
 });
 
-test('a later run with the same lock is told, an earlier one and one with another lock are not', async () => {
+test('reports a later run with the same lock, but no earlier one and none with another lock', async () => {
   await begin('other', '/lock');
   await pause(2);
   await begin('abc', '/lock');
@@ -80,7 +80,7 @@ test('a later run with the same lock is told, an earlier one and one with anothe
   assert.is((await readLastRun(memory, request('abc')))?.later, undefined);
 });
 
-test('a journal that cannot be written is none', async () => {
+test('an unwritable journal counts as none', async () => {
   writeFileSync(join(memory, 'file'), '');
   assert.is(await Journal.begin(join(memory, 'file'), request()), undefined);
 });

@@ -86,7 +86,7 @@ test('waiting is the time in which a task could have run: neither its needs nor 
   assert.is(again('c').waitedMs, 30);
 });
 
-test('every way in which a task can end is told, with its reason', async () => {
+test('records every result of a task with its reason', async () => {
   const failure = { what: 'it broke', exitCode: 3 };
   const { run, of } = await recorded([a, b, c], (id) => [
     starts(id('a'), 0),
