@@ -48,6 +48,8 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     name: 'vault',
     program: tool.path,
     command: [tool.path, 'server', '-config', await writeConfiguration(environment, ports)],
+    // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
+    env: { HOME: join(environment.state, 'vault') },
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
     prepare: async () => {

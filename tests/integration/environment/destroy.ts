@@ -24,7 +24,7 @@ tests('destroy-environment finds them, too, and leaves nothing; a second run is 
   await succeeds('destroy-environment', '--yes');
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'));
   const touched = (await readdir(sandbox.home)).filter((name) =>
-    ['.kube', '.gnupg', '.kwok', '.config', '.vault-token'].includes(name),
+    ['.kube', '.gnupg', '.kwok', '.config', '.cache', '.vault-token'].includes(name),
   );
   assert.equal(touched, []);
 });
