@@ -2,7 +2,6 @@ import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
-import { tokenCommand } from '../vault/api/dry-run.ts';
 
 /** The plain commands of `status`, for `--dry-run`. */
 export async function statusCommands({ environment }: InEnvironment): Promise<readonly string[]> {
@@ -31,10 +30,15 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
 /** The plain commands of `env`, for `--dry-run`. */
 export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
+  const vault = `.state/${environment.name}/vault`;
   return [
     exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
     `export VAULT_ADDR=http://127.0.0.1:${servers?.vault ?? 8200}`,
-    tokenCommand(`.state/${environment.name}/vault/keys.json`),
+    // A token helper, as `env` prints no token.
+    `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${vault}/keys.json" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
+    `chmod 700 ${vault}/token-helper`,
+    `printf 'token_helper = "%s"\\n' "$PWD/${vault}/token-helper" > ${vault}/cli.hcl`,
+    `export VAULT_CONFIG_PATH="$PWD/${vault}/cli.hcl"`,
   ];
 }

@@ -106,7 +106,7 @@ function unsealCommand({ keysPath, pods }: PlainAccess): string {
 }
 
 /** Sets the token of the keys file for `vault`. */
-export const tokenCommand = (keysPath: string): string =>
+const tokenCommand = (keysPath: string): string =>
   `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'admin_token')})"`;
 
 /** The plain commands that unseal Vault. */

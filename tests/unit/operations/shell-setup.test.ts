@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { leftOut, settleVariables } from '../../../lib/ground/variables.ts';
+import { environmentCommands } from '../../../lib/operations/dry-run.ts';
 import { shellSetup, writeVaultConfiguration } from '../../../lib/operations/shell-setup.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { environmentIn } from '../../rig/environment.ts';
@@ -54,6 +55,29 @@ test('Vault’s token helper works in a path with special characters', async () 
     const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
     // As vault calls it.
     assert.is(execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' }), 'hvs.token');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the plain commands of `env` set the same token helper up, and show no token', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shell-setup-'));
+  try {
+    const environment = environmentIn(folder);
+    await writeWhole(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
+    cpSync(join(root, 'vault/token-helper.sh'), join(folder, 'vault/token-helper.sh'));
+    const commands = await environmentCommands({ environment });
+    const script = [
+      ...commands.filter((command) => !command.startsWith('kubectl')),
+      '[ -z "$VAULT_TOKEN" ]',
+      '$(sed -n \'s/token_helper = "\\(.*\\)"/\\1/p\' "$VAULT_CONFIG_PATH") get',
+    ].join('\n');
+    const env = { PATH: process.env.PATH };
+    assert.is(
+      execFileSync('sh', ['-ec', script], { cwd: folder, env, encoding: 'utf8' }),
+      'hvs.token',
+      script,
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }
