@@ -16,8 +16,8 @@ import {
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, forgetMachines, noAnswer, nodeNames, removeRemains } from './docker.ts';
-import { askEngine } from './engine.ts';
+import { checkEngine, forgetMachines, nodeNames, removeRemains } from './docker.ts';
+import { requireEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
 import { faultsOf, type Profile, phaseOf } from './nodes.ts';
 import { runMinikube } from './shell.ts';
@@ -52,7 +52,7 @@ export const cluster: Cluster = {
         advice: 'run as another user in the group docker, or use --provider embedded',
       });
     }
-    if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
+    await requireEngine();
   },
 
   phase: async (context) => {

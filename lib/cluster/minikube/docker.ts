@@ -5,6 +5,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import type { Context } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
+import { noAnswer } from './engine.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
 
 /** Docker objects of a minikube profile, whose nodes are `<profile>`, `<profile>-m02`, … */
@@ -37,13 +38,6 @@ async function list(context: Minikube, words: readonly string[]): Promise<readon
     .filter((name) => ours.test(name))
     .sort();
 }
-
-export const noAnswer = (why: string): TaskError =>
-  new TaskError({
-    what: 'Docker does not answer',
-    why,
-    advice: 'start Docker, then run again',
-  });
 
 /**
  * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { TaskError } from '@k8s-deployment/runner';
 import { isReachable } from '../../tools/release-host.ts';
 import { findTool } from '../../tools/tools.ts';
 
@@ -10,6 +11,18 @@ export function askEngine(): Promise<'answers' | 'silent' | 'missing'> {
       else resolve(error === null && stdout.trim() !== '' ? 'answers' : 'silent');
     });
   });
+}
+
+export const noAnswer = (why: string): TaskError =>
+  new TaskError({
+    what: 'Docker does not answer',
+    why,
+    advice: 'start Docker, then run again',
+  });
+
+/** Throws `TaskError` if the Docker engine does not answer. Leaves a missing client to the check of tools. */
+export async function requireEngine(): Promise<void> {
+  if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
 }
 
 /** True if Docker answers and minikube is installed or can be. minikube's docker driver refuses root. */

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
+import { buildBackendVerification } from '../../../tasks/images.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -367,6 +368,12 @@ test('root and an unavailable Docker are refused only for the docker driver', as
   await check(1000, 'docker');
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   assert.is((await failureOf(check(1000, 'docker'))).what, 'Docker does not answer');
+  const build = async (): Promise<void> =>
+    buildBackendVerification.check?.({
+      ...{ args: { tag: '1.2.0' }, passThrough: [] },
+      options: { env: 'development', provider: 'embedded' },
+    });
+  assert.is((await failureOf(build())).what, 'Docker does not answer');
   await check(0, 'kvm2');
 });
 
