@@ -56,10 +56,10 @@ export type StateFile = {
 
 /** Reads a file of the desired state. Throws `TaskError` that names it, also for Windows line ends. */
 export async function readStateFile(folder: string, name: string): Promise<StateFile> {
-  const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
-    throw unreadable(join(folder, name), error);
-  });
   const file = join(basename(folder), name);
+  const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
   checkLineEnds([{ path: file, text }]);
   return { file, text };
 }

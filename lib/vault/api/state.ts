@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../../ground/leftover-files.ts';
 import { read } from '../../ground/schema.ts';
@@ -14,8 +14,7 @@ import { stateSchema } from './state-schema.ts';
  * unknown, missing, mistyped, or naming something that does not exist.
  */
 export async function loadDesiredState(folder: string): Promise<DesiredState> {
-  const file = join(folder, 'state.yaml');
-  const { text } = await readStateFile(folder, 'state.yaml');
+  const { file, text } = await readStateFile(folder, 'state.yaml');
   const { value, lineOf } = await readStrictYaml(text, file);
   const place = (path: readonly string[]) => `\`${path.join('.')}\` in ${file}:${lineOf(path)}`;
   const complain: Complain = (path, complaint) =>
@@ -53,7 +52,7 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
 async function readPolicies(folder: string): Promise<Policy[]> {
   const path = join(folder, 'policies');
   const names = await readdir(path).catch((error: unknown) => {
-    throw unreadable(path, error);
+    throw unreadable(join(basename(folder), 'policies'), error);
   });
   return Promise.all(
     namesEnding(path, names, '.hcl').map(async (name) => {
