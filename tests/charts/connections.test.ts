@@ -27,7 +27,7 @@ function partiesOf(
       (object) =>
         object.metadata.namespace === namespace && `${object.kind}/${object.metadata.name}` === workload,
     )?.spec.template;
-    if (workload) assert.ok(template, `${name}: ${workload} is rendered`);
+    if (workload) assert.ok(template, `${name} in tests/network/connections.yaml: ${workload} is rendered`);
     const own = objects.find((object) => object.kind === 'Namespace' && object.metadata.name === namespace);
     parties.set(name, {
       address: `10.244.0.${index + 1}`,
@@ -67,7 +67,7 @@ for (const [whose, provider, environment, upstream] of [
         }
       }
     }
-    assert.equal(wrong, []);
+    assert.equal(wrong, [], 'a policy, or `allowed` in tests/network/connections.yaml');
     assert.ok(tried > 5000 && table.allowed.size > 50);
   });
 }
@@ -78,7 +78,11 @@ test('every rendered pod is a party, and every policy selects one', async () => 
   const known = new Set(Object.values(parties).map(({ namespace, workload }) => `${namespace} ${workload}`));
   const workloads = objects.filter((object) => object.spec?.template?.metadata);
   for (const { kind, metadata } of workloads) {
-    assert.ok(known.has(`${metadata.namespace} ${kind}/${metadata.name}`), `${kind} ${metadata.name}`);
+    const workload = `${kind}/${metadata.name}`;
+    assert.ok(
+      known.has(`${metadata.namespace} ${workload}`),
+      `${workload}: add it to the parties of tests/network/connections.yaml`,
+    );
   }
   for (const policy of ofKind(objects, 'NetworkPolicy')) {
     const selected = workloads.filter(
