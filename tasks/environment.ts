@@ -64,6 +64,7 @@ const unusedEnvironment = taskWithoutSettings({
 const logs = {
   logs: {
     type: 'string',
+    noun: 'path',
     optional: true,
     description: 'a folder that gets the logs and the diagnostics before all is removed',
   },
@@ -71,7 +72,7 @@ const logs = {
 
 const removeScratch = taskWithoutSettings({
   name: 'remove-scratch',
-  description: 'remove the environment that was created to be tested',
+  description: 'remove the tested environment',
   group: 'environment',
   private: true,
   args: logs,

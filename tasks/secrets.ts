@@ -80,6 +80,7 @@ export const rotateKeys = task({
   args: {
     keyFile: {
       type: 'string',
+      noun: 'path',
       optional: true,
       description: 'file for the private half, outside of the project; default: the present one',
     },

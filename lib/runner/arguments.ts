@@ -14,6 +14,13 @@ export function argumentForm(name: string, spec: ArgumentSpec): string {
   return spec.variadic ? `${shown}…` : shown;
 }
 
+/** An option with the placeholder of its value: `--report <path>`. */
+export function optionForm(name: string, spec: ArgumentSpec): string {
+  const form = argumentForm(name, spec);
+  if (spec.type === 'boolean') return form;
+  return `${form} <${spec.type === 'choice' ? kebab(name) : (spec.noun ?? spec.type)}>`;
+}
+
 /** `dryRun` becomes `--dry-run`. */
 export function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -68,7 +75,7 @@ export async function checkArguments(
 
 async function missingReason(spec: ArgumentSpec, options: Options): Promise<string> {
   const choices = await choicesOf(spec, options);
-  return choices === undefined ? spec.description : `${spec.description}: ${choices.join(', ')}`;
+  return choices === undefined ? spec.description : possible(choices);
 }
 
 function fromEnvironment(spec: ArgumentSpec): string | undefined {
@@ -122,20 +129,22 @@ function checkNumber(name: string, spec: ArgumentSpec, value: NonNullable<Option
 async function checkChoice(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {
   const choices = await choicesOf(spec, options);
   if (choices === undefined || choices.includes(word)) return;
-  const possible = choices.length === 0 ? 'there is none' : `possible: ${choices.join(', ')}`;
   throw new UsageError({
     what: `unknown ${spec.noun ?? kebab(name)} \`${word}\``,
-    why: possible,
+    why: possible(choices),
     advice: didYouMean(word, choices, `use one of these for \`${argumentForm(name, spec)}\``),
   });
 }
+
+const possible = (choices: readonly string[]): string =>
+  choices.length === 0 ? 'there is none' : `possible: ${choices.join(', ')}`;
 
 function wrongType(name: string, spec: ArgumentSpec, expected: string, value: unknown): UsageError {
   const source = spec.env !== undefined && process.env[spec.env] === value ? ` (from ${spec.env})` : '';
   return new UsageError({
     what: `expected \`${argumentForm(name, spec)}\` to be ${expected}, got \`${String(value)}\`${source}`,
     advice: spec.positional
-      ? `${argumentForm(name, spec)}: ${spec.description}`
+      ? `use ${expected} for \`${argumentForm(name, spec)}\`: ${spec.description}`
       : `write \`${source === '' ? `--${kebab(name)}` : spec.env}=${placeholder(spec)}\`: ${spec.description}`,
   });
 }

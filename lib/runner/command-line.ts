@@ -1,4 +1,4 @@
-import { argumentForm, kebab, placeholder, specsOf } from './arguments.ts';
+import { argumentForm, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
@@ -159,10 +159,8 @@ export function requestedTasks({ calls, isOpen }: CommandLine): readonly Call[] 
 /** `npx tsx tasks.ts install-app <app> [--timeout <number>] [-- …]` */
 export function usageLine(task: AnyTask, program: string): string {
   const parts = specsOf(task).map(([name, spec]) => {
-    const form = argumentForm(name, spec);
-    if (spec.positional) return form;
-    const full =
-      spec.type === 'boolean' ? form : `${form} <${spec.type === 'choice' ? kebab(name) : spec.type}>`;
+    if (spec.positional) return argumentForm(name, spec);
+    const full = optionForm(name, spec);
     return spec.default === undefined && !spec.optional && spec.type !== 'boolean' ? full : `[${full}]`;
   });
   return ['usage:', program, task.name, ...parts, ...(task.passThrough ? ['[-- …]'] : [])].join(' ');

@@ -46,11 +46,13 @@ export const runnerOptions: ArgumentSpecs = {
   watch: { type: 'boolean', short: 'w', description: 'runs again whenever an input of a task changes' },
   report: {
     type: 'string',
+    noun: 'path',
     optional: true,
     description: 'a file to write a report of the run to: one HTML page',
   },
   trace: {
     type: 'string',
+    noun: 'path',
     optional: true,
     description: 'a file to write a trace of the run to, for Perfetto or chrome://tracing',
   },
@@ -88,7 +90,8 @@ export function runnerSettings(options: Options): RunnerSettings {
   const jobs = options.jobs ?? Math.max(4, availableParallelism());
   if (typeof jobs !== 'number' || !Number.isInteger(jobs) || jobs < 1) {
     throw new UsageError({
-      what: `expected \`--jobs\` to be an integer from 1 and up, got \`${String(jobs)}\``,
+      what: `expected \`--jobs\` to be a whole number, at least 1, got \`${String(jobs)}\``,
+      advice: 'use `--jobs=1` for one task at a time',
     });
   }
   for (const [one, other] of contradictions) {

@@ -1,4 +1,4 @@
-import { argumentForm, isRequired, kebab, specsOf } from './arguments.ts';
+import { argumentForm, isRequired, optionForm, specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
 import { usageLine } from './command-line.ts';
 import { listText, neededNames } from './list.ts';
@@ -53,8 +53,7 @@ function section(title: string, rows: readonly (readonly [string, string])[], st
 
 function optionRow(name: string, spec: ArgumentSpec): [string, string] {
   const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
-  const value = spec.type === 'boolean' ? '' : ` <${spec.type === 'choice' ? kebab(name) : spec.type}>`;
-  return [short + argumentForm(name, spec) + value, explain(spec)];
+  return [short + optionForm(name, spec), explain(spec)];
 }
 
 function explain(spec: ArgumentSpec): string {

@@ -5,7 +5,7 @@ import { type AnyTask, type ArgumentSpec, task } from './task.ts';
 export const listTask: AnyTask = task({
   name: 'list',
   group: 'runner',
-  description: 'shows all tasks',
+  description: 'show all tasks',
   commands: () => [],
 });
 
@@ -20,7 +20,7 @@ export const graphFormat = {
 export const graphTask = task({
   name: 'graph',
   group: 'runner',
-  description: 'draws what a task needs, or all tasks',
+  description: 'draw what a task needs, or all tasks',
   args: {
     task: {
       type: 'string',
@@ -37,7 +37,7 @@ export const graphTask = task({
 export const completionTask: AnyTask = task({
   name: 'completion',
   group: 'runner',
-  description: 'prints a completion script; how to install it is in its head',
+  description: 'print a completion script; its head says how to install it',
   args: {
     shell: {
       type: 'choice',

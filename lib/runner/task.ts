@@ -13,7 +13,7 @@ type CommonSpec = {
   readonly variadic?: boolean;
   /** Suggestions for completion and `--choose`; other values are allowed. */
   readonly suggestions?: Words;
-  /** The word used for a value in error messages: "unknown app `x`". Default: the argument's name. */
+  /** The word for a value in errors ("unknown app `x`", default: the argument's name) and in help: `--report <path>`. */
   readonly noun?: string;
   /** An argument without a default is required unless it is `optional`. */
   readonly optional?: boolean;

@@ -5,6 +5,7 @@ import { type ProviderName, providerNames } from '../cluster/providers.ts';
 export const globalOptions = {
   env: {
     type: 'string',
+    noun: 'name',
     short: 'e',
     env: 'ENVIRONMENT',
     default: 'development',
@@ -20,6 +21,7 @@ export const globalOptions = {
   },
   context: {
     type: 'string',
+    noun: 'name',
     env: 'CLUSTER_CONTEXT',
     optional: true,
     description: 'the kube context, for provider existing',

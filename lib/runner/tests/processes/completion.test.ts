@@ -204,14 +204,14 @@ zshIt('zsh: words with descriptions, values and files', async () => {
     await terminal.shows(`<<${completed}>>`);
   }
   terminal.type('./run l\t');
-  await terminal.shows(/label +-- several required arguments\s+list +-- shows all tasks/);
+  await terminal.shows(/label +-- several required arguments\s+list +-- show all tasks/);
   terminal.type('\u0015exit\n');
   await terminal.exit;
 });
 
 fishIt('fish: words with descriptions, values and files', async () => {
   const lines: readonly (readonly [string, readonly string[]])[] = [
-    ['./run l', ['label\tseveral required arguments', 'list\tshows all tasks']],
+    ['./run l', ['label\tseveral required arguments', 'list\tshow all tasks']],
     ['./run insta', ['install-app\tinstall an application', 'install\tinstall an application (install-app)']],
     ['./run --env=p', ['--env=prod']],
     ['./run -e p', ['prod']],

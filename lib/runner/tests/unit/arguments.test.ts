@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkArguments } from '../../arguments.ts';
+import { runnerSettings } from '../../global-options.ts';
 import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
@@ -44,7 +45,7 @@ test('the environment comes after the command line and before the default', asyn
 test('a missing argument names the possible values', async () => {
   const error = await errorOf({ app }, {});
   assert.is(error.what, 'missing argument `<app>`');
-  assert.is(error.why, 'the app: app1, app2');
+  assert.is(error.why, 'possible: app1, app2');
   assert.is(error.advice, 'usage: x');
 });
 
@@ -94,10 +95,17 @@ test('wrong types are named with option, rule and value', async () => {
 test('each of several numbers is checked', async () => {
   const specs = { ports: { type: 'number', positional: true, variadic: true, description: 'd' } } as const;
   assert.equal(await check(specs, { ports: ['80', '8080'] }), { ports: [80, 8080] });
-  assert.is(
-    (await errorOf(specs, { ports: ['80', 'http'] })).what,
-    'expected `<ports>…` to be a number, got `http`',
-  );
+  const { what, advice } = await errorOf(specs, { ports: ['80', 'http'] });
+  assert.is(what, 'expected `<ports>…` to be a number, got `http`');
+  assert.is(advice, 'use a number for `<ports>…`: d');
+});
+
+test('the number of jobs is a whole number, at least 1', async () => {
+  for (const jobs of [0, 1.5]) {
+    const { what, advice } = await refusalOf((async () => runnerSettings({ jobs }))());
+    assert.is(what, `expected \`--jobs\` to be a whole number, at least 1, got \`${jobs}\``);
+    assert.is(advice, 'use `--jobs=1` for one task at a time');
+  }
 });
 
 test('an argument that is not declared is an error', async () => {

@@ -15,7 +15,7 @@ const install = task({
     app: { type: 'string', positional: true, description: 'd' },
     retries: { type: 'number', default: 3, short: 'r', description: 'd' },
     atomic: { type: 'boolean', default: true, description: 'd' },
-    setValue: { type: 'string', optional: true, short: 's', description: 'd' },
+    setValue: { type: 'string', noun: 'text', optional: true, short: 's', description: 'd' },
   },
   commands,
 });
@@ -237,7 +237,7 @@ test('mistakes are named, with advice', () => {
 test('the usage line shows what is required and what is not', () => {
   assert.is(
     usageLine(install, 'run'),
-    'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-value <string>] [-- …]',
+    'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-value <text>] [-- …]',
   );
   assert.is(usageLine(test_, 'run'), 'usage: run test-many <first> [rest]…');
 });

@@ -39,7 +39,7 @@ test('tasks are listed by group, aligned, private ones left out, list itself inc
       '  install-app <app>  deploys one application (also install)',
       '',
       'runner',
-      '  list               shows all tasks',
+      '  list               show all tasks',
       '',
     ].join('\n'),
   );
