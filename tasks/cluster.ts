@@ -199,7 +199,7 @@ export const forward = task({
     (await import('../lib/operations/forward.ts')).serversToForward(input, input.args.servers);
   },
   // A little longer than pods may take to answer after the cluster starts.
-  ready: { log: 'connected until the run ends', timeoutMs: 150_000 },
+  ready: { log: 'open until Ctrl-C', timeoutMs: 150_000 },
   commands: async (input) =>
     (await import('../lib/operations/forward.ts')).forwardCommands(input, input.args.servers),
   onCluster: true,

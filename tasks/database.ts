@@ -25,7 +25,7 @@ export const rotateDatabasePassword = task({
     selectRoles(loginRoles(input.settings), input.args.role);
   },
   confirm: ({ args, environment }) =>
-    `replace the database passwords (${args.role}) of environment \`${environment.name}\`, in its encrypted files too?`,
+    `replace the database passwords (${args.role}) of environment \`${environment.name}\`, also in the encrypted file?`,
   needs: (input) => [
     ...connection(input),
     initHelmfile,

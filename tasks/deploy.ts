@@ -193,7 +193,7 @@ export const rollback = task({
   },
   needs: (input) => [...tools('helm', 'kubectl'), ...connection(input)],
   confirm: ({ args }) =>
-    `roll \`${args.release}\` back to ${args.revision === undefined ? 'the revision before' : `revision ${args.revision}`}?`,
+    `roll \`${args.release}\` back to ${args.revision === undefined ? 'its last good revision' : `revision ${args.revision}`}?`,
   commands: async (input) => (await plain()).rollbackCommands(input),
   onCluster: true,
   run: async (context) => {

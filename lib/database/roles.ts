@@ -28,7 +28,7 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
   const superuser = secretKey(postgresql?.password ?? '');
   if (superuser === undefined) {
     throw new TaskError({
-      what: 'Expected setting `releases.postgresql.password` to be `sops://FILE#/KEY`',
+      what: 'expected setting `releases.postgresql.password` to be `sops://FILE#/KEY`',
       why: "the superuser's password is kept encrypted",
       advice: 'see environments/common.yaml',
     });
@@ -53,9 +53,9 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   if (selected.length > 0) return selected;
   const others = roles.filter(({ kind }) => kind !== 'superuser').map((role) => role.name);
   throw new UsageError({
-    what: `\`${name}\` is no role with a password of its own`,
-    why: `there are: all, superuser, ${others.join(', ')}`,
-    advice: 'Vault creates and expires the roles of applications without a password',
+    what: `unknown role \`${name}\``,
+    why: `possible: all, superuser, ${others.join(', ')}; Vault issues the logins of other applications`,
+    advice: 'use one of these for `[role]`',
   });
 }
 

@@ -10,7 +10,7 @@ import { isTree, type Tree } from './tree.ts';
 export const text = (rule = 'a text that is not empty', form = /./) =>
   v.pipe(v.string(rule), v.regex(form, rule), v.description(rule));
 
-export const wholeNumber = (rule = 'a whole number from 1 up') =>
+export const wholeNumber = (rule = 'a whole number, at least 1') =>
   v.pipe(v.number(rule), v.integer(rule), v.minValue(1, rule), v.description(rule));
 
 export const flag = v.boolean('`true` or `false`');

@@ -10,6 +10,8 @@ export type StrictYaml = {
   readonly lineOf: (path: readonly string[]) => number;
 };
 
+const notUtf8 = 'not UTF-8';
+
 type Refuse = (offset: number, problem: string, advice: string) => never;
 
 /**
@@ -22,7 +24,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
   const refuse: Refuse = (offset, problem, advice) => {
     throw new TaskError({
       what: `${file}:${lineAt(text, offset)}: ${problem}`,
-      why: 'YAML readers do not agree on its meaning',
+      why: problem === notUtf8 ? undefined : 'YAML readers do not agree on its meaning',
       advice,
     });
   };
@@ -68,7 +70,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
 const invalid = (file: string, message: string, line?: number): TaskError =>
   new TaskError({
     what: `${file}${line === undefined ? '' : `:${line}`} is not valid YAML`,
-    why: message.split('\n')[0] ?? '',
+    why: message.split(/:?\n/)[0] ?? '',
     advice: 'fix the file and run again; nothing was changed',
   });
 
@@ -97,7 +99,7 @@ function checkCharacters(text: string, refuse: Refuse): void {
     const code = (odd[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
     refuse(
       odd.index,
-      code === 'FFFD' ? 'not UTF-8' : `the character U+${code}`,
+      code === 'FFFD' ? notUtf8 : `the character U+${code}`,
       'save the file as UTF-8; in double quotes special characters are written as \\u and four digits',
     );
   }

@@ -19,7 +19,7 @@ export function toolCharts(settings: Settings): ToolChart[] {
     const [tool = '', ...folder] = chart.slice(scheme.length).split('/');
     if (!toolNames.some((known) => known === tool) || folder.join('/') === '') {
       throw new TaskError({
-        what: `Expected setting \`charts.${name}.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
+        what: `expected setting \`charts.${name}.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
         why: 'the chart is part of a tool',
         advice: didYouMean(tool, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
       });

@@ -122,7 +122,7 @@ function tell(context: Context, names: readonly Name[], addresses: ReadonlyMap<N
   const rows = names.map((name) => ({ name, address: addresses.get(name) ?? '' }));
   context.print(context.options.json ? JSON.stringify(rows, null, 2) : formatAddresses(rows));
   // This line marks the task as ready.
-  context.log('connected until the run ends');
+  context.log('open until Ctrl-C');
 }
 
 /** The same as plain commands; each runs until it is stopped. */

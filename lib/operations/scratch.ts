@@ -18,7 +18,7 @@ export async function requireUnused(context: EnvironmentContext): Promise<void> 
   const { name } = environment;
   throw new UsageError({
     what: `environment \`${name}\` exists already: its cluster is ${phase}`,
-    why: 'what is created to be tested is removed in the end',
+    why: '`verify-environment` creates and tests an environment, then removes it',
     advice: `use another one, a copy of environments/${name} (--env NAME), or run ${taskCommand('destroy-environment')} first`,
   });
 }

@@ -47,20 +47,17 @@ export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const known = await developmentKeys(root);
   const files = (await secretNames(input.environment)).map((file) => secretsFile(name, file));
   const rule = ruleFor(await creationRules(root), files[0] ?? secretsFile(name, 'database.yaml'));
-  const places: (readonly [place: string, recipients: readonly string[]])[] = [
-    ...(await Promise.all(
-      files.map(async (file) => [file, (await readEncrypted(root, file)).recipients] as const),
-    )),
-    [`the rule for them in ${rulesFile}`, rule?.recipients ?? []],
-  ];
-  for (const [place, recipients] of places) {
+  const refuse = (place: string, recipients: readonly string[]): void => {
     const found = recipients.find((fingerprint) => isAmong(known, fingerprint));
-    if (found === undefined) continue;
+    if (found === undefined) return;
     throw new UsageError({
-      what: `${place} is encrypted for a development key, ${found}`,
+      what: `${place}, ${found}`,
       why: `${reason}, and such a key protects nothing (${developmentKeysFile})`,
       advice:
         'use your own keys: sops/README.md; for a trial: --allow-development-keys, or the setting sops.allowDevelopmentKeys',
     });
-  }
+  };
+  for (const file of files)
+    refuse(`${file} is encrypted for a development key`, (await readEncrypted(root, file)).recipients);
+  refuse(`the rule in ${rulesFile} names a development key`, rule?.recipients ?? []);
 }

@@ -37,7 +37,7 @@ export function checkSettings(
   const value = valueAt(merged, path);
   const [other] = isUnquoted(value) ? problems(withText(merged, path, value), common, provider) : [problem];
   throw new TaskError({
-    what: `Expected setting \`${name}\` of environment \`${environment}\` to be ${rule}, got ${shown(problem, value)}`,
+    what: `expected setting \`${name}\` of environment \`${environment}\` to be ${rule}, got ${shown(problem, value)}`,
     why: place === undefined ? 'no file sets it' : `${place} sets it`,
     advice:
       other?.path.join('.') !== name

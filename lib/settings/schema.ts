@@ -73,7 +73,7 @@ export const settingsSchema = map({
     kubernetesVersion: text('a version such as `v1.31.0`', /^v\d+\.\d+\.\d+$/),
     nodes: wholeNumber(),
     cpus: wholeNumber(),
-    memoryMB: wholeNumber('a whole number of MB from 1 up'),
+    memoryMB: wholeNumber('a whole number of MB, at least 1'),
     cni: text('a network that minikube knows, or a manifest', /^[\w./][^\n]*$/),
     podCidr: v.pipe(text(podRange), v.check(isPodRange, podRange)),
     driver: text('a driver of minikube', /^[a-z][a-z0-9]*$/),

@@ -108,7 +108,7 @@ async function parse(text: string, file: string): Promise<Layer> {
   const tree = value ?? {};
   if (isTree(tree)) return { file, tree, lineOf };
   throw new TaskError({
-    what: `${file} holds no map`,
+    what: `${file} is not a map`,
     why: 'settings are maps of names',
     advice: 'see environments/common.yaml',
   });

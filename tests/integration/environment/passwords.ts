@@ -91,7 +91,7 @@ tests(
     assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
     await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');
     // Refused before any call.
-    await refuses(['rotate-database-password', 'app1'], 2, /`app1` is no role with a password of its own/);
+    await refuses(['rotate-database-password', 'app1'], 2, /unknown role `app1`/);
   },
 );
 

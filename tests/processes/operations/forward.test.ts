@@ -31,7 +31,7 @@ esac`,
   const stop = new AbortController();
   const ingress = { ...settings.ingress, tls: { ...settings.ingress.tls, enabled: false } };
   const log = (line: string) => {
-    if (line === 'connected until the run ends') stop.abort();
+    if (line === 'open until Ctrl-C') stop.abort();
   };
   const options = { ...context.options, json };
   const { signal } = stop;

@@ -8,7 +8,9 @@ import { failureOf } from '../../rig/task-context.ts';
 
 const contentOf = async (text: string) => (await readStrictYaml(text, 'f.yaml')).value;
 const refusal = async (text: string) => {
-  const { what, advice } = await failureOf(readStrictYaml(text, 'f.yaml'));
+  const { what, why = '', advice } = await failureOf(readStrictYaml(text, 'f.yaml'));
+  assert.not.match(why, /:$/);
+  assert.is(why.includes('do not agree'), !/not (?:UTF-8|valid YAML)/.test(what), what);
   return `${what} (${advice})`;
 };
 

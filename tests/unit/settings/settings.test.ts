@@ -198,7 +198,7 @@ test('damaged settings name their file and line', async () => {
   for (const [text, what] of [
     ['cluster: [\n', `${extra}:2 is not valid YAML`],
     ['images:\n  backend: { tag: 1.10 }\n', `${extra}:2: \`1.10\` is the number 1.1`],
-    ['- a list\n', `${extra} holds no map`],
+    ['- a list\n', `${extra} is not a map`],
   ] as const) {
     write(extra, text);
     const error = await failureOf(load('development', 'embedded'));

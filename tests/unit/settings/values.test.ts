@@ -62,7 +62,7 @@ for (const [path, rule, good, bad] of [
   ['production', '`true` or `false`', [], ['true']],
   ['cluster.provider', '`minikube`, `embedded`, `existing` or empty', ['', 'embedded'], [['embedded']]],
   ['cluster.kubernetesVersion', 'a version such as `v1.31.0`', ['v1.30.2'], [1.31, '1.31']],
-  ['cluster.nodes', 'a whole number from 1', [1], ['3', 0]],
+  ['cluster.nodes', 'a whole number, at least 1', [1], ['3', 0]],
   ['cluster.cni', 'a network that minikube knows', ['calico', '/etc/cni.yaml'], ['', '-x', 5]],
   ['cluster.podCidr', 'a network such as', ['100.64.0.0/10', 'fd00:10:244::/56'], notNetworks],
   ['cluster.driver', 'a driver of minikube', ['docker', 'kvm2'], ['', '--foo', 5]],
@@ -103,7 +103,7 @@ for (const [path, rule, good, bad] of [
     for (const value of bad) {
       const refused = await refusal(tree(path, value));
       // Of a list or a map: the entry.
-      const begin = `Expected setting \`${path}${/^cluster\.(?:start|addons)|^build/.test(path) ? '' : '`'}`;
+      const begin = `expected setting \`${path}${/^cluster\.(?:start|addons)|^build/.test(path) ? '' : '`'}`;
       assert.ok(refused.startsWith(begin) && refused.includes(rule), refused);
       assert.match(refused, ` | ${file}:1 sets it | `);
     }
@@ -112,11 +112,11 @@ for (const [path, rule, good, bad] of [
 test('the error shows the value, and says when quotes are missing', async () => {
   assert.is(
     await refusal('domain: "Not A Name"'),
-    `Expected setting \`domain\` of environment \`development\` to be a DNS name, got \`"Not A Name"\` | ${file}:1 sets it | correct it in ${file}:1`,
+    `expected setting \`domain\` of environment \`development\` to be a DNS name, got \`"Not A Name"\` | ${file}:1 sets it | correct it in ${file}:1`,
   );
   assert.is(
     await refusal('# mine\nimages: { backend: { tag: 15 } }'),
-    `Expected setting \`images.backend.tag\` of environment \`development\` to be a tag as text, such as "1.2.0", got \`15\` | ${file}:2 sets it | write it in quotes: "15"`,
+    `expected setting \`images.backend.tag\` of environment \`development\` to be a tag as text, such as "1.2.0", got \`15\` | ${file}:2 sets it | write it in quotes: "15"`,
   );
 });
 
@@ -234,7 +234,7 @@ for (const [title, rows] of Object.entries(groups))
   test(title, async () => {
     for (const [settings, path, rule] of rows) {
       const refused = await refusal(settings);
-      const begin = `Expected setting \`${path}\` of environment \`development\` to be ${rule}`;
+      const begin = `expected setting \`${path}\` of environment \`development\` to be ${rule}`;
       assert.ok(refused.startsWith(begin), `${settings}: ${refused}`);
       assert.match(refused, / \| environments\/[\w/]+\.yaml:\d+ sets it \| /);
     }
