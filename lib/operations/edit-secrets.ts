@@ -28,7 +28,7 @@ async function fileToEdit(context: InEnvironment, named: string | undefined): Pr
   throw new UsageError({
     what: `environment \`${name}\` has no secrets file \`${file}\``,
     why: names.length === 0 ? `environments/${name}/secrets is empty` : `it has ${names.join(', ')}`,
-    advice: `${taskCommand(`make-secrets --env ${name}`)} creates the missing files, with random values`,
+    advice: `${taskCommand('make-secrets')} creates the missing files, with random values`,
   });
 }
 
@@ -40,7 +40,7 @@ export async function checkEdit(context: InEnvironment, named: string | undefine
   throw new UsageError({
     what: 'an editor needs a terminal',
     why: 'stdin or stdout is a file or a pipe',
-    advice: `without a terminal: ${set} in the shell of \`./run env\`, with the value as JSON on stdin`,
+    advice: `without a terminal: ${set} in the shell of ${taskCommand('env')}, with the value as JSON on stdin`,
   });
 }
 
@@ -131,5 +131,5 @@ async function howToApply({ environment: { root }, settings }: Target, file: str
   ];
   if (tasks.length === 0)
     return `nothing uses ${file} yet: see releases in environments/ and vault/state.yaml`;
-  return `to apply it to the cluster: ${tasks.map(taskCommand).join(', then ')}`;
+  return `to apply it to the cluster: ${tasks.map((words) => taskCommand(words)).join(', then ')}`;
 }

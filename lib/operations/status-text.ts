@@ -1,7 +1,7 @@
 import { clusterOf } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { providerOf } from '../cluster/providers.ts';
-import { launcher, taskCommand } from '../ground/launcher.ts';
+import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -49,10 +49,12 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
-  const [step, task] =
+  const next =
     nextSteps[cluster.state] ??
-    (isHalfStarted(status) ? ['start what does not answer, and unseal Vault,', 'start-k8s'] : []);
-  if (step !== undefined) lines.push('', `${step} with: ${launcher} ${task}`);
+    (isHalfStarted(status)
+      ? (['start what does not answer, and unseal Vault,', 'start-k8s'] as const)
+      : undefined);
+  if (next !== undefined) lines.push('', `${next[0]} with: ${taskLine(next[1])}`);
   return lines.join('\n');
 }
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { type Options, TaskError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
-import { taskCommand } from '../ground/launcher.ts';
+import { adviseOn, taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
@@ -170,7 +170,8 @@ export const remembered = ({ name, root }: Pick<Environment, 'name' | 'root'>): 
     advice: `name its provider with --provider (${providerNames.join(', ')}): ${taskCommand('create-environment')} repairs the file, ${taskCommand('destroy-environment')} removes everything`,
   });
 
-export const remember = ({ provider, context, state }: Environment): Promise<void> => {
+export const remember = ({ name, provider, context, state }: Environment): Promise<void> => {
+  adviseOn(name);
   const memory: Memory = providerOf({ provider }).contextOf ? { provider } : { provider, context };
   return writeStateFile({ state }, 'environment.json', memory);
 };

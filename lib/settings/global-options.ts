@@ -1,5 +1,6 @@
 import type { ArgumentSpecs, Arguments, Options } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames } from '../cluster/providers.ts';
+import { defaultEnvironment } from '../ground/launcher.ts';
 
 /** The project's options beside the runner's own, allowed before or after the task's name. */
 export const globalOptions = {
@@ -8,7 +9,7 @@ export const globalOptions = {
     noun: 'name',
     short: 'e',
     env: 'ENVIRONMENT',
-    default: 'development',
+    default: defaultEnvironment,
     suggestions: async () => (await import('./settings.ts')).environmentNames(),
     description: 'the environment: a folder under environments/',
   },

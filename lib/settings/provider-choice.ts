@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Options, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
-import { taskCommand } from '../ground/launcher.ts';
+import { adviseOn, taskCommand } from '../ground/launcher.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
@@ -22,6 +22,7 @@ export async function resolveOptions(
 ): Promise<Options> {
   const options = given as GivenOptions;
   const { env: environment, provider: asked } = options;
+  adviseOn(environment);
   const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
   await checkEnvironment(environment, needsFolder ? 'folder' : 'made', root);
   const memory = await remembered({ name: environment, root }).catch((error: unknown) => {
@@ -45,7 +46,13 @@ export async function resolveOptions(
     });
   }
   const provider = memory?.provider ?? asked ?? only ?? (await automaticProvider(user));
-  if (providerOf({ provider }).contextOf) return { ...given, provider, context: undefined };
+  const { contextOf } = providerOf({ provider });
+  if (!memory)
+    adviseOn(environment, {
+      provider: asked === only ? undefined : asked,
+      context: contextOf ? undefined : options.context,
+    });
+  if (contextOf) return { ...given, provider, context: undefined };
   const known = memory?.context;
   if (known !== undefined && options.context !== undefined && known !== options.context) {
     throw new UsageError({

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { didYouMean, quote, TaskError, UsageError } from '@k8s-deployment/runner';
+import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
@@ -43,7 +43,7 @@ export async function checkEnvironment(
 ): Promise<void> {
   const made = (await foldersIn(root, '.state')).includes(name);
   if (made && enough === 'made') return;
-  const wayOut = `${taskCommand(`destroy-environment --env ${quote(name)}`)} removes it`;
+  const wayOut = `${taskCommand('destroy-environment')} removes it`;
   if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
     throw new UsageError({
       what: `\`${name}\` cannot be the name of an environment`,

@@ -64,7 +64,7 @@ export async function checkTools(
   return Promise.all(rows);
 }
 
-const install = taskCommand('install-tools');
+const install = (): string => taskCommand('install-tools');
 
 type PossibleWay = { readonly source: FoundTool['source']; readonly how: string };
 
@@ -75,12 +75,12 @@ async function possibleWay(
 ): Promise<PossibleWay | undefined> {
   if (pinnedVersion(entry, requirement) === undefined) return undefined;
   if (await canDownload(entry)) {
-    return { source: 'release', how: `${install} downloads it from ${entry.release?.host}` };
+    return { source: 'release', how: `${install()} downloads it from ${entry.release?.host}` };
   }
   if (hasImage(entry) && isPinned(entry.image) && (await isReachable(serverOf(entry.image.repository))))
-    return { source: 'image', how: `${install} extracts it from the image ${entry.image.repository}` };
-  if (entry.go !== undefined && go) return { source: 'go', how: `${install} builds it from Go modules` };
-  if (entry.npm !== undefined) return { source: 'npm', how: `${install} gets it from npm` };
+    return { source: 'image', how: `${install()} extracts it from the image ${entry.image.repository}` };
+  if (entry.go !== undefined && go) return { source: 'go', how: `${install()} builds it from Go modules` };
+  if (entry.npm !== undefined) return { source: 'npm', how: `${install()} gets it from npm` };
   return undefined;
 }
 

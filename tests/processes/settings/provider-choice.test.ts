@@ -83,7 +83,7 @@ test('an environment without its folder can be shown, stopped and destroyed', as
   for (const task of ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'])
     assert.is(await providerOf({}, 1000, task), 'minikube', task);
   const advice = await refused(/^unknown environment/, {}, 1000, 'install-all');
-  assert.match(advice, /`npx .* destroy-environment --env development`/);
+  assert.match(advice, /`npx .* destroy-environment`/);
 });
 
 test('an existing cluster needs a context, by option, setting or record, and keeps it', async () => {
