@@ -95,10 +95,10 @@ export async function checkSecrets(context: Context): Promise<void> {
   }
   context.print(findings.join('\n'));
   throw new TaskError({
-    what: `${findings.length} in plain text: ${findings[0]}${findings.length > 1 ? ', …' : ''}`,
+    what: `in plain text: ${findings[0]}${findings.length > 1 ? `, and ${findings.length - 1} more` : ''}`,
     why: 'whoever can read the repository can read it',
     advice:
-      'remove it (from the index: `git add`, `git rm --cached`), and change a value that was committed: it stays in the history',
+      'remove or encrypt it (in the index: `git add`, `git rm --cached`), and change a value that was committed: it stays in the history',
   });
 }
 
@@ -107,8 +107,11 @@ async function plainIn(place: string, text: string): Promise<string[]> {
   const parsed = await parseEncrypted(text);
   if (parsed === undefined) return [`${place}: ${noMap}`];
   const { recipients, plain, plainComments } = parsed;
+  if (recipients.length === 0) {
+    const keys = plain.map((path) => `\`${path.join('.')}\``);
+    return [`${place}: it is not encrypted by SOPS${keys.length === 0 ? '' : `: ${keys.join(', ')}`}`];
+  }
   return [
-    ...(recipients.length === 0 ? [`${place}: it is not encrypted by SOPS`] : []),
     ...plain.map((path) => `${place}: the value \`${path.join('.')}\` is not encrypted`),
     ...plainComments.map((line) => `${place}:${line}: a comment that is not encrypted`),
   ];

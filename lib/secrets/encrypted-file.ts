@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
+import { basename, join } from 'node:path';
+import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -85,6 +86,20 @@ export async function readEncrypted(root: string, file: string): Promise<Encrypt
   if (found !== undefined) return found;
   throw new TaskError({ what: `${file} is damaged`, why: noMap, advice: await howToRestore(root, file) });
 }
+
+/** The task that opens a secrets file, for advice. */
+export const editCommand = (file: string): string =>
+  taskCommand(`edit-secrets ${shellWord(basename(file))}`, environmentOf(file));
+
+const environmentOf = (file: string): string | undefined => file.split('/')[1];
+
+/** The error of a file in plain text. */
+export const notEncrypted = (file: string): TaskError =>
+  new TaskError({
+    what: `${file} is not encrypted`,
+    why: 'it has no metadata of SOPS',
+    advice: `encrypt it in the shell of ${taskCommand('env')}: sops encrypt --in-place ${quote(file)}; without a cluster, move it away, then ${taskCommand('make-secrets', environmentOf(file))} and ${editCommand(file)}`,
+  });
 
 /**
  * The values that `sops decrypt --output-type json` printed for a file. Throws `TaskError` if the output cannot be

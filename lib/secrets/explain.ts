@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { isAmong } from './development-keys.ts';
-import { parseEncrypted } from './encrypted-file.ts';
+import { editCommand, notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 
@@ -63,7 +65,7 @@ export async function explainSops(
       return new TaskError({
         what: `${file} has no value \`${key}\``,
         why: reasonOf(output),
-        advice: `add it: sops edit ${quote(file)}; or ${await restore()}`,
+        advice: `add it: ${editCommand(file)}; or ${await restore()}`,
       });
     case 'no key':
       return new TaskError({
@@ -72,6 +74,7 @@ export async function explainSops(
         advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged':
+      if (await isPlain(join(root, file))) return notEncrypted(file);
       return new TaskError({ what: `${file} is damaged`, why: failure.why, advice: await restore() });
     case 'gpg failed':
       return new TaskError({
@@ -88,6 +91,13 @@ export async function explainSops(
       throw new Error(`unknown failure ${JSON.stringify(never)}`);
     }
   }
+}
+
+/** True for a YAML map in which nothing is encrypted; an encrypted file that was cut off lacks only the metadata. */
+async function isPlain(path: string): Promise<boolean> {
+  const text = (await textIfThere(path)) ?? '';
+  const found = await parseEncrypted(text);
+  return found?.recipients.length === 0 && !text.includes('ENC[AES256_GCM,');
 }
 
 /** Why the committed version does not help: after a rotation it is still encrypted for the old keys. */

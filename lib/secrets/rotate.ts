@@ -5,7 +5,7 @@ import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
-import { allSecretFiles, parseEncrypted, readEncrypted } from './encrypted-file.ts';
+import { allSecretFiles, notEncrypted, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainEncryption, explainSops } from './explain.ts';
 import { type KeyPlace, keyPlace } from './key-place.ts';
 import { importPublicKeys } from './keyring.ts';
@@ -116,13 +116,7 @@ async function filesFor(old: readonly string[], context: Context): Promise<strin
     const { recipients } = await readEncrypted(root, file);
     if (recipients.some((fingerprint) => isAmong(old, fingerprint))) files.push(file);
     else if (recipients.length > 0) context.log(`unchanged, since it is encrypted for other keys: ${file}`);
-    else {
-      throw new TaskError({
-        what: `${file} is not encrypted`,
-        why: 'it has no metadata of SOPS',
-        advice: `encrypt it: sops encrypt --in-place ${quote(file)}`,
-      });
-    }
+    else throw notEncrypted(file);
   }
   if (files.length > 0) return files;
   throw new TaskError({

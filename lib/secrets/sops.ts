@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { quote, TaskError } from '@k8s-deployment/runner';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
-import { isTime, readDecrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { editCommand, isTime, readDecrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { sopsShell } from './shell.ts';
 
@@ -26,7 +26,7 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
     throw new TaskError({
       what: `${file} has no value \`${key}\``,
       why: 'its first level has no such key',
-      advice: `add it: sops edit ${quote(file)}`,
+      advice: `add it: ${editCommand(file)}`,
     });
   }
   const value = values[key];
@@ -35,7 +35,7 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
   throw new TaskError({
     what: `the value \`${key}\` of ${file} is not a text`,
     why: 'without quotes YAML reads it as a number, a boolean, a date or a map, and the original text is lost',
-    advice: `write it in quotes: sops edit ${quote(file)}`,
+    advice: `write it in quotes: ${editCommand(file)}`,
   });
 }
 

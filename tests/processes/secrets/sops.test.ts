@@ -5,6 +5,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
+import { notEncrypted } from '../../../lib/secrets/encrypted-file.ts';
 import { explainSops } from '../../../lib/secrets/explain.ts';
 import { ensureHome, importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
@@ -80,7 +81,11 @@ test('a message of SOPS becomes one line, with advice', async (state) => {
     [`${closed}gpg: CRC error; 123456 - 654321`, `${file} is damaged`, /from a copy/],
     [`${closed}gpg: no secret key`, `no key in the keyring opens ${file}`, /sops updatekeys/],
     ['cannot operate on non-existent file', `${file} does not exist`, /make-secrets/],
-    ['error: component ["password"] not found', `${file} has no value \`password\``, /sops edit/],
+    [
+      'error: component ["password"] not found',
+      `${file} has no value \`password\``,
+      /`npx tsx tasks.ts edit-secrets database.yaml`/,
+    ],
   ] as const) {
     state.clone.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
     const error = await failureOf(decrypt(state));
@@ -88,6 +93,21 @@ test('a message of SOPS becomes one line, with advice', async (state) => {
     assert.match(error.advice ?? '', advice);
     assert.ok((error.why ?? '').split('\n').length === 1);
   }
+});
+
+test('a file in plain text is not called damaged, unlike one that lost its metadata', async (state) => {
+  const path = join(state.clone.folder, file);
+  const whole = readFileSync(path, 'utf8');
+  state.clone.script('sops', 'echo "sops metadata not found" >&2; exit 1');
+  writeFileSync(path, 'password: hunter2-hunter2\nother: ""\n');
+  const error = await failureOf(decrypt(state));
+  assert.is(error.what, `${file} is not encrypted`);
+  assert.match(error.advice ?? '', `tasks.ts env\`: sops encrypt --in-place ${file}; `);
+  const other = file.replace('development', 'lab');
+  assert.match(notEncrypted(other).advice ?? '', 'edit-secrets database.yaml --env lab`');
+  writeFileSync(path, whole.slice(0, whole.indexOf('\nsops:')));
+  assert.is((await failureOf(decrypt(state))).what, `${file} is damaged`);
+  writeFileSync(path, whole);
 });
 
 test('no advice loses uncommitted changes', async (state) => {
