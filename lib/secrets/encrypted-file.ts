@@ -98,7 +98,7 @@ export const notEncrypted = (file: string): TaskError =>
   new TaskError({
     what: `${file} is not encrypted`,
     why: 'it has no metadata of SOPS',
-    advice: `encrypt it in the shell of ${taskCommand('env')}: sops encrypt --in-place ${quote(file)}; without a cluster, move it away, then ${taskCommand('make-secrets', environmentOf(file))} and ${editCommand(file)}`,
+    advice: `encrypt it in the shell of ${taskCommand('env')}: sops encrypt --in-place ${quote(file)}; without a cluster, move it away, take the committed one (git checkout HEAD -- ${quote(file)}) or a new one (${taskCommand('make-secrets', environmentOf(file))}), and enter the values with ${editCommand(file)}`,
   });
 
 /**
