@@ -31,7 +31,7 @@ const bench = task({
     const { part, repetitions } = context.args;
     if (!Number.isInteger(repetitions) || repetitions < 1) {
       throw new TaskError({
-        what: `Expected \`repetitions\` to be a whole number from 1 up, got \`${repetitions}\``,
+        what: `expected \`repetitions\` to be a whole number, at least 1, got \`${repetitions}\``,
         exitCode: 2,
       });
     }
