@@ -47,7 +47,8 @@ test('declares the releases with namespace, labels, needs and timeout', async ()
     [name, namespace, labels.tier, labels.app, ...needs].join(' '),
   );
   assert.equal(found, releases, '`releases` in tests/charts/helmfile.test.ts');
-  for (const { name, timeout } of file.releases) assert.ok((timeout ?? 0) >= 60, `${name} has a timeout`);
+  for (const { name, timeout } of file.releases)
+    assert.ok((timeout ?? 0) >= 60, `${name}: timeout in helmfile.yaml`);
   assert.is(file.helmDefaults.atomic, true);
 });
 
