@@ -51,7 +51,7 @@ test('production refuses development keys and accepts its own', async () => {
   const words = ['make-secrets', '--env', 'production', '--context', 'some-context'];
   const refused = await sandbox.task(...words);
   assert.is(refused.exitCode, 2);
-  assert.match(refused.stderr, 'is encrypted for a development key');
+  assert.match(refused.stderr, 'the rule in .sops.yaml names a development key');
   const own = `${sandbox.home}/own.asc`;
   const { fingerprint, secret, open } = await makeKey(sandbox);
   await writeFile(own, secret);
