@@ -56,7 +56,7 @@ const reference =
 /**
  * Variables of a `.env` file, by the rules of dotenvy (just) and godotenv (go-task) where they agree, otherwise by a
  * shell's. `#` begins a comment at the start of a line or after a blank. `$NAME`, `${NAME}` and `${NAME:-default}`
- * are substituted from `environment`, then from the lines above; `\$` is a dollar. Single quotes are literal; double
+ * are looked up in `environment`, then in the lines above; `\$` is a dollar. Single quotes are literal; double
  * quotes know `\n`, `\r`, `\"`, `\\` and `\$`; both may span lines. The last line of a variable wins. Throws Error
  * with the place, never with the text, which may be a secret.
  */

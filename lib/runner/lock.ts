@@ -13,6 +13,7 @@ export type LockHolder = ProcessIdentity & {
   readonly since: string;
 };
 
+/** How to take a lock. */
 export type LockRequest = {
   readonly task: string;
   /** If false, a taken lock is an error. */
@@ -26,6 +27,7 @@ export type LockRequest = {
   readonly ownsFolder?: boolean;
 };
 
+/** A held lock. */
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;

@@ -27,6 +27,7 @@ export type CommandOptions = {
   readonly daemons?: boolean | undefined;
 };
 
+/** Output and exit code of a command. */
 export type CommandOutput = {
   /** Complete with `quiet`; of logged output the last MiB, from the start of a line. */
   readonly stdout: string;

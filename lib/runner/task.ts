@@ -62,6 +62,7 @@ type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
 /** The arguments that `run` gets, typed by their specs. */
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
 
+/** A typed value of an argument or option. */
 export type OptionValue = string | number | boolean | readonly string[] | readonly number[] | undefined;
 
 /** Global options by name, after `CliConfig.resolve`. */
@@ -81,6 +82,7 @@ export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
 /** How a run ended. */
 export type RunOutcome = 'done' | 'failed' | 'interrupted';
 
+/** What `run` gets. */
 export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput<Specs> & {
   /**
    * zx, bound to this task: children run in their own process group and are stopped with the run, output goes to the
@@ -198,6 +200,7 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
 };
 
+/** A declared task. */
 export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
   /** File in which `task()` was called. */
   readonly file: string;

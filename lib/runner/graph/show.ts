@@ -17,7 +17,7 @@ type Known = {
 
 /**
  * The output of `graph [task] [arguments] [, task …] [--format …]`; undefined if the command line does not begin with
- * `graph` or asks for help. Expands and checks the graph as for a run, with options from `resolve`. Throws
+ * `graph` or asks for help. Expands and checks the graph as for a run, with the options that `resolve` returns. Throws
  * UsageError.
  */
 export async function showGraph(
