@@ -83,8 +83,8 @@ export const bareNode: Contender = { name: 'node -e 0', command: [process.execPa
 const marksFile = 'marks';
 
 /**
- * Checks that a peer runs every task of a graph once, and again the next time: with a cache it would be measured doing
- * nothing. Throws `TaskError` that names the one that does not.
+ * Checks that a peer runs every task of a graph in each of two runs, since with a cache the benchmark would measure
+ * nothing. Throws `TaskError` with the peer's name otherwise.
  */
 export async function checkPeer(run: BenchRun, peer: Peer): Promise<void> {
   const graph = tree(10, `printf x >> ${marksFile}`);

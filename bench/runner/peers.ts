@@ -68,7 +68,7 @@ const programs = {
 const marker = programs.just;
 
 /**
- * All peers, got into the user's cache folder where they are not there yet. Throws `MissingToolError` (127) that names the one that
+ * All peers, installed into the user's cache folder if missing. Throws `MissingToolError` (127) with the name of one that
  * could not be installed.
  */
 export async function getPeers(context: TaskContext): Promise<Peer[]> {
