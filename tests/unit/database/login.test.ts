@@ -10,7 +10,7 @@ for (const [name, answer] of [
   ['closes the connection', (socket: Socket) => socket.end()],
   ['never answers', () => undefined],
 ] as const) {
-  test(`a server that ${name} is not ready, and neither is none`, async () => {
+  test(`a server that ${name} is not ready, nor is a closed port`, async () => {
     const open: Socket[] = [];
     const server = createServer((socket) => {
       open.push(socket);
