@@ -24,7 +24,7 @@ export const createEnvironment = task({
   commands: () => [],
   run: async (context) => {
     const { name, provider } = context.environment;
-    const { checkPassword } = await import('../lib/operations/database.ts');
+    const { checkPassword } = await import('../lib/deploy/database-password.ts');
     await checkPassword(context);
     context.log(
       `environment \`${name}\` (${provider}) is ready; ${taskCommand('install-tier apps')} adds the applications`,

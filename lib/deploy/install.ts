@@ -9,6 +9,7 @@ import { recallDigests, rememberDigests } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
+import { checkDeployedPassword } from './database-password.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /**
@@ -25,6 +26,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (changed.length > 0) {
     // Only releases that are not deployed have not been rendered yet.
     await checkPasswords(context, changed);
+    await checkDeployedPassword(context, changed, deployed);
     await checkVault(context, changed);
     await prepareNamespaces(context, changed);
   }

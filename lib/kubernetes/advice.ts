@@ -76,6 +76,10 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
     /another operation \(install\/upgrade\/rollback\) is in progress/,
     () => 'somebody else is changing the release: wait until they are done, then run again',
   ],
+  [
+    /password authentication failed/,
+    () => `the server has another password: run ${taskCommand('rotate-database-password')}`,
+  ],
 ];
 
 /** Advice for a failure of the cluster; undefined if there is none. */

@@ -3,36 +3,17 @@ import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
-import { decryptPassword, passwordAdvice } from '../database/password.ts';
-import { type LoginRole, loginRoles, superuserOf } from '../database/roles.ts';
+import { decryptPassword } from '../database/password.ts';
+import { type LoginRole, loginRoles } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
 import { stopAgent } from '../secrets/keyring.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
 import { settingsOf } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 
 /* Checks whether PostgreSQL accepts the passwords in the encrypted files. */
-
-/**
- * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file, because nothing that needs
- * the superuser would work. Rejects if either cannot be read.
- */
-export async function checkPassword(context: Context): Promise<void> {
-  const { environment, settings } = context;
-  const { name: user, database, secret } = superuserOf(settings);
-  const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
-  const isAccepted = await withPostgresql(context, (address) =>
-    acceptsLogin({ ...address, user, password, database, identity }),
-  );
-  if (isAccepted) return;
-  throw new TaskError({
-    what: `the database refuses the password of \`${user}\``,
-    why: 'the server keeps the password that it was first given, and the encrypted file has another one',
-    advice: passwordAdvice(environment.name, secret),
-  });
-}
 
 /**
  * Why an answering database is unhealthy: an unfinished rotation, refused passwords, or a failed check. Undefined if

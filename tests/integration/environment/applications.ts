@@ -142,6 +142,7 @@ tests('a failed check rolls the release back and is named', async () => {
     const tested = await sandbox.task('test-app', 'app2');
     assert.is(tested.exitCode, 1);
     assert.match(tested.stderr, said);
+    for (const { stderr } of [refused, tested]) assert.match(stderr, /run `.* rotate-database-password`/);
 
     assert.is(await login(secret, changed, `ALTER ROLE ${DB_USER} PASSWORD '${DB_PASSWORD}'`), undefined);
     const replicas = () => fieldOf('deployment/app2-back', '.spec.replicas');

@@ -83,10 +83,15 @@ tests(
     await writeFile(file, before);
     await byHand('password');
     assert.match(await told(), /reachable; refuses the password of the encrypted file/);
-    const refused = await sandbox.task('install-app', 'postgresql');
+    await byHand('app2Password');
+    const secret = await loginOf('app2');
+    const refused = await sandbox.task('install-app', 'app2');
     assert.is(refused.exitCode, 1);
-    assert.match(refused.stderr, /FAILED database roles: password authentication failed for user "postgres"/);
-    assert.match(refused.stderr, /what was deployed before is back/);
+    assert.match(refused.stderr, /the database refuses the password of `postgres`[\s\S]*nothing was changed/);
+    assert.match(refused.stderr, /run `.* rotate-database-password`/);
+    assert.equal(await loginOf('app2'), secret);
+    await writeFile(file, before);
+    await byHand('password');
     const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
     assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
     await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');

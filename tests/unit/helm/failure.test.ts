@@ -229,6 +229,10 @@ test('cluster errors have advice that never loses data', () => {
       /^service frontend\/a is being deleted and waits for its finalizers/,
     ],
     ['another operation (install/upgrade/rollback) is in progress', /^somebody else is changing the release/],
+    [
+      'FAILED database login: password authentication failed for user "app2"',
+      /run `npx tsx tasks.ts rotate-database-password`$/,
+    ],
   ] as const) {
     assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
   }

@@ -1,0 +1,51 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { withPostgresql } from '../cluster/cluster.ts';
+import { serverIdentity } from '../database/certificate.ts';
+import { acceptsLogin } from '../database/login.ts';
+import { decryptPassword, passwordAdvice } from '../database/password.ts';
+import { superuserOf } from '../database/roles.ts';
+import type { Release } from '../helm/helmfile.ts';
+import type { DeployedRelease } from '../helm/releases.ts';
+import type { Context } from '../settings/context.ts';
+
+/**
+ * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file, because nothing that needs
+ * the superuser would work. Rejects if either cannot be read.
+ */
+export async function checkPassword(context: Context): Promise<void> {
+  if (!(await isAccepted(context))) throw refused(context);
+}
+
+/**
+ * Throws `TaskError` if the deployed PostgreSQL refuses that password: `devops` would give the applications wrong
+ * ones before `postgresql` fails. Does nothing if neither is in `changed`, or if PostgreSQL does not answer.
+ */
+export async function checkDeployedPassword(
+  context: Context,
+  changed: readonly Release[],
+  deployed: readonly DeployedRelease[],
+): Promise<void> {
+  if (!changed.some(({ name }) => name === 'devops' || name === 'postgresql')) return;
+  if (!deployed.some(({ name, namespace }) => name === 'postgresql' && namespace === 'database')) return;
+  // The install may repair a server that does not answer.
+  if (!(await isAccepted(context, 0).catch(() => true))) throw refused(context, '; nothing was changed');
+}
+
+async function isAccepted(context: Context, waitMs?: number): Promise<boolean> {
+  const { name: user, database, secret } = superuserOf(context.settings);
+  const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
+  return withPostgresql(
+    context,
+    (address) => acceptsLogin({ ...address, user, password, database, identity }),
+    waitMs,
+  );
+}
+
+function refused({ environment, settings }: Context, consequence = ''): TaskError {
+  const { name, secret } = superuserOf(settings);
+  return new TaskError({
+    what: `the database refuses the password of \`${name}\``,
+    why: `the server and the encrypted file have different passwords${consequence}`,
+    advice: passwordAdvice(environment.name, secret),
+  });
+}
