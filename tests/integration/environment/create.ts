@@ -36,6 +36,8 @@ tests('create-environment creates everything and detects the embedded cluster', 
   );
   assert.equal(vault, { initialized: true, sealed: false, configured: true });
   assert.equal(database, { reachable: true });
+  // Vault's own programs create it, with a plugin's folder.
+  assert.not.ok((await readdir(sandbox.home)).includes('.cache'));
 });
 
 tests('install-tier apps installs both applications, with secrets from Vault and from SOPS', async () => {
