@@ -1,4 +1,4 @@
-import { isPostgresqlReady } from '../database/login.ts';
+import { isLostConnection, isPostgresqlReady } from '../database/login.ts';
 import {
   type Connection,
   type ForwardContext,
@@ -45,5 +45,13 @@ export async function withPostgresql<Result>(
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use({ host: '127.0.0.1', port: servers.postgresql });
-  return withPortForward(context, { ...postgresqlTarget, waitMs }, use);
+  // `use` gets a forward of its own, since the end of the question whether the server answers may end that one.
+  if (waitMs > 0) await withPortForward(context, { ...postgresqlTarget, waitMs }, async () => undefined);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await withPortForward(context, postgresqlTarget, use);
+    } catch (error) {
+      if (attempt === 3 || !isLostConnection(error)) throw error;
+    }
+  }
 }

@@ -75,6 +75,18 @@ export async function isPostgresqlReady(host: string, port: number, timeoutMs = 
 export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
 
+/**
+ * True if the connection broke off. kubectl ends a port-forward ("lost connection to pod") if either side resets one of its
+ * connections, as at the end of a TLS session.
+ */
+export const isLostConnection = (error: unknown): boolean => {
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
+  return (
+    ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(String(code)) ||
+    /^Connection terminated|socket disconnected/.test(String(message))
+  );
+};
+
 /** True if the server accepts the password. Rejects if it does not answer. */
 export async function acceptsLogin(login: Login): Promise<boolean> {
   try {

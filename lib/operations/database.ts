@@ -31,13 +31,13 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const open = ({ secret }: LoginRole) => decryptPassword(context, secret);
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
-  return withPostgresql(
-    context,
-    (address) =>
-      loginProblem(loginRoles(settings), open, async ({ name: user, database }, password) =>
+  return loginProblem(loginRoles(settings), open, ({ name: user, database }, password) =>
+    withPostgresql(
+      context,
+      async (address) =>
         acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
-      ),
-    0,
+      0,
+    ),
   ).catch(unchecked);
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isPostgresqlReady } from '../../../lib/database/login.ts';
+import { isLostConnection, isPostgresqlReady } from '../../../lib/database/login.ts';
 
 for (const [name, answer] of [
   ['reports an error', (socket: Socket) => socket.end('E...')],
@@ -26,5 +26,18 @@ for (const [name, answer] of [
     assert.ok(open.length > 0);
   });
 }
+
+test('a connection that broke off is told from an answer of the server', () => {
+  const lost = [
+    { code: 'ECONNRESET' },
+    { code: 'ECONNREFUSED' },
+    new Error('Connection terminated unexpectedly'),
+  ];
+  assert.equal(lost.map(isLostConnection), [true, true, true]);
+  assert.is(
+    isLostConnection(Object.assign(new Error('password authentication failed'), { code: '28P01' })),
+    false,
+  );
+});
 
 test.run();
