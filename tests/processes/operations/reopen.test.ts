@@ -82,7 +82,7 @@ test('it waits for kubelets, then PostgreSQL itself, then readiness: the API sho
   assert.is(await reopen(state.context, 'changed'), 'unchanged');
   assert.equal(asked(), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
   const count = (word: string) => project.calls().filter((line) => line.includes(word)).length;
-  assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 2, 3]);
+  assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 3, 3]);
   assert.equal(state.context.logged, []);
 });
 
