@@ -76,7 +76,7 @@ export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
 
 /**
- * True if the connection broke off. kubectl ends a port-forward ("lost connection to pod") if either side resets one of its
+ * True if the connection was lost. kubectl ends a port-forward ("lost connection to pod") if either side resets one of its
  * connections, as at the end of a TLS session.
  */
 export const isLostConnection = (error: unknown): boolean => {

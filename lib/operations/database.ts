@@ -38,7 +38,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
         acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
       0,
     ),
-  ).catch(unchecked);
+  );
 }
 
 const unchecked = (error: Error): string =>

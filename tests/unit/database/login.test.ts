@@ -27,7 +27,7 @@ for (const [name, answer] of [
   });
 }
 
-test('a connection that broke off is told from an answer of the server', () => {
+test('a lost connection is not mistaken for a refused login', () => {
   const lost = [
     { code: 'ECONNRESET' },
     { code: 'ECONNREFUSED' },
