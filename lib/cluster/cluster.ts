@@ -45,11 +45,9 @@ export async function withPostgresql<Result>(
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use({ host: '127.0.0.1', port: servers.postgresql });
-  // `use` gets a new forward, since kubectl may end the one of the readiness check.
-  if (waitMs > 0) await withPortForward(context, { ...postgresqlTarget, waitMs }, async () => undefined);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await withPortForward(context, postgresqlTarget, use);
+      return await withPortForward(context, { ...postgresqlTarget, waitMs }, use);
     } catch (error) {
       if (attempt === 3 || !isLostConnection(error)) throw error;
     }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -24,7 +25,7 @@ export type ForwardTarget = {
   /** Milliseconds to retry while pods start. Default: 0, one attempt. */
   readonly waitMs?: number;
   /** True if the server answers; kubectl only finds a pod, whose container may not listen yet. Needs `waitMs`. */
-  readonly answers?: (connection: Connection) => Promise<boolean>;
+  readonly answers?: ((connection: Connection) => Promise<boolean>) | undefined;
 };
 
 export type ForwardContext = ShellContext & Partial<Pick<TaskContext, 'signal' | 'progress'>>;
@@ -57,47 +58,53 @@ export type ForwardNews = {
 };
 
 /**
- * Forwards from the same local port until the run stops. Reconnects if kubectl ends or the server does not answer a
- * check every `lookMs` milliseconds; kubectl itself notices a missing pod only on a connection. Throws `TaskError` as
- * `withPortForward` does if nothing answers in time.
+ * Forwards from the same local port until the run stops, and reconnects when kubectl ends. kubectl notices a missing pod
+ * only on a connection, so it gets one every `lookMs` milliseconds. Throws `TaskError` as `withPortForward` does if
+ * nothing answers in time.
  */
 export async function keepForward(
   context: ForwardContext & Pick<TaskContext, 'signal'>,
-  target: ForwardTarget & Pick<Required<ForwardTarget>, 'answers'>,
+  target: ForwardTarget,
   { onOpen, onLost }: ForwardNews,
   lookMs = 3000,
 ): Promise<void> {
   const { signal } = context;
   const quiet = { ...context, $: context.$({ quiet: true, nothrow: true }) };
   for (let { localPort } = target; ; ) {
-    const forward = await openForward(quiet, { ...target, localPort });
-    localPort = forward.connection.port;
-    onOpen(forward.connection);
-    const reason = await untilLost(forward, target.answers, lookMs, signal);
-    await endCommand(forward.command);
-    if (signal.aborted) return;
+    const { command, connection } = await openForward(quiet, { ...target, localPort });
+    localPort = connection.port;
+    onOpen(connection);
+    const ended = command.then(howEnded);
+    let reason: string | undefined;
+    while (reason === undefined && !signal.aborted) {
+      const pause = delay(lookMs, undefined, { signal }).catch(() => undefined);
+      reason = await Promise.race([ended, pause]);
+      if (reason === undefined) touch(connection);
+    }
+    await endCommand(command);
+    if (reason === undefined || signal.aborted) return;
     onLost(reason);
   }
 }
 
-/** Why the forward was lost; also returns on the signal. */
-async function untilLost(
-  { command, connection }: Forward,
-  answers: Required<ForwardTarget>['answers'],
-  lookMs: number,
-  signal: AbortSignal,
-): Promise<string> {
-  do {
-    const pause = delay(lookMs, undefined, { signal }).catch(() => undefined);
-    const reason = await Promise.race([command.then(howEnded), pause]);
-    if (reason !== undefined) return reason;
-  } while (!signal.aborted && (await answers(connection)));
-  return 'the server does not answer';
+/** Connects and closes without sending anything: data could be reset, which would end the other connections, too. */
+function touch({ host, port }: Connection): void {
+  const socket = connect({ host, port });
+  socket.on('error', () => undefined);
+  socket.resume().end();
 }
 
 type Forward = { readonly command: Command; readonly connection: Connection };
 
+/** Waits for the server over another forward: kubectl ends one if either side resets a connection, as a check may. */
 async function openForward(context: ForwardContext, target: ForwardTarget): Promise<Forward> {
+  const { answers, waitMs = 0 } = target;
+  if (answers !== undefined && waitMs > 0)
+    await endCommand((await openOnce(context, { ...target, localPort: undefined })).command);
+  return openOnce(context, { ...target, answers: undefined });
+}
+
+async function openOnce(context: ForwardContext, target: ForwardTarget): Promise<Forward> {
   const { environment } = context;
   const { namespace, resource, waitMs = 0 } = target;
   let reason = '';
@@ -134,7 +141,7 @@ const howEnded = ({ stderr, exitCode }: CommandOutput): string =>
 /** Runs `kubectl port-forward` once; returns the reason if no server answers. */
 async function tryForward(
   { $, environment }: ShellContext,
-  { namespace, resource, port, localPort, waitMs = 0, answers }: ForwardTarget,
+  { namespace, resource, port, localPort, answers }: ForwardTarget,
 ): Promise<Forward | string> {
   const words = ['port-forward', resource, `${localPort ?? ''}:${port}`, '--address', '127.0.0.1'];
   const command = $`exec ${kubectl(environment)} -n ${namespace} ${words}`;
@@ -149,8 +156,7 @@ async function tryForward(
   try {
     if (typeof reason === 'number') {
       const connection = { host: '127.0.0.1', port: reason };
-      if (waitMs === 0 || answers === undefined || (await answers(connection)))
-        return { command, connection };
+      if (answers === undefined || (await answers(connection))) return { command, connection };
     }
   } catch (error) {
     await endCommand(command);

@@ -8,7 +8,7 @@ import { call } from '../ingress/call.ts';
 import { controllerOf } from '../ingress/controllers.ts';
 import { findWay } from '../ingress/entrance.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import { type Connection, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
+import { type Connection, type ForwardTarget, keepForward, podStartMs } from '../kubernetes/port-forward.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { vaultTarget } from '../vault/replicas.ts';
 
@@ -26,7 +26,7 @@ const pods = {
 type Way = { readonly scheme: string } & (
   | { readonly at: Connection }
   /** `port` is the first local port to try. */
-  | { readonly target: Parameters<typeof keepForward>[1]; readonly port: number }
+  | { readonly target: ForwardTarget; readonly port: number }
 );
 
 /** The longest delay of a timer: 24 days. */

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { keepForward, withPortForward } from '../../../lib/kubernetes/port-forward.ts';
@@ -84,7 +86,7 @@ test('a pod that kubectl does not reach yet, or whose server does not answer, is
     async ({ port }) => port,
   );
   assert.is(used, 40123);
-  assert.is(project.calls().length, 3);
+  assert.is(project.calls().length, 4, 'the use has another forward than the check');
   assert.match(told[0] ?? '', /^waiting for svc\/vault of the namespace vault: .*pod does not exist$/);
   assert.match(told[1] ?? '', 'the pod does not answer');
 });
@@ -116,32 +118,50 @@ test('missing objects are not waited for, and status waits for nothing', async (
   assert.is((await once(0))[1], 1);
 });
 
-test('a lasting forward connects again from the same port when kubectl ends or nothing answers, until the run stops', async ({
+test('a lasting forward connects again from the same port when kubectl ends, until the run stops', async ({
   context,
 }) => {
   const lost =
     'echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "error: lost connection to pod" >&2; exit 1';
-  attempts([lost, notThere, forwarding]);
+  attempts([forwarding, lost, notThere, forwarding]);
   const stop = new AbortController();
   const news: string[] = [];
-  // Once, of what is open.
-  const answers = async () => news.length !== 3;
   await keepForward(
     { ...context, signal: stop.signal },
-    { ...vault, waitMs: 60_000, answers },
+    { ...vault, waitMs: 60_000, answers: async () => true },
     {
       onOpen: ({ port }) => {
         news.push(`open at ${port}`);
-        if (news.length === 5) stop.abort();
+        if (news.length === 3) stop.abort();
       },
       onLost: (reason) => news.push(reason),
     },
     1,
   );
   const open = 'open at 40123';
-  assert.equal(news, [open, 'error: lost connection to pod', open, 'the server does not answer', open]);
+  assert.equal(news, [open, 'error: lost connection to pod', open]);
   const ports = project.calls().flatMap((call) => / (\d*:8200) /.exec(call)?.[1] ?? []);
-  assert.equal(ports, [':8200', ...Array(3).fill('40123:8200')]);
+  assert.equal(ports, [':8200', ':8200', ':8200', ':8200', '40123:8200']);
+});
+
+test('a lasting forward is looked at by connections without data, which can reset none of the user', async ({
+  context,
+}) => {
+  const stop = new AbortController();
+  const seen: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('data', (data) => seen.push(`data ${data}`));
+    socket.on('error', ({ message }) => seen.push(message));
+    socket.on('end', () => seen.push('end'));
+    socket.on('close', () => seen.length > 2 && stop.abort());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  attempts([`echo "Forwarding from 127.0.0.1:${port} -> 8200"; exec sleep 1000`]);
+  const news = { onOpen: () => {}, onLost: (reason: string) => seen.push(reason) };
+  await keepForward({ ...context, signal: stop.signal }, vault, news, 10);
+  server.close();
+  assert.equal([...new Set(seen)], ['end']);
 });
 
 test('a lasting forward fails as a short one when the API server does not have it any more', async ({
@@ -150,9 +170,7 @@ test('a lasting forward fails as a short one when the API server does not have i
   const gone = 'echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1';
   attempts(['echo "Forwarding from 127.0.0.1:40123 -> 8200"; exit 1', gone]);
   const news = { onOpen: () => {}, onLost: () => {} };
-  const error = await failureOf(
-    keepForward(context, { ...vault, answers: async () => true, waitMs: 60_000 }, news),
-  );
+  const error = await failureOf(keepForward(context, { ...vault, waitMs: 60_000 }, news));
   assert.match(error.why ?? '', 'services "vault" not found');
 });
 
