@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { acceptsLogin, type Login, withLogin } from '../database/login.ts';
+import { acceptsLogin, isLostConnection, type Login, withLogin } from '../database/login.ts';
 import type { LoginRole } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
@@ -12,7 +12,7 @@ import type { Rotation } from './rotation-state.ts';
 
 /**
  * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Returns
- * whether any password changed, and the error that stopped it.
+ * whether any password may have changed, and the error that stopped it.
  */
 export async function replaceInServer(
   context: Context,
@@ -22,15 +22,18 @@ export async function replaceInServer(
   const superuser = roles[0] as LoginRole;
   let changed = false;
   try {
-    await withPostgresql(context, async (address) => {
-      const login = await superuserLogin(context, superuser, rotation, address);
-      for (const role of [...roles.slice(1), superuser]) {
-        const pair = rotation[role.name];
-        if (pair === undefined) continue;
-        await setPassword(login, role.name, pair.new);
-        changed = true;
-      }
-    });
+    const login = await superuserLogin(context, superuser, rotation);
+    for (const role of [...roles.slice(1), superuser]) {
+      const pair = rotation[role.name];
+      if (pair === undefined) continue;
+      await withPostgresql(context, (address) =>
+        setPassword({ ...login, ...address }, role.name, pair.new).catch((error: unknown) => {
+          changed ||= isLostConnection(error);
+          throw error;
+        }),
+      );
+      changed = true;
+    }
     return { changed };
   } catch (error) {
     if (error instanceof TaskError) return { changed, failure: error };
@@ -49,8 +52,7 @@ async function superuserLogin(
   context: Context,
   { name: user, database, secret }: LoginRole,
   rotation: Rotation,
-  address: { readonly host: string; readonly port: number },
-): Promise<Login> {
+): Promise<Omit<Login, 'host' | 'port'>> {
   const pair = rotation[user];
   const identity = await serverIdentity(context);
   const candidates = [
@@ -63,8 +65,8 @@ async function superuserLogin(
   for (const candidate of candidates) {
     const password = await candidate();
     if (password === undefined) continue;
-    const login = { ...address, user, password, database, identity };
-    if (await acceptsLogin(login)) return login;
+    const login = { user, password, database, identity };
+    if (await withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }))) return login;
   }
   throw new TaskError({
     what: `the database refuses every known password of \`${user}\``,

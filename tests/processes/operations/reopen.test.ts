@@ -1,43 +1,25 @@
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reopen } from '../../../lib/operations/reopen.ts';
-import { makeCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /* The first minute after real nodes started, with a scripted API, since no test can bring a cluster into that state. */
 
-type State = { context: CloneContext; database: Server };
+type State = { context: CloneContext; port: number };
 
 const test = suite<State>('reopen');
 const project = scriptedFolder('environments', 'helmfile.yaml');
 
-test.before(async (state) => {
-  const { authority: cert, key } = await makeCertificate(project.folder, 'postgresql', ['DNS:postgresql']);
-  // A PostgreSQL: agrees to TLS, then asks for the password in clear text (its protocol, AuthenticationCleartextPassword).
-  state.database = createServer((socket) => {
-    socket.once('data', () => {
-      socket.write('S');
-      const secure = new TLSSocket(socket, { isServer: true, cert, key: readFileSync(key) });
-      secure.once('data', () => secure.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 3])));
-      secure.on('error', () => {});
-    });
-  }).listen(0, '127.0.0.1');
-  await once(state.database, 'listening');
-});
 test.before.each(async (state) => {
   state.context = await project.context('minikube');
   mkdirSync(state.context.environment.state, { recursive: true });
+  state.port = await scriptedPostgresql(state.context, () => '28P01');
   project.forget();
 });
-test.after(({ database }) => {
-  database.close();
-  project.remove();
-});
+test.after(project.remove);
 
 const pod = (ready: boolean) => ({
   metadata: { namespace: 'database', name: 'postgresql-0' },
@@ -59,8 +41,8 @@ function cluster(answers: { [question: string]: readonly string[] }): void {
 
 const print = (items: readonly object[]): string => `echo '${JSON.stringify({ items })}'`;
 const leases = (renewTime: string): string => print([{ metadata: { name: 'node-1' }, spec: { renewTime } }]);
-const forward = ({ database }: State): string =>
-  `echo "Forwarding from 127.0.0.1:${(database.address() as AddressInfo).port} -> 5432"; exec sleep 1000`;
+const forward = ({ port }: State): string =>
+  `echo "Forwarding from 127.0.0.1:${port} -> 5432"; exec sleep 1000`;
 const refused = 'echo "error: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
 /** The questions in the order in which they were first asked. */

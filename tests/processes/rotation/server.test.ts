@@ -1,0 +1,64 @@
+import { mkdirSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { loginRoles } from '../../../lib/database/roles.ts';
+import { replaceInServer } from '../../../lib/rotation/server.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
+
+const test = suite<{ context: CloneContext }>('passwords in the server');
+const project = scriptedFolder('environments');
+
+test.before.each(async (state) => {
+  state.context = await project.context('minikube');
+  mkdirSync(state.context.environment.state, { recursive: true });
+  project.script('sops', `echo '{"password": "of the file"}'`);
+  project.forget();
+});
+test.after(project.remove);
+
+const secret = { data: { password: Buffer.from('installed').toString('base64') } };
+
+/** Changes the superuser's password in a server that answers each password so; returns also what it was given. */
+async function replaced(context: CloneContext, answer: (password: string, login: number) => string) {
+  const given: string[] = [];
+  const port = await scriptedPostgresql(context, (password) => {
+    // The readiness check has none.
+    if (password === '') return '28P01';
+    given.push(password);
+    return answer(password, given.length);
+  });
+  project.script(
+    'kubectl',
+    `case "$*" in *port-forward*) echo 'Forwarding from 127.0.0.1:${port} -> 5432'; exec sleep 1000;; *) echo '${JSON.stringify({ items: [secret] })}';; esac`,
+  );
+  const rotation = { postgres: { old: 'old', new: 'new' } };
+  const { changed, failure } = await replaceInServer(context, loginRoles(context.settings), rotation);
+  const forwards = project.calls().filter((call) => call.includes('port-forward')).length;
+  return { changed, failure, given, forwards };
+}
+
+test('every known password is tried over a forward of its own, again if that is lost', async ({
+  context,
+}) => {
+  const { changed, failure, given, forwards } = await replaced(context, (_, login) =>
+    login === 1 ? 'lost' : '28P01',
+  );
+  assert.is(failure?.what, 'the database refuses every known password of `postgres`');
+  assert.is(changed, false);
+  assert.equal(given, ['old', 'old', 'new', 'of the file', 'installed']);
+  assert.is(forwards, 2 * given.length, 'one to wait, one to log in');
+});
+
+test('a connection that is lost three times is an error, and nothing was changed', async ({ context }) => {
+  const { changed, failure, given } = await replaced(context, () => 'lost');
+  assert.is(failure?.what, 'the passwords could not be changed in the database');
+  assert.match(failure?.why ?? '', 'ECONNRESET');
+  assert.equal([changed, given], [false, ['old', 'old', 'old']]);
+});
+
+test('a connection that is lost with the new password counts as changed', async ({ context }) => {
+  assert.is((await replaced(context, () => 'accepted')).changed, true);
+});
+
+test.run();
