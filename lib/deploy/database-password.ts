@@ -13,7 +13,9 @@ import type { Context } from '../settings/context.ts';
  * the superuser would work. Rejects if either cannot be read.
  */
 export async function checkPassword(context: Context): Promise<void> {
-  if (!(await isAccepted(context))) throw refused(context);
+  const login = await superuserLogin(context);
+  if (!(await withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }))))
+    throw refused(context);
 }
 
 /**
@@ -27,18 +29,16 @@ export async function checkDeployedPassword(
 ): Promise<void> {
   if (!changed.some(({ name }) => name === 'devops' || name === 'postgresql')) return;
   if (!deployed.some(({ name, namespace }) => name === 'postgresql' && namespace === 'database')) return;
+  const login = await superuserLogin(context);
+  const accepts = withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }), 0);
   // The install may repair a server that does not answer.
-  if (!(await isAccepted(context, 0).catch(() => true))) throw refused(context, '; nothing was changed');
+  if (!(await accepts.catch(() => true))) throw refused(context, '; nothing was changed');
 }
 
-async function isAccepted(context: Context, waitMs?: number): Promise<boolean> {
+async function superuserLogin(context: Context) {
   const { name: user, database, secret } = superuserOf(context.settings);
   const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
-  return withPostgresql(
-    context,
-    (address) => acceptsLogin({ ...address, user, password, database, identity }),
-    waitMs,
-  );
+  return { user, password, database, identity };
 }
 
 function refused({ environment, settings }: Context, consequence = ''): TaskError {

@@ -1,16 +1,13 @@
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { dirname, join } from 'node:path';
-import { TLSSocket } from 'node:tls';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { databaseCertificate } from '../../../lib/database/certificate.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { test as testReleases } from '../../../lib/deploy/test.ts';
-import { makeCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite<{ context: CloneContext }>('deploy');
@@ -136,28 +133,7 @@ test('a password that programs would read differently is not installed', async (
 
 /** A PostgreSQL that answers each login with an error of this SQLSTATE; the test's kubectl forwards to it. */
 async function postgresql(context: CloneContext, code: string): Promise<void> {
-  const files = databaseCertificate(context.environment);
-  const folder = dirname(files.authority);
-  mkdirSync(folder, { recursive: true });
-  const made = await makeCertificate(folder, 'fake', [`DNS:${context.settings.database.host}`]);
-  writeFileSync(files.authority, made.authority);
-  const [key, cert] = [readFileSync(made.key), readFileSync(made.certificate)];
-  const fields = Buffer.from(`SFATAL\0C${code}\0Mno\0\0`);
-  const error = Buffer.concat([Buffer.from([69, 0, 0, 0, fields.length + 4]), fields]);
-  const server = createServer((socket) => {
-    socket
-      .on('error', () => undefined)
-      .once('data', () => {
-        // Yes to TLS.
-        socket.write('S');
-        const secure = new TLSSocket(socket, { isServer: true, key, cert });
-        secure.on('error', () => undefined).once('data', () => secure.end(error));
-      });
-  }).listen(0, '127.0.0.1');
-  // A failed test must still end.
-  server.unref();
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await scriptedPostgresql(context, () => code);
   const labels = { name: 'postgresql', status: 'deployed', version: '1', owner: 'helm' };
   const metadata = { name: 'sh.helm.release.v1.postgresql.v1', namespace: 'database', labels };
   const release = gzipSync(JSON.stringify({ manifest: '', info: {} })).toString('base64');
@@ -186,6 +162,16 @@ test('a PostgreSQL that cannot check its passwords does not stop an install, whi
   await install(context, { app: 'devops' });
   assert.ok(project.calls().some((line) => line.includes('port-forward')));
   assert.ok(project.calls().some(isSync));
+});
+
+test('an unreadable authority of the database is told, not taken for a server without an answer', async ({
+  context,
+}) => {
+  await postgresql(context, '28P01');
+  rmSync(databaseCertificate(context.environment).authority);
+  const error = await failureOf(install(context, { app: 'devops' }));
+  assert.is(error.what, "cannot read the authority of the database's certificate");
+  assert.not.ok(project.calls().some(isSync));
 });
 
 test('arguments after -- go to helmfile, which is then always called; secrets are redacted before', async () => {
