@@ -2,22 +2,21 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectionName, type Described, ourNamespaces, readConnections } from '../network/connections.ts';
 import { type Party, type Policy, selects, verdict } from '../network/verdict.ts';
-import { environmentObjects } from './environments.ts';
+import { environmentObjects, environments } from './environments.ts';
 import { type KubernetesObject, ofKind } from './render.ts';
 
 /* Checks the rendered policies of all releases against the table in tests/network/connections.yaml. */
 
 const test = suite('allowed connections');
 
-/** Parties with addresses and labels: our pods as rendered, third-party pods as in their upstream charts. */
+/** Parties with addresses and labels: pods as rendered, those of charts and operators not rendered here as upstream. */
 function partiesOf(
   described: Readonly<Record<string, Described>>,
   objects: readonly KubernetesObject[],
-  upstream: boolean,
 ): Map<string, Party> {
   const parties = new Map<string, Party>();
   for (const [index, [name, party]] of Object.entries(described).entries()) {
-    const { namespace, workload, address } = party;
+    const { namespace, workload, upstream, address, ports = {} } = party;
     if (namespace === undefined) {
       assert.ok(address, name);
       parties.set(name, { address });
@@ -27,31 +26,29 @@ function partiesOf(
       (object) =>
         object.metadata.namespace === namespace && `${object.kind}/${object.metadata.name}` === workload,
     )?.spec.template;
-    if (workload) assert.ok(template, `${name} in tests/network/connections.yaml: ${workload} is rendered`);
+    const labels = template?.metadata.labels ?? upstream ?? party.labels;
+    assert.ok(labels, `${name} in tests/network/connections.yaml: ${workload} is rendered`);
     const own = objects.find((object) => object.kind === 'Namespace' && object.metadata.name === namespace);
+    const named = Object.entries(ports).map(([name, containerPort]) => ({ name, containerPort }));
     parties.set(name, {
       address: `10.244.0.${index + 1}`,
       pod: {
         namespace,
         namespaceLabels: { ...own?.metadata.labels, 'kubernetes.io/metadata.name': namespace },
-        labels: (upstream && party.upstream) || party.labels || template.metadata.labels,
-        ports: (template?.spec.containers ?? []).flatMap(({ ports = [] }: KubernetesObject) => ports),
+        labels,
+        ports: template?.spec.containers.flatMap(({ ports = [] }: KubernetesObject) => ports) ?? named,
       },
     });
   }
   return parties;
 }
 
-for (const [whose, provider, environment, upstream] of [
-  ['stand-ins', 'embedded', 'development', false],
-  ['upstream charts', 'embedded', 'development', true],
-  ['the environment lab', 'existing', 'lab', false],
-] as const) {
-  test(`policies allow exactly what the table says, with the pods of ${whose}`, async () => {
+for (const [provider, environment] of environments)
+  test(`policies of ${environment} on ${provider} allow exactly what the table says`, async () => {
     const objects = await environmentObjects(provider, environment);
-    const table = await readConnections();
+    const table = await readConnections(environment);
     const policies = ofKind(objects, 'NetworkPolicy') as unknown as Policy[];
-    const parties = partiesOf(table.parties, objects, upstream);
+    const parties = partiesOf(table.parties, objects);
     const wrong: string[] = [];
     let tried = 0;
     for (const [fromName, from] of parties) {
@@ -70,7 +67,6 @@ for (const [whose, provider, environment, upstream] of [
     assert.equal(wrong, [], 'a policy, or `allowed` in tests/network/connections.yaml');
     assert.ok(tried > 5000 && table.allowed.size > 50);
   });
-}
 
 test('every rendered pod is a party, and every policy selects one', async () => {
   const objects = await environmentObjects('embedded');

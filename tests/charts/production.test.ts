@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadSettings } from '../../lib/settings/settings.ts';
-import { type Party, type Policy, verdict } from '../network/verdict.ts';
 import { environmentObjects } from './environments.ts';
 import { objectsOf, ofKind, only, type Tree } from './render.ts';
 import { root } from './tools.ts';
@@ -85,43 +84,6 @@ test('cert-manager creates the fronts’ certificates', async () => {
   assert.ok(routes.length >= 6);
   for (const { metadata } of routes)
     assert.is(metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt', metadata.name);
-});
-
-test('database servers reach each other and Kubernetes, and only allowed clients reach them', async () => {
-  const policies = ofKind(await objects(), 'NetworkPolicy') as unknown as Policy[];
-  const ports = [
-    { name: 'postgresql', containerPort: 5432 },
-    { name: 'status', containerPort: 8000 },
-    { name: 'metrics', containerPort: 9187 },
-  ];
-  const pod = (namespace: string, labels: Record<string, string>, address: string): Party => ({
-    address,
-    pod: { namespace, namespaceLabels: { 'kubernetes.io/metadata.name': namespace }, labels, ports },
-  });
-  // as the operator labels its pods
-  const labels = { 'cnpg.io/cluster': 'postgresql-cluster', 'app.kubernetes.io/name': 'postgresql' };
-  const server = pod('database', labels, '10.244.0.1');
-  const operator = pod('cnpg-system', { 'app.kubernetes.io/name': 'cloudnative-pg' }, '10.244.0.2');
-  const monitoring = pod('monitoring', { 'app.kubernetes.io/name': 'prometheus' }, '10.244.0.3');
-  const labelsOf = async (name: string) =>
-    only(await objects(), 'Deployment', name).spec.template.metadata.labels;
-  const backend = pod('backend', await labelsOf('app1-back'), '10.244.0.4');
-  const frontend = pod('frontend', await labelsOf('app1-front'), '10.244.0.5');
-  const apiServer: Party = { address: '203.0.113.1' };
-  const connections: readonly (readonly [string, Party, Party, number, boolean])[] = [
-    ['server to server', server, server, 5432, true],
-    ['server to server, status', server, server, 8000, true],
-    ['server to the API server', server, apiServer, 6443, true],
-    ['server to a backend', server, backend, 8080, false],
-    ['operator to server', operator, server, 8000, true],
-    ['metrics', monitoring, server, 9187, true],
-    ['monitoring is no client', monitoring, server, 5432, false],
-    ['backend', backend, server, 5432, true],
-    ['backend, status', backend, server, 8000, false],
-    ['frontend', frontend, server, 5432, false],
-  ];
-  for (const [name, from, to, port, expected] of connections)
-    assert.is(verdict(policies, from, to, { port, protocol: 'TCP' }).allowed, expected, name);
 });
 
 test.run();

@@ -10,6 +10,8 @@ export type Described = {
   readonly workload?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly upstream?: Readonly<Record<string, string>>;
+  /** Named ports of such a pod. */
+  readonly ports?: Readonly<Record<string, number>>;
   readonly address?: string;
 };
 
@@ -28,18 +30,25 @@ export const connectionName = (from: string, to: string, { port, protocol }: Por
 /** Namespaces that the release devops isolates. */
 export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'] as const;
 
+/** Environments in which a party or connection exists; absent: all. */
+type Limited = { readonly in?: readonly string[] };
+
 /**
- * The table of `connections.yaml` with its groups expanded: `ours` (all pods in our namespaces), `foreign` (all pods
- * elsewhere), `outside` (addresses). Throws for an unknown name.
+ * The table of `connections.yaml` for an environment, with its groups expanded: `ours` (all pods in our namespaces),
+ * `foreign` (all pods elsewhere), `outside` (addresses). Throws for an unknown name.
  */
-export async function readConnections(): Promise<Connections> {
+export async function readConnections(environment = 'development'): Promise<Connections> {
   type Table = {
-    parties: Record<string, Described>;
+    parties: Record<string, Described & Limited>;
     ports: number[];
-    allowed: { from: string[]; to: string[]; ports: (number | string)[] }[];
+    allowed: ({ from: string[]; to: string[]; ports: (number | string)[] } & Limited)[];
   };
   const file = fileURLToPath(new URL('connections.yaml', import.meta.url));
-  const { parties, ports, allowed } = parse(await readFile(file, 'utf8')) as Table;
+  const table = parse(await readFile(file, 'utf8')) as Table;
+  const { ports } = table;
+  const isHere = (limited: Limited): boolean => limited.in?.includes(environment) ?? true;
+  const allowed = table.allowed.filter(isHere);
+  const parties = Object.fromEntries(Object.entries(table.parties).filter(([, party]) => isHere(party)));
   const ours = (party: Described) => ourNamespaces.some((name) => name === party.namespace);
   const named = (holds: (party: Described) => boolean): string[] =>
     Object.entries(parties).flatMap(([name, party]) => (holds(party) ? [name] : []));

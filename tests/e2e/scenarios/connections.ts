@@ -132,7 +132,7 @@ async function kubeletFor(stack: Stack, caller: Pod): Promise<Place | undefined>
 const separator = ' @';
 
 export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void> {
-  const table = await readConnections();
+  const table = await readConnections('lab');
   await removePods(stack);
   try {
     const twins = await makeTwins(stack, table);
