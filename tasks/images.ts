@@ -65,8 +65,8 @@ const selection = {
 
 /** The project's images used by an install of the selection. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
-  const { selectedReleases } = await import('../lib/helm/helmfile.ts');
-  return (await own()).ownImages(settings, await selectedReleases(environment.root, args, 'with-needs'));
+  const { declaredReleases } = await import('../lib/helm/helmfile.ts');
+  return (await own()).ownImages(settings, await declaredReleases(environment.root, args, 'with-needs'));
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };

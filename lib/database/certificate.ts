@@ -8,7 +8,7 @@ import {
   ensureCertificate,
 } from '../certificates/certificates.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { kubectlJson, kubectlText } from '../kubernetes/kubectl.ts';
+import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { Context, ShellContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -74,8 +74,8 @@ const missing =
 
 async function authorityOf(context: ShellContext, secret: string): Promise<string> {
   type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
-  const found = await kubectlJson<Secret>(context, 'get', 'secret', secret, '-n', 'database');
-  const authority = found.data?.['ca.crt'];
+  const [found] = await kubectlList<Secret>(context, 'get', 'secret', secret, '-n', 'database');
+  const authority = found?.data?.['ca.crt'];
   if (authority !== undefined) return Buffer.from(authority, 'base64').toString();
   throw new TaskError({
     what: `the Secret ${secret} of the namespace database has no ca.crt`,

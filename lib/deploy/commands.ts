@@ -2,9 +2,9 @@ import { leftoverGlob } from '../ground/leftover-files.ts';
 import { rollbackWords, takeBack } from '../helm/helm.ts';
 import {
   declaredRelease,
+  declaredReleases,
   helmfileText,
   type Selection,
-  selectedReleases,
   selector,
 } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
@@ -21,7 +21,7 @@ const needsOption = (selected: readonly string[]): readonly string[] =>
 
 /** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
-  const releases = await selectedReleases(input.environment.root, input.args, 'with-needs');
+  const releases = await declaredReleases(input.environment.root, input.args, 'with-needs');
   const selected = selector(input.args);
   const words = [
     ...selected,
@@ -82,7 +82,7 @@ export async function watchedFiles(
   { environment, settings }: Target,
   selection: Selection,
 ): Promise<readonly string[]> {
-  const releases = await selectedReleases(environment.root, selection, 'with-needs');
+  const releases = await declaredReleases(environment.root, selection, 'with-needs');
   const charts = releases.map(({ chart }) => {
     const [, setting] = /\.Values\.charts\.(\w+)\.chart/.exec(chart) ?? [];
     const places: { readonly [name: string]: { readonly chart: string } } = settings.charts;

@@ -5,7 +5,7 @@ import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword, passwordAdvice } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
 import type { Release } from '../helm/helmfile.ts';
-import type { DeployedRelease } from '../helm/releases.ts';
+import type { Deployed } from '../helm/releases.ts';
 import type { Context } from '../settings/context.ts';
 
 /**
@@ -25,10 +25,10 @@ export async function checkPassword(context: Context): Promise<void> {
 export async function checkDeployedPassword(
   context: Context,
   changed: readonly Release[],
-  deployed: readonly DeployedRelease[],
+  deployed: Deployed,
 ): Promise<void> {
   if (!changed.some(({ name }) => name === 'devops' || name === 'postgresql')) return;
-  if (!deployed.some(({ name, namespace }) => name === 'postgresql' && namespace === 'database')) return;
+  if (!deployed.has('database/postgresql')) return;
   const login = await superuserLogin(context);
   const accepts = withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }), 0);
   // The install may repair a server that does not answer.

@@ -3,10 +3,10 @@ import { taskCommand } from '../ground/launcher.ts';
 import { callHelmfile } from '../helm/call-helmfile.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { renderingFailure } from '../helm/failure.ts';
-import { type Release, type Selection, selectedReleases, selector } from '../helm/helmfile.ts';
+import { declaredReleases, type Release, type Selection, selector } from '../helm/helmfile.ts';
 import { type ManifestObject, manifestObjects, withHelmLabels } from '../helm/manifest-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
-import { deployedReleases, findDeployed } from '../helm/releases.ts';
+import { deployedReleases } from '../helm/releases.ts';
 import { render } from '../helm/render.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
@@ -23,17 +23,17 @@ export async function diff(context: Context, selection: Selection): Promise<void
   );
   const { root } = context.environment;
   if (await hasPlugin(context, 'diff')) {
-    const releases = await selectedReleases(root, selection);
+    const releases = await declaredReleases(root, selection);
     await tellDrift(context, releases, deployed, context.print);
     return diffByPlugin(context, selection, releases);
   }
-  const releases = await selectedReleases(root, selection, 'with-needs');
+  const releases = await declaredReleases(root, selection, 'with-needs');
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
   for (const release of releases) {
     const objects = await objectsOf(rendered.get(release.name) ?? []);
     context.print(
-      findDeployed(deployed, release)
+      deployed.has(release.id)
         ? await compare(context, release, objects, drifts.get(release.name)?.autoscaled)
         : announce(release, objects),
     );

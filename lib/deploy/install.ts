@@ -1,11 +1,11 @@
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
-import { takeBackOptions } from '../helm/helm.ts';
-import { namesText, type Selection, selectedReleases } from '../helm/helmfile.ts';
+import { isHelm3, takeBack } from '../helm/helm.ts';
+import { declaredReleases, namesText, type Selection } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { recallDigests, rememberDigests } from '../helm/rendered-digests.ts';
+import { recallDigests } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
@@ -18,7 +18,7 @@ import { runHelmfile } from './run-helmfile.ts';
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
-  const releases = await selectedReleases(environment.root, selection, 'with-needs');
+  const releases = await declaredReleases(environment.root, selection, 'with-needs');
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   await repairPending(context, releases, deployed);
 
@@ -35,11 +35,10 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (changed.length === 0) return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
   context.log(`installing: ${namesText(changed)}`);
-  const takingBack = await takeBackOptions();
   await runHelmfile(context, 'installing', changed, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...changed.flatMap(({ name }) => ['-l', `name=${name}`]),
-    ...(takingBack.length === 0 ? ['sync'] : ['sync', '--sync-args', takingBack.join(' ')]),
+    ...['sync', ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
     ...context.passThrough,
   ]);
   // The release devops has created the namespace by now.
@@ -47,10 +46,11 @@ export async function install(context: Context, selection: Selection): Promise<v
   context.report('changed');
   // Arguments for helmfile may change what it renders.
   if (context.passThrough.length > 0) return;
-  const wanted = new Set(releases.map(({ name }) => name));
-  // Their digests without the autoscaler's replicas are unknown until the next rendering.
-  for (const name of scaled.keys()) wanted.delete(name);
-  for (const { name, digest } of await deployedReleases(context))
-    if (wanted.has(name)) digests.known.set(name, digest);
-  await rememberDigests(context, digests);
+  const now = await deployedReleases(context);
+  for (const { id, name } of releases) {
+    const digest = now.get(id)?.digest;
+    // With an autoscaler's replicas, the digest is unknown until the next rendering.
+    if (digest !== undefined && !scaled.has(name)) digests.known.set(name, digest);
+  }
+  await digests.save();
 }

@@ -1,16 +1,16 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { namesText, type Selection, selectedReleases } from '../helm/helmfile.ts';
-import { deployedReleases, findDeployed } from '../helm/releases.ts';
+import { declaredReleases, namesText, type Selection } from '../helm/helmfile.ts';
+import { deployedReleases } from '../helm/releases.ts';
 import type { Context } from '../settings/context.ts';
 import { testWords } from './commands.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
 export async function test(context: Context, selection: Selection): Promise<void> {
-  const releases = await selectedReleases(context.environment.root, selection);
+  const releases = await declaredReleases(context.environment.root, selection);
   const deployed = await deployedReleases(context);
-  const missing = releases.filter((release) => findDeployed(deployed, release)?.status !== 'deployed');
+  const missing = releases.filter(({ id }) => deployed.get(id)?.status !== 'deployed');
   if (missing.length > 0) {
     const { app } = selection;
     throw new TaskError({

@@ -1,8 +1,8 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { tellDrift } from '../helm/drift.ts';
 import { lastGoodRevision, rollBack } from '../helm/helm.ts';
-import { declaredRelease, type Release, type Selection, selectedReleases } from '../helm/helmfile.ts';
-import { pendingReleases } from '../helm/pending.ts';
+import { declaredRelease, declaredReleases, type Release, type Selection } from '../helm/helmfile.ts';
+import { refuseBusy } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { uninstallWords } from './commands.ts';
@@ -16,7 +16,7 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
-  await pendingReleases(context, [release], deployed);
+  await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release, true));
   if (wanted === undefined) {
@@ -33,8 +33,8 @@ export async function rollBackRelease(
 /** Uninstalls the selected releases and waits until their objects are gone. Returns the releases. */
 export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
   const { environment, passThrough } = context;
-  const releases = await selectedReleases(environment.root, selection);
-  await pendingReleases(context, releases, await deployedReleases(context));
+  const releases = await declaredReleases(environment.root, selection);
+  await refuseBusy(context, releases, await deployedReleases(context));
   await runHelmfile(context, 'uninstalling', releases, uninstallWords({ args: selection, passThrough }));
   return releases;
 }

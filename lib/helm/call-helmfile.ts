@@ -1,7 +1,6 @@
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { secretFailure } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
-import { chartArguments } from './chart-places.ts';
 import { helmfileCommand } from './helmfile.ts';
 
 /**
@@ -14,8 +13,7 @@ export async function callHelmfile(
   explain: (error: TaskError, stderr: string) => TaskError | Promise<TaskError>,
   quiet = true,
 ): Promise<CommandOutput> {
-  const command = [...(await helmfileCommand(context)), ...(await chartArguments(context.settings))];
-  const running = context.$({ quiet })`${command} --quiet ${words}`;
+  const running = context.$({ quiet })`${await helmfileCommand(context)} --quiet ${words}`;
   let stderr = '';
   running.stderr.on('data', (chunk) => {
     stderr += chunk;

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { Context } from '../settings/context.ts';
 import { isDrift, tellDrift } from './drift.ts';
 import type { Release } from './helmfile.ts';
-import { type DeployedRelease, findDeployed, isSameExceptReplicas } from './releases.ts';
-import { completeDigests, type RenderedDigests } from './rendered-digests.ts';
+import { type Deployed, digestOf, isSameExceptReplicas } from './releases.ts';
+import { render } from './render.ts';
+import type { RenderedDigests } from './rendered-digests.ts';
 
 export type Changed = {
   readonly changed: readonly Release[];
@@ -19,15 +20,18 @@ export type Changed = {
 export async function findChanged(
   context: Context,
   releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
+  deployed: Deployed,
   digests: RenderedDigests,
 ): Promise<Changed> {
-  const known = releases.filter((release) => findDeployed(deployed, release)?.status === 'deployed');
+  const known = releases.filter(({ id }) => deployed.get(id)?.status === 'deployed');
   const all = context.passThrough.length > 0;
-  const [drifts] = await Promise.all([
+  const isComplete = all || known.every(({ name }) => digests.known.has(name));
+  const [drifts, rendered] = await Promise.all([
     tellDrift(context, releases, deployed, context.log),
-    all ? undefined : completeDigests(context, known, digests),
+    isComplete ? undefined : render(context, known),
   ]);
+  for (const [name, texts] of rendered ?? []) digests.known.set(name, digestOf(texts));
+  if (rendered) await digests.save();
   const scaled = new Map<string, number>();
   for (const { name, chart } of releases) {
     // An autoscaled workload is named like its release. `replicas` is a value of the project's own charts.
@@ -36,10 +40,10 @@ export async function findChanged(
     const values = await readFile(join(context.environment.root, chart, 'values.yaml'), 'utf8');
     if (/^replicas:/m.test(values)) scaled.set(name, count);
   }
-  const isAsRendered = (release: Release): boolean => {
-    const { digest = '' } = findDeployed(deployed, release) ?? {};
-    const rendered = digests.known.get(release.name) ?? '';
-    return digest === rendered || (scaled.has(release.name) && isSameExceptReplicas(digest, rendered));
+  const isAsRendered = ({ id, name }: Release): boolean => {
+    const digest = deployed.get(id)?.digest ?? '';
+    const rendered = digests.known.get(name) ?? '';
+    return digest === rendered || (scaled.has(name) && isSameExceptReplicas(digest, rendered));
   };
   const changed = releases.filter(
     (release) =>

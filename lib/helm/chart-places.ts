@@ -6,7 +6,12 @@ import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
 
 /** A chart in a tool's folder, next to its program. */
-export type ToolChart = { readonly setting: string; readonly tool: ToolName; readonly folder: string };
+export type ToolChart = {
+  readonly setting: string;
+  readonly chart: string;
+  readonly tool: ToolName;
+  readonly folder: string;
+};
 
 const scheme = 'tool://';
 
@@ -24,7 +29,7 @@ export function toolCharts(settings: Settings): ToolChart[] {
         advice: didYouMean(tool, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
       });
     }
-    return [{ setting: `charts.${name}.chart`, tool: tool as ToolName, folder: folder.join('/') }];
+    return [{ setting: `charts.${name}.chart`, chart, tool: tool as ToolName, folder: folder.join('/') }];
   });
 }
 
@@ -32,17 +37,12 @@ export function toolCharts(settings: Settings): ToolChart[] {
 export const needsRepositories = (settings: Settings): boolean =>
   chartsOf(settings).some(([, { chart }]) => !/^(?:\.{0,2}\/|tool:\/\/)/.test(chart));
 
-/** helmfile's arguments with paths of the tools' charts; only the name of a tool that is not installed. */
-export async function chartArguments(settings: Settings): Promise<string[]> {
-  const found = toolCharts(settings).map(async ({ setting, tool, folder }) => {
-    const place = await findTool(tool);
-    return ['--state-values-set', `${setting}=${withoutComma(join(place?.folder ?? tool, folder))}`];
-  });
-  return (await Promise.all(found)).flat();
-}
-
-/** In `--state-values-set` a comma starts another setting and cannot be escaped. */
-function withoutComma(path: string): string {
+/**
+ * The chart's path; it begins with the name of a tool that is not installed. Throws `TaskError` for a path with a
+ * comma: in `--state-values-set` it starts another setting and cannot be escaped.
+ */
+export async function installedChart({ tool, folder }: ToolChart): Promise<string> {
+  const path = join((await findTool(tool))?.folder ?? tool, folder);
   if (!path.includes(',')) return path;
   throw new TaskError({
     what: `the path of the chart ${path} cannot be passed to helmfile`,
@@ -50,13 +50,6 @@ function withoutComma(path: string): string {
     advice: 'set XDG_CACHE_HOME to a folder without one',
   });
 }
-
-/** The same as text for `--dry-run`; the shell finds the tool on PATH. */
-export const chartArgumentsText = (settings: Settings): string[] =>
-  toolCharts(settings).map(
-    ({ setting, tool, folder }) =>
-      `--state-values-set ${setting}="$(dirname "$(command -v ${tool})")/${folder}"`,
-  );
 
 /** Throws `TaskError` if a release names a chart of the project that does not exist. */
 export async function checkCharts(

@@ -4,7 +4,7 @@ import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 import { livePairs, type Pair } from './live-objects.ts';
 import { compareFields, faultsOf, lostField, nameOf, removesItself } from './object-drift.ts';
-import { type DeployedRelease, findDeployed } from './releases.ts';
+import type { Deployed } from './releases.ts';
 
 /** Differences between a release's objects in the cluster and what helm applied. */
 export type Drift = {
@@ -31,10 +31,10 @@ const shownLines = 8;
 export async function tellDrift(
   context: Pick<EnvironmentContext, '$' | 'secret' | 'environment'>,
   releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
+  deployed: Deployed,
   tell: (line: string) => void,
 ): Promise<ReadonlyMap<string, Drift>> {
-  const found = releases.flatMap((release) => findDeployed(deployed, release) ?? []);
+  const found = releases.flatMap(({ id }) => deployed.get(id) ?? []);
   const settled = found.filter(({ status }) => !/^(?:pending|uninstall)/.test(status));
   const pairs = await livePairs(context, settled, tell);
   const scaled = pairs.some(wasScaled) ? await scaledWorkloads(context) : [];

@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { advised } from '../kubernetes/advice.ts';
+import { throwAdvised } from '../kubernetes/advice.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
@@ -13,14 +13,14 @@ export const helmCommand = ({ kubeconfig, context }: Environment, namespace: str
 ];
 
 /**
- * helm's options to take back fields that others have set, which are conflicts in server-side apply, Helm 4's
+ * Helm 4's options to take back fields that others have set, which are conflicts in server-side apply, its
  * default. They switch a release of Helm 3 to server-side apply.
  */
 export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
 
-/** The same for the installed helm; Helm 3 compares on the client and has no such options. */
-export const takeBackOptions = async (): Promise<readonly string[]> =>
-  (await findTool('helm'))?.version.startsWith('3.') ? [] : takeBack;
+/** True if the installed helm is Helm 3, which compares on the client and has no such options. */
+export const isHelm3 = async (): Promise<boolean> =>
+  (await findTool('helm'))?.version.startsWith('3.') ?? false;
 
 type Revision = { readonly revision: number; readonly status: string };
 
@@ -64,8 +64,6 @@ export async function rollBack(
   release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
   revision: number,
 ): Promise<void> {
-  const words = rollbackWords(release, revision, await takeBackOptions());
-  await $`${helmCommand(environment, release.namespace)} ${words}`.catch((error: unknown) => {
-    throw advised(error);
-  });
+  const words = rollbackWords(release, revision, (await isHelm3()) ? [] : takeBack);
+  await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
 }

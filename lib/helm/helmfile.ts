@@ -6,17 +6,19 @@ import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Target } from '../settings/context.ts';
 import { settingsFiles } from '../settings/settings.ts';
-import { chartArgumentsText, needsRepositories } from './chart-places.ts';
+import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 /** A release of `helmfile.yaml`. */
 export type Release = {
+  /** Namespace and name, such as `core/devops`. */
+  readonly id: string;
   readonly name: string;
   readonly namespace: string;
   /** A path in the project, or a template of a setting. */
   readonly chart: string;
   readonly tier: string;
   readonly app: string;
-  /** Names of releases, without namespace. */
+  /** Ids of releases. */
   readonly needs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
@@ -32,8 +34,18 @@ type Declared = {
 
 let last: { readonly text: string; readonly declared: Declared } | undefined;
 
-/** The releases of helmfile.yaml in order. It is plain YAML, so that it can be read without helmfile. */
-export async function declaredReleases(root: string): Promise<readonly Release[]> {
+/** Selects releases by tier or app, or all. */
+export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
+
+/**
+ * The releases of helmfile.yaml in order, by default all; on demand with everything that the selected ones need. The
+ * file is plain YAML, so that it can be read without helmfile.
+ */
+export async function declaredReleases(
+  root: string,
+  { tier, app }: Selection = {},
+  needs: 'alone' | 'with-needs' = 'alone',
+): Promise<readonly Release[]> {
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
@@ -43,17 +55,23 @@ export async function declaredReleases(root: string): Promise<readonly Release[]
   });
   if (text !== last?.text)
     last = { text, declared: (await readStrictYaml(text, 'helmfile.yaml')).value as Declared };
-  const { declared } = last;
-  return declared.releases.map((release) => ({
-    name: release.name,
-    namespace: release.namespace,
-    chart: release.chart,
-    tier: release.labels.tier,
-    app: release.labels.app,
-    needs: (release.needs ?? []).map((need) => need.split('/').at(-1) ?? need),
-    timeout: release.timeout ?? declared.helmDefaults?.timeout ?? 300,
-    createNamespace: release.createNamespace ?? false,
+  const { helmDefaults, releases: declared } = last.declared;
+  const releases = declared.map(({ labels, ...release }) => ({
+    needs: [],
+    timeout: helmDefaults?.timeout ?? 300,
+    ...release,
+    id: `${release.namespace}/${release.name}`,
+    tier: labels.tier,
+    app: labels.app,
   }));
+  const wanted = new Set<Release>(
+    releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app)),
+  );
+  // Sets can grow while they are iterated.
+  if (needs === 'with-needs')
+    for (const one of wanted)
+      for (const release of releases) if (one.needs.includes(release.id)) wanted.add(release);
+  return releases.filter((release) => wanted.has(release));
 }
 
 /** The release with this name, which was checked before. */
@@ -68,26 +86,6 @@ export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier
   ...new Set((await declaredReleases(root)).map((release) => release[field])),
 ];
 
-/** Selects releases by tier or app, or all. */
-export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
-
-/** The selected releases, on demand with everything they need, in the order of the file. */
-export async function selectedReleases(
-  root: string,
-  { tier, app }: Selection,
-  needs: 'alone' | 'with-needs' = 'alone',
-): Promise<readonly Release[]> {
-  const releases = await declaredReleases(root);
-  const wanted = new Set(
-    releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app)),
-  );
-  if (needs === 'alone') return [...wanted];
-  // Sets can grow while they are iterated.
-  for (const { needs } of wanted)
-    for (const release of releases) if (needs.includes(release.name)) wanted.add(release);
-  return releases.filter((release) => wanted.has(release));
-}
-
 /** helmfile's `-l` options for a selection; none for all. */
 export const selector = ({ tier, app }: Selection): readonly string[] =>
   tier !== undefined ? ['-l', `tier=${tier}`] : app !== undefined ? ['-l', `app=${app}`] : [];
@@ -96,13 +94,21 @@ export const selector = ({ tier, app }: Selection): readonly string[] =>
 export const namesText = (releases: readonly Pick<Release, 'name'>[]): string =>
   releases.map(({ name }) => name).join(', ');
 
-/** The words of every helmfile call, with kubeconfig, context and values; it runs in the project's folder. */
+/**
+ * The words of every helmfile call, with kubeconfig, context, values and the places of the tools' charts; it runs in
+ * the project's folder. For `--dry-run` with relative paths, and the charts as in the settings.
+ */
 export async function helmfileCommand(
   { environment, settings }: Target,
-  kubeconfig: string = environment.kubeconfig,
+  form: 'run' | 'dry-run' = 'run',
 ): Promise<string[]> {
   const { name, provider, root, context } = environment;
+  const kubeconfig = form === 'run' ? environment.kubeconfig : `.state/${name}/kubeconfig`;
   const files = await settingsFiles(name, provider, root);
+  const charts = toolCharts(settings).map(async (found) => {
+    const chart = form === 'run' ? await installedChart(found) : found.chart;
+    return ['--state-values-set', `${found.setting}=${chart}`];
+  });
   return [
     ...['helmfile', '--kubeconfig', kubeconfig, '--kube-context', context],
     ...files.flatMap((file) => ['--state-values-file', file]),
@@ -110,11 +116,12 @@ export async function helmfileCommand(
     ...['--state-values-set-string', `environment=${name}`],
     // With local charts only, no chart repository is contacted.
     ...(needsRepositories(settings) ? [] : ['--skip-deps']),
+    ...(await Promise.all(charts)).flat(),
   ];
 }
 
-/** A call as text with relative paths, for `--dry-run`. */
+/** A call as text for `--dry-run`; the shell finds the tools of charts on PATH. */
 export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
-  const words = await helmfileCommand(target, `.state/${target.environment.name}/kubeconfig`);
-  return [shellWords(words), ...chartArgumentsText(target.settings), shellWords(args)].join(' ');
+  const text = shellWords([...(await helmfileCommand(target, 'dry-run')), ...args]);
+  return text.replaceAll(/=tool:\/\/([\w-]+)(\S+)/g, '="$(dirname "$(command -v $1)")$2"');
 }

@@ -1,4 +1,4 @@
-import { type Condition, itemsOf, kubectl, kubectlAnswer } from '../kubernetes/kubectl.ts';
+import { type Condition, itemsOf, kubectl } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import type { ManagedFields } from './managed-fields.ts';
@@ -67,7 +67,6 @@ function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObj
 }
 
 type Found = { readonly items: readonly LiveObject[]; readonly complete: boolean };
-type List = { readonly items?: readonly LiveObject[] };
 
 /**
  * Objects of these types with helm's label; not `complete` if the user may not list some types. Unknown types have no
@@ -92,7 +91,7 @@ async function labelledObjects(
     // kubectl omits a forbidden type; if it is the only one, it prints nothing.
     if (output.stdout === '') return { items: [], complete };
   }
-  return { items: itemsOf('kubectl get', kubectlAnswer<List>('kubectl get', output)), complete };
+  return { items: itemsOf('kubectl get', output), complete };
 }
 
 /** Objects with these names, with any labels. */
@@ -112,7 +111,5 @@ async function namedObjects(
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
   if (output.stdout.trim() === '') return [];
-  // kubectl prints a single object without a list around it.
-  const answer = kubectlAnswer<List & Partial<LiveObject>>('kubectl get', output);
-  return answer.metadata?.name === undefined ? itemsOf('kubectl get', answer) : [answer as LiveObject];
+  return itemsOf('kubectl get', output);
 }

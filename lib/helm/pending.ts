@@ -4,9 +4,9 @@ import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { helmCommand, lastGoodRevision, rollBack } from './helm.ts';
 import type { Release as Declared } from './helmfile.ts';
-import { type DeployedRelease, findDeployed } from './releases.ts';
+import type { Deployed } from './releases.ts';
 
-type Release = Pick<Declared, 'name' | 'namespace' | 'timeout'>;
+type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout'>;
 
 /** helm waits up to its time limit twice: for objects, then for hooks. */
 const waits = 2;
@@ -18,10 +18,13 @@ const waits = 2;
 export async function repairPending(
   context: EnvironmentContext,
   releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
+  deployed: Deployed,
 ): Promise<void> {
   const { $, environment } = context;
-  for (const { release, status } of await pendingReleases(context, releases, deployed)) {
+  await refuseBusy(context, releases, deployed);
+  for (const release of releases) {
+    const { status = '' } = deployed.get(release.id) ?? {};
+    if (!isPending(status)) continue;
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
     const good = await lastGoodRevision(context, release, false);
     if (good !== undefined) {
@@ -33,21 +36,20 @@ export async function repairPending(
   }
 }
 
+const isPending = (status: string): boolean => status.startsWith('pending-');
+
 /**
- * Releases that a killed helm left pending. Throws `TaskError` if somebody may be working on one: on a local cluster
- * a running helm, elsewhere anybody until helm's time limits are over.
+ * Throws `TaskError` if somebody may be working on a pending release: on a local cluster a running helm, elsewhere
+ * anybody until helm's time limits are over.
  */
-export async function pendingReleases(
+export async function refuseBusy(
   { environment }: InEnvironment,
   releases: readonly Release[],
-  deployed: readonly DeployedRelease[],
-): Promise<readonly { readonly release: Release; readonly status: string }[]> {
-  const pending = releases.flatMap((release) => {
-    const found = findDeployed(deployed, release);
-    if (!found?.status.startsWith('pending-')) return [];
-    return [{ release, status: found.status, updated: found.updated }];
-  });
-  for (const { release, status, updated } of pending) {
+  deployed: Deployed,
+): Promise<void> {
+  for (const release of releases) {
+    const { status, updated } = deployed.get(release.id) ?? {};
+    if (status === undefined || updated === undefined || !isPending(status)) continue;
     const what = `release ${release.name} is ${status}`;
     if (providerOf(environment).ownsCluster) {
       const pid = await runningHelm(environment, release);
@@ -69,7 +71,6 @@ export async function pendingReleases(
       advice: `wait until ${limitSeconds} s have passed, then run again to repair it`,
     });
   }
-  return pending;
 }
 
 /** Pid of a local helm that works on the release, unless its arguments name another cluster. */

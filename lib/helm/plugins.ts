@@ -4,7 +4,7 @@ import type { Outcome } from '../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
-import { findTool } from '../tools/tools.ts';
+import { isHelm3 } from './helm.ts';
 
 /** Optional: without them `diff` uses kubectl, and sops edits secrets directly. */
 export const helmPlugins = [
@@ -41,8 +41,7 @@ export async function installPlugins(context: EnvironmentContext): Promise<Outco
     context.log(`skipping the optional helm plugins ${names}: github.com cannot be reached`);
     return 'unchanged';
   }
-  const helm = await findTool('helm');
-  const options = helm?.version.startsWith('3.') ? [] : [unsigned];
+  const options = (await isHelm3()) ? [] : [unsigned];
   let outcome: Outcome = 'unchanged';
   for (const { name, url, version } of missing) {
     const result = await $({

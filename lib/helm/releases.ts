@@ -4,7 +4,6 @@ import { gunzip } from 'node:zlib';
 import { TaskError } from '@k8s-deployment/runner';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
-import type { Release } from './helmfile.ts';
 
 /** The newest revision of a release in the cluster. */
 export type DeployedRelease = {
@@ -20,6 +19,9 @@ export type DeployedRelease = {
   /** Its objects, without hooks. */
   readonly manifest: string;
 };
+
+/** The releases in a cluster by id, such as `core/devops`. */
+export type Deployed = ReadonlyMap<string, DeployedRelease>;
 
 type Stored = {
   readonly manifest: string;
@@ -44,7 +46,7 @@ type Secret = {
 export async function deployedReleases(
   context: ShellContext,
   unreadable?: (error: TaskError) => void,
-): Promise<readonly DeployedRelease[]> {
+): Promise<Deployed> {
   const words = ['get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded'];
   const secrets = await kubectlList<Secret>(context, ...words);
   const newest = new Map(
@@ -52,40 +54,38 @@ export async function deployedReleases(
       .toSorted((one, other) => version(one) - version(other))
       .map((item) => [`${item.metadata.namespace}/${item.metadata.labels.name}`, item]),
   );
-  return Promise.all(
-    [...newest.values()].map(async (item) => {
-      const stored = await unpack(item).catch((error: TaskError): Stored => {
-        if (!unreadable) throw error;
-        unreadable(error);
-        return { manifest: '' };
-      });
-      return {
-        name: item.metadata.labels.name ?? '',
-        namespace: item.metadata.namespace,
-        status: item.metadata.labels.status ?? 'unknown',
-        revision: version(item),
-        updated: new Date(stored.info?.last_deployed ?? ''),
-        digest: digestOf([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
-        manifest: stored.manifest,
-      };
-    }),
-  );
+  const releases = [...newest].map(async ([id, item]): Promise<[string, DeployedRelease]> => {
+    let stored: Stored = { manifest: '' };
+    try {
+      const packed = Buffer.from(Buffer.from(item.data?.release ?? '', 'base64').toString(), 'base64');
+      stored = JSON.parse((await promisify(gunzip)(packed)).toString());
+    } catch (error) {
+      const report = unreadable ?? ((failure: TaskError) => Promise.reject(failure));
+      await report(notReadable(item, error as Error));
+    }
+    const { namespace, labels } = item.metadata;
+    const release = {
+      name: labels.name ?? '',
+      namespace,
+      status: labels.status ?? 'unknown',
+      revision: version(item),
+      updated: new Date(stored.info?.last_deployed ?? ''),
+      digest: digestOf([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
+      manifest: stored.manifest,
+    };
+    return [id, release];
+  });
+  return new Map(await Promise.all(releases));
 }
 
-/** Decodes the release in one of helm's Secrets. Throws `TaskError` if it is unreadable. */
-async function unpack({ metadata, data }: Secret): Promise<Stored> {
-  try {
-    const packed = Buffer.from(Buffer.from(data?.release ?? '', 'base64').toString(), 'base64');
-    return JSON.parse((await promisify(gunzip)(packed)).toString()) as Stored;
-  } catch (error) {
-    const remove = `kubectl -n ${metadata.namespace} delete secret ${metadata.name}`;
-    throw new TaskError({
-      what: `cannot read the Secret ${metadata.namespace}/${metadata.name}, in which helm keeps a release`,
-      why: (error as Error).message,
-      advice: `delete it (\`${remove}\`) and run again: helm then continues from the previous revision`,
-      cause: error,
-    });
-  }
+function notReadable({ metadata: { namespace, name } }: Secret, error: Error): TaskError {
+  const remove = `kubectl -n ${namespace} delete secret ${name}`;
+  return new TaskError({
+    what: `cannot read the Secret ${namespace}/${name}, in which helm keeps a release`,
+    why: error.message,
+    advice: `delete it (\`${remove}\`) and run again: helm then continues from the previous revision`,
+    cause: error,
+  });
 }
 
 const version = (item: Secret): number => Number(item.metadata.labels.version);
@@ -112,10 +112,3 @@ export function digestOf(texts: readonly string[]): string {
 /** True if two digests differ only in the number of replicas. */
 export const isSameExceptReplicas = (one: string, other: string): boolean =>
   one.split('.')[1] === other.split('.')[1];
-
-/** The deployed release that belongs to a declared one, if any. */
-export const findDeployed = (
-  deployed: readonly DeployedRelease[],
-  { name, namespace }: Pick<Release, 'name' | 'namespace'>,
-): DeployedRelease | undefined =>
-  deployed.find((found) => found.name === name && found.namespace === namespace);

@@ -2,20 +2,18 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import { checkLineEnds } from '../ground/line-ends.ts';
-import type { Context, InEnvironment, Target } from '../settings/context.ts';
+import type { Target } from '../settings/context.ts';
 import { writeStateFile } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
-import { chartArguments } from './chart-places.ts';
-import type { Release } from './helmfile.ts';
-import { digestOf } from './releases.ts';
-import { render } from './render.ts';
+import { helmfileCommand } from './helmfile.ts';
 
-/** Digests of releases as an install would write them now, by name. */
+/** Digests of releases as an install would write them now. */
 export type RenderedDigests = {
-  /** The digest of everything that they are rendered from. */
-  readonly inputs: string;
+  /** By name of the release. */
   readonly known: Map<string, string>;
+  /** Stores them for the next run. */
+  readonly save: () => Promise<void>;
 };
 
 type Stored = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
@@ -26,7 +24,8 @@ const file = 'rendered.json';
  * The digests that an earlier run found for the same charts, settings, encrypted secrets, helm and helmfile: comparing those takes
  * milliseconds, rendering half a second. A damaged file counts as none. Throws `TaskError` for a chart with Windows line ends.
  */
-export async function recallDigests({ environment, settings }: Target): Promise<RenderedDigests> {
+export async function recallDigests(target: Target): Promise<RenderedDigests> {
+  const { environment } = target;
   const { name, provider, root } = environment;
   const charts = await filesBelow(root, 'charts');
   checkLineEnds(
@@ -46,31 +45,14 @@ export async function recallDigests({ environment, settings }: Target): Promise<
     root,
     files,
     'digests with and without replicas',
-    // The path of a tool's chart contains its version.
-    ...(await chartArguments(settings)),
+    // With the path of a tool's chart, which contains its version.
+    ...(await helmfileCommand(target)),
     ...programs.map((program) => `${program?.path} ${program?.version}`),
   );
-  try {
-    const stored = JSON.parse(await readFile(join(environment.state, file), 'utf8')) as Stored;
-    return { inputs, known: new Map(stored.inputs === inputs ? Object.entries(stored.digests) : []) };
-  } catch {
-    return { inputs, known: new Map() };
-  }
+  const stored = await readFile(join(environment.state, file), 'utf8')
+    .then((text): Stored => JSON.parse(text))
+    .catch(() => undefined);
+  const known = new Map(stored?.inputs === inputs ? Object.entries(stored.digests) : []);
+  const save = () => writeStateFile(environment, file, { inputs, digests: Object.fromEntries(known) });
+  return { known, save };
 }
-
-/** Renders these releases, unless the digest of each is known. */
-export async function completeDigests(
-  context: Context,
-  releases: readonly Release[],
-  digests: RenderedDigests,
-): Promise<void> {
-  if (releases.every(({ name }) => digests.known.has(name))) return;
-  for (const [name, texts] of await render(context, releases)) digests.known.set(name, digestOf(texts));
-  await rememberDigests(context, digests);
-}
-
-/** Stores the digests for the next run. */
-export const rememberDigests = (
-  { environment }: InEnvironment,
-  { inputs, known }: RenderedDigests,
-): Promise<void> => writeStateFile(environment, file, { inputs, digests: Object.fromEntries(known) });

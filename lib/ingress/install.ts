@@ -3,7 +3,7 @@ import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
-import { helmCommand, takeBack, takeBackOptions } from '../helm/helm.ts';
+import { helmCommand, isHelm3, takeBack } from '../helm/helm.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
@@ -105,11 +105,9 @@ async function installIfMissing(context: Context): Promise<Outcome> {
     const input = namespaceManifest(started.namespace);
     await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   }
-  await repairPending(
-    { ...context, $ },
-    [{ name: releaseName, namespace: started.namespace, timeout: timeoutSeconds }],
-    await deployedReleases({ $, environment }),
-  );
+  const id = `${started.namespace}/${releaseName}`;
+  const release = { id, name: releaseName, namespace: started.namespace, timeout: timeoutSeconds };
+  await repairPending({ ...context, $ }, [release], await deployedReleases({ $, environment }));
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
   await upgrade(context, started.namespace);
   await writeRecord(environment, { ...started, digest });
@@ -124,7 +122,8 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
   const diagnosis = await watchCluster(context, namespaces);
   try {
     const helm = helmCommand(environment, namespace);
-    const output = await $`${helm} ${upgradeWords(settings)} ${await takeBackOptions()}`;
+    const options = (await isHelm3()) ? [] : takeBack;
+    const output = await $`${helm} ${upgradeWords(settings)} ${options}`;
     if (output.exitCode === 0) return;
     context.signal.throwIfAborted();
     const seen = diagnosis.findings();

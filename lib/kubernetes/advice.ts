@@ -91,9 +91,9 @@ export function adviceFor(why: string): string | undefined {
   return undefined;
 }
 
-/** Adds advice for the cluster's message to a command's error; returns any other error unchanged. */
-export function advised(error: unknown): unknown {
-  if (!(error instanceof TaskError)) return error;
+/** Throws the error again, with advice for the cluster's message if it is a command's. */
+export function throwAdvised(error: unknown): never {
+  if (!(error instanceof TaskError)) throw error;
   const { what, why, exitCode, advice = adviceFor(why ?? '') } = error;
-  return advice === error.advice ? error : new TaskError({ what, why, advice, exitCode, cause: error });
+  throw advice === error.advice ? error : new TaskError({ what, why, advice, exitCode, cause: error });
 }

@@ -4,7 +4,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
-import { advised } from './advice.ts';
+import { throwAdvised } from './advice.ts';
 
 /** `kubectl` with the environment's kubeconfig and context; "the current context" is never used. */
 export const kubectl = ({ context, kubeconfig }: Environment): readonly string[] => [
@@ -29,46 +29,44 @@ export type Condition = { readonly type: string; readonly status: string; readon
 export const holds = (conditions: readonly Condition[] | undefined, wanted: string): boolean =>
   conditions?.some(({ type, status }) => type === wanted && status === 'True') ?? false;
 
-/** Parses kubectl's JSON. Throws `TaskError` for anything else and for the API server's `Status`. */
-export function kubectlAnswer<Answer>(command: string, output: Pick<CommandOutput, 'stdout'>): Answer {
-  const answer = parseAnswer<{ kind?: unknown; message?: unknown; code?: unknown }>(command, output);
-  if (answer.kind !== 'Status') return answer as Answer;
-  throw new TaskError({
-    what: `\`${command}\` failed`,
-    why: String(answer.message || `the API server answered with ${answer.code ?? 'a failure'}`),
-    advice: `check the cluster with ${taskCommand('status')}, then run again`,
-  });
-}
-
-/** The items of a list. Throws `TaskError` if there is no `items`. */
-export function itemsOf<Item>(
-  command: string,
-  answer: { readonly items?: readonly Item[] },
-): readonly Item[] {
+/**
+ * The items of kubectl's JSON list, or its only object, which kubectl prints without a list around it. Throws
+ * `TaskError` for anything else and for the API server's `Status`.
+ */
+export function itemsOf<Item>(command: string, output: Pick<CommandOutput, 'stdout'>): readonly Item[] {
+  const answer = parseAnswer<{
+    readonly items?: readonly Item[];
+    readonly metadata?: { readonly name?: string };
+    readonly kind?: unknown;
+    readonly message?: unknown;
+    readonly code?: unknown;
+  }>(command, output);
   if (Array.isArray(answer.items)) return answer.items;
+  if (answer.kind === 'Status')
+    throw new TaskError({
+      what: `\`${command}\` failed`,
+      why: String(answer.message || `the API server answered with ${answer.code ?? 'a failure'}`),
+      advice: `check the cluster with ${taskCommand('status')}, then run again`,
+    });
+  if (answer.metadata?.name !== undefined) return [answer as Item];
   throw noAnswer(command, 'the output of kubectl is not a list: it has no `items`');
 }
 
-/** Runs kubectl and parses its `-o json`. Throws `TaskError` if it fails or prints no JSON. */
-export async function kubectlJson<Result>(
+/** Runs kubectl and parses the items of its `-o json`. Throws `TaskError` if it fails or prints something else. */
+export async function kubectlList<Item>(
   { $, environment }: ShellContext,
   ...args: readonly string[]
-): Promise<Result> {
-  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch((error: unknown) => {
-    throw advised(error);
-  });
-  return kubectlAnswer<Result>(`kubectl ${args.join(' ')} -o json`, output);
+): Promise<readonly Item[]> {
+  const output = await $({ quiet: true })`${kubectl(environment)} ${args} -o json`.catch(throwAdvised);
+  return itemsOf(`kubectl ${args.join(' ')} -o json`, output);
 }
 
-/** The same for a list's items. */
-export const kubectlList = async <Item>(
-  context: ShellContext,
-  ...args: readonly string[]
-): Promise<readonly Item[]> =>
-  itemsOf(
-    `kubectl ${args.join(' ')} -o json`,
-    await kubectlJson<{ items?: readonly Item[] }>(context, ...args),
-  );
+/** The version of the API server, if it answers with one. Throws `TaskError` if kubectl fails. */
+export async function serverVersion({ $, environment }: ShellContext) {
+  const output = await $({ quiet: true })`${kubectl(environment)} version -o json`.catch(throwAdvised);
+  type Version = { readonly serverVersion?: { readonly gitVersion: string; readonly minor: string } };
+  return parseAnswer<Version>('kubectl version -o json', output).serverVersion;
+}
 
 /** Ends a command (with `nothrow`) and its process group and waits for it. */
 export async function endCommand(command: Command): Promise<void> {

@@ -5,8 +5,8 @@ import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { deployedReleases, findDeployed } from '../helm/releases.ts';
-import { type Condition, holds, kubectlJson, kubectlList } from '../kubernetes/kubectl.ts';
+import { deployedReleases } from '../helm/releases.ts';
+import { type Condition, holds, kubectlList, serverVersion } from '../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
@@ -64,7 +64,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
   const answering = state === 'running' || state === 'degraded' || state === 'creating';
   const [version, nodes, releases, vault, reachable] = answering
     ? await Promise.all([
-        ask('the version', readVersion(context)),
+        ask('the version', serverVersion(context)),
         ask('the nodes', readNodes(context)),
         ask('the releases', readReleases(context)),
         ask('vault', readVaultStatus(context)),
@@ -82,7 +82,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
   return {
     environment: environment.name,
     provider: environment.provider,
-    cluster: { state, kubernetesVersion: version ?? null, nodes: nodes ?? [] },
+    cluster: { state, kubernetesVersion: version?.gitVersion ?? null, nodes: nodes ?? [] },
     releases: releases ?? [],
     vault: vault ?? null,
     database: reachable === undefined ? null : { reachable },
@@ -104,12 +104,6 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
   return (await clusterOf(environment)).phase(context);
 }
 
-async function readVersion(context: EnvironmentContext): Promise<string | null> {
-  type Version = { readonly serverVersion?: { readonly gitVersion: string } };
-  const { serverVersion } = await kubectlJson<Version>(context, 'version');
-  return serverVersion?.gitVersion ?? null;
-}
-
 async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {
   const nodes = await kubectlList<Node>(context, 'get', 'nodes');
   return nodes.map(({ metadata, status }) => ({
@@ -123,7 +117,7 @@ async function readReleases(context: EnvironmentContext): Promise<Status['releas
   // The drift reports unreadable releases.
   const deployed = await deployedReleases(context, () => {});
   const declared = await declaredReleases(context.environment.root);
-  const found = declared.flatMap((release) => findDeployed(deployed, release) ?? []);
+  const found = declared.flatMap(({ id }) => deployed.get(id) ?? []);
   return found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision }));
 }
 

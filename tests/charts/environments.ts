@@ -1,7 +1,7 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
-import { chartArguments } from '../../lib/helm/chart-places.ts';
+import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { writeWhole } from '../../lib/settings/environment.ts';
 import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
@@ -86,14 +86,17 @@ export async function helmfile(
     files.push(file);
   }
   const charts = (await environmentNames()).includes(environment)
-    ? await chartArguments(await loadSettings(environment, provider))
+    ? toolCharts(await loadSettings(environment, provider))
     : [];
+  const places = await Promise.all(
+    charts.map(async (chart) => ['--state-values-set', `${chart.setting}=${await installedChart(chart)}`]),
+  );
   const args = [
     '--skip-deps',
     ...files.flatMap((file) => ['--state-values-file', file]),
     ...['--state-values-set-string', `environment=${environment}`],
     ...['--state-values-set', `state=${await stateFolder()}`],
-    ...charts,
+    ...places.flat(),
     ...selectors.flatMap((label) => ['--selector', label]),
     ...words,
   ];

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
+import { declaredReleases } from '../../lib/helm/helmfile.ts';
 import {
   copyOfReleases,
   environments,
@@ -30,23 +31,16 @@ const releases = [
   'app2-front frontend apps app2 backend/app2-back',
 ];
 
-type Release = {
-  name: string;
-  namespace: string;
-  labels: { tier: string; app: string };
-  needs?: string[];
-  timeout?: number;
-};
-
 test('declares the releases with namespace, labels, needs and timeout', async () => {
-  const file = (await readYaml('helmfile.yaml')) as {
-    releases: Release[];
-    helmDefaults: { atomic: boolean };
-  };
-  const found = file.releases.map(({ name, namespace, labels, needs = [] }) =>
-    [name, namespace, labels.tier, labels.app, ...needs].join(' '),
+  const declared = await declaredReleases(root);
+  const found = declared.map(({ name, namespace, tier, app, needs }) =>
+    [name, namespace, tier, app, ...needs].join(' '),
   );
   assert.equal(found, releases, '`releases` in tests/charts/helmfile.test.ts');
+  const file = (await readYaml('helmfile.yaml')) as {
+    releases: { name: string; timeout?: number }[];
+    helmDefaults: { atomic: boolean };
+  };
   for (const { name, timeout } of file.releases)
     assert.ok((timeout ?? 0) >= 60, `${name}: timeout in helmfile.yaml`);
   assert.is(file.helmDefaults.atomic, true);

@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
-import { kubectl, kubectlJson, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
+import { kubectl, kubectlList, kubectlText, serverVersion } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered } from '../../settings/environment.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
@@ -60,13 +60,10 @@ export const cluster: Cluster = {
     await connectExisting(context);
     const $ = context.$({ quiet: true });
     await checkReachable(context);
-    const { serverVersion } = await kubectlJson<{ serverVersion?: { gitVersion: string; minor: string } }>(
-      { $, environment },
-      'version',
-    );
-    if (!(Number.parseInt(serverVersion?.minor ?? '', 10) >= oldestMinor)) {
+    const version = await serverVersion({ $, environment });
+    if (!(Number.parseInt(version?.minor ?? '', 10) >= oldestMinor)) {
       throw new TaskError({
-        what: `the cluster runs Kubernetes ${serverVersion?.gitVersion ?? 'of an unknown version'}`,
+        what: `the cluster runs Kubernetes ${version?.gitVersion ?? 'of an unknown version'}`,
         why: `the charts need v1.${oldestMinor} or newer`,
         advice: 'upgrade the cluster or use another context',
       });

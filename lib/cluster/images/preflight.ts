@@ -1,6 +1,6 @@
 import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { itemsOf, kubectl, kubectlAnswer, kubectlText } from '../../kubernetes/kubectl.ts';
+import { itemsOf, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
@@ -100,11 +100,11 @@ async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined>
     return undefined;
   }
   type Node = { metadata: { name: string }; status?: { images?: { names?: string[] }[] } };
-  const command = 'kubectl get nodes -o json';
-  const items = itemsOf(command, kubectlAnswer<{ items?: Node[] }>(command, output));
-  return items.map(({ metadata, status: { images = [] } = {} }) => ({
-    name: metadata.name,
-    images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),
-    full: images.length >= listLength,
-  }));
+  return itemsOf<Node>('kubectl get nodes -o json', output).map(
+    ({ metadata, status: { images = [] } = {} }) => ({
+      name: metadata.name,
+      images: new Set(images.flatMap(({ names = [] }) => names.map(fullName))),
+      full: images.length >= listLength,
+    }),
+  );
 }

@@ -199,7 +199,9 @@ const printed = (lines: readonly string[]): string =>
 
 const listed = (...items: readonly object[]): string => printed([JSON.stringify({ items })]);
 
-test('a release with all its objects is skipped, after one look at them', async ({ context }) => {
+test('a release with all its objects is skipped, after one look at them, and rendered once', async ({
+  context,
+}) => {
   rendering();
   cluster(
     'deployed',
@@ -211,6 +213,8 @@ test('a release with all its objects is skipped, after one look at them', async 
   assert.equal(context.reported, ['unchanged']);
   const looks = project.calls().filter((line) => /^kubectl .* get (?!secrets)/.test(line));
   assert.is(looks.length, 1);
+  await install(context, { app: 'devops' });
+  assert.is(project.calls().filter((line) => line.startsWith('helmfile ')).length, 1);
 });
 
 test('a release that lost an object is installed again, and the log names the object', async ({

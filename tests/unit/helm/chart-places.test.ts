@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
-  chartArguments,
-  chartArgumentsText,
+  installedChart,
   needsRepositories,
+  type ToolChart,
   toolCharts,
 } from '../../../lib/helm/chart-places.ts';
 import { helmfileCommand, helmfileText } from '../../../lib/helm/helmfile.ts';
@@ -14,22 +14,9 @@ import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
 
-test('the chart of a tool is a path for helmfile, and a command that finds the path for the dry run', async () => {
-  const settings = settingsWith('tool://vault-secrets-operator/chart');
-  assert.equal(toolCharts(settings), [
-    { setting: 'charts.other.chart', tool: 'vault-secrets-operator', folder: 'chart' },
-  ]);
-  const [flag, value] = await chartArguments(settings);
-  assert.is(flag, '--state-values-set');
-  assert.match(value ?? '', /^charts\.other\.chart=.*vault-secrets-operator.*\/chart$/);
-  assert.equal(chartArgumentsText(settings), [
-    '--state-values-set charts.other.chart="$(dirname "$(command -v vault-secrets-operator)")/chart"',
-  ]);
-});
-
 test('a path with a comma is refused: helmfile would panic', async () => {
-  const settings = settingsWith('tool://vault-secrets-operator/chart,two');
-  assert.match((await failureOf(chartArguments(settings))).why ?? '', 'its path has a comma');
+  const [chart] = toolCharts(settingsWith('tool://vault-secrets-operator/chart,two'));
+  assert.match((await failureOf(installedChart(chart as ToolChart))).why ?? '', 'its path has a comma');
 });
 
 test('install-tools installs tools that contain charts, even if the provider does not need them', async () => {
@@ -48,12 +35,14 @@ test('a chart of an unknown tool is an error that names it', async () => {
     );
 });
 
-test('chart repositories are loaded only if a chart comes from one', async () => {
+test('chart repositories are loaded only if a chart comes from one; the chart of a tool is a path, or a command that finds it', async () => {
   assert.ok(needsRepositories(settingsWith('hashicorp/vault')));
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
   const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
-  assert.ok((await helmfileCommand(lab)).includes('--skip-deps'));
+  const words = (await helmfileCommand(lab)).slice(-3);
+  assert.equal(words.slice(0, 2), ['--skip-deps', '--state-values-set']);
+  assert.match(words[2] ?? '', /^charts\.vaultOperator\.chart=.*vault-secrets-operator.*\/chart$/);
   assert.match(
     await helmfileText(lab, 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,

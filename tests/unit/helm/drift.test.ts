@@ -62,9 +62,10 @@ const list = (...items: readonly object[]): Answer => ({ stdout: JSON.stringify(
 /** The lines that are told of the release in this state, and its drift. */
 async function told(answer: Answer | ((command: string) => Answer), status = 'deployed') {
   const lines: string[] = [];
-  const declared = [{ name: 'devops', namespace: 'core' } as Release];
+  const declared = [{ id: 'core/devops' } as Release];
+  const deployed = new Map([['core/devops', { ...devops, status }]]);
   const context = { ...cluster(typeof answer === 'function' ? answer : () => answer), secret: () => {} };
-  const drifts = await tellDrift(context, declared, [{ ...devops, status }], (line) => lines.push(line));
+  const drifts = await tellDrift(context, declared, deployed, (line) => lines.push(line));
   return { lines, drift: drifts.get('devops') };
 }
 

@@ -17,7 +17,16 @@ import type { Environment } from '../../../lib/settings/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
-  ...{ name, chart, namespace: 'vault', tier: 'core', app: name, needs: [], timeout: 60 },
+  ...{
+    id: `vault/${name}`,
+    name,
+    chart,
+    namespace: 'vault',
+    tier: 'core',
+    app: name,
+    needs: [],
+    timeout: 60,
+  },
 });
 
 const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];

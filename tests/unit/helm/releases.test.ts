@@ -53,12 +53,13 @@ function cluster(...items: readonly object[]) {
   return { asked, context: { $, environment } };
 }
 
-const deployed = (...stored: readonly Stored[]): Promise<readonly DeployedRelease[]> =>
-  deployedReleases(cluster(...stored.map(secret)).context);
+const deployed = async (...stored: readonly Stored[]): Promise<readonly DeployedRelease[]> => [
+  ...(await deployedReleases(cluster(...stored.map(secret)).context)).values(),
+];
 
 test('an empty cluster has no releases, and is asked once', async () => {
   const { asked, context } = cluster();
-  assert.equal(await deployedReleases(context), []);
+  assert.is((await deployedReleases(context)).size, 0);
   assert.equal(asked, [
     `kubectl --kubeconfig ${environment.kubeconfig} --context ${environment.context} get secrets -A -l owner=helm,status!=superseded -o json`,
   ]);
@@ -93,10 +94,10 @@ test('a Secret that cannot be read is an error, or reported while the other rele
   const releases = await deployedReleases(context, ({ what }) => reported.push(what));
   assert.equal(reported, [error.what]);
   assert.equal(
-    releases.map(({ name, status, revision }) => [name, status, revision]),
+    [...releases].map(([id, { status, revision }]) => [id, status, revision]),
     [
-      ['devops', 'deployed', 1],
-      ['vault', 'deployed', 4],
+      ['core/devops', 'deployed', 1],
+      ['core/vault', 'deployed', 4],
     ],
   );
 });
