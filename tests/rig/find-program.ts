@@ -1,5 +1,6 @@
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { isExecutable } from '../../lib/tools/on-path.ts';
 
 /**
  * An optional program: the one named by a variable, else the first of these names on PATH. Undefined when
@@ -7,19 +8,7 @@ import { delimiter, join } from 'node:path';
  */
 export function findProgram(variable: string, ...names: readonly string[]): string | undefined {
   const { [variable]: given, PATH = '' } = process.env;
-  if (given) {
-    accessSync(given, constants.X_OK);
-    return given;
-  }
+  if (given) accessSync(given, constants.X_OK);
   const folders = [...PATH.split(delimiter), '/usr/bin', '/usr/sbin'];
-  return folders
-    .flatMap((folder) => names.map((name) => join(folder, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return statSync(path).isFile();
-      } catch {
-        return false;
-      }
-    });
+  return given || folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable);
 }

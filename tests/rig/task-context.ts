@@ -16,6 +16,18 @@ export type RecordedContext = EnvironmentContext & {
   readonly end: (outcome: RunOutcome) => Promise<void>;
 };
 
+/** The runner's shell without a run around it. */
+export const plainShell = (): Shell =>
+  createShell({
+    interactive: false,
+    check: () => {},
+    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
+    end: (child) => child.kill(),
+    onCommand: () => {},
+    onOutput: () => {},
+    redact: (text) => text,
+  });
+
 /** The context of a task for an environment of a clone, without a run: commands are real, and the log is recorded. */
 export function taskContext(
   options: Options,
@@ -30,15 +42,7 @@ export function taskContext(
     reported: [] as string[],
   };
   const environment = environmentOf({ env: 'development', provider: 'embedded', ...options }, root);
-  const shell = createShell({
-    interactive: false,
-    check: () => {},
-    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
-    end: (child) => child.kill(),
-    onCommand: () => {},
-    onOutput: () => {},
-    redact: (text) => text,
-  });
+  const shell = plainShell();
   // With the current variables, because tests change PATH.
   const $ = (...words: Parameters<Shell>) =>
     shell({ cwd: root, env: { ...process.env, ...homesOf(environment), NO_COLOR: '1' } })(...words);

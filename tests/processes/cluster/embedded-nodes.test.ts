@@ -2,9 +2,9 @@ import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Api } from '../../../lib/cluster/embedded/api.ts';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { applyNodes, compareNodes, restoreNodes } from '../../../lib/cluster/embedded/nodes.ts';
+import { scriptedApi } from '../../rig/scripted-api.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -29,14 +29,11 @@ const asking = (nodes: number): CloneContext => ({
 /** An API server that has nodes, and takes new ones. */
 function server(...names: string[]) {
   const there = new Set(names);
-  const api: Api = {
-    call: async (method, path) => {
-      const name = /^\/api\/v1\/nodes\/([^?]+)/.exec(path)?.[1];
-      if (method === 'PATCH' && name !== undefined) there.add(name);
-      return { status: 200, body: { items: [...there].map((known) => ({ metadata: { name: known } })) } };
-    },
-    watch: () => Promise.reject(new Error('not expected')),
-  };
+  const { api } = scriptedApi((method, path) => {
+    const name = /^\/api\/v1\/nodes\/([^?]+)/.exec(path)?.[1];
+    if (method === 'PATCH' && name !== undefined) there.add(name);
+    return { body: { items: [...there].map((known) => ({ metadata: { name: known } })) } };
+  });
   return { api, there };
 }
 
@@ -89,7 +86,7 @@ test('a deleted kubeconfig is restored, for the user alone', async () => {
 test('an API server that does not list its nodes has not lost any', async () => {
   await applyNodes(asking(2), server().api, 'creating');
   const body = { message: 'etcdserver: request timed out' };
-  const api: Api = { ...server().api, call: async () => ({ status: 500, body }) };
+  const { api } = scriptedApi(() => ({ status: 500, body }));
   const error = await failureOf(restoreNodes(asking(2), api));
   assert.equal([error.what, error.why], ['the API server does not list its nodes', body.message]);
 });

@@ -13,8 +13,8 @@ import { loadManifest, type Manifest, type ToolEntry, type ToolName } from '../.
 import { getMise } from '../../../lib/tools/mise.ts';
 import { lockFile, pinIn } from '../../../lib/tools/pins.ts';
 import { updatePins } from '../../../lib/tools/update-pins.ts';
-import { failureOf } from '../../rig/task-context.ts';
-import { inPlace, type Place, plainShell } from '../../unit/tools/tool-fixture.ts';
+import { failureOf, plainShell } from '../../rig/task-context.ts';
+import { inPlace, type Place } from '../../unit/tools/tool-fixture.ts';
 import { type Fault, playHosts } from './hosts.ts';
 import { playFolder, runInside, whyNot } from './namespace.ts';
 import { playedTools, publish } from './published.ts';
@@ -190,35 +190,6 @@ async function inside(folder: string): Promise<void> {
       execFileSync('umount', [small]);
       assert.match(error.what, /^no space left for the tool cache/);
       assert.not.instance(error, MissingToolError);
-    }));
-
-  test('Ctrl-C ends a download at once and leaves nothing', () =>
-    played(async (place) => {
-      for (const name of ['sops', 'kubectl', 'helmfile', 'gpg', 'openssl'] as const)
-        place.script(name, `echo ${tools[name].version ?? tools[name].minimum}`);
-      const asked = new Promise<void>((resolve) => {
-        hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play: () => resolve() }];
-      });
-      const words = [
-        '--import',
-        'tsx',
-        'tasks.ts',
-        'install-tools',
-        '--provider',
-        'existing',
-        '--context',
-        'none',
-      ];
-      const run = spawn(process.execPath, words, {
-        cwd: root,
-        detached: true,
-        stdio: 'ignore',
-      });
-      const ended = once(run, 'close');
-      await Promise.race([asked, ended]);
-      process.kill(-(run.pid ?? 0), 'SIGINT');
-      assert.equal((await ended)[0], 130);
-      assert.equal(leftovers(place), []);
     }));
 
   test('a host that does not resolve fails after the time limit', () =>

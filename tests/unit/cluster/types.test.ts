@@ -1,28 +1,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Api } from '../../../lib/cluster/embedded/api.ts';
 import { missingTypes, typesOf, waitForTypes } from '../../../lib/cluster/embedded/types.ts';
+import { scriptedApi } from '../../rig/scripted-api.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const manifest = (plural: string): string =>
   `apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  annotations:\n    name: other\n  name: ${plural}.example.test\nspec:\n  group: example.test\n  versions:\n  - additionalPrinterColumns: []\n    name: v1beta1\n    served: true\n`;
 const types = typesOf([manifest('keys'), manifest('locks')]);
 
-/** An API whose discovery has `served`, and takes `onPatch` as its answer to a change of a type. */
-function scripted(served: Set<string>, onPatch: (name: string) => void = () => {}) {
-  const calls: string[] = [];
-  const api: Api = {
-    call: async (method, path) => {
-      calls.push(`${method} ${path}`);
-      if (method === 'PATCH') onPatch(path.slice(path.lastIndexOf('/') + 1));
-      if (method === 'PATCH') return { status: 200, body: {} };
-      if (served.size === 0) return { status: 404, body: 'not found' };
-      return { status: 200, body: { resources: [...served].map((name) => ({ name })) } };
-    },
-    watch: () => Promise.reject(new Error('not expected')),
-  };
-  return { api, calls };
-}
+/** An API whose discovery has `served`; `onPatch` is called with the name of a changed type. */
+const scripted = (served: Set<string>, onPatch: (name: string) => void = () => {}) =>
+  scriptedApi((method, path) => {
+    if (method === 'PATCH') onPatch(path.slice(path.lastIndexOf('/') + 1));
+    if (served.size === 0) return { status: 404, body: 'not found' };
+    return { body: { resources: [...served].map((name) => ({ name })) } };
+  });
+const called = ({ calls }: ReturnType<typeof scriptedApi>): string[] =>
+  calls.map(({ method, path }) => `${method} ${path}`);
 
 const never = new AbortController().signal;
 const hasty = { touchMs: 0, failMs: 60_000, pollMs: 0 };
@@ -39,25 +33,20 @@ test('a manifest names its type', () => {
 });
 
 test('what discovery does not list is missing; a group is asked for once', async () => {
-  const { api, calls } = scripted(new Set(['keys', 'keys/status']));
-  assert.equal(await missingTypes(api, types), [types[1]]);
-  assert.equal(calls, ['GET /apis/example.test/v1beta1']);
+  const played = scripted(new Set(['keys', 'keys/status']));
+  assert.equal(await missingTypes(played.api, types), [types[1]]);
+  assert.equal(called(played), ['GET /apis/example.test/v1beta1']);
   assert.equal(await missingTypes(scripted(new Set()).api, types), types);
 });
 
-test('served CRDs are not changed', async () => {
-  const { api, calls } = scripted(new Set(['keys', 'locks']));
-  await waitForTypes(api, types, never, hasty);
-  assert.equal(calls, ['GET /apis/example.test/v1beta1']);
-});
-
-test('an incomplete CRD is touched once and then awaited', async () => {
+test('an incomplete CRD is touched once and then awaited; served ones are not changed', async () => {
   const served = new Set(['keys']);
-  const { api, calls } = scripted(served, (name) => served.add(name.split('.')[0] ?? ''));
-  await waitForTypes(api, types, never, hasty);
+  const played = scripted(served, (name) => served.add(name.split('.')[0] ?? ''));
+  await waitForTypes(played.api, types, never, hasty);
+  const touched = 'PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/locks.example.test';
   assert.equal(
-    calls.filter((call) => call.startsWith('PATCH')),
-    ['PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/locks.example.test'],
+    called(played).filter((call) => call.startsWith('PATCH')),
+    [touched],
   );
 });
 

@@ -1,6 +1,12 @@
-import { test } from 'uvu';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
+import { checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
+
+const test = suite('images of an existing cluster');
 
 const own = {
   name: 'backendVerification',
@@ -8,7 +14,7 @@ const own = {
   tag: '1.0',
   digest: '',
   folder: 'docker/backend-verification',
-  releases: ['app1-back'],
+  releases: ['app1-back', 'app2-back'],
 };
 const private_ = { ...own, repository: 'registry.example/team/image' };
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -17,15 +23,12 @@ const name = 'docker.io/k8s-deployment/backend-verification:1.0';
 const node = (name: string, ...images: string[]) => ({ name, images: new Set(images), full: false });
 const empty = [node('a'), node('b')];
 
-test('an image in neither registry nor node is reported as missing', () => {
+test('an image in neither registry nor node is missing, one in the registry is fine', () => {
   assert.equal(judge(own, empty, { kind: 'absent' }), {
     kind: 'missing',
     why: 'docker.io does not have it, and none of 2 nodes has it',
   });
   assert.is(judge(private_, empty, { kind: 'absent' }).kind, 'missing');
-});
-
-test('an image in the registry is fine', () => {
   assert.is(judge(own, empty, { kind: 'there' }).kind, 'fine');
 });
 
@@ -36,15 +39,12 @@ test('an image that a node may have is not reported as missing', () => {
     why: 'docker.io does not have it, and only a of 2 nodes has it',
   });
   assert.is(judge(own, [{ ...node('a'), full: true }], { kind: 'absent' }).kind, 'doubt');
-  assert.is(judge(own, undefined, { kind: 'absent' }).kind, 'doubt');
 });
 
 test('an image behind a login may be private, unless its name is for loaded images', () => {
   assert.is(judge(private_, empty, { kind: 'denied' }).kind, 'doubt');
-  assert.is(
-    judge({ ...own, repository: `docker.io/${own.repository}` }, empty, { kind: 'denied' }).kind,
-    'doubt',
-  );
+  const named = { ...own, repository: `docker.io/${own.repository}` };
+  assert.is(judge(named, empty, { kind: 'denied' }).kind, 'doubt');
   assert.is(judge(own, empty, { kind: 'denied' }).kind, 'missing');
 });
 
@@ -82,6 +82,70 @@ test('how to push: into a registry of the user’s, by the task where one does i
     howToPush({ ...private_, digest }),
     'run `npx tsx tasks.ts build-push-backend-verification 1.0`, and put its new digest into images.backendVerification.digest',
   );
+});
+
+/** Requests to a registry on loopback, which has the image `there`. */
+let asked: string[] = [];
+const registry = createServer((request, response) => {
+  asked.push(request.url ?? '');
+  response.writeHead(request.url?.includes('/there/') ? 200 : 404).end();
+});
+let host = '';
+test.before(async () => {
+  await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
+  host = `127.0.0.1:${(registry.address() as AddressInfo).port}`;
+});
+test.after(() => {
+  registry.closeAllConnections();
+  registry.close();
+});
+
+/** A cluster whose nodes have these images; undefined: nodes must not be listed. */
+function cluster(nodes: readonly (readonly string[])[] | undefined) {
+  const items = nodes?.map((names, index) => ({
+    metadata: { name: `node-${index}` },
+    status: { images: names.map((name) => ({ names: [name] })) },
+  }));
+  const answer = items
+    ? { stdout: JSON.stringify({ items }) }
+    : { stderr: 'nodes is forbidden', exitCode: 1 };
+  asked = [];
+  return { ...taskContext({ provider: 'existing', context: 'team' }), $: answeringShell(() => answer) };
+}
+
+const image = (repository: string, name = own.name) => ({ ...own, repository, name });
+
+test('all missing images are reported together, with the releases and how to push them', async () => {
+  const context = cluster([[], []]);
+  const images = [image(`${host}/absent`), image(`${host}/there`), image(`${host}/other`, 'backend')];
+  const error = await failureOf(checkImages(context, images));
+  assert.is(
+    error.what,
+    `missing in the cluster: the image ${host}/absent:1.0 of app1-back and app2-back, the image ${host}/other:1.0 of app1-back and app2-back`,
+  );
+  assert.match(error.why ?? '', `${host} does not have it, and none of 2 nodes has it`);
+  assert.equal((error.advice ?? '').split('\n'), [
+    'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
+    `run docker build --tag ${host}/other:1.0 docker/backend-verification && docker push ${host}/other:1.0`,
+  ]);
+  assert.equal(context.logged, []);
+});
+
+test('no registry request for an image that every node has', async () => {
+  const context = cluster([['docker.io/some/image:1.0', 'other'], ['some/image:1.0']]);
+  await checkImages(context, [image('some/image')]);
+  assert.equal([asked, context.logged], [[], []]);
+});
+
+test('without the right to list nodes, nothing is reported as missing', async () => {
+  const context = cluster(undefined);
+  await checkImages(context, []);
+  assert.equal(context.logged, []);
+  await checkImages(context, [image(`${host}/absent`)]);
+  assert.equal(context.logged, [
+    'warning: cannot check which images the nodes have: nodes is forbidden',
+    `warning: the image ${host}/absent:1.0 may be missing: ${host} does not have it, and a node may have it`,
+  ]);
 });
 
 test.run();

@@ -275,9 +275,10 @@ test('a stopped run builds nothing more and leaves nothing', () =>
     assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
   }));
 
-test('an npm package is taken when it is the pinned one, with the links that npm does not make', () =>
+test('an npm package is taken when it is the pinned one, once, with the links that npm does not make', () =>
   inPlace(async (place) => {
-    const body = `name=${'$(echo "$*" | sed "s/.* //; s/@[^@]*$//")'}
+    const body = `echo asked >> "$LOG"
+    name=${'$(echo "$*" | sed "s/.* //; s/@[^@]*$//")'}
     mkdir -p "node_modules/$name/native/bin" "node_modules/$name/native/lib"
     printf '#!/bin/sh\\necho hammer 1.2.3\\n' > "node_modules/$name/native/bin/hammer"
     echo library > "node_modules/$name/native/lib/lib.so.1.2"
@@ -292,12 +293,19 @@ test('an npm package is taken when it is the pinned one, with the links that npm
       integrity: { [platform]: 'sha512-good' },
     };
     const entry = entryOf({ version: '1.2.3', npm });
-    const tool = await get(place, entry);
+    // Two at the same time: one downloads, the other waits.
+    const [tool, other] = await Promise.all([get(place, entry), get(place, entry)]);
     assert.is(tool.source, 'npm');
+    assert.equal(other, tool);
+    assert.is(place.calls().length, 1);
+    const waited = new RegExp(
+      `^hammer-1\\.2\\.3-npm-\\w+: waiting for process ${process.pid}, which is installing it$`,
+    );
+    assert.match(place.logged[0] ?? '', waited);
     assert.is(readFileSync(join(tool.folder, '..', 'lib', 'lib.so.1'), 'utf8'), 'library\n');
     chmodSync(tool.path, 0o644);
-    const other = entryOf({ version: '1.2.3', npm: { ...npm, integrity: { [platform]: 'sha512-other' } } });
-    const error = await failureOf(get(place, other));
+    const changed = entryOf({ version: '1.2.3', npm: { ...npm, integrity: { [platform]: 'sha512-other' } } });
+    const error = await failureOf(get(place, changed));
     assert.match(error.why ?? '', /npm package: @smith\/\S+@1\.2\.3-beta\.1 is not the pinned package/);
   }));
 

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { createShell } from '../../../lib/runner/start-command.ts';
 import type { GoRecipe, ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
+import { plainShell } from '../../rig/task-context.ts';
 
 export type Place = {
   readonly folder: string;
@@ -66,19 +65,6 @@ export async function inPlace(body: (place: Place) => Promise<void> | void): Pro
     setVariables(before);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** The runner's shell without a run around it. */
-export function plainShell(): ToolContext['$'] {
-  return createShell({
-    interactive: false,
-    check: () => {},
-    spawn: (command, args, options) => spawn(command, args, options),
-    end: (child) => child.kill(),
-    onCommand: () => {},
-    onOutput: () => {},
-    redact: (text) => text,
-  });
 }
 
 export function writeScript(path: string, body: string): string {
