@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { $ } from 'zx';
 import { buildFlags, goEnvironment, moduleFolder } from '../lib/tools/go-build.ts';
-import { type GoRecipe, loadManifest, type ToolName } from '../lib/tools/manifest.ts';
-import { toolsOf } from '../lib/tools/provider-tools.ts';
+import { type GoRecipe, loadManifest, type ToolName, toolsOf } from '../lib/tools/manifest.ts';
 
 /*
  * `node --import tsx bench/cross-compile.ts [--platform darwin/arm64] [names]`: compiles and links the Go programs of the embedded

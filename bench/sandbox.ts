@@ -5,7 +5,7 @@ import { MissingToolError, type Shell, type TaskContext } from '@k8s-deployment/
 import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
 import { cloneKey, type Environment, environmentOf } from '../lib/settings/environment.ts';
-import { toolsOf } from '../lib/tools/provider-tools.ts';
+import { toolsOf } from '../lib/tools/manifest.ts';
 import { findTool } from '../lib/tools/tools.ts';
 
 /** A copy of the sources, so that the developer's environments are never touched. */

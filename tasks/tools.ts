@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { MissingToolError, type Need, need, type Options, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
 import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
-import { type ToolName, toolNames } from '../lib/tools/manifest.ts';
-import { testTools, toolsOf } from '../lib/tools/provider-tools.ts';
+import { type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
 /** Tasks need their tools with `tools(…)` and start once these are installed. */

@@ -4,7 +4,7 @@ import { devNull, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
-import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
+import { npmEnvironment } from '../../lib/ground/variables.ts';
 
 /** A command whose wall time is measured, from its start to the end of its process. */
 export type Contender = {

@@ -4,11 +4,11 @@ import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MissingToolError, type TaskContext } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
+import { npmEnvironment } from '../../lib/ground/variables.ts';
 import { fillEntry } from '../../lib/tools/cache.ts';
 import { getTool } from '../../lib/tools/get-tool.ts';
 import type { ToolEntry } from '../../lib/tools/manifest.ts';
-import { npmEnvironment } from '../../lib/tools/npm-environment.ts';
-import { everySecond, lastWords } from '../../lib/tools/tool-context.ts';
+import { lastWords, withProgress } from '../../lib/tools/tool-context.ts';
 import { rootName, type ShapeTask } from './graph-shape.ts';
 import type { Contender } from './measure.ts';
 import {
@@ -154,16 +154,12 @@ async function getPackages(context: TaskContext): Promise<string> {
   const id = `bench-peers-${hash.digest('hex').slice(0, 12)}`;
   const program = await fillEntry({ id, version: '1' }, context, async (folder) => {
     for (const file of files) await copyFile(join(source, file), join(folder, file));
-    const stop = everySecond((elapsed) =>
-      context.progress(`fetching ${Object.keys(programs).join(', ')}, ${elapsed}`),
-    );
     const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
     // Not `npm ci`: it refuses a lockfile without the programs of other platforms, which not every registry has.
-    const npm = await $`npm install --ignore-scripts --no-audit --no-fund --loglevel=error`;
-    stop();
-    context.signal.throwIfAborted();
-    if (npm.exitCode !== 0)
-      throw missing(Object.keys(programs).join(', '), `npm install: ${lastWords(npm.stderr)}`);
+    const install = $`npm install --ignore-scripts --no-audit --no-fund --loglevel=error`;
+    const all = Object.keys(programs).join(', ');
+    const npm = await withProgress(context, `fetching ${all}`, install);
+    if (npm.exitCode !== 0) throw missing(all, `npm install: ${lastWords(npm.stderr)}`);
     for (const [name, program] of Object.entries(programs)) {
       if (existsSync(join(folder, 'node_modules', program))) continue;
       throw missing(name, `npm has no ${program} for ${process.platform} on ${process.arch}`);

@@ -25,6 +25,14 @@ export function passedOn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(variables).filter(([name]) => listed.test(name)));
 }
 
+/** Variables for an npm: without those of an npm or npx around the tasks, which lead to another folder. */
+export function npmEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const foreign =
+    /^npm_(lifecycle_|package_|command$|config_(local_prefix|prefix|package|call|global|include_workspace_root)$)/;
+  const kept = Object.entries(environment).filter(([name]) => !foreign.test(name.toLowerCase()));
+  return Object.fromEntries(kept);
+}
+
 /** Variables that contain paths. */
 const pathVariables = [
   ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],

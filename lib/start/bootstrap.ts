@@ -4,8 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { passedOn, settleVariables } from '../ground/variables.ts';
-import { npmEnvironment } from '../tools/npm-environment.ts';
+import { npmEnvironment, passedOn, settleVariables } from '../ground/variables.ts';
 
 // Runs before `npm ci`, possibly on an old Node: it and its imports use nothing but Node.
 

@@ -1,9 +1,8 @@
 import type { ProviderName } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { type FoundTool, lookForTool, pinnedVersion } from './get-tool.ts';
-import { hasImage, isPinned } from './image.ts';
-import { loadManifest, type ToolEntry, type ToolName, toolNames } from './manifest.ts';
-import { toolsOf } from './provider-tools.ts';
+import { type FoundTool, lookForTool, offers, pinnedVersion } from './get-tool.ts';
+import { isPinned } from './image.ts';
+import { loadManifest, type ToolEntry, type ToolName, toolNames, toolsOf } from './manifest.ts';
 import { serverOf } from './registry/call.ts';
 import { isPublished } from './release.ts';
 import { isReachable } from './release-host.ts';
@@ -77,7 +76,11 @@ async function possibleWay(
   if (await canDownload(entry)) {
     return { source: 'release', how: `${install()} downloads it from ${entry.release?.host}` };
   }
-  if (hasImage(entry) && isPinned(entry.image) && (await isReachable(serverOf(entry.image.repository))))
+  if (
+    offers(entry, 'image') &&
+    isPinned(entry.image) &&
+    (await isReachable(serverOf(entry.image.repository)))
+  )
     return { source: 'image', how: `${install()} extracts it from the image ${entry.image.repository}` };
   if (entry.go !== undefined && go) return { source: 'go', how: `${install()} builds it from Go modules` };
   if (entry.npm !== undefined) return { source: 'npm', how: `${install()} gets it from npm` };

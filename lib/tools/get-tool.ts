@@ -1,11 +1,10 @@
 import { dirname } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
 import { type CacheEntry, cacheFolder, findEntry } from './cache.ts';
-import { buildWithGo, goEntry, hasGo } from './go-build.ts';
-import { getFromImage, hasImage, imageEntry } from './image.ts';
-import { loadManifest, type ToolEntry } from './manifest.ts';
-import { hasRelease } from './mise.ts';
-import { getNpmTool, hasNpm, npmEntry } from './npm-package.ts';
+import { buildWithGo, goEntry } from './go-build.ts';
+import { getFromImage, imageEntry } from './image.ts';
+import { loadManifest, type ToolEntry, type ToolWith } from './manifest.ts';
+import { getNpmTool, npmEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { getRelease, releaseEntry } from './release.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
@@ -89,41 +88,40 @@ export function pinnedVersion(entry: ToolEntry, requirement: Requirement): strin
   return entry.version;
 }
 
-type Way = {
-  readonly source: Exclude<FoundTool['source'], 'PATH'>;
-  readonly label: string;
-  readonly cached: (entry: ToolEntry, version: string) => string | undefined;
-  /** Returns undefined if the manifest does not offer this for the tool. */
-  readonly get: (entry: ToolEntry, ...how: How) => Promise<WayResult | undefined>;
-};
+type Source = Exclude<FoundTool['source'], 'PATH'>;
+
+/** True if the manifest offers this way to get the tool. Images are for Linux only. */
+export const offers = <Way extends Source>(entry: ToolEntry, way: Way): entry is ToolWith<Way> =>
+  entry[way] !== undefined && (way !== 'image' || process.platform === 'linux');
 
 type How = readonly [version: string, context: ToolContext, toolchain: ToolEntry | undefined];
 
-function way<Tool extends ToolEntry>(
-  source: Way['source'],
+function way<Way extends Source>(
+  source: Way,
   label: string,
-  has: (entry: ToolEntry) => entry is Tool,
-  cacheEntry: (entry: Tool, version: string) => CacheEntry,
-  get: (entry: Tool, ...how: How) => Promise<WayResult>,
-): Way {
+  cacheEntry: (entry: ToolWith<Way>, version: string) => CacheEntry,
+  get: (entry: ToolWith<Way>, ...how: How) => Promise<WayResult>,
+) {
   return {
     source,
     label,
-    cached: (entry, version) => (has(entry) ? findEntry(cacheEntry(entry, version)) : undefined),
-    get: async (entry, ...how) => (has(entry) ? get(entry, ...how) : undefined),
+    cached: (entry: ToolEntry, version: string): string | undefined =>
+      offers(entry, source) ? findEntry(cacheEntry(entry, version)) : undefined,
+    get: async (entry: ToolEntry, ...how: How): Promise<WayResult | undefined> =>
+      offers(entry, source) ? get(entry, ...how) : undefined,
   };
 }
 
 /** In the order of attempts. */
-const ways: readonly Way[] = [
-  way('release', 'published release', hasRelease, releaseEntry, getRelease),
-  way('image', 'published image', hasImage, imageEntry, getFromImage),
-  way('go', 'Go modules', hasGo, goEntry, async (entry, version, context, toolchain) => {
+const ways = [
+  way('release', 'published release', releaseEntry, getRelease),
+  way('image', 'published image', imageEntry, getFromImage),
+  way('go', 'Go modules', goEntry, async (entry, version, context, toolchain) => {
     const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
     const advice = 'make a Go toolchain and a Go module proxy available';
     return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
   }),
-  way('npm', 'npm package', hasNpm, npmEntry, getNpmTool),
+  way('npm', 'npm package', npmEntry, getNpmTool),
 ];
 
 /** The Go toolchain, also a tool of the manifest. */

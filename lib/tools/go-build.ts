@@ -5,12 +5,10 @@ import type { Readable } from 'node:stream';
 import { passedOn } from '../ground/variables.ts';
 import { type CacheEntry, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
-import { type GoRecipe, goModules, type ToolEntry } from './manifest.ts';
-import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+import { type GoRecipe, goModules, type ToolWith } from './manifest.ts';
+import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
-type GoTool = ToolEntry & { readonly go: GoRecipe };
-
-export const hasGo = (entry: ToolEntry): entry is GoTool => entry.go !== undefined;
+type GoTool = ToolWith<'go'>;
 
 /** Build flags, the same for all tools so that they share Go's build cache. */
 export function buildFlags(recipe: GoRecipe): string[] {
@@ -59,13 +57,8 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
     const env = goEnvironment(entry.go, work);
     const $ = context.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
     const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
-    const last = lastLine(command.stderr);
-    const stop = everySecond((elapsed) =>
-      context.progress(`building ${entry.name} ${version}, ${elapsed}${last()}`),
-    );
-    const run = await command;
-    stop();
-    context.signal.throwIfAborted();
+    const compiling = lastLine(command.stderr);
+    const run = await withProgress(context, `building ${entry.name} ${version}`, command, compiling);
     if (/no space left on device|disk quota exceeded/.test(run.stderr)) throw diskFull(lastWords(run.stderr));
     if (run.exitCode !== 0)
       return { reason: `\`go build ${entry.go.package}\` failed: ${lastWords(run.stderr)}`, advice: proxy };

@@ -4,18 +4,17 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { type CacheEntry, cacheError, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
-import type { ArchiveRecipe, ImageRecipe, ToolEntry } from './manifest.ts';
+import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
 import { reasonOf, serverOf } from './registry/call.ts';
-import { type ImageManifest, type OpenRepository, openRepository } from './registry/manifest.ts';
-import { digestOf, saveVerified } from './registry/verified.ts';
+import {
+  digestOf,
+  type ImageManifest,
+  type OpenRepository,
+  openRepository,
+  saveVerified,
+} from './registry/manifest.ts';
 import { whyUnreachable } from './release-host.ts';
-import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
-
-export type ImageTool = ToolEntry & { readonly image: ImageRecipe };
-
-/** True if the tool has an image and this is Linux, the only system with images. */
-export const hasImage = (entry: ToolEntry): entry is ImageTool =>
-  entry.image !== undefined && process.platform === 'linux';
+import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 type PinnedImage = ImageRecipe & {
   readonly digest: string;
@@ -26,7 +25,7 @@ export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
   recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
 
 /** The cache entry of a tool from an image; the digests of image and archive are part of it. */
-export const imageEntry = ({ name, image }: ImageTool, version: string): CacheEntry =>
+export const imageEntry = ({ name, image }: ToolWith<'image'>, version: string): CacheEntry =>
   entryFor(name, version, 'image', JSON.stringify(image));
 
 /** Current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
@@ -44,7 +43,7 @@ export async function currentPins(
  * `TaskError` for another than the pinned checksum or a full disk, as no other way would help.
  */
 export async function getFromImage(
-  entry: ImageTool,
+  entry: ToolWith<'image'>,
   version: string,
   context: ToolContext,
 ): Promise<WayResult> {
@@ -56,24 +55,22 @@ export async function getFromImage(
   const unreachable = await whyUnreachable(host, 'registry');
   if (unreachable !== undefined) return unreachable;
   return keepTool(imageEntry(entry, version), entry, context, async (folder) => {
-    const stop = everySecond((elapsed) =>
-      context.progress(`downloading ${entry.name} ${version}, ${elapsed}`),
-    );
-    try {
-      const work = join(folder, 'work');
+    const work = join(folder, 'work');
+    const take = async (): Promise<void> => {
       await mkdir(work);
       await takeProgram(openRepository(repository, context.signal), image, work, context);
       await rename(join(work, image.program), join(folder, entry.name));
       await takeFolders(archive, work, folder, context);
       await rm(work, { recursive: true });
+    };
+    try {
+      await withProgress(context, `downloading ${entry.name} ${version}`, take());
       return { program: entry.name };
     } catch (error) {
       context.signal.throwIfAborted();
       const told = cacheError(error);
       if (told instanceof TaskError) throw told;
       return { reason: reasonOf(error as Error) };
-    } finally {
-      stop();
     }
   });
 }

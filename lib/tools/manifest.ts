@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { type ProviderName, providerOf } from '../cluster/providers.ts';
 
 /** Tools of manifest.yaml in the order of builds; a test compares the two. */
 export const toolNames = [
@@ -29,15 +30,27 @@ export const toolNames = [
 
 export type ToolName = (typeof toolNames)[number];
 
+// Not in manifest.yaml, because `list` and a run's graph must not parse YAML.
+
+const everywhere: readonly ToolName[] = ['sops', 'helm', 'kubectl', 'helmfile', 'gpg', 'openssl'];
+
+/** Tools for environments of this provider, in the order of installation. */
+export function toolsOf(provider: ProviderName): ToolName[] {
+  const needed = [...everywhere, ...providerOf({ provider }).tools];
+  return toolNames.filter((name) => needed.includes(name));
+}
+
+/** Tools for tests only. */
+export const testTools: readonly ToolName[] = ['kubeconform', 'actionlint', 'kube-apiserver-newest'];
+
 /** An npm package with a prebuilt program. `{platform}` in its name is Node's platform and architecture. */
 export type NpmRecipe = {
   readonly package: string;
   readonly version: string;
-  /** Path of the program in the package. */
   readonly program: string;
   /** JSON file in the package that lists `{source, target}`: links that npm does not create. */
   readonly symlinks?: string;
-  /** Expected integrity by platform; for others, only npm's own check applies. */
+  /** By platform; for others, only npm's own check applies. */
   readonly integrity?: { readonly [platform: string]: string };
 };
 
@@ -46,42 +59,29 @@ export type GoRecipe = {
   readonly module: string;
   readonly package: string;
   readonly ldflags?: string;
-  /** Build tags, comma-separated. */
   readonly tags?: string;
-  /** True if the build needs a C compiler. */
   readonly cgo?: boolean;
-  /** Folders of the package's Go module to copy: `{name beside the program: folder in the module}`. */
   readonly folders?: { readonly [name: string]: string };
-  /** Files of required Go modules to copy, by the name of their folder beside the program. */
   readonly files?: { readonly [name: string]: { readonly module: string; readonly path: string } };
 };
 
 export type ReleaseRecipe = {
   readonly host: string;
   readonly package: string;
-  /** Operating systems with a release, in Node's names; default: all. */
   readonly systems?: readonly string[];
-  /** Name of the program in the release, if different. */
   readonly program?: string;
 };
 
-/** Folders of a published tar archive, which may be compressed. */
 export type ArchiveRecipe = {
   readonly url: string;
-  /** 64 hexadecimal digits; required to use the archive. */
   readonly sha256?: string;
-  /** `{name beside the program: folder in the archive}`. */
   readonly folders: { readonly [name: string]: string };
 };
 
-/** A program published in an image for Linux. */
 export type ImageRecipe = {
-  /** Includes the registry's host: `docker.io/hashicorp/vault`. */
   readonly repository: string;
   readonly tag: string;
-  /** Digest of the tag's list of platforms, `sha256:…`; required to use the image. */
   readonly digest?: string;
-  /** Path of the program in the image, without a leading slash. */
   readonly program: string;
   readonly archive: ArchiveRecipe;
 };
@@ -103,6 +103,10 @@ export type ToolEntry = {
   readonly npm?: NpmRecipe;
   readonly advice: string;
 };
+
+/** A tool that can be got in this way. */
+export type ToolWith<Way extends 'release' | 'image' | 'go' | 'npm'> = ToolEntry &
+  Required<Pick<ToolEntry, Way>>;
 
 export type Manifest = {
   readonly mise: Omit<NpmRecipe, 'program' | 'symlinks'>;

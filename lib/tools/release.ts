@@ -1,14 +1,13 @@
 import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
-import { type CacheEntry, entryFor, platform } from './cache.ts';
+import { TaskError } from '@k8s-deployment/runner';
+import { type CacheEntry, diskFull, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
-import { getMise, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
+import { getMise, lockFile, miseConfig, miseEnvironment, pinIn, pinOf, type ReleasedTool } from './mise.ts';
 import { isExecutable } from './on-path.ts';
-import { lockFile, pinIn, pinOf } from './pins.ts';
-import { releaseFailure } from './release-failure.ts';
 import { whyUnreachable } from './release-host.ts';
-import { everySecond, type ToolContext, type WayResult } from './tool-context.ts';
+import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 /** The cache entry of a published release; package and pinned checksum are part of it. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
@@ -29,23 +28,18 @@ export async function getRelease(
   version: string,
   context: ToolContext,
 ): Promise<WayResult> {
-  const { host } = entry.release;
   if (!isPublished(entry.release))
     return { reason: `published for ${entry.release.systems?.join(' and ')} only` };
-  const unreachable = await whyUnreachable(host);
+  const unreachable = await whyUnreachable(entry.release.host);
   if (unreachable !== undefined) return unreachable;
   return keepTool(releaseEntry(entry, version), entry, context, async (folder) => {
     const mise = await getMise(context);
     if ('reason' in mise) return mise;
     await writeFile(join(folder, 'mise.toml'), miseConfig([{ ...entry, version }]));
     await copyFile(lockFile, join(folder, 'mise.lock'));
-    const stop = everySecond((elapsed) =>
-      context.progress(`downloading ${entry.name} ${version}, ${elapsed}`),
-    );
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
-    const run = await $`${mise.program} --yes install`;
-    stop();
-    context.signal.throwIfAborted();
+    const install = $`${mise.program} --yes install`;
+    const run = await withProgress(context, `downloading ${entry.name} ${version}`, install);
     if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
     // mise records the checksum; one that it computed itself proves nothing.
     const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
@@ -69,4 +63,72 @@ async function findProgram(root: string, folder: string, name: string): Promise<
     .sort((one, other) => one.split(sep).length - other.split(sep).length)
     .map((path) => join(folder, path))
     .find((path) => isExecutable(join(root, path)));
+}
+
+type Failure = { readonly reason: string; readonly advice?: string };
+
+/** Why mise failed, by its stderr, with advice. Throws `TaskError` for a full disk or wrong checksum. */
+export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {
+  const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
+  if (/no space left on device|disk quota exceeded/i.test(last)) throw diskFull(lastWords(last));
+  if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, version, last);
+  const known = kinds.find(({ sign }) => sign.test(last));
+  return (
+    known?.tell(last) ?? { reason: `mise could not install ${entry.release.package}: ${lastWords(last)}` }
+  );
+}
+
+const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => Failure }[] = [
+  {
+    sign: /rate limit: 0\/|rate limit exceeded/i,
+    tell: (text) => {
+      const [, seconds] = /resets at (\d+)/i.exec(text) ?? [];
+      const reset = seconds && `${new Date(Number(seconds) * 1000).toISOString().slice(11, 16)} UTC`;
+      return {
+        reason: `GitHub's rate limit is used up${reset ? ` until ${reset}` : ''}`,
+        advice: `set GITHUB_TOKEN, or wait${reset ? ` until ${reset}` : ''}`,
+      };
+    },
+  },
+  {
+    sign: /401 Unauthorized|bad credentials/i,
+    tell: (text) => {
+      const name = /token from (\w+)/.exec(text)?.[1] ?? 'GITHUB_TOKEN';
+      return { reason: `GitHub refuses the token in ${name}`, advice: `renew or unset ${name}` };
+    },
+  },
+  {
+    sign: /invalid peer certificate|TLS certificate/i,
+    tell: (text) => ({
+      reason: `the host's certificate is not trusted (TLS: ${after(text, 'invalid peer certificate: ').split(';')[0]})`,
+      advice: "set SSL_CERT_FILE to your proxy's certificate authority",
+    }),
+  },
+  {
+    sign: /dns error|failed to lookup address/i,
+    tell: () => ({
+      reason: "a host's name was not found (DNS)",
+      advice: 'check the name server, or set HTTPS_PROXY behind a proxy',
+    }),
+  },
+  {
+    sign: /timed out/i,
+    tell: () => ({
+      reason: 'the host did not answer (timeout)',
+      advice: 'try again; on a slow network with a longer MISE_HTTP_TIMEOUT',
+    }),
+  },
+];
+
+const after = (text: string, words: string): string => text.split(words)[1]?.split('\n')[0] ?? 'no details';
+
+function wrongFile(entry: ReleasedTool, version: string, text: string): TaskError {
+  const pinned = pinOf(entry.name, version)?.checksum !== undefined;
+  const [expected, actual] = ['Expected', 'Actual'].map((word) => after(text, `${word}:`).trim());
+  const whose = pinned ? 'lib/tools/mise.lock has' : 'its publisher has';
+  return new TaskError({
+    what: `the downloaded file for ${entry.name} ${version} is not the published one; it was not kept`,
+    why: `${whose} the checksum ${expected}, the file has ${actual}`,
+    advice: `check if a proxy or a login page answers instead of ${entry.release.host}, then run again`,
+  });
 }

@@ -20,12 +20,25 @@ export function lastWords(output: string): string {
   return line === undefined ? 'it printed nothing' : line.slice(0, 300);
 }
 
-/** Calls `tell` with the elapsed time, immediately and every second, until the returned function is called. */
-export function everySecond(tell: (elapsed: string) => void): () => void {
+/**
+ * The result of the work, during which the task's progress is `text`, the elapsed time and `detail`. Rejects if the run
+ * was stopped meanwhile.
+ */
+export async function withProgress<Result>(
+  { progress, signal }: Pick<ToolContext, 'progress' | 'signal'>,
+  text: string,
+  work: PromiseLike<Result>,
+  detail = () => '',
+): Promise<Result> {
   const start = performance.now();
-  const say = () => tell(formatDuration(performance.now() - start));
+  const say = () => progress(`${text}, ${formatDuration(performance.now() - start)}${detail()}`);
   say();
   const timer = setInterval(say, 1000);
   timer.unref();
-  return () => clearInterval(timer);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+    signal.throwIfAborted();
+  }
 }

@@ -1,8 +1,7 @@
 import { delimiter } from 'node:path';
 import type { FoundTool } from './get-tool.ts';
-import { loadManifest, type ToolName, toolNames } from './manifest.ts';
+import { loadManifest, type ToolName, testTools, toolNames } from './manifest.ts';
 import { pathFolders } from './on-path.ts';
-import { testTools } from './provider-tools.ts';
 import type { ToolContext } from './tool-context.ts';
 import type { Requirement } from './versions.ts';
 

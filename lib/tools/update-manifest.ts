@@ -1,15 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Document, Scalar, YAMLMap } from 'yaml';
-import { passedOn } from '../ground/variables.ts';
+import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { currentPins } from './image.ts';
 import { type Manifest, manifestFile } from './manifest.ts';
-import { npmEnvironment } from './npm-environment.ts';
+import { pinnedPlatforms } from './mise.ts';
 import { reasonOf } from './registry/call.ts';
-import { everySecond, lastWords, type ToolContext } from './tool-context.ts';
+import { lastWords, type ToolContext, withProgress } from './tool-context.ts';
 import { otherChecksum } from './update-pins.ts';
-
-/** Platforms of mise on npm. */
-const misePlatforms = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'];
 
 type Pin = { readonly path: readonly string[]; readonly value: string };
 
@@ -23,14 +20,8 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   const document = parseDocument(text, { merge: true });
   const manifest = document.toJS() as Manifest;
   const missing: string[] = [];
-  const stop = everySecond((elapsed) => context.progress(`asking for checksums, ${elapsed}`));
-  const asked = await Promise.all([
-    misePins(manifest, context, missing),
-    imagePins(manifest, context, missing),
-  ]);
-  stop();
-  context.signal.throwIfAborted();
-  const pins = asked.flat();
+  const asking = Promise.all([misePins(manifest, context, missing), imagePins(manifest, context, missing)]);
+  const pins = (await withProgress(context, 'asking for checksums', asking)).flat();
   const changed = pins.filter(
     ({ path, value }) => ![undefined, value].includes(document.getIn(path) as string),
   );
@@ -56,7 +47,7 @@ function withLine(text: string, document: Document, path: readonly string[], val
 async function misePins({ mise }: Manifest, context: ToolContext, missing: string[]): Promise<Pin[]> {
   const $ = context.$({ env: npmEnvironment(passedOn(process.env)), quiet: true, nothrow: true });
   const pins: Pin[] = [];
-  for (const platform of misePlatforms) {
+  for (const platform of Object.keys(pinnedPlatforms)) {
     const wanted = `${mise.package.replace('{platform}', platform)}@${mise.version}`;
     const npm = await $`npm view --loglevel=error --fetch-retries=0 ${wanted} dist.integrity`;
     const value = npm.stdout.trim();

@@ -1,13 +1,21 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
 import { cacheFolder } from './cache.ts';
 import { loadManifest } from './manifest.ts';
-import { getMise, hasRelease, miseConfig, miseEnvironment, type ReleasedTool } from './mise.ts';
-import { lockFile, pinIn, pinnedPlatforms } from './pins.ts';
-import { releaseFailure } from './release-failure.ts';
-import { everySecond, type ToolContext } from './tool-context.ts';
+import {
+  getMise,
+  lockFile,
+  miseConfig,
+  miseEnvironment,
+  pinIn,
+  pinnedPlatforms,
+  type ReleasedTool,
+} from './mise.ts';
+import { releaseFailure } from './release.ts';
+import { type ToolContext, withProgress } from './tool-context.ts';
 
 const platformList = Object.values(pinnedPlatforms).join(',');
 
@@ -29,16 +37,15 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
     // One by one, as mise writes nothing if one of several fails.
     for (const entry of entries) {
-      const stop = everySecond((elapsed) => context.progress(`asking for ${entry.name}, ${elapsed}`));
       await writeFile(lock, text);
-      const run = await $`${mise.program} --yes lock --platform ${platformList} ${entry.name}`;
-      stop();
-      context.signal.throwIfAborted();
+      const asking = $`${mise.program} --yes lock --platform ${platformList} ${entry.name}`;
+      const run = await withProgress(context, `asking for ${entry.name}`, asking);
       const answer = await readFile(lock, 'utf8');
+      const [had, has] = [text, answer].map((pins) => checksums([entry], pins));
       // If mise finds no file, it drops the checksum and succeeds.
-      const lost = missingPins([entry], answer).some((line) => !missingPins([entry], text).includes(line));
+      const lost = [...(had ?? [])].some(([line, checksum]) => checksum && !has?.get(line));
       // Without a new checksum, keeps the old text.
-      if (run.exitCode === 0 && !lost) text = sameChecksums(entry, text, answer) ? text : answer;
+      if (run.exitCode === 0 && !lost) text = isDeepStrictEqual(had, has) ? text : answer;
       else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
     }
     return text;
@@ -75,37 +82,35 @@ export async function updateCommands(): Promise<string[]> {
   ];
 }
 
-/** Tools and platforms without a checksum in a lockfile's text, one per line. */
-export function missingPins(entries: readonly ReleasedTool[], text: string): string[] {
-  return entries.flatMap(({ name, version, release }) =>
-    Object.keys(pinnedPlatforms)
-      .filter((platform) => release.systems?.includes(platform.split('-')[0] ?? '') ?? true)
-      .filter((platform) => {
-        const pin = pinIn(text, name, platform);
-        return pin?.version !== version || pin?.checksum === undefined;
-      })
-      .map((platform) => `${name} ${version} on ${platform}`),
+/** Checksums in a lockfile's text by `name version on platform`; undefined for one that is missing. */
+const checksums = (entries: readonly ReleasedTool[], text: string) =>
+  new Map(
+    entries.flatMap(({ name, version, release }) =>
+      Object.keys(pinnedPlatforms)
+        .filter((platform) => release.systems?.includes(platform.split('-')[0] ?? '') ?? true)
+        .map((platform) => {
+          const pin = pinIn(text, name, platform);
+          const checksum = pin?.version === version ? pin?.checksum : undefined;
+          return [`${name} ${version} on ${platform}`, checksum] as const;
+        }),
+    ),
   );
-}
 
-const sameChecksums = ({ name }: ReleasedTool, one: string, other: string): boolean =>
-  Object.keys(pinnedPlatforms).every(
-    (platform) => pinIn(one, name, platform)?.checksum === pinIn(other, name, platform)?.checksum,
-  );
+/** Tools and platforms without a checksum in a lockfile's text, one per line. */
+export const missingPins = (entries: readonly ReleasedTool[], text: string): string[] =>
+  [...checksums(entries, text)].flatMap(([line, checksum]) => (checksum === undefined ? [line] : []));
 
 export const releasedTools = async (): Promise<ReleasedTool[]> =>
-  Object.values((await loadManifest()).tools).filter(hasRelease);
+  Object.values((await loadManifest()).tools).filter(
+    (entry): entry is ReleasedTool => entry.release !== undefined,
+  );
 
 /** Published versions never change: another checksum means a wrong file or an attack. */
 function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {
-  const changed = entries.flatMap(({ name, version }) =>
-    Object.keys(pinnedPlatforms)
-      .filter((platform) => {
-        const [was, is] = [pinIn(before, name, platform), pinIn(after, name, platform)];
-        return was?.version === version && was?.checksum !== undefined && was.checksum !== is?.checksum;
-      })
-      .map((platform) => `${name} ${version} on ${platform}: ${pinIn(after, name, platform)?.checksum}`),
-  );
+  const now = checksums(entries, after);
+  const changed = [...checksums(entries, before)]
+    .filter(([line, checksum]) => checksum !== undefined && checksum !== now.get(line))
+    .map(([line]) => `${line}: ${now.get(line)}`);
   if (changed.length > 0) throw otherChecksum(changed, 'the tool from lib/tools/mise.lock');
 }
 

@@ -2,7 +2,7 @@ import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { itemsOf, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { fullName, namesHost, parseRepository } from '../../tools/registry/reference.ts';
+import { fullName, namesHost, parseRepository } from '../../tools/registry/call.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 import { askRegistry, type RegistryAnswer } from './registry.ts';

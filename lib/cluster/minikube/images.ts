@@ -7,7 +7,7 @@ import { shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
-import { fullName } from '../../tools/registry/reference.ts';
+import { fullName } from '../../tools/registry/call.ts';
 import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 

@@ -58,7 +58,6 @@ export async function inClone(body: (clone: Clone) => Promise<void>): Promise<vo
     'environments/variables.json',
     'lib/start/bootstrap.ts',
     'lib/ground/variables.ts',
-    'lib/tools/npm-environment.ts',
     'lib/runner',
   ]) {
     mkdirSync(dirname(join(clone, path)), { recursive: true });

@@ -13,8 +13,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { npmEnvironment } from '../../../lib/ground/variables.ts';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
-import { npmEnvironment } from '../../../lib/tools/npm-environment.ts';
 import { inClone, installs, lockfile, says } from './door-fixture.ts';
 
 test('on a fresh clone the packages are installed, and the run continues with the installed tsx; later only for another lockfile', () =>

@@ -3,8 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askRegistry } from '../../../lib/cluster/images/registry.ts';
-import { serverOf } from '../../../lib/tools/registry/call.ts';
-import { fullName, namesHost } from '../../../lib/tools/registry/reference.ts';
+import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
 
 /* A simulated registry on loopback. */
 

@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { type FoundTool, getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type ToolEntry } from '../../../lib/tools/manifest.ts';
-import { pinnedPlatforms } from '../../../lib/tools/pins.ts';
+import { pinnedPlatforms } from '../../../lib/tools/mise.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { builtTool, entryOf, inPlace, type Place, toolchain, writeScript } from './tool-fixture.ts';
 

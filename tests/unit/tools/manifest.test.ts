@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { goModules, loadManifest, toolNames } from '../../../lib/tools/manifest.ts';
-import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/pins.ts';
+import { goModules, loadManifest, testTools, toolNames } from '../../../lib/tools/manifest.ts';
+import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/mise.ts';
 import { plainCommands } from '../../../lib/tools/plain-commands.ts';
-import { testTools } from '../../../lib/tools/provider-tools.ts';
 import { missingPins, releasedTools } from '../../../lib/tools/update-pins.ts';
 
 const { tools } = await loadManifest();
