@@ -47,7 +47,9 @@ export async function isInitialised(context: HealthContext): Promise<boolean> {
  */
 export async function checkVault(context: HealthContext, changed: readonly Release[]): Promise<void> {
   const { name } = context.environment;
-  const waiting = changed.filter(({ needs }) => needs.includes('vault-operator')).map(({ name }) => name);
+  const waiting = changed
+    .filter(({ needs }) => needs.includes('vault/vault-operator'))
+    .map(({ name }) => name);
   if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
   const status = await readVaultStatus(context).catch((error: unknown) => {
     if (error instanceof TaskError) return error;

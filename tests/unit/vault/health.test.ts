@@ -1,0 +1,20 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+import { declaredReleases } from '../../../lib/helm/helmfile.ts';
+import { checkVault } from '../../../lib/vault/health.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
+
+const shell = answeringShell(() => ({ exitCode: 1, stderr: 'error: no running pods' }));
+const context = { ...taskContext({ env: 'development', provider: 'existing', context: 'team' }), $: shell };
+
+test('only releases that get secrets from Vault need one that answers, unless the same run installs it', async () => {
+  await checkVault(context, await declaredReleases(root, { app: 'app2' }));
+  await checkVault(context, await declaredReleases(root));
+  const error = await failureOf(checkVault(context, await declaredReleases(root, { app: 'app1' })));
+  assert.is(error.what, 'Vault of environment `development` does not answer');
+  assert.match(error.why ?? '', /app1-back would wait for secrets from it; nothing was changed$/);
+});
+
+test.run();
