@@ -120,34 +120,30 @@ test('without valid keys, it is unknown whether Vault is configured', async ({ c
       ? { body: { initialized: true, sealed: false } }
       : { status: 403, body: { errors: ['permission denied'] } },
   );
-  try {
-    const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
-    const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
-    project.script(
-      'kubectl',
-      `case "$*" in
-        *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
-        *) echo '${JSON.stringify({ items: [pod] })}' ;;
-      esac`,
-    );
-    const path = join(environment.state, 'vault', 'keys.json');
-    mkdirSync(dirname(path), { recursive: true });
-    for (const [text, configured, reason] of [
-      [undefined, null, /its keys are not in .*keys\.json/],
-      ['', null, /keys\.json are damaged/],
-      ['{"admin_token":"wrong"}', null, /permission denied/],
-      // Killed before init-vault had its own token.
-      ['{"unseal_keys_b64":["a2V5"],"root_token":"hvs.root"}', false, /^$/],
-    ] as const) {
-      if (text !== undefined) writeFileSync(path, text);
-      context.logged.length = 0;
-      const status = await readVaultStatus(context);
-      assert.equal(status, { initialized: true, sealed: false, configured }, text);
-      const about = context.logged.filter((line) => !line.startsWith('left out'));
-      assert.match(about.join('\n'), reason);
-    }
-  } finally {
-    await vault.close();
+  const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
+  const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
+  project.script(
+    'kubectl',
+    `case "$*" in
+      *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
+      *) echo '${JSON.stringify({ items: [pod] })}' ;;
+    esac`,
+  );
+  const path = join(environment.state, 'vault', 'keys.json');
+  mkdirSync(dirname(path), { recursive: true });
+  for (const [text, configured, reason] of [
+    [undefined, null, /its keys are not in .*keys\.json/],
+    ['', null, /keys\.json are damaged/],
+    ['{"admin_token":"wrong"}', null, /permission denied/],
+    // Killed before init-vault had its own token.
+    ['{"unseal_keys_b64":["a2V5"],"root_token":"hvs.root"}', false, /^$/],
+  ] as const) {
+    if (text !== undefined) writeFileSync(path, text);
+    context.logged.length = 0;
+    const status = await readVaultStatus(context);
+    assert.equal(status, { initialized: true, sealed: false, configured }, text);
+    const about = context.logged.filter((line) => !line.startsWith('left out'));
+    assert.match(about.join('\n'), reason);
   }
 });
 

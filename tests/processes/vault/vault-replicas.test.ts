@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +7,7 @@ import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { withVault } from '../../unit/vault/scripted-vault.ts';
+import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = { tools: ScriptedFolder; context: CloneContext };
 
@@ -21,8 +21,8 @@ test.before(async (state) => {
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
 
-/** A cluster with these pods of Vault, by name and phase; each is reached at its own port, or all at one address. */
-function cluster({ folder, script }: ScriptedFolder, pods: Record<string, string>, address?: string): void {
+/** The pods of Vault, by name and phase; replaced at once, since kubectl may be reading. */
+function setPods({ folder }: ScriptedFolder, pods: Record<string, string>): void {
   const names = Object.entries(pods);
   const items = names.map(([name, phase]): object => ({
     kind: 'Pod',
@@ -31,15 +31,21 @@ function cluster({ folder, script }: ScriptedFolder, pods: Record<string, string
   }));
   if (names.length > 0)
     items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: names.length } });
-  writeFileSync(`${folder}/items.json`, JSON.stringify({ items }));
+  writeFileSync(`${folder}/items.next`, JSON.stringify({ items }));
+  renameSync(`${folder}/items.next`, `${folder}/items.json`);
+}
+
+/** A cluster with these pods; each is reached at its own port, or all at one address. */
+function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: string): void {
+  setPods(tools, pods);
   const port = address === undefined ? '4000$number' : new URL(address).port;
-  script(
+  tools.script(
     'kubectl',
     `case "$*" in
       *port-forward*)
         number=$(echo "$*" | sed 's/.*pod.vault-\\([0-9]*\\) .*/\\1/')
         echo "Forwarding from 127.0.0.1:${port} -> 8200"; exec sleep 1000 ;;
-      *) cat '${folder}/items.json' ;;
+      *) cat '${tools.folder}/items.json' ;;
     esac`,
   );
 }
@@ -64,17 +70,13 @@ test('every running pod is reached by ordinal, and the others are logged', async
 });
 
 test('pods that do not run yet are waited for', async ({ tools, context }) => {
-  cluster(tools, { 'vault-0': 'Pending' });
+  const { address, requests } = await scriptedVault(() => ({ body: { initialized: true, sealed: true } }));
+  cluster(tools, { 'vault-0': 'Pending' }, address);
   const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-  await withVault(
-    () => ({ body: { initialized: true, sealed: true } }),
-    async ({ address, requests }) => {
-      cluster(tools, { 'vault-0': 'Running' }, address);
-      assert.is((await found)[0]?.name, 'vault-0');
-      assert.ok(requests().includes('GET sys/seal-status'));
-    },
-  );
+  setPods(tools, { 'vault-0': 'Running' });
+  assert.is((await found)[0]?.name, 'vault-0');
+  assert.ok(requests().includes('GET sys/seal-status'));
 });
 
 test('without a running pod, the error names the others', async ({ tools, context }) => {
@@ -86,15 +88,8 @@ test('without a running pod, the error names the others', async ({ tools, contex
 
 /** Unseals a Vault in this state. */
 async function unsealed({ tools, context }: State, state: { initialized: boolean; sealed: boolean }) {
-  let outcome: unknown;
-  await withVault(
-    () => ({ body: state }),
-    async ({ address }) => {
-      cluster(tools, { 'vault-0': 'Running' }, address);
-      outcome = await unseal(context);
-    },
-  );
-  return outcome;
+  cluster(tools, { 'vault-0': 'Running' }, (await scriptedVault(() => ({ body: state }))).address);
+  return unseal(context);
 }
 
 test('a sealed Vault without keys is a failure that says what can be done', async (state) => {

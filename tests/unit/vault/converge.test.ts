@@ -7,14 +7,18 @@ import { convergeVault, formatChange } from '../../../lib/vault/api/converge.ts'
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
+import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import {
   type Answer,
-  type Call,
+  data,
   emptyState,
   failureOf,
+  missing,
+  refused,
+  type Script,
   type ScriptedVault,
+  scriptedVault,
   suiteWithFolder,
-  withVault,
 } from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on a real server. */
@@ -55,12 +59,18 @@ function converge(
   });
 }
 
-/** Answers each call by its line; a list is used up one answer per call, its last stays. */
-function script(answers: Record<string, Answer | Answer[]>) {
-  return ({ method, path }: Call): Answer | undefined => {
-    const found = answers[`${method} ${path}`];
-    if (!Array.isArray(found)) return found;
-    return found.length > 1 ? found.shift() : found[0];
+/** A Vault that answers each call by its line; a list is used up one answer per call, its last stays. */
+const vaultWith = (answers: { readonly [call: string]: Answer | readonly Answer[] }) =>
+  scriptedVault(answering(answers));
+
+function answering(answers: { readonly [call: string]: Answer | readonly Answer[] }): Script {
+  const asked = new Map<string, number>();
+  return ({ method, path }) => {
+    const call = `${method} ${path}`;
+    const turn = asked.get(call) ?? 0;
+    asked.set(call, turn + 1);
+    const found = answers[call];
+    return Array.isArray(found) ? found[Math.min(turn, found.length - 1)] : (found as Answer | undefined);
   };
 }
 
@@ -70,86 +80,62 @@ const calls = (vault: ScriptedVault) =>
 const linesOf = (vault: ScriptedVault) => calls(vault).map(({ method, path }) => `${method} ${path}`);
 const writtenTo = (vault: ScriptedVault) => calls(vault).find(({ method }) => method === 'POST')?.body;
 
-const data = (found: object) => ({ body: { data: found } });
-const refused = (status: number, text: string) => ({ status, body: { errors: [text] } });
-const missing = { status: 404, body: { errors: [] } };
 const done = { status: 204 };
 
-test('an engine is enabled with everything it needs, and later tuned, not enabled again', () => {
+test('an engine is enabled with everything it needs, and later tuned, not enabled again', async () => {
   const kv = (description: string, max_lease_ttl: number) =>
     data({ 'kv/': { type: 'kv', options: { version: '2' }, description, config: { max_lease_ttl } } });
-  return withVault(
-    script({
-      'GET sys/mounts': [data({}), kv('d', 60), kv('x', 0), kv('d', 60)],
-      ...{ 'POST sys/mounts/kv': done, 'POST sys/mounts/kv/tune': done },
-    }),
-    async (vault) => {
-      assert.equal(await converge(vault, { mounts: [engine] }), [
-        { kind: 'secrets engine', path: 'kv/', outcome: 'changed', difference: 'missing' },
-      ]);
-      assert.equal(writtenTo(vault), {
-        ...{ type: 'kv', description: 'd', options: { version: '2' } },
-        config: { max_lease_ttl: '60s' },
-      });
-      const [change] = await converge(vault, { mounts: [engine] });
-      assert.is(change?.difference, 'description, maxTtl');
-      assert.ok(linesOf(vault).includes('POST sys/mounts/kv/tune'));
-    },
-  );
+  const vault = await vaultWith({
+    'GET sys/mounts': [data({}), kv('d', 60), kv('x', 0), kv('d', 60)],
+    ...{ 'POST sys/mounts/kv': done, 'POST sys/mounts/kv/tune': done },
+  });
+  assert.equal(await converge(vault, { mounts: [engine] }), [
+    { kind: 'secrets engine', path: 'kv/', outcome: 'changed', difference: 'missing' },
+  ]);
+  assert.equal(writtenTo(vault), {
+    ...{ type: 'kv', description: 'd', options: { version: '2' } },
+    config: { max_lease_ttl: '60s' },
+  });
+  const [change] = await converge(vault, { mounts: [engine] });
+  assert.is(change?.difference, 'description, maxTtl');
+  assert.ok(linesOf(vault).includes('POST sys/mounts/kv/tune'));
 });
 
-for (const [name, mount, answers, what] of [
-  [
-    'an engine of another type',
-    engine,
-    { 'GET sys/mounts': data({ 'kv/': { type: 'pki' } }) },
-    'the secrets engine kv/ is pki in Vault, but the desired state says kv',
-  ],
-  [
-    'a kv engine of version 1',
-    engine,
-    { 'GET sys/mounts': data({ 'kv/': { type: 'kv', options: null } }) },
-    'the secrets engine kv/ is version 1 in Vault, but the desired state says version 2',
-  ],
-  [
-    'a transit key of another type',
-    transit,
-    {
-      'GET sys/mounts': data({ 'transit/': { type: 'transit', description: 'd' } }),
-      'GET transit/keys/cache': data({ type: 'rsa-2048' }),
-    },
-    'the transit key transit/keys/cache is rsa-2048 in Vault, but the desired state says aes256-gcm96',
-  ],
-] as [string, Mount, Record<string, Answer>, string][]) {
-  test(`${name} is an error and nothing is written`, () =>
-    withVault(script(answers), async (vault) => {
-      assert.is((await failureOf(converge(vault, { mounts: [mount] }))).what, what);
-      assert.is(writtenTo(vault), undefined);
-    }));
-}
+test('what Vault cannot change in place is an error, and nothing is written', async () => {
+  const there = data({
+    'transit/': { type: 'transit', description: 'd' },
+    'kv/': { type: 'kv', options: null },
+    'other/': { type: 'pki' },
+  });
+  const vault = await vaultWith({
+    'GET sys/mounts': there,
+    'GET transit/keys/cache': data({ type: 'rsa-2048' }),
+  });
+  for (const [mount, what] of [
+    [{ ...engine, path: 'other' }, 'secrets engine other/ is pki in Vault, but the desired state says kv'],
+    [engine, 'secrets engine kv/ is version 1 in Vault, but the desired state says version 2'],
+    [transit, 'transit key transit/keys/cache is rsa-2048 in Vault, but the desired state says aes256-gcm96'],
+  ] as const)
+    assert.is((await failureOf(converge(vault, { mounts: [mount] }))).what, `the ${what}`);
+  assert.is(writtenTo(vault), undefined);
+});
 
-test('the first error ends the run, with Vault’s text', () =>
-  withVault(
-    script({
-      'GET sys/policies/acl/a': missing,
-      'POST sys/policies/acl/a': refused(400, 'failed to parse policy'),
-    }),
-    async (vault) => {
-      const failure = await failureOf(converge(vault, { policies: ['a', 'b'].map(policy) }));
-      assert.is(failure.why, 'failed to parse policy');
-      assert.is(calls(vault).length, 2);
-    },
-  ));
+test('the first error ends the run, with Vault’s text', async () => {
+  const vault = await vaultWith({ 'POST sys/policies/acl/a': refused(400, 'failed to parse policy') });
+  const failure = await failureOf(converge(vault, { policies: ['a', 'b'].map(policy) }));
+  assert.is(failure.why, 'failed to parse policy');
+  assert.is(calls(vault).length, 2);
+});
 
-test('a write without effect is an error, since every run would repeat it', () =>
-  withVault(
-    script({ 'GET sys/policies/acl/a': data({ policy: 'other' }), 'POST sys/policies/acl/a': done }),
-    async (vault) => {
-      const failure = await failureOf(converge(vault, { policies: [policy('a')] }));
-      assert.is(failure.what, 'Vault accepted the policy a, but it still differs from the desired state');
-      assert.is(failure.why, 'text');
-    },
-  ));
+test('a write without effect is an error, since every run would repeat it', async () => {
+  const vault = await vaultWith({
+    'GET sys/policies/acl/a': data({ policy: 'other' }),
+    'POST sys/policies/acl/a': done,
+  });
+  const failure = await failureOf(converge(vault, { policies: [policy('a')] }));
+  assert.is(failure.what, 'Vault accepted the policy a, but it still differs from the desired state');
+  assert.is(failure.why, 'text');
+});
 
 const storedSecret = (data: object | null, version: number, status = 200) => ({
   ...{ status, body: { data: { data, metadata: { version } } } },
@@ -160,125 +146,100 @@ for (const [name, before, difference, cas] of [
   ['a secret', storedSecret({ DB_HOST: 'db', DB_PASSWORD: 'old', EXTRA: '1' }, 3), 'DB_PASSWORD, EXTRA', 3],
   ['a deleted secret', storedSecret(null, 7, 404), 'missing', 7],
 ] as const) {
-  test(`${name} is written for the version that was compared, and reported by names only`, () =>
-    withVault(
-      script({
-        'GET kv/data/app/database': [before, storedSecret(whole, cas + 1)],
-        'POST kv/data/app/database': done,
-      }),
-      async (vault) => {
-        let decrypted = 0;
-        const decrypt = async () => {
-          decrypted += 1;
-          return 'hunter22';
-        };
-        const [change] = await converge(vault, { keyValues: [password] }, undefined, { decrypt });
-        assert.equal([change?.difference, decrypted], [difference, 1]);
-        assert.equal(writtenTo(vault), { data: whole, options: { cas } });
-      },
-    ));
+  test(`${name} is written for the version that was compared, and reported by names only`, async () => {
+    const vault = await vaultWith({
+      'GET kv/data/app/database': [before, storedSecret(whole, cas + 1)],
+      'POST kv/data/app/database': done,
+    });
+    let decrypted = 0;
+    const decrypt = async () => {
+      decrypted += 1;
+      return 'hunter22';
+    };
+    const [change] = await converge(vault, { keyValues: [password] }, undefined, { decrypt });
+    assert.equal([change?.difference, decrypted], [difference, 1]);
+    assert.equal(writtenTo(vault), { data: whole, options: { cas } });
+  });
 }
 
-test('a concurrent change is an error that does not show the value', () =>
-  withVault(
-    script({
-      'GET kv/data/app/database': missing,
-      'POST kv/data/app/database': refused(400, 'check-and-set parameter did not match; got hunter22'),
-    }),
-    async (vault) => {
-      const failure = await failureOf(converge(vault, { keyValues: [password] }));
-      assert.is(failure.why, 'check-and-set parameter did not match; got ***');
-    },
-  ));
-
-test('a run waits for an engine that Vault still prepares', () => {
-  const upgrading = refused(400, 'Upgrading from non-versioned to versioned data. This backend will …');
-  return withVault(
-    script({ 'GET kv/data/app/database': [upgrading, upgrading, storedSecret(whole, 1)] }),
-    async (vault) => {
-      assert.is((await converge(vault, { keyValues: [password] }))[0]?.outcome, 'unchanged');
-      assert.is(calls(vault).length, 3);
-    },
-  );
+test('a concurrent change is an error that does not show the value', async () => {
+  const vault = await vaultWith({
+    'POST kv/data/app/database': refused(400, 'check-and-set parameter did not match; got hunter22'),
+  });
+  const failure = await failureOf(converge(vault, { keyValues: [password] }));
+  assert.is(failure.why, 'check-and-set parameter did not match; got ***');
 });
 
-test('a missing setting is named before anything is written', () =>
-  withVault(
-    () => undefined,
-    async (vault) => {
-      const secret = { ...password, values: [{ name: 'DB_HOST', from: { setting: 'database.hots' } }] };
-      const failure = await failureOf(converge(vault, { keyValues: [secret] }));
-      assert.is(failure.what, "Vault's desired state needs the setting `database.hots`, which is missing");
-      assert.is(calls(vault).length, 0);
-    },
-  ));
+test('a run waits for an engine that Vault still prepares', async () => {
+  const upgrading = refused(400, 'Upgrading from non-versioned to versioned data. This backend will …');
+  const vault = await vaultWith({
+    'GET kv/data/app/database': [upgrading, upgrading, storedSecret(whole, 1)],
+  });
+  assert.is((await converge(vault, { keyValues: [password] }))[0]?.outcome, 'unchanged');
+  assert.is(calls(vault).length, 3);
+});
+
+test('a missing setting is named before anything is written', async () => {
+  const vault = await vaultWith({});
+  const secret = { ...password, values: [{ name: 'DB_HOST', from: { setting: 'database.hots' } }] };
+  const failure = await failureOf(converge(vault, { keyValues: [secret] }));
+  assert.is(failure.what, "Vault's desired state needs the setting `database.hots`, which is missing");
+  assert.is(calls(vault).length, 0);
+});
 
 const configured = (jwt: boolean, kubernetes_ca_cert: string) => ({
-  ...data({
-    ...{ kubernetes_host: 'h', kubernetes_ca_cert },
-    ...{ token_reviewer_jwt_set: jwt, disable_local_ca_jwt: jwt },
-  }),
+  ...{ kubernetes_host: 'h', kubernetes_ca_cert },
+  ...{ token_reviewer_jwt_set: jwt, disable_local_ca_jwt: jwt },
 });
+/** A Vault with the auth method, which has this configuration once it is written. */
+const vaultWithAuth = (configuration: object) =>
+  vaultWith({
+    ...authThere,
+    'GET auth/kubernetes/config': [missing, data(configuration)],
+    'POST auth/kubernetes/config': done,
+  });
 const authThere = { 'GET sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }) };
 
 test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async ({
   folder,
 }) => {
   const record = join(folder, 'state', 'written.json');
-  const access = (reviewer: string) => ({ host: 'h', caCertificate: 'ca\n', reviewer });
-  const answers = script({
-    ...authThere,
-    'GET auth/kubernetes/config': [missing, configured(true, 'ca')],
-    'POST auth/kubernetes/config': done,
+  const vault = await vaultWithAuth(configured(true, 'ca'));
+  const differences = async (reviewer: string) => {
+    const access = { host: 'h', caCertificate: 'ca\n', reviewer };
+    return (await converge(vault, { auth: [auth] }, access, { record }))[1]?.difference ?? 'unchanged';
+  };
+  assert.is(await differences('first'), 'missing');
+  assert.is(await differences('first'), 'unchanged');
+  assert.is(await differences('second'), 'token_reviewer_jwt');
+  assert.equal(writtenTo(vault), {
+    ...{ kubernetes_host: 'h', kubernetes_ca_cert: 'ca' },
+    ...{ token_reviewer_jwt: 'first', disable_local_ca_jwt: true },
   });
-  await withVault(answers, async (vault) => {
-    const differences = async (token: string) =>
-      (await converge(vault, { auth: [auth] }, access(token), { record }))[1]?.difference ?? 'unchanged';
-    assert.is(await differences('first'), 'missing');
-    assert.is(await differences('first'), 'unchanged');
-    assert.is(await differences('second'), 'token_reviewer_jwt');
-    assert.equal(writtenTo(vault), {
-      ...{ kubernetes_host: 'h', kubernetes_ca_cert: 'ca' },
-      ...{ token_reviewer_jwt: 'first', disable_local_ca_jwt: true },
-    });
-    assert.not.match(await readFile(record, 'utf8'), /first|second/);
-    assert.is((await stat(record)).mode & 0o777, 0o600);
-    await writeFile(record, '{"damaged');
-    assert.is(await differences('second'), 'token_reviewer_jwt');
-  });
+  assert.not.match(await readFile(record, 'utf8'), /first|second/);
+  assert.is((await stat(record)).mode & 0o777, 0o600);
+  await writeFile(record, '{"damaged');
+  assert.is(await differences('second'), 'token_reviewer_jwt');
 });
 
-test('a Vault in a pod needs no certificate and no token', () =>
-  withVault(
-    script({
-      ...authThere,
-      'GET auth/kubernetes/config': [missing, configured(false, '')],
-      'POST auth/kubernetes/config': done,
-    }),
-    async (vault) => {
-      const changes = await converge(vault, { auth: [auth] });
-      assert.equal(
-        changes.map(({ outcome }) => outcome),
-        ['unchanged', 'changed'],
-      );
-    },
-  ));
+test('a Vault in a pod needs no certificate and no token', async () => {
+  const changes = await converge(await vaultWithAuth(configured(false, '')), { auth: [auth] });
+  assert.equal(
+    changes.map(({ outcome }) => outcome),
+    ['unchanged', 'changed'],
+  );
+});
 
-test('an audit log with another file is disabled before it is enabled', () => {
+test('an audit log with another file is disabled before it is enabled', async () => {
   const audit = { type: 'file', path: 'file', description: 'd', file: { setting: 'database.host' } } as const;
   const to = (file_path: string) =>
     data({ 'file/': { type: 'file', description: 'd', options: { file_path } } });
-  return withVault(
-    script({
-      'GET sys/audit': [to('other'), to('db')],
-      'DELETE sys/audit/file': done,
-      'POST sys/audit/file': done,
-    }),
-    async (vault) => {
-      assert.is((await converge(vault, { audit: [audit] }))[0]?.difference, 'file');
-      assert.equal(linesOf(vault).slice(1, 3), ['DELETE sys/audit/file', 'POST sys/audit/file']);
-    },
-  );
+  const vault = await vaultWith({
+    'GET sys/audit': [to('other'), to('db')],
+    ...{ 'DELETE sys/audit/file': done, 'POST sys/audit/file': done },
+  });
+  assert.is((await converge(vault, { audit: [audit] }))[0]?.difference, 'file');
+  assert.equal(linesOf(vault).slice(1, 3), ['DELETE sys/audit/file', 'POST sys/audit/file']);
 });
 
 const connection = {
@@ -300,62 +261,61 @@ const role = {
   ...{ revocation_statements: ['e'], default_ttl: 60, max_ttl: 120 },
 };
 
-test('a password that is not the secret of the role is refused before anything is decrypted or written', () =>
-  withVault(script({ ...databaseThere, 'GET db/roles/app-back': data(role) }), async (vault) => {
-    const issuers = { vault: { password: 'sops://database.yaml#/other' } };
-    const failure = await failureOf(
-      converge(vault, { mounts: [database] }, undefined, {
-        settings: { database: { host: 'db', issuers } },
-        decrypt: () => Promise.reject(new Error('decrypted')),
-      }),
-    );
-    assert.match(failure.what, 'has the password sops://database.yaml#/vaultPassword');
-    assert.match(failure.why, '`database.issuers.vault.password` is sops://database.yaml#/other');
-    assert.is(writtenTo(vault), undefined);
-  }));
-
-test('a login is created by the statements in their order', () =>
-  withVault(
-    script({
-      ...databaseThere,
-      'GET db/roles/app-back': [data({ ...role, creation_statements: ['two', 'one'] }), data(role)],
-      'POST db/roles/app-back': done,
+test('a password that is not the secret of the role is refused before anything is decrypted or written', async () => {
+  const vault = await vaultWith({ ...databaseThere, 'GET db/roles/app-back': data(role) });
+  const issuers = { vault: { password: 'sops://database.yaml#/other' } };
+  const failure = await failureOf(
+    converge(vault, { mounts: [database] }, undefined, {
+      settings: { database: { host: 'db', issuers } },
+      decrypt: () => Promise.reject(new Error('decrypted')),
     }),
-    async (vault) => {
-      await converge(vault, { mounts: [{ ...database, connections: [] }] });
-      assert.equal(writtenTo(vault), role);
-    },
-  ));
+  );
+  assert.match(failure.what, 'has the password sops://database.yaml#/vaultPassword');
+  assert.match(failure.why, '`database.issuers.vault.password` is sops://database.yaml#/other');
+  assert.is(writtenTo(vault), undefined);
+});
+
+test('a login is created by the statements in their order', async () => {
+  const vault = await vaultWith({
+    ...databaseThere,
+    'GET db/roles/app-back': [data({ ...role, creation_statements: ['two', 'one'] }), data(role)],
+    'POST db/roles/app-back': done,
+  });
+  await converge(vault, { mounts: [{ ...database, connections: [] }] });
+  assert.equal(writtenTo(vault), role);
+});
 
 test('an application that is no longer declared loses its logins and rights, and nothing else is touched', async () => {
   const text = '# Of the application old; written by init-vault, which …';
   const policies: Record<string, string> = { 'old-back': text, 'by-hand': '# mine', root: '' };
-  await withVault(
-    (call) => {
-      const { method, path } = call;
-      const name = path.replace('sys/policies/acl/', '');
-      if (method !== 'GET') delete policies[name];
-      if (method !== 'GET') return done;
-      if (path === 'sys/policies/acl?list=true') return data({ keys: Object.keys(policies) });
-      if (name in policies) return data({ policy: policies[name] });
-      return script({ ...databaseThere, ...authThere })(call);
-    },
-    async (vault) => {
-      await failureOf(converge(vault, { mounts: [database], auth: [auth] }));
-      assert.equal(
-        linesOf(vault)
-          .filter((line) => !line.startsWith('GET'))
-          .slice(0, 4),
-        [
-          'DELETE auth/kubernetes/role/old-back',
-          'POST sys/leases/revoke-prefix/db/creds/old-back',
-          'DELETE db/roles/old-back',
-          'DELETE sys/policies/acl/old-back',
-        ],
-      );
-      assert.equal(Object.keys(policies), ['by-hand', 'root']);
-    },
+  const others = answering({ ...databaseThere, ...authThere });
+  const vault = await scriptedVault((call) => {
+    const { method, path } = call;
+    const name = path.replace('sys/policies/acl/', '');
+    if (method !== 'GET') delete policies[name];
+    if (method !== 'GET') return done;
+    if (path === 'sys/policies/acl?list=true') return data({ keys: Object.keys(policies) });
+    return name in policies ? data({ policy: policies[name] }) : others(call);
+  });
+  await failureOf(converge(vault, { mounts: [database], auth: [auth] }));
+  assert.equal(
+    linesOf(vault)
+      .filter((line) => !line.startsWith('GET'))
+      .slice(0, 4),
+    [
+      'DELETE auth/kubernetes/role/old-back',
+      'POST sys/leases/revoke-prefix/db/creds/old-back',
+      'DELETE db/roles/old-back',
+      'DELETE sys/policies/acl/old-back',
+    ],
   );
+  assert.equal(Object.keys(policies), ['by-hand', 'root']);
+});
+
+test('lists differ by what is in them, not by their order, which Vault does not keep', () => {
+  assert.is(differingNames([['policies', ['b', 'a'], ['a', 'b']]]), undefined);
+  const lists = ['policies', ['a'], ['a', 'b']] as const;
+  assert.is(differingNames([lists, ['ttl', 60, 60], ['type', 'kv', 'pki']]), 'policies, type');
 });
 
 test('a change reads as one line', () => {

@@ -6,11 +6,12 @@ import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/a
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
 import {
   type Answer,
-  type Call,
   failureOf,
+  refused,
+  type Script,
   type ScriptedVault,
+  scriptedVault,
   suiteWithFolder,
-  withVault,
 } from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on real servers. */
@@ -27,13 +28,9 @@ const closed = (): Node => ({ initialized: true, sealed: true });
  * A server of a Vault that opens with the key `a2V5`. A new one beside others joins once one of them is open, and the first open
  * one is active.
  */
-function vaultIn(
-  node: Node,
-  overrides?: (call: Call) => Answer | undefined,
-  nodes: readonly Node[] = [node],
-) {
-  return (call: Call): Answer | undefined => {
-    const answer = overrides?.(call);
+const vaultIn = (node: Node, overrides: Script = () => undefined, nodes: readonly Node[] = [node]) =>
+  scriptedVault((call) => {
+    const answer = overrides(call);
     if (answer !== undefined) return answer;
     switch (`${call.method} ${call.path}`) {
       case 'GET sys/seal-status':
@@ -47,8 +44,7 @@ function vaultIn(
         node.initialized = true;
         return { body: { keys: ['00'], keys_base64: ['a2V5'], root_token: 'hvs.root' } };
       case 'PUT sys/unseal':
-        if (call.body.key !== 'a2V5')
-          return { status: 400, body: { errors: [`'key' must be a valid string ${call.body.key}`] } };
+        if (call.body.key !== 'a2V5') return refused(400, `'key' must be a valid string ${call.body.key}`);
         node.sealed = false;
         // What has just joined answers before it has fetched its data.
         return { body: { sealed: node.joinsAfter === 0, storage_type: 'raft', progress: 0 } };
@@ -57,12 +53,11 @@ function vaultIn(
       default:
         return undefined;
     }
-  };
-}
+  });
 
 /** A Vault in this state that answers one path in its own way. */
-const vaultWith = (node: Node, path: string, answer: (call: Call) => Answer | undefined) =>
-  vaultIn(node, (call) => (call.path === path ? answer(call) : undefined));
+const vaultWith = (node: Node, path: string, answer: () => Answer | undefined) =>
+  vaultIn(node, (call) => (call.path === path ? answer() : undefined));
 
 const inputOf = (servers: readonly ScriptedVault[], keysPath: string, signal?: AbortSignal) => ({
   ...{ keysPath, ...(signal && { signal }) },
@@ -79,88 +74,72 @@ async function keep(path: string, text = stored): Promise<void> {
   await writeFile(path, text);
 }
 
-test('the keys are in place, for the owner only, before Vault is asked for anything else', ({ keysPath }) =>
-  withVault(
-    vaultWith(fresh(), 'sys/unseal', () => ({ status: 500, body: { errors: ['internal error'] } })),
-    async (vault) => {
-      await failureOf(initialise(vault, keysPath));
-      assert.is(await readFile(keysPath, 'utf8').then((text) => JSON.stringify(JSON.parse(text))), stored);
-      assert.is((await stat(dirname(keysPath))).mode & 0o777, 0o700);
-      assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
-    },
-  ));
+test('the keys are in place, for the owner only, before Vault is asked for anything else', async ({
+  keysPath,
+}) => {
+  const vault = await vaultWith(fresh(), 'sys/unseal', () => refused(500, 'internal error'));
+  await failureOf(initialise(vault, keysPath));
+  assert.is(await readFile(keysPath, 'utf8').then((text) => JSON.stringify(JSON.parse(text))), stored);
+  assert.is((await stat(dirname(keysPath))).mode & 0o777, 0o700);
+  assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
+});
 
 test('an interrupted run still gets and keeps the keys', async ({ keysPath }) => {
   const controller = new AbortController();
-  const script = vaultWith(fresh(), 'sys/init', () => {
+  const vault = await vaultWith(fresh(), 'sys/init', () => {
     controller.abort(new Error('stopped'));
     return undefined;
   });
-  await withVault(script, async (vault) => {
-    assert.match((await failureOf(initialise(vault, keysPath, controller.signal))).what, 'stopped');
-  });
+  assert.match((await failureOf(initialise(vault, keysPath, controller.signal))).what, 'stopped');
   assert.equal((await readKeys(keysPath))?.unsealKeys, ['a2V5']);
 });
 
-test('Vault is not initialised if its keys cannot be stored', ({ folder, keysPath }) =>
-  withVault(vaultIn(fresh()), async (vault) => {
-    await writeFile(join(folder, 'vault'), 'a file where the folder should be');
-    const { what } = await failureOf(initialise(vault, keysPath));
-    assert.is(what, `the Vault keys cannot be stored at ${keysPath}`);
-    assert.equal(new Set(vault.requests()), new Set(['GET sys/seal-status']));
-  }));
+test('Vault is not initialised if its keys cannot be stored', async ({ folder, keysPath }) => {
+  const vault = await vaultIn(fresh());
+  await writeFile(join(folder, 'vault'), 'a file where the folder should be');
+  const { what } = await failureOf(initialise(vault, keysPath));
+  assert.is(what, `the Vault keys cannot be stored at ${keysPath}`);
+  assert.equal(new Set(vault.requests()), new Set(['GET sys/seal-status']));
+});
 
-test('a refused initialisation leaves no file behind', ({ keysPath }) =>
-  withVault(
-    vaultWith(fresh(), 'sys/init', () => ({ status: 400, body: { errors: ['no storage'] } })),
-    async (vault) => {
-      assert.is((await failureOf(initialise(vault, keysPath))).why, 'no storage');
-      assert.equal(await readdir(dirname(keysPath)), []);
-    },
-  ));
+test('a refused initialisation leaves no file behind', async ({ keysPath }) => {
+  const vault = await vaultWith(fresh(), 'sys/init', () => refused(400, 'no storage'));
+  assert.is((await failureOf(initialise(vault, keysPath))).why, 'no storage');
+  assert.equal(await readdir(dirname(keysPath)), []);
+});
 
-test('keys of an earlier Vault are kept aside', ({ keysPath }) =>
-  withVault(vaultIn(fresh()), async (vault) => {
-    await keep(keysPath, 'earlier');
-    await keep(`${keysPath}.1`, 'even earlier');
-    await initialise(vault, keysPath);
-    assert.equal((await readdir(dirname(keysPath))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
-    assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
-  }));
+test('keys of an earlier Vault are kept aside', async ({ keysPath }) => {
+  await keep(keysPath, 'earlier');
+  await keep(`${keysPath}.1`, 'even earlier');
+  await initialise(await vaultIn(fresh()), keysPath);
+  assert.equal((await readdir(dirname(keysPath))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
+  assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
+});
 
-test('keys that a killed run did not move into place are found', ({ keysPath }) =>
-  withVault(vaultIn(closed()), async (vault) => {
-    await keep(`${keysPath}.pending`, stored.padEnd(4096));
-    const { initialised, unsealed } = await initialise(vault, keysPath);
-    assert.equal([initialised, unsealed], [false, ['vault-0']]);
-    assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
-  }));
+test('keys that a killed run did not move into place are found', async ({ keysPath }) => {
+  await keep(`${keysPath}.pending`, stored.padEnd(4096));
+  const { initialised, unsealed } = await initialise(await vaultIn(closed()), keysPath);
+  assert.equal([initialised, unsealed], [false, ['vault-0']]);
+  assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
+});
 
-test('keys of another Vault are named, never shown', ({ keysPath }) =>
-  withVault(vaultIn(closed()), async (vault) => {
-    await keep(keysPath, stored.replace('a2V5', 'b3RoZXI='));
-    const failure = await failureOf(initialise(vault, keysPath));
-    assert.is(failure.what, `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`);
-    assert.is(failure.why, "'key' must be a valid string ***");
-  }));
+test('keys of another Vault are named, never shown; too few are an error, too', async ({ keysPath }) => {
+  await keep(keysPath, stored.replace('a2V5', 'b3RoZXI='));
+  const vault = await vaultIn(closed());
+  const failure = await failureOf(initialise(vault, keysPath));
+  assert.is(failure.what, `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`);
+  assert.is(failure.why, "'key' must be a valid string ***");
+  const sealed = await vaultWith(closed(), 'sys/unseal', () => ({ body: { sealed: true } }));
+  const { why } = await failureOf(initialise(sealed, keysPath));
+  assert.is(why, 'it is still sealed after 1 of the keys');
+});
 
-test('too few keys leave Vault sealed, with an error', ({ keysPath }) =>
-  withVault(
-    vaultWith(closed(), 'sys/unseal', () => ({ body: { sealed: true } })),
-    async (vault) => {
-      await keep(keysPath);
-      const { why } = await failureOf(initialise(vault, keysPath));
-      assert.is(why, 'it is still sealed after 1 of the keys');
-    },
-  ));
-
-test('keys that are kept elsewhere are an error with advice', ({ keysPath }) =>
-  withVault(vaultIn(closed()), async (vault) => {
-    await keep(keysPath, JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
-    const failure = await failureOf(unsealVault(inputOf([vault], keysPath)));
-    assert.match(failure.what, 'holds no unseal key');
-    assert.match(failure.advice, '`vault operator unseal`');
-  }));
+test('keys that are kept elsewhere are an error with advice', async ({ keysPath }) => {
+  await keep(keysPath, JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
+  const failure = await failureOf(unsealVault(inputOf([await vaultIn(closed())], keysPath)));
+  assert.match(failure.what, 'holds no unseal key');
+  assert.match(failure.advice, '`vault operator unseal`');
+});
 
 test('a damaged keys file is an error that names it; so is an unreadable one', async ({ keysPath }) => {
   for (const text of [
@@ -176,64 +155,43 @@ test('a damaged keys file is an error that names it; so is an unreadable one', a
 });
 
 test('a run waits until Vault becomes active', async ({ keysPath }) => {
-  let asked = 0;
-  const script = vaultWith(closed(), 'sys/health', () => {
-    asked += 1;
-    return asked < 3 ? { status: 429, body: { standby: true } } : undefined;
-  });
+  const answers = Array<Answer>(2).fill({ status: 429, body: { standby: true } });
   await keep(keysPath);
-  await withVault(script, async (vault) => {
-    await initialise(vault, keysPath);
-  });
-  assert.is(asked, 3);
+  await initialise(await vaultWith(closed(), 'sys/health', () => answers.pop()), keysPath);
+  assert.equal(answers, []);
 });
 
-test('a first replica that lost its data joins the others instead of being initialised again', ({
+test('a first replica that lost its data joins the others instead of being initialised again', async ({
   keysPath,
 }) => {
-  const nodes = [fresh(), closed()] as const;
-  return withVault(vaultIn(nodes[0], undefined, nodes), (first) =>
-    withVault(vaultIn(nodes[1], undefined, nodes), async (second) => {
-      await keep(keysPath);
-      const { initialised, unsealed } = await initialiseVault(inputOf([first, second], keysPath));
-      assert.equal([initialised, unsealed], [false, ['vault-1', 'vault-0']]);
-    }),
-  );
+  const nodes = [fresh(), closed()];
+  const servers = await Promise.all(nodes.map((node) => vaultIn(node, undefined, nodes)));
+  await keep(keysPath);
+  const { initialised, unsealed } = await initialiseVault(inputOf(servers, keysPath));
+  assert.equal([initialised, unsealed], [false, ['vault-1', 'vault-0']]);
 });
 
 test('waitForVault waits for a Vault that starts, and throws the last reason otherwise', async () => {
-  let asked = 0;
   const starting = { status: 502, text: 'starting' };
-  const script = (): Answer => {
-    asked += 1;
-    return asked < 3 ? starting : { body: fresh() };
-  };
-  await withVault(script, async ({ address }) => waitForVault(vaultClient({ address }), 5000));
-  assert.is(asked, 3);
-  await withVault(
-    () => starting,
-    async ({ address }) =>
-      assert.is((await failureOf(waitForVault(vaultClient({ address }), 30))).why, 'HTTP 502'),
-  );
+  const answers = [starting, starting];
+  const { address } = await scriptedVault(() => answers.pop() ?? { body: fresh() });
+  await waitForVault(vaultClient({ address }), 5000);
+  assert.equal(answers, []);
+  const never = await scriptedVault(() => starting);
+  assert.is((await failureOf(waitForVault(vaultClient(never), 30))).why, 'HTTP 502');
 });
 
-for (const answer of [
-  { status: 200, text: '' },
-  { body: {} },
-  { body: { initialized: 'no', sealed: true } },
-  { body: { initialized: false } },
-  { body: { errors: [] } },
-]) {
-  test(`an answer without a state does not mean a new Vault: ${JSON.stringify(answer)}`, ({ keysPath }) =>
-    withVault(
-      () => answer,
-      async (vault) => {
-        const { what } = await failureOf(initialise(vault, keysPath));
-        assert.is(what, `the answer of ${vault.address} to GET sys/seal-status is not Vault's`);
-        assert.equal(vault.requests(), ['GET sys/seal-status']);
-      },
-    ));
-}
+test('an answer without a state does not mean a new Vault', async ({ keysPath }) => {
+  for (const answer of [
+    ...[{ status: 200, text: '' }, { body: {} }, { body: { errors: [] } }],
+    ...[{ body: { initialized: 'no', sealed: true } }, { body: { initialized: false } }],
+  ]) {
+    const vault = await scriptedVault(() => answer);
+    const { what } = await failureOf(initialise(vault, keysPath));
+    assert.is(what, `the answer of ${vault.address} to GET sys/seal-status is not Vault's`);
+    assert.equal(vault.requests(), ['GET sys/seal-status']);
+  }
+});
 
 test('an initialisation without keys, or without an answer, does not mean that Vault is new', async ({
   keysPath,
@@ -241,32 +199,25 @@ test('an initialisation without keys, or without an answer, does not mean that V
   for (const [answer, what] of [
     [{ body: {} }, /^the answer of .* to PUT sys\/init is not Vault's$/],
     ['gone', /cannot be reached$/],
-  ] as const)
-    await withVault(
-      vaultWith(fresh(), 'sys/init', () => answer),
-      async (vault) => {
-        assert.match((await failureOf(initialise(vault, keysPath))).what, what);
-        assert.is(await keysNeverStored(keysPath), true);
-        assert.is(await readKeys(keysPath), undefined);
-      },
-    );
+  ] as const) {
+    const vault = await vaultWith(fresh(), 'sys/init', () => answer);
+    assert.match((await failureOf(initialise(vault, keysPath))).what, what);
+    assert.is(await keysNeverStored(keysPath), true);
+    assert.is(await readKeys(keysPath), undefined);
+  }
 });
 
 test('a Vault that cannot unseal now, or says nothing, does not mean that the keys are wrong', async ({
   keysPath,
 }) => {
   await keep(keysPath);
-  for (const [status, what] of [
-    ...[500, 503, 429].map((status) => [status, `Vault refused PUT sys/unseal with HTTP ${status}`] as const),
-    [200, "to PUT sys/unseal is not Vault's"] as const,
-  ]) {
-    const broken = { status, body: { errors: ['storage is not reachable'] } };
-    const script = vaultWith(closed(), 'sys/unseal', () => broken);
-    await withVault(script, async (vault) => {
-      const failure = await failureOf(unsealVault(inputOf([vault], keysPath)));
-      assert.match(failure.what, what);
-      assert.not.match(failure.advice, 'destroy');
-    });
+  for (const status of [500, 503, 429, 200]) {
+    const vault = await vaultWith(closed(), 'sys/unseal', () => refused(status, 'storage is not reachable'));
+    const { what, advice } = await failureOf(unsealVault(inputOf([vault], keysPath)));
+    const said =
+      status === 200 ? "to PUT sys/unseal is not Vault's" : 'Vault refused PUT sys/unseal with HTTP ';
+    assert.match(what, said);
+    assert.not.match(advice, 'destroy');
   }
 });
 

@@ -5,11 +5,13 @@ import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
 import {
   type Answer,
-  type Call,
+  data,
   emptyState,
   failureOf,
+  refused,
+  type Script,
+  scriptedVault,
   suiteWithFolder,
-  withVault,
 } from './scripted-vault.ts';
 
 const state = emptyState('rights');
@@ -29,22 +31,18 @@ type Tokens = { [token: string]: { policies: string[]; period: number } };
 const root = { policies: ['root'], period: 0 };
 const operations = { policies: ['operations'], period: 60 };
 
-/** A Vault that opens with `a2V5`, with these valid tokens and this policy of the operator. */
-function vaultWith(
-  tokens: Tokens,
-  policy: string | undefined,
-  overrides?: (call: Call) => Answer | undefined,
-) {
-  let stored = policy;
-  return (call: Call): Answer | undefined => {
+/** A Vault that opens with `a2V5`, with these valid tokens. */
+function vaultWith(tokens: Tokens, overrides: Script = () => undefined): Script {
+  let policy = 'rights';
+  return (call): Answer | undefined => {
     const { method, path, token = '', body } = call;
-    const denied = { status: 403, body: { errors: ['permission denied'] } };
-    const answer = overrides?.(call);
+    const denied = refused(403, 'permission denied');
+    const answer = overrides(call);
     if (answer !== undefined) return answer;
     if (path === 'sys/generate-root/attempt')
       return { body: method === 'DELETE' ? undefined : { nonce: 'n', otp: password } };
     if (path === 'sys/generate-root/update') {
-      if (body.key !== 'a2V5') return { status: 400, body: { errors: [`wrong ${body.key}`] } };
+      if (body.key !== 'a2V5') return refused(400, `wrong ${body.key}`);
       tokens[generated] = root;
       return { body: { complete: true, encoded_root_token: masked } };
     }
@@ -52,7 +50,7 @@ function vaultWith(
     if (known === undefined) return denied;
     switch (path) {
       case 'auth/token/lookup-self':
-        return { body: { data: known } };
+        return data(known);
       case 'auth/token/renew-self':
         return { body: { auth: {} } };
       case 'auth/token/revoke-self':
@@ -62,10 +60,9 @@ function vaultWith(
         tokens['hvs.new'] = operations;
         return { body: { auth: { client_token: 'hvs.new' } } };
       case 'sys/policies/acl/operations':
-        if (method === 'GET')
-          return stored === undefined ? undefined : { body: { data: { policy: stored } } };
+        if (method === 'GET') return data({ policy });
         if (known !== root) return denied;
-        stored = String(body.policy);
+        policy = String(body.policy);
         return { status: 204 };
       default:
         return undefined;
@@ -73,103 +70,87 @@ function vaultWith(
   };
 }
 
-async function run(
-  keysPath: string,
-  keys: object,
-  script: (call: Call) => Answer | undefined,
-): Promise<{ result: Awaited<ReturnType<typeof operatorToken>>; secrets: string[] }> {
+const one = { unseal_keys_b64: ['a2V5'] };
+
+/** The outcome with this keys file. */
+async function run(keysPath: string, keys: object, script: Script) {
   await mkdir(dirname(keysPath), { recursive: true });
   await writeFile(keysPath, JSON.stringify(keys));
   const secrets: string[] = [];
-  let result: Awaited<ReturnType<typeof operatorToken>> | undefined;
-  await withVault(script, async (vault) => {
-    const client = vaultClient({ address: vault.address });
-    result = await operatorToken({
-      ...{ client, keysPath, state, settings: {} },
-      secret: (text) => secrets.push(text),
-    });
-  });
-  if (result === undefined) throw new Error('no result');
-  return { result, secrets };
+  const client = vaultClient({ address: (await scriptedVault(script)).address });
+  const secret = (text: string) => secrets.push(text);
+  return { ...(await operatorToken({ client, keysPath, state, settings: {}, secret })), secrets };
 }
 
 const kept = async (keysPath: string) => JSON.parse(await readFile(keysPath, 'utf8'));
 
-for (const [path, answer] of [
-  ['auth/token/lookup-self', { body: {} }],
-  ['auth/token/lookup-self', { status: 200, text: '' }],
-  ['auth/token/lookup-self', { status: 403, text: '<html>forbidden</html>' }],
-  ['sys/generate-root/attempt', { body: {} }],
-  ['sys/generate-root/update', { body: {} }],
-  ['sys/generate-root/update', { body: { complete: true } }],
-] as const) {
-  test(`an answer that is not Vault's says nothing about a token: ${path} ${JSON.stringify(answer)}`, async ({
-    keysPath,
-  }) => {
-    const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
+test('an answer that is not Vault’s says nothing about a token', async ({ keysPath }) => {
+  const keys = { ...one, admin_token: 'hvs.admin' };
+  for (const [path, answer] of [
+    ['auth/token/lookup-self', { body: {} }],
+    ['auth/token/lookup-self', { status: 200, text: '' }],
+    ['auth/token/lookup-self', { status: 403, text: '<html>forbidden</html>' }],
+    ['sys/generate-root/attempt', { body: {} }],
+    ['sys/generate-root/update', { body: {} }],
+    ['sys/generate-root/update', { body: { complete: true } }],
+  ] as const) {
     const tokens: Tokens = path.startsWith('auth') ? { 'hvs.admin': operations } : {};
-    const script = vaultWith(tokens, 'rights', (call) =>
+    const script = vaultWith(tokens, (call) =>
       call.path === path && call.method !== 'DELETE' ? answer : undefined,
     );
     const { what } = await failureOf(run(keysPath, keys, script));
     assert.match(what, new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`));
     assert.equal(await kept(keysPath), keys);
-  });
-}
+  }
+});
 
-const wrong: [string, Tokens][] = [
-  ['that Vault does not know any more', {}],
-  ['with other rights', { 'hvs.admin': { policies: ['operations', 'more'], period: 60 } }],
-  ['that is a root token', { 'hvs.admin': root }],
-  ['with another period', { 'hvs.admin': { policies: ['operations'], period: 30 } }],
-];
-for (const [name, tokens] of wrong) {
+for (const [name, admin] of [
+  ['with other rights', { policies: ['operations', 'more'], period: 60 }],
+  ['that is a root token', root],
+  ['with another period', { policies: ['operations'], period: 30 }],
+] as const) {
   test(`a token ${name} is replaced by means of the unseal key, and revoked`, async ({ keysPath }) => {
-    const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
-    const { result, secrets } = await run(keysPath, keys, vaultWith(tokens, 'rights'));
-    assert.is(result.token, 'hvs.new');
-    assert.is(result.changes.at(-1)?.difference, 'no longer valid');
+    const tokens: Tokens = { 'hvs.admin': { ...admin, policies: [...admin.policies] } };
+    const keys = { ...one, admin_token: 'hvs.admin' };
+    const { token, changes, secrets } = await run(keysPath, keys, vaultWith(tokens));
+    assert.equal([token, changes.at(-1)?.difference], ['hvs.new', 'no longer valid']);
     assert.equal(Object.keys(tokens), ['hvs.new']);
-    assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.new' });
+    assert.equal(await kept(keysPath), { ...one, admin_token: 'hvs.new' });
     for (const secret of [generated, 'hvs.new', 'a2V5']) assert.ok(secrets.includes(secret), secret);
   });
 }
 
 test('the root token of a killed run is revoked', async ({ keysPath }) => {
   const tokens: Tokens = { 'hvs.admin': operations, 'hvs.left': root };
-  const keys = { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin', root_token: 'hvs.left' };
-  await run(keysPath, keys, vaultWith(tokens, 'rights'));
+  const keys = { ...one, admin_token: 'hvs.admin' };
+  await run(keysPath, { ...keys, root_token: 'hvs.left' }, vaultWith(tokens));
   assert.equal(Object.keys(tokens), ['hvs.admin']);
-  assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'], admin_token: 'hvs.admin' });
+  assert.equal(await kept(keysPath), keys);
 });
 
 test('a root token is revoked even after a failure, and the next run continues', async ({ keysPath }) => {
   const tokens: Tokens = { 'hvs.root': root };
-  let refuses = true;
-  const script = vaultWith(tokens, undefined, ({ path }) =>
-    refuses && path === 'auth/token/create-orphan' ? { status: 500, body: { errors: ['disk'] } } : undefined,
+  const failing = vaultWith(tokens, ({ path }) =>
+    path === 'auth/token/create-orphan' ? refused(500, 'disk') : undefined,
   );
-  const keys = { unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' };
-  const failure = await failureOf(run(keysPath, keys, script));
+  const failure = await failureOf(run(keysPath, { ...one, root_token: 'hvs.root' }, failing));
   assert.is(failure.why, 'disk');
   assert.equal(tokens, {});
-  assert.equal(await kept(keysPath), { unseal_keys_b64: ['a2V5'] });
-  refuses = false;
-  assert.is((await run(keysPath, await kept(keysPath), script)).result.token, 'hvs.new');
+  assert.equal(await kept(keysPath), one);
+  assert.is((await run(keysPath, await kept(keysPath), vaultWith(tokens))).token, 'hvs.new');
 });
 
 test('without keys there is no root token, and the error says who can generate one', async ({ keysPath }) => {
-  const failure = await failureOf(run(keysPath, { admin_token: 'hvs.admin' }, vaultWith({}, 'rights')));
+  const failure = await failureOf(run(keysPath, { admin_token: 'hvs.admin' }, vaultWith({})));
   assert.match(failure.why, 'the keys are kept elsewhere');
   assert.match(failure.advice, '`vault operator generate-root`');
   const foreign = { unseal_keys_b64: ['b3RoZXI='], admin_token: 'hvs.admin' };
-  assert.is((await failureOf(run(keysPath, foreign, vaultWith({}, 'rights')))).why, 'wrong ***');
+  assert.is((await failureOf(run(keysPath, foreign, vaultWith({})))).why, 'wrong ***');
 });
 
 test('recovery keys generate a root token if Vault unseals itself', async ({ keysPath }) => {
-  const tokens: Tokens = {};
   const keys = { unseal_keys_b64: [], recovery_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
-  assert.is((await run(keysPath, keys, vaultWith(tokens, 'rights'))).result.token, 'hvs.new');
+  assert.is((await run(keysPath, keys, vaultWith({}))).token, 'hvs.new');
   assert.equal((await kept(keysPath)).recovery_keys_b64, ['a2V5']);
 });
 

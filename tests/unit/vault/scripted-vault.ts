@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { suite } from 'uvu';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
@@ -21,69 +23,51 @@ export type Answer =
   | 'silent'
   | 'gone';
 
+export type Script = (call: Call) => Answer | undefined;
+
+export const data = (found: object): Answer => ({ body: { data: found } });
+export const refused = (status: number, ...errors: string[]): Answer => ({ status, body: { errors } });
+export const missing = refused(404);
+
 export type ScriptedVault = {
   readonly address: string;
   readonly calls: readonly Call[];
   /** The calls as `GET sys/mounts`. */
   readonly requests: () => string[];
-  readonly close: () => Promise<void>;
 };
 
-/** An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. */
-export async function scriptedVault(script: (call: Call) => Answer | undefined): Promise<ScriptedVault> {
+/**
+ * An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. It ends
+ * with the process, and does not keep it alive.
+ */
+export async function scriptedVault(script: Script): Promise<ScriptedVault> {
   const calls: Call[] = [];
-  const server = createServer((request, response) => {
-    let text = '';
-    request.setEncoding('utf8');
-    request.on('data', (chunk: string) => {
-      text += chunk;
-    });
-    request.on('end', () => {
-      const token = request.headers['x-vault-token'];
-      const call = {
-        method: request.method ?? '',
-        path: (request.url ?? '').replace('/v1/', ''),
-        token: typeof token === 'string' ? token : undefined,
-        body: text === '' ? {} : JSON.parse(text),
-      };
-      calls.push(call);
-      const answer = script(call) ?? { status: 404, body: { errors: [] } };
-      if (answer === 'gone') request.socket.destroy();
-      if (answer === 'silent' || answer === 'gone') return;
-      // As Vault: without a body there is nothing to say.
-      const empty = answer.body === undefined && answer.text === undefined;
-      response.statusCode = answer.status ?? (empty ? 204 : 200);
-      if (answer.location !== undefined) response.setHeader('location', answer.location);
-      response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
-    });
+  const server = createServer(async (request, response) => {
+    const sent = await text(request);
+    const token = request.headers['x-vault-token'];
+    const call = {
+      method: request.method ?? '',
+      path: (request.url ?? '').replace('/v1/', ''),
+      token: typeof token === 'string' ? token : undefined,
+      body: sent === '' ? {} : JSON.parse(sent),
+    };
+    calls.push(call);
+    const answer = script(call) ?? missing;
+    if (answer === 'gone') request.socket.destroy();
+    if (answer === 'silent' || answer === 'gone') return;
+    // As Vault: without a body there is nothing to say.
+    const empty = answer.body === undefined && answer.text === undefined;
+    response.statusCode = answer.status ?? (empty ? 204 : 200);
+    if (answer.location !== undefined) response.setHeader('location', answer.location);
+    response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
   });
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
+  server.on('connection', (socket) => socket.unref()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
   return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `http://127.0.0.1:${(server.unref().address() as AddressInfo).port}`,
     calls,
     requests: () => calls.map(({ method, path }) => `${method} ${path}`),
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => {
-        server.close(resolve);
-      });
-    },
   };
-}
-
-/** Runs the body against a scripted server, which is closed in any case. */
-export async function withVault(
-  script: (call: Call) => Answer | undefined,
-  body: (vault: ScriptedVault) => Promise<void>,
-): Promise<void> {
-  const vault = await scriptedVault(script);
-  try {
-    await body(vault);
-  } finally {
-    await vault.close();
-  }
 }
 
 /** What the promise rejects with, as the lines a user would see. */
