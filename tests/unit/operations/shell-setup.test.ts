@@ -54,7 +54,11 @@ test('Vault’s token helper works in a path with special characters', async () 
     writeFileSync(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
     const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
     // As vault calls it.
-    assert.is(execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' }), 'hvs.token');
+    const token = () => execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' });
+    assert.is(token(), 'hvs.token');
+    const old = { unseal_keys_b64: ['a'], root_token: 'hvs.old' };
+    writeFileSync(join(environment.state, 'vault/keys.json'), JSON.stringify(old, null, 2));
+    assert.is(token(), 'hvs.old');
   } finally {
     rmSync(folder, { recursive: true });
   }
