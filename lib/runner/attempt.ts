@@ -11,7 +11,6 @@ import { ownBeginning } from './output/text.ts';
 import type { Gate, Run } from './run.ts';
 import { type Shell, stoppedError } from './shell.ts';
 import { createShell } from './start-command.ts';
-import { surroundingsOf } from './surroundings.ts';
 import type { TaskContext } from './task.ts';
 
 /** Milliseconds for a body to finish after its children have ended; then the run abandons it. */
@@ -26,8 +25,7 @@ type OutputStream = Extract<RunEventBody, { type: 'task-output' }>['stream'];
 export class Attempt {
   readonly #node: TaskNode;
   readonly #run: Run;
-  /** All attempts that the same signal interrupts. */
-  readonly #others: Set<Attempt>;
+  readonly #gate: Gate;
   #context: TaskContext | undefined;
   #shell: Shell | undefined;
   #abort: AbortController | undefined;
@@ -45,8 +43,8 @@ export class Attempt {
   constructor(node: TaskNode, run: Run, gate: Gate) {
     this.#node = node;
     this.#run = run;
-    this.#others = attemptsOf(gate);
-    this.#others.add(this);
+    this.#gate = gate;
+    gate.signal.addEventListener('abort', this.#onAbort);
   }
 
   /** Created on first use, since most tasks never need it. */
@@ -103,6 +101,9 @@ export class Attempt {
     return this.#shell;
   }
 
+  /** Deferred: the signal comes before the children are told to end, so waiting for them must start later. */
+  readonly #onAbort = (): void => this.interrupt(Promise.resolve().then(() => this.#gate.ended()));
+
   /** Asks the body to stop, and abandons it some time after its children have ended. */
   interrupt(gone: Promise<void>): void {
     this.stopping = true;
@@ -112,7 +113,7 @@ export class Attempt {
 
   /** Ends leftover processes of its commands. Returns a promise only if there are any. */
   close(): void | Promise<void> {
-    this.#others.delete(this);
+    this.#gate.signal.removeEventListener('abort', this.#onAbort);
     this.#run.stop.waiting.delete(this);
     this.over = true;
     if (this.#run.children.has(this.#node.id)) return this.#run.children.end(this.#node.id);
@@ -125,25 +126,6 @@ function overError(node: TaskNode): TaskError {
     why: 'something that it began was not waited for',
     advice: `\`await\` all of it in \`run\`, see ${formatPlace(node.task)}`,
   });
-}
-
-const attempts = new WeakMap<AbortSignal, Set<Attempt>>();
-
-/** All attempts that a gate's signal interrupts. They share a listener: one each would cost as much as a short task. */
-function attemptsOf(gate: Gate): Set<Attempt> {
-  const { signal } = gate;
-  let known = attempts.get(signal);
-  if (known === undefined) {
-    const all = new Set<Attempt>();
-    attempts.set(signal, all);
-    signal.addEventListener('abort', () => {
-      // Deferred: the signal comes before the children are told to end, so waiting for them must start later.
-      const gone = Promise.resolve().then(() => gate.ended());
-      for (const attempt of [...all]) attempt.interrupt(gone);
-    });
-    known = all;
-  }
-  return known;
 }
 
 function runBody(node: TaskNode, attempt: Attempt, run: Run): void | Promise<void> {
@@ -162,13 +144,13 @@ async function runCommands(
 ): Promise<void> {
   const commands = await listed;
   if (commands.length === 0) return;
-  const surroundings = surroundingsOf(node, await run.shell?.(node.input.options));
+  const options = (await run.shell?.(node.input.options)) ?? {};
   for (const command of commands) {
     // No code reads these streams separately.
     const pipe = run.oneStream && !node.task.interactive ? await takePipe() : undefined;
     try {
       // A template of one piece: the command is used as it is, without quoting.
-      await shellOf(node, run, attempt, pipe)(surroundings)(Object.assign([command], { raw: [command] }));
+      await shellOf(node, run, attempt, pipe)(options)(Object.assign([command], { raw: [command] }));
     } finally {
       returnPipe(pipe);
     }
@@ -204,39 +186,30 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
   };
 }
 
-/** The shell of an attempt, with the task's folder and variables; the run knows its commands. */
+/** The shell of an attempt; the run knows its commands. */
 function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Shell {
   const { id } = node;
-  const splitters = new WeakMap<object, { readonly stdout: LineSplitter; readonly stderr: LineSplitter }>();
-  const splittersOf = (command: object): { readonly stdout: LineSplitter; readonly stderr: LineSplitter } => {
-    let found = splitters.get(command);
-    if (found === undefined) {
-      const make = (stream: OutputStream): LineSplitter =>
-        new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
-      found = { stdout: make(pipe === undefined ? 'stdout' : 'output'), stderr: make('stderr') };
-      splitters.set(command, found);
-    }
-    return found;
-  };
-  return createShell(
-    {
-      interactive: node.task.interactive ?? false,
-      pipe,
-      check: () => {
-        if (!run.cleaning && attempt.stopping) throw stoppedError();
-        if (!run.cleaning && attempt.over) throw overError(node);
-      },
-      spawn: (command, args, options, { interactive, daemons }) => {
-        const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
-        const env = { ...options.env, ...nestedEnvironment(), ...mark };
-        return run.children.spawn(id, command, args, { ...options, env }, interactive);
-      },
-      end: (child: ChildProcess) => void run.children.end(child),
-      onCommand: (command) => run.emit({ type: 'task-command', id, command }),
-      onOutput: (stream, chunk, command) => splittersOf(command)[stream].push(chunk),
-      redact: (text) => run.redactor.redact(text),
-      pressure: run.pressure,
+  const splitter = (stream: OutputStream): LineSplitter =>
+    new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
+  return createShell({
+    interactive: node.task.interactive ?? false,
+    pipe,
+    check: () => {
+      if (!run.cleaning && attempt.stopping) throw stoppedError();
+      if (!run.cleaning && attempt.over) throw overError(node);
     },
-    surroundingsOf(node),
-  );
+    spawn: (command, args, options, { interactive, daemons }) => {
+      const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
+      const env = { ...options.env, ...nestedEnvironment(), ...mark };
+      return run.children.spawn(id, command, args, { ...options, env }, interactive);
+    },
+    end: (child: ChildProcess) => void run.children.end(child),
+    onCommand: (command) => run.emit({ type: 'task-command', id, command }),
+    newOutput: () => ({
+      stdout: splitter(pipe === undefined ? 'stdout' : 'output'),
+      stderr: splitter('stderr'),
+    }),
+    redact: (text) => run.redactor.redact(text),
+    pressure: run.pressure,
+  });
 }

@@ -69,8 +69,7 @@ function mistake(
 ): string | undefined {
   if (node.task.interactive) return 'a long-running process cannot have the terminal';
   if (late.has(node)) return 'it ends before the finaliser that needs it';
-  if (typeof log !== 'string' && !(log instanceof RegExp))
-    return `expected \`log\` to be a text or a pattern, got \`${log}\``;
+  if (typeof log !== 'string') return `expected \`log\` to be a text, got \`${log}\``;
   if (timeoutMs !== undefined && !(timeoutMs > 0))
     return `expected \`timeoutMs\` to be a number of milliseconds above 0, got \`${timeoutMs}\``;
   return undefined;

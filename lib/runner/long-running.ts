@@ -71,7 +71,7 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
       const last = lastLines.at(-1);
       return failed({
         what: `task \`${node.label}\` was not ready after ${formatDuration(timeoutMs)}${count}`,
-        why: `waited for ${describe(longRunning.readiness)}${last === undefined ? '; it said nothing' : `; it last said: ${last}`}`,
+        why: `waited for a line with \`${longRunning.readiness.log}\`${last === undefined ? '; it said nothing' : `; it last said: ${last}`}`,
         exitCode: exitCodes.timeout,
       });
     } catch (error) {
@@ -99,8 +99,7 @@ async function becomeReady(
     attempt.onLine = (line) => {
       // Servers often colour their output.
       const text = stripVTControlCharacters(line);
-      // Not `test`, which is stateful with the flag `g`.
-      if (typeof log === 'string' ? text.includes(log) : text.search(log) >= 0) resolve('ready');
+      if (text.includes(log)) resolve('ready');
     };
   });
   const body = Promise.resolve()
@@ -116,10 +115,6 @@ async function becomeReady(
   endLimit?.();
   attempt.onLine = undefined;
   return { first, body };
-}
-
-function describe({ log }: Readiness): string {
-  return typeof log === 'string' ? `a line with \`${log}\`` : `a line that matches ${String(log)}`;
 }
 
 function endedText(node: TaskNode, error: unknown, when: string, count: string): ErrorText {

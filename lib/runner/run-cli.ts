@@ -196,14 +196,16 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   const memory = config.memory?.(options) ?? '.tasks';
 
   if (options.dryRun === true) {
-    const { plainCommands } = await import('./surroundings.ts');
     const reasons = settings.explain
       ? await (await import('./memory/memory.ts')).predict({ graph, settings, memory, shell: config.shell })
       : undefined;
     for (const node of graph.nodes) {
       if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);
-      const commands = await plainCommands(node);
-      terminal.out(commands.map((command) => `${session.redactor.redact(command)}\n`).join(''));
+      const commands = await node.task.commands(node.input);
+      // To be pasted: a long-running process goes to the background.
+      const end = node.longRunning === undefined ? '' : ' &';
+      const lines = commands.map((command) => session.redactor.redact(command)).join('\n');
+      if (commands.length > 0) terminal.out(`${lines}${end}\n`);
     }
     return exitCodes.done;
   }

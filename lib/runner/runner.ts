@@ -35,5 +35,4 @@ export {
   type TaskDefinition,
   type TaskInput,
   task,
-  type Variables,
 } from './task.ts';

@@ -55,6 +55,8 @@ export type Shell = {
   (options: CommandOptions): Shell;
 };
 
+type OutputSink = { readonly push: (chunk: Buffer | string) => void };
+
 /** The shell's view of its task. */
 export type ShellHost = {
   readonly interactive: boolean;
@@ -71,8 +73,8 @@ export type ShellHost = {
   /** Ends a child and its group. */
   readonly end: (child: ChildProcess) => void;
   readonly onCommand: (command: string) => void;
-  /** `command` is a different object for each command. */
-  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer | string, command: object) => void;
+  /** What shows the output of the next command. */
+  readonly newOutput: () => { readonly [stream in 'stdout' | 'stderr']: OutputSink };
   readonly redact: (text: string) => string;
   /** Slows down children that print faster than we can write. */
   readonly pressure?: BackPressure | undefined;

@@ -62,6 +62,7 @@ function startCommand(
   const limit = quiet ? capturedBytes : keptBytes;
   const stdout = new Capture(limit);
   const stderr = new Capture(limit);
+  const shown = host.newOutput();
   const running: Zx.ProcessPromise = zx.$({
     ...unset,
     ...shellOf(zx),
@@ -80,7 +81,7 @@ function startCommand(
       if (quiet) return;
       if (entry.kind === 'cmd') host.onCommand(entry.cmd);
       else if ((entry.kind === 'stdout' || entry.kind === 'stderr') && entry.verbose)
-        host.onOutput(entry.kind, entry.data, stdout);
+        shown[entry.kind].push(entry.data);
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
       if (file.includes('\0')) throw nulInCommand(file);

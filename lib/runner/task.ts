@@ -113,13 +113,10 @@ export type Need = { readonly task: AnyTask; readonly args?: ArgumentValues };
 /** The tasks that a task needs, by reference, with arguments if they take any. */
 export type Needs = readonly (AnyTask | Need)[];
 
-/** Environment variables by name. */
-export type Variables = { readonly [name: string]: string };
-
 /** When a long-running process is ready. */
 export type Readiness = {
-  /** A line of its output contains this text or matches this expression. */
-  readonly log: string | RegExp;
+  /** A line of its output contains this text. */
+  readonly log: string;
   /** Milliseconds to become ready, then exit code 124. Default: the task's `timeoutMs`, or 60,000. */
   readonly timeoutMs?: number;
 };
@@ -165,10 +162,6 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly retries?: number;
   /** Milliseconds before the second attempt, doubled for each further one. Default: 1000. */
   readonly retryDelayMs?: number;
-  /** Folder of its commands and of relative `inputs`. Default: `CliConfig.shell`'s, or the current one. */
-  readonly cwd?: string | ((input: TaskInput<Specs>) => string);
-  /** Variables for its commands, which override all others. */
-  readonly env?: Variables | ((input: TaskInput<Specs>) => Variables);
   /**
    * Finalisers: tasks that run after this one and everything that needs it have ended, even by a failure (in every
    * failure mode) or a signal, unless this one never started. They run last, one by one, in reverse order of their
@@ -184,8 +177,8 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
    */
   readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
   /**
-   * Globs of the files that the task reads; a leading `!` excludes. It is up to date while they, the inputs of its
-   * needs and its arguments are unchanged.
+   * Globs of the files that the task reads, relative to the folder of `CliConfig.shell`; a leading `!` excludes. It is
+   * up to date while they, the inputs of its needs and its arguments are unchanged.
    */
   readonly inputs?:
     | readonly string[]

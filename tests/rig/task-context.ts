@@ -24,7 +24,7 @@ export const plainShell = (): Shell =>
     spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
     end: (child) => child.kill(),
     onCommand: () => {},
-    onOutput: () => {},
+    newOutput: () => ({ stdout: [] as unknown[], stderr: [] as unknown[] }),
     redact: (text) => text,
   });
 

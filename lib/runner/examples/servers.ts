@@ -12,8 +12,8 @@ const program = `
 const serve = task({
   name: 'serve',
   description: 'a server',
-  // It is ready when a line of its output holds this text or matches. It is ended when nothing needs it any more.
-  ready: { log: /listening on \d+/, timeoutMs: 30_000 },
+  // It is ready when a line of its output holds this text. It is ended when nothing needs it any more.
+  ready: { log: 'listening on ', timeoutMs: 30_000 },
   commands: () => [`node -e "${program.replaceAll(/\s+/g, ' ').trim()}"`],
 });
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { resolve } from 'node:path';
 import { formatPlace } from '../call-site.ts';
 import { UsageError } from '../errors.ts';
 import { count } from '../format.ts';
@@ -15,7 +14,7 @@ export type FingerprintSettings = {
   readonly memory: string;
   /** Recorded too: options that tasks may depend on. */
   readonly options: unknown;
-  /** Folder of tasks without `cwd`. */
+  /** Absolute folder to which `inputs` are relative. */
   readonly base: string;
   /** True if requested tasks run in any case. */
   readonly force: boolean;
@@ -102,14 +101,13 @@ export class Fingerprints {
   async #partsOf(node: TaskNode) {
     const { memory, base } = this.#settings;
     const { task, input } = node;
-    const folder = resolve(base, declared(task.cwd, input) ?? '.');
     const texts = (await declared(task.inputs, input)) ?? [];
     const own = { ...(await settingsOf(node)), 'its list of inputs': texts };
-    const { digests, unmatched, problem } = await readFiles(compileGlobs(texts, folder), folder, memory);
+    const { digests, unmatched, problem } = await readFiles(compileGlobs(texts, base), base, memory);
     if (problem === undefined && unmatched[0] !== undefined) {
       throw new UsageError({
         what: `input \`${unmatched[0]}\` of task \`${node.label}\` matches no file`,
-        why: `it was looked for in ${folder}`,
+        why: `it was looked for in ${base}`,
         advice: `correct \`inputs\` at ${formatPlace(task)}, or make what it names`,
       });
     }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import type { TaskNode } from '../node.ts';
-import { declared } from '../task.ts';
 
 /** True if the task can be up to date. A long-running one is wanted for running, not for its result. */
 export function isTracked({ task }: TaskNode): boolean {
@@ -14,14 +13,11 @@ export function neededBy(node: TaskNode): TaskNode[] {
 
 /** A task's properties apart from files, by their names in explanations. Throws what `commands` throws. */
 export async function settingsOf({ task, input }: TaskNode): Promise<{ readonly [name: string]: unknown }> {
-  const variables = Object.entries(declared(task.env, input) ?? {});
   return {
     'its commands': await task.commands(input),
     // Code in other files has to be among the inputs.
     'its code': String(task.run),
-    'its folder': declared(task.cwd, input),
     'its words after `--`': input.passThrough,
-    ...Object.fromEntries(variables.map(([name, value]) => [`its variable ${name}`, value])),
   };
 }
 

@@ -55,7 +55,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
  * JSON for a script element. With each `<` escaped, no text can end the element or begin a comment.
  * https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
  */
-export function embeddedJson(value: unknown): string {
+function embeddedJson(value: unknown): string {
   return JSON.stringify(value)
     .replaceAll('<', '\\u003c')
     .replaceAll('\u2028', '\\u2028')

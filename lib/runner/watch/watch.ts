@@ -122,10 +122,9 @@ async function watchedGlobs({ graph, shell }: RunRequest): Promise<Globs[]> {
   const base = resolve((await shell?.(graph.options))?.cwd ?? '.');
   const globs = watched.map(async ({ task, input }) => {
     const texts = [declared(task.inputs, input), declared(task.watched, input)];
-    const folder = resolve(base, declared(task.cwd, input) ?? '.');
     return compileGlobs(
       (await Promise.all(texts)).flatMap((own) => own ?? []),
-      folder,
+      base,
     );
   });
   return (await Promise.all(globs)).filter(({ included }) => included.length > 0);

@@ -22,6 +22,13 @@ mkdirSync(join(folder, 'place'));
 symlinkSync(join(folder, 'place'), join(folder, 'link'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
+type Show = (stream: 'stdout' | 'stderr', chunk: Buffer | string) => void;
+
+const outputOf = (show: Show): ReturnType<ShellHost['newOutput']> => ({
+  stdout: { push: (chunk) => show('stdout', chunk) },
+  stderr: { push: (chunk) => show('stderr', chunk) },
+});
+
 function rigOf(more: Partial<ShellHost> = {}): Rig {
   const shown: string[] = [];
   const commands: string[] = [];
@@ -37,7 +44,7 @@ function rigOf(more: Partial<ShellHost> = {}): Rig {
     },
     end: (child) => kill(child, 'SIGTERM'),
     onCommand: (command) => commands.push(command),
-    onOutput: (stream, chunk) => shown.push(`${stream}: ${chunk}`),
+    newOutput: () => outputOf((stream, chunk) => shown.push(`${stream}: ${chunk}`)),
     redact: (text) => text,
     ...more,
   };
@@ -249,11 +256,12 @@ test('nothing more is read while what was read cannot be written', async () => {
   let received = 0;
   const { $ } = rigOf({
     pressure,
-    onOutput: (_stream, chunk) => {
-      received += chunk.length;
-      target.write(chunk);
-      pressure.note(target);
-    },
+    newOutput: () =>
+      outputOf((_stream, chunk) => {
+        received += chunk.length;
+        target.write(chunk);
+        pressure.note(target);
+      }),
   });
   const command = $`head -c ${64 << 20} /dev/zero`;
   let over = false;

@@ -78,7 +78,7 @@ test('nothing is resumed after another run that held the same lock', async () =>
 
 test('the summary says how many are up to date; a single task says it of itself', async () => {
   await writeFile(join(folder, 'a'), 'one');
-  const build = ok('build', { cwd: folder, inputs: ['a'] });
+  const build = ok('build', { inputs: [join(folder, 'a')] });
   const tasks = [build, { name: 'top', commands: ['true'], needs: ['build'] }];
   assert.is(await rig.run(tasks, ['top']).exit, 0);
   const again = rig.run(tasks, ['top']);
@@ -91,18 +91,14 @@ test('the summary says how many are up to date; a single task says it of itself'
   assert.is(alone.stderr, '✓ build is up to date\n');
 });
 
-test('a status command decides, sees the variables of its task and stays silent', async () => {
+test('a status command decides, sees the variables of the commands and stays silent', async () => {
   const status = `echo noise; test "$WANTED" = yes -a -e ${folder}/made`;
-  const task: RigTask = {
-    name: 'make',
-    commands: [`touch ${folder}/made`],
-    env: { WANTED: 'yes' },
-    status,
-  };
-  const first = rig.run([task], ['make', '--explain']);
+  const task: RigTask = { name: 'make', commands: [`touch ${folder}/made`], status };
+  const env = { RIG_SHELL: '{"WANTED":"yes"}' };
+  const first = rig.run([task], ['make', '--explain'], env);
   assert.is(await first.exit, 0);
   assert.match(first.stderr, 'make runs: its status command ended with exit code 1\n');
-  const run = rig.run([task], ['make']);
+  const run = rig.run([task], ['make'], env);
   assert.is(await run.exit, 0);
   assert.is(run.stderr, '✓ make is up to date\n');
 });
@@ -127,7 +123,7 @@ test('a dry run explains on stderr and leaves stdout to paste; nothing is run fo
   await writeFile(inputs[0] ?? '', '');
   const late = join(folder, 'late');
   const tasks = [
-    ok('generate', { cwd: folder, inputs }),
+    ok('generate', { inputs }),
     ok('late', { inputs: [late], needs: ['generate'] }),
     ok('test', { inputs: [], needs: ['generate'] }),
     { name: 'make', commands: ['echo make'], status: `touch ${folder}/asked` },
@@ -135,8 +131,8 @@ test('a dry run explains on stderr and leaves stdout to paste; nothing is run fo
   ];
   const run = rig.run(tasks, ['deploy', '--dry-run', '--explain']);
   assert.is(await run.exit, 0);
-  const rest = ['late', 'test', 'make', 'deploy'].map((name) => `echo ${name}\n`).join('');
-  assert.is(run.stdout, `(cd ${folder} && echo generate)\n${rest}`);
+  const names = ['generate', 'late', 'test', 'make', 'deploy'];
+  assert.is(run.stdout, names.map((name) => `echo ${name}\n`).join(''));
   assert.equal(run.stderr.trim().split('\n'), [
     'generate runs: no earlier success is remembered',
     `late runs after generate: input \`${late}\` of task \`late\` matches no file yet`,

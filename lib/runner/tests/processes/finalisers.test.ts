@@ -28,22 +28,6 @@ async function pass(...names: string[]): Promise<void> {
   }
 }
 
-test('finalisers run after everything, what was made last is taken away first, their needs included', async () => {
-  const run = rig.run(story(), ['test']);
-  await pass('cluster', 'app', 'test', 'remove-app', 'tool', 'remove-cluster');
-  assert.is(await run.exit, 0);
-  assert.match(run.stderr, 'done: 6 tasks');
-});
-
-test('finalisers run after a failure, those of tasks that never started do not', async () => {
-  const run = rig.run(story(), ['test', '--failure', 'kill']);
-  await pass('cluster');
-  await (await rig.next('app')).exit(7);
-  await pass('remove-app', 'tool', 'remove-cluster');
-  assert.is(await run.exit, 7);
-  assert.match(run.stderr, '1 failed, 4 done, 1 not started');
-});
-
 test('finalisers run after a signal, which does not reach them', async () => {
   const run = rig.run(story(), ['test']);
   await pass('cluster');

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -98,31 +98,6 @@ test('the whole line is checked before anything runs, and what would never come 
     assert.is(stdout, '');
     assert.ok(stderr.startsWith(`error: ${what}`), stderr);
   }
-});
-
-test('the lock and the report name all of them, and a change runs all of them again', async () => {
-  await writeFile(join(folder, 'input'), '1');
-  const both: RigTask[] = [
-    { name: 'first', lock: true, commands: [rig.command('first')] },
-    { name: 'second', cwd: folder, inputs: ['input'], commands: [rig.command('second')] },
-  ];
-  const line = ['first', ',', 'second'];
-  const report = join(folder, 'run.html');
-  const environment = { RIG_LOCK: join(folder, 'lock') };
-  const watching = rig.run(both, [...line, '--watch', '--report', report], environment);
-  const first = await rig.next('first');
-  const other = rig.run(both, [...line, '--no-wait'], environment);
-  assert.is(await other.exit, 1);
-  assert.match(other.stderr, 'another run is at work: run of first , second by pid');
-  await first.exit();
-  await (await rig.next('second')).exit();
-  await watching.says('watching 1 input of 1 task');
-  assert.match(await readFile(report, 'utf8'), '<title>first , second');
-  await writeFile(join(folder, 'input'), '2');
-  await (await rig.next('first')).exit();
-  await (await rig.next('second')).exit();
-  watching.kill('SIGINT');
-  assert.is(await watching.exit, 130);
 });
 
 test.run();

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -71,22 +70,6 @@ test('the live view shows what runs, and leaves one line for each task', async (
   assert.match(text, 'task: top → b (');
   assert.match(text, /\nfailed after \S+: 1 failed, 1 done, 1 not started\n/);
   assert.not.match(text, 'running');
-});
-
-test('a terminal that is resized is drawn in its new width', async () => {
-  const launched = open(pair(), ['top'], {}, { columns: 80, rows: 24 });
-  const [a, b] = await both();
-  await a.print(`${'x'.repeat(200)}\n`);
-  await launched.shows(/x{60}/);
-  const run = launched.processes().find((pid) => tty(pid) !== undefined && pid !== a.pid && pid !== b.pid);
-  await new Promise((resolve) =>
-    spawn('stty', ['-F', tty(run ?? 0) ?? '', 'cols', '30'], { stdio: 'ignore' }).once('exit', resolve),
-  );
-  // A row of the new width: less than one column is left.
-  await launched.shows(/ a \S+ [^x]*x{10,20}…/u);
-  await a.exit();
-  await b.exit();
-  assert.is(await launched.exit, 0);
 });
 
 function tty(pid: number): string | undefined {

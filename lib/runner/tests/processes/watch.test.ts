@@ -12,13 +12,14 @@ test.before.each(async () => {
 });
 
 const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);
-const build = (more: Partial<RigTask> = {}): RigTask => ({
+/** With globs relative to the folder. */
+const build = ({ inputs = ['src/**'], watched, ...more }: Partial<RigTask> = {}): RigTask => ({
   name: 'build',
-  cwd: folder,
-  inputs: ['src/**'],
   commands: [rig.command('build')],
+  ...(watched === undefined ? { inputs: inputs.map(below) } : { watched: watched.map(below) }),
   ...more,
 });
+const below = (glob: string): string => glob.replace(/^!?/, `$&${folder}/`);
 
 /** Starts to watch, and lets the first run come to its end. */
 async function watching(tasks: readonly RigTask[], task: string): Promise<RunnerProcess> {
@@ -42,7 +43,7 @@ async function again(run: RunnerProcess, change: string): Promise<void> {
 
 test('runs again when an input changes, with the tasks that it matters for', async () => {
   const tasks = [
-    { name: 'other', cwd: folder, inputs: ['other'], commands: ['echo ran other'] },
+    { name: 'other', inputs: [below('other')], commands: ['echo ran other'] },
     build({ needs: ['other'] }),
   ];
   await write('other', '');
@@ -226,7 +227,7 @@ test('events of watching are lines of JSON like all others', async () => {
 });
 
 test('what is only watched brings another run and makes nothing up to date; it need not exist yet', async () => {
-  const { inputs: _, ...watched } = build({ watched: ['src/**', '!**/*~', 'later'] });
+  const watched = build({ watched: ['src/**', '!**/*~', 'later'] });
   const run = await watching([watched], 'build');
   assert.match(run.stderr, 'watching 1 input of 1 task');
   await write('src/a.ts~', 'draft');

@@ -18,7 +18,7 @@ export type RigTask = {
   readonly secrets?: readonly string[];
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
-  readonly behaviour?: 'print' | 'changed' | 'unchanged' | 'wait' | 'bug' | 'stray';
+  readonly behaviour?: 'print' | 'wait' | 'bug' | 'stray';
   readonly lock?: boolean;
   readonly interactive?: boolean;
   readonly confirm?: string;
@@ -26,14 +26,11 @@ export type RigTask = {
   readonly timeoutMs?: number;
   readonly retries?: number;
   readonly retryDelayMs?: number;
-  readonly cwd?: string;
-  readonly env?: { readonly [name: string]: string };
   /** Given to `$` for each of its commands. */
   readonly explicit?: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
   /** May be declared later than this one. */
   readonly finally?: readonly string[];
-  /** `pattern` is the source of a regular expression for `log`. */
-  readonly ready?: Partial<Readiness> & { readonly pattern?: string };
+  readonly ready?: Readiness;
   /** Without a `run` of its own: the runner runs its `commands`. */
   readonly plain?: boolean;
   readonly inputs?: readonly string[];

@@ -1,6 +1,6 @@
 // A program of tasks made from the RIG_TASKS variable, for tests that need a run in a process of its own.
 import { setTimeout as wait } from 'node:timers/promises';
-import { type AnyTask, type Readiness, runCli, type TaskContext, task, UsageError } from '../../runner.ts';
+import { type AnyTask, runCli, type TaskContext, task, UsageError } from '../../runner.ts';
 import type { RigTask } from './rig.ts';
 
 const declared = new Map<string, AnyTask>();
@@ -18,20 +18,22 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
   },
   lock: () => process.env.RIG_LOCK ?? '',
   ...(process.env.RIG_SHELL && {
-    shell: async () => ({ env: { ...process.env, ...JSON.parse(process.env.RIG_SHELL ?? '') } }),
+    shell: async () => {
+      const { cwd, ...variables } = JSON.parse(process.env.RIG_SHELL ?? '');
+      return { cwd, env: { ...process.env, ...variables } };
+    },
   }),
   memory: () => process.env.RIG_MEMORY ?? '.tasks',
 });
 
 function declare(entry: RigTask): AnyTask {
   const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...others } = entry;
-  const { finally: finalisers, steps, watched, ready, plain, explicit, ...rest } = others;
+  const { finally: finalisers, steps, watched, plain, explicit, ...rest } = others;
   return task({
     ...rest,
     ...(finalisers && { finally: () => finalisers.map(find) }),
     ...(steps && { steps: steps.map(find) }),
     ...(watched && { watched: async () => watched }),
-    ...(ready && { ready: readiness(ready) }),
     name,
     description: `the task ${name}`,
     commands: () => commands,
@@ -40,7 +42,7 @@ function declare(entry: RigTask): AnyTask {
     ...(plain ? {} : { run: body }),
   });
 
-  async function body({ $, onRunEnd, secret, print, report, signal }: TaskContext): Promise<void> {
+  async function body({ $, onRunEnd, secret, print, signal }: TaskContext): Promise<void> {
     for (const value of secrets ?? []) secret(value);
     if (cleanup !== undefined) {
       onRunEnd(async (outcome) => {
@@ -50,16 +52,11 @@ function declare(entry: RigTask): AnyTask {
     const own = explicit === undefined ? $ : $(explicit);
     for (const command of commands) await own`sh -c ${`exec ${command}`}`;
     if (behaviour === 'print') print(`result of ${name}`);
-    if (behaviour === 'changed' || behaviour === 'unchanged') report(behaviour);
     if (behaviour === 'wait') await wait(600_000, undefined, { signal });
     if (behaviour === 'bug') throw new Error('a bug');
     if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));
     if (behaviour === 'stray') await wait(600_000, undefined, { signal });
   }
-}
-
-function readiness({ pattern, ...rest }: NonNullable<RigTask['ready']>): Readiness {
-  return { log: new RegExp(pattern ?? '', 'g'), ...rest };
 }
 
 function find(name: string): AnyTask {

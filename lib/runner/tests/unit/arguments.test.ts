@@ -42,13 +42,6 @@ test('the environment comes after the command line and before the default', asyn
   delete process.env.RUNNER_TEST_LEVEL;
 });
 
-test('a missing argument names the possible values', async () => {
-  const error = await errorOf({ app }, {});
-  assert.is(error.what, 'missing argument `<app>`');
-  assert.is(error.why, 'possible: app1, app2');
-  assert.is(error.advice, 'usage: x');
-});
-
 test('a required variadic argument needs at least one word', async () => {
   const specs = { files: { type: 'string', positional: true, variadic: true, description: 'd' } } as const;
   assert.is((await errorOf(specs, {})).what, 'missing argument `<files>…`');

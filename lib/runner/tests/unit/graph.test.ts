@@ -322,7 +322,7 @@ test('a long-running process is kept by those who need it, also behind a task wi
 
 test('an invalid readiness is reported before anything runs', async () => {
   for (const [definition, why] of [
-    [{ ready: {} as { log: string } }, 'expected `log` to be a text or a pattern, got `undefined`'],
+    [{ ready: {} as { log: string } }, 'expected `log` to be a text, got `undefined`'],
     [
       { ready: { log: 'up', timeoutMs: 0 } },
       'expected `timeoutMs` to be a number of milliseconds above 0, got `0`',

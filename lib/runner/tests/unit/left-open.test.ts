@@ -30,17 +30,6 @@ async function pass(milliseconds: number): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('a process is ended two seconds after its main file has set the exit code', async () => {
-  endLeftOpen(() => {});
-  await pass(60_000);
-  assert.not(ended);
-  process.exitCode = 0;
-  await pass(2000);
-  assert.not(ended);
-  await pass(200);
-  assert.ok(ended);
-});
-
 test('a reader of the output has the time that it takes', async () => {
   let unread = 1;
   Object.defineProperty(process.stdout, 'writableLength', { configurable: true, get: () => unread });

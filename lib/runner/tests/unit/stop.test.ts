@@ -25,30 +25,10 @@ function listenTo(...signals: NodeJS.Signals[]): { readonly calls: string[]; rea
   return { calls, stop };
 }
 
-test('the first signal stops, another one kills', () => {
-  const { calls, stop } = listenTo('SIGINT', 'SIGTERM', 'SIGTERM');
-  assert.equal(calls, ['stop SIGINT', 'kill', 'kill']);
-  assert.equal(stop.reason, { type: 'signal', signal: 'SIGINT' });
-  assert.ok(stop.signal.aborted);
-  assert.ok(stop.hurried);
-});
-
 test('the same signal at once is an echo and does not kill', () => {
   const { calls, stop } = listenTo('SIGINT', 'SIGINT');
   assert.equal(calls, ['stop SIGINT']);
   assert.not(stop.hurried);
-});
-
-test('any other reason ends the children, and the first reason counts', async () => {
-  const { calls, children } = fakeChildren();
-  const stop = new Stop(children);
-  const told: string[] = [];
-  stop.onStop = (reason) => told.push(reason.type);
-  stop.begin({ type: 'failure' });
-  stop.begin({ type: 'hang-up' });
-  await stop.ended();
-  assert.equal(calls, ['end']);
-  assert.equal(told, ['failure']);
 });
 
 test('nothing is left of the handlers', () => {

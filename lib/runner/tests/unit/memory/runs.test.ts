@@ -105,7 +105,10 @@ test('tasks that were declared differently run again, and so does what needs the
 
 test('a task that was begun again and not finished is not done any more', async () => {
   const top = (text: string, fault?: () => never): AnyTask =>
-    bad('top', plain('b', { needs: [plain('a', { env: { TEXT: text } })], ...(fault && { run: fault }) }));
+    bad(
+      'top',
+      plain('b', { needs: [plain('a', { commands: () => [`: ${text}`] })], ...(fault && { run: fault }) }),
+    );
   await go(top('one'));
   await resume(top('two', fails));
   assert.equal(await resume(top('two')), [done('a'), runs('b'), runs('top')]);

@@ -5,8 +5,6 @@ import { RunRecorder } from '../../../report/recorder.ts';
 import type { AnyTask } from '../../../task.ts';
 import { plain, graphOf as runOf } from '../../rig/graphs.ts';
 
-export const described = { description: 'd', commands: () => [] };
-
 /** The graph of a task `top` that needs all of these. */
 export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
   return await runOf(plain('top', { needs: tasks }));

@@ -2,9 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../../events.ts';
 import type { RecordedTask } from '../../../report/recorded-run.ts';
-import { type AnyTask, need, task } from '../../../task.ts';
+import type { AnyTask } from '../../../task.ts';
 import { plain } from '../../rig/graphs.ts';
-import { begin, described, graphOf, idOf, record, summary } from './fixture.ts';
+import { begin, graphOf, idOf, record, summary } from './fixture.ts';
 
 const a = plain('a');
 const b = plain('b');
@@ -158,27 +158,6 @@ test('of a task that prints without end the last 1,000 lines are kept, and of ea
   assert.is(dropped, 11_346);
   assert.is(lines[0]?.text, 'line 11346');
   assert.is(lines.at(-1)?.text, `${'x'.repeat(2000)} … (1000000 characters)`);
-});
-
-test('many tasks that print a lot keep fewer lines each', async () => {
-  const word = task({
-    ...described,
-    name: 'word',
-    args: { number: { type: 'number', positional: true, description: 'd' } },
-  });
-  const many = plain('many', { needs: Array.from({ length: 40 }, (_, number) => need(word, { number })) });
-  const graph = await graphOf([many]);
-  const long = 'y'.repeat(1000);
-  const words = graph.nodes.filter((node) => node.task === word);
-  const run = record(
-    graph,
-    words.flatMap(({ id }) => Array.from({ length: 1000 }, () => prints(id, 1, long))),
-  ).recorded();
-  const kept = run.tasks.flatMap(({ lines }) => lines);
-  assert.ok(kept.length * long.length <= 16_000_000);
-  assert.ok(kept.length * long.length > 4_000_000);
-  for (const { lines, dropped, label } of run.tasks)
-    if (label.startsWith('word ')) assert.is(lines.length + dropped, 1000);
 });
 
 test.run();

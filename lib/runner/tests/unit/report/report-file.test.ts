@@ -71,17 +71,4 @@ test('a pipe is written to, not replaced', async () => {
   assert.ok(statSync(pipe).isFIFO());
 });
 
-test('a folder that has gone meanwhile is an error, and leaves nothing behind', async () => {
-  const inner = join(folder, 'inner');
-  mkdirSync(inner);
-  const file = await openReportFile(join(inner, 'run.html'), '--report');
-  rmSync(inner, { recursive: true });
-  try {
-    await file.write('page');
-    assert.unreachable();
-  } catch (error) {
-    assert.is((error as NodeJS.ErrnoException).code, 'ENOENT');
-  }
-});
-
 test.run();
