@@ -21,26 +21,6 @@ export const exitCodes = {
   missingTool: 127,
 } as const;
 
-/** All exit codes of a run with their meaning. */
-export const exitCodeTable: readonly { readonly code: string; readonly meaning: string }[] = [
-  { code: '0', meaning: 'everything was done, or was up to date' },
-  { code: '1', meaning: 'several tasks failed, a cleanup failed, or an internal error' },
-  {
-    code: '2',
-    meaning: 'something is wrong on the command line, or an answer is needed and there is no terminal',
-  },
-  { code: '124', meaning: 'a task or command ran into its time limit' },
-  { code: '127', meaning: 'a tool is not installed' },
-  { code: '129', meaning: 'SIGHUP, or nobody reads the log any more' },
-  { code: '130', meaning: 'SIGINT (Ctrl-C)' },
-  { code: '131', meaning: 'SIGQUIT (Ctrl-\\)' },
-  { code: '143', meaning: 'SIGTERM' },
-  {
-    code: 'any other',
-    meaning: 'the own code of the only command that failed; 128 + n when signal n ended it',
-  },
-];
-
 /** A failure's code, limited to 8 bits; 1 if that is 0 or it is no code. */
 export function failureExitCode(code: unknown): number {
   return typeof code === 'number' && Number.isInteger(code) && code > 0 && code < 256

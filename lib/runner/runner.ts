@@ -2,7 +2,7 @@
 
 export { reasonIn } from './command-failure.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
-export { exitCodes, exitCodeTable } from './exit-codes.ts';
+export { exitCodes } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
 export { acquireLock, type Lock, type LockHolder, type LockRequest } from './lock.ts';

@@ -5,39 +5,22 @@ import type { RecordedLine } from './recorded-run.ts';
 /** Limits for the last lines of a task: their number, and the characters of each. */
 const linesOfTask = 1000;
 const lineLength = 2000;
-/** Characters of all tasks together. */
-const room = 16_000_000;
 
-/** The last lines of each task of a run, in bounded memory. */
+/** The last lines of a task, in bounded memory. */
 export class KeptLines {
-  readonly #tasks = new Map<number, { lines: RecordedLine[]; dropped: number }>();
-  #limit = linesOfTask;
-  #used = 0;
+  readonly #lines: RecordedLine[] = [];
+  #dropped = 0;
 
-  add(task: number, line: RecordedLine): void {
-    const kept = this.#tasks.get(task) ?? { lines: [], dropped: 0 };
-    this.#tasks.set(task, kept);
-    const text = ownBeginning(plain(line.text), lineLength);
-    kept.lines.push({ ...line, text });
-    this.#used += text.length;
+  add(line: RecordedLine): void {
+    this.#lines.push({ ...line, text: ownBeginning(plain(line.text), lineLength) });
     // Trims rarely, since each trim moves the list.
-    if (kept.lines.length >= this.#limit * 2) this.#trim(kept);
-    while (this.#used > room && this.#limit > 1) {
-      this.#limit = Math.ceil(this.#limit / 2);
-      for (const each of this.#tasks.values()) this.#trim(each);
-    }
+    if (this.#lines.length >= linesOfTask * 2) this.#dropped += this.#lines.splice(0, linesOfTask).length;
   }
 
-  of(task: number): { readonly lines: readonly RecordedLine[]; readonly dropped: number } {
-    const { lines = [], dropped = 0 } = this.#tasks.get(task) ?? {};
-    const over = Math.max(0, lines.length - this.#limit);
-    return { lines: lines.slice(over), dropped: dropped + over };
-  }
-
-  #trim(kept: { lines: RecordedLine[]; dropped: number }): void {
-    const over = Math.max(0, kept.lines.length - this.#limit);
-    for (const line of kept.lines.splice(0, over)) this.#used -= line.text.length;
-    kept.dropped += over;
+  /** The lines, and the number of those before them. */
+  get kept(): { readonly lines: readonly RecordedLine[]; readonly dropped: number } {
+    const lines = this.#lines.slice(-linesOfTask);
+    return { lines, dropped: this.#dropped + this.#lines.length - lines.length };
   }
 }
 

@@ -2,7 +2,7 @@ import type { Failure } from '../errors.ts';
 import type { RunOutcome } from '../task.ts';
 
 /** A task's result; `waiting`: never started, for no reported reason. */
-export type TaskStatus =
+type TaskStatus =
   | 'waiting'
   | 'running'
   | 'done'

@@ -3,26 +3,26 @@ import type { Renderer, RunEvent } from '../events.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import { RunView, runLine } from '../output/lines.ts';
 import { createStyle } from '../output/terminal.ts';
-import type { RunOutcome } from '../task.ts';
 import { KeptLines } from './kept-lines.ts';
-import type { RecordedLine, RecordedRun, RecordedTask, TaskStatus } from './recorded-run.ts';
+import type { RecordedLine, RecordedRun, RecordedTask } from './recorded-run.ts';
+
+type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
 
 /** A task's state from events; the rest is read at the end. */
-type State = {
+type State = Mutable<
+  Pick<RecordedTask, 'status' | 'report' | 'startedAt' | 'endedAt' | 'lane' | 'failure' | 'chain'>
+> & {
   readonly node: TaskNode;
   readonly place: number;
-  status: TaskStatus;
-  report?: RecordedTask['report'];
-  startedAt?: number;
+  readonly retriedAt: number[];
+  readonly kept: KeptLines | undefined;
   /** When its dependents could start, if not at its end. */
   readyAt?: number;
-  endedAt?: number;
-  lane?: number;
-  readonly retriedAt: number[];
-  failure?: RecordedTask['failure'];
-  chain?: readonly string[];
+  /** An id. */
   because?: string | undefined;
 };
+
+const unknown = { report: undefined, startedAt: undefined, endedAt: undefined, lane: undefined };
 
 const plainStyle = createStyle(false, true);
 
@@ -33,103 +33,85 @@ const plainStyle = createStyle(false, true);
 export class RunRecorder implements Renderer {
   /** From the first to the last event. */
   durationMs = 0;
-  readonly #label: string;
   readonly #states: readonly State[];
   readonly #byId: Map<string, State>;
-  readonly #lines: KeptLines | undefined;
+  readonly #lines: boolean;
   readonly #view = new RunView();
   readonly #notes: { at: number; text: string }[] = [];
   /** Lanes of the timeline; true if taken. */
   readonly #lanes: boolean[] = [];
-  #startedAt = 0;
-  #jobs = 1;
-  #outcome: RunOutcome = 'interrupted';
-  #exitCode = 1;
+  readonly #run: Mutable<Omit<RecordedRun, 'durationMs' | 'notes' | 'tasks'>>;
 
-  constructor(graph: Graph, options: { readonly lines: boolean }) {
-    this.#label = graph.label;
-    this.#states = graph.nodes.map((node, place) => ({ node, place, status: 'waiting', retriedAt: [] }));
+  constructor(graph: Graph, { lines }: { readonly lines: boolean }) {
+    this.#run = { label: graph.label, startedAt: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 };
+    this.#states = graph.nodes.map((node, place) => {
+      const kept = lines ? new KeptLines() : undefined;
+      return {
+        ...unknown,
+        node,
+        place,
+        status: 'waiting',
+        failure: undefined,
+        chain: [],
+        retriedAt: [],
+        kept,
+      };
+    });
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
-    this.#lines = options.lines ? new KeptLines() : undefined;
+    this.#lines = lines;
   }
 
   onEvent(event: RunEvent): void {
-    if (event.type === 'run-started') {
-      this.#startedAt = event.at;
-      this.#jobs = event.jobs;
-    }
-    this.durationMs = event.at - this.#startedAt;
-    if (this.#lines !== undefined) this.#noteRun(event);
-    if (event.type === 'run-ended') {
-      this.#outcome = event.outcome;
-      this.#exitCode = event.exitCode;
-    } else if ('id' in event) {
-      const state = this.#byId.get(event.id);
-      if (state !== undefined) this.#noteTask(state, event, this.durationMs);
-    }
+    if (event.type === 'run-started') Object.assign(this.#run, { startedAt: event.at, jobs: event.jobs });
+    this.durationMs = event.at - this.#run.startedAt;
+    if (this.#lines) this.#noteRun(event);
+    const state = 'id' in event ? this.#byId.get(event.id) : undefined;
+    if (event.type === 'run-ended')
+      Object.assign(this.#run, { outcome: event.outcome, exitCode: event.exitCode });
+    else if ('id' in event && state !== undefined) this.#noteTask(state, event, this.durationMs);
   }
 
   /** The run so far; tasks that are still running end with the last event. */
   recorded(): RecordedRun {
     const starts = this.#states.map(({ startedAt = this.durationMs }) => startedAt);
     const first = starts.reduce((least, startedAt) => Math.min(least, startedAt), this.durationMs);
-    return {
-      label: this.#label,
-      startedAt: this.#startedAt,
-      durationMs: this.durationMs,
-      jobs: this.#jobs,
-      outcome: this.#outcome,
-      exitCode: this.#exitCode,
-      notes: this.#notes,
-      tasks: this.#states.map((state) => this.#task(state, first)),
-    };
+    const tasks = this.#states.map((state) => this.#task(state, first));
+    return { ...this.#run, durationMs: this.durationMs, notes: this.#notes, tasks };
   }
 
-  #task({ node, readyAt: _, ...state }: State, first: number): RecordedTask {
-    const { startedAt, endedAt, status, because, place, ...rest } = state;
+  #task({ node, kept, readyAt: _, because, place: __, ...state }: State, first: number): RecordedTask {
+    const { startedAt, status } = state;
     const needs = [...node.needs].flatMap((needed) => this.#byId.get(needed.id) ?? []);
     // Before the first task, the run waited for its lock.
     const couldAt = needs.reduce((at, need) => Math.max(at, need.readyAt ?? need.endedAt ?? first), first);
     return {
-      report: undefined,
-      lane: undefined,
-      failure: undefined,
-      chain: [],
-      ...rest,
+      ...state,
       label: node.label,
       description: node.task.description,
       place: formatPlace(node.task),
       needs: needs.map((need) => need.place),
-      status,
-      startedAt,
-      endedAt: endedAt ?? (status === 'running' ? this.durationMs : undefined),
+      endedAt: state.endedAt ?? (status === 'running' ? this.durationMs : undefined),
       waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),
       because: because === undefined ? undefined : this.#byId.get(because)?.place,
-      ...(this.#lines?.of(place) ?? { lines: [], dropped: 0 }),
+      ...(kept?.kept ?? { lines: [], dropped: 0 }),
     };
   }
 
   #noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
-    const keep = (stream: RecordedLine['stream'], text: string): void => {
-      this.#lines?.add(state.place, { at, stream, text });
-    };
+    const keep = (stream: RecordedLine['stream'], text: string): void =>
+      state.kept?.add({ at, stream, text });
     switch (event.type) {
       case 'task-started':
-        state.status = 'running';
-        state.startedAt = at;
-        state.lane = this.#freeLane();
+        Object.assign(state, { status: 'running', startedAt: at, lane: this.#freeLane() });
         return;
       case 'task-done':
-        this.#end(state, 'done', at);
-        state.report = event.report;
+        this.#end(state, at, { status: 'done', report: event.report });
         return;
       case 'task-failed':
-        this.#end(state, 'failed', at);
-        state.failure = event.failure;
-        state.chain = event.chain;
+        this.#end(state, at, { status: 'failed', failure: event.failure, chain: event.chain });
         return;
       case 'task-interrupted':
-        this.#end(state, 'interrupted', at);
+        this.#end(state, at, { status: 'interrupted' });
         return;
       case 'task-up-to-date':
       case 'task-resumed':
@@ -168,9 +150,8 @@ export class RunRecorder implements Renderer {
     if (text !== undefined) this.#notes.push({ at: this.durationMs, text });
   }
 
-  #end(state: State, status: TaskStatus, at: number): void {
-    state.status = status;
-    state.endedAt = at;
+  #end(state: State, at: number, result: Partial<State>): void {
+    Object.assign(state, result, { endedAt: at });
     if (state.lane !== undefined) this.#lanes[state.lane] = false;
   }
 

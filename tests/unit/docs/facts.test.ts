@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, parseDocument } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
-import { exitCodeTable } from '../../../lib/runner/exit-codes.ts';
+import { exitCodes, signalExitCode } from '../../../lib/runner/exit-codes.ts';
 import { tasks } from '../../../tasks/all.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 
@@ -28,8 +28,8 @@ for (const file of ['docs/tasks.md', 'lib/runner/README.md']) {
     const listed = rowsOf(pageOf(file))
       .flatMap(([code = '']) => code.split(', '))
       .filter((code) => /^\d+$/.test(code));
-    const codes = exitCodeTable.map(({ code }) => code).filter((code) => /^\d+$/.test(code));
-    assert.equal(listed.sort(), codes.sort());
+    const signals = (['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM'] as const).map(signalExitCode);
+    assert.equal(listed.sort(), [...Object.values(exitCodes), ...signals].map(String).sort());
   });
 }
 
