@@ -117,7 +117,11 @@ export async function editSecrets(context: Context, named: string | undefined): 
 async function howToApply({ environment: { root }, settings }: Target, file: string): Promise<string> {
   const name = basename(file);
   const uses = (release: string): boolean =>
-    leavesOf(settings.releases[release]).some(({ value }) => String(value).startsWith(`sops://${name}#/`));
+    leavesOf([
+      settings.releases[release],
+      // Both are given the passwords of roles.
+      ...(['devops', 'postgresql'].includes(release) ? [settings.database] : []),
+    ]).some(({ value }) => String(value).startsWith(`sops://${name}#/`));
   const users = (await declaredReleases(root)).filter((release) => uses(release.name));
   const { keyValues, mounts } = await loadDesiredState(join(root, 'vault'));
   const references = [

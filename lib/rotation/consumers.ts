@@ -30,13 +30,24 @@ type DatabaseSecrets = {
 /** Reloader restarts workloads whose annotation names a changed Secret. */
 const annotation = 'secret.reloader.stakater.com/reload';
 
+/** Those that environments/values.yaml.gotmpl gives the release devops, one for each application with a password. */
+const ofApplications = ({ applications }: Settings['database']): DatabaseSecrets =>
+  Object.fromEntries(
+    Object.entries(applications).flatMap(([user, role]) =>
+      role === null || role.password === ''
+        ? []
+        : [[`${user}-back-database`, { namespace: 'backend', user }]],
+    ),
+  );
+
 /** Secrets of the release devops that contain a login of these roles. */
 export function consumerSecrets(
   settings: Settings,
   roles: readonly string[],
 ): readonly { readonly name: string; readonly namespace: string }[] {
   const { devops } = (settings.releases ?? {}) as { devops?: { databaseSecrets?: DatabaseSecrets } };
-  return Object.entries(devops?.databaseSecrets ?? {}).flatMap(([name, secret]) =>
+  const all = { ...ofApplications(settings.database), ...devops?.databaseSecrets };
+  return Object.entries(all).flatMap(([name, secret]) =>
     secret !== null && roles.includes(secret.user) ? [{ name, namespace: secret.namespace }] : [],
   );
 }

@@ -1,7 +1,7 @@
 import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
-import { type Tree, valueAt } from '../ground/tree.ts';
+import { isTree, type Tree, valueAt } from '../ground/tree.ts';
 import { rangeProblems } from './ranges.ts';
 import { roleProblems } from './roles.ts';
 import { type Settings, settingsSchema } from './schema.ts';
@@ -59,7 +59,10 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
 /** Misspelt charts, images and releases, which would silently have no effect. */
 function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
   for (const group of ['charts', 'images', 'releases']) {
-    const known = Object.keys((common[group] ?? {}) as Tree);
+    const known = [
+      ...Object.keys((common[group] ?? {}) as Tree),
+      ...(group === 'releases' ? releasesOfApplications(merged) : []),
+    ];
     const unknown = Object.keys((merged[group] ?? {}) as Tree).find((name) => !known.includes(name));
     if (unknown !== undefined)
       yield {
@@ -68,6 +71,15 @@ function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
         isUnknown: true,
       };
   }
+}
+
+/** Both releases of each application; environments/common.yaml only has values that all of them share. */
+function releasesOfApplications(merged: Tree): string[] {
+  const applications = valueAt(merged, ['database', 'applications']);
+  return Object.keys(isTree(applications) ? applications : {}).flatMap((app) => [
+    `${app}-back`,
+    `${app}-front`,
+  ]);
 }
 
 const isUnquoted = (value: unknown): boolean => typeof value === 'number' || typeof value === 'boolean';

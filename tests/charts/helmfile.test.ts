@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { declaredReleases } from '../../lib/helm/helmfile.ts';
+import { applications, releaseTable } from '../rig/applications.ts';
 import {
   copyOfReleases,
   environments,
@@ -18,25 +19,12 @@ import { root } from './tools.ts';
 
 const test = suite('helmfile.yaml');
 
-const releases = [
-  'devops core core devops',
-  'metrics-server core core metrics-server core/devops',
-  'vault vault core vault core/devops',
-  'vault-operator vault core vault vault/vault',
-  'reloader core core reloader core/devops',
-  'postgresql database core postgresql core/devops',
-  'app1-back backend apps app1 core/devops database/postgresql vault/vault-operator',
-  'app1-front frontend apps app1 backend/app1-back',
-  'app2-back backend apps app2 core/devops database/postgresql',
-  'app2-front frontend apps app2 backend/app2-back',
-];
-
 test('declares the releases with namespace, labels, needs and timeout', async () => {
   const declared = await declaredReleases(root);
   const found = declared.map(({ name, namespace, tier, app, needs }) =>
     [name, namespace, tier, app, ...needs].join(' '),
   );
-  assert.equal(found, releases, '`releases` in tests/charts/helmfile.test.ts');
+  assert.equal(found, releaseTable, '`releaseTable` in tests/rig/applications.ts');
   const file = (await readYaml('helmfile.yaml')) as {
     releases: { name: string; timeout?: number }[];
     helmDefaults: { atomic: boolean };
@@ -59,8 +47,8 @@ const whole = environments.filter(([provider, name]) => isWhole(provider, name))
 for (const [provider, environment] of whole) {
   test(`renders all releases of ${environment} on ${provider}, each with objects in its namespace`, async () => {
     const rendered = await renderEnvironment(provider, environment);
-    assert.equal([...rendered.keys()].sort(), releases.map((line) => line.split(' ')[0] ?? '').sort());
-    for (const line of releases) {
+    assert.equal([...rendered.keys()].sort(), releaseTable.map((line) => line.split(' ')[0] ?? '').sort());
+    for (const line of releaseTable) {
       const [release = '', namespace] = line.split(' ');
       const objects = await releaseObjects(release, provider, environment);
       assert.ok(objects.length > 0, release);
@@ -79,9 +67,34 @@ for (const [provider, environment] of [...whole, ['existing', 'production'] as c
     const said = `${stdout}${stderr}`;
     assert.is(exitCode, 0, said);
     const linted = [...said.matchAll(/1 chart\(s\) linted, 0 chart\(s\) failed/g)];
-    assert.is(linted.length, isWhole(provider, environment) ? releases.length : 6, said);
+    assert.is(
+      linted.length,
+      isWhole(provider, environment) ? releaseTable.length : 2 + 2 * applications.length,
+      said,
+    );
   });
 }
+
+test('values of a chart hold for each of its releases, whose own values win', async () => {
+  const text = await helmfileText('embedded', 'development', ['template'], {
+    settings:
+      'releases: { backend: { drainSeconds: 7 }, app1-back: { drainSeconds: 9, autoRollback: false } }',
+    selectors: ['name=app1-back', 'name=app2-back'],
+  });
+  const objects = objectsOf(text);
+  const drain = (app: string) =>
+    only(objects, 'Deployment', `${app}-back`).spec.template.spec.containers[0].lifecycle.preStop.sleep
+      .seconds;
+  assert.equal([drain('app1'), drain('app2')], [9, 7]);
+  const hooks = ofKind(objects, 'Job').map(({ metadata }) => [
+    metadata.name,
+    metadata.annotations?.['helm.sh/hook'],
+  ]);
+  assert.equal(hooks.sort(), [
+    ['app1-back-verification', 'test'],
+    ['app2-back-verification', 'test,post-install,post-upgrade'],
+  ]);
+});
 
 test('data is on volumes where pods are real', async () => {
   for (const provider of ['minikube', 'existing'] as const) {
@@ -146,7 +159,7 @@ for (const [title, release, settings, message] of [
   [
     'a reference that a template gives, which would stay as it is',
     'devops',
-    "releases: {devops: {databaseSecrets: {app2-back-database: {password: '{{ .Values.database.applications.app2.password }}'}}}}",
+    "releases: {devops: {databaseSecrets: {a: {namespace: backend, host: a, port: 1, name: a, user: a, password: '{{ .Values.database.applications.app2.password }}'}}}}",
     'release devops has a reference that is not a whole value',
   ],
 ] as const) {

@@ -14,7 +14,7 @@ const test = suite('production');
 const settings = loadSettings('production', 'existing');
 const objects = () => environmentObjects('existing', 'production');
 
-/** Values of a release from the settings. */
+/** Values of a release, or of all backends or fronts, from the settings. */
 const valuesOf = async (release: string) =>
   ((await settings).releases as Readonly<Record<string, Tree>>)[release] as Tree;
 

@@ -1,14 +1,25 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
+import { consumerSecrets } from '../../lib/rotation/consumers.ts';
+import { leavesOf } from '../../lib/secrets/encrypted-file.ts';
 import { secretForms } from '../../lib/secrets/leaks.ts';
 import { decryptValue } from '../../lib/secrets/sops.ts';
+import { secretKey } from '../../lib/settings/secret-reference.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
+import { applications } from '../rig/applications.ts';
 import { environmentIn } from '../rig/environment.ts';
 import { failureOf, taskContext } from '../rig/task-context.ts';
-import { copyOfReleases, environments, helmfileText, renderEnvironment } from './environments.ts';
-import { merge, objectsOf, only, readYaml, required } from './render.ts';
+import {
+  copyOfReleases,
+  environments,
+  helmfileText,
+  releaseObjects,
+  renderEnvironment,
+} from './environments.ts';
+import { merge, objectsOf, ofKind, only, readYaml, required } from './render.ts';
 import { renderEach } from './render-each.ts';
 import { inPairs, keyring, newKeyring, root, succeed } from './tools.ts';
 
@@ -58,10 +69,20 @@ test('keys are marked and listed as development keys, and the repository has no 
 });
 
 test('the operational key opens the passwords, which are in Secrets of devops and postgresql and nowhere else', async () => {
-  assert.equal(await readdir(join(root, dirname(file))), [basename(file)]);
-  const opened = await succeed('sops', ['decrypt', file], { environment: await keyring() });
-  const passwords = parse(opened) as Record<string, string>;
-  assert.equal(Object.keys(passwords).sort(), ['app2Password', 'password', 'vaultPassword']);
+  const references = leavesOf(await loadSettings('development', 'embedded')).flatMap(
+    ({ value }) => secretKey(String(value)) ?? [],
+  );
+  const names = await readdir(join(root, dirname(file)));
+  assert.equal(names, [...new Set(references.map((reference) => reference.file))].sort());
+  const passwords: Record<string, string> = {};
+  for (const name of names) {
+    const path = join(dirname(file), name);
+    const opened = await succeed('sops', ['decrypt', path], { environment: await keyring() });
+    const values = parse(opened) as Record<string, string>;
+    const keys = references.filter((reference) => reference.file === name).map(({ key }) => key);
+    assert.equal(Object.keys(values).sort(), [...new Set(keys)].sort(), name);
+    for (const [key, value] of Object.entries(values)) passwords[`${name} ${key}`] = value;
+  }
   const secrets = Object.values(passwords);
   for (const password of secrets) assert.match(password, /^[A-Za-z0-9]{24,}$/);
   const forms = secrets.flatMap(secretForms);
@@ -76,6 +97,17 @@ test('the operational key opens the passwords, which are in Secrets of devops an
     }
     assert.equal(holders.sort(), ['devops', 'postgresql'], provider);
   }
+});
+
+test('devops writes a login for each application with a password, where a rotation looks for it', async () => {
+  const secrets = ofKind(await releaseObjects('devops', 'embedded'), 'Secret');
+  const roles = applications.flatMap(({ name, secrets }) => (secrets === 'sops' ? [name] : []));
+  const found = consumerSecrets(await loadSettings('development', 'embedded'), roles);
+  assert.equal(
+    secrets.map(({ metadata, stringData }) => [metadata.name, metadata.namespace, stringData.DB_USER]).sort(),
+    found.map(({ name, namespace }, index) => [name, namespace, roles[index]]).sort(),
+  );
+  assert.is(found.length, roles.length);
 });
 
 test('the Secrets of PostgreSQL hold awkward passwords unchanged', async () => {

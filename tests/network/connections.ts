@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { applications } from '../rig/applications.ts';
 import type { Port } from './verdict.ts';
 
 /** A party of the table. */
@@ -32,6 +33,12 @@ export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'
 
 /** Environments in which a party or connection exists; absent: all. */
 type Limited = { readonly in?: readonly string[] };
+/** A part of the table, once for each application if it names APP. */
+function forEachApplication<Part>(part: Part): Part[] {
+  const text = JSON.stringify(part);
+  if (!text.includes('APP')) return [part];
+  return applications.map(({ name }) => JSON.parse(text.replaceAll('APP', name)) as Part);
+}
 
 /**
  * The table of `connections.yaml` for an environment, with its groups expanded: `ours` (all pods in our namespaces),
@@ -47,8 +54,12 @@ export async function readConnections(environment = 'development'): Promise<Conn
   const table = parse(await readFile(file, 'utf8')) as Table;
   const { ports } = table;
   const isHere = (limited: Limited): boolean => limited.in?.includes(environment) ?? true;
-  const allowed = table.allowed.filter(isHere);
-  const parties = Object.fromEntries(Object.entries(table.parties).filter(([, party]) => isHere(party)));
+  const allowed = table.allowed.filter(isHere).flatMap(forEachApplication);
+  const parties = Object.fromEntries(
+    Object.entries(table.parties)
+      .filter(([, party]) => isHere(party))
+      .flatMap(forEachApplication),
+  );
   const ours = (party: Described) => ourNamespaces.some((name) => name === party.namespace);
   const named = (holds: (party: Described) => boolean): string[] =>
     Object.entries(parties).flatMap(([name, party]) => (holds(party) ? [name] : []));

@@ -4,6 +4,7 @@ import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { Release } from '../../helm/helmfile.ts';
 import type { Context, Target } from '../../settings/context.ts';
+import { releaseValues } from '../../settings/release-values.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
@@ -23,10 +24,10 @@ export type OwnImage = {
 export function ownImages(settings: Settings, releases: readonly Release[]): OwnImage[] {
   return Object.entries(settings.images).flatMap(([name, { repository, tag, digest, build }]) => {
     const users = releases
-      .map((release) => release.name)
       .filter((release) =>
-        JSON.stringify(settings.releases[release] ?? {}).includes(`.Values.images.${name}.`),
-      );
+        JSON.stringify(releaseValues(settings, release)).includes(`.Values.images.${name}.`),
+      )
+      .map((release) => release.name);
     return build === '' || users.length === 0
       ? []
       : [{ name, repository, tag, digest, folder: build, releases: users }];

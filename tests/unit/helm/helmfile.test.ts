@@ -12,13 +12,15 @@ import {
   type Selection,
   selector,
 } from '../../../lib/helm/helmfile.ts';
+import { applications, releaseTable } from '../../rig/applications.ts';
 import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 test('arguments know every app, tier and release', async () => {
-  const apps = ['devops', 'metrics-server', 'vault', 'reloader', 'postgresql', 'app1', 'app2'];
+  const own = applications.map(({ name }) => name);
+  const apps = ['devops', 'metrics-server', 'vault', 'reloader', 'postgresql', ...own];
   assert.equal(await declaredValues(root, 'app'), apps);
   assert.equal(await declaredValues(root, 'tier'), ['core', 'apps']);
-  assert.is((await declaredValues(root, 'name')).length, 10);
+  assert.is((await declaredValues(root, 'name')).length, releaseTable.length);
 });
 
 test('a selection includes exactly its needs, in the order of the file', async () => {
@@ -27,7 +29,7 @@ test('a selection includes exactly its needs, in the order of the file', async (
   assert.is(await names({ app: 'app2' }), 'devops, postgresql, app2-back, app2-front');
   assert.is(await names({ app: 'vault' }), 'devops, vault, vault-operator');
   assert.not.match(await names({ tier: 'apps' }), 'reloader');
-  assert.is((await declaredReleases(root, {})).length, 10);
+  assert.is((await declaredReleases(root, {})).length, releaseTable.length);
   assert.is(namesText(await declaredReleases(root, { app: 'app2' })), 'app2-back, app2-front');
   assert.equal(selector({ tier: 'core' }), ['-l', 'tier=core']);
   assert.equal(selector({ app: 'app1' }), ['-l', 'app=app1']);

@@ -7,6 +7,7 @@ import { buildWords, ownImages, tagged, taggedByInputs } from '../../../lib/clus
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
+import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -19,13 +20,12 @@ test('images that are built here and used by the releases', async () => {
     const images = ownImages(await loadSettings(env, 'minikube'), releases);
     return images.map((own) => `${tagged(own)} ${own.releases.join(' ')}`);
   };
-  assert.equal(await of('development', 'apps'), [
-    'k8s-deployment/backend-verification:0.1.0 app1-back app2-back',
-  ]);
+  const backs = applications.map(({ name }) => `${name}-back`).join(' ');
+  assert.equal(await of('development', 'apps'), [`k8s-deployment/backend-verification:0.1.0 ${backs}`]);
   assert.equal(await of('development', 'core'), []);
   assert.equal(await of('lab', 'apps'), [
-    'docker.io/k8s-deployment/backend:0.1.0 app1-back app2-back',
-    'docker.io/k8s-deployment/backend-verification:0.1.0 app1-back app2-back',
+    `docker.io/k8s-deployment/backend:0.1.0 ${backs}`,
+    `docker.io/k8s-deployment/backend-verification:0.1.0 ${backs}`,
   ]);
 });
 

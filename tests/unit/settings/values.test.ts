@@ -141,7 +141,9 @@ const secretForm = 'sops://FILE.yaml#/KEY, with a key of the first level';
 const renamed = (group: string, password: string) =>
   tree('database', { user: 'admin', name: 'admin', [group]: { postgres: { password } } });
 const oneName = 'a role with a name that no other role or database has';
-const login = 'releases.devops.databaseSecrets.app2-back-database';
+const login = 'releases.devops.databaseSecrets.other';
+const loginAs = (user: string, password: string, namespace = 'backend') =>
+  tree(login, { namespace, host: '{{ .Values.database.host }}', port: 1, name: user, user, password });
 const ranges = 'releases.devops.outside.kubelets.ranges.0.except.0';
 const except = (cidr: string, range: string) =>
   `releases: { devops: { outside: { kubelets: { ranges: [{ cidr: "${cidr}", except: ["${range}"] }] } } } }`;
@@ -193,10 +195,14 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     [issuer('vault', ''), 'database.issuers.vault.password', secretForm],
   ],
   'pods log in as a role, with its secret': [
-    [tree('database.applications.app2', null), `${login}.user`, 'a role of `database.applications`'],
-    [role('app2', secret('b')), `${login}.password`, `the secret of the role \`app2\`: ${secret('b')}`],
+    [loginAs('gone', secret('a')), `${login}.user`, 'a role of `database.applications`'],
+    [
+      loginAs('app2', secret('b')),
+      `${login}.password`,
+      `the secret of the role \`app2\`: ${secret('app2Password')}`,
+    ],
     // Vault creates its logins.
-    [role('app2', ''), `${login}.password`, 'the secret of the role `app2`: it has none'],
+    [loginAs('app1', secret('b')), `${login}.password`, 'the secret of the role `app1`: it has none'],
   ],
   'texts that helmfile would change are refused': [
     ['releases: { app1-back: { a: "x ref+echo://y" } }', 'releases.app1-back.a', 'a text without `ref+`'],
@@ -204,9 +210,14 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     ['releases: { app1-back: { a: sops://x.yaml#/a } }', 'releases.app1-back.a', 'no secret'],
     ['cluster: { context: sops://x.yaml#/a }', 'cluster.context', 'no secret'],
     ['releases: { app1-back: { a: "x state://y" } }', 'releases.app1-back.a', 'state://FILE and nothing'],
-    ...[...['cluster.context', 'charts.vault.chart', `${login}.namespace`], 'releases.postgresql.kind'].map(
+    ...['cluster.context', 'charts.vault.chart', 'releases.postgresql.kind'].map(
       (path): Refused => [tree(path, '{{ .Values.domain }}'), path, 'plain text and no template'],
     ),
+    [
+      loginAs('app2', secret('app2Password'), '{{ .Values.domain }}'),
+      `${login}.namespace`,
+      'plain text and no template',
+    ],
   ],
   'an exception is a part of its range': [
     [

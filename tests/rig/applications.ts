@@ -1,0 +1,30 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { root } from '../../lib/ground/project.ts';
+
+type Common = {
+  readonly database: { readonly applications: { readonly [app: string]: { readonly password: string } } };
+};
+
+const common = parse(readFileSync(join(root, 'environments/common.yaml'), 'utf8')) as Common;
+
+/** The applications of the settings and where their database login comes from. Tests derive their tables from them. */
+export const applications = Object.entries(common.database.applications).map(([name, { password }]) => ({
+  name,
+  secrets: password === '' ? ('vault' as const) : ('sops' as const),
+}));
+
+/** Name, namespace, tier, app and needs of every release that helmfile.yaml has to declare, in its order. */
+export const releaseTable: readonly string[] = [
+  'devops core core devops',
+  'metrics-server core core metrics-server core/devops',
+  'vault vault core vault core/devops',
+  'vault-operator vault core vault vault/vault',
+  'reloader core core reloader core/devops',
+  'postgresql database core postgresql core/devops',
+  ...applications.flatMap(({ name, secrets }) => [
+    `${name}-back backend apps ${name} core/devops database/postgresql${secrets === 'vault' ? ' vault/vault-operator' : ''}`,
+    `${name}-front frontend apps ${name} backend/${name}-back`,
+  ]),
+];
