@@ -39,7 +39,7 @@ export const buildBackendVerification = task({
   needs: tools('docker'),
   retries: 1,
   timeoutMs: buildMs,
-  check: async () => (await import('../lib/cluster/minikube/engine.ts')).requireEngine(),
+  check: async () => (await import('../lib/cluster/minikube/docker.ts')).requireEngine(),
   commands: async ({ args, settings }) => {
     const { buildWords } = await own();
     return [shellWords(buildWords(settings, 'docker/backend-verification', image(settings, args.tag)))];

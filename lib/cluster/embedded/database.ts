@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isSameProcess, MissingToolError } from '@k8s-deployment/runner';
-import { authorityFile, databaseCertificate } from '../../database/certificate.ts';
-import { isPostgresqlReady } from '../../database/login.ts';
-import { decryptPassword } from '../../database/password.ts';
-import { superuserOf, wantedRolesText } from '../../database/roles.ts';
+import { isSameProcess, MissingToolError, TaskError } from '@k8s-deployment/runner';
+import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
+import { isPostgresqlReady, isRefusedLogin } from '../../database/login.ts';
+import { decryptPassword, passwordAdvice } from '../../database/password.ts';
+import { superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
+import { setUpDatabases } from '../../database/set-up.ts';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
@@ -16,7 +17,6 @@ import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
-import { ensureRoles, rolesMarker } from './database-roles.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
 import { readServices } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
@@ -166,4 +166,35 @@ async function findServer(data: string): Promise<FoundTool> {
     why: 'a data folder belongs to one major version',
     advice: `put PostgreSQL ${major} on PATH, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });
+}
+
+/** Path of a file that exists once the data folder has roles and databases. */
+const rolesMarker = (state: string): string => join(state, 'postgresql', 'roles-made');
+
+/**
+ * Creates roles and databases once, because Vault logs in as one of the roles while releases are still being
+ * installed. Later the chart's Job sets them up, as on other clusters.
+ */
+async function ensureRoles(context: Context): Promise<Outcome> {
+  const { environment, settings } = context;
+  const done = rolesMarker(environment.state);
+  if ((await textIfThere(done)) !== undefined) return 'unchanged';
+  const { ports } = await requireState(environment);
+  const { name: user, database, secret } = superuserOf(settings);
+  const password = await decryptPassword(context, secret);
+  const identity = await serverIdentity(context);
+  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
+  const wanted = await wantedRoles(context);
+  await setUpDatabases(login, wanted).catch((error: Error) => {
+    throw new TaskError({
+      what: `the roles of the database could not be created as \`${user}\``,
+      why: error.message,
+      advice: isRefusedLogin(error)
+        ? passwordAdvice(environment.name, secret)
+        : `see .state/${environment.name}/logs/postgresql.log, then run again`,
+      cause: error,
+    });
+  });
+  await writeWhole(done, '');
+  return 'changed';
 }

@@ -144,24 +144,13 @@ async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise
     startedAt: now,
     finishedAt: now,
   };
+  const reason = ok ? 'PodCompleted' : 'PodFailed';
+  const notReady = { status: 'False', reason, lastTransitionTime: now };
   const status = {
     phase: ok ? 'Succeeded' : 'Failed',
-    conditions: [
-      { type: 'Ready', status: 'False', reason: ok ? 'PodCompleted' : 'PodFailed', lastTransitionTime: now },
-      {
-        type: 'ContainersReady',
-        status: 'False',
-        reason: ok ? 'PodCompleted' : 'PodFailed',
-        lastTransitionTime: now,
-      },
-    ],
-    containerStatuses: pod.spec.containers.map((container) => ({
-      name: container.name,
-      image: container.image,
-      imageID: '',
-      ready: false,
-      started: false,
-      restartCount: 0,
+    conditions: ['Ready', 'ContainersReady'].map((type) => ({ type, ...notReady })),
+    containerStatuses: pod.spec.containers.map(({ name, image }) => ({
+      ...{ name, image, imageID: '', ready: false, started: false, restartCount: 0 },
       state: { terminated },
     })),
   };

@@ -1,4 +1,5 @@
-import { access, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
@@ -137,11 +138,7 @@ export async function restoreKubeconfig(
   context: Pick<EnvironmentContext, 'log' | 'environment'>,
 ): Promise<boolean> {
   const { environment } = context;
-  const exists = await access(environment.kubeconfig).then(
-    () => true,
-    () => false,
-  );
-  if (exists) return false;
+  if (existsSync(environment.kubeconfig)) return false;
   const copy = join(clusterFolder(environment), 'kubeconfig.yaml');
   const text = await readFile(copy, 'utf8').catch((error: Error) => {
     throw new TaskError({

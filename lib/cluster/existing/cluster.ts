@@ -1,11 +1,11 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlList, kubectlText, serverVersion } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import { remember, remembered } from '../../settings/environment.ts';
+import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
-import { checkOperators, operatorChecks } from './operators.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
@@ -21,6 +21,13 @@ const rights = [
 /** The oldest minor version that the charts support. */
 const oldestMinor = 29;
 
+const notDone = (what: string): string => `an existing cluster is not ${what} by these tasks`;
+
+function leave(log: EnvironmentContext['log'], what: string): 'unchanged' {
+  log(`${notDone(what)}: nothing to do`);
+  return 'unchanged';
+}
+
 export const cluster: Cluster = {
   commands: {
     create: (target) => [
@@ -33,8 +40,8 @@ export const cluster: Cluster = {
           `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,
       ),
     ],
-    start: () => ['# an existing cluster is not started by these tasks'],
-    stop: () => ['# an existing cluster is not stopped by these tasks'],
+    start: () => [`# ${notDone('started')}`],
+    stop: () => [`# ${notDone('stopped')}`],
     destroy: removeCommands,
     services: routeCommands,
   },
@@ -88,14 +95,8 @@ export const cluster: Cluster = {
     return 'unchanged';
   },
 
-  start: async (context) => {
-    context.log('an existing cluster is not started by these tasks: nothing to do');
-    return 'unchanged';
-  },
-  stop: async (context) => {
-    context.log('an existing cluster is not stopped by these tasks: nothing to do');
-    return 'unchanged';
-  },
+  start: async ({ log }) => leave(log, 'started'),
+  stop: async ({ log }) => leave(log, 'stopped'),
   destroy: removeFromCluster,
 
   addresses: routeAddresses,
@@ -114,4 +115,54 @@ async function checkStorageClass(context: EnvironmentContext): Promise<void> {
     why: 'Vault and PostgreSQL request volumes of the default class',
     advice: 'mark one: kubectl annotate storageclass <name> storageclass.kubernetes.io/is-default-class=true',
   });
+}
+
+type Values = {
+  readonly kind?: unknown;
+  readonly autoscaling?: { readonly enabled?: boolean; readonly kind?: string };
+};
+
+/** The operators that the releases need with these settings, each identified by one of its types. */
+function operatorsOf({ releases }: Settings) {
+  return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
+    ([release, { kind, autoscaling }]) => {
+      const setting = `releases.${release}`;
+      const database = {
+        name: 'CloudNativePG',
+        type: 'clusters.postgresql.cnpg.io',
+        setting: `${setting}.kind`,
+      };
+      const scaling = { name: 'KEDA', type: 'scaledobjects.keda.sh', setting: `${setting}.autoscaling.kind` };
+      return [
+        ...(kind === 'cloudnative-pg' ? [database] : []),
+        ...(autoscaling?.enabled && autoscaling.kind === 'keda' ? [scaling] : []),
+      ];
+    },
+  );
+}
+
+/** The plain commands of `checkOperators`. */
+const operatorChecks = ({ environment, settings }: Target): string[] => [
+  ...new Set(
+    operatorsOf(settings).map(
+      ({ type }) => `${kubectlText(environment)} get customresourcedefinition ${type}`,
+    ),
+  ),
+];
+
+/** Throws `TaskError` for a missing operator, without which helm would fail in the middle of the deployment. */
+async function checkOperators(context: Context): Promise<void> {
+  const { environment, settings } = context;
+  const $ = context.$({ quiet: true, nothrow: true });
+  for (const { name, type, setting } of operatorsOf(settings)) {
+    const found =
+      await $`${kubectl(environment)} get customresourcedefinition ${type} --ignore-not-found -o name`;
+    if (found.exitCode !== 0) throw toolFailure(`kubectl get customresourcedefinition ${type}`, found);
+    if (found.stdout.trim() !== '') continue;
+    throw new TaskError({
+      what: `context \`${environment.context}\` has no ${name}, which the setting ${setting} asks for`,
+      why: `the cluster has no type ${type}`,
+      advice: `install ${name} in the cluster, or change the setting`,
+    });
+  }
 }

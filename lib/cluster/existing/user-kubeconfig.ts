@@ -105,7 +105,7 @@ async function userContext(context: KubeContext): Promise<UserContext> {
   const $ = context.$({ quiet: true, nothrow: true, env });
   const output =
     await $`kubectl config view --minify --flatten --raw --output json --context ${environment.context}`;
-  const kubeconfig = output.exitCode === 0 ? parseJson(output.stdout) : undefined;
+  const kubeconfig = output.exitCode === 0 ? await parsed(output.stdout) : undefined;
   const server = serverIn(kubeconfig);
   if (kubeconfig && server !== '')
     return {
@@ -159,18 +159,13 @@ const serverIn = (kubeconfig: Kubeconfig | undefined): string =>
   kubeconfig?.clusters?.[0]?.cluster?.server ?? '';
 
 /** The server of a copy; empty if it is damaged or has none. */
-async function serverOf(copy: string): Promise<string> {
+const serverOf = async (copy: string): Promise<string> => serverIn(await parsed(copy));
+
+/** A kubeconfig in YAML or JSON; undefined if it is damaged. */
+async function parsed(text: string): Promise<Kubeconfig | undefined> {
   const { parse } = await import('yaml');
   try {
-    return serverIn(parse(copy) ?? undefined);
-  } catch {
-    return '';
-  }
-}
-
-function parseJson(text: string): Kubeconfig | undefined {
-  try {
-    return JSON.parse(text) as Kubeconfig;
+    return parse(text) ?? undefined;
   } catch {
     return undefined;
   }

@@ -2,10 +2,15 @@ import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { itemsOf, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { fullName, namesHost, parseRepository } from '../../tools/registry/call.ts';
+import {
+  fullName,
+  namesHost,
+  parseRepository,
+  reasonOf as reasonIn,
+  registryCall,
+} from '../../tools/registry/call.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
-import { askRegistry, type RegistryAnswer } from './registry.ts';
 
 /** A node's images. It lists at most the 50 largest (kubelet's `nodeStatusMaxImages`), so a full list proves nothing. */
 type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
@@ -107,4 +112,37 @@ async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined>
       full: images.length >= listLength,
     }),
   );
+}
+
+/** A registry's answer about an image, asked without a login. */
+export type RegistryAnswer =
+  | { readonly kind: 'there' }
+  | { readonly kind: 'absent' }
+  /** A login is required; some registries, such as Docker Hub, also say so for missing images. */
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Milliseconds for all requests, three at most. */
+const timeoutMs = 20_000;
+
+export async function askRegistry(
+  repository: string,
+  version: string,
+  signal: AbortSignal,
+): Promise<RegistryAnswer> {
+  try {
+    const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]);
+    const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
+    return answerOf(status);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    return { kind: 'unknown', reason: reasonIn(error as Error) };
+  }
+}
+
+function answerOf(status: number): RegistryAnswer {
+  if (status === 200) return { kind: 'there' };
+  if (status === 404) return { kind: 'absent' };
+  if (status === 401 || status === 403) return { kind: 'denied' };
+  return { kind: 'unknown', reason: `it answers ${status}` };
 }

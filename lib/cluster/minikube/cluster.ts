@@ -1,6 +1,7 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
@@ -16,8 +17,7 @@ import {
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, forgetMachines, nodeNames, removeRemains } from './docker.ts';
-import { requireEngine } from './engine.ts';
+import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } from './docker.ts';
 import { loadCommands, loadImages } from './images.ts';
 import { faultsOf, type Profile, phaseOf } from './nodes.ts';
 import { runMinikube } from './shell.ts';
@@ -132,12 +132,8 @@ export const cluster: Cluster = {
  * The progress of `create`: `started` once each node runs, `complete` at the end. minikube reports `Running` after
  * the first node, and a second start does not add the others.
  */
-async function readProgress({ state }: Environment): Promise<string | undefined> {
-  return readFile(progressFile(state), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-}
+const readProgress = ({ state }: Environment): Promise<string | undefined> =>
+  textIfThere(progressFile(state));
 
 const progressFile = (state: string): string => join(state, 'minikube.progress');
 

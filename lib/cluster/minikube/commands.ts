@@ -42,17 +42,12 @@ const waitForAddons: readonly string[] = [
 
 /** Makes another class the default, since minikube's hostPath does not work with several nodes. */
 const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
-  cluster.storageClass === ''
-    ? []
-    : (
-        [
-          ['standard', false],
-          [cluster.storageClass, true],
-        ] as const
-      ).map(([name, isDefault]) => [
-        ...['annotate', 'storageclass', name],
-        ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
-      ]);
+  cluster.storageClass === '' ? [] : [setDefault('standard', false), setDefault(cluster.storageClass, true)];
+
+const setDefault = (storageClass: string, isDefault: boolean): readonly string[] => [
+  ...['annotate', 'storageclass', storageClass],
+  ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
+];
 
 /** kubectl calls after the start. */
 export const afterwards = (settings: Settings): readonly (readonly string[])[] => [

@@ -1,12 +1,47 @@
+import { execFile } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
+import { ifThere } from '../../ground/if-there.ts';
 import type { Context } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
+import { isReachable } from '../../tools/release-host.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
-import { noAnswer } from './engine.ts';
+import { findTool } from '../../tools/tools.ts';
 import { type Minikube, minikubeShell } from './shell.ts';
+
+/** Asks the Docker engine for its version; `missing` if PATH has no client. */
+function askEngine(): Promise<'answers' | 'silent' | 'missing'> {
+  return new Promise((resolve) => {
+    execFile('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 }, (error, stdout) => {
+      if (error?.code === 'ENOENT') resolve('missing');
+      else resolve(error === null && stdout.trim() !== '' ? 'answers' : 'silent');
+    });
+  });
+}
+
+const noAnswer = (why: string): TaskError =>
+  new TaskError({
+    what: 'Docker does not answer',
+    why,
+    advice: 'start Docker, then run again',
+  });
+
+/** Throws `TaskError` if the Docker engine does not answer. Leaves a missing client to the check of tools. */
+export async function requireEngine(): Promise<void> {
+  if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
+}
+
+/** True if Docker answers and minikube is installed or can be. minikube's docker driver refuses root. */
+export async function fitsMinikube(user: number | undefined): Promise<boolean> {
+  if (user === 0 || (await askEngine()) !== 'answers') return false;
+  return (
+    (await findTool('minikube')) !== undefined ||
+    (await isReachable('github.com')) ||
+    (await findTool('go')) !== undefined
+  );
+}
 
 /** Docker objects of a minikube profile, whose nodes are `<profile>`, `<profile>-m02`, … */
 export type Remains = {
@@ -116,9 +151,6 @@ export const nodeNames = ({ clusterName }: Environment): RegExp => new RegExp(`^
  */
 export async function forgetMachines(isGone: (name: string) => boolean): Promise<void> {
   const folder = join(minikubeHome(), 'machines');
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw error;
-  });
+  const names = (await ifThere(readdir(folder))) ?? [];
   for (const name of names.filter(isGone)) await rm(join(folder, name), { recursive: true, force: true });
 }

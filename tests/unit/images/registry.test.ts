@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { askRegistry } from '../../../lib/cluster/images/registry.ts';
+import { askRegistry } from '../../../lib/cluster/images/preflight.ts';
 import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
 
 /* A simulated registry on loopback. */
