@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -9,6 +8,8 @@ import * as assert from 'uvu/assert';
 import { type Api, connectApi } from '../../../lib/cluster/embedded/api.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
+import { listen } from '../../rig/loopback.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 type State = {
   folder: string;
@@ -27,10 +28,8 @@ test.before(async (state) => {
   for (const name of ['ca', 'admin']) await makeCertificate(pki, name, ['IP:127.0.0.1']);
   const [cert, key] = ['ca.crt', 'ca.key'].map((file) => readFileSync(join(pki, file)));
   state.server = createServer({ cert, key }, (_, response) => state.answer(response));
-  await new Promise<void>((resolve) => {
-    state.server.listen(0, '127.0.0.1', resolve);
-  });
-  state.api = await connectApi(environment, (state.server.address() as AddressInfo).port);
+  const [, port] = (await listen(state.server)).split(':');
+  state.api = await connectApi(environment, Number(port));
 });
 test.after(({ server, folder }) => {
   server.closeAllConnections();
@@ -38,11 +37,7 @@ test.after(({ server, folder }) => {
   rmSync(folder, { recursive: true });
 });
 
-const message = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => 'no failure',
-    (error: Error) => error.message,
-  );
+const message = async (promise: Promise<unknown>): Promise<string> => (await failureOf(promise)).message;
 
 test('a truncated answer rejects the call without ending the process', async (state) => {
   state.answer = (response) => {

@@ -53,17 +53,6 @@ const holding = (...names: readonly string[]): string =>
 
 const changes = (): string[] => clone.calls().filter((line) => !/crictl|get nodes|image inspect/.test(line));
 
-test('an image that Docker has is not built again', async () => {
-  clone.script('docker', '');
-  assert.is(await build(), 'unchanged');
-  assert.equal(clone.calls(), [`docker image inspect ${built}`]);
-});
-
-test('a missing image is built with the tag of its inputs', async () => {
-  assert.is(await build(), 'changed');
-  assert.equal(changes(), [`docker build --tag ${built} docker/backend-verification`]);
-});
-
 test('a Docker that does not answer is an error, not an image that is absent', async () => {
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   const error = await failureOf(build());

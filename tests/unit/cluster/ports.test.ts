@@ -36,13 +36,6 @@ test('blocks of different keys and steps do not overlap', () => {
   assert.is(Math.abs((seen[1] ?? 0) - (seen[0] ?? 0)), portNames.length);
 });
 
-test('a port with a listener is not free', async () => {
-  const { kubeApiserver } = await choosePorts('00001234');
-  assert.is(await isFree(kubeApiserver), true);
-  await listening(kubeApiserver, async () => assert.is(await isFree(kubeApiserver), false));
-  assert.is(await isFree(kubeApiserver), true);
-});
-
 test('the next block is used if one port is taken', async () => {
   const ports = await choosePorts('00004321');
   await listening(ports.vault, async () => {

@@ -1,9 +1,10 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
+import { askRegistry, checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
+import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
+import { listen } from '../../rig/loopback.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 
 const test = suite('images of an existing cluster');
@@ -84,20 +85,77 @@ test('how to push: into a registry of the user’s, by the task where one does i
   );
 });
 
-/** Requests to a registry on loopback, which has the image `there`. */
-let asked: string[] = [];
-const registry = createServer((request, response) => {
-  asked.push(request.url ?? '');
-  response.writeHead(request.url?.includes('/there/') ? 200 : 404).end();
-});
+/** A registry on loopback, its requests, and how it answers. */
+let registry: Server;
 let host = '';
-test.before(async () => {
-  await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
-  host = `127.0.0.1:${(registry.address() as AddressInfo).port}`;
+let asked: string[];
+let answer: RequestListener;
+test.before.each(async () => {
+  asked = [];
+  registry = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    answer(request, response);
+  });
+  host = await listen(registry);
 });
-test.after(() => {
+test.after.each(() => {
   registry.closeAllConnections();
   registry.close();
+});
+
+const ask = (signal = new AbortController().signal) => askRegistry(`${host}/team/image`, '1.2', signal);
+const challenging =
+  (challenge: string): RequestListener =>
+  (_, response) =>
+    response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
+
+test('the registry’s answer for the manifest decides', async () => {
+  let status = 200;
+  answer = (_, response) => response.writeHead(status).end();
+  assert.equal(await ask(), { kind: 'there' });
+  assert.equal(asked, ['HEAD /v2/team/image/manifests/1.2']);
+  status = 404;
+  assert.equal(await ask(), { kind: 'absent' });
+  for (status of [401, 403]) assert.equal(await ask(), { kind: 'denied' });
+  status = 503;
+  assert.equal(await ask(), { kind: 'unknown', reason: 'it answers 503' });
+});
+
+test('no token, or a password prompt, counts as denied', async () => {
+  for (const challenge of [`Bearer realm="http://${host}/token"`, 'Basic realm="some"']) {
+    answer = challenging(challenge);
+    assert.equal(await ask(), { kind: 'denied' });
+  }
+});
+
+test('an invalid answer is not interpreted', async () => {
+  for (const text of ['no JSON', '{}']) {
+    answer = (request, response) =>
+      request.url === '/token'
+        ? response.end(text)
+        : challenging(`Bearer realm="http://${host}/token"`)(request, response);
+    assert.is((await ask()).kind, 'unknown');
+  }
+  registry.closeAllConnections();
+  await new Promise((resolve) => registry.close(resolve));
+  const refused = await ask();
+  assert.match(refused.kind === 'unknown' ? refused.reason : '', 'ECONNREFUSED');
+});
+
+test('a stopped run does not wait for the registry', async () => {
+  const controller = new AbortController();
+  answer = () => controller.abort(new Error('stopped'));
+  assert.is((await failureOf(ask(controller.signal))).message, 'stopped');
+});
+
+test('names of Docker and of containerd are equal, and only Docker Hub has a server of another name', () => {
+  for (const name of ['nginx:1', 'library/nginx:1', 'docker.io/nginx:1', 'docker.io/library/nginx:1'])
+    assert.is(fullName(name), 'docker.io/library/nginx:1');
+  assert.is(fullName('a/b:1'), 'docker.io/a/b:1');
+  assert.is(fullName('localhost:5000/a:1'), 'localhost:5000/a:1');
+  assert.equal(['a/b', 'localhost/b', 'ghcr.io/a', 'host:5000/a'].map(namesHost), [false, true, true, true]);
+  const servers = ['nginx', 'docker.io/hashicorp/vault', 'ghcr.io/a/b/c', 'localhost:5000/a'].map(serverOf);
+  assert.equal(servers, ['registry-1.docker.io', 'registry-1.docker.io', 'ghcr.io', 'localhost:5000']);
 });
 
 /** A cluster whose nodes have these images; undefined: nodes must not be listed. */
@@ -106,11 +164,11 @@ function cluster(nodes: readonly (readonly string[])[] | undefined) {
     metadata: { name: `node-${index}` },
     status: { images: names.map((name) => ({ names: [name] })) },
   }));
-  const answer = items
+  const listed = items
     ? { stdout: JSON.stringify({ items }) }
     : { stderr: 'nodes is forbidden', exitCode: 1 };
-  asked = [];
-  return { ...taskContext({ provider: 'existing', context: 'team' }), $: answeringShell(() => answer) };
+  answer = ({ url }, response) => response.writeHead(url?.includes('/there/') ? 200 : 404).end();
+  return { ...taskContext({ provider: 'existing', context: 'team' }), $: answeringShell(() => listed) };
 }
 
 const image = (repository: string, name = own.name) => ({ ...own, repository, name });

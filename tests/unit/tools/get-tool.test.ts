@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
@@ -8,6 +8,7 @@ import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { type FoundTool, getTool, lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type ToolEntry } from '../../../lib/tools/manifest.ts';
 import { pinnedPlatforms } from '../../../lib/tools/mise.ts';
+import { listen } from '../../rig/loopback.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { builtTool, entryOf, inPlace, type Place, toolchain, writeScript } from './tool-fixture.ts';
 
@@ -32,9 +33,8 @@ function inCache({ cache }: Place): { tools: string[]; temporary: string[]; lock
 
 async function withServer<T>(body: (host: string) => Promise<T>): Promise<T> {
   const server = createServer((socket) => socket.end());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
-    return await body(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    return await body(await listen(server));
   } finally {
     await new Promise((resolve) => server.close(resolve));
   }

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
+import { listen } from '../../rig/loopback.ts';
 
 export type PlayedRegistry = {
   /** A recipe for the image and archive below, with the right checksums. */
@@ -59,6 +59,7 @@ export async function withRegistry(
   const contents = new Map([image, list, ...layers].map((content) => [digestOf(content), content]));
 
   const asked: string[] = [];
+  let [files, host] = ['', ''];
   const fault: PlayedRegistry['fault'] = { answer: () => undefined };
   const serve = (usual: (...call: Parameters<RequestListener>) => unknown): Server =>
     createServer((request, response) => {
@@ -80,7 +81,7 @@ export async function withRegistry(
     const [path = ''] = (request.url ?? '').split('?');
     if (path === '/token') return response.end(JSON.stringify({ token: 'pass' }));
     if (request.headers.authorization !== 'Bearer pass') {
-      const challenge = `Bearer realm="http://${hostOf(registry)}/token",service="played",scope="repository:smith/hammer:pull"`;
+      const challenge = `Bearer realm="http://${host}/token",service="played",scope="repository:smith/hammer:pull"`;
       return response.writeHead(401, { 'WWW-Authenticate': challenge }).end('{}');
     }
     const [, kind, reference = ''] = /^\/v2\/smith\/hammer\/(manifests|blobs)\/(.+)$/.exec(path) ?? [];
@@ -88,19 +89,19 @@ export async function withRegistry(
     if (!contents.has(digest)) return response.writeHead(404).end();
     if (kind === 'manifests') return response.end(contents.get(digest));
     return response
-      .writeHead(307, { Location: `http://${hostOf(storage)}/${digest.replace('sha256:', '')}?key=hidden` })
+      .writeHead(307, { Location: `http://${files}/${digest.replace('sha256:', '')}?key=hidden` })
       .end();
   });
   const servers = [storage, registry];
   try {
-    for (const server of servers) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    [files = '', host = ''] = await Promise.all(servers.map(listen));
     const recipe = {
-      repository: `${hostOf(registry)}/smith/hammer`,
+      repository: `${host}/smith/hammer`,
       tag: '1.2.3',
       digest: digestOf(list),
       program: 'hammer',
       archive: {
-        url: `http://${hostOf(storage)}/hammer.tgz`,
+        url: `http://${files}/hammer.tgz`,
         sha256: sha256(archive),
         folders: { crds: 'hammer/chart/crds', chart: 'hammer/chart' },
       },
@@ -113,5 +114,3 @@ export async function withRegistry(
     }
   }
 }
-
-const hostOf = (server: Server): string => `127.0.0.1:${(server.address() as AddressInfo).port}`;
