@@ -4,7 +4,7 @@ import { basename, delimiter, join } from 'node:path';
 import { MissingToolError, type Shell, type TaskContext } from '@k8s-deployment/runner';
 import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
-import { cloneKey, type Environment, environmentOf } from '../lib/settings/environment.ts';
+import { type Environment, environmentOf } from '../lib/settings/environment.ts';
 import { toolsOf } from '../lib/tools/manifest.ts';
 import { findTool } from '../lib/tools/tools.ts';
 
@@ -21,7 +21,7 @@ export type Sandbox = {
 
 /** `development` is created by the tasks, `serial` by serial.sh, `bare` by kwokctl alone. */
 const names = ['development', 'serial', 'bare'] as const;
-export type EnvironmentName = (typeof names)[number];
+type EnvironmentName = (typeof names)[number];
 
 /** Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is missing. */
 export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
@@ -29,7 +29,7 @@ export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
   // Short, because the path of the keyring's socket in it has a length limit.
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-')));
   const environments = Object.fromEntries(
-    names.map((name) => [name, environmentIn(folder, name)]),
+    names.map((name) => [name, environmentOf({ env: name, provider: 'embedded' }, folder)]),
   ) as Sandbox['environments'];
   const left = new Set(['node_modules', '.state', '.git', '.env']);
   const { ENVIRONMENT: _e, CLUSTER_PROVIDER: _p, CLUSTER_CONTEXT: _c, ...own } = process.env;
@@ -57,15 +57,6 @@ export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
     recursive: true,
   });
   return { folder, environments, variables, $, clear };
-}
-
-/** The environment of that name in the copy, with its state folder and the cluster name that the tasks use. */
-function environmentIn(folder: string, name: EnvironmentName): Environment {
-  const clusterName = `${name}-${cloneKey(name, folder)}`;
-  const state = join(folder, '.state', name);
-  const kubeconfig = join(state, 'kubeconfig');
-  const own = { state, kubeconfig, clusterName, context: `kwok-${clusterName}` };
-  return { ...environmentOf({ env: name, provider: 'embedded' }), ...own };
 }
 
 /** PATH with every tool of the embedded cluster in front, PostgreSQL's programs included. */

@@ -8,10 +8,7 @@ import type { OwnImage } from './images/own-images.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
-/**
- * A kind of cluster, with all differences between providers. Every start loads this small part; `load` imports the
- * implementation.
- */
+/** A kind of cluster. Every start loads this small part; `load` imports the implementation. */
 export type ClusterProvider = {
   /** True if the tasks create and destroy the cluster on this machine. */
   readonly ownsCluster: boolean;

@@ -47,7 +47,6 @@ export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): 
   return output.startsWith(answers ?? '') ? versionIn(output) : undefined;
 }
 
-/** The first line of an answer, quoted. */
 export const firstLine = (output: string): string =>
   JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
 

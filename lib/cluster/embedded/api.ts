@@ -12,10 +12,7 @@ import { clusterFolder } from './state.ts';
  * of CPU, through kubectl 80. Other clusters are only accessed by kubectl.
  */
 export type Api = {
-  /**
-   * Returns status and parsed body. Sends a string unchanged, any other body as JSON. Rejects if no answer comes
-   * within `timeoutMs` (default 5 s).
-   */
+  /** Returns status and parsed body. Sends a string unchanged. Rejects after `timeoutMs` (5 s) without answer. */
   call(
     method: string,
     path: string,

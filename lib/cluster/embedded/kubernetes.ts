@@ -64,10 +64,7 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
   return 'changed';
 }
 
-/**
- * Waits until the API server is ready for everybody, then restarts servers that stopped waiting for it. Throws
- * `TaskError` if the API server ends.
- */
+/** Waits until the API server is ready for everybody, then restarts servers that stopped waiting for it. */
 export async function waitForKubernetes(context: Context): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);
@@ -130,10 +127,7 @@ async function launch(
   await writeState(environment, { ...state, phase: 'created' });
 }
 
-/**
- * Restores a deleted kubeconfig from the cluster's folder, since kwokctl writes it only on creation. Returns true if
- * it did.
- */
+/** Restores a deleted kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
 export async function restoreKubeconfig(
   context: Pick<EnvironmentContext, 'log' | 'environment'>,
 ): Promise<boolean> {

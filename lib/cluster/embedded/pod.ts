@@ -23,10 +23,7 @@ const reader =
     return (answer.body as { data?: Record<string, string> }).data ?? {};
   };
 
-/**
- * The environment of a workload's pods once all objects that it uses exist. `find` returns the workload, or why it
- * does not exist.
- */
+/** The environment of a workload's pods once all its objects exist. `find` may return why there is no workload. */
 export async function resolvePod(
   api: Api,
   namespace: string,

@@ -23,10 +23,7 @@ const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
 const ownTypes = /\.secrets\.hashicorp\.com$/;
 
-/**
- * Removes what the tasks installed; the cluster stays. Deletes the namespaces, which helm keeps on purpose, and the
- * operator's types, which helm leaves behind.
- */
+/** Removes what the tasks installed, with the namespaces, which helm keeps on purpose; the cluster stays. */
 export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   // An unreadable record means that an environment exists.

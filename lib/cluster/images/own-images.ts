@@ -38,10 +38,7 @@ export function ownImages(settings: Settings, releases: readonly Release[]): Own
 export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>): string =>
   `${repository}:${tag}`;
 
-/**
- * The image with a tag derived from its files and build arguments, so that a Docker or node with this tag is up to
- * date. Throws `TaskError` if the folder has no Dockerfile.
- */
+/** The image, tagged by its files and build arguments. Throws `TaskError` if the folder has no Dockerfile. */
 export async function taggedByInputs(target: Target, image: OwnImage): Promise<string> {
   const { root } = target.environment;
   const files = await filesBelow(root, image.folder);
