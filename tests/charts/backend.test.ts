@@ -106,6 +106,45 @@ test('the database Secret comes from Vault or SOPS, and only one component resta
   }
 });
 
+test('variables of the values stand beside those of the database, whose Secret is the last and wins', async () => {
+  const env = [{ name: 'MODE', value: 'fast' }];
+  const envFrom = [{ configMapRef: { name: 'other' } }];
+  const values = { env, envFrom, containerPorts: { http: 9000 } };
+  const [container] = only(await backend(values), 'Deployment').spec.template.spec.containers;
+  const names = container.env.map(({ name }: { name: string }) => name);
+  assert.equal(names, ['WHOAMI_PORT_NUMBER', 'DB_SSLMODE', 'DB_SSLROOTCERT', 'MODE']);
+  assert.equal(container.envFrom, [...envFrom, { secretRef: { name: 'app-database' } }]);
+  assert.equal([container.env[0].value, container.ports[0].containerPort], ['9000', 9000]);
+});
+
+test('another handler replaces the default one of a probe, and its times stay', async () => {
+  for (const [chart, path] of [
+    ['backend', '/health'],
+    ['frontend', '/ready'],
+  ] as const) {
+    const command = ['/bin/true'];
+    const objects = await render(chart, { values: { livenessProbe: { exec: { command } } } });
+    const [container] = only(objects, 'Deployment').spec.template.spec.containers;
+    const { exec, httpGet, periodSeconds } = container.livenessProbe;
+    assert.equal([exec, httpGet, periodSeconds], [{ command }, undefined, 10]);
+    assert.is(container.readinessProbe.httpGet.path, path);
+  }
+});
+
+test('memory is a target of both autoscalers when it is set', async () => {
+  const autoscaling = { enabled: true, targetMemoryUtilizationPercentage: 70 };
+  const hpa = only(await backend({ autoscaling }), 'HorizontalPodAutoscaler').spec;
+  assert.equal(
+    hpa.metrics.map(({ resource }: KubernetesObject) => [resource.name, resource.target.averageUtilization]),
+    [
+      ['cpu', 80],
+      ['memory', 70],
+    ],
+  );
+  const { spec } = only(await backend({ autoscaling: { ...autoscaling, kind: 'keda' } }), 'ScaledObject');
+  assert.equal(spec.triggers[1], { type: 'memory', metricType: 'Utilization', metadata: { value: '70' } });
+});
+
 test('a dynamic secret has the login from Vault and the address from the values, a static one has all from Vault', async () => {
   const secrets = async (vault: Tree) => {
     const database = { host: 'db.example', name: 'app1', port: 5433 };

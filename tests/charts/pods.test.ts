@@ -117,6 +117,33 @@ test('every pod, also of third-party charts and hooks, complies with Pod Securit
   }
 });
 
+test('servers and their Jobs run where the values say; labels and annotations are for servers only', async () => {
+  const place = {
+    imagePullSecrets: [{ name: 'registry' }],
+    nodeSelector: { pool: 'apps' },
+    tolerations: [{ key: 'pool', operator: 'Exists' }],
+  };
+  const marks = { podLabels: { team: 'shop' }, podAnnotations: { note: 'none' } };
+  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
+    const objects = await render(chart, { values: { ...place, ...marks } });
+    for (const { kind, spec } of objects.filter((object) => object.spec?.template)) {
+      const { imagePullSecrets, nodeSelector, tolerations } = spec.template.spec;
+      assert.equal({ imagePullSecrets, nodeSelector, tolerations }, place, `${kind} of ${chart}`);
+      const { labels, annotations } = spec.template.metadata;
+      const marked = kind === 'Job' ? undefined : ['shop', 'none'];
+      assert.equal(labels.team && [labels.team, annotations.note], marked, `${kind} of ${chart}`);
+    }
+  }
+  const database = await render('postgresql', { values: { kind: 'cloudnative-pg', ...place, ...marks } });
+  const { spec } = only(database, 'Cluster');
+  assert.equal(spec.imagePullSecrets, place.imagePullSecrets);
+  assert.equal(
+    [spec.affinity.nodeSelector, spec.affinity.tolerations],
+    [place.nodeSelector, place.tolerations],
+  );
+  assert.equal(spec.inheritedMetadata, { labels: marks.podLabels, annotations: marks.podAnnotations });
+});
+
 test('a pod drains before it stops, within its grace period', async () => {
   for (const chart of ['backend', 'frontend', 'traefik'] as const) {
     const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;

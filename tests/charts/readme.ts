@@ -18,6 +18,7 @@ export type Row = {
 /** Names for the definitions of the schemas. */
 const words: Readonly<Record<string, string>> = {
   amounts: 'cpu and memory',
+  annotations: 'annotations',
   blocks: 'list of address ranges',
   certificate: 'PEM',
   cidr: 'address range (CIDR)',
@@ -28,11 +29,14 @@ const words: Readonly<Record<string, string>> = {
   dns: 'map',
   domain: 'host name',
   duration: 'duration (s, m, h)',
+  env: 'list of variables',
+  envFrom: 'list of sources',
   image: 'map',
   labels: 'labels',
   memory: 'quantity (Ki, Mi, Gi)',
   mount: 'path',
   name: 'name',
+  nodeSelector: 'labels',
   narrowCidr: 'address range (CIDR), not everybody',
   namespaces: 'list of namespaces',
   optionalClass: 'name or empty',
@@ -40,8 +44,12 @@ const words: Readonly<Record<string, string>> = {
   optionalRole: 'name or empty',
   optionalUrl: 'URL or empty',
   peers: 'list of namespaces with pods',
+  podLabels: 'labels',
   port: 'port',
   ports: 'list of ports',
+  probe: 'probe',
+  pullSecrets: 'list of names',
+  quantities: 'cpu, memory, ephemeral-storage',
   ranges: 'list of address ranges (CIDR)',
   release: 'name of a release',
   repository: 'image name',
@@ -50,6 +58,9 @@ const words: Readonly<Record<string, string>> = {
   sqlName: 'SQL name',
   tag: 'tag, not latest',
   storage: 'quantity (Mi, Gi, Ti)',
+  tolerations: 'list of tolerations',
+  volumeMounts: 'list of mounts',
+  volumes: 'list of volumes',
 };
 
 /** What a schema accepts, in a few words. */
@@ -124,7 +135,7 @@ export function rowsOf(text: string, whole: Schema): Row[] {
 }
 
 /** Maps on several lines that count as one value, since the names of their entries say enough. */
-const plain = /(^|\.)(podLabels|quota)$/;
+const plain = /(^|\.)(podLabels|quota|\w+Probe)$/;
 
 /** The README of a chart, generated from `values.yaml`, schema and `Chart.yaml`. */
 export async function readmeOf(chart: ChartName): Promise<string> {

@@ -38,6 +38,9 @@ export function resolve(whole: Schema, schema: Schema): Schema {
 const childOf = (schema: Schema): Schema | undefined =>
   isTree(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined;
 
+/** True for an object of Kubernetes' own form, which the API server checks. */
+const isFree = (schema: Schema): boolean => schema.type === 'object' && !isMap(schema);
+
 const isMap = (schema: Schema): boolean => schema.properties !== undefined || childOf(schema) !== undefined;
 
 /** Places of all values of a schema: `*` is any key of an open map, `[]` any item of a list. */
@@ -75,7 +78,7 @@ export function leavesOf(
     const items = here.items;
     return value.flatMap((item, index) => leavesOf(whole, item, items, [...path, index], `${place}[]`));
   }
-  if (!isTree(value)) {
+  if (!isTree(value) || isFree(here)) {
     const items = here.items && resolve(whole, here.items);
     return [{ path, place, schema: items ? { ...here, items } : here, value }];
   }
@@ -117,6 +120,7 @@ const texts = [
   '77s',
   '77',
   '7.7.0.0/16',
+  '/other',
   `sha256:${'7'.repeat(64)}`,
   '-----BEGIN CERTIFICATE-----\nother\n',
   '-----BEGIN PRIVATE KEY-----\nother\n',
@@ -132,6 +136,7 @@ export function alternatives(schema: Schema, value: unknown): unknown[] {
   }
   if (schema.enum) return schema.enum.filter((choice) => choice !== value);
   if (schema.type === 'boolean') return [!value];
+  if (isTree(value)) return [{ ...value, other: 'other' }];
   const candidates =
     typeof value === 'number'
       ? [value + 1, value - 1]

@@ -34,6 +34,32 @@ const wrong: readonly Wrong[] = [
   ['backend', 'autoscaling.keda.triggers.queue', { type: 'cpu', metadata: { value: '80' } }],
   ['backend', 'autoscaling.keda.triggers.queue', { type: 'cron', metadata: { desiredReplicas: 6 } }],
   ['backend', 'autoscaling.keda.triggers.queue', { type: 'cron' }],
+  // labels and annotations that selectors, policies and Reloader use
+  ['backend', 'podLabels', { 'app.kubernetes.io/component': 'verification' }],
+  ['frontend', 'podLabels', { 'helm.sh/chart': 'other' }],
+  ['postgresql', 'podLabels', { 'cnpg.io/cluster': 'other' }],
+  ['backend', 'podAnnotations', { 'secret.reloader.stakater.com/reload': 'other' }],
+  ['frontend', 'podAnnotations', { 'checksum/configuration': '0' }],
+  // the login and the security context
+  ['backend', 'env', [{ name: 'DB_SSLMODE', value: 'disable' }]],
+  ['backend', 'env', [{ name: 'A', value: 1 }]],
+  ['backend', 'env', [{ name: 'A' }]],
+  ['backend', 'envFrom', [{ secretRef: { name: 'a' }, configMapRef: { name: 'b' } }]],
+  ['backend', 'securityContext', { runAsUser: 0 }],
+  ['frontend', 'podSecurityContext', { runAsUser: 0 }],
+  ['backend', 'extraVolumes', [{ name: 'host', hostPath: { path: '/' } }]],
+  ['backend', 'extraVolumes', [{ name: 'database-authority', emptyDir: {} }]],
+  ['frontend', 'extraVolumes', [{ name: 'two', emptyDir: {}, secret: {} }]],
+  ['backend', 'extraVolumeMounts', [{ name: 'a', mountPath: '/etc/database/ca.crt' }]],
+  ['backend', 'extraVolumeMounts', [{ name: 'a', mountPath: '/etc' }]],
+  ['frontend', 'extraVolumeMounts', [{ name: 'a', mountPath: '/etc/nginx/k8s-deployment' }]],
+  ['frontend', 'extraVolumeMounts', [{ name: 'a', mountPath: 'relative' }]],
+  ['frontend', 'containerPorts.http', 8081],
+  ['backend', 'readinessProbe.httpGet.path', 'ready'],
+  ['backend', 'imagePullSecrets', ['registry']],
+  ['backend', 'tolerations', [{ effect: 'NoScheduling' }]],
+  ['backend', 'nodeSelector.pool', true],
+  ['postgresql', 'serviceAccount.annotations.note', 1],
   ['devops', 'namespaces.Backend', { podSecurity: {} }],
   ['devops', 'namespaces.backend.isolate', ['Inward']],
   ['devops', 'namespaces.core.accept.metrics.ports', ['https']],
@@ -97,7 +123,9 @@ test('a wrong value is refused and named', async () => {
     const named =
       error.includes(`'${pointer}`) ||
       // for an invalid key, helm's validator only reports the name
-      error.includes(`invalid propertyName '${last}'`) ||
+      [last, ...Object.keys(isTree(value) ? value : {})].some((name) =>
+        error.includes(`invalid propertyName '${name}'`),
+      ) ||
       (error.includes(`at '${above}'`) && error.includes(`'${last}'`));
     assert.ok(named, `${chart}: ${path} = ${JSON.stringify(value)}: helm says where\n${error}`);
   }

@@ -20,13 +20,70 @@ const trigger = {
 
 const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password: 'word' };
 
+const handlers = {
+  exec: { command: ['true'] },
+  tcpSocket: { port: 'http' },
+  grpc: { port: 9000, service: 'health' },
+};
+const http = { path: '/health', port: 'http', scheme: 'HTTP' };
+const seconds = { initialDelaySeconds: 1, periodSeconds: 2, timeoutSeconds: 3 };
+const probe = { ...seconds, httpGet: http, successThreshold: 1, failureThreshold: 4 };
+const resources = { requests: { 'ephemeral-storage': '8Mi' }, limits: { 'ephemeral-storage': '9Mi' } };
+
+/** What a chart to copy adds to its pods. */
+const pods: Tree = {
+  imagePullSecrets: [{ name: 'registry' }],
+  nodeSelector: { pool: 'apps' },
+  tolerations: [
+    { key: 'pool', operator: 'Equal', value: 'apps', effect: 'NoExecute', tolerationSeconds: 60 },
+  ],
+  podLabels: { team: 'shop' },
+  podAnnotations: { note: 'none' },
+  serviceAccount: { annotations: { note: 'none' } },
+  resources,
+};
+
+const kinds = [
+  'configMap',
+  'csi',
+  'downwardAPI',
+  'emptyDir',
+  'ephemeral',
+  'persistentVolumeClaim',
+  'projected',
+  'secret',
+];
+
+/** The same for their container. */
+const container: Tree = {
+  env: [
+    { name: 'MODE', value: 'fast' },
+    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+  ],
+  envFrom: [
+    { prefix: 'A_', configMapRef: { name: 'one', optional: true } },
+    { secretRef: { name: 'two', optional: true } },
+  ],
+  extraVolumes: kinds.map((kind, index) => ({ name: `volume${index}`, [kind]: {} })),
+  extraVolumeMounts: [{ name: 'volume0', mountPath: '/work', subPath: 'here', readOnly: true }],
+};
+const probes = (values: Tree): Tree =>
+  Object.fromEntries(['startup', 'readiness', 'liveness'].map((name) => [`${name}Probe`, values]));
+
 /**
  * Values with which a leaf has its effect. The first sets what the defaults lack (optional values, map entries),
  * and the others enable alternatives. One that shows an effect is enough.
  */
 const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   backend: [
-    { autoscaling: { keda: { triggers: { queue: trigger } } } },
+    {
+      ...pods,
+      ...container,
+      ...probes({ ...probe, ...handlers }),
+      verification: { resources },
+      autoscaling: { keda: { triggers: { queue: trigger } } },
+    },
+    probes(probe),
     { autoscaling: { enabled: true, maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
     { autoscaling: { enabled: true, kind: 'keda', maxReplicas: 9, keda: { triggers: { queue: trigger } } } },
     { secrets: { vault: { kind: 'static' } } },
@@ -48,13 +105,19 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     },
   ],
   frontend: [
-    { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } } },
+    {
+      ...pods,
+      ...container,
+      ...probes({ ...probe, ...handlers }),
+      ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } },
+    },
+    probes(probe),
     { ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: 'true' }, kind: 'httproute' } },
     { ingress: { controllerLabels: { app: 'edge' } } },
   ],
   'metrics-server': [{}],
   postgresql: [
-    { applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
+    { ...pods, applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false } },
     { kind: 'cloudnative-pg' },
     { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: 'store' } } },

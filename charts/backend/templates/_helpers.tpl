@@ -81,6 +81,21 @@ app.kubernetes.io/component: verification
 {{- end }}
 {{- end }}
 
+{{/* Which nodes the pods run on, and who may pull their images. */}}
+{{- define "backend.placement" -}}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" }}
+{{- with get $.Values $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A probe. A handler of its own replaces the default httpGet. */}}
+{{- define "backend.probe" -}}
+{{- if or .exec .tcpSocket .grpc }}{{ omit . "httpGet" | toYaml }}{{ else }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
 {{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "backend.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}

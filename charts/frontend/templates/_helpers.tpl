@@ -128,6 +128,21 @@ app.kubernetes.io/name: {{ get (dict "nginx" "ingress-nginx" "traefik" "traefik"
 {{ tpl (.Files.Get "files/nginx.conf") . }}
 {{- end }}
 
+{{/* Which nodes the pods run on, and who may pull their images. */}}
+{{- define "frontend.placement" -}}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" }}
+{{- with get $.Values $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A probe. A handler of its own replaces the default httpGet. */}}
+{{- define "frontend.probe" -}}
+{{- if or .exec .tcpSocket .grpc }}{{ omit . "httpGet" | toYaml }}{{ else }}{{ toYaml . }}{{ end -}}
+{{- end }}
+
 {{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "frontend.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}

@@ -86,6 +86,16 @@ podSelector:
     {{- toYaml .podLabels | nindent 4 }}
 {{- end }}
 
+{{/* Which nodes the pods run on, and who may pull their images. */}}
+{{- define "postgresql.placement" -}}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" }}
+{{- with get $.Values $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* Image reference: repository, tag and, if set, digest. */}}
 {{- define "postgresql.image" -}}
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}

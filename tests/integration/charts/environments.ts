@@ -20,6 +20,42 @@ const triggers = {
     authentication: 'prometheus-reader',
   },
 };
+const memory: Tree = { enabled: true, targetMemoryUtilizationPercentage: 70 };
+
+/** What a chart to copy adds to its pods. */
+const pods: Tree = {
+  imagePullSecrets: [{ name: 'registry' }],
+  nodeSelector: { pool: 'apps' },
+  tolerations: [
+    { key: 'pool', operator: 'Equal', value: 'apps', effect: 'NoExecute', tolerationSeconds: 60 },
+  ],
+  podLabels: { 'azure.workload.identity/use': 'true' },
+  podAnnotations: { note: 'none' },
+  serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/app' } },
+  resources: { requests: { 'ephemeral-storage': '64Mi' }, limits: { 'ephemeral-storage': '128Mi' } },
+};
+const container: Tree = {
+  env: [
+    { name: 'MODE', value: 'fast' },
+    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'token', key: 'token' } } },
+  ],
+  envFrom: [{ prefix: 'A_', configMapRef: { name: 'one', optional: true } }, { secretRef: { name: 'two' } }],
+  extraVolumes: [
+    { name: 'work', emptyDir: { sizeLimit: '16Mi' } },
+    { name: 'claim', persistentVolumeClaim: { claimName: 'data' } },
+    { name: 'token', secret: { secretName: 'token' } },
+  ],
+  extraVolumeMounts: [
+    { name: 'work', mountPath: '/work' },
+    { name: 'claim', mountPath: '/data', subPath: 'app', readOnly: true },
+    { name: 'token', mountPath: '/run/token', readOnly: true },
+  ],
+  containerPorts: { http: 9000 },
+  startupProbe: { initialDelaySeconds: 1, httpGet: { path: '/', scheme: 'HTTPS' } },
+  readinessProbe: { grpc: { port: 9000, service: 'health' } },
+  livenessProbe: { exec: { command: ['true'] }, successThreshold: 1 },
+};
 
 const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['backend', 'backend', { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } }],
@@ -29,6 +65,11 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
     { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
   ],
   ['backend', 'backend', { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } }],
+  ['backend', 'backend', { ...pods, ...container, autoscaling: memory }],
+  ['backend', 'backend', { autoscaling: { ...memory, kind: 'keda' } }],
+  ['frontend', 'frontend', { ...pods, ...container }],
+  ['postgresql', 'database', { ...pods, tls }],
+  ['postgresql', 'database', { ...pods, tls, kind: 'cloudnative-pg' }],
   ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
   ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
   ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],
