@@ -45,7 +45,7 @@ test('a node has the CPU and memory of the settings', async () => {
   );
   assert.is(node.metadata.name, 'development-1');
   assert.is(node.metadata.labels['kubernetes.io/hostname'], 'development-1');
-  assert.equal(node.status.capacity, { cpu: '2', memory: '3072M', pods: 110 });
+  assert.equal(node.status.capacity, { cpu: '2', memory: '3072M', pods: 110, 'ephemeral-storage': '20G' });
   assert.equal(node.status.allocatable, node.status.capacity);
   assert.is(node.status.nodeInfo.kubeletVersion, 'v1.31.0');
 });
