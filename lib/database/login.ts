@@ -1,3 +1,5 @@
+import type { Client, ClientConfig } from 'pg';
+
 export type ServerIdentity = {
   /** PEM of the authority that signed its certificate. */
   readonly authority: string;
@@ -23,52 +25,50 @@ export type Query = (
 ) => Promise<readonly { readonly [column: string]: unknown }[]>;
 
 /** Calls `use` with a connection to PostgreSQL. Rejects with the server's error (SQLSTATE in `code`) or the network's. */
-export async function withLogin<Result>(
+export const withLogin = <Result>(
   { identity, timeoutMs = 10_000, ...login }: Login,
   use: (query: Query) => Promise<Result>,
-): Promise<Result> {
-  const { Client } = await import('pg').then((module) => module.default);
-  const client = new Client({
-    ...login,
-    ...(identity && { ssl: { ca: identity.authority, servername: identity.name } }),
-    application_name: 'k8s-deployment',
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-  });
-  // A broken connection also rejects the pending call; without a listener it would end the process.
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return await use(async (sql, values = []) => (await client.query(sql, [...values])).rows);
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
+): Promise<Result> =>
+  connect(
+    {
+      ...login,
+      ...(identity && { ssl: { ca: identity.authority, servername: identity.name } }),
+      application_name: 'k8s-deployment',
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
+    },
+    (client) => use(async (sql, values = []) => (await client.query(sql, [...values])).rows),
+  );
 
 /**
  * True if a PostgreSQL server asks for a password over TLS within `timeoutMs`. It never gets one, so its identity is
  * not verified. Never rejects.
  */
 export async function isPostgresqlReady(host: string, port: number, timeoutMs = 2000): Promise<boolean> {
-  const { Client } = await import('pg').then((module) => module.default);
   let isAsked = false;
   const password = () => {
     isAsked = true;
     return '';
   };
-  const ssl = { rejectUnauthorized: false };
-  const client = new Client({
-    host,
-    port,
-    user: 'postgres',
-    password,
-    ssl,
-    connectionTimeoutMillis: timeoutMs,
-  });
-  client.on('error', () => undefined);
-  await client.connect().catch(() => undefined);
-  await client.end().catch(() => undefined);
+  const login = { host, port, user: 'postgres', password, ssl: { rejectUnauthorized: false } };
+  await connect({ ...login, connectionTimeoutMillis: timeoutMs }, async () => {}).catch(() => {});
   return isAsked;
+}
+
+async function connect<Result>(
+  config: ClientConfig,
+  use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client(config);
+  // A broken connection also rejects the pending call; without a listener it would end the process.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await use(client);
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 /** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server refused the login. */

@@ -11,7 +11,9 @@ import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
-import { checkKeys, isInitialised } from '../vault/health.ts';
+import { readKeys } from '../vault/api/keys-file.ts';
+import { keysPath } from '../vault/desired.ts';
+import { isInitialised } from '../vault/health.ts';
 import { initVault } from '../vault/init-vault.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
@@ -29,8 +31,8 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const roles = loginRoles(settings);
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
-  // Checked first: they are needed once the server has the new passwords.
-  await checkKeys(environment);
+  // Damaged keys fail here: they are needed once the server has the new passwords.
+  await readKeys(keysPath(environment));
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   const rotation = await choosePasswords(context, chosen, begun);
   if (Object.keys(begun).length > 0)

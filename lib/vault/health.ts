@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { type Environment, settingsOf } from '../settings/environment.ts';
+import { settingsOf } from '../settings/environment.ts';
 import { readKeys } from './api/keys-file.ts';
 import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
 import { desiredState, keysPath, vaultSettings } from './desired.ts';
@@ -28,11 +28,6 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
     });
     return isSetUp ? status : { ...status, configured: false };
   });
-}
-
-/** Throws `TaskError` if the keys exist but are unusable. */
-export async function checkKeys(environment: Pick<Environment, 'state'>): Promise<void> {
-  await readKeys(keysPath(environment));
 }
 
 /** True if an initialised Vault exists. Throws `TaskError` if it does not answer. */

@@ -8,7 +8,7 @@ import { type VaultClientInput, vaultClient } from './api/client.ts';
 import { type Replica, sealStatus } from './api/replica.ts';
 
 /** kubectl's answer for the release: its StatefulSet and pods. */
-export type VaultWorkload = {
+type VaultWorkload = {
   readonly kind: string;
   readonly spec?: { readonly replicas?: number };
   readonly metadata: {
@@ -20,7 +20,7 @@ export type VaultWorkload = {
 };
 
 /** Vault's servers: reachable pods by ordinal, and the others. */
-export type VaultPods = {
+type VaultPods = {
   readonly running: readonly string[];
   readonly others: readonly string[];
   /** True if all replicas are running. */
@@ -31,7 +31,7 @@ export type VaultPods = {
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
 
 /** Vault's servers: the pods of its StatefulSet. A pod that is being deleted counts as not running. */
-export function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
+function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
   const servers = objects
     .filter(({ metadata }) =>
       metadata.ownerReferences?.some(({ kind, name }) => kind === 'StatefulSet' && name === 'vault'),

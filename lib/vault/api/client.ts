@@ -1,5 +1,5 @@
 import { isTree } from '../../ground/tree.ts';
-import { hide, networkReason, refused, standby, unreachable, unreadable } from './vault-error.ts';
+import { hide, refused, standby, unreachable, unreadable } from './vault-error.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -52,10 +52,11 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const timeout = AbortSignal.timeout(timeoutMs);
     const interrupt = options.uninterruptible === true ? undefined : input.signal;
 
-    const unanswered = (error: unknown): never => {
+    const unanswered = ({ cause, message }: Error): never => {
       if (interrupt?.aborted === true) throw interrupt.reason;
-      const reason = timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : networkReason(error);
-      throw unreachable(address, call, reason);
+      // The reason of a failed `fetch` is in its cause.
+      const reason = cause instanceof Error ? cause.message : message;
+      throw unreachable(address, call, timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reason);
     };
     const response = await fetch(`${address}/v1/${path}`, {
       method,

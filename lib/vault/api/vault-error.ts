@@ -69,10 +69,3 @@ export function hide(text: string, hidden: readonly string[]): string {
     .sort((left, right) => right.length - left.length);
   return secrets.reduce((result, secret) => result.replaceAll(secret, '***'), text);
 }
-
-/** The reason of a failed `fetch`, found in its cause; with several addresses, in the causes of that cause. */
-export function networkReason(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const first = cause instanceof AggregateError ? cause.errors[0] : cause;
-  return first instanceof Error ? first.message : String(first);
-}

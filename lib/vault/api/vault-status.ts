@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { objectOf, type VaultClient } from './client.ts';
+import type { VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
 import { readSecret, type ValueSources } from './key-values.ts';
@@ -43,14 +43,13 @@ async function isConfigured(
     for (const object of structuralObjects(client, state, settings)) {
       if ((await differenceOf(object)) !== undefined) return false;
     }
-    for (const mount of state.mounts) {
-      for (const { name } of mount.connections) {
-        if ((await client.read(`${mount.path}/config/${name}`)) === undefined) return false;
-      }
-    }
-    for (const mount of state.auth) {
-      if (objectOf(await client.read(`auth/${mount.path}/config`)) === undefined) return false;
-    }
+    const paths = [
+      ...state.mounts.flatMap(({ path, connections }) =>
+        connections.map(({ name }) => `${path}/config/${name}`),
+      ),
+      ...state.auth.map(({ path }) => `auth/${path}/config`),
+    ];
+    for (const path of paths) if ((await client.read(path)) === undefined) return false;
     for (const secret of state.keyValues) {
       const { data } = await readSecret(client, secret);
       if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))

@@ -21,24 +21,28 @@ test.before(async (state) => {
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
 
-/** The pods of Vault, by name and phase; replaced at once, since kubectl may be reading. */
-function setPods({ folder }: ScriptedFolder, pods: Record<string, string>): void {
-  const names = Object.entries(pods);
-  const items = names.map(([name, phase]): object => ({
+/** The pods of the release, by name and phase; replaced at once, since kubectl may be reading. */
+function setPods({ folder }: ScriptedFolder, pods: Record<string, string>, replicas: number): void {
+  const items = Object.entries(pods).map(([name, phase]): object => ({
     kind: 'Pod',
-    metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
-    status: { phase },
+    metadata: {
+      ...(phase === 'deleted' && { deletionTimestamp: '2026-01-01T00:00:00Z' }),
+      ...{
+        name,
+        ownerReferences: [{ kind: /^vault-\d+$/.test(name) ? 'StatefulSet' : 'ReplicaSet', name: 'vault' }],
+      },
+    },
+    status: { phase: phase === 'deleted' ? 'Running' : phase },
   }));
-  if (names.length > 0)
-    items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: names.length } });
+  if (replicas > 0) items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas } });
   writeFileSync(`${folder}/items.next`, JSON.stringify({ items }));
   renameSync(`${folder}/items.next`, `${folder}/items.json`);
 }
 
 /** A cluster with these pods; each is reached at its own port, or all at one address. */
-function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: string): void {
-  setPods(tools, pods);
-  const port = address === undefined ? '4000$number' : new URL(address).port;
+function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: string, replicas = 1): void {
+  setPods(tools, pods, Object.keys(pods).length === 0 ? 0 : replicas);
+  const port = address === undefined ? '200$number' : new URL(address).port;
   tools.script(
     'kubectl',
     `case "$*" in
@@ -51,13 +55,14 @@ function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: 
 }
 
 test('every running pod is reached by ordinal, and the others are logged', async ({ tools, context }) => {
-  cluster(tools, { 'vault-2': 'Running', 'vault-0': 'Running', 'vault-1': 'Pending' });
+  const pods = { 'vault-10': 'Running', 'vault-2': 'deleted', 'vault-1': 'Pending', 'vault-0': 'Running' };
+  cluster(tools, { ...pods, 'vault-agent-injector-5f': 'Running' });
   const found = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
   assert.equal(
     found.map(({ name, client }) => `${name} ${client.address}`),
-    ['vault-0 http://127.0.0.1:40000', 'vault-2 http://127.0.0.1:40002'],
+    ['vault-0 http://127.0.0.1:2000', 'vault-10 http://127.0.0.1:20010'],
   );
-  assert.ok(context.logged.includes('skipped, since they do not run: vault-1'));
+  assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2'));
   const [list = '', ...forwards] = tools.calls();
   assert.match(
     list,
@@ -65,17 +70,20 @@ test('every running pod is reached by ordinal, and the others are logged', async
   );
   assert.equal(
     forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
-    ['pod/vault-0', 'pod/vault-2'],
+    ['pod/vault-0', 'pod/vault-10'],
   );
 });
 
-test('pods that do not run yet are waited for', async ({ tools, context }) => {
+test('replicas whose pods do not run yet, or do not even exist, are waited for', async ({
+  tools,
+  context,
+}) => {
   const { address, requests } = await scriptedVault(() => ({ body: { initialized: true, sealed: true } }));
-  cluster(tools, { 'vault-0': 'Pending' }, address);
+  cluster(tools, { 'vault-0': 'Running' }, address, 2);
   const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-  setPods(tools, { 'vault-0': 'Running' });
-  assert.is((await found)[0]?.name, 'vault-0');
+  setPods(tools, { 'vault-0': 'Running', 'vault-1': 'Running' }, 2);
+  assert.is((await found)[1]?.name, 'vault-1');
   assert.ok(requests().includes('GET sys/seal-status'));
 });
 

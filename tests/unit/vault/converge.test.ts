@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import { convergeVault, formatChange } from '../../../lib/vault/api/converge.ts';
+import { convergeVault } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import {
-  type Answer,
+  answering,
   data,
   emptyState,
   failureOf,
   missing,
   refused,
-  type Script,
   type ScriptedVault,
   scriptedVault,
   suiteWithFolder,
+  vaultWith,
 } from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on a real server. */
@@ -57,21 +57,6 @@ function converge(
       ...sources,
     },
   });
-}
-
-/** A Vault that answers each call by its line; a list is used up one answer per call, its last stays. */
-const vaultWith = (answers: { readonly [call: string]: Answer | readonly Answer[] }) =>
-  scriptedVault(answering(answers));
-
-function answering(answers: { readonly [call: string]: Answer | readonly Answer[] }): Script {
-  const asked = new Map<string, number>();
-  return ({ method, path }) => {
-    const call = `${method} ${path}`;
-    const turn = asked.get(call) ?? 0;
-    asked.set(call, turn + 1);
-    const found = answers[call];
-    return Array.isArray(found) ? found[Math.min(turn, found.length - 1)] : (found as Answer | undefined);
-  };
 }
 
 /** What came after the search for applications that are no longer declared. */
@@ -120,13 +105,6 @@ test('what Vault cannot change in place is an error, and nothing is written', as
   assert.is(writtenTo(vault), undefined);
 });
 
-test('the first error ends the run, with Vault’s text', async () => {
-  const vault = await vaultWith({ 'POST sys/policies/acl/a': refused(400, 'failed to parse policy') });
-  const failure = await failureOf(converge(vault, { policies: ['a', 'b'].map(policy) }));
-  assert.is(failure.why, 'failed to parse policy');
-  assert.is(calls(vault).length, 2);
-});
-
 test('a write without effect is an error, since every run would repeat it', async () => {
   const vault = await vaultWith({
     'GET sys/policies/acl/a': data({ policy: 'other' }),
@@ -162,12 +140,13 @@ for (const [name, before, difference, cas] of [
   });
 }
 
-test('a concurrent change is an error that does not show the value', async () => {
+test('the first error ends the run, such as a concurrent change, and does not show the value', async () => {
   const vault = await vaultWith({
     'POST kv/data/app/database': refused(400, 'check-and-set parameter did not match; got hunter22'),
   });
-  const failure = await failureOf(converge(vault, { keyValues: [password] }));
+  const failure = await failureOf(converge(vault, { keyValues: [password, { ...password, path: 'b' }] }));
   assert.is(failure.why, 'check-and-set parameter did not match; got ***');
+  assert.is(calls(vault).length, 2);
 });
 
 test('a run waits for an engine that Vault still prepares', async () => {
@@ -316,13 +295,6 @@ test('lists differ by what is in them, not by their order, which Vault does not 
   assert.is(differingNames([['policies', ['b', 'a'], ['a', 'b']]]), undefined);
   const lists = ['policies', ['a'], ['a', 'b']] as const;
   assert.is(differingNames([lists, ['ttl', 60, 60], ['type', 'kv', 'pki']]), 'policies, type');
-});
-
-test('a change reads as one line', () => {
-  const [kind, path] = ['secret', 'kv/a'];
-  const changed = formatChange({ kind, path, outcome: 'changed', difference: 'DB_PASSWORD' });
-  assert.is(changed, 'changed   secret kv/a (DB_PASSWORD)');
-  assert.is(formatChange({ kind, path, outcome: 'unchanged' }), 'unchanged secret kv/a');
 });
 
 test.run();

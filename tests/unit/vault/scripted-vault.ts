@@ -70,6 +70,22 @@ export async function scriptedVault(script: Script): Promise<ScriptedVault> {
   };
 }
 
+type Answers = { readonly [call: string]: Answer | readonly Answer[] };
+
+/** Answers each call by its line; a list is used up one answer per call, its last stays. */
+export function answering(answers: Answers): Script {
+  const asked = new Map<string, number>();
+  return ({ method, path }) => {
+    const call = `${method} ${path}`;
+    const turn = asked.get(call) ?? 0;
+    asked.set(call, turn + 1);
+    const list = [answers[call] ?? []].flat() as readonly Answer[];
+    return list[Math.min(turn, list.length - 1)];
+  };
+}
+
+export const vaultWith = (answers: Answers) => scriptedVault(answering(answers));
+
 /** What the promise rejects with, as the lines a user would see. */
 export async function failureOf(
   promise: Promise<unknown>,
