@@ -37,6 +37,7 @@ export const initHelmfile = task({
   group: 'deploy',
   lock: true,
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
+  check: async (input) => (await declared()).checkLeftOut(input),
   commands: async (input) => {
     const { pluginCommands } = await import('../lib/helm/plugins.ts');
     return ['helm version', 'helmfile --version', ...pluginCommands(input)];

@@ -65,8 +65,9 @@ const selection = {
 
 /** The project's images used by an install of the selection. */
 async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
-  const { declaredReleases } = await import('../lib/helm/helmfile.ts');
-  return (await own()).ownImages(settings, await declaredReleases(environment.root, args, 'with-needs'));
+  const { declaredReleases, splitLeftOut } = await import('../lib/helm/helmfile.ts');
+  const declared = await declaredReleases(environment.root, args, 'with-needs');
+  return (await own()).ownImages(settings, splitLeftOut(settings, declared).installed);
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };

@@ -6,6 +6,7 @@ import {
   helmfileText,
   type Selection,
   selector,
+  splitLeftOut,
 } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText } from '../kubernetes/kubectl.ts';
@@ -21,7 +22,7 @@ const needsOption = (selected: readonly string[]): readonly string[] =>
 
 /** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
-  const releases = await declaredReleases(input.environment.root, input.args, 'with-needs');
+  const declared = await declaredReleases(input.environment.root, input.args, 'with-needs');
   const selected = selector(input.args);
   const words = [
     ...selected,
@@ -29,7 +30,10 @@ export async function installCommands(input: Input): Promise<readonly string[]> 
     ...needsOption(selected),
     ...input.passThrough,
   ];
-  return [await helmfileText(input, ...words), ...routeCertificateCommands(input, releases)];
+  return [
+    await helmfileText(input, ...words),
+    ...routeCertificateCommands(input, splitLeftOut(input.settings, declared).installed),
+  ];
 }
 
 export async function diffCommands(input: Input): Promise<readonly string[]> {

@@ -3,7 +3,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { callHelmfile } from '../helm/call-helmfile.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { renderingFailure } from '../helm/failure.ts';
-import { declaredReleases, type Release, type Selection, selector } from '../helm/helmfile.ts';
+import { declaredReleases, type Release, type Selection, selector, splitLeftOut } from '../helm/helmfile.ts';
 import { type ManifestObject, manifestObjects, withHelmLabels } from '../helm/manifest-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -21,13 +21,18 @@ export async function diff(context: Context, selection: Selection): Promise<void
   const deployed = await deployedReleases(context, ({ message, advice }) =>
     context.print(`${message}; ${advice}`),
   );
-  const { root } = context.environment;
-  if (await hasPlugin(context, 'diff')) {
-    const releases = await declaredReleases(root, selection);
+  const { environment, settings } = context;
+  const usesPlugin = await hasPlugin(context, 'diff');
+  const declared = await declaredReleases(environment.root, selection, usesPlugin ? 'alone' : 'with-needs');
+  const { installed: releases, leftOut } = splitLeftOut(settings, declared);
+  for (const { id, name } of leftOut)
+    if (deployed.has(id))
+      context.print(`${name}: would be removed, since releases.${name}.installed is false`);
+  if (releases.length === 0) return;
+  if (usesPlugin) {
     await tellDrift(context, releases, deployed, context.print);
     return diffByPlugin(context, selection, releases);
   }
-  const releases = await declaredReleases(root, selection, 'with-needs');
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
   for (const release of releases) {

@@ -1,7 +1,7 @@
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged } from '../helm/changed-releases.ts';
 import { isHelm3, takeBack } from '../helm/helm.ts';
-import { declaredReleases, namesText, type Selection } from '../helm/helmfile.ts';
+import { declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -13,14 +13,16 @@ import { checkDeployedPassword } from './database-password.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /**
- * Installs or upgrades the selected releases and their needs, except those already deployed correctly. With
- * `passThrough` it always calls helmfile.
+ * Installs or upgrades the selected releases and their needs, except those already deployed correctly, and removes
+ * deployed ones that are left out. With `passThrough` it always calls helmfile.
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
-  const { environment } = context;
-  const releases = await declaredReleases(environment.root, selection, 'with-needs');
+  const { environment, settings } = context;
+  const declared = await declaredReleases(environment.root, selection, 'with-needs');
+  const { installed: releases, leftOut } = splitLeftOut(settings, declared);
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
-  await repairPending(context, releases, deployed);
+  const removed = leftOut.filter(({ id }) => deployed.has(id));
+  await repairPending(context, [...releases, ...removed], deployed);
 
   const { changed, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
@@ -33,11 +35,15 @@ export async function install(context: Context, selection: Selection): Promise<v
   const certificates = await ensureRouteCertificates(context, releases);
   const unchanged = releases.filter((release) => !changed.includes(release));
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
-  if (changed.length === 0) return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
-  context.log(`installing: ${namesText(changed)}`);
-  await runHelmfile(context, 'installing', changed, [
+  if (leftOut.length > 0) context.log(`left out by the settings: ${namesText(leftOut)}`);
+  if (changed.length + removed.length === 0)
+    return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
+  if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);
+  if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
+  const affected = [...changed, ...removed];
+  await runHelmfile(context, 'installing', affected, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
-    ...changed.flatMap(({ name }) => ['-l', `name=${name}`]),
+    ...affected.flatMap(({ name }) => ['-l', `name=${name}`]),
     ...['sync', ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
     ...context.passThrough,
   ]);

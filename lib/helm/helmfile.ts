@@ -5,7 +5,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Target } from '../settings/context.ts';
-import { settingsFiles } from '../settings/settings.ts';
+import { type Settings, settingsFiles } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 /** A release of `helmfile.yaml`. */
@@ -79,6 +79,30 @@ export async function declaredRelease(root: string, name: string): Promise<Relea
   const release = (await declaredReleases(root)).find((candidate) => candidate.name === name);
   if (release === undefined) throw new Error(`helmfile.yaml has no release ${name} any more`);
   return release;
+}
+
+/** True if the setting `releases.<name>.installed` is false. */
+export const isLeftOut = ({ releases }: Pick<Settings, 'releases'>, name: string): boolean =>
+  releases[name]?.installed === false;
+
+/** Splits releases into those that are installed and those that are left out. */
+export const splitLeftOut = (settings: Settings, releases: readonly Release[]) => ({
+  installed: releases.filter(({ name }) => !isLeftOut(settings, name)),
+  leftOut: releases.filter(({ name }) => isLeftOut(settings, name)),
+});
+
+/** Throws `TaskError` if a release is left out that another one needs. */
+export async function checkLeftOut({ environment, settings }: Target): Promise<void> {
+  const { installed, leftOut } = splitLeftOut(settings, await declaredReleases(environment.root));
+  for (const { name, needs } of installed) {
+    const missing = leftOut.find(({ id }) => needs.includes(id))?.name;
+    if (missing === undefined) continue;
+    throw new TaskError({
+      what: `releases.${missing}.installed is false, but ${name} needs ${missing}`,
+      why: `helmfile.yaml lists it under the needs of ${name}`,
+      advice: `install it, leave ${name} out too, or remove that need if something else provides for it`,
+    });
+  }
 }
 
 /** Distinct names, apps or tiers of the releases. */

@@ -61,6 +61,9 @@ const image = map({
   build: text('a folder of the project with a Dockerfile, or empty', /^(?!\/|(?:[\s\S]*\/)?\.\.(?:\/|$))/),
 });
 
+/** What a release has besides its chart's values. */
+const ofRelease = { installed: v.optional(flag) };
+
 export const settingsSchema = map({
   domain: text('a DNS name', hostName),
   production: flag,
@@ -126,7 +129,10 @@ export const settingsSchema = map({
   charts: mapOf(chart),
   releases: v.pipe(
     anyMap,
-    v.objectWithRest({ postgresql: v.pipe(anyMap, v.looseObject({ password: secret })) }, anyMap),
+    v.objectWithRest(
+      { postgresql: v.pipe(anyMap, v.looseObject({ ...ofRelease, password: secret })) },
+      v.pipe(anyMap, v.looseObject(ofRelease)),
+    ),
   ),
 });
 

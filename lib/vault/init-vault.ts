@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import type { Outcome } from '../ground/outcome.ts';
+import { isLeftOut } from '../helm/helmfile.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import { decryptValue } from '../secrets/sops.ts';
@@ -26,6 +27,7 @@ const startMs = 60_000;
  */
 export async function initVault(context: Context): Promise<void> {
   const { environment, signal } = context;
+  if (isLeftOut(context.settings, 'vault')) return context.log('left out by the settings: nothing to do');
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);

@@ -36,9 +36,19 @@ test('declares the releases with namespace, labels, needs and timeout', async ()
 
 test('is plain YAML, and charts get only their values', async () => {
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8');
-  const templates = [...text.matchAll(/^.*\{\{.*$/gm)].map(([line]) => line.trim());
+  const once = /^ {4}installedTemplate: .*$/m;
+  assert.match(text, once);
+  const templates = [...text.replace(once, '').matchAll(/^.*\{\{.*$/gm)].map(([line]) => line.trim());
   for (const line of templates)
     assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
+});
+
+test('a release that is left out is not rendered, and `installed` is no value of its chart', async () => {
+  const settings = 'releases: { app2-back: { installed: false }, app2-front: { installed: true } }';
+  const options = { settings, selectors: ['app=app2'] };
+  const objects = objectsOf(await helmfileText('embedded', 'development', ['template'], options));
+  const found = objects.map(({ metadata }) => metadata.labels?.['app.kubernetes.io/instance']);
+  assert.equal([...new Set(found)], ['app2-front']);
 });
 
 /** Those without charts from a repository. */

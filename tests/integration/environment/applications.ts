@@ -16,6 +16,7 @@ import {
   settingsFile,
   somebody,
   state,
+  status,
   succeeds,
   until,
   withFile,
@@ -189,6 +190,25 @@ tests('events, logs, reports and diagnostics contain no secret', async () => {
   for (const { name, namespace } of releases as { name: string; namespace: string }[])
     if (showing(await somebody(`helm --namespace ${namespace} get all ${name}`))) holders.push(name);
   assert.equal(holders.sort(), ['devops', 'postgresql']);
+});
+
+tests('a release that is left out is removed by the next install, and comes back', async () => {
+  const without = (text: string) => `${text}\n  reloader: { installed: false }\n`;
+  const releases = async () => (await status()).releases.map(({ name }) => name);
+  await withFile(settingsFile(), without, async () => {
+    const planned = await succeeds('diff-tier', 'core');
+    assert.match(planned.stdout, 'reloader: would be removed, since releases.reloader.installed is false');
+    assert.match((await succeeds('install-tier', 'core')).stderr, 'removing: reloader');
+    assert.not.ok((await releases()).includes('reloader'));
+    assert.match((await succeeds('install-app', 'reloader')).stderr, 'left out by the settings: reloader');
+    await succeeds('test-app', 'reloader');
+  });
+  const needed = (text: string) => `${text}\n  postgresql: { installed: false }\n`;
+  await withFile(settingsFile(), needed, async () => {
+    await refuses(['install-all'], 1, /postgresql\.installed is false, but app1-back needs postgresql/);
+  });
+  await succeeds('install-app', 'reloader');
+  assert.ok((await releases()).includes('reloader'));
 });
 
 tests('lost certificates are recreated and used everywhere', async () => {

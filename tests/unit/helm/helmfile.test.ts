@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import {
+  checkLeftOut,
   declaredReleases,
   declaredValues,
   helmfileCommand,
@@ -12,6 +13,7 @@ import {
   type Selection,
   selector,
 } from '../../../lib/helm/helmfile.ts';
+import type { Target } from '../../../lib/settings/context.ts';
 import { applications, releaseTable } from '../../rig/applications.ts';
 import { failureOf, targetOf } from '../../rig/task-context.ts';
 
@@ -34,6 +36,21 @@ test('a selection includes exactly its needs, in the order of the file', async (
   assert.equal(selector({ tier: 'core' }), ['-l', 'tier=core']);
   assert.equal(selector({ app: 'app1' }), ['-l', 'app=app1']);
   assert.equal(selector({}), []);
+});
+
+/** The environment with releases left out. */
+async function without(...names: string[]): Promise<Target> {
+  const target = await targetOf({ env: 'development', provider: 'embedded' });
+  const settings = structuredClone(target.settings);
+  for (const name of names) settings.releases[name] = { ...settings.releases[name], installed: false };
+  return { ...target, settings };
+}
+
+test('what an installed release needs cannot be left out', async () => {
+  const { what, why } = await failureOf(checkLeftOut(await without('vault-operator')));
+  assert.is(what, 'releases.vault-operator.installed is false, but app1-back needs vault-operator');
+  assert.is(why, 'helmfile.yaml lists it under the needs of app1-back');
+  await checkLeftOut(await without('reloader', 'vault', 'vault-operator', 'app1-back', 'app1-front'));
 });
 
 test('a call names kubeconfig, context, every layer of values and the environment', async () => {
