@@ -1,6 +1,7 @@
 import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
+import type { Program } from './completion/candidates.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import { exitCodes, type StopReason, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type CliConfig, runnerOptions, runnerSettings } from './global-options.ts';
@@ -12,14 +13,10 @@ import { Redactor } from './redact.ts';
 import type { RunRequest } from './run-tasks.ts';
 import { Stop } from './stop.ts';
 import { Suspend } from './suspend.ts';
-import type { AnyTask, ArgumentSpecs } from './task.ts';
+import type { AnyTask } from './task.ts';
 import { checkDefinitions, type TaskNames } from './task-names.ts';
 
-type Session = {
-  readonly tasks: readonly AnyTask[];
-  readonly specs: ArgumentSpecs;
-  readonly config: CliConfig;
-  readonly program: string;
+type Session = Program & {
   readonly children: Children;
   readonly stop: Stop;
   readonly terminal: Terminal;

@@ -1,23 +1,15 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from '../arguments.ts';
 import type { Call, CommandLine } from '../command-line.ts';
-import { offered } from '../completion/candidates.ts';
+import { offered, type Program } from '../completion/candidates.ts';
 import { TaskError, UsageError } from '../errors.ts';
-import type { CliConfig } from '../global-options.ts';
 import { taskForm } from '../list.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { quote } from '../shell.ts';
 import type { Stop } from '../stop.ts';
-import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, Options } from '../task.ts';
+import type { AnyTask, ArgumentSpec, ArgumentValues, Options } from '../task.ts';
 import { ask, Left, type View } from './ask.ts';
 
-type Program = {
-  readonly tasks: readonly AnyTask[];
-  readonly specs: ArgumentSpecs;
-  readonly program: string;
-  readonly config: CliConfig;
-  readonly terminal: Terminal;
-  readonly stop: Stop;
-};
+type Chooser = Program & { readonly terminal: Terminal; readonly stop: Stop };
 
 /**
  * Completes a command line with `--choose` by asking for its task and missing required arguments. Prints the
@@ -26,7 +18,7 @@ type Program = {
 export async function choose(
   argv: readonly string[],
   { calls, options }: CommandLine,
-  program: Program,
+  program: Chooser,
 ): Promise<readonly string[] | undefined> {
   const { terminal, stop } = program;
   if (calls.length > 1) throw new UsageError({ what: '`--choose` is for one task, and several are named' });
@@ -66,9 +58,9 @@ async function completeLine(
   const places: string[] = [];
   for (const [name, spec] of missing) {
     // A positional that begins with a dash can be written after `--`.
-    const answers = await askArgument(name, spec, options, view, !task.passThrough);
-    if (spec.positional) places.push(...answers);
-    else own.push(...answers.map((answer) => `--${kebab(name)}=${answer}`));
+    const answer = await askArgument(name, spec, options, view, !task.passThrough);
+    if (spec.positional) places.push(answer);
+    else own.push(`--${kebab(name)}=${answer}`);
   }
   const rest = argv.slice(end);
   const dashed = !task.passThrough && (rest.length > 0 || places.some((word) => word.startsWith('-')));
@@ -95,32 +87,21 @@ function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {
   return given === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]);
 }
 
-/** Asks for one answer, or for several if the argument takes a list. */
+/** Asks for one value; of a list for its only one. */
 async function askArgument(
   name: string,
   spec: ArgumentSpec,
   options: Options,
   view: View,
   dashes: boolean,
-): Promise<string[]> {
+): Promise<string> {
   const known = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, options);
-  const done = { word: '(done)', text: 'these are all' };
-  const answers: string[] = [];
-  for (;;) {
-    const left = (known ?? []).filter((word) => !answers.includes(word));
-    const more = answers.length > 0;
-    const items = [...(more ? [done] : []), ...left.map((word) => ({ word, text: '' }))];
-    const title = `${argumentForm(name, spec)} (${spec.description})${more ? `, beside ${answers.join(', ')}` : ''}`;
-    // Suggestions do not exclude other values; choices are checked even if they cannot be listed.
-    const free = known === undefined || spec.choices === undefined;
-    const answer = await ask(
-      { title, items, free, check: (word) => complain(name, spec, word, options, dashes) },
-      view,
-    );
-    if (more && answer === done.word) return answers;
-    answers.push(answer);
-    if (!spec.variadic || (known !== undefined && !free && left.length === 1)) return answers;
-  }
+  const items = (known ?? []).map((word) => ({ word, text: '' }));
+  const title = `${argumentForm(name, spec)} (${spec.description})`;
+  // Suggestions do not exclude other values; choices are checked even if they cannot be listed.
+  const free = known === undefined || spec.choices === undefined;
+  const check = (word: string): Promise<string | undefined> => complain(name, spec, word, options, dashes);
+  return await ask({ title, items, free, check }, view);
 }
 
 async function complain(
@@ -130,7 +111,6 @@ async function complain(
   options: Options,
   dashes: boolean,
 ): Promise<string | undefined> {
-  if (word === '(done)') return undefined;
   if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
   try {
     const value = spec.variadic ? [word] : word;

@@ -7,9 +7,7 @@ import type { NodeResult, Run } from '../run.ts';
 import { settle, type Tally } from '../tally.ts';
 import { type AnyTask, isEmpty, type Options, type RunOutcome } from '../task.ts';
 import type { FingerprintSettings, Fingerprints, Look } from './fingerprint.ts';
-import type { Journal } from './journal.ts';
 import { digestOf, isTracked, neededBy, passing, settingsDigest } from './node-settings.ts';
-import type { Resumption } from './resume.ts';
 
 export type MemoryRequest = {
   readonly graph: Graph;
@@ -19,14 +17,18 @@ export type MemoryRequest = {
   readonly shell: Run['shell'];
 };
 
-type MemoryParts = {
-  readonly run: Run;
-  readonly tally: Tally;
-  readonly explain: boolean;
-  /** Undefined if the run has no tracked task. */
-  readonly fingerprints: Fingerprints | undefined;
-  readonly journal: Journal | undefined;
-  readonly resumption: Resumption | undefined;
+/** Wraps each node of a run. No function rejects. */
+export type Memory = {
+  /**
+   * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
+   * if it has to run. `late`: the run's stop does not apply.
+   */
+  readonly before: (node: TaskNode, late: boolean) => Promise<boolean | undefined>;
+  /** Explains why a long-running process runs, as it always does. */
+  readonly launched: (node: TaskNode) => void;
+  /** Records a node's result. */
+  readonly after: (node: TaskNode, result: NodeResult) => Promise<void>;
+  readonly end: (outcome: RunOutcome) => void;
 };
 
 /**
@@ -53,108 +55,81 @@ export async function openMemory(
   const words = roots.map(({ id, input }) => [id, input.passThrough]);
   const asked = { name: digestOf([ownOptions(graph.options), words]), task: label, lock };
   const resumption = settings.resume
-    ? await (await import('./resume.ts')).Resumption.of(await readLastRun(folder, asked), graph.nodes, label)
+    ? await (await import('./resume.ts')).resume(await readLastRun(folder, asked), graph.nodes, label)
     : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await Journal.begin(folder, asked);
   const fingerprints = tracks
     ? await openFingerprints(request, (node, command) => askStatus(node, command, run))
     : undefined;
-  return new Memory({ run, tally, explain: settings.explain, fingerprints, journal, resumption });
-}
+  const looks = new Map<TaskNode, Look>();
+  return {
+    before: async (node, late) => {
+      const stopped = (): boolean => run.stop.signal.aborted && !late;
+      try {
+        return isTracked(node) && fingerprints !== undefined
+          ? await check(node, fingerprints, stopped)
+          : await resumed(node);
+      } catch (error) {
+        run.emit({ type: 'task-started', id: node.id });
+        const result: NodeResult = stopped()
+          ? { status: 'interrupted' }
+          : { status: 'failed', failure: toFailure(error), lastLines: [] };
+        settle(node, result, 0, tally, run.emit);
+        return false;
+      }
+    },
+    launched: (node) => explain(node, resumption ? 'it does not outlast a run' : declaredReason(node)),
+    after: async (node, { status }) => {
+      if (status !== 'done') return;
+      const look = looks.get(node);
+      if (look !== undefined) await fingerprints?.succeeded(node, look);
+      if (journal === undefined) return;
+      const passes = run.cleanups.some((cleanup) => cleanup.node === node);
+      journal.note(node.id, passes ? passing : await settingsDigest(node));
+    },
+    end: (outcome) => journal?.end(outcome),
+  };
 
-/** Wraps each node of a run: `before` decides whether it has to run, `after` records its result. */
-export class Memory {
-  readonly #parts: MemoryParts;
-  readonly #looks = new Map<TaskNode, Look>();
-
-  constructor(parts: MemoryParts) {
-    this.#parts = parts;
-  }
-
-  /**
-   * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
-   * if it has to run. `late`: the run's stop does not apply. Never rejects.
-   */
-  async before(node: TaskNode, late: boolean): Promise<boolean | undefined> {
-    const { run, tally, fingerprints } = this.#parts;
-    const stopped = (): boolean => run.stop.signal.aborted && !late;
-    try {
-      return isTracked(node) && fingerprints !== undefined
-        ? await this.#check(node, fingerprints, stopped)
-        : await this.#resume(node);
-    } catch (error) {
-      run.emit({ type: 'task-started', id: node.id });
-      const result: NodeResult = stopped()
-        ? { status: 'interrupted' }
-        : { status: 'failed', failure: toFailure(error), lastLines: [] };
-      settle(node, result, 0, tally, run.emit);
-      return false;
-    }
-  }
-
-  /** Explains why a long-running process runs, as it always does. */
-  launched(node: TaskNode): void {
-    this.#explain(node, this.#parts.resumption ? 'it does not outlast a run' : declaredReason(node));
-  }
-
-  /** Records a node's result; never rejects. */
-  async after(node: TaskNode, { status }: NodeResult): Promise<void> {
-    const { run, journal, fingerprints } = this.#parts;
-    if (status !== 'done') return;
-    const look = this.#looks.get(node);
-    if (look !== undefined) await fingerprints?.succeeded(node, look);
-    if (journal === undefined) return;
-    const passes = run.cleanups.some((cleanup) => cleanup.node === node);
-    journal.note(node.id, passes ? passing : await settingsDigest(node));
-  }
-
-  end(outcome: RunOutcome): void {
-    this.#parts.journal?.end(outcome);
-  }
-
-  async #resume(node: TaskNode): Promise<boolean | undefined> {
-    const { run, tally, resumption, journal } = this.#parts;
+  async function resumed(node: TaskNode): Promise<boolean | undefined> {
     const reason = await resumption?.reasonToRun(node);
     if (resumption === undefined || reason !== undefined) {
-      this.#explain(node, reason ?? declaredReason(node));
+      explain(node, reason ?? declaredReason(node));
       return undefined;
     }
     journal?.note(node.id, resumption.settle(node));
     tally.resumed += 1;
-    run.emit({ type: 'task-resumed', id: node.id, ...this.#explanation(node, 'was done by the last run') });
+    run.emit({ type: 'task-resumed', id: node.id, ...explanation(node, 'was done by the last run') });
     return true;
   }
 
-  async #check(
+  async function check(
     node: TaskNode,
-    fingerprints: Fingerprints,
+    tracked: Fingerprints,
     stopped: () => boolean,
   ): Promise<boolean | undefined> {
-    const { run, tally, resumption } = this.#parts;
-    const look = await fingerprints.look(node);
+    const look = await tracked.look(node);
     if (stopped()) throw new Error('stopped');
     if (look.run) {
-      await fingerprints.started(node, look);
-      this.#looks.set(node, look);
-      this.#explain(node, look.reason);
+      await tracked.started(node, look);
+      looks.set(node, look);
+      explain(node, look.reason);
       return undefined;
     }
     resumption?.settle(node);
     tally.upToDate += 1;
-    const explanation = this.#explanation(node, `is up to date: ${look.reason}`);
-    run.emit({ type: 'task-up-to-date', id: node.id, ...explanation });
+    const text = `is up to date: ${look.reason}`;
+    run.emit({ type: 'task-up-to-date', id: node.id, ...explanation(node, text) });
     return true;
   }
 
-  #explain(node: TaskNode, reason: string): void {
-    const { run, explain } = this.#parts;
-    if (explain)
+  function explain(node: TaskNode, reason: string): void {
+    if (settings.explain)
       run.emit({ type: 'task-explained', id: node.id, explanation: `${node.label} runs: ${reason}` });
   }
 
-  #explanation(node: TaskNode, text: string): { readonly explanation?: string } {
-    return this.#parts.explain ? { explanation: `${node.label} ${text}` } : {};
+  function explanation(node: TaskNode, text: string): { readonly explanation?: string } {
+    return settings.explain ? { explanation: `${node.label} ${text}` } : {};
   }
 }
 

@@ -16,41 +16,20 @@ export type Terminal = {
   readonly flush?: () => void;
 };
 
-type Paint = (text: string) => string;
+/** How texts look: colours, and the symbols that the locale can show. */
+export type Style = ReturnType<typeof createStyle>;
 
-export type Style = {
-  readonly red: Paint;
-  readonly green: Paint;
-  readonly yellow: Paint;
-  readonly cyan: Paint;
-  readonly dim: Paint;
-  readonly bold: Paint;
-  readonly symbols: Symbols;
-};
-
-export type Symbols = {
-  readonly done: string;
-  readonly failed: string;
-  readonly skipped: string;
-  readonly running: readonly string[];
-  readonly bar: string;
-  readonly ellipsis: string;
-  readonly arrow: string;
-};
-
-const unicode: Symbols = {
+const unicode = {
   done: '✓',
   failed: '✗',
-  skipped: '-',
   running: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'],
   bar: '│',
   ellipsis: '…',
   arrow: '→',
 };
-const ascii: Symbols = {
+const ascii: typeof unicode = {
   done: 'ok',
   failed: 'x',
-  skipped: '-',
   running: ['|', '/', '-', '\\'],
   bar: '|',
   ellipsis: '...',
@@ -145,10 +124,10 @@ function tellLost(error: NodeJS.ErrnoException): void {
   });
 }
 
-export function createStyle(color: boolean, isUnicode: boolean): Style {
+export function createStyle(color: boolean, isUnicode: boolean) {
   const paint =
-    (open: number, close: number): Paint =>
-    (text) =>
+    (open: number, close: number) =>
+    (text: string): string =>
       color && text !== '' ? `\u001B[${open}m${text}\u001B[${close}m` : text;
   return {
     red: paint(31, 39),

@@ -1,12 +1,12 @@
 import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { UsageError } from '../errors.ts';
+import { TaskError, UsageError } from '../errors.ts';
 
 /** A file written once, at the end of a run. */
 export type ReportFile = {
   /** As given by the user. */
   readonly path: string;
-  /** Writes atomically: readers see the old or the new file. Rejects if that fails. */
+  /** Writes atomically: readers see the old or the new file. Rejects with a TaskError. */
   readonly write: (text: string) => Promise<void>;
 };
 
@@ -24,11 +24,11 @@ export async function openReportFile(path: string, option: string): Promise<Repo
   const found = await stat(file).catch(() => undefined);
   if (found?.isDirectory()) throw refuse('it is a folder');
   // A device or a pipe cannot be replaced.
-  if (found !== undefined && !found.isFile()) return { path, write: (text) => writeFile(file, text) };
-  const partial = join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
+  const inPlace = found !== undefined && !found.isFile();
+  const partial = inPlace ? file : join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
   try {
-    await writeFile(partial, '');
-    await rm(partial);
+    if (!inPlace) await writeFile(partial, '');
+    if (!inPlace) await rm(partial);
   } catch (error) {
     throw refuse(reasonOf(error as NodeJS.ErrnoException, dirname(path)));
   }
@@ -38,10 +38,10 @@ export async function openReportFile(path: string, option: string): Promise<Repo
       try {
         // Private, since logs may be confidential.
         await writeFile(partial, text, { mode: 0o600 });
-        await rename(partial, file);
+        if (!inPlace) await rename(partial, file);
       } catch (error) {
-        await rm(partial, { force: true });
-        throw error;
+        if (!inPlace) await rm(partial, { force: true });
+        throw new TaskError({ what: `cannot write \`${path}\``, why: (error as Error).message });
       }
     },
   };

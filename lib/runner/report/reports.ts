@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { type Failure, TaskError, toFailure, UsageError } from '../errors.ts';
+import { type Failure, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { Graph } from '../node.ts';
 import type { Redactor } from '../redact.ts';
 import type { RunRecorder } from './recorder.ts';
-import { openReportFile, type ReportFile } from './report-file.ts';
+import { openReportFile } from './report-file.ts';
 
 type Source = { readonly recorder: RunRecorder; readonly graph: Graph; readonly redactor: Redactor };
 
@@ -39,24 +39,17 @@ export async function openReports(
       if (report !== undefined) {
         const { reportPage } = await import('./html.ts');
         const view = source.redactor.redactAll(viewOfGraph(source.graph));
-        files.push(await save(report, await reportPage({ run, view })));
+        await report.write(await reportPage({ run, view }));
+        files.push(report.path);
       }
       if (trace !== undefined) {
         const { traceOf } = await import('./trace.ts');
-        files.push(await save(trace, `${JSON.stringify(traceOf(run))}\n`));
+        await trace.write(`${JSON.stringify(traceOf(run))}\n`);
+        files.push(trace.path);
       }
       return { files, failure: undefined };
     } catch (error) {
       return { files, failure: toFailure(error) };
     }
   };
-}
-
-async function save(file: ReportFile, text: string): Promise<string> {
-  try {
-    await file.write(text);
-    return file.path;
-  } catch (error) {
-    throw new TaskError({ what: `cannot write \`${file.path}\``, why: (error as Error).message });
-  }
 }
