@@ -31,9 +31,7 @@ export class Attempt {
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
   #reject: ((error: TaskError) => void) | undefined;
-  /** The last lines of its output. */
   readonly lastLines: string[] = [];
-  /** True once it was asked to stop. */
   stopping = false;
   /** True once it has ended; it may start nothing more. */
   over = false;
@@ -95,7 +93,6 @@ export class Attempt {
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
   }
 
-  /** Created on first use. */
   get shell(): Shell {
     this.#shell ??= shellOf(this.#node, this.#run, this);
     return this.#shell;

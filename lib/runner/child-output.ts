@@ -51,7 +51,6 @@ export class LineSplitter {
   }
 }
 
-/** True for the second half of a surrogate pair. */
 function isLowSurrogate(code: number): boolean {
   return code >= 0xdc00 && code < 0xe000;
 }

@@ -48,7 +48,6 @@ export class Children {
     return child;
   }
 
-  /** True while this owner has a process. */
   has(owner: string): boolean {
     for (const group of this.#groups.values()) if (group.owner === owner) return true;
     return false;
@@ -86,12 +85,10 @@ export class Children {
     return this.#groups.size > 0;
   }
 
-  /** Resumes all groups after `suspend`. */
   resume(): void {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGCONT');
   }
 
-  /** Sends SIGKILL to everything. */
   kill(): void {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGKILL');
   }

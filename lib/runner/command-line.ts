@@ -11,7 +11,6 @@ export type Call = {
   readonly passThrough: readonly string[];
 };
 
-/** A parsed command line. */
 export type CommandLine = {
   /** Unchecked global options, which apply to the whole line. */
   readonly options: ArgumentValues;
@@ -20,7 +19,6 @@ export type CommandLine = {
   readonly isOpen: boolean;
 };
 
-/** Separates tasks. */
 export const nextTask = ',';
 
 type Found = {

@@ -3,9 +3,7 @@ import { exitCodes, failureExitCode } from './exit-codes.ts';
 export type ErrorText = {
   /** What happened, on one line, in the user's words. */
   readonly what: string;
-  /** The reason, if known. */
   readonly why?: string | undefined;
-  /** What the user can do. */
   readonly advice?: string | undefined;
   /** 1 to 255; anything else becomes 1. */
   readonly exitCode?: number | undefined;

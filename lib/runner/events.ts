@@ -4,7 +4,6 @@ import type { StopReason } from './exit-codes.ts';
 import type { LockHolder } from './lock.ts';
 import type { RunOutcome } from './task.ts';
 
-/** A node in events. */
 export type NodeSummary = {
   readonly id: string;
   readonly label: string;
@@ -23,7 +22,6 @@ export type RunCounts = {
   readonly skipped: number;
   /** Skipped because inputs or status command say that nothing has to be done. */
   readonly upToDate: number;
-  /** Skipped because the resumed run had done them. */
   readonly resumed: number;
 };
 
@@ -84,11 +82,9 @@ export type RunEventBody =
   | { readonly type: 'task-skipped'; readonly id: string; readonly because: string | undefined }
   /** Skipped: nothing has to be done. With an explanation on request. */
   | { readonly type: 'task-up-to-date'; readonly id: string; readonly explanation?: string }
-  /** Skipped: the resumed run had done it. */
   | { readonly type: 'task-resumed'; readonly id: string; readonly explanation?: string }
   /** Why a task runs, right before it starts; on request only. */
   | { readonly type: 'task-explained'; readonly id: string; readonly explanation: string }
-  /** The run waits for changed inputs. */
   | { readonly type: 'watch-waiting'; readonly files: number; readonly tasks: number }
   | { readonly type: 'watch-changed'; readonly changes: readonly string[] }
   | { readonly type: 'run-stopping'; readonly reason: Exclude<StopReason, { type: 'crash' }> }

@@ -122,7 +122,6 @@ export type CliConfig = {
   /** The name in usage lines. Default: `npx tsx tasks.ts`. */
   readonly program?: string;
   readonly version?: string;
-  /** Additional global options. */
   readonly options?: ArgumentSpecs;
   /**
    * Checks and completes the global options before the graph is built; not called for list, help and version. Throws

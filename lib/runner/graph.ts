@@ -24,10 +24,8 @@ const lateTurn = Number.POSITIVE_INFINITY;
 type Request = {
   readonly task: AnyTask;
   readonly args: ArgumentValues;
-  /** For a requested task. */
   readonly passThrough?: readonly string[];
   readonly neededBy: TaskNode | undefined;
-  /** The node whose finaliser it will be. */
   readonly finalises?: TaskNode;
 };
 

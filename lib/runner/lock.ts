@@ -7,7 +7,6 @@ import { isAncestor, isSameProcess, ownIdentity, type ProcessIdentity } from './
 
 /** A lock's holder: its process, its task and since when. */
 export type LockHolder = ProcessIdentity & {
-  /** The requested tasks. */
   readonly task: string;
   /** Time of locking, ISO 8601. */
   readonly since: string;

@@ -22,7 +22,6 @@ export type TaskNode = {
   readonly late: boolean;
   /** Position on the command line of the first task that needs it; finalisers come last. */
   readonly turn: number;
-  /** Set for a long-running process. */
   longRunning: LongRunningNode | undefined;
 };
 
@@ -31,7 +30,6 @@ export type Graph = {
   readonly roots: readonly TaskNode[];
   /** As a user would type them: `install-app app1 , test-app app1`. */
   readonly label: string;
-  /** The global options. */
   readonly options: Options;
   /** In dependency order, finalisers and their own needs last. */
   readonly nodes: readonly TaskNode[];

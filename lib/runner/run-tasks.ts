@@ -28,9 +28,7 @@ export type RunRequest = {
   readonly redactor: Redactor;
   readonly terminal: Terminal;
   readonly shell: Run['shell'];
-  /** The lock to hold during the run. */
   readonly lock: string | undefined;
-  /** Folder of the records. */
   readonly memory: string;
 };
 

@@ -26,7 +26,6 @@ export type Run = {
   readonly oneStream: boolean;
   /** Options for commands of tasks without `run`. */
   readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
-  /** Path of the lock that the run holds. */
   readonly lock: string | undefined;
   /** The run as its lock's holder; undefined in a nested run, too. */
   readonly holder: LockHolder | undefined;

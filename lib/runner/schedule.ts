@@ -25,7 +25,6 @@ export type Schedule = {
    * which `signal` does not apply.
    */
   readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
-  /** Starts a long-running node. */
   readonly launch: (node: TaskNode) => Launched;
   /** Called for a node that will never run, because of another node or because the run stops. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
@@ -51,14 +50,12 @@ class Scheduler {
   readonly #slots: Slots;
   readonly #priorities: ReadonlyMap<TaskNode, number>;
   readonly #states = new Map<TaskNode, State>();
-  /** Number of unfinished needs by node. */
   readonly #missing = new Map<TaskNode, number>();
   /** The long-running processes that each node keeps alive, and how many nodes (or the user) keep each. */
   readonly #keeps = new Map<TaskNode, TaskNode[]>();
   readonly #keepers = new Map<TaskNode, number>();
   /** Stops each long-running process that is still wanted. */
   readonly #stops = new Map<TaskNode, () => void>();
-  /** Processes that are being stopped. */
   readonly #ending = new Set<TaskNode>();
   #phase: 'main' | 'closing' | 'late' = 'main';
   #failed = false;

@@ -1,7 +1,6 @@
 /** Finds a secret in all its notations. */
 export type SecretPattern = {
   readonly source: string;
-  /** Length of the longest match. */
   readonly longest: number;
   /** Four letters or digits in every match; undefined if there are none. */
   readonly anchor: string | undefined;

@@ -17,7 +17,6 @@ export class Slots {
   readonly #onIdle: () => void;
   readonly #onError: (error: unknown) => void;
   readonly #queue: PQueue;
-  /** Nodes that have not begun. */
   readonly #queued = new Set<TaskNode>();
   readonly #mutexes = new Map<string, Mutex>();
   #active = 0;

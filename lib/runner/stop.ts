@@ -28,7 +28,6 @@ export class Stop {
   readonly #graceMs: number;
   #ending: Promise<void> | undefined;
   #since = 0;
-  /** Why the run stops; undefined while it does not. */
   reason: StopReason | undefined;
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;

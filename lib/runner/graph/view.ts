@@ -10,7 +10,6 @@ export type ViewNode = {
   readonly id: string;
   /** As a user would type it: `install-app app1`. */
   readonly label: string;
-  /** The task's name. */
   readonly task: string;
   readonly group: string;
   readonly description: string;

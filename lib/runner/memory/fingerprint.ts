@@ -10,7 +10,6 @@ import { digestOf, neededBy, settingsOf } from './node-settings.ts';
 import { readRecord, removeRecord, writeRecord } from './store.ts';
 
 export type FingerprintSettings = {
-  /** Folder of the records. */
   readonly memory: string;
   /** Recorded too: options that tasks may depend on. */
   readonly options: unknown;

@@ -15,7 +15,6 @@ export type JournalHeader = ProcessIdentity & {
   readonly task: string;
   /** Start of the run, ISO 8601. */
   readonly since: string;
-  /** Lock held by the run. */
   readonly lock?: string;
 };
 
@@ -24,7 +23,6 @@ export type JournaledRequest = {
   readonly name: string;
   /** Label of the requested tasks. */
   readonly task: string;
-  /** Lock held by the run. */
   readonly lock: string | undefined;
 };
 

@@ -12,7 +12,6 @@ import { digestOf, isTracked, neededBy, passing, settingsDigest } from './node-s
 export type MemoryRequest = {
   readonly graph: Graph;
   readonly settings: RunnerSettings;
-  /** Folder of the records. */
   readonly memory: string;
   readonly shell: Run['shell'];
 };
