@@ -1,7 +1,7 @@
 import { cp, mkdtemp, realpath, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
-import { MissingToolError, type Shell, type TaskContext } from '@k8s-deployment/runner';
+import { MissingToolError, type TaskContext } from '@k8s-deployment/runner';
 import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
 import { type Environment, environmentOf } from '../lib/settings/environment.ts';
@@ -9,33 +9,26 @@ import { toolsOf } from '../lib/tools/manifest.ts';
 import { findTool } from '../lib/tools/tools.ts';
 
 /** A copy of the sources, so that the developer's environments are never touched. */
-export type Sandbox = {
-  readonly folder: string;
-  readonly environments: { readonly [name in EnvironmentName]: Environment };
-  /** Environment of its commands: all tools on PATH, without the variables that choose an environment. */
-  readonly variables: NodeJS.ProcessEnv;
-  readonly $: Shell;
-  /** Ends the processes of an environment and removes its files. */
-  readonly clear: (name: EnvironmentName) => Promise<void>;
-};
+export type Sandbox = Awaited<ReturnType<typeof makeSandbox>>;
 
 /** `development` is created by the tasks, `serial` by serial.sh, `bare` by kwokctl alone. */
 const names = ['development', 'serial', 'bare'] as const;
 type EnvironmentName = (typeof names)[number];
 
 /** Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is missing. */
-export async function makeSandbox(context: TaskContext): Promise<Sandbox> {
+export async function makeSandbox(context: TaskContext) {
   const path = await toolPath();
   // Short, because the path of the keyring's socket in it has a length limit.
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-')));
   const environments = Object.fromEntries(
     names.map((name) => [name, environmentOf({ env: name, provider: 'embedded' }, folder)]),
-  ) as Sandbox['environments'];
+  ) as { readonly [name in EnvironmentName]: Environment };
   const left = new Set(['node_modules', '.state', '.git', '.env']);
   const { ENVIRONMENT: _e, CLUSTER_PROVIDER: _p, CLUSTER_CONTEXT: _c, ...own } = process.env;
-  const variables = { ...own, PATH: path };
+  const variables: NodeJS.ProcessEnv = { ...own, PATH: path };
   const $ = context.$({ cwd: folder, env: variables, quiet: true });
 
+  /** Ends the processes of an environment and removes its files. */
   const clear = async (name: EnvironmentName): Promise<void> => {
     const { state } = environments[name];
     await stopEverything(environments[name]);

@@ -5,32 +5,14 @@ import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';
-import { type Contender, interleave, type Measure, measureCpu, measureProcess } from './measure.ts';
+import { type Contender, interleave, measureCpu, measureProcess } from './measure.ts';
 import type { Peer } from './peers.ts';
 
 /** Shared by all measurements of the runner. */
-export type BenchRun = {
-  readonly context: TaskContext;
-  /** Folder that is removed at the end of the run. */
-  readonly folder: string;
-  /** `programs/graph.ts`, bundled as `./run` bundles the project. */
-  readonly graph: (...words: readonly string[]) => Contender['command'];
-  /** Wall time. */
-  readonly measure: Measure;
-  readonly measureCpu: Measure;
-  /** Measures the contenders side by side and returns a function from a name to its times. */
-  readonly compare: (
-    what: string,
-    contenders: readonly Contender[],
-    rounds: number,
-    measure?: Measure,
-  ) => Promise<(name: string) => Measured>;
-  /** Writes a graph in a peer's format and returns the command that runs it. */
-  readonly contender: (peer: Peer, graph: readonly ShapeTask[]) => Promise<Contender>;
-};
+export type BenchRun = Awaited<ReturnType<typeof openBenchRun>>;
 
 /** Makes a work folder, which the end of the run removes. */
-export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
+export async function openBenchRun(context: TaskContext) {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-peers-')));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   const [load = 0] = loadavg();
@@ -47,22 +29,26 @@ export async function openBenchRun(context: TaskContext): Promise<BenchRun> {
   return {
     context,
     folder,
-    graph: (...words) => [process.execPath, graph, ...words],
+    /** `programs/graph.ts`, bundled as `./run` bundles the project. */
+    graph: (...words: readonly string[]): Contender['command'] => [process.execPath, graph, ...words],
+    /** Wall time. */
     measure,
     measureCpu: measureCpu(context.signal),
-    compare: async (what, contenders, rounds, measured = measure) => {
+    /** Measures the contenders side by side and returns a function from a name to its times. */
+    compare: async (what: string, contenders: readonly Contender[], rounds: number, measured = measure) => {
       context.log(what);
       const times = await interleave(contenders, rounds, async (contender) => {
         context.progress(`${what}: ${contender.name}`);
         return await measured(contender);
       });
-      return (name) => {
+      return (name: string): Measured => {
         const own = times[name];
         if (own === undefined) throw new Error(`${name} was not measured`);
         return { name, times: own };
       };
     },
-    contender: async (peer, graph) => {
+    /** Writes a graph in a peer's format and returns the command that runs it. */
+    contender: async (peer: Peer, graph: readonly ShapeTask[]): Promise<Contender> => {
       graphs += 1;
       const place = join(folder, `${graphs}-${peer.name}`);
       await mkdir(place);

@@ -68,20 +68,11 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
   return failure ?? runAgain(argv);
 }
 
-type LockedPackage = {
-  version?: string;
-  integrity?: string;
-  optional?: boolean;
-  devOptional?: boolean;
-  dev?: boolean;
-  peer?: boolean;
-};
-
 /**
  * True if node_modules matches package-lock.json. If npm's own record is newer than the lockfile, nothing is
  * compared. Packages that npm may omit (other platforms, development) may be missing.
  */
-export function packagesInstalled(folder: string): boolean {
+function packagesInstalled(folder: string): boolean {
   const lockfile = join(folder, 'package-lock.json');
   const record = join(folder, 'node_modules', '.package-lock.json');
   try {
@@ -102,7 +93,7 @@ export function packagesInstalled(folder: string): boolean {
   }
 }
 
-function readPackages(file: string): { [path: string]: LockedPackage } {
+function readPackages(file: string): { [path: string]: { [field: string]: string | boolean } } {
   return JSON.parse(readFileSync(file, 'utf8')).packages;
 }
 

@@ -4,7 +4,7 @@ import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Target } from '../../lib/settings/context.ts';
 import { settingsOf } from '../../lib/settings/environment.ts';
 import type { Settings } from '../../lib/settings/settings.ts';
-import { copyOf, type ProjectCopy } from './project-copy.ts';
+import { copyOf } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
 
 /** The version output of each tool, so that it is accepted. */
@@ -17,25 +17,13 @@ const versions: { readonly [tool: string]: string } = {
 
 export type CloneContext = RecordedContext & Target;
 
-export type ScriptedFolder = ProjectCopy & {
-  /**
-   * Plays a tool: a shell script that is called instead of it. It reads `$*` and answers with its output and exit code.
-   */
-  readonly script: (tool: string, body: string) => void;
-  /** The system's own program again. */
-  readonly unscript: (tool: string) => void;
-  /** Calls of the scripts as `tool words`, in order, without version calls. */
-  readonly calls: () => string[];
-  readonly forget: () => void;
-  /** Of environment `development`, with some of its settings replaced. */
-  readonly context: (provider: ProviderName, settings?: Partial<Settings>) => Promise<CloneContext>;
-};
+export type ScriptedFolder = ReturnType<typeof scriptedFolder>;
 
 /**
  * Some files of the project, and tools played by scripts. From now on PATH has only these tools and the system's own programs, and
  * nothing of a user's.
  */
-export function scriptedFolder(...entries: readonly string[]): ScriptedFolder {
+export function scriptedFolder(...entries: readonly string[]) {
   const copy = copyOf(...entries);
   const base = dirname(copy.folder);
   const bin = join(base, 'bin');
@@ -47,15 +35,19 @@ export function scriptedFolder(...entries: readonly string[]): ScriptedFolder {
   process.env.CALLS = log;
   return {
     ...copy,
-    script: (tool, body) => {
+    /** Plays a tool: a shell script that is called instead, reads `$*` and answers with output and exit code. */
+    script: (tool: string, body: string): void => {
       const version = `case "$*" in version\\ --client|version\\ --short|--version*) echo '${versions[tool] ?? ''}'; exit 0;; esac`;
       const text = `#!/bin/sh\nCALLS='${log}'\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`;
       writeFileSync(join(bin, tool), text, { mode: 0o755 });
     },
-    unscript: (tool) => rmSync(join(bin, tool)),
-    calls: () => readFileSync(log, 'utf8').split('\n').slice(0, -1),
-    forget: () => writeFileSync(log, ''),
-    context: async (provider, settings = {}) => {
+    /** The system's own program again. */
+    unscript: (tool: string): void => rmSync(join(bin, tool)),
+    /** Calls of the scripts as `tool words`, in order, without version calls. */
+    calls: (): string[] => readFileSync(log, 'utf8').split('\n').slice(0, -1),
+    forget: (): void => writeFileSync(log, ''),
+    /** Of environment `development`, with some of its settings replaced. */
+    context: async (provider: ProviderName, settings: Partial<Settings> = {}): Promise<CloneContext> => {
       const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], copy.folder);
       return { ...context, settings: { ...(await settingsOf(context.environment)), ...settings } };
     },

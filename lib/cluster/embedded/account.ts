@@ -4,12 +4,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
-export type Account = {
-  /** Words to put before the program. */
-  readonly words: readonly string[];
-  /** The user id that owns the program's files. */
-  readonly owner: number;
-};
+/** Words to put before a program, and the user id that owns its files. */
+type Account = { readonly words: readonly string[]; readonly owner: number };
 
 export type Program = 'initdb' | 'postgres';
 type Named = { readonly uid: number; readonly gid: number };

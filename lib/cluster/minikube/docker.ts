@@ -43,17 +43,11 @@ export async function fitsMinikube(user: number | undefined): Promise<boolean> {
   );
 }
 
-/** Docker objects of a minikube profile, whose nodes are `<profile>`, `<profile>-m02`, … */
-export type Remains = {
-  readonly containers: readonly string[];
-  /** Disks, named like their nodes. */
-  readonly volumes: readonly string[];
-  /** Named like the profile. */
-  readonly networks: readonly string[];
-};
-
-/** Lists the Docker objects of the environment's profile. Throws `TaskError` if Docker does not answer. */
-export async function findRemains(context: Minikube): Promise<Remains> {
+/**
+ * Docker objects of the environment's minikube profile, whose nodes are `<profile>`, `<profile>-m02`, …: containers,
+ * volumes (disks, named like their nodes) and networks. Throws `TaskError` if Docker does not answer.
+ */
+export async function findRemains(context: Minikube) {
   const [containers, volumes, networks] = await Promise.all([
     list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
     list(context, ['volume', 'ls', '--format', '{{.Name}}']),

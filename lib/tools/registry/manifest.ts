@@ -18,16 +18,9 @@ export type ImageManifest = {
   readonly layers?: readonly { readonly digest: string }[];
 };
 
-export type OpenRepository = {
-  /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` for content with another digest. */
-  readonly manifest: (
-    reference: string,
-  ) => Promise<{ readonly digest: string; readonly manifest: ImageManifest }>;
-  /** A layer's unverified content. Throws `Error` with a short reason. */
-  readonly blob: (digest: string) => Promise<Response>;
-};
+export type OpenRepository = ReturnType<typeof openRepository>;
 
-export function openRepository(repository: string, signal: AbortSignal): OpenRepository {
+export function openRepository(repository: string, signal: AbortSignal) {
   const call = registryCall(repository);
   const get = async (path: string, limit: AbortSignal): Promise<Response> => {
     const response = await call('GET', path, limit);
@@ -35,15 +28,17 @@ export function openRepository(repository: string, signal: AbortSignal): OpenRep
     return response;
   };
   return {
-    manifest: async (reference) => {
+    /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` for another digest. */
+    manifest: async (reference: string): Promise<{ digest: string; manifest: ImageManifest }> => {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]);
       const response = await get(`manifests/${reference}`, limit);
       const content = Buffer.from(await response.arrayBuffer());
       const digest = digestOf(content);
       if (reference.includes(':')) checkDigest(response.url, reference, digest);
-      return { digest, manifest: JSON.parse(content.toString()) as ImageManifest };
+      return { digest, manifest: JSON.parse(content.toString()) };
     },
-    blob: (digest) => get(`blobs/${digest}`, signal),
+    /** A layer's unverified content. Throws `Error` with a short reason. */
+    blob: (digest: string) => get(`blobs/${digest}`, signal),
   };
 }
 
