@@ -1,24 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { root as project } from '../../../lib/ground/project.ts';
 
-const project = fileURLToPath(new URL('../../../', import.meta.url));
 const loader = import.meta.resolve('tsx');
 
-export type Clone = {
-  readonly folder: string;
-  readonly bin: string;
-  /** Puts a shell script named `npm` on PATH. */
-  readonly npm: (body: string) => void;
-  /** Lines that `npm` appended to `$LOG`. */
-  readonly calls: () => string[];
-  readonly start: (argv: readonly string[], options?: StartOptions) => Door;
-};
-
-export type StartOptions = {
+type StartOptions = {
   readonly cwd?: string;
   readonly imports?: readonly string[];
   readonly path?: string;
@@ -27,10 +16,7 @@ export type StartOptions = {
   readonly clone?: string;
 };
 
-export type Door = ChildProcess & {
-  readonly output: { stdout: string; stderr: string };
-  readonly end: Promise<{ code: number | null; stdout: string; stderr: string }>;
-};
+type Door = ReturnType<typeof watch>;
 
 /** The stand-in for the tasks prints its input; `wait` runs until a signal arrives. */
 const all = `
@@ -48,57 +34,57 @@ export async function run(argv) {
 `;
 
 /** A clone of this project as far as the door goes: no node_modules, a stand-in for the tasks, a lockfile of one package. */
-export async function inClone(body: (clone: Clone) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'door-'));
-  const bin = join(folder, 'bin');
-  const clone = join(folder, 'a clone');
-  mkdirSync(bin);
-  for (const path of [
-    'tasks.ts',
-    'environments/variables.json',
-    'lib/start/bootstrap.ts',
-    'lib/ground/variables.ts',
-    'lib/runner',
-  ]) {
-    mkdirSync(dirname(join(clone, path)), { recursive: true });
-    cpSync(join(project, path), join(clone, path), { recursive: true });
-  }
-  mkdirSync(join(clone, 'tasks'));
-  writeFileSync(join(clone, 'tasks/all.ts'), all);
-  writeFileSync(join(clone, 'package.json'), '{"type": "module"}\n');
-  writeFileSync(join(clone, 'package-lock.json'), JSON.stringify(lockfile('4.23.15')));
-  const log = join(folder, 'calls');
+export async function inClone(body: (clone: ReturnType<typeof cloneIn>) => Promise<void>): Promise<void> {
+  const base = mkdtempSync(join(tmpdir(), 'door-'));
   const running: ChildProcess[] = [];
   try {
-    await body({
-      folder: clone,
-      bin,
-      npm: (text) => {
-        writeFileSync(
-          join(bin, 'npm'),
-          `#!/bin/sh\nLOG='${log}' TSX='${join(project, 'node_modules', 'tsx')}'\necho "$*" >> "$LOG"\n${text}\n`,
-        );
-        chmodSync(join(bin, 'npm'), 0o755);
-      },
-      calls: () => readLines(log),
-      start: (
-        argv,
-        { cwd = folder, imports = [], path = `${bin}:/usr/bin:/bin`, env = {}, clone: place = clone } = {},
-      ) => {
-        const before = [loader, ...imports].flatMap((url) => ['--import', url]);
-        const child = spawn(process.execPath, [...before, join(place, 'tasks.ts'), ...argv], {
-          cwd,
-          env: { ...process.env, PATH: path, ...env },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        running.push(child);
-        return watch(child);
-      },
-    });
+    await body(cloneIn(base, running));
   } finally {
     for (const child of running.filter(({ exitCode }) => exitCode === null)) child.kill('SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(base, { recursive: true, force: true });
   }
+}
+
+function cloneIn(base: string, running: ChildProcess[]) {
+  const [bin, folder, log] = [join(base, 'bin'), join(base, 'a clone'), join(base, 'calls')];
+  mkdirSync(bin);
+  for (const path of [
+    ...['tasks.ts', 'environments/variables.json', 'lib/start/bootstrap.ts', 'lib/ground/variables.ts'],
+    'lib/runner',
+  ])
+    cpSync(join(project, path), join(folder, path), { recursive: true });
+  mkdirSync(join(folder, 'tasks'));
+  writeFileSync(join(folder, 'tasks/all.ts'), all);
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}\n');
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.23.15')));
+  const head = `#!/bin/sh\nLOG='${log}' TSX='${join(project, 'node_modules', 'tsx')}'\necho "$*" >> "$LOG"\n`;
+  return {
+    folder,
+    bin,
+    /** Puts a shell script named `npm` on PATH. */
+    npm: (text: string) => writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
+    /** Lines that `npm` appended to `$LOG`. */
+    calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
+    start: (
+      argv: readonly string[],
+      {
+        cwd = base,
+        imports = [],
+        path = `${bin}:/usr/bin:/bin`,
+        env = {},
+        clone = folder,
+      }: StartOptions = {},
+    ) => {
+      const before = [loader, ...imports].flatMap((url) => ['--import', url]);
+      const child = spawn(process.execPath, [...before, join(clone, 'tasks.ts'), ...argv], {
+        cwd,
+        env: { ...process.env, PATH: path, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      running.push(child);
+      return watch(child);
+    },
+  };
 }
 
 /** What a fake npm does to install: it links the real tsx. */
@@ -124,23 +110,14 @@ export async function says(door: Door, text: string): Promise<void> {
   }
 }
 
-function watch(child: ChildProcess): Door {
+function watch(child: ChildProcess) {
   const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
+  for (const name of ['stdout', 'stderr'] as const)
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
       child.emit('said');
     });
-  }
   child.once('close', () => child.emit('said'));
-  const end = once(child, 'close').then(([code]) => ({ code, ...output }));
+  const end = once(child, 'close').then(([code]) => ({ code: code as number | null, ...output }));
   return Object.assign(child, { output, end });
-}
-
-function readLines(file: string): string[] {
-  try {
-    return readFileSync(file, 'utf8').trim().split('\n');
-  } catch {
-    return [];
-  }
 }

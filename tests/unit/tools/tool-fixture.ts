@@ -1,66 +1,59 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import type { GoRecipe, ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 import { plainShell } from '../../rig/task-context.ts';
 
-export type Place = {
-  readonly folder: string;
-  /** The only folder of PATH that is not the system's. */
-  readonly bin: string;
-  /** What is in the cache, half-made things included. */
-  readonly cache: string;
-  /** The log of the context below. */
-  readonly logged: string[];
-  readonly context: ToolContext;
-  readonly abort: AbortController;
-  /** Puts a shell script on PATH. */
-  readonly script: (name: string, body: string) => string;
-  /** Lines that scripts appended to `$LOG`. */
-  readonly calls: () => string[];
-};
+export type Place = ReturnType<typeof placeIn>;
+
+function placeIn(folder: string) {
+  const bin = join(folder, 'bin');
+  const logged: string[] = [];
+  const abort = new AbortController();
+  const context: ToolContext = {
+    $: plainShell(),
+    signal: abort.signal,
+    log: (line) => logged.push(line),
+    progress: () => {},
+  };
+  return {
+    folder,
+    /** The only folder of PATH that is not the system's. */
+    bin,
+    /** What is in the cache, half-made things included. */
+    cache: join(folder, 'cache', 'k8s-deployment'),
+    /** The log of the context. */
+    logged,
+    context,
+    abort,
+    /** Puts a shell script on PATH. */
+    script: (name: string, text: string): string => writeScript(join(bin, name), text),
+    /** Lines that scripts appended to `$LOG`. */
+    calls: (): string[] => {
+      const log = join(folder, 'calls');
+      return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
+    },
+  };
+}
 
 /** A separate PATH, cache and context for the body; all are removed afterwards. */
 export async function inPlace(body: (place: Place) => Promise<void> | void): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'tools-'));
-  const bin = join(folder, 'bin');
-  const log = join(folder, 'calls');
+  const place = placeIn(mkdtempSync(join(tmpdir(), 'tools-')));
+  const { folder, bin } = place;
   const changes = {
     // Programs of the system (sh, nice, mkdir) stay, so the tools of the tests have names that no system has.
     PATH: [bin, '/usr/bin', '/bin'].join(delimiter),
     XDG_CACHE_HOME: join(folder, 'cache'),
-    LOG: log,
+    LOG: join(folder, 'calls'),
     HTTPS_PROXY: undefined,
     https_proxy: undefined,
   };
   const before = Object.keys(changes).map((name) => [name, process.env[name]] as const);
   setVariables(Object.entries(changes));
   mkdirSync(bin);
-  const logged: string[] = [];
-  const abort = new AbortController();
   try {
-    await body({
-      folder,
-      bin,
-      cache: join(folder, 'cache', 'k8s-deployment'),
-      logged,
-      abort,
-      context: {
-        $: plainShell(),
-        signal: abort.signal,
-        log: (line) => logged.push(line),
-        progress: () => {},
-      },
-      script: (name, text) => writeScript(join(bin, name), text),
-      calls: () => {
-        try {
-          return readFileSync(log, 'utf8').trim().split('\n');
-        } catch {
-          return [];
-        }
-      },
-    });
+    await body(place);
   } finally {
     setVariables(before);
     rmSync(folder, { recursive: true, force: true });
