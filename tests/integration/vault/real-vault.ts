@@ -49,11 +49,7 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
   const configuration = {
     storage: joins === undefined ? { file: { path } } : { raft },
     listener: {
-      tcp: {
-        address: `127.0.0.1:${port}`,
-        cluster_address: `127.0.0.1:${clusterPort}`,
-        tls_disable: true,
-      },
+      tcp: { address: `127.0.0.1:${port}`, cluster_address: `127.0.0.1:${clusterPort}`, tls_disable: true },
     },
     disable_mlock: true,
     api_addr: address,

@@ -39,7 +39,7 @@ export async function startServers(): Promise<Servers> {
 
 export async function removeServers({ vault, review, database }: Partial<Servers>): Promise<void> {
   await vault?.remove();
-  await review?.close();
+  review?.close();
   await database?.remove();
 }
 
