@@ -33,7 +33,7 @@ export type VaultClient = {
 };
 
 export type VaultClientInput = {
-  /** `http://127.0.0.1:8200`, without `/v1`. */
+  /** `http://127.0.0.1:8200`, without `/` and `/v1`. */
   readonly address: string;
   readonly token?: string;
   /** Milliseconds per call. Default: 10000. */
@@ -43,7 +43,7 @@ export type VaultClientInput = {
 
 /** A client of Vault's HTTP API. Its errors never show a token or a secret. */
 export function vaultClient(input: VaultClientInput): VaultClient {
-  const address = input.address.replace(/\/+$/, '');
+  const { address } = input;
 
   async function request(method: string, path: string, options: VaultRequest = {}): Promise<VaultAnswer> {
     const call = `${method} ${path}`;

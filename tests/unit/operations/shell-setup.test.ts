@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +9,7 @@ import { environmentCommands } from '../../../lib/operations/dry-run.ts';
 import { shellSetup, writeVaultConfiguration } from '../../../lib/operations/shell-setup.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { environmentIn } from '../../rig/environment.ts';
+import { copyOf } from '../../rig/project-copy.ts';
 
 const variables = { KUBECONFIG: "/a clone's/$state", VAULT_ADDR: 'http://127.0.0.1:1' };
 const users = {
@@ -43,48 +43,38 @@ test('a shell without such variables gets no unset commands', () => {
   assert.equal(shellSetup({ PATH: '/bin' }, ['HOME', 'MY_VAULT_ADDR']), ['export PATH=/bin']);
 });
 
+const project = copyOf('vault/token-helper.sh');
+test.after(project.remove);
+
 test('Vault’s token helper works in a path with special characters', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'shell-setup-'));
-  try {
-    const environment = environmentIn(join(folder, `it's "a" $HOME (clone)`));
-    const plainState = join(folder, 'plain');
-    symlinkSync(environment.state, plainState);
-    await writeWhole(environment.kubeconfig, '');
-    const path = await writeVaultConfiguration({ ...environment, root, plainState });
-    writeFileSync(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
-    const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
+  const environment = environmentIn(join(project.folder, `it's "a" $HOME (clone)`));
+  const plainState = join(project.folder, 'plain');
+  symlinkSync(environment.state, plainState);
+  await writeWhole(environment.kubeconfig, '');
+  const path = await writeVaultConfiguration({ ...environment, root, plainState });
+  const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
+  for (const [keys, token] of [
+    [{ admin_token: 'hvs.token' }, 'hvs.token'],
+    [{ unseal_keys_b64: ['a'], root_token: 'hvs.old' }, 'hvs.old'],
+  ] as const) {
+    writeFileSync(join(environment.state, 'vault/keys.json'), JSON.stringify(keys, null, 2));
     // As vault calls it.
-    const token = () => execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' });
-    assert.is(token(), 'hvs.token');
-    const old = { unseal_keys_b64: ['a'], root_token: 'hvs.old' };
-    writeFileSync(join(environment.state, 'vault/keys.json'), JSON.stringify(old, null, 2));
-    assert.is(token(), 'hvs.old');
-  } finally {
-    rmSync(folder, { recursive: true });
+    assert.is(execFileSync('sh', ['-c', `${helper} get`], { encoding: 'utf8' }), token);
   }
 });
 
 test('the plain commands of `env` set the same token helper up, and show no token', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'shell-setup-'));
-  try {
-    const environment = environmentIn(folder);
-    await writeWhole(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
-    cpSync(join(root, 'vault/token-helper.sh'), join(folder, 'vault/token-helper.sh'));
-    const commands = await environmentCommands({ environment });
-    const script = [
-      ...commands.filter((command) => !command.startsWith('kubectl')),
-      '[ -z "$VAULT_TOKEN" ]',
-      '$(sed -n \'s/token_helper = "\\(.*\\)"/\\1/p\' "$VAULT_CONFIG_PATH") get',
-    ].join('\n');
-    const env = { PATH: process.env.PATH };
-    assert.is(
-      execFileSync('sh', ['-ec', script], { cwd: folder, env, encoding: 'utf8' }),
-      'hvs.token',
-      script,
-    );
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const cwd = project.folder;
+  const environment = environmentIn(cwd);
+  await writeWhole(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
+  const commands = await environmentCommands({ environment });
+  const script = [
+    ...commands.filter((command) => !command.startsWith('kubectl')),
+    '[ -z "$VAULT_TOKEN" ]',
+    '$(sed -n \'s/token_helper = "\\(.*\\)"/\\1/p\' "$VAULT_CONFIG_PATH") get',
+  ].join('\n');
+  const env = { PATH: process.env.PATH };
+  assert.is(execFileSync('sh', ['-ec', script], { cwd, env, encoding: 'utf8' }), 'hvs.token', script);
 });
 
 test.run();

@@ -16,7 +16,7 @@ test('a client reads and writes with its token, and another one with another tok
     if (method === 'POST') return { status: 204 };
     return path === 'kv/data/x' ? data({ a: 1 }) : missing;
   });
-  const client = vaultClient({ address: `${address}/`, token: 'hvs.token' });
+  const client = vaultClient({ address, token: 'hvs.token' });
   assert.equal(await client.withToken('other').write('sys/x', { a: 'b' }), {});
   assert.equal(await client.read('kv/data/x'), { a: 1 });
   assert.equal(calls, [
