@@ -4,7 +4,7 @@ import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
-import { type LoginRole, loginRoles } from '../database/roles.ts';
+import { loginRoles } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
@@ -28,29 +28,16 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(context));
   const settings = await settingsOf(environment);
-  const open = ({ secret }: LoginRole) => decryptPassword(context, secret);
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
-  return loginProblem(loginRoles(settings), open, ({ name: user, database }, password) =>
-    withPostgresql(
-      context,
-      async (address) =>
-        acceptsLogin({ ...address, user, password, database, identity: await identity, timeoutMs: 2000 }),
-      0,
-    ),
+  const roles = loginRoles(settings);
+  const tried = await Promise.allSettled(
+    roles.map(async ({ name: user, database, secret }) => {
+      const password = await decryptPassword(context, secret);
+      const login = { user, password, database, identity: await identity, timeoutMs: 2000 };
+      return withPostgresql(context, (address) => acceptsLogin({ ...address, ...login }), 0);
+    }),
   );
-}
-
-const unchecked = (error: Error): string =>
-  `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
-
-/** Which of the roles' passwords the server refuses; undefined if none. Tries all at once. */
-export async function loginProblem(
-  roles: readonly LoginRole[],
-  open: (role: LoginRole) => Promise<string>,
-  accepts: (role: LoginRole, password: string) => Promise<boolean>,
-): Promise<string | undefined> {
-  const tried = await Promise.allSettled(roles.map(async (role) => accepts(role, await open(role))));
   const refused = roles.filter((_, index) => {
     const result = tried[index];
     return result?.status === 'fulfilled' && !result.value;
@@ -64,3 +51,6 @@ export async function loginProblem(
   const names = refused.map(({ name }) => name).join(', ');
   return `${what} for ${names}: ${rotate}, or ${taskCommand('install-app postgresql')} if the role is new`;
 }
+
+const unchecked = (error: Error): string =>
+  `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
