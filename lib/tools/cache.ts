@@ -94,7 +94,9 @@ export async function fillEntry(
     const existing = findEntry(entry);
     if (existing !== undefined) return existing;
     const prefix = `${entry.id}~`;
-    await sweep(temporary, prefix);
+    // Remains of killed runs: the lock excludes others.
+    for (const name of await readdir(temporary))
+      if (name.startsWith(prefix)) await rm(join(temporary, name), { recursive: true, force: true });
     const folder = await mkdtemp(join(temporary, prefix));
     try {
       const program = await make(folder);
@@ -139,13 +141,6 @@ export function diskFull(why: string, cause?: unknown): TaskError {
 
 function entryFolder(entry: CacheEntry): string {
   return join(cacheFolder(), 'tools', platform, entry.id);
-}
-
-/** Safe under the entry's lock, which excludes other processes. */
-async function sweep(folder: string, prefix: string): Promise<void> {
-  const names = await readdir(folder);
-  const stale = names.filter((name) => name.startsWith(prefix));
-  await Promise.all(stale.map((name) => rm(join(folder, name), { recursive: true, force: true })));
 }
 
 /**

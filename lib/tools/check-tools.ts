@@ -46,19 +46,14 @@ export async function checkTools(
     }
     const way = await possibleWay(entry, requirement, goInstalled || (await canDownload(go)));
     const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
+    const absent = { ...base, version: null, source: null, path: null };
     if (way === undefined) {
       const how = `${onPath}put ${describeTool(entry, requirement)} on PATH: ${entry.advice}`;
-      return { ...base, state: 'missing', version: null, source: null, path: null, how };
+      return { ...absent, state: 'missing', how };
     }
-    const how = `${onPath}${way.how}`;
-    return {
-      ...base,
-      state: 'can be got',
-      version: entry.version ?? null,
-      source: way.source,
-      path: null,
-      how,
-    };
+    const { source, how } = way;
+    const version = entry.version ?? null;
+    return { ...absent, state: 'can be got', version, source, how: `${onPath}${how}` };
   });
   return Promise.all(rows);
 }

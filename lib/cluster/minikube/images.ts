@@ -4,7 +4,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { kubectl } from '../../kubernetes/kubectl.ts';
+import { kubectlList } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { fullName } from '../../tools/registry/call.ts';
@@ -74,13 +74,7 @@ export async function loadImages(context: Context, images: readonly OwnImage[]):
 type Lacking = { readonly image: Loadable; readonly nodes: readonly string[] };
 
 async function lackingIn(context: EnvironmentContext, images: readonly Loadable[]): Promise<Lacking[]> {
-  const { $, environment } = context;
-  const listed = await $({ quiet: true })`${kubectl(environment)} get nodes -o name`;
-  const nodes = listed.stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.replace(/^node\//, ''))
-    .filter((node) => node !== '');
+  const nodes = await kubectlList<{ metadata: { name: string } }>(context, 'get', 'nodes');
   if (nodes.length === 0) {
     throw new TaskError({
       what: 'the cluster has no nodes to load an image into',
@@ -89,7 +83,7 @@ async function lackingIn(context: EnvironmentContext, images: readonly Loadable[
     });
   }
   const contents = await Promise.all(
-    nodes.map(async (node) => ({ node, images: await imagesOf(context, node) })),
+    nodes.map(async ({ metadata: { name } }) => ({ node: name, images: await imagesOf(context, name) })),
   );
   return images
     .map((image) => {

@@ -37,7 +37,8 @@ const nodes = (answer: string, arrives = ':'): void =>
 
 test.before.each(() => {
   mkdirSync(environment.state, { recursive: true });
-  clone.script('kubectl', 'case "$*" in *"get nodes"*) printf "node/one\\nnode/two\\n";; esac');
+  const items = ['one', 'two'].map((name) => ({ metadata: { name } }));
+  clone.script('kubectl', `echo '${JSON.stringify({ items })}'`);
   clone.script(
     'docker',
     'case "$*" in "image inspect"*) echo "Error: No such image: x" >&2; exit 1;; save*) echo archive > "$3";; esac',
@@ -120,7 +121,7 @@ test('an archive that could not be loaded is not left behind', async () => {
 
 test('a cluster that lists no nodes does not have the image', async () => {
   nodes('exit 1');
-  clone.script('kubectl', '');
+  clone.script('kubectl', `echo '{"items":[]}'`);
   assert.is((await failureOf(load())).what, 'the cluster has no nodes to load an image into');
 });
 
