@@ -59,17 +59,6 @@ export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
   };
 }
 
-/**
- * A tool's release for one platform in mise's lockfile. With it, mise needs no API to find the release and accepts no
- * other checksum.
- */
-export type Pin = {
-  readonly version: string;
-  readonly url: string | undefined;
-  /** `sha256:…` from the publisher; mise computes `blake3:…` itself after a download. */
-  readonly checksum: string | undefined;
-};
-
 /** `mise.lock`, written by `update-tools`. */
 export const lockFile = fileURLToPath(new URL('mise.lock', import.meta.url));
 
@@ -81,21 +70,21 @@ export const pinnedPlatforms: { readonly [platform: string]: string } = {
   'darwin-arm64': 'macos-arm64',
 };
 
-/** The tool's pin for this platform; undefined if another version is pinned. */
-export function pinOf(tool: string, version: string): Pin | undefined {
+/** The tool's pinned checksum for this platform; undefined if another version is pinned. */
+export function pinnedChecksum(tool: string, version: string): string | undefined {
   const pin = pinIn(readFileSync(lockFile, 'utf8'), tool, platform);
-  return pin?.version === version ? pin : undefined;
+  return pin?.version === version ? pin.checksum : undefined;
 }
 
-/** The pin in a lockfile's text, by names of the manifest and Node's platforms. */
-export function pinIn(text: string, tool: string, place: string): Pin | undefined {
+/**
+ * A tool's release in a lockfile's text, by names of the manifest and Node's platforms. With it, mise needs no API to
+ * find the release and accepts no other checksum: `sha256:…` of the publisher, or `blake3:…`, computed by mise itself.
+ */
+export function pinIn(text: string, tool: string, place: string) {
   const entry = text.split(`[[tools.${tool}]]\n`)[1]?.split('\n[[')[0] ?? '';
   const section = entry.split(`[tools.${tool}."platforms.${pinnedPlatforms[place]}"]\n`)[1]?.split('\n[')[0];
   if (section === undefined) return undefined;
   const value = (key: string, part: string) => new RegExp(`^${key} = "(.*)"$`, 'm').exec(part)?.[1];
-  return {
-    version: value('version', entry) ?? '',
-    url: value('url', section),
-    checksum: value('checksum', section),
-  };
+  const [url, checksum] = [value('url', section), value('checksum', section)];
+  return { version: value('version', entry) ?? '', url, checksum };
 }

@@ -4,14 +4,22 @@ import { TaskError } from '@k8s-deployment/runner';
 import { type CacheEntry, diskFull, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
-import { getMise, lockFile, miseConfig, miseEnvironment, pinIn, pinOf, type ReleasedTool } from './mise.ts';
+import {
+  getMise,
+  lockFile,
+  miseConfig,
+  miseEnvironment,
+  pinIn,
+  pinnedChecksum,
+  type ReleasedTool,
+} from './mise.ts';
 import { isExecutable } from './on-path.ts';
 import { whyUnreachable } from './release-host.ts';
 import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 /** The cache entry of a published release; package and pinned checksum are part of it. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
-  const recipe = [`${entry.release.package}@${version}`, pinOf(entry.name, version)?.checksum ?? ''];
+  const recipe = [`${entry.release.package}@${version}`, pinnedChecksum(entry.name, version) ?? ''];
   return entryFor(entry.name, version, 'release', recipe.join(' ').trim());
 }
 
@@ -123,9 +131,8 @@ const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => 
 const after = (text: string, words: string): string => text.split(words)[1]?.split('\n')[0] ?? 'no details';
 
 function wrongFile(entry: ReleasedTool, version: string, text: string): TaskError {
-  const pinned = pinOf(entry.name, version)?.checksum !== undefined;
   const [expected, actual] = ['Expected', 'Actual'].map((word) => after(text, `${word}:`).trim());
-  const whose = pinned ? 'lib/tools/mise.lock has' : 'its publisher has';
+  const whose = pinnedChecksum(entry.name, version) ? 'lib/tools/mise.lock has' : 'its publisher has';
   return new TaskError({
     what: `the downloaded file for ${entry.name} ${version} is not the published one; it was not kept`,
     why: `${whose} the checksum ${expected}, the file has ${actual}`,

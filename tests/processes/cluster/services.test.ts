@@ -163,21 +163,13 @@ test('a service that ends before it is ready is reported with the last line of i
   assert.is(error.why, 'bad port');
 });
 
-test('a service that is not ready in time is reported', async ({ folder }) => {
+test('a wait ends after its time, and with the run', async ({ folder }) => {
   const record = await startService(folder, 'vault', server);
   await said(folder, record, 'ready');
-  const waiting = { timeoutMs: 0, signal: new AbortController().signal };
-  const error = await failureOf(waitForService(folder, record, async () => false, waiting));
-  assert.is(error.what, 'vault was not ready after 0 s');
-});
-
-test('waiting ends with the run', async ({ folder }) => {
-  const record = await startService(folder, 'vault', server);
-  const stop = AbortSignal.abort();
-  const error = await failureOf(
-    waitForService(folder, record, async () => true, { timeoutMs: 5000, signal: stop }),
-  );
-  assert.is(error.name, 'AbortError');
+  const wait = (ready: boolean, timeoutMs: number, signal: AbortSignal) =>
+    failureOf(waitForService(folder, record, async () => ready, { timeoutMs, signal }));
+  assert.is((await wait(false, 0, new AbortController().signal)).what, 'vault was not ready after 0 s');
+  assert.is((await wait(true, 5000, AbortSignal.abort())).name, 'AbortError');
 });
 
 test('a process that cannot be ended is reported, and its record stays', async ({ folder }) => {
