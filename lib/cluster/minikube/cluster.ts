@@ -19,9 +19,9 @@ import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } from './docker.ts';
 import { loadCommands, loadImages } from './images.ts';
-import { faultsOf, type Profile, phaseOf } from './nodes.ts';
+import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
-import { isLost, profileOf, refuseBroken, startCreated, startNodes } from './start.ts';
+import { isLost, refuseBroken, startCreated, startNodes } from './start.ts';
 
 export const cluster: Cluster = {
   commands: {
@@ -57,16 +57,16 @@ export const cluster: Cluster = {
 
   phase: async (context) => {
     const { environment } = context;
-    const profile = await profileOf(context);
+    const profile = await readProfile(context);
     if (profile.kind === 'none') return 'absent';
     return (await readProgress(environment)) === 'complete' ? phaseOf(profile) : 'creating';
   },
 
-  faults: async (context) => faultsOf(await profileOf(context)),
+  faults: async (context) => faultsOf(await readProfile(context)),
 
   create: async (context) => {
     const { $, environment, settings } = context;
-    const profile = await profileOf(context);
+    const profile = await readProfile(context);
     const progress = await readProgress(environment);
     if (profile.kind !== 'none' && (await remembered(environment)) === undefined) {
       throw unknownProfile(environment);
@@ -99,7 +99,7 @@ export const cluster: Cluster = {
 
   start: async (context) => {
     const { environment } = context;
-    const profile = await profileOf(context);
+    const profile = await readProfile(context);
     if (profile.kind === 'none') throw notRunning(environment, 'absent');
     if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
     if (phaseOf(profile) === 'running') return 'unchanged';
@@ -109,7 +109,7 @@ export const cluster: Cluster = {
 
   stop: async (context) => {
     const { environment } = context;
-    const profile = await profileOf(context);
+    const profile = await readProfile(context);
     if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
     refuseBroken(environment, profile);
     await runMinikube(context, ['stop', '--profile', environment.clusterName]);
@@ -118,7 +118,7 @@ export const cluster: Cluster = {
 
   destroy: async (context) => {
     const { environment } = context;
-    const profile = await profileOf(context);
+    const profile = await readProfile(context);
     const removed = await removeProfile({ ...context, settings: await settingsOf(environment) }, profile);
     await rm(environment.kubeconfig, { force: true });
     return removed ? 'changed' : 'unchanged';

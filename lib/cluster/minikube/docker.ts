@@ -4,12 +4,12 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../../ground/if-there.ts';
-import type { Context } from '../../settings/context.ts';
+import type { Context, ShellContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { isReachable } from '../../tools/release-host.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool } from '../../tools/tools.ts';
-import { type Minikube, minikubeShell } from './shell.ts';
+import { minikubeShell } from './shell.ts';
 
 /** Asks the Docker engine for its version; `missing` if PATH has no client. */
 function askEngine(): Promise<'answers' | 'silent' | 'missing'> {
@@ -47,7 +47,7 @@ export async function fitsMinikube(user: number | undefined): Promise<boolean> {
  * Docker objects of the environment's minikube profile, whose nodes are `<profile>`, `<profile>-m02`, …: containers,
  * volumes (disks, named like their nodes) and networks. Throws `TaskError` if Docker does not answer.
  */
-export async function findRemains(context: Minikube) {
+export async function findRemains(context: ShellContext) {
   const [containers, volumes, networks] = await Promise.all([
     list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
     list(context, ['volume', 'ls', '--format', '{{.Name}}']),
@@ -56,7 +56,7 @@ export async function findRemains(context: Minikube) {
   return { containers, volumes, networks };
 }
 
-async function list(context: Minikube, words: readonly string[]): Promise<readonly string[]> {
+async function list(context: ShellContext, words: readonly string[]): Promise<readonly string[]> {
   const { environment } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker ${words}`;
@@ -72,7 +72,7 @@ async function list(context: Minikube, words: readonly string[]): Promise<readon
  * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and
  * everything of a profile without configuration. Returns true if there was anything.
  */
-export async function removeRemains(context: Minikube): Promise<boolean> {
+export async function removeRemains(context: ShellContext): Promise<boolean> {
   const { containers, volumes, networks } = await findRemains(context);
   const $ = (await minikubeShell(context))({ quiet: true });
   if (containers.length > 0) await $`docker container rm --force --volumes ${containers}`;

@@ -1,9 +1,10 @@
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
-import type { Environment } from '../../settings/environment.ts';
+import type { ShellContext } from '../../settings/context.ts';
+import { type Environment, settingsOf } from '../../settings/environment.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
-import { type Minikube, minikubeShell, reasonOf } from './shell.ts';
+import { minikubeShell, reasonOf } from './shell.ts';
 
 /** A node in `minikube status -o json`. */
 export type Node = {
@@ -34,7 +35,7 @@ const everythingStopped = 7;
  * The profile with its nodes, by `minikube status`, as `profile list` shows only the control plane. Throws
  * `TaskError` if minikube or Docker fails, which never means "no cluster".
  */
-export async function readProfile(context: Minikube, driver: string): Promise<Profile> {
+export async function readProfile(context: ShellContext): Promise<Profile> {
   const { environment } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 60_000 });
   const output = await $`minikube status --profile ${environment.clusterName} --output json`;
@@ -44,6 +45,7 @@ export async function readProfile(context: Minikube, driver: string): Promise<Pr
   if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube lists no nodes if one machine is gone or Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
+  const { driver } = (await settingsOf(environment)).cluster;
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;

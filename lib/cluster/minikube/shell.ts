@@ -4,10 +4,8 @@ import type { EnvironmentContext, ShellContext } from '../../settings/context.ts
 import { processEnvironment } from '../../settings/environment.ts';
 import { endOf } from '../../tools/tool-answer.ts';
 
-export type Minikube = ShellContext;
-
 /** The shell for minikube with the user's TMPDIR, which has locks for files that all profiles share (pkg/util/lock). */
-export async function minikubeShell(context: Minikube): Promise<Shell> {
+export async function minikubeShell(context: ShellContext): Promise<Shell> {
   const env = await processEnvironment(context.environment);
   return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: context.environment.root });
 }

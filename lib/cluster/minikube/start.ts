@@ -2,14 +2,11 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { Context } from '../../settings/context.ts';
-import { type Environment, settingsOf } from '../../settings/environment.ts';
+import type { Environment } from '../../settings/environment.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './docker.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
-import { type Minikube, runMinikube } from './shell.ts';
-
-export const profileOf = async (context: Minikube): Promise<Profile> =>
-  readProfile(context, (await settingsOf(context.environment)).cluster.driver);
+import { runMinikube } from './shell.ts';
 
 /** True if the cluster's data is lost, so that it has to be recreated. */
 export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
@@ -34,10 +31,10 @@ export async function startNodes(context: Context): Promise<void> {
   const { environment, settings } = context;
   await runMinikube(context, startArguments(context));
   const { nodes } = settings.cluster;
-  let profile = await profileOf(context);
+  let profile = await readProfile(context);
   while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
-    profile = await profileOf(context);
+    profile = await readProfile(context);
   }
   if (phaseOf(profile) === 'running') {
     const { $ } = context;
