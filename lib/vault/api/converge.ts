@@ -79,52 +79,29 @@ async function converge(object: VaultObject): Promise<VaultChange> {
 }
 
 /** All objects in the order of their needs: the audit log first, objects that need another server last. */
-function allObjects({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] {
-  const { audit, engines, methods, roles } = structure(client, state, sources.settings);
-  return [
-    ...audit,
-    ...engines,
-    ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
-    ...methods,
-    ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes, sources.record)),
-    ...roles,
-    ...state.mounts.flatMap((mount) =>
-      mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
-    ),
-  ];
-}
+const allObjects = ({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] => [
+  ...structuralObjects(client, state, sources.settings),
+  ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
+  ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes, sources.record)),
+  ...state.mounts.flatMap((mount) =>
+    mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
+  ),
+];
 
-/** Objects that can be compared without keys or cluster. */
-function structure(client: VaultClient, state: DesiredState, settings: ValueSources['settings']) {
-  // The comparison ignores the order of lists, but that of statements matters.
-  const inOrder = (value: unknown) => (Array.isArray(value) ? JSON.stringify(value) : value);
-  return {
-    audit: state.audit.map((device) => auditObject(client, device, settings)),
-    engines: [
-      ...state.policies.map((policy) => policyObject(client, policy)),
-      ...state.mounts.map((mount) => mountObject(client, mount)),
-      ...state.mounts.flatMap((mount) => mount.keys.map((key) => transitKey(client, mount, key))),
-    ],
-    methods: state.auth.map((mount) => mountObject(client, mount)),
-    roles: [
-      ...state.auth.flatMap((mount) =>
-        mount.roles.map((role) => writtenObject(client, 'role', roleOf(mount, role))),
-      ),
-      ...state.mounts.flatMap((mount) =>
-        mount.logins.map((role) =>
-          writtenObject(client, 'database role', databaseRole(mount, role), inOrder),
-        ),
-      ),
-    ],
-  };
-}
-
-/** The objects that `status` can compare. */
-export function structuralObjects(
+/** Objects that can be compared without keys or cluster, as `status` does. */
+export const structuralObjects = (
   client: VaultClient,
   state: DesiredState,
   settings: ValueSources['settings'],
-): VaultObject[] {
-  const { audit, engines, methods, roles } = structure(client, state, settings);
-  return [...audit, policyObject(client, state.operator.policy), ...engines, ...methods, ...roles];
-}
+): VaultObject[] => [
+  ...state.audit.map((device) => auditObject(client, device, settings)),
+  ...state.policies.map((policy) => policyObject(client, policy)),
+  ...[...state.mounts, ...state.auth].map((mount) => mountObject(client, mount)),
+  ...state.mounts.flatMap((mount) => mount.keys.map((key) => transitKey(client, mount, key))),
+  ...state.auth.flatMap((mount) =>
+    mount.roles.map((role) => writtenObject(client, 'role', roleOf(mount, role))),
+  ),
+  ...state.mounts.flatMap((mount) =>
+    mount.logins.map((role) => writtenObject(client, 'database role', databaseRole(mount, role))),
+  ),
+];

@@ -24,19 +24,12 @@ export async function differenceOf({ find, compare }: VaultObject): Promise<stri
 /** A path with the values to write; Vault returns them under the same names. */
 export type Written = { readonly path: string; readonly values: JsonObject };
 
-export const writtenObject = (
-  client: VaultClient,
-  kind: string,
-  { path, values }: Written,
-  comparable: (value: unknown) => unknown = (value) => value,
-): VaultObject => ({
+export const writtenObject = (client: VaultClient, kind: string, { path, values }: Written): VaultObject => ({
   kind,
   path,
   find: () => client.read(path),
   compare: (found) =>
-    differingNames(
-      Object.entries(values).map(([name, value]) => [name, comparable(found[name]), comparable(value)]),
-    ),
+    differingNames(Object.entries(values).map(([name, value]) => [name, found[name], value])),
   write: () => client.write(path, values),
 });
 
@@ -49,14 +42,17 @@ export function cannotChange(object: string, is: unknown, desired: unknown): Tas
   });
 }
 
-/** Names of the pairs that differ, joined; undefined if there are none. */
+/**
+ * Names of the pairs that differ, joined; undefined if there are none. Lists count as sets, since Vault does not always
+ * keep their order, except for statements.
+ */
 export function differingNames(
   pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[],
 ): string | undefined {
-  const names = pairs.filter(([, is, desired]) => sorted(is) !== sorted(desired)).map(([name]) => name);
+  const text = (name: string, value: unknown) =>
+    Array.isArray(value) ? JSON.stringify(name.endsWith('_statements') ? value : [...value].sort()) : value;
+  const names = pairs
+    .filter(([name, is, desired]) => text(name, is) !== text(name, desired))
+    .map(([name]) => name);
   return names.length === 0 ? undefined : names.join(', ');
 }
-
-/** Lists count as sets: Vault does not always keep their order. */
-const sorted = (value: unknown): unknown =>
-  Array.isArray(value) ? JSON.stringify([...value].sort()) : value;

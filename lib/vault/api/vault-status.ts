@@ -3,6 +3,7 @@ import type { VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
 import { readSecret, type ValueSources } from './key-values.ts';
+import { policyObject } from './policies.ts';
 import { type Replica, sealStatus } from './replica.ts';
 import { VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
@@ -40,9 +41,9 @@ async function isConfigured(
   onUnknown: (reason: string) => void,
 ): Promise<boolean | null> {
   try {
-    for (const object of structuralObjects(client, state, settings)) {
+    const objects = structuralObjects(client, state, settings);
+    for (const object of [policyObject(client, state.operator.policy), ...objects])
       if ((await differenceOf(object)) !== undefined) return false;
-    }
     const paths = [
       ...state.mounts.flatMap(({ path, connections }) =>
         connections.map(({ name }) => `${path}/config/${name}`),

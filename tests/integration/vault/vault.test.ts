@@ -193,10 +193,10 @@ test('only manual changes are corrected', async (context) => {
     'operations: text',
     'app1-back: text',
     'kv/: description',
-    'kv/app1/database: DB_HOST, DB_PORT',
     'auth/kubernetes/role/vso-transit: missing',
     'auth/kubernetes/role/app1-back: token_policies, token_no_default_policy, token_ttl',
     'database/roles/app1-back: max_ttl',
+    'kv/app1/database: DB_HOST, DB_PORT',
     'database/config/postgresql: roles',
   ]);
   assert.equal(changed(await converge(context)), []);
@@ -231,9 +231,9 @@ test('an entry adds an application; without it only its secrets stay', async (co
   context.state = await loadDesiredState(folder);
   assert.equal(changed(await converge(context)), [
     'app3-back: missing',
-    'kv/app3/more: missing',
     'auth/kubernetes/role/app3-back: missing',
     'database/roles/app3-back: missing',
+    'kv/app3/more: missing',
     'database/config/postgresql: roles',
   ]);
   const account = serviceAccountToken('backend', 'app3-back', 'vault');
