@@ -16,56 +16,34 @@ import type { InEnvironment, Target } from '../settings/context.ts';
 
 type Input = Target & { readonly args: Selection; readonly passThrough: readonly string[] };
 
+const helmfileCommands = async (input: Input, ...words: readonly string[]): Promise<readonly string[]> => [
+  await helmfileText(input, ...selector(input.args), ...words, ...input.passThrough),
+];
+
 /** helmfile's option to include the needs of the selected releases. */
-const needsOption = (selected: readonly string[]): readonly string[] =>
-  selected.length > 0 ? ['--include-transitive-needs'] : [];
+const needsOption = ({ args }: Input): readonly string[] =>
+  selector(args).length > 0 ? ['--include-transitive-needs'] : [];
 
 /** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
   const declared = await declaredReleases(input.environment.root, input.args, 'with-needs');
-  const selected = selector(input.args);
-  const words = [
-    ...selected,
-    ...['sync', '--sync-args', takeBack.join(' ')],
-    ...needsOption(selected),
-    ...input.passThrough,
-  ];
-  return [
-    await helmfileText(input, ...words),
-    ...routeCertificateCommands(input, splitLeftOut(input.settings, declared).installed),
-  ];
+  const { installed } = splitLeftOut(input.settings, declared);
+  const words = ['sync', '--sync-args', takeBack.join(' '), ...needsOption(input)];
+  return [...(await helmfileCommands(input, ...words)), ...routeCertificateCommands(input, installed)];
 }
 
-export async function diffCommands(input: Input): Promise<readonly string[]> {
-  const selected = selector(input.args);
-  const options = [...needsOption(selected), '--suppress-secrets', ...input.passThrough];
-  return [await helmfileText(input, ...selected, 'diff', ...options)];
-}
+export const diffCommands = (input: Input) =>
+  helmfileCommands(input, 'diff', ...needsOption(input), '--suppress-secrets');
 
 /**
- * helmfile's arguments to test a selection. Skips the test of Vault's upstream chart: its pod has no security
- * context, so the namespace refuses it, and `status` checks the same.
+ * helmfile's command to test releases. Skips the test of Vault's upstream chart: its pod has no security context, so
+ * the namespace refuses it, and `status` checks the same.
  */
-export const testWords = ({ args, passThrough }: Omit<Input, keyof Target>): readonly string[] => [
-  ...selector(args),
-  ...['test', '--args', '--filter=!name=vault-server-test'],
-  ...passThrough,
-];
+export const testWords = ['test', '--args', '--filter=!name=vault-server-test'] as const;
 
-export const testCommands = async (input: Input): Promise<readonly string[]> => [
-  await helmfileText(input, ...testWords(input)),
-];
+export const testCommands = (input: Input) => helmfileCommands(input, ...testWords);
 
-/** helmfile's arguments to uninstall a selection. */
-export const uninstallWords = ({ args, passThrough }: Omit<Input, keyof Target>): readonly string[] => [
-  ...selector(args),
-  'destroy',
-  ...passThrough,
-];
-
-export const uninstallCommands = async (input: Input): Promise<readonly string[]> => [
-  await helmfileText(input, ...uninstallWords(input)),
-];
+export const uninstallCommands = (input: Input) => helmfileCommands(input, 'destroy');
 
 export async function rollbackCommands({
   environment,

@@ -1,10 +1,16 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { callHelmfile } from '../helm/call-helmfile.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { renderingFailure } from '../helm/failure.ts';
-import { declaredReleases, type Release, type Selection, selector, splitLeftOut } from '../helm/helmfile.ts';
-import { type ManifestObject, manifestObjects, withHelmLabels } from '../helm/manifest-objects.ts';
+import {
+  callHelmfile,
+  declaredReleases,
+  type Release,
+  type Selection,
+  selector,
+  splitLeftOut,
+} from '../helm/helmfile.ts';
+import { type ManifestObject, manifestObjects } from '../helm/live-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { render } from '../helm/render.ts';
@@ -36,7 +42,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
   for (const release of releases) {
-    const objects = await objectsOf(rendered.get(release.name) ?? []);
+    const objects = await objectsOf(rendered.get(release.name) ?? [], release);
     context.print(
       deployed.has(release.id)
         ? await compare(context, release, objects, drifts.get(release.name)?.autoscaled)
@@ -58,8 +64,8 @@ async function diffByPlugin(
 }
 
 /** Objects in rendered files, except hooks, which every install recreates. */
-async function objectsOf(texts: readonly string[]): Promise<ManifestObject[]> {
-  const objects = (await Promise.all(texts.map(manifestObjects))).flat();
+async function objectsOf(texts: readonly string[], release: Release): Promise<ManifestObject[]> {
+  const objects = (await Promise.all(texts.map((text) => manifestObjects(text, release)))).flat();
   return objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
 }
 
@@ -71,11 +77,8 @@ async function compare(
 ): Promise<string> {
   const items = objects.map((object) => {
     const replicas = autoscaled.get(object.metadata.name);
-    const scaled = replicas !== undefined && object.spec?.replicas !== undefined;
-    const { metadata, ...content } = withHelmLabels(object, release);
-    // Set on every object: with `-n`, kubectl refuses those of other namespaces. Cluster-scoped ones ignore it.
-    const named = { ...metadata, namespace: metadata.namespace ?? release.namespace };
-    return { ...content, metadata: named, ...(scaled && { spec: { ...object.spec, replicas } }) };
+    const isScaled = replicas !== undefined && object.spec?.replicas !== undefined;
+    return isScaled ? { ...object, spec: { ...object.spec, replicas } } : object;
   });
   const same = `${release.name}: no difference`;
   if (items.length === 0) return same;

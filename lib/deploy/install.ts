@@ -1,11 +1,9 @@
 import { checkPasswords } from '../database/roles.ts';
-import { findChanged } from '../helm/changed-releases.ts';
-import { isHelm3, takeBack } from '../helm/helm.ts';
+import { findChanged, recallDigests } from '../helm/changed-releases.ts';
+import { isHelm3, repairPending, takeBack } from '../helm/helm.ts';
 import { declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
-import { repairPending } from '../helm/pending.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { recallDigests } from '../helm/rendered-digests.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
@@ -45,7 +43,6 @@ export async function install(context: Context, selection: Selection): Promise<v
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...affected.flatMap(({ name }) => ['-l', `name=${name}`]),
     ...['sync', ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
-    ...context.passThrough,
   ]);
   // The release devops has created the namespace by now.
   if (certificates === 'later') await ensureRouteCertificates(context, releases);

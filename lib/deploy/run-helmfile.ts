@@ -1,6 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
-import { callHelmfile } from '../helm/call-helmfile.ts';
 import {
   authorityAdvice,
   detailsIn,
@@ -10,7 +9,7 @@ import {
   saidByHelm,
   shownLinesOf,
 } from '../helm/failure.ts';
-import { declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
+import { callHelmfile, declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
 import { redactSecrets } from '../secrets/sops.ts';
@@ -20,7 +19,7 @@ import { endOf, signalOf } from '../tools/tool-answer.ts';
 /** What helmfile does, to begin an error. */
 type Doing = 'installing' | 'uninstalling' | 'testing';
 
-/** Runs helmfile while watching the cluster, whose events explain a failure. */
+/** Runs helmfile with these words and the user's, while watching the cluster, whose events explain a failure. */
 export async function runHelmfile(
   context: Context,
   doing: Doing,
@@ -37,7 +36,7 @@ export async function runHelmfile(
       const said = verbose ? stderr : await logHelm(context, stderr);
       return failure(context, diagnosis, doing, releases, said, error);
     };
-    await callHelmfile(context, words, explain, !verbose);
+    await callHelmfile(context, [...words, ...context.passThrough], explain, !verbose);
     const how = providerOf(environment).simulatedPods
       ? ' (run as a process of this machine: the pod is simulated)'
       : '';

@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
+import { declaredReleases, namesText, type Selection, selector, splitLeftOut } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context } from '../settings/context.ts';
 import { testWords } from './commands.ts';
@@ -22,10 +22,5 @@ export async function test(context: Context, selection: Selection): Promise<void
       advice: `run ${taskCommand(app === undefined ? 'install-all' : `install-app ${app}`)}`,
     });
   }
-  await runHelmfile(
-    context,
-    'testing',
-    releases,
-    testWords({ args: selection, passThrough: context.passThrough }),
-  );
+  await runHelmfile(context, 'testing', releases, [...selector(selection), ...testWords]);
 }

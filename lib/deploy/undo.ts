@@ -1,11 +1,15 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { tellDrift } from '../helm/drift.ts';
-import { lastGoodRevision, rollBack } from '../helm/helm.ts';
-import { declaredRelease, declaredReleases, type Release, type Selection } from '../helm/helmfile.ts';
-import { refuseBusy } from '../helm/pending.ts';
+import { lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
+import {
+  declaredRelease,
+  declaredReleases,
+  type Release,
+  type Selection,
+  selector,
+} from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
-import { uninstallWords } from './commands.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /** Rolls a release back to a revision, by default the previous one that was in service. */
@@ -32,9 +36,8 @@ export async function rollBackRelease(
 
 /** Uninstalls the selected releases and waits until their objects are gone. Returns the releases. */
 export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
-  const { environment, passThrough } = context;
-  const releases = await declaredReleases(environment.root, selection);
+  const releases = await declaredReleases(context.environment.root, selection);
   await refuseBusy(context, releases, await deployedReleases(context));
-  await runHelmfile(context, 'uninstalling', releases, uninstallWords({ args: selection, passThrough }));
+  await runHelmfile(context, 'uninstalling', releases, [...selector(selection), 'destroy']);
   return releases;
 }

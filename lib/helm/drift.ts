@@ -73,7 +73,7 @@ function driftOf(
   const missing = pairs
     .filter(({ live, object }) => live === undefined && !removesItself(object))
     // Objects in a deleted namespace are gone with it.
-    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace ?? ''));
+    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace));
   const compared = pairs.map((pair) => ({ pair, ...compareFields(pair) }));
   const changed = compared.flatMap(({ pair, lost }) =>
     lost

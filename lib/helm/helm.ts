@@ -1,10 +1,14 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { providerOf } from '../cluster/providers.ts';
 import { throwAdvised } from '../kubernetes/advice.ts';
-import type { ShellContext } from '../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
-import type { Release } from './helmfile.ts';
+import type { Release as Declared } from './helmfile.ts';
+import type { Deployed } from './releases.ts';
+
+type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout'>;
 
 /** helm's words in a namespace, with the environment's kubeconfig and context. */
 export const helmCommand = ({ kubeconfig, context }: Environment, namespace: string): readonly string[] => [
@@ -30,7 +34,7 @@ type Revision = { readonly revision: number; readonly status: string };
  */
 export async function lastGoodRevision(
   { $, environment }: ShellContext,
-  release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
+  release: Release,
   beforeCurrent: boolean,
 ): Promise<number | undefined> {
   const output = await $({
@@ -61,9 +65,86 @@ export const rollbackWords = (
 /** Rolls a release back and waits until it is in service. */
 export async function rollBack(
   { $, environment }: ShellContext,
-  release: Pick<Release, 'name' | 'namespace' | 'timeout'>,
+  release: Release,
   revision: number,
 ): Promise<void> {
   const words = rollbackWords(release, revision, (await isHelm3()) ? [] : takeBack);
   await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
+}
+
+/** helm waits up to its time limit twice: for objects, then for hooks. */
+const waits = 2;
+
+/**
+ * Repairs releases that a killed run left in `pending-*`, in which helm refuses changes: rolls back to the last good
+ * revision or uninstalls. Throws `TaskError` if somebody may be working on one.
+ */
+export async function repairPending(
+  context: EnvironmentContext,
+  releases: readonly Release[],
+  deployed: Deployed,
+): Promise<void> {
+  const { $, environment } = context;
+  await refuseBusy(context, releases, deployed);
+  for (const release of releases) {
+    const { status = '' } = deployed.get(release.id) ?? {};
+    if (!isPending(status)) continue;
+    context.log(`repairing ${release.name}: a killed run left it ${status}`);
+    const good = await lastGoodRevision(context, release, false);
+    if (good !== undefined) {
+      await rollBack(context, release, good);
+      continue;
+    }
+    const helm = helmCommand(environment, release.namespace);
+    await $`${helm} uninstall ${release.name} --wait --timeout ${`${release.timeout}s`}`;
+  }
+}
+
+const isPending = (status: string): boolean => status.startsWith('pending-');
+
+/**
+ * Throws `TaskError` if somebody may be working on a pending release: on a local cluster a running helm, elsewhere
+ * anybody until helm's time limits are over.
+ */
+export async function refuseBusy(
+  { environment }: InEnvironment,
+  releases: readonly Release[],
+  deployed: Deployed,
+): Promise<void> {
+  for (const release of releases) {
+    const { status, updated } = deployed.get(release.id) ?? {};
+    if (status === undefined || updated === undefined || !isPending(status)) continue;
+    const what = `release ${release.name} is ${status}`;
+    if (providerOf(environment).ownsCluster) {
+      const pid = await runningHelm(environment, release);
+      if (pid === undefined) continue;
+      throw new TaskError({
+        what: `${what}: helm is still working on it`,
+        why: `process ${pid} of this machine`,
+        advice: 'wait until it ends, then run again',
+      });
+    }
+    const limitSeconds = waits * release.timeout;
+    const ageSeconds = (Date.now() - updated.getTime()) / 1000;
+    // False for an unknown time (NaN).
+    if (ageSeconds >= limitSeconds) continue;
+    const age = Number.isNaN(ageSeconds) ? 'an unknown time' : `${Math.round(ageSeconds)} s`;
+    throw new TaskError({
+      what: `${what} since ${age}`,
+      why: 'somebody else may be working on it: its time limit has not passed',
+      advice: `wait until ${limitSeconds} s have passed, then run again to repair it`,
+    });
+  }
+}
+
+/** Pid of a local helm that works on the release, unless its arguments name another cluster. */
+async function runningHelm({ context }: Environment, release: Release): Promise<number | undefined> {
+  const { commandLines } = await import('../ground/command-lines.ts');
+  const found = (await commandLines()).find(
+    ({ program, words }) =>
+      /^helm\d?$/.test(program) &&
+      words.includes(release.name) &&
+      (!words.includes('--kube-context') || words.includes(context)),
+  );
+  return found?.pid;
 }

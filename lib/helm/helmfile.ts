@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
-import type { Target } from '../settings/context.ts';
+import type { Context, Target } from '../settings/context.ts';
 import { type Settings, settingsFiles } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
@@ -148,4 +148,29 @@ export async function helmfileCommand(
 export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
   const text = shellWords([...(await helmfileCommand(target, 'dry-run')), ...args]);
   return text.replaceAll(/=tool:\/\/([\w-]+)(\S+)/g, '="$(dirname "$(command -v $1)")$2"');
+}
+
+/**
+ * Runs helmfile. Throws the error of an encrypted file that explains a failure, otherwise what `explain` returns for
+ * the failure and helmfile's stderr.
+ */
+export async function callHelmfile(
+  context: Context,
+  words: readonly string[],
+  explain: (error: TaskError, stderr: string) => TaskError | Promise<TaskError>,
+  quiet = true,
+): Promise<CommandOutput> {
+  const running = context.$({ quiet })`${await helmfileCommand(context)} --quiet ${words}`;
+  let stderr = '';
+  running.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  try {
+    return await running;
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof TaskError)) throw error;
+    const { secretFailure } = await import('../secrets/sops.ts');
+    const secret = await secretFailure(context, error);
+    throw secret === error ? await explain(error, stderr) : secret;
+  }
 }

@@ -2,8 +2,60 @@ import { type Condition, itemsOf, kubectl } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import type { ManagedFields } from './managed-fields.ts';
-import { type ManifestObject, manifestObjects, typesOf } from './manifest-objects.ts';
 import type { DeployedRelease } from './releases.ts';
+
+export type ManifestObject = {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly annotations?: { readonly [name: string]: string };
+    readonly labels?: { readonly [name: string]: string };
+  };
+  readonly spec?: { readonly replicas?: number; readonly [key: string]: unknown };
+};
+
+/** An object as helm applies it. */
+export type AppliedObject = ManifestObject & { readonly metadata: { readonly namespace: string } };
+
+type Owner = { readonly name: string; readonly namespace: string };
+
+/**
+ * Types of a manifest's objects in kubectl's form, with their API group. Reads only the lines that name types, so
+ * kubectl can run while the rest is parsed.
+ */
+export const typesOf = (manifest: string): string[] =>
+  manifest.split(/^---.*$/m).flatMap((text) => {
+    const kind = /^kind: *["']?(\w+)/m.exec(text)?.[1];
+    const group = /^apiVersion: *["']?([\w.-]+)\//m.exec(text)?.[1];
+    return kind === undefined ? [] : [group === undefined ? kind : `${kind}.${group}`];
+  });
+
+/**
+ * Objects of a release's manifest as helm applies them: with its labels, annotations and namespace, which the API
+ * server ignores for cluster-scoped ones. Skips documents that cannot be parsed or are not objects.
+ */
+export async function manifestObjects(manifest: string, release: Owner): Promise<AppliedObject[]> {
+  const { parseAllDocuments } = await import('yaml');
+  // The API server refuses duplicate keys; checking for them here is slow.
+  return [...parseAllDocuments(manifest, { uniqueKeys: false })].flatMap((document) => {
+    const object = document.errors.length === 0 ? (document.toJS() as ManifestObject | null) : null;
+    if (!object?.apiVersion || !object.kind || !object.metadata?.name) return [];
+    const { namespace, annotations, labels } = object.metadata;
+    const metadata = {
+      ...object.metadata,
+      namespace: namespace || release.namespace,
+      annotations: {
+        ...annotations,
+        'meta.helm.sh/release-name': release.name,
+        'meta.helm.sh/release-namespace': release.namespace,
+      },
+      labels: { ...labels, 'app.kubernetes.io/managed-by': 'Helm' },
+    };
+    return [{ ...object, metadata }];
+  });
+}
 
 /** An object in the cluster. */
 export type LiveObject = ManifestObject & {
@@ -18,13 +70,9 @@ export type LiveObject = ManifestObject & {
 /** A release's object, with its state in the cluster if it exists. */
 export type Pair = {
   readonly release: DeployedRelease;
-  readonly object: ManifestObject;
+  readonly object: AppliedObject;
   readonly live: LiveObject | undefined;
 };
-
-/** An object's namespace; ignored for cluster-scoped ones. */
-export const namespaceOf = ({ object, release }: Omit<Pair, 'live'>): string =>
-  object.metadata.namespace || release.namespace;
 
 /**
  * The releases' objects, read by kubectl: one call for those with helm's label, with the owners of their fields,
@@ -39,7 +87,7 @@ export async function livePairs(
   const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))];
   const [{ items, complete }, objects] = await Promise.all([
     labelledObjects(context, types, tell),
-    Promise.all(releases.map(({ manifest }) => manifestObjects(manifest))),
+    Promise.all(releases.map((release) => manifestObjects(release.manifest, release))),
   ]);
   const wanted = releases.flatMap((release, index) =>
     (objects[index] ?? []).map((object) => ({ release, object })),
@@ -62,7 +110,7 @@ function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObj
   return wanted.map(({ release, object }) => ({
     release,
     object,
-    live: live.get(key(object, namespaceOf({ release, object }))) ?? live.get(key(object)),
+    live: live.get(key(object, object.metadata.namespace)) ?? live.get(key(object)),
   }));
 }
 
@@ -99,10 +147,9 @@ async function namedObjects(
   { $, environment }: ShellContext,
   pairs: readonly Pair[],
 ): Promise<readonly LiveObject[]> {
-  const items = pairs.map((pair) => ({
-    apiVersion: pair.object.apiVersion,
-    kind: pair.object.kind,
-    metadata: { name: pair.object.metadata.name, namespace: namespaceOf(pair) },
+  const items = pairs.map(({ object: { apiVersion, kind, metadata } }) => ({
+    ...{ apiVersion, kind },
+    metadata: { name: metadata.name, namespace: metadata.namespace },
   }));
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['-f', '-', '--ignore-not-found', '--show-managed-fields', '-o', 'json'];

@@ -1,5 +1,5 @@
 import { shortValues } from '../ground/short-values.ts';
-import { namespaceOf, type Pair } from './live-objects.ts';
+import type { ManifestObject, Pair } from './live-objects.ts';
 import {
   type AddedField,
   addedFields,
@@ -7,7 +7,6 @@ import {
   lostFields,
   type ManagedFields,
 } from './managed-fields.ts';
-import { type ManifestObject, withHelmLabels } from './manifest-objects.ts';
 
 /* How one object in the cluster differs from what helm applied. */
 
@@ -19,9 +18,9 @@ type SecretContent = {
   readonly type?: string;
 };
 
-export function compareFields({ release, object, live }: Pair): Comparison {
+export function compareFields({ object, live }: Pair): Comparison {
   if (live === undefined) return { lost: [], added: [] };
-  const { apiVersion, kind, metadata, ...content } = withHelmLabels(object, release);
+  const { apiVersion, kind, metadata, ...content } = object;
   const { labels, annotations } = metadata;
   const entries = live.metadata.managedFields ?? [];
   const compare = (wanted: unknown, owned: readonly ManagedFields[]): Comparison => ({
@@ -56,8 +55,7 @@ export function lostField({ object }: Pair, { path, manager, theirs, ours }: Los
 }
 
 /** Faults of an object, each completing a sentence that begins with its name. */
-export function faultsOf(pair: Pair): readonly string[] {
-  const { object, live } = pair;
+export function faultsOf({ object, live }: Pair): readonly string[] {
   const { metadata, kind, spec, status } = live ?? {};
   if (metadata?.deletionTimestamp !== undefined) {
     const finalizers = (metadata.finalizers ?? []).join(', ');
@@ -65,7 +63,7 @@ export function faultsOf(pair: Pair): readonly string[] {
   }
   if (kind !== 'Deployment' && kind !== 'StatefulSet') return [];
   if (spec?.paused === true && object.spec?.paused !== true) {
-    const resume = `kubectl -n ${namespaceOf(pair)} rollout resume deployment ${object.metadata.name}`;
+    const resume = `kubectl -n ${object.metadata.namespace} rollout resume deployment ${object.metadata.name}`;
     return [`is paused: \`${resume}\` resumes it`];
   }
   const wanted = spec?.replicas ?? 1;
@@ -81,9 +79,8 @@ export function faultsOf(pair: Pair): readonly string[] {
   return [`has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
 }
 
-export function nameOf(pair: Pair): string {
-  const { kind, metadata } = pair.object;
-  const place = kind === 'Namespace' ? '' : `${namespaceOf(pair)}/`;
+export function nameOf({ object: { kind, metadata } }: Pair): string {
+  const place = kind === 'Namespace' ? '' : `${metadata.namespace}/`;
   return `${kind.toLowerCase()} ${place}${metadata.name}`;
 }
 

@@ -5,9 +5,8 @@ import { checkPasswords } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
-import { callHelmfile } from './call-helmfile.ts';
 import { renderingFailure } from './failure.ts';
-import type { Release } from './helmfile.ts';
+import { callHelmfile, type Release } from './helmfile.ts';
 
 const outputOptions = ['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'] as const;
 

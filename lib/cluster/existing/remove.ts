@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
-import { callHelmfile } from '../../helm/call-helmfile.ts';
-import { declaredReleases, helmfileText } from '../../helm/helmfile.ts';
+import { callHelmfile, declaredReleases, helmfileText } from '../../helm/helmfile.ts';
 import { prepareNamespaces } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';

@@ -8,6 +8,7 @@ import { environmentIn } from '../../rig/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const manifest = `---
+# Source: a.yaml
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -15,16 +16,22 @@ metadata:
     name: wrong
   name: backend
 ---
-apiVersion: apps/v1
-kind: Deployment
+apiVersion: "apps/v1"
+kind: 'Deployment'
 metadata:
   name: "front"
   namespace: frontend
+---
+# nothing
 ---
 apiVersion: v1
 kind: Secret
 metadata:
   name: password
+---
+apiVersion: v1
+kind: Broken
+metadata: {name: [
 `;
 
 const devops = { name: 'devops', namespace: 'core', status: 'deployed', manifest } as DeployedRelease;
@@ -69,8 +76,11 @@ async function told(answer: Answer | ((command: string) => Answer), status = 'de
   return { lines, drift: drifts.get('devops') };
 }
 
-test('a release with all its objects has no drift', async () => {
-  const { lines, drift } = await told(list(namespace, deployment, secret));
+test('a release with all its objects has no drift; they are asked for by the types in its manifest', async () => {
+  const { lines, drift } = await told((command) => {
+    assert.match(command, ' get Namespace,Deployment.apps,Secret,Broken -A ');
+    return list(namespace, deployment, secret);
+  });
   assert.equal(lines, ['devops: deployment frontend/front has 0 of 1 pods ready']);
   assert.not.ok(isDrift(drift));
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { recallDigests } from '../../../lib/helm/rendered-digests.ts';
+import { recallDigests } from '../../../lib/helm/changed-releases.ts';
 import type { Target } from '../../../lib/settings/context.ts';
 import { environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
 
