@@ -76,19 +76,35 @@ export type Pair = {
 
 /**
  * The releases' objects, read by kubectl: one call for those with helm's label, with the owners of their fields,
- * another for those that lost it. Passes the reason to `tell` and leaves out types that the user may not list. Throws
- * `TaskError` if the cluster does not answer.
+ * another for those that lost it. Passes the reason to `tell` and leaves out types that the user may not list. Types
+ * that the server does not know (`unknown`) have no objects. Throws `TaskError` if the cluster does not answer.
  */
 export async function livePairs(
   context: ShellContext,
   releases: readonly DeployedRelease[],
   tell: (line: string) => void,
+  unknown: readonly string[] = [],
 ): Promise<readonly Pair[]> {
-  const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))];
-  const [{ items, complete }, objects] = await Promise.all([
-    labelledObjects(context, types, tell),
+  const types = [...new Set(releases.flatMap(({ manifest }) => typesOf(manifest)))].filter(
+    (type) => !unknown.some((name) => type.split('.')[0] === name),
+  );
+  const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
+  const $ = context.$({ quiet: true, nothrow: true });
+  const [output, objects] = await Promise.all([
+    types.length === 0 ? undefined : $`${kubectl(context.environment)} get ${types.join(',')} ${words}`,
     Promise.all(releases.map((release) => manifestObjects(release.manifest, release))),
   ]);
+  const isComplete = output === undefined || output.exitCode === 0;
+  if (!isComplete) {
+    const name = /doesn't have a resource type "([^".]+)/.exec(output.stderr)?.[1];
+    if (name !== undefined && !unknown.includes(name))
+      return livePairs(context, releases, tell, [...unknown, name]);
+    if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
+    tell(`cannot check for manual changes: ${reasonOf(output)}`);
+  }
+  // kubectl omits a forbidden type; if it is the only one, it prints nothing.
+  const isEmpty = output === undefined || (!isComplete && output.stdout === '');
+  const items = isEmpty ? [] : itemsOf<LiveObject>('kubectl get', output);
   const wanted = releases.flatMap((release, index) =>
     (objects[index] ?? []).map((object) => ({ release, object })),
   );
@@ -96,7 +112,7 @@ export async function livePairs(
   const missing = pairs.filter(({ live }) => live === undefined);
   if (missing.length === 0) return pairs;
   // Objects that may not be listed are not missing.
-  if (!complete) return pairs.filter(({ live }) => live !== undefined);
+  if (!isComplete) return pairs.filter(({ live }) => live !== undefined);
   return withLive(wanted, [...items, ...(await namedObjects(context, missing))]);
 }
 
@@ -112,34 +128,6 @@ function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObj
     object,
     live: live.get(key(object, object.metadata.namespace)) ?? live.get(key(object)),
   }));
-}
-
-type Found = { readonly items: readonly LiveObject[]; readonly complete: boolean };
-
-/**
- * Objects of these types with helm's label; not `complete` if the user may not list some types. Unknown types have no
- * objects.
- */
-async function labelledObjects(
-  context: ShellContext,
-  types: readonly string[],
-  tell: (line: string) => void,
-): Promise<Found> {
-  if (types.length === 0) return { items: [], complete: true };
-  const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
-  const shell = context.$({ quiet: true, nothrow: true });
-  const output = await shell`${kubectl(context.environment)} get ${types.join(',')} ${words}`;
-  const complete = output.exitCode === 0;
-  if (!complete) {
-    const unknown = /doesn't have a resource type "([^"]+)"/.exec(output.stderr)?.[1];
-    const rest = types.filter((type) => type.split('.')[0] !== unknown?.split('.')[0]);
-    if (rest.length < types.length) return labelledObjects(context, rest, tell);
-    if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
-    tell(`cannot check for manual changes: ${reasonOf(output)}`);
-    // kubectl omits a forbidden type; if it is the only one, it prints nothing.
-    if (output.stdout === '') return { items: [], complete };
-  }
-  return { items: itemsOf('kubectl get', output), complete };
 }
 
 /** Objects with these names, with any labels. */

@@ -40,9 +40,11 @@ test('chart repositories are loaded only if a chart comes from one; the chart of
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
   const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
-  const words = (await helmfileCommand(lab)).slice(-3);
-  assert.equal(words.slice(0, 2), ['--skip-deps', '--state-values-set']);
-  assert.match(words[2] ?? '', /^charts\.vaultOperator\.chart=.*vault-secrets-operator.*\/chart$/);
+  const words = await helmfileCommand(lab);
+  const { kubeconfig } = lab.environment;
+  assert.equal(words.slice(0, 5), ['helmfile', '--kubeconfig', kubeconfig, '--kube-context', 'lab']);
+  assert.equal(words.slice(-3, -1), ['--skip-deps', '--state-values-set']);
+  assert.match(words.at(-1) ?? '', /^charts\.vaultOperator\.chart=.*vault-secrets-operator.*\/chart$/);
   assert.match(
     await helmfileText(lab, 'sync'),
     / --skip-deps --state-values-set charts\.vaultOperator\.chart="\$\(dirname .*\)\/chart" sync$/,

@@ -8,7 +8,6 @@ import {
   checkLeftOut,
   declaredReleases,
   declaredValues,
-  helmfileCommand,
   namesText,
   type Selection,
   selector,
@@ -51,27 +50,6 @@ test('what an installed release needs cannot be left out', async () => {
   assert.is(what, 'releases.vault-operator.installed is false, but app1-back needs vault-operator');
   assert.is(why, 'helmfile.yaml lists it under the needs of app1-back');
   await checkLeftOut(await without('reloader', 'vault', 'vault-operator', 'app1-back', 'app1-front'));
-});
-
-test('a call names kubeconfig, context, every layer of values and the environment', async () => {
-  const target = await targetOf({ env: 'development', provider: 'existing', context: 'team a' });
-  const words = await helmfileCommand(target);
-  assert.equal(words.slice(0, 5), [
-    'helmfile',
-    '--kubeconfig',
-    target.environment.kubeconfig,
-    '--kube-context',
-    'team a',
-  ]);
-  assert.ok(words.includes('environments/existing.yaml'));
-  assert.is(words[words.indexOf('environment=development') - 1], '--state-values-set-string');
-  assert.not.ok(words.includes('--skip-deps'));
-});
-
-test('only the embedded cluster, with its local charts, asks no chart repository', async () => {
-  const words = await helmfileCommand(await targetOf({ env: 'development', provider: 'embedded' }));
-  assert.ok(words.includes('--skip-deps'));
-  assert.ok(words.includes('.state/development/cluster.yaml'));
 });
 
 test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {

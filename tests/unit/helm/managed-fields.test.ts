@@ -14,70 +14,54 @@ const other = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> =
   ...more,
 });
 
+/** The lost fields, each as `path by manager: value of helm`. */
+const lost = (wanted: object, actual: object, ...entries: ManagedFields[]): string[] =>
+  lostFields(wanted, actual, entries).map(
+    ({ path, manager = 'nobody', ours }) => `${path} by ${manager}: ${JSON.stringify(ours)}`,
+  );
+
 test('a field is lost to the manager that changed it', () => {
-  const lost = lostFields({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
+  const found = lostFields({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
     helm({ 'f:spec': { 'f:paused': {} } }),
     other('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
   ]);
-  assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
+  assert.equal(found, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
 });
 
-test('what helm still owns is not lost, however the server writes it', () => {
+test('a field is not lost if helm owns it, however the server writes it, if it was changed back, or its manager is unknown', () => {
   const wanted = { cpu: '1000m', gone: '', selector: { a: 'b' } };
   const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
-  assert.equal(lostFields(wanted, actual, [helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })]), []);
-});
-
-test('a field that was changed back, or changed by an unknown manager, is not lost', () => {
-  const wanted = { a: { x: 1, y: 2 }, b: 1 };
+  assert.equal(lost(wanted, actual, helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })), []);
   const same = { a: { y: 2, x: 1 }, b: 2 };
-  assert.equal(lostFields(wanted, same, [helm({}), other('edit', { 'f:a': {} })]), []);
+  assert.equal(lost({ a: { x: 1, y: 2 }, b: 1 }, same, helm({}), other('edit', { 'f:a': {} })), []);
 });
 
 test('a removed field has no manager, and the topmost removed field is named', () => {
-  const lost = lostFields(
-    { metadata: { labels: { 'a/b': 'c', d: 'e' } }, data: { x: 'y' } },
-    { metadata: { labels: { d: 'e' } } },
-    [helm({ 'f:metadata': { 'f:labels': { 'f:d': {} } } })],
-  );
-  assert.equal(
-    lost.map(({ path, manager, ours }) => [path, manager, ours]),
-    [
-      ['.metadata.labels[a/b]', undefined, 'c'],
-      ['.data', undefined, { x: 'y' }],
-    ],
-  );
+  const wanted = { metadata: { labels: { 'a/b': 'c', d: 'e' } }, data: { x: 'y' } };
+  const owned = helm({ 'f:metadata': { 'f:labels': { 'f:d': {} } } });
+  assert.equal(lost(wanted, { metadata: { labels: { d: 'e' } } }, owned), [
+    '.metadata.labels[a/b] by nobody: "c"',
+    '.data by nobody: {"x":"y"}',
+  ]);
 });
 
 test('elements of a list are found by their keys, wherever they stand', () => {
-  const wanted = [
-    { name: 'a', image: 'a:1' },
-    { name: 'b', image: 'b:1' },
-    { name: 'c', image: 'c:1' },
-  ];
-  const actual = [
-    { name: 'sidecar', image: 's:1' },
-    { name: 'b', image: 'b:2' },
-    { name: 'a', image: 'a:1' },
-  ];
-  const lost = lostFields({ containers: wanted }, { containers: actual }, [
-    helm({
-      'f:containers': {
-        'k:{"name":"a"}': { 'f:name': {}, 'f:image': {} },
-        'k:{"name":"b"}': { 'f:name': {} },
-      },
-    }),
-    other('kubectl-set', {
-      'f:containers': { 'k:{"name":"b"}': { 'f:image': {} }, 'k:{"name":"sidecar"}': {} },
-    }),
-  ]);
-  assert.equal(
-    lost.map(({ path, manager }) => [path, manager]),
-    [
-      ['.containers[b].image', 'kubectl-set'],
-      ['.containers[c]', undefined],
-    ],
+  const [a, b, c, sidecar] = ['a', 'b', 'c', 'sidecar'].map((name) => ({ name, image: `${name}:1` }));
+  const owned = {
+    'k:{"name":"a"}': { 'f:name': {}, 'f:image': {} },
+    'k:{"name":"b"}': { 'f:name': {} },
+  };
+  const theirs = { 'k:{"name":"b"}': { 'f:image': {} }, 'k:{"name":"sidecar"}': {} };
+  const found = lost(
+    { containers: [a, b, c] },
+    { containers: [sidecar, { ...b, image: 'b:2' }, a] },
+    helm({ 'f:containers': owned }),
+    other('kubectl-set', { 'f:containers': theirs }),
   );
+  assert.equal(found, [
+    '.containers[b].image by kubectl-set: "b:1"',
+    '.containers[c] by nobody: {"name":"c","image":"c:1"}',
+  ]);
 });
 
 test('a key may have parts that only the server fills in, and an element of a set is its own key', () => {
@@ -87,51 +71,40 @@ test('a key may have parts that only the server fills in, and an element of a se
     'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': { 'f:containerPort': {} } },
     'f:finalizers': { 'v:"a"': {} },
   };
-  assert.equal(
-    lostFields(wanted, actual, [helm(owned)]).map(({ path }) => path),
-    ['.finalizers[b]'],
-  );
+  assert.equal(lost(wanted, actual, helm(owned)), ['.finalizers[b] by nobody: "b"']);
 });
 
 test('a part replaced as a whole is compared as a whole, even an empty one', () => {
-  const lost = lostFields(
-    { podSelector: {}, args: ['a', 'b'] },
-    { podSelector: { x: 'y' }, args: ['b', 'a'] },
-    [helm({}), other('kubectl-edit', { 'f:podSelector': {}, 'f:args': {} })],
-  );
-  assert.equal(
-    lost.map(({ path, ours }) => [path, ours]),
-    [
-      ['.podSelector', {}],
-      ['.args', ['a', 'b']],
-    ],
-  );
+  const wanted = { podSelector: {}, args: ['a', 'b'] };
+  const actual = { podSelector: { x: 'y' }, args: ['b', 'a'] };
+  const edited = other('kubectl-edit', { 'f:podSelector': {}, 'f:args': {} });
+  assert.equal(lost(wanted, actual, helm({}), edited), [
+    '.podSelector by kubectl-edit: {}',
+    '.args by kubectl-edit: ["a","b"]',
+  ]);
 });
 
 test('of several managers the last one counts, never one of the status', () => {
   const field = { 'f:a': {} };
-  const lost = lostFields({ a: 1 }, { a: 2 }, [
+  const found = lost(
+    { a: 1 },
+    { a: 2 },
     other('second', field, { time: '2026-01-02T00:00:00Z' }),
     other('first', field, { time: '2026-01-01T00:00:00Z' }),
     other('controller', field, { subresource: 'status', time: '2026-01-03T00:00:00Z' }),
-  ]);
-  assert.is(lost[0]?.manager, 'second');
+  );
+  assert.equal(found, ['.a by second: 1']);
 });
 
 test('only helm’s apply counts as helm: no similar name, and no update in its name', () => {
   const field = { 'f:a': {} };
-  for (const changed of [
-    other('helm-hotfix', field, { operation: 'Update' }),
-    other('helm', field, { operation: 'Update' }),
-  ]) {
-    const lost = lostFields({ a: 1, b: 1 }, { a: 2, b: 1 }, [
-      other('helm', { 'f:b': {} }, { operation: 'Apply' }),
-      changed,
-    ]);
-    assert.equal(lost, [{ path: '.a', manager: changed.manager, theirs: 2, ours: 1 }]);
+  const applied = other('helm', { 'f:b': {} }, { operation: 'Apply' });
+  for (const name of ['helm-hotfix', 'helm']) {
+    const changed = other(name, field, { operation: 'Update' });
+    assert.equal(lost({ a: 1, b: 1 }, { a: 2, b: 1 }, applied, changed), [`.a by ${name}: 1`]);
   }
   // Helm 3, and Helm 4 after it, apply on the client's side.
-  assert.equal(lostFields({ a: 1 }, { a: '1' }, [other('helm', field, { operation: 'Update' })]), []);
+  assert.equal(lost({ a: 1 }, { a: '1' }, other('helm', field, { operation: 'Update' })), []);
 });
 
 test('additions besides helm’s fields are reported, once per subtree', () => {
