@@ -139,7 +139,7 @@ const helmTests = {
   lock: true,
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).testCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) =>
-    (await import('../lib/deploy/test.ts')).test(context, context.args),
+    (await import('../lib/deploy/deployed.ts')).test(context, context.args),
 } as const;
 
 export const testAll = task({
@@ -165,7 +165,7 @@ export const uninstallApp = task({
     `remove the releases of \`${args.app}\` from environment \`${environment.name}\`?`,
   commands: async (input) => (await plain()).uninstallCommands(input),
   run: async (context) => {
-    const { uninstall } = await import('../lib/deploy/undo.ts');
+    const { uninstall } = await import('../lib/deploy/deployed.ts');
     const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
     await removeRouteCertificates(context, await uninstall(context, context.args));
     return 'changed';
@@ -198,7 +198,7 @@ export const rollback = task({
   commands: async (input) => (await plain()).rollbackCommands(input),
   onCluster: true,
   run: async (context) => {
-    const { rollBackRelease } = await import('../lib/deploy/undo.ts');
+    const { rollBackRelease } = await import('../lib/deploy/deployed.ts');
     await rollBackRelease(context, context.args.release, context.args.revision);
   },
 });

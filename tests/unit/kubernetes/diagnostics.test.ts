@@ -7,6 +7,7 @@ import {
   seen,
   telling,
 } from '../../../lib/kubernetes/diagnostics.ts';
+import { type Pod, unreadyOf } from '../../../lib/kubernetes/pods.ts';
 
 const container = (state: object) => ({ name: 'backend', state });
 
@@ -77,6 +78,29 @@ test('autoscaler warnings before the first metrics are ignored', () => {
   assert.match('FailedGetResourceMetric: no metrics returned from resource metrics API', aboutMetrics);
   assert.match('FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1)', aboutMetrics);
   assert.not.match('FailedCreate: pods "x" is forbidden', aboutMetrics);
+});
+
+test('a pod that is not ready is reported with its container, scheduling or phase; a finished or terminating one is not', () => {
+  const cases: readonly [Pod['status'], string | undefined, deletionTimestamp?: string][] = [
+    [{ phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }, undefined],
+    [{ phase: 'Succeeded' }, undefined],
+    [{ phase: 'Running' }, undefined, '2026-01-01T00:00:00Z'],
+    [
+      { phase: 'Running', containerStatuses: [waiting('CrashLoopBackOff')] },
+      'container backend: CrashLoopBackOff',
+    ],
+    [
+      { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }] },
+      '0/3 nodes',
+    ],
+    [{ phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] }, 'it is not ready'],
+    [undefined, 'it is Pending'],
+  ];
+  for (const [status, text, deletionTimestamp] of cases) {
+    const metadata = { namespace: 'n', name: 'p', ...(deletionTimestamp && { deletionTimestamp }) };
+    const found = unreadyOf([{ metadata, ...(status && { status }) }]);
+    assert.equal(found, text === undefined ? [] : [{ object: 'pod n/p', text }]);
+  }
 });
 
 test.run();
