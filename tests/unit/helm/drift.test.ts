@@ -111,15 +111,19 @@ test('objects that may not be listed are not missing; the others are compared', 
     ...namespace,
     metadata: {
       name: 'backend',
-      ...helm,
-      labels: { name: 'other', ...helm.labels },
-      ...by('somebody', { 'f:metadata': { 'f:labels': { 'f:name': {} } } }),
+      labels: { name: 'other' },
+      annotations: { 'meta.helm.sh/release-namespace': 'core' },
+      ...by('somebody', { 'f:metadata': { 'f:labels': { 'f:name': {} }, 'f:annotations': { 'f:own': {} } } }),
     },
   };
   const { lines } = await told({ ...list(changed), exitCode: 1, stderr: forbidden });
   assert.equal(lines, [
     `cannot check for manual changes: ${forbidden}`,
-    'devops was changed: namespace backend .metadata.labels.name: other (somebody) → wrong',
+    ...[
+      '.metadata.labels.name: other (somebody) → wrong',
+      '.metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
+      '.metadata.annotations[meta.helm.sh/release-name]: removed → devops',
+    ].map((field) => `devops was changed: namespace backend ${field}`),
   ]);
 });
 

@@ -29,7 +29,7 @@ test('a field is lost to the manager that changed it', () => {
 });
 
 test('a field is not lost if helm owns it, however the server writes it, if it was changed back, or its manager is unknown', () => {
-  const wanted = { cpu: '1000m', gone: '', selector: { a: 'b' } };
+  const wanted = { cpu: '1000m', gone: '', empty: '', selector: { a: 'b' } };
   const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
   assert.equal(lost(wanted, actual, helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })), []);
   const same = { a: { y: 2, x: 1 }, b: 2 };
@@ -99,8 +99,11 @@ test('of several managers the last one counts, never one of the status', () => {
 test('only helm’s apply counts as helm: no similar name, and no update in its name', () => {
   const field = { 'f:a': {} };
   const applied = other('helm', { 'f:b': {} }, { operation: 'Apply' });
-  for (const name of ['helm-hotfix', 'helm']) {
-    const changed = other(name, field, { operation: 'Update' });
+  for (const [name, operation] of [
+    ['helm-hotfix', 'Apply'],
+    ['helm', 'Update'],
+  ] as const) {
+    const changed = other(name, field, { operation });
     assert.equal(lost({ a: 1, b: 1 }, { a: 2, b: 1 }, applied, changed), [`.a by ${name}: 1`]);
   }
   // Helm 3, and Helm 4 after it, apply on the client's side.
