@@ -15,7 +15,7 @@ import { providerOf } from '../lib/cluster/providers.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
 import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, InEnvironment, Target } from '../lib/settings/context.ts';
-import { environmentOf, processEnvironment, settingsOf } from '../lib/settings/environment.ts';
+import { environmentOf, processEnvironment } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 
 /*
@@ -80,7 +80,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Input<Specs>, Body<Specs>>,
 ): Task<Specs> {
   return declare(definition, task, async ({ environment }) => ({
-    settings: await settingsOf(environment),
+    settings: await (await import('../lib/settings/settings.ts')).loadSettings(environment),
   }));
 }
 

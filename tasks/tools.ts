@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { MissingToolError, type Need, need, type Options, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
-import { environmentOf, settingsOf } from '../lib/settings/environment.ts';
+import { environmentOf } from '../lib/settings/environment.ts';
 import { type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
@@ -49,7 +49,8 @@ export const chartTools = task({
 
 async function chartToolNames(options: Options): Promise<ToolName[]> {
   const { toolCharts } = await import('../lib/helm/chart-places.ts');
-  const settings = await settingsOf(environmentOf(options));
+  const { loadSettings } = await import('../lib/settings/settings.ts');
+  const settings = await loadSettings(environmentOf(options));
   return [...new Set(toolCharts(settings).map(({ tool }) => tool))];
 }
 
@@ -112,7 +113,8 @@ export const verifyDependencies = task({
 /** The environment's required versions; PostgreSQL keeps its data's major version. */
 async function requirementOf(options: Options): Promise<Requirement> {
   const environment = environmentOf(options);
-  const { cluster } = await settingsOf(environment);
+  const { loadSettings } = await import('../lib/settings/settings.ts');
+  const { cluster } = await loadSettings(environment);
   const version = join(environment.state, 'postgresql', 'data', 'PG_VERSION');
   const major = (await textIfThere(version)) ?? '';
   return {

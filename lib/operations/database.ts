@@ -10,7 +10,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
 import { stopAgent } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 
 /* Checks whether PostgreSQL accepts the passwords in the encrypted files. */
@@ -27,7 +27,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(context));
-  const settings = await settingsOf(environment);
+  const settings = await loadSettings(environment);
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);

@@ -7,7 +7,7 @@ import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { unseal } from '../vault/init-vault.ts';
 
 /**
@@ -60,7 +60,7 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
 }
 
 async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {
-  const controller = controllerOf(await settingsOf(environment));
+  const controller = controllerOf(await loadSettings(environment));
   const declared = (await declaredReleases(environment.root)).map(({ namespace }) => namespace);
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
 }

@@ -7,7 +7,7 @@ import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { databaseProblem } from './database.ts';
 import type { Status } from './status.ts';
 
@@ -41,7 +41,7 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
   for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
     const addresses = await (await clusterOf(environment))
-      .addresses({ ...context, settings: await settingsOf(environment) })
+      .addresses({ ...context, settings: await loadSettings(environment) })
       .catch((error: Error): readonly Address[] => {
         context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
         return [];

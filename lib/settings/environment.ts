@@ -10,7 +10,6 @@ import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import type { GlobalOptions } from './global-options.ts';
-import type { Settings } from './settings.ts';
 
 /** An environment's names and paths. Its data is below `state`. */
 export type Environment = {
@@ -103,11 +102,6 @@ export function environmentOf(options: Options, root: string = projectFolder): E
     gnupgHome: gnupgHomeOf(state, key),
     plainState: plainStateOf(state, key),
   };
-}
-
-export async function settingsOf({ name, provider, root }: Environment): Promise<Settings> {
-  const { loadSettings } = await import('./settings.ts');
-  return loadSettings(name, provider, root);
 }
 
 /** Home folders of the tools, below the state folder. */

@@ -62,7 +62,7 @@ export async function resolveOptions(
     });
   }
   const context =
-    known ?? options.context ?? (await loadSettings(environment, provider, root)).cluster.context;
+    known ?? options.context ?? (await loadSettings({ name: environment, provider, root })).cluster.context;
   if (context !== '') return { ...given, provider, context };
   throw new UsageError({
     what: `provider \`${provider}\` needs a kube context`,
@@ -78,7 +78,9 @@ async function onlyProvider(environment: string, root: string): Promise<Provider
   const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
   // Most settings require none, and parsing YAML takes longer than the rest.
   if (!texts.some((text) => text.includes('provider'))) return undefined;
-  return (await loadSettings(environment, 'existing', root)).cluster.provider || undefined;
+  return (
+    (await loadSettings({ name: environment, provider: 'existing', root })).cluster.provider || undefined
+  );
 }
 
 /** The first provider that works on this machine for this user. */

@@ -9,6 +9,7 @@ import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge } from '../ground/tree.ts';
 import type { Layer } from './check.ts';
+import type { Environment } from './environment.ts';
 import type { Settings } from './schema.ts';
 
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
@@ -115,12 +116,12 @@ async function parse(text: string, file: string): Promise<Layer> {
 }
 
 /** Loads an environment's merged settings. Throws `TaskError` with file and setting if one is wrong. */
-export async function loadSettings(
-  environment: string,
-  provider: ProviderName,
-  root: string = projectFolder,
-): Promise<Settings> {
-  const files = await settingsFiles(environment, provider, root);
+export async function loadSettings({
+  name,
+  provider,
+  root = projectFolder,
+}: Pick<Environment, 'name' | 'provider'> & { readonly root?: string }): Promise<Settings> {
+  const files = await settingsFiles(name, provider, root);
   const texts = await Promise.all(files.map((file) => readText(root, file)));
   const key = JSON.stringify([provider, texts]);
   const known = checked.get(key);
@@ -128,7 +129,7 @@ export async function loadSettings(
   const layers = await Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
   // Imported only when needed: few tasks use the schema.
   const { checkSettings } = await import('./check.ts');
-  const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, environment, provider);
+  const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, name, provider);
   checked.set(key, settings);
   return settings;
 }

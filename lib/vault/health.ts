@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Release } from '../helm/helmfile.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { settingsOf } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { readKeys } from './api/keys-file.ts';
 import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
 import { desiredState, keysPath, vaultSettings } from './desired.ts';
@@ -20,7 +20,7 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
   const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
   const state = await desiredState(environment);
-  const settings = vaultSettings(await settingsOf(environment));
+  const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
     const status = await vaultStatus(replicas, state, settings, (reason) => {

@@ -86,7 +86,7 @@ export async function helmfile(
     files.push(file);
   }
   const charts = (await environmentNames()).includes(environment)
-    ? toolCharts(await loadSettings(environment, provider))
+    ? toolCharts(await loadSettings({ name: environment, provider }))
     : [];
   const places = await Promise.all(
     charts.map(async (chart) => ['--state-values-set', `${chart.setting}=${await installedChart(chart)}`]),

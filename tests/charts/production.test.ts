@@ -11,7 +11,7 @@ import { root } from './tools.ts';
 
 const test = suite('production');
 
-const settings = loadSettings('production', 'existing');
+const settings = loadSettings({ name: 'production', provider: 'existing' });
 const objects = () => environmentObjects('existing', 'production');
 
 /** Values of a release, or of all backends or fronts, from the settings. */

@@ -37,7 +37,7 @@ const file = 'environments/development/zz.yaml';
 
 test('a text setting is either refused or reaches helm unchanged', async () => {
   const folder = await copyOfReleases();
-  const load = () => loadSettings('development', 'embedded', folder);
+  const load = () => loadSettings({ name: 'development', provider: 'embedded', root: folder });
   await withSeeds(2, async (seed) => {
     const random = randomOf(seed * 6271);
     const taken: { readonly scalar: string; readonly text: string }[] = [];

@@ -69,7 +69,7 @@ test('keys are marked and listed as development keys, and the repository has no 
 });
 
 test('the operational key opens the passwords, which are in Secrets of devops and postgresql and nowhere else', async () => {
-  const references = leavesOf(await loadSettings('development', 'embedded')).flatMap(
+  const references = leavesOf(await loadSettings({ name: 'development', provider: 'embedded' })).flatMap(
     ({ value }) => secretKey(String(value)) ?? [],
   );
   const names = await readdir(join(root, dirname(file)));
@@ -102,7 +102,7 @@ test('the operational key opens the passwords, which are in Secrets of devops an
 test('devops writes a login for each application with a password, where a rotation looks for it', async () => {
   const secrets = ofKind(await releaseObjects('devops', 'embedded'), 'Secret');
   const roles = applications.flatMap(({ name, secrets }) => (secrets === 'sops' ? [name] : []));
-  const found = consumerSecrets(await loadSettings('development', 'embedded'), roles);
+  const found = consumerSecrets(await loadSettings({ name: 'development', provider: 'embedded' }), roles);
   assert.equal(
     secrets.map(({ metadata, stringData }) => [metadata.name, metadata.namespace, stringData.DB_USER]).sort(),
     found.map(({ name, namespace }, index) => [name, namespace, roles[index]]).sort(),

@@ -61,7 +61,7 @@ export async function openStack(): Promise<Stack> {
     succeed('kubectl', ['--context', context, ...args], stdin);
   return {
     ...sandbox,
-    settings: await loadSettings(environment, 'existing'),
+    settings: await loadSettings({ name: environment, provider: 'existing' }),
     taskWith: async (settings, ...words) => {
       await writeFile(further, stringify(settings));
       try {

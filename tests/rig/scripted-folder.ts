@@ -2,8 +2,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Target } from '../../lib/settings/context.ts';
-import { settingsOf } from '../../lib/settings/environment.ts';
-import type { Settings } from '../../lib/settings/settings.ts';
+import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { copyOf } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
 
@@ -49,7 +48,7 @@ export function scriptedFolder(...entries: readonly string[]) {
     /** Of environment `development`, with some of its settings replaced. */
     context: async (provider: ProviderName, settings: Partial<Settings> = {}): Promise<CloneContext> => {
       const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], copy.folder);
-      return { ...context, settings: { ...(await settingsOf(context.environment)), ...settings } };
+      return { ...context, settings: { ...(await loadSettings(context.environment)), ...settings } };
     },
   };
 }

@@ -3,8 +3,9 @@ import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '@k8s-de
 import { root as projectFolder } from '../../lib/ground/project.ts';
 import { createShell } from '../../lib/runner/start-command.ts';
 import type { EnvironmentContext, Target } from '../../lib/settings/context.ts';
-import { environmentOf, homesOf, settingsOf } from '../../lib/settings/environment.ts';
+import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
 import type { GlobalOptions } from '../../lib/settings/global-options.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
 
 export type RecordedContext = EnvironmentContext & {
   readonly args: TaskContext['args'];
@@ -70,7 +71,7 @@ export function taskContext(
 /** An environment of this project with its settings. */
 export async function targetOf(options: Options): Promise<Target> {
   const environment = environmentOf(options);
-  return { environment, settings: await settingsOf(environment) };
+  return { environment, settings: await loadSettings(environment) };
 }
 
 /** The error that a promise is rejected with; of a class that may have been loaded from a copy of the project. */

@@ -6,13 +6,8 @@ import { prepareNamespaces } from '../../helm/namespaces.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import {
-  type Environment,
-  exportHomes,
-  helmHomes,
-  remembered,
-  settingsOf,
-} from '../../settings/environment.ts';
+import { type Environment, exportHomes, helmHomes, remembered } from '../../settings/environment.ts';
+import { loadSettings } from '../../settings/settings.ts';
 import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
 
 const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
@@ -40,7 +35,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  const settings = await settingsOf(environment);
+  const settings = await loadSettings(environment);
   await callHelmfile({ ...context, settings }, ['--skip-deps', 'destroy'], (error) => error, false);
   const namespaces = await ourNamespaces(environment);
   await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
@@ -63,7 +58,7 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
 
 /** The same as plain commands. */
 export async function removeCommands({ environment }: InEnvironment): Promise<readonly string[]> {
-  const target = { environment, settings: await settingsOf(environment) };
+  const target = { environment, settings: await loadSettings(environment) };
   const namespaces = (await ourNamespaces(environment)).join(' ');
   const kubectl = kubectlText(environment);
   return [

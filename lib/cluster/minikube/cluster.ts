@@ -7,13 +7,8 @@ import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Context } from '../../settings/context.ts';
-import {
-  type Environment,
-  remember,
-  remembered,
-  settingsOf,
-  writeWhole,
-} from '../../settings/environment.ts';
+import { type Environment, remember, remembered, writeWhole } from '../../settings/environment.ts';
+import { loadSettings } from '../../settings/settings.ts';
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
@@ -119,7 +114,7 @@ export const cluster: Cluster = {
   destroy: async (context) => {
     const { environment } = context;
     const profile = await readProfile(context);
-    const removed = await removeProfile({ ...context, settings: await settingsOf(environment) }, profile);
+    const removed = await removeProfile({ ...context, settings: await loadSettings(environment) }, profile);
     await rm(environment.kubeconfig, { force: true });
     return removed ? 'changed' : 'unchanged';
   },

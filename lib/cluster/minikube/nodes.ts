@@ -1,6 +1,7 @@
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import type { ShellContext } from '../../settings/context.ts';
-import { type Environment, settingsOf } from '../../settings/environment.ts';
+import type { Environment } from '../../settings/environment.ts';
+import { loadSettings } from '../../settings/settings.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
@@ -45,7 +46,7 @@ export async function readProfile(context: ShellContext): Promise<Profile> {
   if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube lists no nodes if one machine is gone or Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
-  const { driver } = (await settingsOf(environment)).cluster;
+  const { driver } = (await loadSettings(environment)).cluster;
   if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;

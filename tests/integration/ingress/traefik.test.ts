@@ -292,7 +292,7 @@ for (const [provider, port] of [
 async function checkRoutes(state: State, provider: 'existing' | 'minikube'): Promise<void> {
   const { api } = state;
   const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
-  const site = siteOf(JSON.parse(objects).items, await loadSettings('development', provider));
+  const site = siteOf(JSON.parse(objects).items, await loadSettings({ name: 'development', provider }));
   if (!site) throw new Error('expected routes');
   const context = taskContext({ env: 'development', provider, context: 'some-context' });
   const problems = await checkSite({

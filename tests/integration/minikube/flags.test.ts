@@ -92,7 +92,7 @@ all('the commands checked here are those of the transcripts', async () => {
     [...text.matchAll(/(?:^KUBECONFIG=\S+ |\$\()minikube (.*?)(?:\)|$)/gm)].map(([, words = '']) => words),
   );
   const environment = { ...environmentIn('', 'minikube'), clusterName: 'development-CLONE' };
-  const settings = await loadSettings('development', 'minikube');
+  const settings = await loadSettings({ name: 'development', provider: 'minikube' });
   const checked = [
     startArguments({ environment, settings }).join(' '),
     ...(await commands(environment, settings)),
@@ -108,7 +108,7 @@ all.before(async (state) => {
   symlinkSync(join(root, 'environments'), join(folder, 'environments'));
   const { host, server } = await startDockerEngine(folder);
   const environment = environmentIn(folder, 'minikube');
-  const settings = await loadSettings('development', 'minikube');
+  const settings = await loadSettings({ name: 'development', provider: 'minikube' });
   const program = (await findTool('minikube'))?.path ?? '';
   const own = {
     DOCKER_HOST: host,

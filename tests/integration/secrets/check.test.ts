@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
-import { settingsOf } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 import { makeKey, openedBy } from './keyring.ts';
@@ -46,7 +46,7 @@ type Checked = {
 /** The check, with some variables. */
 async function check(variables: Record<string, string> = {}): Promise<Checked> {
   const recorded = taskContext({}, [], sandbox.folder);
-  const context = { ...recorded, settings: await settingsOf(recorded.environment) };
+  const context = { ...recorded, settings: await loadSettings(recorded.environment) };
   Object.assign(process.env, variables);
   const error = await checkSecrets(context).catch((error: { what: string; why: string }) => error);
   for (const name of Object.keys(variables)) delete process.env[name];

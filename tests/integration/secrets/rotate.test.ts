@@ -7,7 +7,7 @@ import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys } from '../../../lib/secrets/rotate.ts';
 import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../lib/secrets/staged-files.ts';
-import { settingsOf } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
@@ -57,7 +57,7 @@ const secretKeys = async (): Promise<string[]> => {
 /** A task's context with the keyring of the environment `development`. */
 async function prepared() {
   const recorded = taskContext({}, [], sandbox.folder);
-  const context = { ...recorded, settings: await settingsOf(recorded.environment) };
+  const context = { ...recorded, settings: await loadSettings(recorded.environment) };
   await importKeys(context);
   return context;
 }

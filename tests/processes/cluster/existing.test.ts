@@ -45,7 +45,7 @@ const kubectl = (changes: Partial<typeof answers> = {}): void => {
 };
 
 test('operators that the settings need must be installed: missing ones are named with the setting', async () => {
-  const settings = await loadSettings('production', 'existing');
+  const settings = await loadSettings({ name: 'production', provider: 'existing' });
   const create = (change: Partial<Settings> = {}) =>
     provider.create({ ...context, settings: { ...settings, ...change } });
   kubectl();

@@ -3,11 +3,12 @@ import * as assert from 'uvu/assert';
 import { watchedFiles } from '../../../lib/deploy/commands.ts';
 import { isLeftover, leftoverGlob } from '../../../lib/ground/leftover-files.ts';
 import { compileGlobs } from '../../../lib/runner/memory/glob.ts';
-import { environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 
 async function watched(selection: { app?: string; tier?: string }, provider: 'embedded' | 'minikube') {
   const environment = environmentOf({ env: 'development', provider });
-  return watchedFiles({ environment, settings: await settingsOf(environment) }, selection);
+  return watchedFiles({ environment, settings: await loadSettings(environment) }, selection);
 }
 
 test('an install watches the settings, and the charts of its releases and of those that these need', async () => {

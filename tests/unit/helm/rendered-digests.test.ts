@@ -5,14 +5,18 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { recallDigests } from '../../../lib/helm/changed-releases.ts';
 import type { Target } from '../../../lib/settings/context.ts';
-import { environmentOf, settingsOf } from '../../../lib/settings/environment.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 
 const test = suite<Target>('rendered digests');
 
 test.before.each(async (context) => {
   const state = await mkdtemp(join(tmpdir(), 'rendered-digests-'));
   const environment = environmentOf({ env: 'development', provider: 'embedded' });
-  Object.assign(context, { environment: { ...environment, state }, settings: await settingsOf(environment) });
+  Object.assign(context, {
+    environment: { ...environment, state },
+    settings: await loadSettings(environment),
+  });
 });
 test.after.each(({ environment }) => rm(environment.state, { recursive: true, force: true }));
 

@@ -17,7 +17,8 @@ import { failureOf } from '../../rig/task-context.ts';
 const clone = copyOf('environments');
 const { folder } = clone;
 
-const load = (environment: string, provider: ProviderName) => loadSettings(environment, provider, folder);
+const load = (environment: string, provider: ProviderName) =>
+  loadSettings({ name: environment, provider, root: folder });
 const files = (provider: ProviderName) => settingsFiles('development', provider, folder);
 const check = (name: string, enough?: 'folder' | 'made') => checkEnvironment(name, enough, folder);
 const write = (path: string, text: string): void => {

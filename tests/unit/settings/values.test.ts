@@ -16,7 +16,7 @@ const file = 'environments/development/zz.yaml';
 
 const load = (settings: string) => {
   writeFileSync(join(clone.folder, file), settings);
-  return loadSettings('development', 'embedded', clone.folder);
+  return loadSettings({ name: 'development', provider: 'embedded', root: clone.folder });
 };
 
 const refusal = async (settings: string): Promise<string> => {
