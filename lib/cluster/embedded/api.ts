@@ -61,7 +61,8 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
     },
 
     watch: async (path, onEvent, signal) => {
-      const response = await send({ path, signal });
+      // Node's agent would end a quiet connection after 5 s.
+      const response = await send({ path, signal, timeout: 0 });
       if (response.statusCode !== 200) {
         response.resume();
         throw new Error(`the API server answered HTTP ${response.statusCode}`);

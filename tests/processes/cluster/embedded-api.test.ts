@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer, globalAgent, type Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -57,6 +57,22 @@ test('a refused watch, or one without events in its output, is an error', async 
   assert.is(await watch(), 'the API server answered HTTP 403');
   state.answer = (response) => response.end('{"type":"ADDED"}\n<html>\n');
   assert.match(await watch(), /JSON/);
+  assert.equal(events, [{ type: 'ADDED' }]);
+});
+
+test('a quiet watch lasts until the server ends it', async (state) => {
+  const { options } = globalAgent;
+  const { timeout } = options;
+  options.timeout = 20;
+  // Open connections keep the time limit that they began with.
+  globalAgent.destroy();
+  state.answer = (response) => {
+    response.flushHeaders();
+    setTimeout(() => response.end('{"type":"ADDED"}\n'), 200);
+  };
+  const events: unknown[] = [];
+  await state.api.watch('/api/v1/pods', (event) => events.push(event), new AbortController().signal);
+  options.timeout = timeout;
   assert.equal(events, [{ type: 'ADDED' }]);
 });
 
