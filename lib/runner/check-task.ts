@@ -30,14 +30,12 @@ export function checkNeeded(needed: AnyTask, owner: AnyTask): void {
 /** Throws UsageError for an invalid number, which may have been calculated. */
 export function checkNumbers(task: AnyTask): void {
   const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
-  const [field, expected] =
-    !Number.isInteger(retries) || retries < 0
-      ? (['retries', 'a whole number, 0 or more'] as const)
-      : !(retryDelayMs >= 0)
-        ? (['retryDelayMs', 'a number of milliseconds, 0 or more'] as const)
-        : !(timeoutMs > 0)
-          ? (['timeoutMs', 'a number of milliseconds above 0'] as const)
-          : [];
+  const [field, , expected] =
+    [
+      ['retries', Number.isInteger(retries) && retries >= 0, 'a whole number, 0 or more'] as const,
+      ['retryDelayMs', retryDelayMs >= 0, 'a number of milliseconds, 0 or more'] as const,
+      ['timeoutMs', timeoutMs > 0, 'a number of milliseconds above 0'] as const,
+    ].find(([, isRight]) => !isRight) ?? [];
   if (field === undefined) return;
   throw new UsageError({
     what: `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,

@@ -1,4 +1,4 @@
-import { MissingToolError, TaskError } from './errors.ts';
+import { type ErrorText, MissingToolError, TaskError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
@@ -28,24 +28,14 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
   const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(said)?.[0].trim();
   const why =
     redact(full ?? beginningOfReason(output.stderr) ?? beginningOfReason(output.stdout) ?? '') || undefined;
-  const advice = full === undefined ? undefined : 'free some space, then run again';
-  if (timeoutMs !== undefined) {
-    return new TaskError({
-      what: `${shown} timed out after ${formatDuration(timeoutMs)}`,
-      why,
-      exitCode: exitCodes.timeout,
-    });
-  }
-  if (startError !== undefined) {
-    return new TaskError({
-      what: `${shown} could not be started`,
-      why: startReason(startError, finished.cwd),
-      cause: startError,
-    });
-  }
+  const fail = (how: string, more: Partial<ErrorText>): TaskError =>
+    new TaskError({ what: `${shown} ${how}`, why, ...more });
+  if (timeoutMs !== undefined)
+    return fail(`timed out after ${formatDuration(timeoutMs)}`, { exitCode: exitCodes.timeout });
+  if (startError !== undefined)
+    return fail('could not be started', { why: startReason(startError, finished.cwd), cause: startError });
   if (finished.overflow !== undefined && output.exitCode === 0) {
-    return new TaskError({
-      what: `${shown} printed more than ${finished.overflow >> 20} MiB`,
+    return fail(`printed more than ${finished.overflow >> 20} MiB`, {
       why: 'its output is wanted as a result, and only the end of it was kept',
       advice: 'send it to a file (`… > file`), or let it print less',
     });
@@ -60,15 +50,11 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
       });
     }
   }
-  if (output.signal !== null) {
-    const what = `${shown} was ended by ${output.signal}`;
-    return new TaskError({ what, why, advice, exitCode: output.exitCode });
-  }
-  return new TaskError({
-    what: `${shown} failed with exit code ${output.exitCode}`,
-    why,
+  const { exitCode, signal } = output;
+  const advice = full === undefined ? undefined : 'free some space, then run again';
+  return fail(signal === null ? `failed with exit code ${exitCode}` : `was ended by ${signal}`, {
     advice,
-    exitCode: output.exitCode,
+    exitCode,
   });
 }
 

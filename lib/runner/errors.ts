@@ -122,11 +122,7 @@ export function formatFailure(failure: Failure, verbose = false): string[] {
     ...(failure.advice === undefined ? [] : labelled('  do: ', failure.advice, 4)),
   ];
   if (verbose && failure.stack !== undefined)
-    lines.push(
-      ...harmless(failure.stack)
-        .split('\n')
-        .map((line) => `  ${line}`),
-    );
+    for (const line of harmless(failure.stack).split('\n')) lines.push(`  ${line}`);
   return lines;
 }
 

@@ -228,12 +228,8 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
 function connectAfter(nodes: readonly TaskNode[]): void {
   if (nodes.every(({ task }) => task.after === undefined)) return;
   const names = new Map(nodes.map(({ task }) => [task.name, task]));
-  const byTask = new Map<AnyTask, TaskNode[]>();
-  for (const node of nodes) {
-    const same = byTask.get(node.task);
-    if (same === undefined) byTask.set(node.task, [node]);
-    else same.push(node);
-  }
+  const byTask = new Map<AnyTask, TaskNode[]>(nodes.map(({ task }) => [task, []]));
+  for (const node of nodes) byTask.get(node.task)?.push(node);
   for (const node of nodes) {
     const after = declared<readonly AnyTask[]>(node.task.after, node.input) ?? [];
     for (const task of after) {

@@ -19,12 +19,11 @@ export function taskHelpText(task: AnyTask, view: HelpView): string {
   const specs = specsOf(task);
   const positional = specs.filter(([, spec]) => spec.positional);
   const named = specs.filter(([, spec]) => !spec.positional);
-  const needs = neededNames(task, {});
-  const facts: [string, string][] = [
-    ...(needs.length > 0 ? [['needs', needs.join(', ')] as [string, string]] : []),
-    ...(task.aliases?.length ? [['also', task.aliases.join(', ')] as [string, string]] : []),
+  const facts = [
+    ['needs', neededNames(task, {}).join(', ')],
+    ['also', (task.aliases ?? []).join(', ')],
     ['declared', formatPlace(task)],
-  ];
+  ].filter(([, text]) => text !== '');
   const parts = [
     `${usageLine(task, view.program)}\n`,
     `${task.description}\n`,

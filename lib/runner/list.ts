@@ -27,12 +27,8 @@ export function listText(tasks: readonly AnyTask[], program: string, columns: nu
     `usage: ${program} <task> [arguments] [options] [, <task> …]`,
     `       ${program} <task> --help`,
   ];
-  const groups = new Map<string, { readonly form: string; readonly text: string }[]>();
-  for (const { group, ...row } of rows) {
-    const others = groups.get(group);
-    if (others === undefined) groups.set(group, [row]);
-    else others.push(row);
-  }
+  const groups = new Map(rows.map(({ group }) => [group, [] as typeof rows]));
+  for (const row of rows) groups.get(row.group)?.push(row);
   for (const [group, members] of groups) {
     lines.push('', style.bold(group));
     for (const { form, text } of members) {

@@ -14,8 +14,7 @@ const turnMs = 10;
 export class Slots {
   readonly #jobs: number;
   readonly #run: (node: TaskNode) => void | Promise<void>;
-  readonly #onIdle: () => void;
-  readonly #onError: (error: unknown) => void;
+  readonly on: { readonly idle: () => void; readonly error: (error: unknown) => void };
   readonly #queue: PQueue;
   readonly #queued = new Set<TaskNode>();
   readonly #mutexes = new Map<string, Mutex>();
@@ -25,16 +24,11 @@ export class Slots {
   /** Last turn of the event loop between two nodes. */
   #turnedAt = performance.now();
 
-  /** `onIdle` is called after each slot that leaves nothing running or queued. */
-  constructor(
-    jobs: number,
-    run: (node: TaskNode) => void | Promise<void>,
-    on: { readonly idle: () => void; readonly error: (error: unknown) => void },
-  ) {
+  /** `on.idle` is called after each slot that leaves nothing running or queued. */
+  constructor(jobs: number, run: (node: TaskNode) => void | Promise<void>, on: Slots['on']) {
     this.#jobs = jobs;
     this.#run = run;
-    this.#onIdle = on.idle;
-    this.#onError = on.error;
+    this.on = on;
     this.#queue = new PQueue({ concurrency: jobs });
   }
 
@@ -83,7 +77,7 @@ export class Slots {
         await this.#run(node);
         if (performance.now() - this.#turnedAt > turnMs) await this.#turn();
       } catch (error) {
-        this.#onError(error);
+        this.on.error(error);
       }
       this.#active -= 1;
       if (mutex !== undefined) mutex.taken = false;
@@ -91,7 +85,7 @@ export class Slots {
       void mutex?.waiting.dequeue()?.();
     }
     if (node.task.interactive) this.#setInteractive(-1);
-    if (this.idle) this.#onIdle();
+    if (this.idle) this.on.idle();
   }
 
   #mutexOf({ task, input }: TaskNode): Mutex | undefined {

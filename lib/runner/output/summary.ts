@@ -7,22 +7,21 @@ const shownLines = 10;
 /** Lines for an error with a known reason, including the counts below it. */
 const errorLines = 12;
 
+type SummaryView = {
+  readonly nodes: number;
+  readonly style: Style;
+  readonly verbose: boolean;
+  /** What the time was spent on. */
+  readonly timing?: readonly string[];
+  /** Files written about the run. */
+  readonly reports?: readonly string[] | undefined;
+};
+
 /**
  * The last lines of a run: counts, time, and the first failure again. Empty for a single task that succeeded and
  * reported nothing.
  */
-export function summaryLines(
-  summary: RunSummary,
-  view: {
-    readonly nodes: number;
-    readonly style: Style;
-    readonly verbose: boolean;
-    /** What the time was spent on. */
-    readonly timing?: readonly string[];
-    /** Files written about the run. */
-    readonly reports?: readonly string[] | undefined;
-  },
-): string[] {
+export function summaryLines(summary: RunSummary, view: SummaryView): string[] {
   const { style } = view;
   const time = formatDuration(summary.durationMs);
   const lines = summary.failures.slice(0, 1).flatMap((failure) => failureLines(failure, view));
@@ -33,14 +32,14 @@ export function summaryLines(
   lines.push(...(view.timing ?? []));
   if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
   if (summary.outcome === 'done') {
-    const quiet = view.nodes === 1 && summary.changed + summary.unchanged === 0;
-    const spared = sparedText(summary);
+    if (view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
     const total = summary.done + summary.upToDate + summary.resumed;
     const changes =
       summary.changed > 0 ? `, ${summary.changed} changed` : summary.unchanged > 0 ? ', nothing changed' : '';
-    return quiet
-      ? lines
-      : [...lines, style.green(`done: ${count(total, 'task')} in ${time}${spared}${changes}`)];
+    return [
+      ...lines,
+      style.green(`done: ${count(total, 'task')} in ${time}${sparedText(summary)}${changes}`),
+    ];
   }
   if (view.nodes === 1 && summary.outcome === 'failed') return lines;
   const parts = [
@@ -61,10 +60,7 @@ function sparedText({ upToDate, resumed }: RunSummary): string {
   return (upToDate > 0 ? `, ${upToDate} up to date` : '') + (resumed > 0 ? `, ${resumed} resumed` : '');
 }
 
-function failureLines(
-  failed: TaskFailure,
-  view: { readonly nodes: number; readonly style: Style; readonly verbose: boolean },
-): string[] {
+function failureLines(failed: TaskFailure, view: SummaryView): string[] {
   const { style } = view;
   const lines = formatFailure(failed.failure, view.verbose);
   lines[0] = style.red(lines[0] ?? '');
