@@ -9,7 +9,7 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /** `12:01`, in local time. */
-export function formatClock(time: Date): string {
+function formatClock(time: Date): string {
   return `${String(time.getHours()).padStart(2, '0')}:${String(time.getMinutes()).padStart(2, '0')}`;
 }
 

@@ -100,16 +100,6 @@ browserTest('the page asks for nothing but itself, and has nothing to complain a
   assert.is(await page.title(), 'top: failed');
 });
 
-browserTest('what the page did not bring along is not run', async () => {
-  await page.evaluate(`
-    const script = document.createElement('script');
-    script.textContent = 'document.title = "broken"';
-    document.body.append(script, Object.assign(new Image(), { src: 'http://127.0.0.1:9/x.png' }));
-  `);
-  assert.is(await page.title(), 'top: failed');
-  assert.is(complaints.filter((text) => text.includes('Content Security Policy')).length, 2);
-});
-
 browserTest('there is a lane for each worker, and a bar for each task that ran', async () => {
   assert.equal(await texts('.lane-name'), ['worker 1', 'worker 2']);
   assert.is(await page.locator('.bar').count(), 4);

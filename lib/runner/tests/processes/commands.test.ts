@@ -113,6 +113,12 @@ test('words arrive as they were given', async () => {
   assert.equal(JSON.parse((await $`${words} ${given}`).stdout), given);
 });
 
+test('a value that is missing is a mistake', () => {
+  const { $ } = rigOf();
+  for (const value of [undefined, ['x', null]])
+    assert.throws(() => $`a ${value}`, /expected a value after `a `, got/);
+});
+
 test('a command that is not there is a missing tool', async () => {
   const { $, commands } = rigOf();
   const error = await failure($`no-such-program --flag`);

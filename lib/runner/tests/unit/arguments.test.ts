@@ -101,10 +101,4 @@ test('the number of jobs is a whole number, at least 1', async () => {
   }
 });
 
-test('an argument that is not declared is an error', async () => {
-  const error = await errorOf({ app }, { app: 'app1', aap: 'x' });
-  assert.is(error.what, 'unknown argument `aap`');
-  assert.is(error.advice, 'Did you mean `app`?');
-});
-
 test.run();

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { count, formatClock, formatDuration, formatSince, listChanges } from '../../format.ts';
+import { formatDuration, formatSince } from '../../format.ts';
 
 test('durations are short at any length', () => {
   const examples: [number, string][] = [
@@ -17,22 +17,10 @@ test('durations are short at any length', () => {
   for (const [milliseconds, text] of examples) assert.is(formatDuration(milliseconds), text);
 });
 
-test('clock times and counts', () => {
-  assert.is(formatClock(new Date(2026, 0, 2, 7, 5)), '07:05');
-  assert.is(count(1, 'task'), '1 task');
-  assert.is(count(0, 'task'), '0 tasks');
-});
-
 test('a time of another day says which', () => {
   const now = new Date(2031, 4, 2, 13, 5);
   assert.is(formatSince(new Date(2031, 4, 2, 0, 7), now), '00:07');
   assert.is(formatSince(new Date(2031, 4, 1, 23, 7), now), '2031-05-01 23:07');
-});
-
-test('of many changes the first ones are named', () => {
-  assert.is(listChanges(['a changed']), 'a changed');
-  assert.is(listChanges(['a changed', 'b is new', 'c is gone']), 'a changed and 2 more changes');
-  assert.is(listChanges(['a changed', 'b is new', 'c is gone'], 2), 'a changed, b is new and 1 more change');
 });
 
 test.run();

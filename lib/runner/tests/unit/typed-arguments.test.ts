@@ -1,6 +1,5 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkArguments } from '../../arguments.ts';
 import { type Arguments, need, type Options, task } from '../../runner.ts';
 
 // Mostly a test for the compiler: each `@ts-expect-error` is an error of its own when what follows it compiles.
@@ -32,19 +31,6 @@ test('the compiler gives each argument the type of its spec', () => {
   same<Typed['text'], number>(true);
 });
 
-test('values have the types that the compiler promised', async () => {
-  const given = { text: 'x', choice: 'two', read: 'dev', rest: ['1', '-2.5'] };
-  assert.equal(await checkArguments(specs, given, { options: { env: 'dev' }, usage: '' }), {
-    text: 'x',
-    number: 3,
-    flag: true,
-    choice: 'two',
-    read: 'dev',
-    maybe: undefined,
-    rest: [1, -2.5],
-  });
-});
-
 test('a spec that contradicts itself does not compile', () => {
   const commands = (): string[] => [];
   const common = { name: 'wrong', description: 'd', commands } as const;
@@ -73,20 +59,6 @@ test('a spec that contradicts itself does not compile', () => {
       }),
   ];
   assert.is(wrong.length, 8);
-});
-
-test('a function of choices or suggestions knows what it is given', () => {
-  const { args } = task({
-    name: 'reads',
-    description: 'd',
-    args: {
-      tier: { type: 'choice', choices: (options) => [String(options.env)], description: 'd' },
-      // @ts-expect-error: words are text
-      tag: { type: 'string', suggestions: (options) => [options.env], description: 'd' },
-    },
-    commands: () => [],
-  });
-  assert.is(args?.tier?.type, 'choice');
 });
 
 test('a need gives what its task requires, and nothing else', () => {

@@ -168,6 +168,10 @@ test('a memory that cannot be written changes nothing but that all runs', async 
   await rm(memory());
   await go(define());
   assert.equal((await readdir(memory())).sort(), ['.gitignore', 'fingerprints']);
+  await rm(memory(), { recursive: true });
+  await mkdir(memory());
+  await go(define());
+  assert.equal(await readdir(memory()), ['fingerprints'], 'a folder of somebody else is left alone');
 });
 
 test('a damaged file counts as nothing remembered', async () => {

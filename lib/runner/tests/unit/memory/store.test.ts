@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -36,16 +28,6 @@ test('a reader sees the old or the new value and never a half, whoever writes', 
   await writing;
   assert.ok(reads > 0);
   assert.is(readdirSync(join(memory, 'fingerprints')).length, 1);
-});
-
-test('a new folder is kept out of version control, an existing one is left alone', async () => {
-  const made = join(folder, 'deep', 'memory');
-  await writeRecord(made, 'key', 1);
-  assert.is(readFileSync(join(made, '.gitignore'), 'utf8'), '*\n');
-  const own = join(folder, 'own');
-  mkdirSync(own);
-  await writeRecord(own, 'key', 1);
-  assert.not(existsSync(join(own, '.gitignore')));
 });
 
 test('what cannot be written is thrown, and leaves no draft', async () => {

@@ -60,16 +60,6 @@ test('nothing but its own style and script is allowed, by their hashes', async (
   assert.not.match(html, / style="| on[a-z]+="/);
 });
 
-test('the modules of the script become one, which imports nothing', async () => {
-  const script = scripts(await page(['a']))[1]?.[2] ?? '';
-  assert.not.match(script, /^(import|export) /m);
-  const names = [...script.matchAll(/^(?:async )?(?:function|const|let|class) (\w+)/gm)].map(
-    ([, name]) => name,
-  );
-  assert.ok(names.includes('showTimeline') && names.includes('showDetail'));
-  assert.is(new Set(names).size, names.length);
-});
-
 test('a graph of too many tasks is not drawn, and the page says so', async () => {
   const html = await page(Array.from({ length: 501 }, (_, place) => `t${place}`));
   assert.match(html, 'Not drawn: 501 tasks are too many for a picture.');
