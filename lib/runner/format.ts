@@ -8,11 +8,6 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
 }
 
-/** `12:01`, in local time. */
-function formatClock(time: Date): string {
-  return `${String(time.getHours()).padStart(2, '0')}:${String(time.getMinutes()).padStart(2, '0')}`;
-}
-
 /** `1 task`, `3 tasks`. */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
   return `${number} ${number === 1 ? noun : plural}`;
@@ -20,9 +15,11 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
 
 /** `12:01`, or `2031-05-02 12:01` if not today; local time. */
 export function formatSince(time: Date, now = new Date()): string {
-  if (time.toDateString() === now.toDateString()) return formatClock(time);
-  const day = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
-  return `${day.map((part) => String(part).padStart(2, '0')).join('-')} ${formatClock(time)}`;
+  const join = (parts: readonly number[], by: string): string =>
+    parts.map((part) => String(part).padStart(2, '0')).join(by);
+  const clock = join([time.getHours(), time.getMinutes()], ':');
+  if (time.toDateString() === now.toDateString()) return clock;
+  return `${join([time.getFullYear(), time.getMonth() + 1, time.getDate()], '-')} ${clock}`;
 }
 
 /** The first changes, and the number of others. */

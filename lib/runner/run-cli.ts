@@ -121,34 +121,30 @@ function strayExitCode(before: unknown, showFailure: (failure: Failure) => void)
 
 async function dispatch(argv: readonly string[], session: Session): Promise<number> {
   const { tasks, specs, program, terminal, config } = session;
+  const answer = (text: string): number => {
+    terminal.out(text);
+    return exitCodes.done;
+  };
   const names = checkDefinitions(tasks, specs);
   if (config.dotenv !== undefined) await (await import('./dotenv.ts')).readDotenv(config.dotenv);
   if (argv[0] === '__complete') {
     const { candidates } = await import('./completion/candidates.ts');
-    terminal.out(await candidates(argv.slice(1), session));
-    return exitCodes.done;
+    return answer(await candidates(argv.slice(1), session));
   }
   const known = { tasks, names, options: specs, program };
   if (argv.includes(graphTask.name)) {
     const { showGraph } = await import('./graph/show.ts');
     const text = await showGraph(argv, known, config.resolve);
-    if (text !== undefined) {
-      terminal.out(text);
-      return exitCodes.done;
-    }
+    if (text !== undefined) return answer(text);
   }
   const line = parseCommandLine(argv, known);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
-  if (line.options.version === true) {
-    terminal.out(`${config.version ?? '0.0.0'}\n`);
-    return exitCodes.done;
-  }
+  if (line.options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
   if (line.options.help === true) {
     const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
     const texts = line.calls.map(({ task }) => taskHelpText(task, view));
-    terminal.out(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
-    return exitCodes.done;
+    return answer(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
   }
   if (line.options.choose === true) {
     const { choose } = await import('./choose/choose.ts');
@@ -166,13 +162,11 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   }
   if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
     const json = line.options.json === true;
-    terminal.out(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
-    return exitCodes.done;
+    return answer(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
   }
   if (own?.task === completionTask) {
     const { completionAnswer } = await import('./completion/script.ts');
-    terminal.out(await completionAnswer(own.args, session));
-    return exitCodes.done;
+    return answer(await completionAnswer(own.args, session));
   }
   return runRequested(line, names, session);
 }

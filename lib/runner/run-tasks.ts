@@ -106,7 +106,7 @@ async function reportsOf({ settings, graph, redactor }: RunRequest, recorder: Ru
 /** What the time was spent on, for longer runs. */
 async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorder): Promise<string[]> {
   if (recorder.durationMs < 1000) return [];
-  const { timingLines } = await import('./report/timing-lines.ts');
+  const { timingLines } = await import('./report/critical-path.ts');
   // Only a terminal has a width.
   const columns = terminal.isTerminal ? terminal.columns() : 160;
   return timingLines(redactor.redactAll(recorder.recorded()), terminal.style, columns);

@@ -3,7 +3,7 @@ import { nestingLevel } from './nesting.ts';
 import { timerMs } from './pause.ts';
 
 /** Something drawn on the terminal: `hide` removes it before the process stops, `show` restores it. */
-export type Suspendable = { readonly hide: () => void; readonly show: () => void };
+type Suspendable = { readonly hide: () => void; readonly show: () => void };
 
 /** Milliseconds for a process that catches SIGTSTP, such as a nested run, to stop its own children. */
 const graceMs = 100;

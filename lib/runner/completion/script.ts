@@ -1,12 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { checkArguments } from '../arguments.ts';
 import { usageLine } from '../command-line.ts';
 import { completionTask } from '../own-tasks.ts';
 import { quote } from '../shell.ts';
 import type { ArgumentValues } from '../task.ts';
 import type { Program } from './candidates.ts';
-import { mainFile, rememberProgram } from './known-programs.ts';
 
 type ShellName = keyof typeof parts;
 
@@ -32,7 +33,7 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
   const usage = usageLine(completionTask, program);
   const checked = await checkArguments(completionTask.args ?? {}, args, { options: {}, usage });
   const shell = checked.shell as ShellName;
-  const main = mainFile();
+  const main = realpathSync(process.argv[1] ?? '');
   await rememberProgram(main);
   const [complete = '', own = ''] = await Promise.all(
     ['complete.sh', parts[shell]].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
@@ -63,4 +64,24 @@ function withoutComments(script: string): string {
 
 function fishQuote(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
+}
+
+/**
+ * Lets other clones' completion scripts complete this program too: they only start programs in this list. Removed
+ * programs are dropped. Without a list, only the program's own script knows it.
+ */
+async function rememberProgram(main: string): Promise<void> {
+  const { XDG_CACHE_HOME: configured } = process.env;
+  // A relative path is ignored, as its specification says.
+  const caches = configured?.startsWith('/') ? configured : join(homedir(), '.cache');
+  const file = join(caches, 'task-runner', 'programs');
+  try {
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const known = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+    const programs = [...new Set([...known, main])].filter((path) => path !== '' && existsSync(path));
+    await writeFile(`${file}.${process.pid}`, programs.map((path) => `${path}\n`).join(''), { mode: 0o600 });
+    await rename(`${file}.${process.pid}`, file);
+  } catch {
+    // The script that is being printed contains the program.
+  }
 }

@@ -3,10 +3,10 @@ import { type CommandLine, parseCommandLine, requestedTasks } from '../command-l
 import type { Resolve } from '../global-options.ts';
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask, ownTasks } from '../own-tasks.ts';
-import type { AnyTask, ArgumentSpecs, Options } from '../task.ts';
+import type { AnyTask, ArgumentSpecs } from '../task.ts';
 import type { TaskNames } from '../task-names.ts';
 import { overview } from './overview.ts';
-import { type GraphView, viewOfGraph } from './view.ts';
+import { viewOfGraph } from './view.ts';
 
 type Known = {
   readonly tasks: readonly AnyTask[];
@@ -38,7 +38,13 @@ export async function showGraph(
     given,
     line.calls.map(({ task }) => task),
   );
-  const view = await viewOf(line, options, known);
+  const view =
+    line.calls.length === 0
+      ? await overview(
+          known.tasks.filter((task) => !ownTasks.includes(task)),
+          options,
+        )
+      : viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, known.names));
   if (chosen === 'dot') return (await import('./dot.ts')).dot(view);
   if (chosen === 'json' || (line.options.format === undefined && given.json === true))
     return `${JSON.stringify(view, undefined, 2)}\n`;
@@ -58,14 +64,4 @@ function parseGraphLine(argv: readonly string[], known: Known): CommandLine | un
   const rest = [...argv.slice(0, place), ...argv.slice(place + 1)];
   const line = parseCommandLine(rest, { ...known, options: { ...known.options, format }, privateToo: true });
   return line.options.help === true || line.options.version === true ? undefined : line;
-}
-
-async function viewOf(line: CommandLine, options: Options, known: Known): Promise<GraphView> {
-  if (line.calls.length === 0) {
-    return await overview(
-      known.tasks.filter((task) => !ownTasks.includes(task)),
-      options,
-    );
-  }
-  return viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, known.names));
 }

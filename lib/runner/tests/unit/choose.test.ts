@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { matching } from '../../choose/match.ts';
+import { matching } from '../../choose/ask.ts';
 
 test('of the items that fit, those go first whose name begins so', () => {
   const items = [

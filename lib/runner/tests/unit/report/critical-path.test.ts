@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createStyle } from '../../../output/terminal.ts';
-import { criticalPath, type Measured, measured } from '../../../report/critical-path.ts';
-import { timingLines } from '../../../report/timing-lines.ts';
+import { criticalPath, type Measured, measured, timingLines } from '../../../report/critical-path.ts';
 import { plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
 import { graphOf, ran, recordedRun } from './fixture.ts';
