@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -199,7 +199,7 @@ const printed = (lines: readonly string[]): string =>
 
 const listed = (...items: readonly object[]): string => printed([JSON.stringify({ items })]);
 
-test('a release with all its objects is skipped, after one look at them, and rendered once', async ({
+test('a release with all its objects is skipped, after one look at them, and rendered once for the same inputs', async ({
   context,
 }) => {
   rendering();
@@ -213,8 +213,16 @@ test('a release with all its objects is skipped, after one look at them, and ren
   assert.equal(context.reported, ['unchanged']);
   const looks = project.calls().filter((line) => /^kubectl .* get (?!secrets)/.test(line));
   assert.is(looks.length, 1);
-  await install(context, { app: 'devops' });
-  assert.is(project.calls().filter((line) => line.startsWith('helmfile ')).length, 1);
+  const renderings = async () => {
+    await install(context, { app: 'devops' });
+    return project.calls().filter((line) => line.startsWith('helmfile ')).length;
+  };
+  assert.is(await renderings(), 1);
+  // A damaged file counts as none.
+  writeFileSync(join(context.environment.state, 'rendered.json'), '{"inputs":"a"');
+  assert.is(await renderings(), 2);
+  appendFileSync(join(project.folder, 'charts/devops/values.yaml'), '# changed\n');
+  assert.is(await renderings(), 3);
 });
 
 test('a release that lost an object is installed again, and the log names the object', async ({
