@@ -74,6 +74,7 @@ export async function watchedFiles(
     'helmfile.yaml',
     'environments/*.{yaml,gotmpl}',
     `environments/${environment.name}`,
+    ...settings.include.map((file) => `environments/${file}`),
     ...new Set(charts.filter((chart) => chart.startsWith('./'))),
     `!${leftoverGlob}`,
   ];

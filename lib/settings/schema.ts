@@ -64,7 +64,14 @@ const image = map({
 /** What a release has besides its chart's values. */
 const ofRelease = { installed: v.optional(flag) };
 
+/** Address ranges; lib/settings/texts.ts checks their form. */
+const cidrs = different('an address range such as `10.0.0.0/8`', /^[\da-fA-F.:]+\/\d+$/);
+
 export const settingsSchema = map({
+  include: different(
+    'a file of environments/cloud/, such as `cloud/gke.yaml`',
+    /^cloud\/[\w-][\w.-]*\.yaml$/,
+  ),
   domain: text('a DNS name', hostName),
   production: flag,
   sops: map({ key: text('a path'), allowDevelopmentKeys: flag }),
@@ -79,6 +86,9 @@ export const settingsSchema = map({
     memoryMB: wholeNumber('a whole number of MB, at least 1'),
     cni: text('a network that minikube knows, or a manifest', /^[\w./][^\n]*$/),
     podCidr: v.pipe(text(podRange), v.check(isPodRange, podRange)),
+    apiServerCidrs: cidrs,
+    nodeCidrs: cidrs,
+    dnsCidrs: cidrs,
     driver: text('a driver of minikube', /^[a-z][a-z0-9]*$/),
     containerRuntime: v.picklist(
       ['', 'docker', 'containerd', 'cri-o'],

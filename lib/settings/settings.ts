@@ -26,9 +26,9 @@ async function foldersIn(root: string, path: string): Promise<string[]> {
   return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 
-/** Names of the environments: the folders under `environments/`, except hidden ones (`.idea`). */
+/** Names of the environments: the folders under `environments/`, except hidden ones (`.idea`) and `cloud`, files to include. */
 export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
-  (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.'));
+  (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.') && name !== 'cloud');
 
 /** minikube's node name `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 characters (RFC 1123). */
 const longestName = 50;
@@ -65,14 +65,14 @@ export async function checkEnvironment(
 
 /**
  * Paths of an environment's settings files relative to the project, lowest layer first. The provider writes the last
- * one (addresses and ports); it is listed even before it exists.
+ * one (addresses and ports); of a cluster that the tasks create, it is listed even before it exists.
  */
 export async function settingsFiles(
   environment: string,
   provider: ProviderName,
   root: string = projectFolder,
 ): Promise<string[]> {
-  const { settingsFile } = providerOf({ provider });
+  const { ownsCluster, settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
   const folder = `environments/${environment}`;
   // Without the folder, the remaining layers suffice to remove the environment.
@@ -84,12 +84,31 @@ export async function settingsFiles(
       why: 'helmfile reads `*`, `?`, `[` and `\\` as a pattern, and would read other files or none',
       advice: 'rename it',
     });
+  const files = own.map((file) => `${folder}/${file}`);
+  const recorded = `.state/${environment}/${settingsFile}`;
+  // Of an existing cluster there may be nothing to record.
+  const isRecorded =
+    settingsFile !== undefined && (ownsCluster || (await ifThere(stat(join(root, recorded)))) !== undefined);
   return [
     'environments/common.yaml',
     ...(top.includes(`${provider}.yaml`) ? [`environments/${provider}.yaml`] : []),
-    ...own.map((file) => `${folder}/${file}`),
-    ...(settingsFile === undefined ? [] : [`.state/${environment}/${settingsFile}`]),
+    ...(await includedFiles(root, files)),
+    ...files,
+    ...(isRecorded ? [recorded] : []),
   ];
+}
+
+/** The files that an environment's own files include; the last `include` counts, as everywhere in settings. */
+async function includedFiles(root: string, own: readonly string[]): Promise<string[]> {
+  let included: unknown = [];
+  for (const file of own) {
+    const text = await readText(root, file);
+    // Parsing takes longer than the rest.
+    if (/^["']?include\b/m.test(text)) included = (await parse(text, file)).tree.include ?? included;
+  }
+  const names = Array.isArray(included) ? included : [];
+  // The schema refuses others.
+  return names.filter((name) => /^cloud\/[^/]+$/.test(name)).map((name) => `environments/${name}`);
 }
 
 async function readText(root: string, file: string): Promise<string> {
@@ -127,6 +146,13 @@ export async function loadSettings({
   const known = checked.get(key);
   if (known !== undefined) return known;
   const layers = await Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
+  const nested = layers.find(({ file, tree }) => /^environments\/cloud\//.test(file) && 'include' in tree);
+  if (nested !== undefined)
+    throw new TaskError({
+      what: `${nested.file}:${nested.lineOf(['include'])} has the setting \`include\``,
+      why: 'an included file cannot include others',
+      advice: 'list all of them in the environment',
+    });
   // Imported only when needed: few tasks use the schema.
   const { checkSettings } = await import('./check.ts');
   const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, name, provider);

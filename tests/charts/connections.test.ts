@@ -1,13 +1,17 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { connectionName, type Described, ourNamespaces, readConnections } from '../network/connections.ts';
 import { type Party, type Policy, selects, verdict } from '../network/verdict.ts';
-import { environmentObjects, environments } from './environments.ts';
-import { type KubernetesObject, ofKind } from './render.ts';
+import { copyOfReleases, environmentObjects, environments, helmfileText } from './environments.ts';
+import { type KubernetesObject, objectsOf, ofKind } from './render.ts';
 
 /* Checks the rendered policies of all releases against the table in tests/network/connections.yaml. */
 
 const test = suite('allowed connections');
+
+const instance = 'app.kubernetes.io/instance';
 
 /** Parties with addresses and labels: pods as rendered, those of charts and operators not rendered here as upstream. */
 function partiesOf(
@@ -89,6 +93,74 @@ test('every rendered pod is a party, and every policy selects one', async () => 
     assert.ok(selected.length > 0, `${policy.metadata.namespace}/${policy.metadata.name}`);
   }
 });
+
+/** Addresses of each cloud that a pod with the role may call, and those that it may not. */
+const clouds = {
+  eks: {
+    open: [
+      'vault 192.168.7.9:443 TCP',
+      'vault 172.20.0.1:443 TCP',
+      'metrics-server 192.168.7.9:10250 TCP',
+      'vault 169.254.170.23:80 TCP',
+    ],
+    closed: [
+      'vault 203.0.113.9:443 TCP',
+      'metrics-server 203.0.113.9:10250 TCP',
+      'app1-back 192.168.7.9:443 TCP',
+    ],
+  },
+  gke: {
+    open: ['app1-back 169.254.20.10:53 UDP', 'vault 169.254.169.252:988 TCP', 'vault 203.0.113.9:443 TCP'],
+    closed: ['app1-back 169.254.20.10:443 TCP'],
+  },
+  aks: {
+    open: ['vault 169.254.169.254:80 TCP', 'vault 203.0.113.9:443 TCP'],
+    closed: ['app1-back 169.254.20.10:53 UDP', 'vault 10.244.3.4:443 TCP'],
+  },
+} as const;
+
+const askMetadata = `
+releases:
+  devops:
+    namespaces:
+      vault:
+        reach:
+          metadata: { pods: { app.kubernetes.io/instance: vault }, outside: metadata }
+`;
+
+for (const [cloud, { open, closed }] of Object.entries(clouds))
+  test(`with cloud/${cloud}.yaml, pods reach the cluster's addresses, and metadata only where asked for`, async () => {
+    const folder = await copyOfReleases();
+    const file = join(folder, 'environments/development/settings.yaml');
+    await writeFile(file, `include: [cloud/${cloud}.yaml]\n${await readFile(file, 'utf8')}`);
+    const devops = async (settings: string) => {
+      const options = { folder, settings, selectors: ['app=devops'] };
+      return objectsOf(await helmfileText('existing', 'development', ['template'], options));
+    };
+    const apps = await environmentObjects('existing');
+    const { parties } = await readConnections();
+    const policiesWith = async (settings: string) =>
+      ofKind(
+        [
+          ...(await devops(settings)),
+          ...apps.filter(({ metadata }) => metadata.labels?.[instance] !== 'devops'),
+        ],
+        'NetworkPolicy',
+      ) as unknown as Policy[];
+    const may = (policies: Policy[], connection: string): boolean => {
+      const [name = '', address = '', number = '', protocol] = connection.split(/[ :]/);
+      const from = partiesOf(parties, apps).get(name);
+      assert.ok(from, name);
+      const port = { port: Number(number), protocol: protocol === 'UDP' ? 'UDP' : 'TCP' } as const;
+      return verdict(policies, from, { address }, port).allowed;
+    };
+    const policies = await policiesWith(askMetadata);
+    for (const connection of open) assert.ok(may(policies, connection), connection);
+    for (const connection of closed) assert.not.ok(may(policies, connection), connection);
+    const unasked = await policiesWith('');
+    for (const connection of open.filter((text) => /:(80|988) /.test(text)))
+      assert.not.ok(may(unasked, connection), connection);
+  });
 
 test('our charts render the same policies for every provider', async () => {
   const policies = async (provider: 'embedded' | 'minikube' | 'existing') =>

@@ -4,7 +4,7 @@ import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { writeWhole } from '../../lib/settings/environment.ts';
-import { environmentNames, loadSettings } from '../../lib/settings/settings.ts';
+import { environmentNames, loadSettings, settingsFiles } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
 import { keyring, root, run, temporaryFolder } from './tools.ts';
@@ -77,9 +77,9 @@ export async function helmfile(
   const own = isWhole(provider, environment) ? [] : ['app=devops', 'app=postgresql', 'tier=apps'];
   const { settings, selectors = own } = options;
   const folder = options.folder ?? (environment === 'production' ? await productionFolder() : root);
-  const files = ['common.yaml', `${provider}.yaml`, `${environment}/settings.yaml`].map((file) =>
-    join('environments', file),
-  );
+  const layers = await settingsFiles(environment, provider, folder);
+  // Nothing is recorded about a cluster.
+  const files = layers.filter((file) => file.startsWith('environments/'));
   if (settings !== undefined) {
     const file = join(temporaryFolder(), 'more.yaml');
     await writeFile(file, settings);

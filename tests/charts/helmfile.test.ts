@@ -183,9 +183,9 @@ for (const [title, release, settings, message] of [
   });
 }
 
-test('the platform may call all addresses of the pods’ family except those of pods', async () => {
-  for (const [podCidr, all] of [
-    ['10.244.0.0/16', '0.0.0.0/0'],
+test('the platform may call all addresses of the pods’ family except pods and those of the node', async () => {
+  for (const [podCidr, all, ...more] of [
+    ['10.244.0.0/16', '0.0.0.0/0', '169.254.0.0/16'],
     ['fd00:10:244::/56', '::/0'],
   ]) {
     const text = await helmfileText('embedded', 'development', ['template'], {
@@ -198,7 +198,7 @@ test('the platform may call all addresses of the pods’ family except those of 
       (spec.egress ?? []).flatMap(({ to = [] }: any) => to.flatMap(({ ipBlock }: any) => ipBlock ?? [])),
     );
     assert.ok(blocks.length > 0);
-    for (const block of blocks) assert.equal(block, { cidr: all, except: [podCidr] });
+    for (const block of blocks) assert.equal(block, { cidr: all, except: [podCidr, ...more] });
   }
 });
 

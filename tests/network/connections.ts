@@ -42,7 +42,7 @@ function forEachApplication<Part>(part: Part): Part[] {
 
 /**
  * The table of `connections.yaml` for an environment, with its groups expanded: `ours` (all pods in our namespaces),
- * `foreign` (all pods elsewhere), `outside` (addresses). Throws for an unknown name.
+ * `foreign` (all pods elsewhere), `outside` (addresses, except link-local ones). Throws for an unknown name.
  */
 export async function readConnections(environment = 'development'): Promise<Connections> {
   type Table = {
@@ -66,7 +66,7 @@ export async function readConnections(environment = 'development'): Promise<Conn
   const groups: Readonly<Record<string, string[]>> = {
     ours: named(ours),
     foreign: named((party) => party.namespace !== undefined && !ours(party)),
-    outside: named(({ address }) => address !== undefined),
+    outside: named(({ address }) => address !== undefined && !address.startsWith('169.254.')),
   };
   const members = (name: string): string[] => {
     const found = groups[name] ?? (parties[name] ? [name] : undefined);

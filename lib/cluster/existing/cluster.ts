@@ -6,6 +6,8 @@ import { remember, remembered } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { toolFailure } from '../../tools/tool-answer.ts';
 import type { Cluster } from '../provider.ts';
+import { adaptToMetricsApi, metricsApiCheck } from './metrics-api.ts';
+import { checkRanges, rangeChecks } from './ranges.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
@@ -39,6 +41,8 @@ export const cluster: Cluster = {
         ([verb, resource]) =>
           `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,
       ),
+      metricsApiCheck(target),
+      ...rangeChecks(target),
     ],
     start: () => [`# ${notDone('started')}`],
     stop: () => [`# ${notDone('stopped')}`],
@@ -91,6 +95,8 @@ export const cluster: Cluster = {
         advice: 'ask for it, or use another user or context',
       });
     }
+    const hasOwnMetrics = await adaptToMetricsApi(context);
+    await checkRanges(context, !hasOwnMetrics);
     await remember(environment);
     return 'unchanged';
   },

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
-import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
+import { loadSettings, type Settings, settingsFiles } from '../../../lib/settings/settings.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -25,11 +25,29 @@ const answers = {
   storage: `echo '{"items":[{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}'`,
   may: 'echo yes',
   type: 'echo there',
+  service: `echo '{"items":[{"spec":{"clusterIP":"10.96.0.1"}}]}'`,
+  slices: `echo '{"items":[{"endpoints":[{"addresses":["192.0.2.10"]}]}]}'`,
+  nodes: `echo '{"items":[{"metadata":{"name":"a"},"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.20"}]}}]}'`,
+  caches: `echo '{"items":[]}'`,
+  metrics: `echo '{"items":[]}'`,
+};
+
+const metricsApi = (status: string, annotations: object = {}): string => {
+  const metadata = { name: 'v1beta1.metrics.k8s.io', annotations };
+  const conditions = [{ type: 'Available', status, message: 'no endpoints' }];
+  return `echo '${JSON.stringify({ items: [{ metadata, status: { conditions } }] })}'`;
+};
+
+const nodeLocalDns = (hostNetwork: boolean): string => {
+  const args = ['-localip', '169.254.20.10,10.96.0.10', '-conf', '/etc/Corefile'];
+  const spec = { template: { spec: { hostNetwork, containers: [{ args }] } } };
+  return `echo '${JSON.stringify({ items: [{ metadata: { name: 'node-local-dns' }, spec }] })}'`;
 };
 
 /** A kubectl that answers in this way. */
 const kubectl = (changes: Partial<typeof answers> = {}): void => {
-  const { view, ready, version, storage, may, type } = { ...answers, ...changes };
+  const answer = { ...answers, ...changes };
+  const { view, ready, version, storage, may, type } = answer;
   clone.script(
     'kubectl',
     `case "$*" in
@@ -37,6 +55,11 @@ const kubectl = (changes: Partial<typeof answers> = {}): void => {
       *get-contexts*) printf 'team-a\\nteam-b\\n';;
       *readyz*) ${ready};;
       *"get storageclass"*) ${storage};;
+      *"get service kubernetes"*) ${answer.service};;
+      *"get endpointslices"*) ${answer.slices};;
+      *"get nodes"*) ${answer.nodes};;
+      *"get daemonsets"*) ${answer.caches};;
+      *"get apiservices"*) ${answer.metrics};;
       *can-i*) ${may};;
       *customresourcedefinition*) ${type};;
       *version*) ${version};;
@@ -88,6 +111,11 @@ test('create checks the cluster without changing it; only the call that reads th
       'auth can-i create customresourcedefinitions.apiextensions.k8s.io --all-namespaces',
       'auth can-i create deployments.apps --all-namespaces',
       'auth can-i get secrets --all-namespaces',
+      'get apiservices -o json',
+      '-n default get service kubernetes -o json',
+      '-n default get endpointslices -l kubernetes.io/service-name=kubernetes -o json',
+      'get nodes -o json',
+      '-n kube-system get daemonsets -o json',
     ],
   );
 });
@@ -141,6 +169,26 @@ for (const [title, changes, what, exitCode = 1] of [
     { may: 'echo "Unable to connect" >&2; exit 1' },
     `${canI} failed with exit code 1`,
   ],
+  [
+    'an API server behind its Service in the pod network, as on EKS',
+    { slices: `echo '{"items":[{"endpoints":[{"addresses":["10.244.3.7","10.244.9.7"]}]}]}'` },
+    'network policies would not let pods reach the API server: 10.244.3.7, 10.244.9.7',
+  ],
+  [
+    'a node in the pod network',
+    { nodes: answers.nodes.replace('192.0.2.20', '10.244.3.8') },
+    'network policies would not let pods reach the kubelets: 10.244.3.8',
+  ],
+  [
+    'NodeLocal DNS in the network of its node',
+    { caches: nodeLocalDns(true) },
+    'network policies would not let pods reach the name servers of NodeLocal DNS: 169.254.20.10, 10.96.0.10',
+  ],
+  [
+    'a metrics API whose server is gone',
+    { metrics: metricsApi('False') },
+    'the cluster has a metrics API (v1beta1.metrics.k8s.io) that does not answer',
+  ],
   ['a kubectl that is killed', { may: 'kill -9 $$' }, `${canI} was ended by SIGKILL`, 137],
 ] as const) {
   test(`${title} is reported with advice`, async () => {
@@ -150,6 +198,56 @@ for (const [title, changes, what, exitCode = 1] of [
     assert.ok(error.advice);
   });
 }
+
+test('ranges of the settings, or of the release devops, open the addresses', async () => {
+  kubectl({
+    slices: `echo '{"items":[{"endpoints":[{"addresses":["10.244.3.7"]}]}]}'`,
+    nodes: answers.nodes.replace('192.0.2.20', '10.244.3.8'),
+    caches: nodeLocalDns(true),
+  });
+  const { cluster, releases } = context.settings;
+  const open = { ...cluster, nodeCidrs: ['10.244.0.0/16'], dnsCidrs: ['169.254.20.10/32', '10.96.0.10/32'] };
+  const apiServerCidrs = ['10.244.0.0/16', '10.96.0.1/32'];
+  const create = (change: Partial<Settings>) =>
+    provider.create({ ...context, settings: { ...context.settings, ...change } });
+  await create({ cluster: { ...open, apiServerCidrs } });
+  const { why } = await failureOf(create({ cluster: { ...open, apiServerCidrs: ['10.244.0.0/16'] } }));
+  assert.is(why, 'cluster.apiServerCidrs has only 10.244.0.0/16');
+  const outside = { 'api-server': { ranges: [{ cidr: '10.0.0.0/8' }] } };
+  await create({ cluster: open, releases: { ...releases, devops: { outside } } });
+  // Elsewhere, it is a pod like other name servers.
+  kubectl({ caches: nodeLocalDns(false) });
+  await create({});
+});
+
+test('metrics-server is left out where the cluster has a metrics API, until it has none', async () => {
+  const installed = async () => (await loadSettings(environment)).releases['metrics-server']?.installed;
+  kubectl({ metrics: metricsApi('True') });
+  await provider.create(context);
+  assert.equal(context.logged, [
+    'the cluster has a metrics API of its own: the release metrics-server is left out',
+  ]);
+  assert.is(await installed(), false);
+  const files = await settingsFiles('development', 'existing', clone.folder);
+  assert.is(files.at(-1), '.state/development/cluster.yaml');
+  const ours = { 'meta.helm.sh/release-name': 'metrics-server', 'meta.helm.sh/release-namespace': 'core' };
+  for (const metrics of [answers.metrics, metricsApi('True', ours)]) {
+    kubectl({ metrics });
+    await provider.create(context);
+    assert.is(await installed(), undefined);
+  }
+});
+
+test('autoscalers without a metrics API are refused', async () => {
+  kubectl();
+  const { releases } = context.settings;
+  const leftOut = { ...releases, 'metrics-server': { installed: false } };
+  const { what, why } = await failureOf(
+    provider.create({ ...context, settings: { ...context.settings, releases: leftOut } }),
+  );
+  assert.is(what, 'releases.metrics-server.installed is false, and the cluster has no metrics API');
+  assert.is(why, 'the autoscaler of app2-back needs v1beta1.metrics.k8s.io');
+});
 
 test('a cluster never connected is absent; one no longer answering is degraded', async () => {
   kubectl();

@@ -55,6 +55,32 @@ test('layers: common, provider, the environment’s files by name, and what the 
   assert.is(minikube.at(-1), extra);
 });
 
+test('an environment includes files of environments/cloud, in a layer below its own', async () => {
+  write('environments/cloud/own.yaml', 'domain: cloud.test\ncluster: { nodes: 7, cpus: 7 }\n');
+  write(extra, 'include: [cloud/own.yaml]\ncluster: { cpus: 8 }\n');
+  const found = await files('minikube');
+  assert.equal(found.slice(1, 4), [
+    'environments/minikube.yaml',
+    'environments/cloud/own.yaml',
+    'environments/development/settings.yaml',
+  ]);
+  const { domain, cluster } = await load('development', 'minikube');
+  assert.equal([domain, cluster.nodes, cluster.cpus], ['cloud.test', 7, 8]);
+  assert.not.ok((await environmentNames(folder)).includes('cloud'));
+  for (const [text, what] of [
+    ['include: [cloud/none.yaml]', /^cannot read environments\/cloud\/none\.yaml$/],
+    ['include: [../x.yaml]', /`include.0` .* to be a file of environments\/cloud/],
+    ['include: cloud/own.yaml', /expected setting `include` .* to be a list of different texts/],
+  ] as const) {
+    write(extra, `${text}\n`);
+    assert.match((await failureOf(load('development', 'minikube'))).what, what);
+  }
+  write(extra, 'include: [cloud/own.yaml]\n');
+  write('environments/cloud/own.yaml', 'include: [cloud/eks.yaml]\n');
+  const nested = await failureOf(load('development', 'minikube'));
+  assert.is(nested.what, 'environments/cloud/own.yaml:1 has the setting `include`');
+});
+
 test('leftovers of editors and systems do not count as settings, secrets files or environments', async () => {
   const seen = async () => [
     await files('minikube'),
