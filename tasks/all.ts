@@ -5,6 +5,7 @@ import { launcher } from '../lib/ground/launcher.ts';
 import { root } from '../lib/ground/project.ts';
 import { memoryOf } from '../lib/settings/environment.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
+import * as applications from './applications.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
 import * as database from './database.ts';
@@ -18,6 +19,7 @@ import * as vault from './vault.ts';
 
 const modules = [
   environment,
+  applications,
   cluster,
   deploy,
   ingress,

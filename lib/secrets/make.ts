@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
-import { type Environment, exportHomes, writeWhole } from '../settings/environment.ts';
+import { type Environment, exportHomes } from '../settings/environment.ts';
+import { replaceFiles } from '../settings/replace-files.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainEncryption } from './explain.ts';
@@ -12,14 +12,14 @@ import { sopsShell } from './shell.ts';
 /** The environment whose files define which secrets exist; SOPS leaves names of values readable. */
 const model = 'development';
 
-type MissingFile = {
-  /** Relative to the project. */
-  readonly file: string;
-  readonly keys: readonly string[];
-};
+/** A secrets file to create: its path relative to the project, and its keys. */
+export type NewSecrets = { readonly file: string; readonly keys: readonly string[] };
 
-/** The secrets files that the environment lacks. */
-async function missingSecrets({ name, root }: Environment): Promise<MissingFile[]> {
+/** The secrets files that an environment lacks. */
+export async function missingSecrets({
+  name,
+  root,
+}: Pick<Environment, 'name' | 'root'>): Promise<NewSecrets[]> {
   const existing = await secretNames({ name, root });
   const missing = (await secretNames({ name: model, root })).filter((file) => !existing.includes(file));
   return Promise.all(
@@ -44,44 +44,60 @@ const encryption = (file: string): string[] => [
   ...['--input-type', 'yaml', '--output-type', 'yaml'],
 ];
 
-/** The plain commands of `makeSecrets`, for `--dry-run`. */
-export async function makeCommands({ environment }: InEnvironment): Promise<readonly string[]> {
-  const missing = await missingSecrets(environment);
-  if (missing.length === 0) return [`# environments/${environment.name}/secrets has every file`];
-  return [
-    exportHomes(environment, 'GNUPGHOME'),
-    ...missing.flatMap(({ file, keys }) => [
-      `mkdir -p ${dirname(file)}`,
-      `for key in ${keys.join(' ')}; do echo "$key: '$(openssl rand -hex 16)'"; done | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
-    ]),
-  ];
-}
+/** The plain commands of `encryptRandom`, which also write the files. */
+export const encryptCommands = (
+  { environment }: InEnvironment,
+  files: readonly NewSecrets[],
+): readonly string[] => [
+  exportHomes(environment, 'GNUPGHOME'),
+  ...files.flatMap(({ file, keys }) => [
+    `mkdir -p ${dirname(file)}`,
+    `for key in ${keys.join(' ')}; do echo "$key: '$(openssl rand -hex 16)'"; done | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
+  ]),
+];
 
 /**
- * Creates missing secrets files with random values, encrypted by their rule of .sops.yaml. Leaves existing files
- * alone. Throws `TaskError` if a key of the rule cannot be used.
+ * The texts of new secrets files with random values, encrypted by their rules of .sops.yaml, by path. Throws
+ * `TaskError` if a key of a rule cannot be used.
  */
-export async function makeSecrets(
-  context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,
-): Promise<void> {
-  const { environment } = context;
-  const { root } = environment;
-  const missing = await missingSecrets(environment);
-  if (missing.length === 0) return context.report('unchanged');
+export async function encryptRandom(
+  context: ShellContext & Pick<EnvironmentContext, 'secret'>,
+  files: readonly NewSecrets[],
+): Promise<Map<string, string>> {
+  const { root } = context.environment;
   await importPublicKeys(context);
   const $ = await sopsShell(context);
-  for (const { file, keys } of missing) {
+  const texts = new Map<string, string>();
+  for (const { file, keys } of files) {
     const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
     for (const [, value] of values) context.secret(value);
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
-    await mkdir(dirname(join(root, file)), { recursive: true });
     // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
     const made = await $({ input })`cat | sops ${encryption(file)} /dev/stdin`;
     if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
     await checkEncrypted(file, made.stdout, keys);
-    // Atomically: the next run would take a partial file for a complete one.
-    await writeWhole(join(root, file), made.stdout, 0o644);
-    context.log(`${file}: ${keys.join(', ')}`);
+    texts.set(file, made.stdout);
   }
+  return texts;
+}
+
+/** The plain commands of `makeSecrets`, for `--dry-run`. */
+export async function makeCommands(input: InEnvironment): Promise<readonly string[]> {
+  const missing = await missingSecrets(input.environment);
+  if (missing.length > 0) return encryptCommands(input, missing);
+  return [`# environments/${input.environment.name}/secrets has every file`];
+}
+
+/** Creates missing secrets files. Leaves existing files alone. Throws as `encryptRandom` does. */
+export async function makeSecrets(
+  context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,
+): Promise<void> {
+  const { root } = context.environment;
+  const missing = await missingSecrets(context.environment);
+  if (missing.length === 0) return context.report('unchanged');
+  const texts = await encryptRandom(context, missing);
+  // Whole files: the next run would take a partial one for a complete one.
+  await replaceFiles([...texts].map(([file, text]) => ({ path: join(root, file), text })));
+  for (const { file, keys } of missing) context.log(`${file}: ${keys.join(', ')}`);
   context.report('changed');
 }

@@ -1,8 +1,9 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { ifThere, textIfThere } from '../ground/if-there.ts';
+import { ifThere } from '../ground/if-there.ts';
 import { writeWhole } from '../settings/environment.ts';
+import { replaceFiles } from '../settings/replace-files.ts';
 import { isInProject } from './operational-key.ts';
 
 /*
@@ -58,18 +59,13 @@ export const isSealed = async (root: string): Promise<boolean> =>
  */
 export async function putInPlace(root: string): Promise<string[]> {
   const staged = JSON.parse(await readFile(listFile(root), 'utf8')) as readonly Staged[];
-  const before = new Map<Staged, string | undefined>();
   try {
-    for (const entry of staged) {
-      const content = await readStaged(root, entry.file);
-      before.set(entry, await textIfThere(entry.target));
-      await writeWhole(entry.target, content, entry.mode);
-    }
+    const contents = staged.map(async ({ file, target, mode }) => ({
+      ...{ path: target, mode },
+      text: await readStaged(root, file),
+    }));
+    await replaceFiles(await Promise.all(contents));
   } catch (error) {
-    for (const [{ target, mode }, content] of before) {
-      const back = content === undefined ? rm(target, { force: true }) : writeWhole(target, content, mode);
-      await back.catch(() => undefined);
-    }
     await rm(listFile(root), { force: true });
     throw new TaskError({
       what: 'the new files cannot be put in place; the old ones are restored',

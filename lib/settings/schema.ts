@@ -37,7 +37,7 @@ const sqlName = '[a-z_][a-z0-9_]{0,62}$';
  * Excludes names that PostgreSQL refuses for a role or interprets when unquoted; `streaming_replica` belongs to
  * CloudNativePG (https://www.postgresql.org/docs/17/sql-createrole.html).
  */
-const role = new RegExp(
+export const roleForm = new RegExp(
   `^(?!(?:pg_.*|public|none|user|current_user|current_role|session_user|streaming_replica)$)${sqlName}`,
 );
 const roleName = 'a name of a-z, 0-9 and `_` that PostgreSQL does not keep for itself';
@@ -46,7 +46,7 @@ const secret = text(secretForm, secretPattern);
 
 /** PostgreSQL roles by name; `null` removes one in an environment. */
 const roles = (password: typeof secret) =>
-  mapOf(v.nullable(map({ password })), text(`a role with ${roleName}`, role));
+  mapOf(v.nullable(map({ password })), text(`a role with ${roleName}`, roleForm));
 
 const chart = map({
   chart: text('the name or folder of a chart'),
@@ -122,7 +122,7 @@ export const settingsSchema = map({
   database: map({
     host: text('a host name', hostName),
     port,
-    user: text(roleName, role),
+    user: text(roleName, roleForm),
     name: text(
       'a name of a-z, 0-9 and `_`, and not that of a template',
       new RegExp(`^(?!template[01]$)${sqlName}`),

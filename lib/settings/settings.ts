@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
-import { taskCommand } from '../ground/launcher.ts';
+import { defaultEnvironment, taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
@@ -19,7 +19,7 @@ const parsed = new Map<string, StrictYaml>();
 const checked = new Map<string, Settings>();
 
 /** Names of folders, and of links to folders, sorted; empty if `path` does not exist. */
-async function foldersIn(root: string, path: string): Promise<string[]> {
+export async function foldersIn(root: string, path: string): Promise<string[]> {
   const names = (await ifThere(readdir(join(root, path)))) ?? [];
   // A link may be broken.
   const found = await Promise.all(names.map((name) => stat(join(root, path, name)).catch(() => undefined)));
@@ -33,6 +33,16 @@ export const environmentNames = async (root: string = projectFolder): Promise<st
 /** minikube's node name `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 characters (RFC 1123). */
 const longestName = 50;
 
+/** Throws `UsageError` if no environment can have this name. */
+export function checkEnvironmentName(name: string, advice = 'use another name, such as `staging`'): void {
+  if (name.length <= longestName && /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) return;
+  throw new UsageError({
+    what: `\`${name}\` cannot be the name of an environment`,
+    why: `hosts, nodes and the cluster are named after it: at most ${longestName} of a-z, 0-9 and \`-\`, which is neither the first nor the last`,
+    advice,
+  });
+}
+
 /**
  * Throws `UsageError` for an invalid name or an unknown environment. With `made`, an environment that was created is
  * accepted: removing it needs no folder under environments/.
@@ -45,13 +55,7 @@ export async function checkEnvironment(
   const made = (await foldersIn(root, '.state')).includes(name);
   if (made && enough === 'made') return;
   const wayOut = `${taskCommand('destroy-environment')} removes it`;
-  if (name.length > longestName || !/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/.test(name)) {
-    throw new UsageError({
-      what: `\`${name}\` cannot be the name of an environment`,
-      why: `hosts, nodes and the cluster are named after it: at most ${longestName} of a-z, 0-9 and \`-\`, which is neither the first nor the last`,
-      advice: made ? wayOut : 'rename its folder under environments/',
-    });
-  }
+  checkEnvironmentName(name, made ? wayOut : 'rename its folder under environments/');
   const names = await environmentNames(root);
   if (names.includes(name)) return;
   throw new UsageError({
@@ -59,7 +63,7 @@ export async function checkEnvironment(
     why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
     advice: made
       ? `restore its folder; or else ${wayOut}`
-      : didYouMean(name, names, 'create one by copying a folder under environments/'),
+      : didYouMean(name, names, `create it: ${taskCommand(`new-environment ${name}`, defaultEnvironment)}`),
   });
 }
 

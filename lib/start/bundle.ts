@@ -44,7 +44,7 @@ const lateBuiltins: Plugin = {
 const seldomNeeded: Plugin = {
   name: 'seldom-needed',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /^(@dagrejs\/dagre|@inquirer\/search|chokidar)$/ }, ({ path }) => ({
+    onResolve({ filter: /^(@dagrejs\/dagre|@inquirer\/search|chokidar|diff)$/ }, ({ path }) => ({
       path: encodeURI(relative(folder, fileURLToPath(import.meta.resolve(path)))),
       external: true,
     }));

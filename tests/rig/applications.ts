@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { makeChanges } from '../../lib/applications/changes.ts';
+import { removal } from '../../lib/applications/remove-app.ts';
 import { root } from '../../lib/ground/project.ts';
+import { environmentIn } from './environment.ts';
 
 type Common = {
   readonly database: { readonly applications: { readonly [app: string]: { readonly password: string } } };
@@ -28,3 +31,15 @@ export const releaseTable: readonly string[] = [
     `${name}-front frontend apps ${name} backend/${name}-back`,
   ]),
 ];
+
+const examples = { applications: ['app1', 'app2'], environments: ['development', 'lab', 'production'] };
+
+/** Removes all other applications and environments from a copy of the project, for what was recorded with these. */
+export async function onlyExamples(folder: string): Promise<void> {
+  for (const { name } of applications.filter((app) => !examples.applications.includes(app.name)))
+    await makeChanges(folder, (await removal({ environment: environmentIn(folder) }, name)).changes);
+  const environments = join(folder, 'environments');
+  for (const entry of readdirSync(environments, { withFileTypes: true }))
+    if (entry.isDirectory() && !examples.environments.includes(entry.name))
+      rmSync(join(environments, entry.name), { recursive: true });
+}

@@ -2,8 +2,13 @@ import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { makeChanges } from '../../../lib/applications/changes.ts';
+import { additions as newApplication } from '../../../lib/applications/new-app.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { onlyExamples } from '../../rig/applications.ts';
+import { environmentIn } from '../../rig/environment.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 import { copyProject } from '../../rig/project-copy.ts';
 import { printedBy } from '../golden/transcripts.ts';
@@ -12,8 +17,8 @@ import { printedBy } from '../golden/transcripts.ts';
 
 const clone = copyProject();
 const { folder } = clone;
-// As README.md says: an environment and a task more.
-cpSync(join(folder, 'environments/development'), join(folder, 'environments/staging'), { recursive: true });
+await onlyExamples(folder);
+// As README.md says: a task more.
 const [readme] = codeOf(pageOf('README.md')).filter(({ language }) => language === 'ts');
 appendFileSync(join(folder, 'tasks/deploy.ts'), readme?.code ?? '');
 
@@ -43,10 +48,23 @@ test('every task is called with valid arguments and options, that of README.md p
   // They need a terminal, a run that failed, and a run.
   const running = ['--choose', '--resume', '--watch'];
   const dry = commands.filter((words) => !running.some((option) => words.includes(option)));
-  const lines = [['history', 'app1-back'], ['--help'], ...dry.map((words) => ['--dry-run', ...words])];
-  const [history, help, ...printed] = await printedBy(folder, lines);
+  const additions = ['new-app', 'new-environment'];
+  const isNew = ([task = '']: readonly string[]) => additions.includes(task);
+  const printed = await printedBy(
+    folder,
+    dry.filter(isNew).map((words) => ['--dry-run', ...words]),
+  );
+  assert.ok(printed.length >= additions.length);
+  // What these add is there for the others.
+  cpSync(join(folder, 'environments/development'), join(folder, 'environments/staging'), { recursive: true });
+  const settings = await loadSettings({ name: 'development', provider: 'embedded', root: folder });
+  const app3 = { name: 'app3', secrets: 'vault' } as const;
+  await makeChanges(folder, await newApplication({ environment: environmentIn(folder), settings }, app3));
+  const others = dry.filter((words) => !isNew(words)).map((words) => ['--dry-run', ...words]);
+  const [history, help, ...more] = await printedBy(folder, [['history', 'app1-back'], ['--help'], ...others]);
+  printed.push(...more);
   assert.equal(
-    dry.filter((_, index) => printed[index]?.exitCode !== 0).map((words) => words.join(' ')),
+    printed.filter(({ exitCode }) => exitCode !== 0).map(({ text }) => text),
     [],
   );
   assert.match(

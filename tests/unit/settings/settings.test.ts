@@ -213,7 +213,7 @@ test('a misspelt setting is reported with the intended one', async () => {
     ['charts: { vault: { chrat: x } }', 'charts.vault.chrat'],
     // Not the setting that is missing because of it.
     ['images: { new: { tga: x } }', 'images.new'],
-    ['database: { applications: { app3: { pasword: a } } }', 'database.applications.app3.pasword'],
+    ['database: { applications: { unused: { pasword: a } } }', 'database.applications.unused.pasword'],
   ] as const)
     assert.match(await unknown(text), `unknown setting \`${name}`);
   // What a chart takes its own schema says, when the release is rendered.

@@ -136,7 +136,7 @@ test('names that every JavaScript object has are unknown settings like any other
 const secret = (key: string) => `sops://database.yaml#/${key}`;
 const role = (name: string, password: string) => tree(`database.applications.${name}.password`, password);
 const issuer = (name: string, password: string) => tree(`database.issuers.${name}.password`, password);
-const rolePath = 'database.applications.app3.password';
+const rolePath = 'database.applications.unused.password';
 const secretForm = 'sops://FILE.yaml#/KEY, with a key of the first level';
 const renamed = (group: string, password: string) =>
   tree('database', { user: 'admin', name: 'admin', [group]: { postgres: { password } } });
@@ -174,14 +174,14 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
       ...['sops://x.yaml#/app2/db', 'sops://x.yaml', 'sops://x.yaml#/a/0', 'sops://x.yaml#/a%20b'],
       ...['sops://x.yaml?key_type=filepath#/a', 'sops://x.json#/a', 'sops://../../lab/secrets/x.yaml#/a'],
       ...['sops://x.yaml#/sops', ' sops://x.yaml#/a', 'ref+sops://x.yaml#/a'],
-    ].map((reference): Refused => [role('app3', reference), rolePath, secretForm]),
+    ].map((reference): Refused => [role('unused', reference), rolePath, secretForm]),
     [tree('releases.postgresql.password', 'sops://x.yaml#/a/b'), 'releases.postgresql.password', secretForm],
     ['releases: { devops: { a: { b: ["sops://x.yaml#/a/b"] } } }', 'releases.devops.a.b.0', secretForm],
     ['releases: { devops: { a: see sops://x.yaml#/a } }', 'releases.devops.a', secretForm],
   ],
   'roles of the database have names and secrets of their own': [
-    [role('app3', secret('app2Password')), rolePath, 'a secret of its own, and not that of `app2`'],
-    [role('app3', secret('password')), rolePath, 'a secret of its own, and not that of `postgres`'],
+    [role('unused', secret('app2Password')), rolePath, 'a secret of its own, and not that of `app2`'],
+    [role('unused', secret('password')), rolePath, 'a secret of its own, and not that of `postgres`'],
     [issuer('other', secret('app2Password')), 'database.issuers.other.password', 'a secret of its own'],
     ['database: { user: app2 }', 'database.applications.app2', oneName],
     [issuer('app1', secret('a')), 'database.issuers.app1', oneName],
@@ -191,7 +191,7 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     [renamed('issuers', secret('a')), 'database.issuers.postgres', oneName],
     ['database: { name: template0 }', 'database.name', 'a name of a-z, 0-9 and `_`, and not that of a'],
     [role('App3', ''), 'database.applications.App3', 'a role with a name of a-z'],
-    [tree('database.applications.app3', secret('a')), 'database.applications.app3', 'a map, got a text'],
+    [tree('database.applications.unused', secret('a')), 'database.applications.unused', 'a map, got a text'],
     [issuer('vault', ''), 'database.issuers.vault.password', secretForm],
   ],
   'pods log in as a role, with its secret': [
@@ -253,21 +253,21 @@ for (const [title, rows] of Object.entries(groups))
 
 test('a plain password is refused without showing it', async () => {
   for (const settings of [
-    ...['hunter2!', 'sops:/hunter2!'].map((password) => role('app3', password)),
-    ...['app3', 'public'].flatMap((name) => [
+    ...['hunter2!', 'sops:/hunter2!'].map((password) => role('unused', password)),
+    ...['unused', 'public'].flatMap((name) => [
       tree(`database.applications.${name}.password`, ['hunter2!']),
       tree(`database.applications.${name}.password`, { a: 'hunter2!' }),
       role(name, 'hunter2!'),
     ]),
-    tree('database.applications.app3', 'hunter2!'),
+    tree('database.applications.unused', 'hunter2!'),
     tree('database.applications', ['hunter2!']),
     tree('database.issuers.vault', 987654),
     tree('database', 'hunter2!'),
     tree('releases.postgresql.password', 987654),
   ])
     assert.not.match(await refusal(settings), /hunter2!|987654/);
-  assert.match(await refusal(tree('database.applications.app3', {})), 'got `undefined` | no file sets it');
-  const number = await refusal('database: { applications: { app3: { password: 0123456 } } }');
+  assert.match(await refusal(tree('database.applications.unused', {})), 'got `undefined` | no file sets it');
+  const number = await refusal('database: { applications: { unused: { password: 0123456 } } }');
   assert.match(number, `${file}:1: a password without quotes`);
   assert.not.match(number, '123456');
 });

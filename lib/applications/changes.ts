@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
+import { replaceFiles } from '../settings/replace-files.ts';
+
+/** New texts of files by path relative to the project; undefined removes a file. */
+export type Changes = ReadonlyMap<string, string | undefined>;
+
+/** Plain commands that make the changes; a patch shows them. */
+export async function changeCommands(root: string, changes: Changes): Promise<string[]> {
+  const { createTwoFilesPatch, FILE_HEADERS_ONLY } = await import('diff');
+  const patches: string[] = [];
+  const removals: string[] = [];
+  for (const [file, text] of changes) {
+    const before = await textIfThere(join(root, file));
+    if (text === undefined) removals.push(`rm ${shellWord(file)}`);
+    else
+      patches.push(
+        createTwoFilesPatch(
+          before === undefined ? '/dev/null' : `a/${file}`,
+          ...([`b/${file}`, before ?? '', text, undefined, undefined] as const),
+          { context: 3, headerOptions: FILE_HEADERS_ONLY },
+        ),
+      );
+  }
+  return [...(patches.length === 0 ? [] : [`git apply <<'END'\n${patches.join('')}END`]), ...removals];
+}
+
+/** Throws `TaskError` with `what` if a changed file is no longer valid, as without an anchor that others refer to. */
+export async function checkChanges(changes: Changes, what: (file: string) => string): Promise<void> {
+  for (const [file, text] of changes) {
+    if (text === undefined) continue;
+    await readStrictYaml(text, file).catch((error: unknown) => {
+      if (!(error instanceof TaskError)) throw error;
+      throw new TaskError({
+        what: what(file),
+        why: `${error.what}: ${error.why}`,
+        advice: 'change what it says by hand, then run again; nothing was changed',
+      });
+    });
+  }
+}
+
+/** Makes all changes or, if one fails, none. */
+export async function makeChanges(root: string, changes: Changes): Promise<void> {
+  try {
+    await replaceFiles([...changes].map(([file, text]) => ({ path: join(root, file), text })));
+  } catch (error) {
+    throw new TaskError({
+      what: 'the files cannot be changed; all are as before',
+      why: (error as Error).message,
+      advice: 'make them writable for you, then run again',
+      cause: error,
+    });
+  }
+}
+
+/** The changed files for a sentence, to commit them. */
+export const changedText = (changes: Changes): string => [...changes.keys()].map(shellWord).join(' ');

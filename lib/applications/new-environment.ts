@@ -1,0 +1,79 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '@k8s-deployment/runner';
+import { taskCommand } from '../ground/launcher.ts';
+import { secretNames } from '../secrets/encrypted-file.ts';
+import { encryptCommands, encryptRandom, missingSecrets, type NewSecrets } from '../secrets/make.ts';
+import type { Context, InEnvironment } from '../settings/context.ts';
+import { checkEnvironmentName, environmentNames, foldersIn } from '../settings/settings.ts';
+import { type Changes, changeCommands, changedText, makeChanges } from './changes.ts';
+
+type Wanted = { readonly name: string; readonly from: string };
+
+/** Throws `UsageError` if no new environment can have this name. */
+export async function checkNewEnvironment(
+  { environment: { root } }: InEnvironment,
+  name: string,
+): Promise<void> {
+  checkEnvironmentName(name);
+  const exists = (await environmentNames(root)).includes(name);
+  if (!exists && !(await foldersIn(root, '.state')).includes(name)) return;
+  throw new UsageError({
+    what: `there is an environment \`${name}\``,
+    why: exists ? `environments/${name} exists` : 'it was created, and its folder was removed',
+    advice: exists ? 'use another name' : `${taskCommand('destroy-environment', name)} removes what is left`,
+  });
+}
+
+/** The settings of another environment, with the new name in their first comment. */
+async function settings(input: InEnvironment, { name, from }: Wanted): Promise<Map<string, string>> {
+  await checkNewEnvironment(input, name);
+  const { root } = input.environment;
+  const folder = join('environments', from);
+  const entries = await readdir(join(root, folder), { withFileTypes: true });
+  const texts = new Map<string, string>();
+  for (const entry of entries.filter((found) => found.isFile())) {
+    const text = await readFile(join(root, folder, entry.name), 'utf8');
+    texts.set(
+      join('environments', name, entry.name),
+      text.replace(`environment \`${from}\``, `environment \`${name}\``),
+    );
+  }
+  return texts;
+}
+
+/** The secrets files, if the other environment has any: one without gets keys of its own first. */
+async function secrets(root: string, { name, from }: Wanted): Promise<NewSecrets[]> {
+  return (await secretNames({ name: from, root })).length === 0 ? [] : missingSecrets({ name, root });
+}
+
+/** The plain commands of `newEnvironment`, for `--dry-run`. */
+export async function newEnvironmentCommands(
+  input: InEnvironment,
+  wanted: Wanted,
+): Promise<readonly string[]> {
+  const { root } = input.environment;
+  const files = await secrets(root, wanted);
+  return [
+    ...(await changeCommands(root, await settings(input, wanted))),
+    ...(files.length === 0 ? [] : encryptCommands(input, files)),
+  ];
+}
+
+/** Creates the folder of an environment from another one's, with secrets of its own. Writes all files, or none. */
+export async function newEnvironment(context: Context, wanted: Wanted): Promise<void> {
+  const { root } = context.environment;
+  const { name, from } = wanted;
+  const files = await secrets(root, wanted);
+  const changes: Changes = new Map([
+    ...(await settings(context, wanted)),
+    ...(files.length === 0 ? [] : await encryptRandom(context, files)),
+  ]);
+  await makeChanges(root, changes);
+  const next =
+    files.length === 0
+      ? `environments/${from} has no secrets: create keys (docs/production.md), then run ${taskCommand('make-secrets', name)}`
+      : `${taskCommand('create-environment', name)} creates it`;
+  context.print(`new environment \`${name}\`: ${next}\ncommit these together: ${changedText(changes)}`);
+  context.report('changed');
+}

@@ -1,0 +1,122 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { type Document, isCollection, isMap, isPair, type Node, type Pair, parseDocument } from 'yaml';
+
+/*
+ * Edits YAML as text, at places that the parser finds, so that every other byte stays. Writing the parsed document
+ * would lay out the whole file anew.
+ */
+
+export type Path = readonly string[];
+
+type Entry = Node | Pair<Node, Node | null>;
+
+/** Adds entries, in lines without indentation, after the last one of the map or list at a path. */
+export function addEntries(text: string, path: Path, entries: string): string {
+  const { found, entries: present, colon } = entriesAt(text, path);
+  const last = present.at(-1);
+  if (last === undefined) {
+    if (colon === 0)
+      throw new TaskError({
+        what: `there is no \`${path.join('.')}\``,
+        advice: 'add it, with the value {}, then run again',
+      });
+    // Without the brackets of an empty map or list.
+    const behind = isCollection(found) ? rangeOf(found)[1] : colon;
+    const end = endOfLine(text, behind);
+    return `${text.slice(0, colon)}${text.slice(behind, end)}${indented(entries, ' '.repeat(2 * path.length))}${text.slice(end)}`;
+  }
+  const gap = entries.includes('\n\n') ? '\n' : '';
+  const start = startOfLine(text, startOf(last));
+  const end = endOfEntry(text, last);
+  const indent = /^ */.exec(text.slice(start))?.[0] ?? '';
+  const before = text.slice(0, end);
+  return `${before}${before.endsWith('\n') ? '' : '\n'}${gap}${indented(entries, indent)}${text.slice(end)}`;
+}
+
+/** Removes the entries whose key or value fits, with the comment above each. Unchanged without such an entry or path. */
+export function removeEntries(
+  text: string,
+  path: Path,
+  fits: (key: string | undefined, value: unknown) => boolean,
+): string {
+  const { document, entries, colon } = entriesAt(text, path);
+  const gone = entries.map((entry) =>
+    isPair(entry)
+      ? fits(String(entry.key), entry.value?.toJS(document))
+      : fits(undefined, (entry as Node).toJS(document)),
+  );
+  const [first] = entries;
+  if (first === undefined || !gone.includes(true)) return text;
+  let end = startOfLine(text, startOf(first));
+  let edited = text.slice(0, end);
+  for (const [index, entry] of entries.entries()) {
+    const start = startOfLine(text, startOf(entry));
+    const between = text.slice(end, start);
+    end = endOfEntry(text, entry);
+    if (gone[index]) edited += between.replace(lead, '');
+    // The first one needs no empty line above.
+    else
+      edited += `${gone.slice(0, index).includes(false) ? between : between.replace(/^\n/, '')}${text.slice(start, end)}`;
+  }
+  edited += text.slice(end);
+  if (gone.includes(false)) return edited;
+  return `${edited.slice(0, colon)} ${isPair(first) ? '{}' : '[]'}${edited.slice(colon)}`;
+}
+
+/** What belongs to an entry above it: the comment, and the empty line above that. */
+const lead = /(?<=^|\n)\n?(?: *#[^\n]*\n)*$/;
+
+/** The map or list at a path, its entries, and the place behind its key's colon; nothing if there is no such path. */
+function entriesAt(text: string, path: Path) {
+  const document = parseDocument(text, { merge: true });
+  const found = document.getIn(path, true) as Node | undefined;
+  const colon = colonOf(document, text, path);
+  if (!isCollection(found)) return { document, found, entries: [] as Entry[], colon };
+  const entries = found.items as Entry[];
+  if (found.flow && entries.length > 0)
+    throw new TaskError({
+      what: `\`${path.join('.')}\` is written in brackets`,
+      why: 'entries are added and removed by lines',
+      advice: 'write each of its entries on a line of its own, without brackets, then run again',
+    });
+  return { document, found, entries, colon };
+}
+
+function colonOf(document: Document, text: string, path: Path): number {
+  const above = document.getIn(path.slice(0, -1), true);
+  const pair = isMap<Node>(above) ? above.items.find(({ key }) => String(key) === path.at(-1)) : undefined;
+  return pair === undefined ? 0 : text.indexOf(':', rangeOf(pair.key)[1]) + 1;
+}
+
+const rangeOf = (node: Node | undefined): readonly [start: number, end: number] => {
+  const [start = 0, end = 0] = node?.range ?? [];
+  return [start, end];
+};
+
+const startOf = (entry: Entry): number => rangeOf(isPair(entry) ? (entry.key as Node) : entry)[0];
+
+/** End of an entry's last value; a collection's own range includes comments and empty lines behind it. */
+function endOf(entry: Entry): number {
+  const node = isPair(entry) ? ((entry.value ?? entry.key) as Node) : entry;
+  const last = isCollection(node) && !node.flow ? (node.items.at(-1) as Entry | undefined) : undefined;
+  return last === undefined ? rangeOf(node)[1] : endOf(last);
+}
+
+/** Start of the line behind an entry and the comments that are indented more than it. */
+function endOfEntry(text: string, entry: Entry): number {
+  const end = endOfLine(text, endOf(entry));
+  const column = /^ */.exec(text.slice(startOfLine(text, startOf(entry))))?.[0].length ?? 0;
+  const comments = new RegExp(`^(?:\\n* {${column + 1},}#[^\\n]*(?:\\n|$))+`).exec(text.slice(end));
+  return end + (comments?.[0].length ?? 0);
+}
+
+const startOfLine = (text: string, offset: number): number => text.lastIndexOf('\n', offset - 1) + 1;
+
+/** The start of the next line; `offset` itself behind a line break, as at the end of a text block. */
+function endOfLine(text: string, offset: number): number {
+  if (text[offset - 1] === '\n') return offset;
+  const end = text.indexOf('\n', offset);
+  return end < 0 ? text.length : end + 1;
+}
+
+const indented = (lines: string, indent: string): string => lines.replace(/^(?=.)/gm, indent);

@@ -1,0 +1,76 @@
+import { root } from '../lib/ground/project.ts';
+import { task } from './environment-task.ts';
+import { importGpgKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+
+const newName = { type: 'string', positional: true, noun: 'name', description: 'its name, such as' } as const;
+
+export const newApp = task({
+  name: 'new-app',
+  description: 'add an application to the settings, with its secrets',
+  group: 'project',
+  lock: true,
+  args: {
+    name: { ...newName, description: `${newName.description} app3` },
+    secrets: {
+      type: 'choice',
+      choices: ['vault', 'sops'],
+      noun: 'source',
+      description: 'its database login: issued by Vault, or a password in SOPS',
+    },
+  },
+  needs: ({ args }) => (args.secrets === 'sops' ? [importGpgKeys, ...tools('sops')] : []),
+  check: async (input) => (await import('../lib/applications/names.ts')).checkName(input, input.args.name),
+  commands: async (input) =>
+    (await import('../lib/applications/new-app.ts')).newAppCommands(input, input.args),
+  run: async (context) => (await import('../lib/applications/new-app.ts')).newApp(context, context.args),
+});
+
+export const removeApp = task({
+  name: 'remove-app',
+  description: 'remove an application that is not installed from the settings',
+  group: 'project',
+  lock: true,
+  args: {
+    app: {
+      type: 'choice',
+      positional: true,
+      choices: async () => {
+        const { declaredReleases } = await import('../lib/helm/helmfile.ts');
+        return [...new Set((await declaredReleases(root, { tier: 'apps' })).map(({ app }) => app))];
+      },
+      noun: 'app',
+      description: 'an application, such as app1',
+    },
+  },
+  needs: ({ provider }) => tools(...provider.toolsFor.status),
+  confirm: ({ args }) => `remove \`${args.app}\` from the settings of all environments?`,
+  commands: async (input) =>
+    (await import('../lib/applications/remove-app.ts')).removeAppCommands(input, input.args.app),
+  run: async (context) =>
+    (await import('../lib/applications/remove-app.ts')).removeApp(context, context.args.app),
+});
+
+export const newEnvironment = task({
+  name: 'new-environment',
+  description: 'add an environment to the settings, with secrets of its own',
+  group: 'project',
+  lock: true,
+  args: {
+    name: { ...newName, description: `${newName.description} staging` },
+    from: {
+      type: 'choice',
+      choices: async () => (await import('../lib/settings/settings.ts')).environmentNames(),
+      default: 'development',
+      noun: 'environment',
+      description: 'the environment to copy',
+    },
+  },
+  needs: [importGpgKeys, ...tools('sops')],
+  check: async (input) =>
+    (await import('../lib/applications/new-environment.ts')).checkNewEnvironment(input, input.args.name),
+  commands: async (input) =>
+    (await import('../lib/applications/new-environment.ts')).newEnvironmentCommands(input, input.args),
+  run: async (context) =>
+    (await import('../lib/applications/new-environment.ts')).newEnvironment(context, context.args),
+});

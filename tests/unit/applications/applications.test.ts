@@ -1,0 +1,190 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Changes, makeChanges } from '../../../lib/applications/changes.ts';
+import { checkName } from '../../../lib/applications/names.ts';
+import { additions, type SecretsKind } from '../../../lib/applications/new-app.ts';
+import { checkNewEnvironment } from '../../../lib/applications/new-environment.ts';
+import { removal } from '../../../lib/applications/remove-app.ts';
+import { declaredReleases } from '../../../lib/helm/helmfile.ts';
+import { environmentNames, loadSettings } from '../../../lib/settings/settings.ts';
+import { loadDesiredState } from '../../../lib/vault/api/state.ts';
+import { applications } from '../../rig/applications.ts';
+import { environmentIn } from '../../rig/environment.ts';
+import { copyOf } from '../../rig/project-copy.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const test = suite('applications');
+
+const copy = copyOf('environments', 'helmfile.yaml', 'vault');
+const { folder } = copy;
+const target = async () => ({
+  environment: environmentIn(folder),
+  settings: await loadSettings({ name: 'development', provider: 'embedded', root: folder }),
+});
+
+test.before.each(copy.reset);
+test.after(copy.remove);
+
+const textOf = (file: string): string => readFileSync(join(folder, file), 'utf8');
+const allTexts = (): string =>
+  (readdirSync(folder, { recursive: true }) as string[])
+    .sort()
+    .map((file) => `${file}\n${statSync(join(folder, file)).isFile() ? textOf(file) : ''}`)
+    .join('\n');
+
+async function add(name: string, secrets: SecretsKind): Promise<Changes> {
+  const changes: Changes = new Map<string, string | undefined>([
+    ...(await additions(await target(), { name, secrets })),
+    ...(secrets === 'sops'
+      ? [[`environments/development/secrets/${name}.yaml`, 'password: x\n'] as const]
+      : []),
+  ]);
+  await makeChanges(folder, changes);
+  return changes;
+}
+
+const remove = async (app: string): Promise<void> =>
+  makeChanges(folder, (await removal({ environment: environmentIn(folder) }, app)).changes);
+
+/** Every environment's settings are valid, on the provider that each may have. */
+async function loadAll(): Promise<void> {
+  for (const name of await environmentNames(folder))
+    await loadSettings({ name, provider: 'existing', root: folder });
+  await loadSettings({ name: 'development', provider: 'embedded', root: folder });
+}
+
+const known = applications.map(({ name }) => name);
+
+test('a new application is declared: releases, role, and with Vault its access', async () => {
+  await add('fresh', 'vault');
+  await add('other', 'sops');
+  await loadAll();
+  const releases = await declaredReleases(folder, { tier: 'apps' });
+  assert.equal(
+    releases.slice(-4).map(({ id, app, needs }) => [id, app, ...needs].join(' ')),
+    [
+      'backend/fresh-back fresh core/devops database/postgresql vault/vault-operator',
+      'frontend/fresh-front fresh backend/fresh-back',
+      'backend/other-back other core/devops database/postgresql',
+      'frontend/other-front other backend/other-back',
+    ],
+  );
+  const { database } = await loadSettings({ name: 'production', provider: 'existing', root: folder });
+  assert.equal(Object.keys(database.applications), [...known, 'fresh', 'other']);
+  assert.equal(database.applications.other, { password: 'sops://other.yaml#/password' });
+  const { mounts } = await loadDesiredState(join(folder, 'vault'));
+  const logins = mounts.flatMap((mount) => mount.logins.map(({ name }) => name));
+  assert.ok(logins.includes('fresh-back') && !logins.includes('other-back'));
+});
+
+test('new applications that are removed leave every file as it was, in any order', async () => {
+  const before = allTexts();
+  for (const order of [
+    ['fresh', 'other'],
+    ['other', 'fresh'],
+  ]) {
+    await add('fresh', 'vault');
+    await add('other', 'sops');
+    for (const app of order) await remove(app);
+    assert.is(allTexts(), before);
+  }
+});
+
+test('all applications can be removed, those of the project too, and new ones be added', async () => {
+  for (const app of known) {
+    await remove(app);
+    await loadAll();
+    assert.not.match(allTexts(), new RegExp(`\\b${app}-(?:back|front)`), app);
+  }
+  await loadDesiredState(join(folder, 'vault'));
+  assert.match(textOf('environments/common.yaml'), /^ {2}applications: \{\}$/m);
+  await add('fresh', 'vault');
+  await loadAll();
+  assert.is((await declaredReleases(folder, { app: 'fresh' })).length, 2);
+  assert.ok(
+    (await loadDesiredState(join(folder, 'vault'))).policies.some(({ name }) => name === 'fresh-back'),
+  );
+});
+
+test('a secret in a file with others is not removed, but named', async () => {
+  const { keysLeft, changes } = await removal({ environment: environmentIn(folder) }, 'app2');
+  assert.equal(
+    keysLeft.map(({ environment, secret }) => `${environment} ${secret.file} ${secret.key}`),
+    ['development database.yaml app2Password', 'lab database.yaml app2Password'],
+  );
+  assert.not.ok([...changes.keys()].some((file) => file.includes('secrets/')));
+});
+
+test('an application that others need, or whose anchor they use, is not removed', async () => {
+  const before = textOf('helmfile.yaml');
+  writeFileSync(
+    join(folder, 'helmfile.yaml'),
+    before.replace('needs: [backend/app2-back]', 'needs: [backend/app1-back]'),
+  );
+  const needed = await failureOf(remove('app1'));
+  assert.is(needed.why, 'the release `app2-front` needs it');
+  writeFileSync(join(folder, 'helmfile.yaml'), before);
+  const file = 'environments/development/settings.yaml';
+  const settings = 'releases:\n  app1-back: &back\n    replicas: 2\n  app2-back: *back\n';
+  writeFileSync(join(folder, file), settings);
+  const anchored = await failureOf(remove('app1'));
+  assert.is(anchored.what, `app1 cannot be removed from ${file}`);
+  assert.match(anchored.why ?? '', '`*back` has no anchor above it');
+  assert.is(textOf('helmfile.yaml'), before);
+});
+
+test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take, or that is taken', async () => {
+  const input = await target();
+  const long = 'a'.repeat(47);
+  await checkName(input, long);
+  for (const [name, why] of [
+    ...['App', '1app', 'my-app', 'my_app', 'a.b', '', '../x', 'ä'].map(
+      (odd) => [odd, 'a-z and 0-9'] as const,
+    ),
+    [`${long}a`, 'longer than 53 characters'],
+    ...['null', 'true', 'yes', 'on', 'n'].map((word) => [word, 'YAML readers do not all'] as const),
+    ...['user', 'public', 'none', 'all', 'superuser', 'prototype'].map(
+      (word) => [word, 'a meaning'] as const,
+    ),
+    ['app1', 'has the release `app1-back`'],
+    ['vault', 'has the release `vault`'],
+    ...['postgres', 'template0'].map((role) => [role, 'no other role or database has'] as const),
+    ['database', 'secrets/database.yaml exists'],
+  ] as const) {
+    const error = await failureOf(checkName(input, name));
+    assert.is(error.exitCode, 2, name);
+    assert.match(error.why ?? '', why, name);
+  }
+});
+
+test('a new environment needs a name that none has, has had, or could not have', async () => {
+  const input = { environment: environmentIn(folder) };
+  mkdirSync(join(folder, '.state/old'), { recursive: true });
+  for (const [name, why] of [
+    ['Staging', 'at most 50'],
+    ['development', 'environments/development exists'],
+    ['old', 'its folder was removed'],
+  ] as const) {
+    const error = await failureOf(checkNewEnvironment(input, name));
+    assert.is(error.exitCode, 2);
+    assert.match(error.why ?? '', why);
+  }
+  await checkNewEnvironment(input, 'staging');
+});
+
+test('if one file cannot be written, all are as before, and no new folder stays', async () => {
+  const before = allTexts();
+  const changes = new Map([
+    ...(await additions(await target(), { name: 'fresh', secrets: 'vault' })),
+    ['environments/staging/settings.yaml', '{}\n'],
+    // The parent is a file.
+    ['helmfile.yaml/x', ''],
+  ]);
+  const error = await failureOf(makeChanges(folder, changes));
+  assert.is(error.what, 'the files cannot be changed; all are as before');
+  assert.is(allTexts(), before);
+});
+
+test.run();
