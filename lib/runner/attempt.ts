@@ -42,7 +42,7 @@ export class Attempt {
     this.#node = node;
     this.#run = run;
     this.#gate = gate;
-    gate.signal.addEventListener('abort', this.#onAbort);
+    gate.interrupts.add(this.#onStop);
   }
 
   /** Created on first use, since most tasks never need it. */
@@ -99,7 +99,7 @@ export class Attempt {
   }
 
   /** Deferred: the signal comes before the children are told to end, so waiting for them must start later. */
-  readonly #onAbort = (): void => this.interrupt(Promise.resolve().then(() => this.#gate.ended()));
+  readonly #onStop = (): void => this.interrupt(Promise.resolve().then(() => this.#gate.ended()));
 
   /** Asks the body to stop, and abandons it some time after its children have ended. */
   interrupt(gone: Promise<void>): void {
@@ -110,7 +110,7 @@ export class Attempt {
 
   /** Ends leftover processes of its commands. Returns a promise only if there are any. */
   close(): void | Promise<void> {
-    this.#gate.signal.removeEventListener('abort', this.#onAbort);
+    this.#gate.interrupts.delete(this.#onStop);
     this.#run.stop.waiting.delete(this);
     this.over = true;
     if (this.#run.children.has(this.#node.id)) return this.#run.children.end(this.#node.id);

@@ -119,7 +119,6 @@ export class Children {
     );
   }
 
-  /** True if these groups end within the time. */
   #gone(which: Which | undefined, withinMs: number): Promise<boolean> {
     return poll(async () => {
       for (const { child, ended, target } of this.#of(which)) {

@@ -55,6 +55,7 @@ const hurriedFinaliserMs = 5000;
 export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const { stop, children } = run;
   const abort = new AbortController();
+  const interrupts = new Set<() => void>();
   let endLimit: (() => unknown) | undefined;
   let ending: Promise<void> | undefined;
   let failure: TaskError | undefined;
@@ -62,6 +63,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   const end = (): void => {
     ending = children.end(node.id);
     abort.abort();
+    for (const interrupt of [...interrupts]) interrupt();
   };
   const limit = (): void => {
     // After a failure nobody is waiting, so finalisers have no limit.
@@ -82,6 +84,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   if (!stop.hurried) stop.hurrySignal.addEventListener('abort', end);
   return {
     signal: abort.signal,
+    interrupts,
     ended: async () => ending,
     failure: () => failure,
     release: () => {

@@ -30,7 +30,6 @@ export type RunSummary = RunCounts & {
   readonly exitCode: number;
   readonly durationMs: number;
   readonly failed: number;
-  /** In order of time. */
   readonly failures: readonly TaskFailure[];
 };
 

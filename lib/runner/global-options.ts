@@ -63,7 +63,6 @@ export const runnerOptions: ArgumentSpecs = {
   },
 };
 
-/** Options that exclude each other. */
 const contradictions = [
   ['force', 'resume'],
   ['watch', 'resume'],

@@ -8,7 +8,6 @@ import { promisify } from 'node:util';
 export type OnePipe = {
   readonly read: number;
   readonly write: number;
-  /** True if a child has it. */
   used: boolean;
 };
 

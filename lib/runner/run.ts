@@ -43,6 +43,8 @@ export type NodeResult =
 /** Interrupts a node; for most nodes, the run's stop. */
 export type Gate = {
   readonly signal: AbortSignal;
+  /** Called with the signal; a listener for each short task would cost more than the task. */
+  readonly interrupts: Set<() => void>;
   /** Resolves once the interrupted children are gone. */
   readonly ended: () => Promise<void>;
   /** Set if the interruption is a failure. */

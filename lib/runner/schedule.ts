@@ -130,7 +130,6 @@ class Scheduler {
     if (!node.late && this.#mayStart()) this.#slots.add(node, this.#priorities.get(node) ?? 0);
   }
 
-  /** Runs a node that got a slot. */
   #work(node: TaskNode): void | Promise<void> {
     // It may have been skipped while waiting for its mutex.
     if (!this.#isWaiting(node) || !this.#mayStart()) return;

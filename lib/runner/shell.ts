@@ -55,8 +55,6 @@ export type Shell = {
   (options: CommandOptions): Shell;
 };
 
-type OutputSink = { readonly push: (chunk: Buffer | string) => void };
-
 /** The shell's view of its task. */
 export type ShellHost = {
   readonly interactive: boolean;
@@ -74,7 +72,7 @@ export type ShellHost = {
   readonly end: (child: ChildProcess) => void;
   readonly onCommand: (command: string) => void;
   /** What shows the output of the next command. */
-  readonly newOutput: () => { readonly [stream in 'stdout' | 'stderr']: OutputSink };
+  readonly newOutput: () => Record<'stdout' | 'stderr', { readonly push: (chunk: Buffer | string) => void }>;
   readonly redact: (text: string) => string;
   /** Slows down children that print faster than we can write. */
   readonly pressure?: BackPressure | undefined;

@@ -29,6 +29,7 @@ export class Stop {
   #ending: Promise<void> | undefined;
   #since = 0;
   reason: StopReason | undefined;
+  readonly interrupts = new Set<() => void>();
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;
   /** Notified when nothing is left to wait for: what has not ended never will. */
@@ -79,6 +80,7 @@ export class Stop {
     this.reason = reason;
     this.#since = Date.now();
     this.#controller.abort();
+    for (const interrupt of [...this.interrupts]) interrupt();
     this.#ending =
       reason.type === 'signal' ? this.#children.stop(reason.signal, this.#graceMs) : this.#children.end();
     this.onStop?.(reason);
