@@ -1,11 +1,12 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { writeWhole } from '../../lib/settings/environment.ts';
 import { environmentNames, loadSettings, settingsFiles } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
+import { isOfExamples } from '../rig/project-copy.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
 import { keyring, root, run, temporaryFolder } from './tools.ts';
 
@@ -26,7 +27,10 @@ export const isWhole = (provider: ProviderName, environment: string): boolean =>
 export async function copyOfReleases(): Promise<string> {
   const folder = temporaryFolder();
   for (const name of ['charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml'])
-    await cp(join(root, name), join(folder, name), { recursive: true });
+    await cp(join(root, name), join(folder, name), {
+      recursive: true,
+      filter: (path) => isOfExamples(relative(root, path)),
+    });
   return folder;
 }
 

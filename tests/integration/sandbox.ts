@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
+import { isOfExamples } from '../rig/project-copy.ts';
 
 export type Sandbox = {
   /** A copy of the sources, so that the developer's environment is not touched. */
@@ -39,7 +40,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     cwd: root,
     maxBuffer: 16 << 20,
   });
-  const files = stdout.split('\n').filter((name) => name !== '');
+  const files = stdout.split('\n').filter((name) => name !== '' && isOfExamples(name));
   const folders = new Set(files.map((file) => dirname(join(folder, file))));
   await Promise.all([...folders].map((path) => mkdir(path, { recursive: true })));
   // Git may still list a file that was removed from the tree.

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { makeChanges } from '../../lib/applications/changes.ts';
@@ -32,14 +32,8 @@ export const releaseTable: readonly string[] = [
   ]),
 ];
 
-const examples = { applications: ['app1', 'app2'], environments: ['development', 'lab', 'production'] };
-
-/** Removes all other applications and environments from a copy of the project, for what was recorded with these. */
+/** Removes other applications than app1 and app2 from a copy of the project, for what was recorded with these two. */
 export async function onlyExamples(folder: string): Promise<void> {
-  for (const { name } of applications.filter((app) => !examples.applications.includes(app.name)))
+  for (const { name } of applications.filter((app) => !['app1', 'app2'].includes(app.name)))
     await makeChanges(folder, (await removal({ environment: environmentIn(folder) }, name)).changes);
-  const environments = join(folder, 'environments');
-  for (const entry of readdirSync(environments, { withFileTypes: true }))
-    if (entry.isDirectory() && !examples.environments.includes(entry.name))
-      rmSync(join(environments, entry.name), { recursive: true });
 }

@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
 
 export type ProjectCopy = {
@@ -10,11 +10,23 @@ export type ProjectCopy = {
   readonly remove: () => void;
 };
 
+/**
+ * False for the folder of an environment that somebody added to this repository: tests make some in copies of the
+ * project, perhaps of the same name. `path` is relative to the project.
+ */
+export function isOfExamples(path: string): boolean {
+  const [top, name = '', ...rest] = path.split(sep);
+  if (top !== 'environments' || (rest.length === 0 && /^$|\./.test(name))) return true;
+  return ['development', 'lab', 'production'].includes(name);
+}
+
 /** Some files and folders of the project in a folder of their own, for functions that are given the project's folder. */
 export function copyOf(...entries: readonly string[]): ProjectCopy {
   const folder = join(realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-'))), 'project');
   const ours = (path: string): boolean =>
-    !path.includes(`${sep}node_modules`) && !path.includes(`${sep}runner${sep}tests`);
+    !path.includes(`${sep}node_modules`) &&
+    !path.includes(`${sep}runner${sep}tests`) &&
+    isOfExamples(relative(root, path));
   const reset = (): void => {
     rmSync(folder, { recursive: true, force: true });
     for (const entry of entries)
