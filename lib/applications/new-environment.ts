@@ -5,7 +5,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { secretNames } from '../secrets/encrypted-file.ts';
 import { encryptCommands, encryptRandom, missingSecrets, type NewSecrets } from '../secrets/make.ts';
 import type { Context, InEnvironment } from '../settings/context.ts';
-import { checkEnvironmentName, environmentNames, foldersIn } from '../settings/settings.ts';
+import { checkEnvironmentName, foldersIn } from '../settings/settings.ts';
 import { type Changes, changeCommands, changedText, makeChanges } from './changes.ts';
 
 type Wanted = { readonly name: string; readonly from: string };
@@ -16,10 +16,10 @@ export async function checkNewEnvironment(
   name: string,
 ): Promise<void> {
   checkEnvironmentName(name);
-  const exists = (await environmentNames(root)).includes(name);
+  const exists = (await foldersIn(root, 'environments')).includes(name);
   if (!exists && !(await foldersIn(root, '.state')).includes(name)) return;
   throw new UsageError({
-    what: `there is an environment \`${name}\``,
+    what: `\`${name}\` cannot be the name of a new environment`,
     why: exists ? `environments/${name} exists` : 'it was created, and its folder was removed',
     advice: exists ? 'use another name' : `${taskCommand('destroy-environment', name)} removes what is left`,
   });

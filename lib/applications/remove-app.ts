@@ -12,7 +12,7 @@ import { secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Context, InEnvironment } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
-import { environmentNames } from '../settings/settings.ts';
+import { environmentNames, foldersIn } from '../settings/settings.ts';
 import { type Changes, changeCommands, changedText, checkChanges, makeChanges } from './changes.ts';
 import { type Path, removeEntries } from './yaml-edits.ts';
 
@@ -70,7 +70,10 @@ function checkNeeds(releases: readonly Release[], own: readonly Release[], app: 
 
 /** Paths of all settings files, relative to the project. */
 async function settingsOfAll(root: string): Promise<string[]> {
-  const folders = ['environments', ...(await environmentNames(root)).map((name) => `environments/${name}`)];
+  const folders = [
+    'environments',
+    ...(await foldersIn(root, 'environments')).map((name) => `environments/${name}`),
+  ];
   const files = folders.map(async (folder) =>
     namesEnding(folder, await readdir(join(root, folder)), '.yaml').map((name) => `${folder}/${name}`),
   );

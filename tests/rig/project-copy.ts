@@ -17,7 +17,7 @@ export type ProjectCopy = {
 export function isOfExamples(path: string): boolean {
   const [top, name = '', ...rest] = path.split(sep);
   if (top !== 'environments' || (rest.length === 0 && /^$|\./.test(name))) return true;
-  return ['development', 'lab', 'production'].includes(name);
+  return ['cloud', 'development', 'lab', 'production'].includes(name);
 }
 
 /** Some files and folders of the project in a folder of their own, for functions that are given the project's folder. */

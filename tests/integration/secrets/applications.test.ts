@@ -104,7 +104,7 @@ test('an environment is copied, with secrets of its own; one without secrets is 
     await passwordIn('staging', 'database'),
   ];
   assert.ok(made !== undefined && made !== known);
-  await sandbox.refuses(['new-environment', 'staging'], 2, /there is an environment `staging`/);
+  await sandbox.refuses(['new-environment', 'staging'], 2, /`staging` cannot be the name/);
   await rm(sandbox.path('environments/staging'), { recursive: true });
   const { stdout } = await sandbox.succeeds('new-environment', 'staging', '--from', 'production');
   assert.match(stdout, /create keys .*make-secrets --env staging/);

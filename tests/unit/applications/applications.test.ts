@@ -165,6 +165,7 @@ test('a new environment needs a name that none has, has had, or could not have',
   for (const [name, why] of [
     ['Staging', 'at most 50'],
     ['development', 'environments/development exists'],
+    ['cloud', 'environments/cloud exists'],
     ['old', 'its folder was removed'],
   ] as const) {
     const error = await failureOf(checkNewEnvironment(input, name));
