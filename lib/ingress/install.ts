@@ -2,6 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
+import { merge, type Tree } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
 import { helmCommand, isHelm3, repairPending, takeBack } from '../helm/helm.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -20,8 +21,18 @@ const routeType = 'httproutes.gateway.networking.k8s.io';
 /** Time limit of helm, in seconds. */
 const timeoutSeconds = 300;
 
+/** The values by which Traefik accepts the PROXY protocol: those of its own chart, or of `charts/traefik`. */
+function proxyProtocolValues({ chart, loadBalancer }: Settings['ingress']): Tree {
+  const { cidrs, proxyProtocol } = loadBalancer;
+  if (!proxyProtocol) return {};
+  if (chart.chart.startsWith('./')) return { proxyProtocol: cidrs };
+  const port = { proxyProtocol: { trustedIPs: cidrs } };
+  return { ports: { web: port, websecure: port } };
+}
+
 function upgradeWords({ ingress }: Settings): readonly string[] {
-  const { chart, repository, version, values = ingress.values } = ingress.chart;
+  const { chart, repository, version, values: own = ingress.values } = ingress.chart;
+  const values = merge(own, proxyProtocolValues(ingress));
   return [
     ...['upgrade', '--install', releaseName, chart],
     ...(repository ? ['--repo', repository] : []),
@@ -171,8 +182,8 @@ async function firstRecord(context: EnvironmentContext, namespace: string): Prom
 }
 
 /** Digest of the chart and its values, for a local chart including its files. */
-async function digestOf(root: string, { ingress }: Settings): Promise<string> {
-  const { chart, repository } = ingress.chart;
+async function digestOf(root: string, settings: Settings): Promise<string> {
+  const { chart, repository } = settings.ingress.chart;
   const files = repository ? [] : await filesBelow(root, chart).catch(() => []);
-  return fileDigest(root, files, JSON.stringify([ingress.chart, ingress.values]));
+  return fileDigest(root, files, JSON.stringify(upgradeWords(settings)));
 }

@@ -56,6 +56,12 @@ export const isWithin = (inner: AddressRange, outer: AddressRange): boolean =>
   inner.length > outer.length &&
   inner.bits.startsWith(outer.bits.slice(0, outer.length));
 
+/** True if the ranges have an address in common. */
+export const overlap = (one: AddressRange, other: AddressRange): boolean => {
+  const length = Math.min(one.length, other.length);
+  return one.bits.length === other.bits.length && one.bits.slice(0, length) === other.bits.slice(0, length);
+};
+
 /** Prefixes of all internet hosts: IPv4 below multicast, and 2000::/3 (RFC 4291, 2.4). */
 const hosts = [
   { size: 32, beginnings: ['0', '10', '110'] },

@@ -1,7 +1,7 @@
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import type { Problem } from '../ground/schema.ts';
 import { isTree, valueAt } from '../ground/tree.ts';
-import { type AddressRange, addressRange, holdEverybody, isWithin } from './address-range.ts';
+import { type AddressRange, addressRange, holdEverybody, isWithin, overlap } from './address-range.ts';
 import type { Settings } from './schema.ts';
 
 export function* rangeProblems(settings: Settings, provider: ProviderName): Generator<Problem> {
@@ -16,6 +16,7 @@ export function* rangeProblems(settings: Settings, provider: ProviderName): Gene
   const filled = (value: unknown) =>
     addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
   yield* whitelistProblems(settings, filled);
+  yield* loadBalancerProblems(settings, filled);
   yield* exceptProblems(settings, filled);
 }
 
@@ -28,6 +29,42 @@ function* whitelistProblems(settings: Settings, filled: Filled): Generator<Probl
       const path = ['releases', name, 'ingress', key];
       const ranges = listAt(settings, path).flatMap((range) => filled(range) ?? []);
       if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
+    }
+}
+
+/**
+ * Load balancers that hide the client's address give every caller their own: a range with it would open /admin or
+ * /api/internal to everybody.
+ */
+function* loadBalancerProblems({ cluster, ingress, releases }: Settings, filled: Filled): Generator<Problem> {
+  const { cidrs, proxyProtocol } = ingress.loadBalancer;
+  const path = ['ingress', 'loadBalancer'];
+  if (proxyProtocol && ingress.controller !== 'traefik')
+    yield {
+      path: [...path, 'proxyProtocol'],
+      rule: '`false`, since only traefik is configured by the tasks',
+    };
+  if (proxyProtocol && cidrs.length === 0)
+    yield { path: [...path, 'cidrs'], rule: 'the load balancers from which the PROXY protocol is accepted' };
+  if (proxyProtocol) return;
+  const hidden = cidrs.flatMap((cidr) => addressRange(cidr) ?? []);
+  const hides = (value: unknown): boolean => {
+    const range = filled(value);
+    return range !== undefined && hidden.some((other) => overlap(range, other));
+  };
+  if (hides(cluster.podCidr))
+    yield {
+      path: [...path, 'cidrs'],
+      rule: `outside cluster.podCidr (${cluster.podCidr}), or /api/internal would be open to all callers; or set proxyProtocol`,
+    };
+  for (const name of Object.keys(releases))
+    for (const key of ['adminWhitelist', 'internalWhitelist']) {
+      const list = ['releases', name, 'ingress', key];
+      if (listAt({ releases }, list).some(hides))
+        yield {
+          path: list,
+          rule: 'ranges without the load balancers (ingress.loadBalancer.cidrs), whose address every caller has',
+        };
     }
 }
 

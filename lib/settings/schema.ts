@@ -107,6 +107,7 @@ export const settingsSchema = map({
     controller: v.picklist(['traefik', 'nginx', 'none'], '`traefik`, `nginx` or `none`'),
     kind: v.picklist(['ingress', 'httproute'], '`ingress` or `httproute`'),
     namespace: text('the name of a namespace, or empty', new RegExp(`^(?:${label})?$`)),
+    loadBalancer: map({ cidrs, proxyProtocol: flag }),
     address: text('a host or host:port, or empty', /^(?:[\w.-]+(?::\d{1,5})?)?$/),
     tls: map({
       enabled: flag,

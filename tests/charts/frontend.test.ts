@@ -52,6 +52,25 @@ test('Traefik gets the same ranges by Middleware', async () => {
   }
 });
 
+test('cert-manager’s solvers are reached by the controller if it proves the host in this namespace', async () => {
+  const acme = async (ingress: Tree) => {
+    const objects = await render('frontend', { values: { ingress } });
+    return ofKind(objects, 'NetworkPolicy').find(({ metadata }) => metadata.name === 'app-acme');
+  };
+  const tls = { enabled: true, clusterIssuer: 'letsencrypt' };
+  const { podSelector, ingress } = (await acme({ tls }))?.spec ?? {};
+  assert.equal(podSelector.matchLabels, { 'acme.cert-manager.io/http01-solver': 'true' });
+  assert.equal(ingress[0].ports, [{ protocol: 'TCP', port: 8089 }]);
+  assert.ok(await acme({ tls, controller: 'nginx' }));
+  for (const without of [
+    { tls: { enabled: true } },
+    { tls: { ...tls, enabled: false } },
+    { tls, kind: 'httproute' },
+    { tls, controller: 'none' },
+  ])
+    assert.is(await acme(without), undefined, JSON.stringify(without));
+});
+
 test('the front has routes only with an ingress controller, and accepts only its pods', async () => {
   const from = async (ingress: Tree) => {
     const objects = await render('frontend', { values: { ingress } });

@@ -87,6 +87,7 @@ const wrong: readonly Wrong[] = [
   ['frontend', 'ingress.internalWhitelist', ['10.0.0.0/8', '0.0.0.0/0']],
   ['frontend', 'cluster.podCidr', '0.0.0.0/0'],
   ['traefik', 'trustedProxies', ['proxy']],
+  ['traefik', 'proxyProtocol', ['balancer']],
   ['traefik', 'gateway.certificates', [{ name: 'a' }]],
   ['postgresql', 'applications.App', { password: '' }],
   ['postgresql', 'applications.app', { password: 123 }],

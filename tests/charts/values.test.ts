@@ -137,6 +137,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   traefik: [
     {
       trustedProxies: ['10.0.0.0/8'],
+      proxyProtocol: ['10.0.0.0/8'],
       gateway: { enabled: true, certificates: [{ name: 'a', namespace: 'b' }] },
     },
     { service: { type: 'NodePort' } },

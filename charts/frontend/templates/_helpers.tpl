@@ -55,6 +55,12 @@ internal:
 {{- if eq (toString .Values.ingress.tls.enabled) "true" }}yes{{ end -}}
 {{- end }}
 
+{{/* Non-empty if cert-manager creates the certificate for the Ingresses, and solves its challenges in their namespace. */}}
+{{- define "frontend.requestsCertificate" -}}
+{{- $ingress := .Values.ingress -}}
+{{- if and (include "frontend.tls" .) $ingress.tls.clusterIssuer (eq $ingress.kind "ingress") (ne $ingress.controller "none") }}yes{{ end -}}
+{{- end }}
+
 {{/* Name of the certificate's Secret. */}}
 {{- define "frontend.tlsSecret" -}}
 {{ .Values.ingress.tls.secretName | default (include "frontend.name" (dict "root" . "suffix" "-tls")) }}
@@ -108,6 +114,17 @@ X-Ingress-Route
 {{- if ne .Values.ingress.controller "none" -}}
 {{ .Values.ingress.controllerNamespace | default (get (dict "nginx" "ingress-nginx" "traefik" "ingress") .Values.ingress.controller) }}
 {{- end -}}
+{{- end }}
+
+{{/* The ingress controller's pods as the only callers. */}}
+{{- define "frontend.fromController" -}}
+from:
+  - namespaceSelector:
+      matchLabels:
+        kubernetes.io/metadata.name: {{ include "frontend.controllerNamespace" . }}
+    podSelector:
+      matchLabels:
+        {{- include "frontend.controllerLabels" . | nindent 8 }}
 {{- end }}
 
 {{/* Labels of the ingress controller's pods; default: those of its chart. */}}

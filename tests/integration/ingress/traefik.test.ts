@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request as requestHttp, type Server } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -326,6 +326,32 @@ test('behind a proxy, the source ranges apply to the forwarded address', async (
   // a client that is not a proxy is not trusted
   assert.is(await ask(state, '/admin', { headers: { 'X-Forwarded-For': administrator } }), '403');
   assert.is(await ask(state, '/', forwarded(stranger)), '200');
+});
+
+/** The status of a request that a load balancer passes on by the PROXY protocol, version 1, naming the client. */
+function askByProxyProtocol({ http }: State, from: string, client: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port: http, localAddress: from });
+    let answer = '';
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(answer.split(' ')[1] ?? ''));
+    socket.write(
+      `PROXY TCP4 ${client} 127.0.0.1 40000 80\r\nGET /admin HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    );
+  });
+}
+
+test('behind a load balancer with the PROXY protocol, the source ranges apply to the client that it names', async (state) => {
+  await applyRoutes(state, { tls: { enabled: false } });
+  await startTraefik(state, { proxyProtocol: [`${proxy}/32`] });
+  await until(state, '/admin', '200', { from: administrator, plain: true });
+  assert.is(await askByProxyProtocol(state, proxy, administrator), '200');
+  assert.is(await askByProxyProtocol(state, proxy, stranger), '403');
+  // of anybody else it is not believed
+  assert.is(await askByProxyProtocol(state, stranger, administrator), '403');
 });
 
 traefikSuite.run();

@@ -112,6 +112,22 @@ test('a changed value and a changed file of a local chart are installed', async 
   writeFileSync(file, before);
 });
 
+test('Traefik accepts the PROXY protocol from the load balancers of the settings', async ({ context }) => {
+  cluster({});
+  const loadBalancer = { cidrs: ['10.0.0.0/16'], proxyProtocol: true };
+  const values = { ports: { web: { asDefault: true } } };
+  await ensure(context, { loadBalancer, values });
+  const port = '{"proxyProtocol":{"trustedIPs":["10.0.0.0/16"]}';
+  assert.ok(
+    changes()
+      .at(-1)
+      ?.includes(`"web":{"asDefault":true,${port.slice(1)}},"websecure":${port}}`),
+  );
+  const chart = { chart: './charts/traefik', repository: '', version: '', values: { replicas: 1 } };
+  await ensure(context, { loadBalancer, chart });
+  assert.match(changes().at(-1) ?? '', '{"replicas":1,"proxyProtocol":["10.0.0.0/16"]}');
+});
+
 test('a controller installed by others is neither changed nor removed', async ({ context }) => {
   cluster({ classes: ['traefik.io/ingress-controller'] });
   assert.is(await ensure(context), 'unchanged');

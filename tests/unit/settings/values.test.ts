@@ -241,6 +241,25 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
   ],
 };
 
+test('a load balancer that hides the client may be in no range that opens a route', async () => {
+  const balanced = (cidrs: string, more = '', whitelist = '10.0.0.0/8') =>
+    `ingress: { loadBalancer: { cidrs: [${cidrs}] }${more} }
+releases: { frontend: { ingress: { adminWhitelist: [${whitelist}] } } }\n`;
+  await load(balanced('172.31.0.0/16'));
+  assert.match(await refusal(balanced('10.9.0.0/16')), 'frontend.ingress.adminWhitelist');
+  assert.match(await refusal(balanced('10.9.0.0/16')), 'to be ranges without the load balancers');
+  assert.match(await refusal(balanced('10.9.0.0/16', '', '10.9.7.7/32')), 'adminWhitelist');
+  assert.match(
+    await refusal(balanced('10.244.7.0/24', '', '192.0.2.0/24')),
+    /`ingress\.loadBalancer\.cidrs` .* to be outside cluster\.podCidr \(10\.244\.0\.0\/16\)/,
+  );
+  const proxied = (cidrs: string, controller = 'traefik') =>
+    `ingress: { controller: ${controller}, loadBalancer: { cidrs: [${cidrs}], proxyProtocol: true } }\n`;
+  await load(proxied('10.9.0.0/16'));
+  assert.match(await refusal(proxied('')), '`ingress.loadBalancer.cidrs`');
+  assert.match(await refusal(proxied('10.9.0.0/16', 'nginx')), '`ingress.loadBalancer.proxyProtocol`');
+});
+
 for (const [title, rows] of Object.entries(groups))
   test(title, async () => {
     for (const [settings, path, rule] of rows) {
