@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
 import { findProgram } from '../rig/find-program.ts';
 import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
@@ -10,7 +13,14 @@ import { only, render, type Tree } from './render.ts';
 
 /* The front's configuration, and which requests a real nginx with it passes on. */
 
-type State = { backend: Server; nginx: Nginx | undefined; port: number; reached: string[] };
+type State = {
+  backend: Server;
+  nginx: Nginx | undefined;
+  port: number;
+  /** Requests that the backend got, and their ids. */
+  reached: string[];
+  ids: unknown[];
+};
 
 const program = findProgram('NGINX_PATH', 'nginx');
 if (program === undefined)
@@ -56,9 +66,11 @@ suiteTest('its expression knows every spelling of the parameter env, and no othe
 
 suiteTest.before(async (state) => {
   state.reached = [];
+  state.ids = [];
   state.backend = createServer((request, response) => {
     state.reached.push(request.url ?? '');
-    response.end('the page');
+    state.ids.push(request.headers['x-request-id']);
+    response.setHeader('X-Request-ID', 'of the backend').end('the page');
   }).listen(0, '127.0.0.1');
   await once(state.backend, 'listening');
   if (program === undefined) return;
@@ -68,7 +80,8 @@ suiteTest.before(async (state) => {
     .replace(/set \$backend "[^"]+"/, `set $backend "127.0.0.1:${port}"`)
     .replace('listen 8080', `listen 127.0.0.1:${state.port}`)
     .replace('listen 8081', `listen 127.0.0.1:${await freePort()}`)
-    .replaceAll(/\/dev\/std(?:err|out)/g, '/dev/null');
+    .replace('/dev/stdout', '/tmp/access.log')
+    .replace('/dev/stderr', '/dev/null');
   state.nginx = await startNginx(program, text, state.port);
 });
 
@@ -76,18 +89,20 @@ suiteTest.after(async ({ nginx, backend }) => {
   await nginx?.stop();
   backend.close();
 });
-suiteTest.before.each(({ reached }) => {
+suiteTest.before.each(({ reached, ids }) => {
   reached.length = 0;
+  ids.length = 0;
 });
 
-/** The status with which a request is answered. */
-async function get(port: number, target: string, method = 'GET', header = ''): Promise<number> {
-  const answer = await exchange(
+const ask = (port: number, target: string, method = 'GET', header = ''): Promise<string> =>
+  exchange(
     port,
     `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`,
   );
-  return Number(answer.split(' ')[1]);
-}
+
+/** The status with which a request is answered. */
+const get = async (...request: Parameters<typeof ask>): Promise<number> =>
+  Number((await ask(...request)).split(' ')[1]);
 
 test('no spelling of the parameter env reaches the backend', async ({ port, reached }) => {
   for (const target of asking) {
@@ -138,6 +153,58 @@ test('callers cannot set the backend’s health', async ({ port }) => {
   assert.is(await get(port, '/health', 'POST'), 404);
   assert.is(await get(port, '/%68ealth', 'POST'), 404);
   assert.is(await get(port, '/'), 200);
+});
+
+test('backend, caller and log get the same request id: that of the caller, or a new one', async ({
+  port,
+  ids,
+  nginx,
+}) => {
+  const given = 'a0-Z9_.';
+  const idOf = (answer: string) => [...answer.matchAll(/^X-Request-ID: (.+)\r$/gm)].map(([, id]) => id);
+  for (const [sent, isKept] of [
+    ['', false],
+    [given, true],
+    ['a b', false],
+    ['"},{"', false],
+    ['a'.repeat(65), false],
+  ] as const) {
+    const answer = await ask(port, '/?token=secret', 'GET', sent && `X-Request-ID: ${sent}\r\n`);
+    const [id = '', ...others] = idOf(answer);
+    assert.equal(others, []);
+    if (isKept) assert.is(id, given);
+    else assert.match(id, /^[0-9a-f]{32}$/);
+    assert.is(ids.pop(), id);
+  }
+  const refused = await ask(
+    port,
+    '/api?env',
+    'GET',
+    'X-Request-ID: of-404\r\nX-Forwarded-For: 192.0.2.1, "\r\n',
+  );
+  assert.equal(idOf(refused), ['of-404']);
+  const text = await poll(async () => {
+    const written = await readFile(join(nginx?.folder ?? '', 'access.log'), 'utf8');
+    return written.includes('of-404') ? written : undefined;
+  }, 5_000);
+  const lines = String(text)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const { time, duration, remote_addr, bytes, ...last } = lines.at(-1);
+  assert.ok(Date.parse(time) > 0 && duration >= 0 && bytes > 0);
+  assert.equal(last, {
+    request_id: 'of-404',
+    method: 'GET',
+    host: 'app.test',
+    path: '/api',
+    status: 404,
+    upstream: '',
+    upstream_duration: '',
+    forwarded_for: '192.0.2.1, "',
+    user_agent: '',
+  });
+  assert.not.match(String(text), 'secret');
 });
 
 suiteTest.run();

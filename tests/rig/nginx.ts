@@ -19,7 +19,11 @@ export function exchange(port: number, text: string): Promise<string> {
   });
 }
 
-export type Nginx = { readonly stop: () => Promise<void> };
+export type Nginx = {
+  /** In place of `/tmp`. */
+  readonly folder: string;
+  readonly stop: () => Promise<void>;
+};
 
 /** Runs nginx with a configuration that listens on `port` of loopback and keeps its files in a folder instead of `/tmp`. */
 export async function startNginx(program: string, configuration: string, port: number): Promise<Nginx> {
@@ -39,7 +43,7 @@ export async function startNginx(program: string, configuration: string, port: n
   for (let attempt = 0; attempt < 100; attempt++) {
     if (child.exitCode !== null) break;
     const open = await exchange(port, 'GET / HTTP/1.0\r\n\r\n').catch(() => '');
-    if (open !== '') return { stop };
+    if (open !== '') return { folder, stop };
     await delay(20);
   }
   const log = readFileSync(join(folder, 'error.log'), 'utf8');
