@@ -137,6 +137,15 @@ export const settingsSchema = map({
     auditLog: text('an absolute path or `stdout`', /^(stdout|\/[^\r\n]+)$/),
     databaseAddress: text('HOST:PORT, or empty', /^(?:[\w.[\]:-]+:\d{1,5})?$/),
   }),
+  monitoring: map({
+    enabled: flag,
+    labels: mapOf(anyText),
+    prometheus: map({
+      namespace: text('the name of a namespace', new RegExp(`^${label}$`)),
+      podLabels: mapOf(anyText),
+    }),
+    runbooks: text('an address'),
+  }),
   charts: mapOf(chart),
   releases: v.pipe(
     anyMap,

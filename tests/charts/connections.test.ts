@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { connectionName, type Described, ourNamespaces, readConnections } from '../network/connections.ts';
 import { type Party, type Policy, selects, verdict } from '../network/verdict.ts';
 import { copyOfReleases, environmentObjects, environments, helmfileText } from './environments.ts';
@@ -47,10 +48,19 @@ function partiesOf(
   return parties;
 }
 
-for (const [provider, environment] of environments)
-  test(`policies of ${environment} on ${provider} allow exactly what the table says`, async () => {
-    const objects = await environmentObjects(provider, environment);
-    const table = await readConnections(environment);
+/** Objects of an environment with monitoring. */
+const monitored = async (provider: ProviderName, environment: string) =>
+  objectsOf(
+    await helmfileText(provider, environment, ['template'], { settings: 'monitoring: { enabled: true }' }),
+  );
+
+for (const [provider, environment, also] of [
+  ...environments,
+  ['existing', 'production', 'monitored'] as const,
+])
+  test(`policies of ${also ?? ''} ${environment} on ${provider} allow exactly what the table says`, async () => {
+    const objects = await (also ? monitored : environmentObjects)(provider, environment);
+    const table = await readConnections(environment, also ?? '');
     const policies = ofKind(objects, 'NetworkPolicy') as unknown as Policy[];
     const parties = partiesOf(table.parties, objects);
     const wrong: string[] = [];

@@ -40,6 +40,7 @@ const words: Readonly<Record<string, string>> = {
   narrowCidr: 'address range (CIDR), not everybody',
   namespaces: 'list of namespaces',
   optionalClass: 'name or empty',
+  optionalLabels: 'labels',
   optionalName: 'name or empty',
   optionalRole: 'name or empty',
   optionalUrl: 'URL or empty',
@@ -135,7 +136,7 @@ export function rowsOf(text: string, whole: Schema): Row[] {
 }
 
 /** Maps on several lines that count as one value, since the names of their entries say enough. */
-const plain = /(^|\.)(podLabels|quota|\w+Probe)$/;
+const plain = /(^|\.)(podLabels|dashboardLabels|targets\.[-\w]+|quota|\w+Probe)$/;
 
 /** The README of a chart, generated from `values.yaml`, schema and `Chart.yaml`. */
 export async function readmeOf(chart: ChartName): Promise<string> {

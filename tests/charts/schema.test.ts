@@ -74,6 +74,8 @@ const wrong: readonly Wrong[] = [
   ['devops', 'teams.backend.operates', ['Backend']],
   ['devops', 'priorityClasses.k8s-deployment-platform.value', 2000000000],
   ['devops', 'databaseSecrets.app.password', 123],
+  ['devops', 'monitoring.targets.app', { kind: 'PodMonitor', namespace: 'backend', port: 80, endpoint: {} }],
+  ['devops', 'monitoring.targets.vault.kind', 'Probe'],
   ['frontend', 'ingress.host', 'a..b'],
   ['frontend', 'ingress.tls.enabled', 'maybe'],
   ['frontend', 'ingress.adminWhitelist', []],

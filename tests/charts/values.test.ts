@@ -91,6 +91,11 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   devops: [
     {
       databaseSecrets: { app: database },
+      monitoring: {
+        enabled: true,
+        labels: { release: 'stack' },
+        prometheus: { podLabels: { app: 'prometheus' } },
+      },
       namespaces: {
         core: { reach: { one: { outside: 'other' }, two: { outside: '77m' } } },
         backend: { quota: { 'limits.cpu': '9', 'requests.storage': '9Gi', persistentvolumeclaims: '3' } },
@@ -103,6 +108,8 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
         '77m': { ranges: [{ cidr: '198.51.100.0/24' }], ports: [9] },
       },
     },
+    // a target in a namespace with policies
+    { monitoring: { enabled: true, targets: { traefik: { namespace: 'core' } } } },
   ],
   frontend: [
     {

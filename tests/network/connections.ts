@@ -41,10 +41,11 @@ function forEachApplication<Part>(part: Part): Part[] {
 }
 
 /**
- * The table of `connections.yaml` for an environment, with its groups expanded: `ours` (all pods in our namespaces),
- * `foreign` (all pods elsewhere), `outside` (addresses, except link-local ones). Throws for an unknown name.
+ * The table of `connections.yaml` for an environment (also `monitored`: with the setting `monitoring`), with its groups expanded:
+ * `ours` (all pods in our namespaces), `foreign` (all pods elsewhere), `outside` (addresses, except link-local ones). Throws for
+ * an unknown name.
  */
-export async function readConnections(environment = 'development'): Promise<Connections> {
+export async function readConnections(...environments: readonly string[]): Promise<Connections> {
   type Table = {
     parties: Record<string, Described & Limited>;
     ports: number[];
@@ -53,7 +54,8 @@ export async function readConnections(environment = 'development'): Promise<Conn
   const file = fileURLToPath(new URL('connections.yaml', import.meta.url));
   const table = parse(await readFile(file, 'utf8')) as Table;
   const { ports } = table;
-  const isHere = (limited: Limited): boolean => limited.in?.includes(environment) ?? true;
+  const isHere = (limited: Limited): boolean =>
+    limited.in?.some((name) => environments.includes(name)) ?? true;
   const allowed = table.allowed.filter(isHere).flatMap(forEachApplication);
   const parties = Object.fromEntries(
     Object.entries(table.parties)

@@ -50,7 +50,7 @@ since a new pod could mount every Secret of the namespace.
 - apiGroups: [apps]
   resources: [controllerrevisions, daemonsets, deployments, replicasets, statefulsets]
   verbs: [get, list, watch]
-- apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
+- apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, monitoring.coreos.com, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
   resources: ["*"]
   verbs: [get, list, watch]
 # deleting a pod instead of "rollout restart", which changes the pod template; the controller recreates the pod
@@ -103,4 +103,33 @@ since a new pod could mount every Secret of the namespace.
 - apiGroups: [traefik.io]
   resources: [middlewares]
   verbs: [create, delete, patch, update]
+{{- end }}
+
+{{/* A file with PromQL, about our namespaces. Takes {root, file}. */}}
+{{- define "devops.queries" -}}
+{{- $namespaces := list -}}
+{{- range $name, $namespace := .root.Values.namespaces }}{{ if $namespace }}{{ $namespaces = append $namespaces $name }}{{ end }}{{ end -}}
+{{- .root.Files.Get (printf "files/%s" .file) | replace "NAMESPACES" (join "|" $namespaces) -}}
+{{- end }}
+
+{{/* Grafana's model of the dashboard: three panels in a row of 24 columns. */}}
+{{- define "devops.dashboard" -}}
+uid: k8s-deployment
+title: k8s-deployment
+timezone: browser
+refresh: 1m
+schemaVersion: 39
+time: {from: now-6h, to: now}
+templating:
+  list: [{name: source, label: Prometheus, type: datasource, query: prometheus}]
+panels:
+  {{- range $index, $panel := include "devops.queries" (dict "root" . "file" "dashboard.yaml") | fromYamlArray }}
+  - id: {{ add1 $index }}
+    type: timeseries
+    title: {{ $panel.title | toJson }}
+    datasource: &source {type: prometheus, uid: "${source}"}
+    gridPos: {x: {{ mul 8 (mod $index 3) }}, y: {{ mul 8 (div $index 3) }}, w: 8, h: 8}
+    fieldConfig: {defaults: {unit: {{ $panel.unit }}, min: 0}}
+    targets: [{refId: A, datasource: *source, expr: {{ $panel.expr | toJson }}, legendFormat: {{ $panel.legend | toJson }}}]
+  {{- end }}
 {{- end }}

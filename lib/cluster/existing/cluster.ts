@@ -128,9 +128,15 @@ type Values = {
   readonly autoscaling?: { readonly enabled?: boolean; readonly kind?: string };
 };
 
-/** The operators that the releases need with these settings, each identified by one of its types. */
-function operatorsOf({ releases }: Settings) {
-  return Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
+const prometheus = {
+  name: 'Prometheus Operator',
+  type: 'podmonitors.monitoring.coreos.com',
+  setting: 'monitoring.enabled',
+};
+
+/** The operators that these settings need, each identified by one of its types. */
+function operatorsOf({ releases, monitoring }: Settings) {
+  const ofReleases = Object.entries((releases ?? {}) as { readonly [release: string]: Values }).flatMap(
     ([release, { kind, autoscaling }]) => {
       const setting = `releases.${release}`;
       const database = {
@@ -145,6 +151,7 @@ function operatorsOf({ releases }: Settings) {
       ];
     },
   );
+  return monitoring.enabled ? [...ofReleases, prometheus] : ofReleases;
 }
 
 /** The plain commands of `checkOperators`. */

@@ -72,6 +72,7 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     for (const kind of [
       ...['VaultAuth', 'PriorityClass', 'HorizontalPodAutoscaler', 'Ingress', 'Job'],
       ...['ScaledObject', 'Cluster', 'ScheduledBackup', 'Middleware', 'HTTPRoute'],
+      ...['PodMonitor', 'ServiceMonitor', 'PrometheusRule'],
     ])
       assert.ok(kinds.has(kind), kind);
     const { summary, problems } = await conform(server, objects);

@@ -68,6 +68,7 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['backend', 'backend', { ...pods, ...container, autoscaling: memory }],
   ['backend', 'backend', { autoscaling: { ...memory, kind: 'keda' } }],
   ['frontend', 'frontend', { ...pods, ...container }],
+  ['devops', 'core', { monitoring: { enabled: true, labels: { release: 'stack' } } }],
   ['postgresql', 'database', { ...pods, tls }],
   ['postgresql', 'database', { ...pods, tls, kind: 'cloudnative-pg' }],
   ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],

@@ -18,7 +18,9 @@ export async function toolOf(name: ToolName): Promise<FoundTool> {
 export async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
   const conform = (await toolOf('kubeconform')).folder;
   const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
-  const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'traefik'].map((name) => join(conform, name));
+  const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'].map((name) =>
+    join(conform, name),
+  );
   const texts = [operator, ...folders].map(async (folder) => {
     const files = (await readdir(folder)).sort();
     return Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));

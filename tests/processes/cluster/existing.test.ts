@@ -93,6 +93,9 @@ test('operators that the settings need must be installed: missing ones are named
   };
   const keda = await failureOf(create({ releases: scaled }));
   assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
+  const monitoring = { ...settings.monitoring, enabled: true };
+  const prometheus = await failureOf(create({ releases: { postgresql: { password: '' } }, monitoring }));
+  assert.match(prometheus.what, 'has no Prometheus Operator, which the setting monitoring.enabled asks for');
 });
 
 test('create checks the cluster without changing it; only the call that reads the user’s kubeconfig names no other', async () => {
