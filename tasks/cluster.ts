@@ -1,30 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type AnyTask, type Needs, UsageError } from '@k8s-deployment/runner';
+import { type Needs, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../lib/ground/launcher.ts';
 import type { Outcome } from '../lib/ground/outcome.ts';
 import { type Environment, forgetRuns } from '../lib/settings/environment.ts';
+import { connection } from './connection.ts';
 import { partNeeds } from './embedded.ts';
 import { type Body, type Early, type Input, task, taskWithoutSettings } from './environment-task.ts';
 import { databasePasswords } from './secrets.ts';
 import { tools } from './tools.ts';
-
-const connect = task({
-  name: 'connect',
-  description: "copy the context of an existing cluster into the environment's kubeconfig",
-  group: 'cluster',
-  private: true,
-  needs: tools('kubectl'),
-  commands: async ({ environment }) => [
-    (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectCommand(environment),
-  ],
-  run: async (context) =>
-    (await import('../lib/cluster/existing/user-kubeconfig.ts')).connectExisting(context),
-});
-
-/** Needed by each task on an existing cluster: a pipeline may skip create-k8s. */
-export const connection = ({ provider }: Pick<Early, 'provider'>): readonly AnyTask[] =>
-  provider.contextOf ? [] : [connect];
 
 /** Empty for an existing cluster, where these tasks fail anyway. */
 const stopTools = ({ provider }: Early): Needs => tools(...provider.toolsFor.stop);

@@ -1,5 +1,5 @@
 import { databaseCertificate } from './certificates.ts';
-import { connection } from './cluster.ts';
+import { connection } from './connection.ts';
 import { initHelmfile } from './deploy.ts';
 import { task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';

@@ -1,7 +1,8 @@
 import type { AnyTask, Needs } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
 import { databaseCertificate } from './certificates.ts';
-import { checkProvider, connection, createK8s, startK8s } from './cluster.ts';
+import { checkProvider, createK8s, startK8s } from './cluster.ts';
+import { connection } from './connection.ts';
 import { partsOf } from './embedded.ts';
 import { type Body, type Early, type Input, task } from './environment-task.ts';
 import { imagesFor } from './images.ts';

@@ -41,7 +41,7 @@ type EarlyFields<Specs extends ArgumentSpecs> = {
   readonly steps?: Needs | ((input: Early<Specs>) => Needs);
   readonly after?: readonly AnyTask[] | ((input: Early<Specs>) => readonly AnyTask[]);
   readonly finally?: Needs | ((input: Early<Specs>) => Needs);
-  readonly confirm?: string | ((input: Early<Specs>) => string);
+  readonly confirm?: string | ((input: Early<Specs>) => string | undefined);
   readonly mutex?: string | ((input: Early<Specs>) => string);
 };
 

@@ -3,7 +3,8 @@ import type { OwnImage } from '../lib/cluster/images/own-images.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
 import type { Selection } from '../lib/helm/helmfile.ts';
 import type { Settings } from '../lib/settings/settings.ts';
-import { connection, createK8s, startK8s } from './cluster.ts';
+import { createK8s, startK8s } from './cluster.ts';
+import { connection } from './connection.ts';
 import { type Early, type Input, task } from './environment-task.ts';
 import { tools } from './tools.ts';
 

@@ -1,6 +1,6 @@
 import { UsageError } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
-import { connection } from './cluster.ts';
+import { connection } from './connection.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 

@@ -1,5 +1,6 @@
 import { databaseCertificate } from './certificates.ts';
-import { connection, createK8s, startK8s } from './cluster.ts';
+import { createK8s, startK8s } from './cluster.ts';
+import { connection } from './connection.ts';
 import { installAll, installTier } from './deploy.ts';
 import { task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';

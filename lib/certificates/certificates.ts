@@ -1,12 +1,22 @@
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { dirname, join, relative } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
+import { join } from 'node:path';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
+import {
+  authorityCommand,
+  authorityProblem,
+  configuration,
+  createAuthority,
+  folderOf,
+  keyMode,
+  lasts,
+  newKey,
+  readPair,
+  serverDays,
+} from './authority.ts';
 
 export type CertificateRequest = {
   /** Name of the files and the subject, such as `app1-front`. */
@@ -23,15 +33,6 @@ export type CertificateFiles = {
   readonly authority: string;
 };
 
-const authorityDays = 3650;
-const serverDays = 90;
-/** Remaining days below which a certificate is renewed. */
-const renewDays = 30;
-
-const dayMs = 24 * 60 * 60 * 1000;
-
-const folderOf = (state: string): string => join(state, 'certificates');
-
 /** Paths of a certificate that may not exist. */
 export function certificateFiles({ state }: Pick<Environment, 'state'>, name: string): CertificateFiles {
   const folder = folderOf(state);
@@ -41,19 +42,6 @@ export function certificateFiles({ state }: Pick<Environment, 'state'>, name: st
     authority: join(folder, 'ca.crt'),
   };
 }
-
-// A named curve: older LibreSSL would write its parameters, which Node and Go refuse.
-const newKey = [
-  ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
-  ...['-nodes', '-sha256'],
-] as const;
-const configuration = 'lib/certificates/certificates.cnf';
-
-const authorityWords = ({ name }: Environment, key: string, certificate: string): readonly string[] => [
-  ...['openssl', 'req', '-x509', '-config', configuration, '-extensions', 'authority', ...newKey],
-  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${name} local CA`],
-  ...['-keyout', key, '-out', certificate],
-];
 
 const requestWords = (name: string, key: string, request: string): readonly string[] => [
   ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],
@@ -83,7 +71,7 @@ export function certificateCommands(
   const { name, hosts } = request;
   return [
     `mkdir -p -m 700 ${folder}`,
-    `[ -e ${file('ca.crt')} ] || ${shellWords(authorityWords(environment, file('ca.key'), file('ca.crt')))}`,
+    authorityCommand(environment, folder),
     shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
     `chmod 600 ${file('ca.key')} ${file(`${name}.key`)}`,
     `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
@@ -126,16 +114,10 @@ async function createMissing(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
   const openssl = (words: readonly string[]) => $`${words}`;
-  // PostgreSQL refuses a key that others can read; LibreSSL follows the umask.
-  const keyMode = 0o600;
   // In a separate folder: an unfinished certificate must not replace a working one.
   const fresh = await mkdtemp(join(folder, '.new-'));
   try {
-    if ((await authorityProblem(environment, now)) !== undefined) {
-      await openssl(authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt')));
-      await chmod(join(fresh, 'ca.key'), keyMode);
-      for (const file of ['ca.key', 'ca.crt']) await rename(join(fresh, file), join(folder, file));
-    }
+    if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
     const file = join(fresh, request.name);
     const serial = `0x${randomBytes(16).toString('hex')}`;
     await openssl(requestWords(request.name, `${file}.key`, `${file}.csr`));
@@ -167,36 +149,4 @@ export async function certificateProblem(
   const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
   const wanted = alternativeNames(hosts).split(',').sort();
   return names.join() === wanted.join() ? undefined : `${name} is for ${names.join(', ')}`;
-}
-
-/** Why the existing authority is unusable, or expires before a certificate that it would sign. */
-async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
-  const authority = await readPair(environment, 'ca');
-  if (typeof authority === 'string') return authority;
-  const whole = new Date(now.getTime() + serverDays * dayMs);
-  return lasts(authority, whole) ? undefined : `the authority expires on ${authority.validTo}`;
-}
-
-const lasts = (certificate: X509Certificate, now: Date): boolean =>
-  Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
-
-/** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
-async function readPair({ root, state }: Environment, name: string): Promise<X509Certificate | string> {
-  const file = join(folderOf(state), name);
-  const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
-  if (crt === undefined || pem === undefined) return `${name} does not exist`;
-  try {
-    const certificate = new X509Certificate(crt);
-    const matches = certificate.checkPrivateKey(createPrivateKey(pem));
-    return matches ? certificate : `${name}.key belongs to another certificate`;
-  } catch {
-    const damaged = relative(root, file);
-    if (name !== 'ca') return `${damaged} is damaged`;
-    // Clients that imported it would not trust a new one.
-    throw new TaskError({
-      what: `${damaged}.crt or ${name}.key is damaged`,
-      why: 'it is the authority that signed every certificate of the environment',
-      advice: `restore both from a copy, or move ${dirname(damaged)} away to create a new authority`,
-    });
-  }
 }

@@ -11,7 +11,9 @@ export async function confirmTasks(nodes: readonly TaskNode[], signal: AbortSign
   const questions = new Map<string, TaskNode>();
   for (const node of nodes) {
     const question =
-      node.input.options.yes === true ? undefined : declared<string>(node.task.confirm, node.input);
+      node.input.options.yes === true
+        ? undefined
+        : declared<string | undefined>(node.task.confirm, node.input);
     if (question !== undefined && !questions.has(question)) questions.set(question, node);
   }
   for (const [question, node] of questions) await ask(question, node, signal);

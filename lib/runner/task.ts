@@ -148,8 +148,8 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
    * `TaskError` to end the run.
    */
   readonly check?: (input: TaskInput<Specs>) => void | Promise<void>;
-  /** A question asked before anything runs. `--yes` answers it; without a terminal it is a usage error. */
-  readonly confirm?: string | ((input: TaskInput<Specs>) => string);
+  /** A question asked before anything runs; undefined: none. `--yes` answers it; without a terminal it is a usage error. */
+  readonly confirm?: string | ((input: TaskInput<Specs>) => string | undefined);
   /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`. */
   readonly lock?: boolean;
   /** Gets the terminal and runs alone. */

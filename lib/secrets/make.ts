@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path';
 import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
 import { type Environment, exportHomes } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
-import { noAnswer } from '../tools/tool-answer.ts';
-import { parseEncrypted, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
-import { explainEncryption } from './explain.ts';
+import { encrypt, encryption } from './encrypt.ts';
+import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { importPublicKeys } from './keyring.ts';
+import { sharedFiles } from './shared-file.ts';
 import { sopsShell } from './shell.ts';
 
 /** The environment whose files define which secrets exist; SOPS leaves names of values readable. */
@@ -21,7 +21,9 @@ export async function missingSecrets({
   root,
 }: Pick<Environment, 'name' | 'root'>): Promise<NewSecrets[]> {
   const existing = await secretNames({ name, root });
-  const missing = (await secretNames({ name: model, root })).filter((file) => !existing.includes(file));
+  const missing = (await secretNames({ name: model, root })).filter(
+    (file) => !existing.includes(file) && !sharedFiles.includes(file),
+  );
   return Promise.all(
     missing.map(async (file) => {
       const { values } = await readEncrypted(root, secretsFile(model, file));
@@ -29,20 +31,6 @@ export async function missingSecrets({
     }),
   );
 }
-
-async function checkEncrypted(file: string, text: string, keys: readonly string[]): Promise<void> {
-  const made = await parseEncrypted(text);
-  const names = made?.values.map((path) => path.join('.'));
-  const isEncrypted = made !== undefined && made.recipients.length > 0 && made.plain.length === 0;
-  if (isEncrypted && names?.join() === keys.join()) return;
-  throw noAnswer(`sops encrypt ${file}`, 'what it printed is not the whole encrypted file');
-}
-
-const encryption = (file: string): string[] => [
-  'encrypt',
-  ...['--filename-override', file],
-  ...['--input-type', 'yaml', '--output-type', 'yaml'],
-];
 
 /** The plain commands of `encryptRandom`, which also write the files. */
 export const encryptCommands = (
@@ -72,11 +60,7 @@ export async function encryptRandom(
     const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
     for (const [, value] of values) context.secret(value);
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
-    // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
-    const made = await $({ input })`cat | sops ${encryption(file)} /dev/stdin`;
-    if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
-    await checkEncrypted(file, made.stdout, keys);
-    texts.set(file, made.stdout);
+    texts.set(file, await encrypt($, root, file, input, keys));
   }
   return texts;
 }

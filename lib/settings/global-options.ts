@@ -31,6 +31,10 @@ export const globalOptions = {
     type: 'boolean',
     description: 'allow the SOPS keys for development in production and with provider existing',
   },
+  replaceAuthority: {
+    type: 'boolean',
+    description: "replace the cluster's certificate authority by this clone's, for provider existing",
+  },
 } as const satisfies ArgumentSpecs;
 
 /** The global options as given: checked, with defaults. */

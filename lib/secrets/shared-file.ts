@@ -1,0 +1,73 @@
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { providerOf } from '../cluster/providers.ts';
+import { textIfThere } from '../ground/if-there.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
+import { replaceFiles } from '../settings/replace-files.ts';
+import { parseAnswer } from '../tools/tool-answer.ts';
+import { encrypt } from './encrypt.ts';
+import { leavesOf, secretsFile } from './encrypted-file.ts';
+import { explainSops } from './explain.ts';
+import { importPublicKeys } from './keyring.ts';
+import { sopsShell } from './shell.ts';
+
+/*
+ * What makes an environment on a shared cluster, and would otherwise be known to one machine only: encrypted files that
+ * the tasks write and the team commits.
+ */
+
+export const authorityFile = 'authority.yaml';
+export const vaultKeysFile = 'vault-keys.yaml';
+export const sharedFiles: readonly string[] = [authorityFile, vaultKeysFile];
+
+/** True if other machines use the environment's cluster too. */
+export const isShared = (environment: Pick<Environment, 'provider'>): boolean =>
+  !providerOf(environment).ownsCluster;
+
+type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
+
+/**
+ * The values of an environment's shared file, redacted from the run's output; undefined if it does not exist. Throws
+ * `TaskError` if no key opens it, or if it was copied from another environment.
+ */
+export async function readShared(
+  context: SecretContext,
+  name: string,
+): Promise<{ readonly [key: string]: unknown } | undefined> {
+  const { environment } = context;
+  const file = secretsFile(environment.name, name);
+  if ((await textIfThere(join(environment.root, file))) === undefined) return undefined;
+  const $ = await sopsShell(context);
+  const opened = await $`sops decrypt --output-type json ${join(environment.root, file)}`;
+  if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
+  const { environment: owner, ...values } = parseAnswer<{ readonly [key: string]: unknown }>(
+    `sops decrypt ${file}`,
+    opened,
+  );
+  for (const { value } of leavesOf(values)) if (typeof value === 'string') context.secret(value);
+  if (owner === environment.name) return values;
+  throw new TaskError({
+    what: `${file} belongs to environment \`${String(owner)}\``,
+    why: 'it was copied with the folder; each environment has its own authority and Vault',
+    advice: `remove it: rm ${file}`,
+  });
+}
+
+/** Writes an environment's shared file, encrypted by its rule of .sops.yaml. */
+export async function writeShared(context: SecretContext, name: string, values: object): Promise<void> {
+  const { environment } = context;
+  const file = secretsFile(environment.name, name);
+  const content = { environment: environment.name, ...values };
+  for (const { value } of leavesOf(values)) if (typeof value === 'string') context.secret(value);
+  await importPublicKeys(context);
+  const keys = leavesOf(JSON.parse(JSON.stringify(content))).map(({ path }) => path.join('.'));
+  const text = await encrypt(
+    await sopsShell(context),
+    environment.root,
+    file,
+    `${JSON.stringify(content)}\n`,
+    keys,
+  );
+  await replaceFiles([{ path: join(environment.root, file), text }]);
+}

@@ -1,0 +1,169 @@
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { certificateFiles, ensureCertificate } from '../../../lib/certificates/certificates.ts';
+import { shareAuthority, shareAuthorityCommands } from '../../../lib/certificates/shared-authority.ts';
+import { importKeys } from '../../../lib/secrets/keyring.ts';
+import type { Context } from '../../../lib/settings/context.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { copyOf, type ProjectCopy } from '../../rig/project-copy.ts';
+import { failureOf, type RecordedContext, taskContext } from '../../rig/task-context.ts';
+import { type ApiServer, startApiServer } from '../api-server.ts';
+
+/* Several clones of an environment on one cluster: a real API server, sops and gpg. */
+
+type Clone = ProjectCopy & { readonly context: Context & RecordedContext };
+
+const test = suite<{ api: ApiServer; clones: Clone[] }>('second clone');
+
+const file = 'environments/development/secrets/authority.yaml';
+const request = { name: 'postgresql', hosts: ['postgresql.database.svc'] };
+
+async function clone(api: ApiServer, clones: Clone[], options = {}): Promise<Clone> {
+  const copy = copyOf('environments', 'sops', '.sops.yaml', 'lib/certificates/certificates.cnf');
+  const given = taskContext({ provider: 'existing', context: 'test', ...options }, [], copy.folder);
+  const context = { ...given, settings: await loadSettings(given.environment) };
+  mkdirSync(context.environment.state, { recursive: true });
+  writeFileSync(context.environment.kubeconfig, readFileSync(api.kubeconfig));
+  await importKeys(context);
+  const made = { ...copy, context };
+  clones.push(made);
+  return made;
+}
+
+const commit = (from: Clone, to: Clone): void =>
+  writeFileSync(join(to.folder, file), readFileSync(join(from.folder, file)));
+
+/** Puts the server's certificate into the cluster, as its chart does. */
+async function deploy(api: ApiServer, { context }: Clone): Promise<void> {
+  const { certificate, key, authority } = certificateFiles(context.environment, request.name);
+  const [crt, pem, ca] = [certificate, key, authority].map((path) => readFileSync(path, 'base64'));
+  const secret = {
+    ...{ apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls' },
+    metadata: {
+      ...{ name: 'postgresql-tls', namespace: 'default' },
+      labels: { 'app.kubernetes.io/part-of': 'k8s-deployment' },
+    },
+    data: { 'tls.crt': crt, 'tls.key': pem, 'ca.crt': ca },
+  };
+  await api.kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(secret));
+}
+
+const filesIn = ({ context }: Clone): string[] =>
+  Object.values(certificateFiles(context.environment, request.name)).map((path) =>
+    readFileSync(path, 'utf8'),
+  );
+
+test.before(async (state) => {
+  state.api = await startApiServer();
+  state.clones = [];
+});
+test.after.each(async ({ api, clones }) => {
+  await api.kubectl(['delete', 'secrets', '--all', '-n', 'default']);
+  for (const { context, remove } of clones.splice(0)) {
+    await context.end('success' as never);
+    remove();
+  }
+});
+test.after(({ api }) => api.stop());
+
+test('a clone with the encrypted authority deploys the certificates that the cluster has', async ({
+  api,
+  clones,
+}) => {
+  const first = await clone(api, clones);
+  assert.is(await shareAuthority(first.context), 'changed');
+  assert.match(first.context.logged.join('\n'), `${file}, encrypted: commit it`);
+  assert.not.match(readFileSync(join(first.folder, file), 'utf8'), /BEGIN (?!PGP)/);
+  await ensureCertificate(first.context, request);
+  await deploy(api, first);
+  assert.is(await shareAuthority(first.context), 'unchanged');
+
+  const second = await clone(api, clones);
+  commit(first, second);
+  assert.is(await shareAuthority(second.context), 'unchanged');
+  assert.is((await ensureCertificate(second.context, request)).outcome, 'unchanged');
+  assert.equal(filesIn(second), filesIn(first));
+});
+
+test('a clone without it is refused before anything is changed, unless it may replace the authority', async ({
+  api,
+  clones,
+}) => {
+  const first = await clone(api, clones);
+  await shareAuthority(first.context);
+  await ensureCertificate(first.context, request);
+  await deploy(api, first);
+
+  const second = await clone(api, clones);
+  const error = await failureOf(shareAuthority(second.context));
+  assert.is(
+    error.what,
+    'the cluster has the certificates of an authority whose key is not here: default/postgresql-tls',
+  );
+  assert.match(error.advice ?? '', /git pull.*create-environment --replace-authority/);
+  assert.not.ok(existsSync(join(second.folder, file)));
+  assert.not.ok(existsSync(join(second.context.environment.state, 'certificates')));
+
+  const replacing = { ...second.context, options: { ...second.context.options, replaceAuthority: true } };
+  assert.is(await shareAuthority(replacing), 'changed');
+  await ensureCertificate(replacing, request);
+  // The cluster still has the old one, as after a failed install: the option keeps the new authority.
+  const [, , authority] = filesIn(second);
+  await shareAuthority(replacing);
+  assert.is(filesIn(second)[2], authority);
+  await deploy(api, second);
+  assert.is(await shareAuthority(second.context), 'unchanged');
+
+  const stale = await failureOf(shareAuthority(first.context));
+  assert.is(stale.what, 'the cluster has certificates of another authority: default/postgresql-tls');
+  assert.match(stale.why ?? '', `${file} has not signed them`);
+  commit(second, first);
+  assert.is(await shareAuthority(first.context), 'unchanged');
+  assert.equal(filesIn(first), filesIn(second));
+});
+
+test('an authority that expires soon is only replaced when asked to', async ({ api, clones }) => {
+  const { context } = await clone(api, clones);
+  await shareAuthority(context);
+  const late = new Date(Date.now() + 3600 * 24 * 3600 * 1000);
+  const error = await failureOf(shareAuthority(context, late));
+  assert.match(error.what, /has to be replaced: the authority expires on/);
+  const replacing = { ...context, options: { ...context.options, replaceAuthority: true } };
+  assert.is(await shareAuthority(replacing, late), 'changed');
+});
+
+test('the file of another environment is refused', async ({ api, clones }) => {
+  const first = await clone(api, clones);
+  await shareAuthority(first.context);
+  const other = await clone(api, clones, { env: 'lab' });
+  const copied = file.replace('development', 'lab');
+  writeFileSync(join(other.folder, copied), readFileSync(join(first.folder, file)));
+  const error = await failureOf(shareAuthority(other.context));
+  assert.is(error.what, `${copied} belongs to environment \`development\``);
+});
+
+test('the plain commands create and take over the same', async ({ api, clones }) => {
+  const first = await clone(api, clones);
+  const run = (of: Clone) => {
+    const { environment } = of.context;
+    const env = { ...process.env, GNUPGHOME: environment.gnupgHome };
+    const commands = shareAuthorityCommands({ environment }).slice(1);
+    execFileSync('bash', ['-euc', commands.join('\n')], { cwd: of.folder, env, stdio: 'pipe' });
+  };
+  run(first);
+  assert.is(await shareAuthority(first.context), 'unchanged');
+  const second = await clone(api, clones);
+  commit(first, second);
+  run(second);
+  const authority = (of: Clone) =>
+    readFileSync(certificateFiles(of.context.environment, 'x').authority, 'utf8');
+  assert.is(authority(second), authority(first));
+  assert.ok(new X509Certificate(authority(first)).ca);
+  rmSync(join(second.folder, file));
+});
+
+test.run();
