@@ -8,7 +8,7 @@ import { findTool } from '../tools/tools.ts';
 import type { Release as Declared } from './helmfile.ts';
 import type { Deployed } from './releases.ts';
 
-type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout'>;
+type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout' | 'trackMode'>;
 
 /** helm's words in a namespace, with the environment's kubeconfig and context. */
 export const helmCommand = ({ kubeconfig, context }: Environment, namespace: string): readonly string[] => [
@@ -52,14 +52,16 @@ export async function lastGoodRevision(
   return revisions.filter(({ status }) => good.includes(status)).at(-1)?.revision;
 }
 
-/** helm's arguments to roll a release back, by default to the previous revision. */
+/** helm's arguments to roll a release back, by default to the previous revision; `options` are `takeBack` with Helm 4. */
 export const rollbackWords = (
-  { name, timeout }: Pick<Release, 'name' | 'timeout'>,
+  { name, timeout, trackMode }: Pick<Release, 'name' | 'timeout' | 'trackMode'>,
   revision: number | undefined,
   options: readonly string[],
 ): readonly string[] => [
   ...['rollback', name, ...(revision === undefined ? [] : [String(revision)])],
-  ...['--wait', '--timeout', `${timeout}s`, ...options],
+  // As helmfile does; Helm 3 knows no other way to wait.
+  trackMode === 'helm-legacy' && options.length > 0 ? '--wait=legacy' : '--wait',
+  ...['--timeout', `${timeout}s`, ...options],
 ];
 
 /** Rolls a release back and waits until it is in service. */

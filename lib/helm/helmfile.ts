@@ -24,11 +24,16 @@ export type Release = {
   readonly timeout: number;
   /** True if the release contains its own namespace, which has to exist before. */
   readonly createNamespace?: boolean;
+  /** `helm-legacy`: waits for pods, but not for conditions of other objects. */
+  readonly trackMode?: string;
 };
 
 type Declared = {
   readonly helmDefaults?: { readonly timeout?: number };
-  readonly releases: readonly (Pick<Release, 'name' | 'namespace' | 'chart' | 'createNamespace'> &
+  readonly releases: readonly (Pick<
+    Release,
+    'name' | 'namespace' | 'chart' | 'createNamespace' | 'trackMode'
+  > &
     Partial<Pick<Release, 'needs' | 'timeout'>> & { readonly labels: Pick<Release, 'tier' | 'app'> })[];
 };
 

@@ -12,6 +12,7 @@ import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
+import { parseRepository } from '../tools/registry/call.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
 import { type ControllerRecord, type Named, readRecord, releaseName, writeRecord } from './installed.ts';
@@ -30,14 +31,23 @@ function proxyProtocolValues({ chart, loadBalancer }: Settings['ingress']): Tree
   return { ports: { web: port, websecure: port } };
 }
 
-function upgradeWords({ ingress }: Settings): readonly string[] {
-  const { chart, repository, version, values: own = ingress.values } = ingress.chart;
-  const values = merge(own, proxyProtocolValues(ingress));
+/** Values of the chart in use; those of Traefik's own chart get the image from the settings. */
+function valuesOf({ ingress, images: { traefik } }: Settings): Tree {
+  const given = proxyProtocolValues(ingress);
+  if (ingress.chart.values !== undefined) return merge(ingress.chart.values, given);
+  if (traefik === undefined) return merge(ingress.values, given);
+  const { host, path } = parseRepository(traefik.repository);
+  const tag = traefik.digest === '' ? traefik.tag : `${traefik.tag}@${traefik.digest}`;
+  return merge({ image: { registry: host, repository: path, tag } }, merge(ingress.values, given));
+}
+
+function upgradeWords(settings: Settings): readonly string[] {
+  const { chart, repository, version } = settings.ingress.chart;
   return [
     ...['upgrade', '--install', releaseName, chart],
     ...(repository ? ['--repo', repository] : []),
     ...(version ? ['--version', version] : []),
-    ...['--set-json', JSON.stringify(values), '--wait', '--timeout', `${timeoutSeconds}s`],
+    ...['--set-json', JSON.stringify(valuesOf(settings)), '--wait', '--timeout', `${timeoutSeconds}s`],
   ];
 }
 

@@ -1,7 +1,8 @@
-import { readFile, rename } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { declaredReleases } from '../../lib/helm/helmfile.ts';
 import { applications, releaseTable } from '../rig/applications.ts';
@@ -15,7 +16,7 @@ import {
   renderEnvironment,
 } from './environments.ts';
 import { objectsOf, ofKind, only, readYaml } from './render.ts';
-import { root } from './tools.ts';
+import { root, temporaryFolder } from './tools.ts';
 
 const test = suite('helmfile.yaml');
 
@@ -41,6 +42,45 @@ test('is plain YAML, and charts get only their values', async () => {
   const templates = [...text.replace(once, '').matchAll(/^.*\{\{.*$/gm)].map(([line]) => line.trim());
   for (const line of templates)
     assert.match(line, /^(chart|version): "\{\{ \.Values\.charts\.[A-Za-z]+\.(chart|version) \}\}"$/);
+});
+
+test('waits for the pods of the operator, not for its connection, which is not Ready before init-vault', async () => {
+  const folder = temporaryFolder();
+  const helm = join(folder, 'helm');
+  const script = `#!/bin/sh\n[ "$1" = version ] && echo v4.3.1\necho "$*" >> ${folder}/calls\n`;
+  await writeFile(helm, script, { mode: 0o755 });
+  for (const app of ['vault', 'metrics-server'])
+    await helmfileText('existing', 'development', ['--helm-binary', helm, 'sync'], {
+      selectors: [`app=${app}`],
+    });
+  const calls = (await readFile(join(folder, 'calls'), 'utf8')).split('\n');
+  const waits = calls.flatMap((call) => {
+    const [, name] = /^upgrade --install (\S+)/.exec(call) ?? [];
+    return name === undefined
+      ? []
+      : [`${name} ${call.split(' ').filter((word) => /^--wait(=|$)/.test(word))}`];
+  });
+  assert.equal(waits, ['vault --wait', 'vault-operator --wait=legacy', 'metrics-server --wait']);
+});
+
+test('upstream charts are given the images of the settings, with digest', async () => {
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const names = ['vault', 'vaultOperator', 'kubeRbacProxy', 'reloader', 'metricsServer'];
+  const images = names.map(
+    (name) => `  ${name}: { repository: example.com/${name}, tag: "1", digest: "${digest}" }`,
+  );
+  const folder = temporaryFolder();
+  const words = ['write-values', '--output-file-template', join(folder, '{{ .Release.Name }}.yaml')];
+  await helmfileText('existing', 'development', words, {
+    settings: ['images:', ...images, ''].join('\n'),
+    selectors: ['app=vault', 'app=reloader', 'app=metrics-server'],
+  });
+  const files = (await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8'));
+  const found = JSON.stringify((await Promise.all(files)).map((text) => parse(text)));
+  for (const name of names) {
+    assert.ok(found.includes(`"repository":"example.com/${name}"`), `${name}: ${found}`);
+    assert.ok(found.includes(name === 'reloader' ? `"digest":"${digest}"` : `"tag":"1@${digest}"`), name);
+  }
 });
 
 test('a release that is left out is not rendered, and `installed` is no value of its chart', async () => {

@@ -85,7 +85,7 @@ for (const [path, rule, good, bad] of [
   ['ingress.controller', '`traefik`, `nginx` or `none`', ['none'], ['haproxy']],
   ['ingress.tls.enabled', '`true` or `false`', [true], ['false']],
   ['ingress.tls.port', 'a port number', [8443], [65_536]],
-  ['images.backend.tag', 'a tag as text', ['1.2.0'], ['a b', '-x', 15, true, null]],
+  ['images.backendVerification.tag', 'a tag as text', ['1.2.0'], ['a b', '-x', 15, true, null]],
   ['images.backend.digest', 'sha256:…', ['', `sha256:${'a'.repeat(64)}`], ['latest', 15]],
   ['images.backend.build', 'a folder', ['', 'docker/..x'], ['/docker', '../docker', 'docker/..', ['a']]],
   ['images.backend.repository', 'the name of an image', ['host:5000/a'], ['UPPER/a', 'a:tag', '--x']],
@@ -218,6 +218,9 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
       `${login}.namespace`,
       'plain text and no template',
     ],
+  ],
+  'another tag has another digest, or none': [
+    ['images: { vault: { tag: "9" } }', 'images.vault.digest', 'that of tag 9, or empty'],
   ],
   'an exception is a part of its range': [
     [
