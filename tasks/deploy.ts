@@ -135,6 +135,37 @@ export const diffApp = task({
   args: app,
 });
 
+const manifests = () => import('../lib/deploy/manifests/render.ts');
+
+export const render = task({
+  name: 'render',
+  description: 'write what install-all would apply to a folder, with encrypted Secrets; needs no cluster',
+  group: 'deploy',
+  lock: true,
+  args: {
+    output: {
+      type: 'string',
+      noun: 'folder',
+      hidesGlobal: true,
+      description: 'the folder for the manifests; it may have nothing else',
+    },
+    format: {
+      type: 'choice',
+      choices: ['argocd', 'flux'],
+      optional: true,
+      description: 'add what Argo CD or Flux needs to apply them in order',
+    },
+  },
+  needs: [...tools('helm', 'helmfile', 'sops'), chartTools, importGpgKeys, databaseCertificate],
+  check: async (input) => {
+    await (await declared()).checkLeftOut(input);
+    await refuseDevelopmentKeys(input);
+    await (await manifests()).checkOutput(input, input.args);
+  },
+  commands: async (input) => (await manifests()).renderCommands(input, input.args),
+  run: async (context) => (await manifests()).renderManifests(context, context.args),
+});
+
 const helmTests = {
   ...deployment,
   lock: true,

@@ -12,11 +12,13 @@ const outputOptions = ['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Na
 
 /**
  * The rendered files of each release, as an install would apply them. They contain secrets: on disk only while
- * helmfile runs, readable only by the user. Throws `TaskError` with helm's message.
+ * helmfile runs, readable only by the user. `more` are options of `helmfile template`. Throws `TaskError` with helm's
+ * message.
  */
 export async function render(
   context: Context,
   releases: readonly Release[],
+  more: readonly string[] = [],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const folder = await mkdtemp(join(context.environment.state, 'rendered-'));
   const remove = () => rm(folder, { recursive: true, force: true });
@@ -24,7 +26,7 @@ export async function render(
   try {
     await checkPasswords(context, releases);
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
-    const words = [...selectors, 'template', '--output-dir', folder, ...outputOptions];
+    const words = [...selectors, 'template', '--output-dir', folder, ...outputOptions, ...more];
     await callHelmfile(context, words, (error, stderr) =>
       renderingFailure(error, stderr, releases, 'rendering', context.environment.name),
     );

@@ -28,6 +28,27 @@ const labelsOf = (release: string) => ({
   'app.kubernetes.io/part-of': 'k8s-deployment',
 });
 
+/** Secrets with the certificates of the fronts among these releases, created or renewed if needed. */
+export async function routeSecrets(context: Context, releases: readonly Release[]) {
+  if (!ownCertificates(context.settings)) return [];
+  return Promise.all(
+    releases.filter(isFront).map(async ({ name }) => {
+      const files = await ensureCertificate(context, requestOf(context, name));
+      const [certificate = '', key = ''] = await Promise.all(
+        [files.certificate, files.key].map((file) => readFile(file, 'base64')),
+      );
+      context.secret(key);
+      return {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: secretOf(name), namespace, labels: labelsOf(name) },
+        type: 'kubernetes.io/tls',
+        data: { 'tls.crt': certificate, 'tls.key': key },
+      };
+    }),
+  );
+}
+
 /**
  * Creates or renews the certificates of the fronts among these releases in the cluster; `later` if their namespace
  * does not exist yet. Not as helm values, which helm would store; the keys reach the API server on stdin.
@@ -36,19 +57,9 @@ export async function ensureRouteCertificates(
   context: Context,
   releases: readonly Release[],
 ): Promise<'changed' | 'unchanged' | 'later'> {
-  const { environment, settings } = context;
-  const fronts = releases.filter(isFront);
-  if (fronts.length === 0 || !ownCertificates(settings)) return 'unchanged';
-  const wanted = await Promise.all(
-    fronts.map(async ({ name }) => {
-      const files = await ensureCertificate(context, requestOf(context, name));
-      const [certificate, key] = await Promise.all(
-        [files.certificate, files.key].map((file) => readFile(file, 'base64')),
-      );
-      context.secret(key ?? '');
-      return { name, data: { 'tls.crt': certificate ?? '', 'tls.key': key ?? '' } };
-    }),
-  );
+  const { environment } = context;
+  const wanted = await routeSecrets(context, releases);
+  if (wanted.length === 0) return 'unchanged';
   const $ = context.$({ quiet: true });
   type Secret = {
     readonly metadata: { readonly name: string };
@@ -56,24 +67,18 @@ export async function ensureRouteCertificates(
   };
   const words = ['-n', namespace, 'get', 'secrets', '-l', 'app.kubernetes.io/component=certificate'];
   const existing = await kubectlList<Secret>(context, ...words);
-  const differing = wanted.filter(({ name, data }) => {
-    const found = existing.find(({ metadata }) => metadata.name === secretOf(name));
+  const differing = wanted.filter(({ metadata: { name }, data }) => {
+    const found = existing.find(({ metadata }) => metadata.name === name);
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
   });
   if (differing.length === 0) return 'unchanged';
   const found = await $`${kubectl(environment)} get namespace ${namespace} --ignore-not-found -o name`;
   if (found.stdout.trim() === '') return 'later';
-  const secrets = differing.map(({ name, data }) => ({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: secretOf(name), namespace, labels: labelsOf(name) },
-    type: 'kubernetes.io/tls',
-    data,
-  }));
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: secrets });
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: differing });
   // Client-side apply would store the key a second time, in an annotation.
   await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
-  context.log(`installed the certificates of ${differing.map(({ name }) => name).join(', ')}`);
+  const fronts = differing.map(({ metadata }) => metadata.labels['app.kubernetes.io/instance']);
+  context.log(`installed the certificates of ${fronts.join(', ')}`);
   return 'changed';
 }
 

@@ -1,6 +1,6 @@
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
-import type { AnyTask, ArgumentSpecs } from './task.ts';
+import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
 
 /** Tasks by their names and aliases. */
 export type TaskNames = ReadonlyMap<string, AnyTask>;
@@ -48,8 +48,8 @@ export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpe
   const names = namesOf(tasks);
   for (const task of tasks) {
     if (task.args === undefined) continue;
-    for (const name of Object.keys(task.args)) {
-      if (name in globals) {
+    for (const [name, spec] of Object.entries<ArgumentSpec>(task.args)) {
+      if (name in globals && !spec.hidesGlobal) {
         throw new UsageError({
           what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,
           advice: `give it another name, at ${formatPlace(task)}`,

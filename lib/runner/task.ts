@@ -19,6 +19,8 @@ type CommonSpec = {
   readonly optional?: boolean;
   /** One letter: `-e`. */
   readonly short?: string;
+  /** Allows the name of a global option, which then cannot stand after the task's name. */
+  readonly hidesGlobal?: boolean;
   /** Environment variable with the value, unless the command line has one. */
   readonly env?: string;
 };

@@ -67,23 +67,25 @@ export async function encryptValue(
 }
 
 /**
- * Redacts all secrets of the environment from the run's output, since programs that decrypt the files may print them.
- * Skips files that no key opens. Throws `TaskError` if sops or gpg fails, because those programs may still succeed.
+ * All secrets of the environment, which are redacted from the run's output, since programs that decrypt the files may
+ * print them. Skips files that no key opens. Throws `TaskError` if sops or gpg fails, because those programs may still
+ * succeed.
  */
-export async function redactSecrets(context: SecretContext): Promise<void> {
+export async function redactSecrets(context: SecretContext): Promise<readonly string[]> {
   const { name, root } = context.environment;
   const $ = await sopsShell(context);
-  for (const secrets of await secretNames(context.environment)) {
-    const file = secretsFile(name, secrets);
+  const secrets: string[] = [];
+  for (const file of (await secretNames(context.environment)).map((one) => secretsFile(name, one))) {
     const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
     if (opened.exitCode !== 0) {
       if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(root, file, '', opened);
       continue;
     }
-    for (const { value } of await readDecrypted(root, file, opened)) {
-      if (typeof value === 'string' && value !== '') context.secret(value);
-    }
+    for (const { value } of await readDecrypted(root, file, opened))
+      if (typeof value === 'string' && value !== '') secrets.push(value);
   }
+  for (const value of secrets) context.secret(value);
+  return secrets;
 }
 
 /**

@@ -7,6 +7,9 @@ import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
+/** Tasks that need no cluster, so on an existing one no context. */
+const withoutCluster = ['render'];
+
 /** Tasks that work even if the environment's folder under environments/ is gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];
 
@@ -63,7 +66,8 @@ export async function resolveOptions(
   }
   const context =
     known ?? options.context ?? (await loadSettings({ name: environment, provider, root })).cluster.context;
-  if (context !== '') return { ...given, provider, context };
+  if (context !== '' || tasks.every(({ name }) => withoutCluster.includes(name)))
+    return { ...given, provider, context };
   throw new UsageError({
     what: `provider \`${provider}\` needs a kube context`,
     why: 'nothing is ever run against "the current context"',

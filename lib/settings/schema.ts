@@ -119,6 +119,12 @@ export const settingsSchema = map({
     values: anyMap,
   }),
   images: v.pipe(anyMap, v.objectWithRest({ backendVerification: image }, image)),
+  gitops: map({
+    repository: text(
+      'the address of a git repository without a password, or empty',
+      /^(?:(?:https:\/\/|ssh:\/\/git@|git@)[^\s@]+)?$/,
+    ),
+  }),
   buildArguments: mapOf(anyText, text('a name of letters, digits and `_`', /^[A-Za-z_]\w*$/)),
   database: map({
     host: text('a host name', hostName),

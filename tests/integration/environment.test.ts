@@ -9,4 +9,5 @@ import './environment/rights.ts';
 import './environment/people.ts';
 import './environment/applications.ts';
 import './environment/passwords.ts';
+import './environment/rendered.ts';
 import './environment/destroy.ts';

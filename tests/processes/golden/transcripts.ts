@@ -24,6 +24,7 @@ const examples: { readonly [task: string]: readonly string[] } = {
   'new-app': ['app3', '--secrets', 'sops'],
   'remove-app': ['app1'],
   'new-environment': ['qa'],
+  render: ['--output', 'manifests'],
   rollback: ['app1-back', '3'],
   'build-backend-verification': ['1.2.0'],
   'build-push-backend-verification': ['1.2.0'],

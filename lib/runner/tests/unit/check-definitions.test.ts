@@ -35,4 +35,12 @@ test('two tasks that share an alias are both named', () => {
   assert.is(errorOf(make('build', ['b']), make('test', ['t'])), undefined);
 });
 
+test('a task hides a global option only if it says so', () => {
+  const output = { type: 'string', description: 'd' } as const;
+  const draw = (hidesGlobal: boolean) =>
+    task({ name: 'draw', description: 'd', args: { output: { ...output, hidesGlobal } }, commands: () => [] });
+  assert.throws(() => checkDefinitions([draw(false)], { output }), /`output` of task `draw` hides a global/);
+  checkDefinitions([draw(true)], { output });
+});
+
 test.run();

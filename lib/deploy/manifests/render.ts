@@ -1,0 +1,141 @@
+import { join, resolve } from 'node:path';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { stringify } from 'yaml';
+import { shellWord } from '../../ground/shell-words.ts';
+import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
+import { render } from '../../helm/render.ts';
+import { routeSecrets } from '../../ingress/certificates.ts';
+import { encryptObjects, encryptWords } from '../../secrets/encrypt-object.ts';
+import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leaks.ts';
+import { redactSecrets } from '../../secrets/sops.ts';
+import type { Context, Target } from '../../settings/context.ts';
+import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
+import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
+import { applicationSet, kustomizations } from './gitops.ts';
+
+export type RenderArguments = { readonly output: string; readonly format: Format | undefined };
+
+/** The cluster's version comes from the settings, since no cluster is asked. Not `--skip-tests`, which also skips hooks. */
+const templateWords = ({ settings }: Target): readonly string[] => [
+  ...['--include-crds', '--kube-version', settings.cluster.kubernetesVersion],
+];
+
+/** Throws `UsageError` for a folder with other files, or if the format lacks something. */
+export async function checkOutput(
+  { environment, settings }: Target,
+  { output, format }: RenderArguments,
+): Promise<void> {
+  await renderedFiles(resolve(output), environment.name);
+  if (format !== undefined) await pathInRepository(output);
+  if (format !== 'argocd' || settings.gitops.repository !== '') return;
+  throw new UsageError({
+    what: 'setting `gitops.repository` is empty',
+    why: 'an ApplicationSet names the repository that Argo CD reads',
+    advice: `set it in environments/${environment.name}/`,
+  });
+}
+
+/**
+ * Writes what an install would apply to a folder: one folder for each release, in order, with CustomResourceDefinitions,
+ * objects, hooks, and each Secret encrypted with SOPS. Asks no cluster. Throws `TaskError` if a secret would be readable.
+ */
+export async function renderManifests(
+  context: Context,
+  { output, format }: RenderArguments,
+): Promise<'changed' | 'unchanged'> {
+  const { environment, settings } = context;
+  const folder = resolve(output);
+  const before = await renderedFiles(folder, environment.name);
+  const releases = splitLeftOut(settings, await declaredReleases(environment.root)).installed;
+  const texts = await render(context, releases, templateWords(context));
+  const certificates = await routeSecrets(context, releases);
+  const steps = stepsOf(releases);
+  const files = new Map<string, string>();
+  const secrets: { name: string; object: SecretObject }[] = [];
+  const rendered = releases.map((release) => {
+    const { name } = release;
+    const step = steps.get(name) ?? 1;
+    const place = `${String(step).padStart(2, '0')}-${name}`;
+    const manifests = manifestsOf(release, texts.get(name) ?? [], format);
+    const own = certificates.filter(({ metadata }) => metadata.labels['app.kubernetes.io/instance'] === name);
+    for (const object of [...manifests.secrets, ...own])
+      secrets.push({ name: join(place, secretName(object, release)), object });
+    for (const [file, text] of Object.entries(filesOf(manifests)))
+      if (text !== '') files.set(join(place, file), text);
+    return { ...release, step, folder: place, hasHooks: manifests.hooks !== '' };
+  });
+  await refuseSecrets(context, files);
+  const encrypted = await encryptObjects(
+    context,
+    secrets.map(({ name, object }) => ({ object, earlier: before.get(name) })),
+  );
+  secrets.forEach(({ name }, index) => {
+    files.set(name, encrypted[index] ?? '');
+  });
+  if (format !== undefined) {
+    const place = { environment: environment.name, path: await pathInRepository(folder) };
+    if (format === 'argocd') {
+      const { repository } = settings.gitops;
+      files.set('applicationset.yaml', stringify(applicationSet({ ...place, repository }, rendered)));
+    } else {
+      const objects = kustomizations(place, rendered);
+      files.set('releases.yaml', objects.map((object) => `---\n${stringify(object)}`).join(''));
+      for (const [name, resources] of resourcesOf(files)) files.set(name, resources);
+    }
+  }
+  const head = `${headOf(environment.name)}\n`;
+  const whole = [...files].map(([name, text]) => [name, text.startsWith(head) ? text : head + text] as const);
+  return replaceFolder(folder, before, new Map(whole));
+}
+
+const filesOf = ({ crds, objects, hooks }: Manifests) => ({
+  'crds.yaml': crds,
+  'manifests.yaml': objects,
+  'hooks/hooks.yaml': hooks,
+});
+
+const secretName = ({ metadata }: SecretObject, release: Release): string =>
+  `secret-${metadata.namespace ?? release.namespace}-${metadata.name}.sops.yaml`;
+
+/** Lists the files of each folder for Flux, which would otherwise add those of the folders below, such as hooks. */
+function resourcesOf(files: ReadonlyMap<string, string>): [name: string, text: string][] {
+  const folders = new Map<string, string[]>([['', []]]);
+  for (const name of files.keys()) {
+    const [folder = '', file = '', below] = name.includes('/') ? name.split('/') : ['', name];
+    if (below === undefined) folders.set(folder, [...(folders.get(folder) ?? []), file]);
+  }
+  return [...folders].map(([folder, resources]) => [
+    join(folder, 'kustomization.yaml'),
+    stringify({ apiVersion: 'kustomize.config.k8s.io/v1beta1', kind: 'Kustomization', resources }),
+  ]);
+}
+
+/** Throws `TaskError` if a file shows a secret of the environment or a private key. */
+async function refuseSecrets(context: Context, files: ReadonlyMap<string, string>): Promise<void> {
+  const secrets = (await redactSecrets(context)).filter(({ length }) => length >= shortestSecret);
+  const forms = secrets.flatMap(secretForms);
+  for (const [name, text] of files) {
+    if (!forms.some((form) => text.includes(form.text)) && findPrivateKeys(text).length === 0) continue;
+    throw new TaskError({
+      what: `${name} would show a secret`,
+      why: 'an object other than a Secret contains a value of an encrypted file or a private key',
+      advice: 'give it to the release in a Secret; nothing was written',
+    });
+  }
+}
+
+/** The same as plain commands. */
+export async function renderCommands(
+  target: Target,
+  { output }: RenderArguments,
+): Promise<readonly string[]> {
+  const { name } = target.environment;
+  const folder = `.state/${name}/rendered`;
+  const template = await helmfileText(target, 'template', ...templateWords(target), '--output-dir', folder);
+  const file = `environments/${name}/secrets/database.yaml`;
+  return [
+    `(umask 077 && ${template})`,
+    `# ${shellWord(output)} gets the objects by release, and each Secret encrypted: sops ${encryptWords(file).map(shellWord).join(' ')} /dev/stdin`,
+    `rm -r ${folder}`,
+  ];
+}

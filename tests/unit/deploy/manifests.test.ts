@@ -1,0 +1,159 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parseAllDocuments } from 'yaml';
+import { manifestsOf, stepsOf } from '../../../lib/deploy/manifests/files.ts';
+import {
+  headOf,
+  pathInRepository,
+  renderedFiles,
+  replaceFolder,
+} from '../../../lib/deploy/manifests/folder.ts';
+import { applicationSet, kustomizations } from '../../../lib/deploy/manifests/gitops.ts';
+import type { Release } from '../../../lib/helm/helmfile.ts';
+import type { ManifestObject } from '../../../lib/helm/live-objects.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const release = (name: string, needs: readonly string[] = []): Release => ({
+  ...{ id: `here/${name}`, name, namespace: 'here', chart: `./charts/${name}`, tier: 'core', app: name },
+  ...{ needs: needs.map((other) => `here/${other}`), timeout: 60 },
+});
+
+const object = (kind: string, name: string, annotations = '{}', more = '') =>
+  `---\napiVersion: v1\nkind: ${kind}\nmetadata:\n  name: ${name}\n  annotations: ${annotations}\n${more}`;
+
+const rendered = [
+  object('Deployment', 'server', '{}', 'mode: 0644\nanswer: yes\n') + object('Namespace', 'team'),
+  object('Job', 'set-up', '{ helm.sh/hook: "test,post-install" }'),
+  object('Pod', 'only-test', '{ helm.sh/hook: test }') +
+    object('Job', 'clean', '{ helm.sh/hook: pre-delete }'),
+  object('CustomResourceDefinition', 'things'),
+  object('Secret', 'login', '{}', 'stringData: { password: "0123" }\n'),
+  object('Cluster', 'data', '{ helm.sh/resource-policy: keep }'),
+];
+
+const read = (text: string): ManifestObject[] => parseAllDocuments(text).map((document) => document.toJS());
+
+test('objects are sorted into CRDs, objects, hooks and Secrets, each with its namespace', () => {
+  const { crds, objects, hooks, secrets } = manifestsOf(release('app'), rendered);
+  const names = (text: string) =>
+    read(text).map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? '-'}/${metadata.name}`);
+  assert.equal(names(crds), ['CustomResourceDefinition -/things']);
+  assert.equal(names(objects), ['Namespace -/team', 'Cluster here/data', 'Deployment here/server']);
+  assert.equal(names(hooks), ['Job here/set-up']);
+  assert.equal(
+    secrets.map(({ metadata, stringData }) => [metadata.namespace, metadata.name, stringData]),
+    [['here', 'login', { password: '0123' }]],
+  );
+  assert.match(objects, /^mode: 0644$/m);
+  assert.match(objects, /^answer: yes$/m);
+  assert.not.match(objects + hooks, /argocd|toolkit/);
+  assert.equal(manifestsOf(release('app'), [...rendered].reverse()).objects, objects);
+});
+
+test('what helm never deletes or always replaces is marked for the tool that applies it', () => {
+  const annotations = (format: 'argocd' | 'flux', part: 'crds' | 'objects' | 'hooks') =>
+    read(manifestsOf(release('app'), rendered, format)[part]).map(({ metadata }) => metadata.annotations);
+  const kept = { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' };
+  assert.equal(annotations('flux', 'crds'), [kept]);
+  assert.equal(annotations('flux', 'objects'), [{}, { 'helm.sh/resource-policy': 'keep', ...kept }, {}]);
+  assert.is(annotations('flux', 'hooks')[0]?.['kustomize.toolkit.fluxcd.io/force'], 'enabled');
+  assert.equal(annotations('argocd', 'crds'), [
+    { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' },
+  ]);
+  assert.equal(annotations('argocd', 'hooks'), [{ 'helm.sh/hook': 'test,post-install' }]);
+});
+
+const releases = [release('front', ['back']), release('back', ['base', 'gone']), release('base')];
+const steps = stepsOf(releases);
+const inOrder = releases.map((one) => {
+  const step = steps.get(one.name) ?? 0;
+  return { ...one, step, folder: `${step}-${one.name}`, hasHooks: one.name === 'back' };
+});
+
+test('a release comes a step after the last one that it needs', () => {
+  assert.equal([...steps].sort(), [
+    ['back', 2],
+    ['base', 1],
+    ['front', 3],
+  ]);
+});
+
+test('a Kustomization waits for those of the needed releases, their hooks included', () => {
+  type Kustomization = {
+    metadata: { name: string };
+    spec: { path: string; dependsOn: { name: string }[] };
+  };
+  const made = kustomizations({ environment: 'test', path: 'clusters/test' }, inOrder) as Kustomization[];
+  assert.equal(
+    made.map(({ metadata, spec }) => [
+      metadata.name,
+      spec.path,
+      spec.dependsOn.map(({ name }) => name).join(),
+    ]),
+    [
+      ['test-front', './clusters/test/3-front', 'test-back-hooks'],
+      ['test-back', './clusters/test/2-back', 'test-base'],
+      ['test-back-hooks', './clusters/test/2-back/hooks', 'test-back'],
+      ['test-base', './clusters/test/1-base', ''],
+    ],
+  );
+});
+
+test('an ApplicationSet synchronises the steps in order', () => {
+  const place = { environment: 'test', path: '', repository: 'https://git.example/team/clusters.git' };
+  const { spec } = applicationSet(place, inOrder) as { spec: Record<string, never> };
+  const { generators, strategy } = spec as never as {
+    generators: { list: { elements: { path: string; step: string }[] } }[];
+    strategy: { rollingSync: { steps: { matchExpressions: { values: string[] }[] }[] } };
+  };
+  assert.equal(
+    generators[0]?.list.elements.map(({ path, step }) => `${step}: ${path}`),
+    ['3: 3-front', '2: 2-back', '1: 1-base'],
+  );
+  assert.equal(
+    strategy.rollingSync.steps.map(({ matchExpressions }) => matchExpressions[0]?.values),
+    [['1'], ['2'], ['3']],
+  );
+});
+
+const top = mkdtempSync(join(tmpdir(), 'manifests-'));
+const folder = join(top, 'clusters', 'test');
+const place = (...names: readonly string[]) => join(folder, ...names);
+const text = (body: string) => `${headOf('test')}\n${body}`;
+const write = async (files: { readonly [name: string]: string }) =>
+  replaceFolder(folder, await renderedFiles(folder, 'test'), new Map(Object.entries(files)));
+
+test('a folder is replaced: stale files and empty folders go', async () => {
+  assert.is(await write({ '01-a/hooks/hooks.yaml': text('a'), '02-b/b.yaml': text('b') }), 'changed');
+  assert.is(await write({ '01-a/hooks/hooks.yaml': text('a'), '02-b/b.yaml': text('b') }), 'unchanged');
+  assert.is(await write({ '02-b/b.yaml': text('c') }), 'changed');
+  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', join('02-b', 'b.yaml')]);
+  assert.is(readFileSync(place('02-b/b.yaml'), 'utf8'), text('c'));
+});
+
+test('a folder with anything else is refused, and a failed write leaves it as it was', async () => {
+  for (const foreign of ['kind: Secret\n', `${headOf('another')}\n`, '']) {
+    writeFileSync(place('02-b', 'own.yaml'), foreign);
+    const { what } = await failureOf(renderedFiles(folder, 'test'));
+    assert.match(what, /test has 02-b.own\.yaml, which was not rendered from environment `test`$/);
+  }
+  rmSync(place('02-b', 'own.yaml'));
+  // A file cannot become a folder.
+  const files = { '01-a/a.yaml': text('a'), '02-b/b.yaml/c.yaml': text('c') };
+  await failureOf(write(files));
+  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', join('02-b', 'b.yaml')]);
+});
+
+test('the path in the git repository is found, also before the folder exists', async () => {
+  assert.match((await failureOf(pathInRepository(folder))).what, /is not in a git repository$/);
+  mkdirSync(join(top, '.git'));
+  assert.is(await pathInRepository(place('new')), 'clusters/test/new');
+  assert.is(await pathInRepository(top), '');
+});
+
+test.after(() => rmSync(top, { recursive: true }));
+
+test.run();
