@@ -38,7 +38,12 @@ test('two tasks that share an alias are both named', () => {
 test('a task hides a global option only if it says so', () => {
   const output = { type: 'string', description: 'd' } as const;
   const draw = (hidesGlobal: boolean) =>
-    task({ name: 'draw', description: 'd', args: { output: { ...output, hidesGlobal } }, commands: () => [] });
+    task({
+      name: 'draw',
+      description: 'd',
+      args: { output: { ...output, hidesGlobal } },
+      commands: () => [],
+    });
   assert.throws(() => checkDefinitions([draw(false)], { output }), /`output` of task `draw` hides a global/);
   checkDefinitions([draw(true)], { output });
 });
