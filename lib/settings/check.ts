@@ -72,6 +72,12 @@ function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
         isUnknown: true,
       };
   }
+  // They hold for all releases of a chart.
+  for (const chart of ['backend', 'frontend']) {
+    const path = ['releases', chart, 'installed'];
+    if (valueAt(merged, path) !== undefined)
+      yield { path, rule: 'set it in each release, such as app1-back', isUnknown: true };
+  }
 }
 
 /** Images with another tag than in environments/common.yaml but its digest, which would win. */

@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { isTree, valueAt } from '../../ground/tree.ts';
 import { isAllowed } from '../../ingress/routes.ts';
 import { kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { Context, InEnvironment } from '../../settings/context.ts';
+import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 
 /* Compares the addresses of a cluster with the ranges that the network policies of the release devops open. */
@@ -22,6 +22,10 @@ type Node = {
   readonly metadata: { readonly name: string };
   readonly status: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 };
+type Pod = {
+  readonly spec: { readonly hostNetwork?: boolean };
+  readonly status: { readonly podIP?: string };
+};
 type DaemonSet = {
   readonly metadata: { readonly name: string };
   readonly spec: {
@@ -34,14 +38,30 @@ type DaemonSet = {
   };
 };
 
+const slicesOf = (namespace: string, service: string): readonly string[] => [
+  ...['-n', namespace, 'get', 'endpointslices', '-l', `kubernetes.io/service-name=${service}`],
+];
 const service = ['-n', 'default', 'get', 'service', 'kubernetes'];
-const slices = ['-n', 'default', 'get', 'endpointslices', '-l', 'kubernetes.io/service-name=kubernetes'];
+const slices = slicesOf('default', 'kubernetes');
 const nodes = ['get', 'nodes'];
+const dnsSlices = slicesOf('kube-system', 'kube-dns');
 const caches = ['-n', 'kube-system', 'get', 'daemonsets'];
 
+/** The pods that the chart devops takes for the cluster's DNS. */
+function dnsPods({ releases }: Settings): readonly string[] {
+  const {
+    namespace = 'kube-system',
+    podLabels = { 'k8s-app': 'kube-dns' },
+  }: { readonly namespace?: string; readonly podLabels?: object } = releases.devops?.dns ?? {};
+  const labels = Object.entries(podLabels).map(([label, value]) => `${label}=${value}`);
+  return ['-n', namespace, 'get', 'pods', '-l', labels.join(',')];
+}
+
 /** The plain commands of `checkRanges`. */
-export const rangeChecks = ({ environment }: InEnvironment): string[] =>
-  [service, slices, nodes, caches].map((words) => `${kubectlText(environment)} ${words.join(' ')} -o wide`);
+export const rangeChecks = ({ environment, settings }: Target): string[] =>
+  [service, slices, nodes, dnsSlices, dnsPods(settings), caches].map(
+    (words) => `${kubectlText(environment)} ${words.join(' ')} -o wide`,
+  );
 
 /**
  * Throws `TaskError` if the policies would cut the pods off the API server, the name servers or, with `ourMetrics`, the
@@ -70,7 +90,7 @@ export async function checkRanges(context: Context, ourMetrics: boolean): Promis
     why: now
       ? `cluster.${setting} has only ${now}`
       : `cluster.${setting} is empty${setting === 'dnsCidrs' ? '' : `, so everything is open except cluster.podCidr (${settings.cluster.podCidr}) and link-local addresses`}`,
-    advice: `add them to cluster.${setting} in environments/${environment.name}/, as ranges such as ${first.address}/${first.address.includes(':') ? 128 : 32}`,
+    advice: `add them to cluster.${setting} in environments/${environment.name}/, as ranges such as ${first.address}/${first.address.includes(':') ? 128 : 32}${setting === 'dnsCidrs' ? ', or name their pods in releases.devops.dns' : ''}`,
   });
 }
 
@@ -86,10 +106,14 @@ function openRanges({ cluster, releases }: Settings, setting: Setting): readonly
     : [{ cidr: '0.0.0.0/0', except: [cluster.podCidr, '169.254.0.0/16'] }];
 }
 
+const addressesBehind = async (context: Context, slices: readonly string[]): Promise<string[]> =>
+  (await kubectlList<Slice>(context, ...slices))
+    .flatMap(({ endpoints }) => endpoints ?? [])
+    .flatMap(({ addresses }) => addresses);
+
 async function apiServer(context: Context): Promise<Wanted[]> {
   const [found] = await kubectlList<Service>(context, ...service);
-  const behind = (await kubectlList<Slice>(context, ...slices)).flatMap(({ endpoints }) => endpoints ?? []);
-  const addresses = [found?.spec.clusterIP ?? [], ...behind.map(({ addresses }) => addresses)].flat();
+  const addresses = [found?.spec.clusterIP ?? [], await addressesBehind(context, slices)].flat();
   return [...new Set(addresses)].map((address) => ({
     what: 'the API server',
     address,
@@ -105,18 +129,24 @@ async function kubelets(context: Context): Promise<Wanted[]> {
   });
 }
 
-/** The addresses on which caches in the network of their nodes answer; other name servers are known as pods. */
+/** The addresses of name servers that policies do not know as pods, such as those in the network of their nodes. */
 async function nameServers(context: Context): Promise<Wanted[]> {
+  const pods = await kubectlList<Pod>(context, ...dnsPods(context.settings));
+  const known = pods.flatMap(({ spec, status }) => (spec.hostNetwork ? [] : status.podIP));
+  const others = (await addressesBehind(context, dnsSlices)).filter((address) => !known.includes(address));
+  return [...new Set([...others, ...(await localCaches(context))])].map((address) => ({
+    what: 'the name servers',
+    address,
+    setting: 'dnsCidrs',
+  }));
+}
+
+/** The addresses on which NodeLocal DNS answers in the network of each node. */
+async function localCaches(context: Context): Promise<string[]> {
   const found = await kubectlList<DaemonSet>(context, ...caches);
   const cache = found.find(({ metadata }) => metadata.name === 'node-local-dns')?.spec.template.spec;
   if (!cache?.hostNetwork) return [];
   const words = cache.containers.flatMap(({ args = [] }) => args.flatMap((word) => word.split('=')));
   const local = words[words.findIndex((word) => /^--?localip$/.test(word)) + 1] ?? '';
-  return local
-    .split(',')
-    .flatMap((address) =>
-      /^[\d.]+$|:/.test(address)
-        ? [{ what: 'the name servers of NodeLocal DNS', address, setting: 'dnsCidrs' as const }]
-        : [],
-    );
+  return local.split(',').filter((address) => /^[\d.]+$|:/.test(address));
 }

@@ -28,6 +28,8 @@ const answers = {
   service: `echo '{"items":[{"spec":{"clusterIP":"10.96.0.1"}}]}'`,
   slices: `echo '{"items":[{"endpoints":[{"addresses":["192.0.2.10"]}]}]}'`,
   nodes: `echo '{"items":[{"metadata":{"name":"a"},"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.20"}]}}]}'`,
+  dns: `echo '{"items":[{"endpoints":[{"addresses":["10.244.0.5"]}]}]}'`,
+  dnsPods: `echo '{"items":[{"spec":{},"status":{"podIP":"10.244.0.5"}}]}'`,
   caches: `echo '{"items":[]}'`,
   metrics: `echo '{"items":[]}'`,
 };
@@ -56,7 +58,9 @@ const kubectl = (changes: Partial<typeof answers> = {}): void => {
       *readyz*) ${ready};;
       *"get storageclass"*) ${storage};;
       *"get service kubernetes"*) ${answer.service};;
+      *"get endpointslices"*kube-dns*) ${answer.dns};;
       *"get endpointslices"*) ${answer.slices};;
+      *"get pods"*) ${answer.dnsPods};;
       *"get nodes"*) ${answer.nodes};;
       *"get daemonsets"*) ${answer.caches};;
       *"get apiservices"*) ${answer.metrics};;
@@ -118,6 +122,8 @@ test('create checks the cluster without changing it; only the call that reads th
       '-n default get service kubernetes -o json',
       '-n default get endpointslices -l kubernetes.io/service-name=kubernetes -o json',
       'get nodes -o json',
+      '-n kube-system get pods -l k8s-app=kube-dns -o json',
+      '-n kube-system get endpointslices -l kubernetes.io/service-name=kube-dns -o json',
       '-n kube-system get daemonsets -o json',
     ],
   );
@@ -185,7 +191,17 @@ for (const [title, changes, what, exitCode = 1] of [
   [
     'NodeLocal DNS in the network of its node',
     { caches: nodeLocalDns(true) },
-    'network policies would not let pods reach the name servers of NodeLocal DNS: 169.254.20.10, 10.96.0.10',
+    'network policies would not let pods reach the name servers: 169.254.20.10, 10.96.0.10',
+  ],
+  [
+    'a name server in the network of its node',
+    { dnsPods: answers.dnsPods.replace('"spec":{}', '"spec":{"hostNetwork":true}') },
+    'network policies would not let pods reach the name servers: 10.244.0.5',
+  ],
+  [
+    'name servers with other labels',
+    { dnsPods: `echo '{"items":[]}'` },
+    'network policies would not let pods reach the name servers: 10.244.0.5',
   ],
   [
     'a metrics API whose server is gone',

@@ -244,6 +244,15 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
   ],
 };
 
+test('a release is left out by itself, not with all of its chart', async () => {
+  await load('releases: { app1-front: { installed: false } }\n');
+  assert.match(await refusal('releases: { app1-front: { installed: "false" } }\n'), '`true` or `false`');
+  assert.match(
+    await refusal('releases: { frontend: { installed: false } }\n'),
+    /zz\.yaml:1 has an unknown setting `releases\.frontend\.installed` .* set it in each release/,
+  );
+});
+
 test('a load balancer that hides the client may be in no range that opens a route', async () => {
   const balanced = (cidrs: string, more = '', whitelist = '10.0.0.0/8') =>
     `ingress: { loadBalancer: { cidrs: [${cidrs}] }${more} }
