@@ -1,7 +1,8 @@
 #!/bin/sh
 # Token helper of Vault's CLI, set up by `env`: prints the token that init-vault keeps in $KEYS. `store` and `erase`
 # (vault login, vault token revoke -self) do not change that file.
-field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" "$KEYS" | tr -d '\n'; }
+keys() { case "$KEYS" in *.yaml) sops decrypt --output-type json "$KEYS" ;; *) cat "$KEYS" ;; esac; }
+field() { keys | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" | tr -d '\n'; }
 case "$1" in
   get)
     token=$(field admin_token)

@@ -2,6 +2,7 @@ import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
+import { keysFileName } from '../vault/keys-place.ts';
 
 /** The plain commands of `status`, for `--dry-run`. */
 export async function statusCommands({ environment }: InEnvironment): Promise<readonly string[]> {
@@ -36,7 +37,7 @@ export async function environmentCommands({ environment }: InEnvironment): Promi
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
     `export VAULT_ADDR=http://127.0.0.1:${servers?.vault ?? 8200}`,
     // A token helper, as `env` prints no token.
-    `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${vault}/keys.json" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
+    `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${keysFileName(environment)}" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
     `chmod 700 ${vault}/token-helper`,
     `printf 'token_helper = "%s"\\n' "$PWD/${vault}/token-helper" > ${vault}/cli.hcl`,
     `export VAULT_CONFIG_PATH="$PWD/${vault}/cli.hcl"`,

@@ -6,6 +6,7 @@ import { kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment } from '../settings/context.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
+import { keysFileName } from '../vault/keys-place.ts';
 
 /** Variables that mislead helm, helmfile, vault or sops; those of age are harmless. */
 const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
@@ -29,8 +30,10 @@ export function shellSetup(
  * Writes the configuration of Vault's command line and returns its path. A token helper supplies the token, because a
  * printed one ends up in logs and shell histories. Vault runs the helper in a shell, unquoted.
  */
-export async function writeVaultConfiguration({ root, state, plainState }: Environment): Promise<string> {
-  const [keys, path] = ['keys.json', 'cli.hcl'].map((file) => join(state, 'vault', file)) as [string, string];
+export async function writeVaultConfiguration(environment: Environment): Promise<string> {
+  const { root, state, plainState } = environment;
+  const path = join(state, 'vault', 'cli.hcl');
+  const keys = join(root, keysFileName(environment));
   const script = join(root, 'vault', 'token-helper.sh');
   await writeWhole(
     join(state, 'vault', 'token-helper'),

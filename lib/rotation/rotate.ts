@@ -12,9 +12,9 @@ import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { readKeys } from '../vault/api/keys-file.ts';
-import { keysPath } from '../vault/desired.ts';
 import { isInitialised } from '../vault/health.ts';
 import { initVault } from '../vault/init-vault.ts';
+import { keysPlace } from '../vault/keys-place.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
 import { replaceInServer } from './server.ts';
@@ -32,7 +32,7 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
   // Damaged keys fail here: they are needed once the server has the new passwords.
-  await readKeys(keysPath(environment));
+  await readKeys(keysPlace(context));
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   const rotation = await choosePasswords(context, chosen, begun);
   if (Object.keys(begun).length > 0)

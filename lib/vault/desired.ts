@@ -4,9 +4,6 @@ import type { Settings } from '../settings/settings.ts';
 import type { DesiredState } from './api/desired-state.ts';
 import { loadDesiredState } from './api/state.ts';
 
-/** Path of an environment's Vault keys. */
-export const keysPath = ({ state }: Pick<Environment, 'state'>): string => join(state, 'vault', 'keys.json');
-
 /** Vault's desired state, which is the same in every environment. */
 export const desiredState = ({ root }: Pick<Environment, 'root'>): Promise<DesiredState> =>
   loadDesiredState(join(root, 'vault'));

@@ -5,20 +5,25 @@ import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { readKeys } from './api/keys-file.ts';
 import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
-import { desiredState, keysPath, vaultSettings } from './desired.ts';
+import { desiredState, vaultSettings } from './desired.ts';
+import { keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
-type HealthContext = ShellContext & Pick<EnvironmentContext, 'log'>;
+type HealthContext = ShellContext & Pick<EnvironmentContext, 'log' | 'secret'>;
 
 /** Vault's part of `status`. Throws `TaskError` if Vault cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
-  const path = keysPath(environment);
-  const keys = await readKeys(path).catch((error: Error) => error);
+  const keys = await readKeys(keysPlace(context)).catch((error: Error) => error);
   const token = keys instanceof Error ? undefined : keys?.adminToken;
   // Keys without the token of `init-vault` mean that it was interrupted.
   const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
-  const noKeys = keys instanceof Error ? keys.message : keys ? undefined : `its keys are not in ${path}`;
+  const noKeys =
+    keys instanceof Error
+      ? keys.message
+      : keys
+        ? undefined
+        : `its keys are not in ${keysFileName(environment)}`;
   const state = await desiredState(environment);
   const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };

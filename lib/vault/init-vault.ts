@@ -6,6 +6,7 @@ import type { Outcome } from '../ground/outcome.ts';
 import { isLeftOut } from '../helm/helmfile.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
+import { isShared } from '../secrets/shared-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
@@ -15,7 +16,8 @@ import { readKeys, textsOfKeys } from './api/keys-file.ts';
 import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
-import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { adoptLocalKeys, keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
 /** Milliseconds for a started Vault to answer. */
@@ -31,11 +33,15 @@ export async function initVault(context: Context): Promise<void> {
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);
+  await adoptLocalKeys(context);
   await redactKeys(context);
   await withAnsweringReplicas(context, async (replicas) => {
-    const input = { keysPath: keysPath(environment), signal };
+    const input = { keysPath: keysPlace(context), signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
-    if (initialised) context.log(`initialised; its keys are in .state/${environment.name}/vault/keys.json`);
+    if (initialised)
+      context.log(
+        `initialised; its keys are in ${keysFileName(environment)}${isShared(environment) ? ', encrypted: commit it, others need it' : ''}`,
+      );
     else if (unsealed.length > 0)
       context.log(replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`);
     const onChange = (change: VaultChange) => context.log(formatChange(change));
@@ -68,8 +74,8 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   if (!(await hasVault(context))) return 'unchanged';
   await redactKeys(context);
   return withAnsweringReplicas(context, async (replicas) => {
-    const { environment, signal } = context;
-    const outcome = await unsealVault({ replicas, keysPath: keysPath(environment), signal });
+    const { signal } = context;
+    const outcome = await unsealVault({ replicas, keysPath: keysPlace(context), signal });
     if (outcome === 'changed') context.log('Vault is unsealed');
     return outcome;
   });
@@ -86,7 +92,7 @@ const withAnsweringReplicas = <Result>(
   });
 
 async function redactKeys(context: EnvironmentContext): Promise<void> {
-  const keys = await readKeys(keysPath(context.environment));
+  const keys = await readKeys(keysPlace(context));
   for (const text of keys ? textsOfKeys(keys) : []) context.secret(text);
 }
 

@@ -2,9 +2,11 @@ import { relative } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
+import { isShared } from '../secrets/shared-file.ts';
 import type { InEnvironment, Target } from '../settings/context.ts';
 import { initCommands, type PlainAccess, unsealCommands } from './api/dry-run.ts';
-import { desiredState, inClusterApi, keysPath, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
 
 /** The plain commands of `unseal`, for `--dry-run`. */
@@ -31,7 +33,7 @@ export async function initVaultCommands(target: Target): Promise<readonly string
 }
 
 async function plainAccess({ environment }: InEnvironment): Promise<PlainAccess> {
-  const keys = relative(environment.root, keysPath(environment));
+  const keys = relative(environment.root, localKeys(environment));
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return { address: servers.settings.address, keysPath: keys };
   const kubectl = kubectlText(environment);
@@ -39,6 +41,7 @@ async function plainAccess({ environment }: InEnvironment): Promise<PlainAccess>
   return {
     address: 'http://127.0.0.1:8200',
     keysPath: keys,
+    ...(isShared(environment) && { shared: keysFileName(environment) }),
     pods: { kubectl, selector: vaultSelector, forward },
   };
 }

@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
+import { encryption } from '../../secrets/encrypt.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
 import { connectionValues, databaseRole } from './database.ts';
 import type {
@@ -22,6 +23,8 @@ const line = (texts: TemplateStringsArray, ...values: readonly string[]): string
 export type PlainAccess = {
   readonly address: string;
   readonly keysPath: string;
+  /** The encrypted file that takes the keys over. */
+  readonly shared?: string;
   /** Undefined if Vault is a process on this machine. */
   readonly pods?: {
     /** `kubectl` with its cluster's options. */
@@ -69,6 +72,7 @@ export function initCommands(input: InitCommandsInput): string[] {
       return line`vault audit enable -path=${path} -description=${description} file file_path=${target}`;
     }),
     ...operatorTokenCommands(state.operator, keysPath),
+    ...sharedCommands(input),
     ...state.policies.map(policyCommand),
     ...state.mounts.map(engineCommand),
     ...state.mounts.flatMap(({ path, keys }) =>
@@ -127,6 +131,17 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
     `vault token create ${options} -format=json | ${line`node -e ${script} ${keysPath}`}`,
     'vault token revoke -self',
     tokenCommand(keysPath),
+  ];
+}
+
+/** Encrypts the keys for all who share the cluster. */
+function sharedCommands({ environment, keysPath, shared }: InitCommandsInput): string[] {
+  if (shared === undefined) return [];
+  const script = `process.stdout.write(JSON.stringify({ environment: process.argv[2], ...JSON.parse(fs.readFileSync(process.argv[1])) }))`;
+  return [
+    line`mkdir -p ${dirname(shared)}`,
+    `${line`node -e ${script} ${keysPath} ${environment}`} | sops ${shellWords(encryption(shared))} --output ${shellWord(shared)} /dev/stdin`,
+    line`rm ${keysPath}`,
   ];
 }
 

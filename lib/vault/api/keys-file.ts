@@ -18,22 +18,43 @@ export type VaultKeys = {
   readonly rootToken?: string | undefined;
 };
 
+/** Where the keys are kept: a file of mode 0600, or an encrypted one that others read too. */
+export type KeysPlace = string | SharedKeys;
+
+export type SharedKeys = {
+  /** The encrypted file, for messages. */
+  readonly name: string;
+  /** A file on this machine for the keys of a new Vault, until they are encrypted; without its ending `.pending`. */
+  readonly path: string;
+  /** JSON; undefined if there is none. */
+  readonly read: () => Promise<string | undefined>;
+  readonly write: (content: object) => Promise<void>;
+};
+
+const pathOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.path);
+
+export const nameOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.name);
+
+const readText = (place: KeysPlace): Promise<string | undefined> =>
+  typeof place === 'string' ? textIfThere(place) : place.read();
+
 // More than the keys need, so that storing them cannot run out of space.
 const reservedBytes = 4096;
 
 const pendingPath = (path: string): string => `${path}.pending`;
 
 /**
- * The keys at `path`, in the format of `vault operator init -format=json` plus `admin_token`; undefined if there are
- * none. Finds keys that a killed run wrote but did not move into place. Throws `TaskError` for a damaged file.
+ * The keys, in the format of `vault operator init -format=json` plus `admin_token`; undefined if there are none. First
+ * puts those in place that a killed run only wrote beside it. Throws `TaskError` for a damaged file.
  */
-export async function readKeys(path: string): Promise<VaultKeys | undefined> {
-  const text = await textIfThere(path);
-  const keys = parseKeys(text ?? (await textIfThere(pendingPath(path))));
-  if (text === undefined && keys !== undefined) await rename(pendingPath(path), path);
+export async function readKeys(place: KeysPlace): Promise<VaultKeys | undefined> {
+  const pending = parseKeys(await textIfThere(pendingPath(pathOf(place))));
+  if (pending !== undefined) await putInPlace(place, pending);
+  const text = await readText(place);
+  const keys = parseKeys(text);
   if (text === undefined || keys !== undefined) return keys;
   throw new TaskError({
-    what: `the Vault keys in ${path} are damaged`,
+    what: `the Vault keys in ${nameOf(place)} are damaged`,
     why: 'Expected JSON with `unseal_keys_b64` or `admin_token`',
     advice: `restore the file from a copy; without it, ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} start over`,
   });
@@ -54,19 +75,21 @@ export async function keysNeverStored(path: string): Promise<boolean> {
 }
 
 /** Removes the reservation of such a run. */
-export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
+export const dropReservation = (place: KeysPlace): Promise<void> =>
+  rm(pendingPath(pathOf(place)), { force: true });
 
 /**
- * Creates a file of mode 0600 next to `path` and reserves disk space, before Vault returns its keys for the only
- * time. Returns a function that stores them. Keeps keys of an earlier Vault as `<path>.1`, `.2`, … Throws `TaskError`
- * if the folder is not writable.
+ * Creates a file of mode 0600 beside the place and reserves disk space, before Vault returns its keys for the only
+ * time. Returns a function that stores them. Keeps keys of an earlier Vault as `<path>.1`, `.2`, …; those of an encrypted
+ * file are in git. Throws `TaskError` if the folder is not writable.
  */
-export async function reserveKeysFile(path: string): Promise<(keys: VaultKeys) => Promise<void>> {
+export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKeys) => Promise<void>> {
+  const path = pathOf(place);
   const pending = pendingPath(path);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     if (parseKeys(await textIfThere(pending)) !== undefined) await rename(pending, freeName(path));
-    await dropReservation(path);
+    await dropReservation(place);
     await synced(pending, 'wx', ' '.repeat(reservedBytes));
   } catch (error) {
     throw new TaskError({
@@ -78,14 +101,25 @@ export async function reserveKeysFile(path: string): Promise<(keys: VaultKeys) =
   }
   return async (keys) => {
     await synced(pending, 'r+', formatKeys(keys).padEnd(reservedBytes));
-    if (existsSync(path)) await rename(path, freeName(path));
-    await rename(pending, path);
-    await synced(dirname(path), 'r');
+    await putInPlace(place, keys);
   };
 }
 
-/** Replaces the keys at `path` atomically, with mode 0600. */
-export async function replaceKeys(path: string, keys: VaultKeys): Promise<void> {
+/** Moves the pending file to its place, or encrypts its keys. */
+async function putInPlace(place: KeysPlace, keys: VaultKeys): Promise<void> {
+  if (typeof place !== 'string') {
+    await place.write(contentOf(keys));
+    return dropReservation(place);
+  }
+  if (existsSync(place)) await rename(place, freeName(place));
+  await rename(pendingPath(place), place);
+  await synced(dirname(place), 'r');
+}
+
+/** Replaces the keys atomically. */
+export async function replaceKeys(place: KeysPlace, keys: VaultKeys): Promise<void> {
+  if (typeof place !== 'string') return place.write(contentOf(keys));
+  const path = place;
   const next = `${path}.next`;
   await rm(next, { force: true });
   await synced(next, 'wx', formatKeys(keys));
@@ -99,15 +133,14 @@ function freeName(path: string): string {
   return `${path}.${number}`;
 }
 
-function formatKeys({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): string {
-  const content = {
-    unseal_keys_b64: unsealKeys,
-    recovery_keys_b64: recoveryKeys,
-    admin_token: adminToken,
-    root_token: rootToken,
-  };
-  return `${JSON.stringify(content, undefined, 2)}\n`;
-}
+const contentOf = ({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): object => ({
+  unseal_keys_b64: unsealKeys,
+  recovery_keys_b64: recoveryKeys,
+  admin_token: adminToken,
+  root_token: rootToken,
+});
+
+const formatKeys = (keys: VaultKeys): string => `${JSON.stringify(contentOf(keys), undefined, 2)}\n`;
 
 function parseKeys(text = ''): VaultKeys | undefined {
   let content: ReturnType<typeof objectOf>;

@@ -3,7 +3,7 @@ import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
 import type { ValueSources } from './key-values.ts';
-import { replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
+import { type KeysPlace, replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
 import { auditObject } from './mounts.ts';
 import { policyObject } from './policies.ts';
 import { requireKeys } from './replica.ts';
@@ -12,7 +12,7 @@ import { VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
 
 export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
-  readonly keysPath: string;
+  readonly keysPath: KeysPlace;
   readonly settings: ValueSources['settings'];
   /** Called with each secret before it is used. */
   readonly secret: (text: string) => void;

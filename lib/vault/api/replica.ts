@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { JsonObject, VaultClient } from './client.ts';
-import { readKeys, type VaultKeys } from './keys-file.ts';
+import { type KeysPlace, nameOf, readKeys, type VaultKeys } from './keys-file.ts';
 import { unreadable } from './vault-error.ts';
 
 /** A server of Vault: the only one, or one of several with shared raft data. */
@@ -14,8 +14,7 @@ export type Replica = {
 export type OpenVaultInput = {
   /** At least one. A new Vault is initialised on the first; the others join it. */
   readonly replicas: readonly Replica[];
-  /** File with the keys, mode 0600. */
-  readonly keysPath: string;
+  readonly keysPath: KeysPlace;
   readonly signal?: AbortSignal;
 };
 
@@ -31,12 +30,12 @@ export async function sealStatus(client: VaultClient): Promise<JsonObject> {
 }
 
 /** The keys of this Vault. Throws `TaskError` if there are none. */
-export async function requireKeys(client: VaultClient, keysPath: string): Promise<VaultKeys> {
+export async function requireKeys(client: VaultClient, keysPath: KeysPlace): Promise<VaultKeys> {
   const keys = await readKeys(keysPath);
   if (keys !== undefined) return keys;
   throw new TaskError({
-    what: `Vault at ${client.address} is initialised, but its keys are not in ${keysPath}`,
+    what: `Vault at ${client.address} is initialised, but its keys are not in ${nameOf(keysPath)}`,
     why: 'Vault shows its keys only once; without them its data cannot be read',
-    advice: `restore the file from a copy, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
+    advice: `${typeof keysPath === 'string' ? 'restore the file from a copy' : 'get the file from whoever initialised Vault (git pull)'}, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -2,6 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
+import { type KeysPlace, nameOf } from './keys-file.ts';
 import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
 import { unreadable, VaultError } from './vault-error.ts';
 
@@ -42,7 +43,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   const { unsealKeys } = await requireKeys(client, keysPath);
   if (unsealKeys.length === 0) {
     throw new TaskError({
-      what: `Vault at ${client.address} is sealed, and ${keysPath} holds no unseal key`,
+      what: `Vault at ${client.address} is sealed, and ${nameOf(keysPath)} holds no unseal key`,
       why: 'the keys are kept elsewhere',
       advice: 'have their owner run `vault operator unseal` for each pod of Vault',
     });
@@ -87,9 +88,9 @@ async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultI
   });
 }
 
-function wrongKeys(client: VaultClient, keysPath: string, reason: string): TaskError {
+function wrongKeys(client: VaultClient, keysPath: KeysPlace, reason: string): TaskError {
   return new TaskError({
-    what: `Vault at ${client.address} stays sealed: the keys of ${keysPath} do not open it`,
+    what: `Vault at ${client.address} stays sealed: the keys of ${nameOf(keysPath)} do not open it`,
     why: reason,
     advice: `the file belongs to other data: restore the right one, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });

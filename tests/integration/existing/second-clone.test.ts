@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { certificateFiles, ensureCertificate } from '../../../lib/certificates/certificates.ts';
 import { shareAuthority, shareAuthorityCommands } from '../../../lib/certificates/shared-authority.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import type { Context } from '../../../lib/settings/context.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
+import { readKeys, replaceKeys, reserveKeysFile } from '../../../lib/vault/api/keys-file.ts';
+import { adoptLocalKeys, keysPlace } from '../../../lib/vault/keys-place.ts';
 import { copyOf, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf, type RecordedContext, taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
@@ -34,8 +37,8 @@ async function clone(api: ApiServer, clones: Clone[], options = {}): Promise<Clo
   return made;
 }
 
-const commit = (from: Clone, to: Clone): void =>
-  writeFileSync(join(to.folder, file), readFileSync(join(from.folder, file)));
+const commit = (from: Clone, to: Clone, name = file): void =>
+  writeFileSync(join(to.folder, name), readFileSync(join(from.folder, name)));
 
 /** Puts the server's certificate into the cluster, as its chart does. */
 async function deploy(api: ApiServer, { context }: Clone): Promise<void> {
@@ -164,6 +167,52 @@ test('the plain commands create and take over the same', async ({ api, clones })
   assert.is(authority(second), authority(first));
   assert.ok(new X509Certificate(authority(first)).ca);
   rmSync(join(second.folder, file));
+});
+
+const keysFile = 'environments/development/secrets/vault-keys.yaml';
+const keys = {
+  unsealKeys: ['dW5zZWFs'],
+  recoveryKeys: undefined,
+  adminToken: 'hvs.admin',
+  rootToken: undefined,
+};
+
+test('Vault’s keys are encrypted for every clone, and on no disk in plain text', async ({ api, clones }) => {
+  const first = await clone(api, clones);
+  const place = keysPlace(first.context);
+  const store = await reserveKeysFile(place);
+  await store(keys);
+  assert.equal(readdirSync(join(first.context.environment.state, 'vault')), []);
+  assert.not.match(readFileSync(join(first.folder, keysFile), 'utf8'), keys.adminToken);
+  const second = await clone(api, clones);
+  assert.is(await readKeys(keysPlace(second.context)), undefined);
+  commit(first, second, keysFile);
+  assert.equal(await readKeys(keysPlace(second.context)), keys);
+  assert.ok(second.context.secrets.includes(keys.adminToken));
+  const helper = ['-c', 'KEYS="$1" sh vault/token-helper.sh get', 'sh', join(second.folder, keysFile)];
+  const env = { ...process.env, GNUPGHOME: second.context.environment.gnupgHome };
+  assert.is(execFileSync('sh', helper, { cwd: root, env, encoding: 'utf8' }), keys.adminToken);
+  await replaceKeys(keysPlace(second.context), { ...keys, adminToken: 'hvs.other' });
+  commit(second, first, keysFile);
+  assert.is((await readKeys(place))?.adminToken, 'hvs.other');
+});
+
+test('keys that a killed run or an older version left on one machine are encrypted by the next', async ({
+  api,
+  clones,
+}) => {
+  const { context, folder } = await clone(api, clones);
+  const local = join(context.environment.state, 'vault', 'keys.json');
+  mkdirSync(dirname(local), { recursive: true });
+  const text = JSON.stringify({ unseal_keys_b64: keys.unsealKeys, admin_token: keys.adminToken });
+  writeFileSync(`${local}.pending`, text.padEnd(4096));
+  assert.equal(await readKeys(keysPlace(context)), keys);
+  assert.equal(readdirSync(dirname(local)), []);
+  rmSync(join(folder, keysFile));
+  writeFileSync(local, text);
+  await adoptLocalKeys(context);
+  assert.equal(await readKeys(keysPlace(context)), keys);
+  assert.equal(readdirSync(dirname(local)), []);
 });
 
 test.run();

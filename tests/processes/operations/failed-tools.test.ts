@@ -113,7 +113,8 @@ test('a Vault that does not answer is not reported as not set up', async ({ cont
   assert.match((await failureOf(isInitialised(context))).what, 'was ended by SIGKILL');
 });
 
-test('without valid keys, it is unknown whether Vault is configured', async ({ context }) => {
+test('without valid keys, it is unknown whether Vault is configured', async () => {
+  const context = await project.context('minikube');
   const { environment } = context;
   const vault = await scriptedVault(({ path }) =>
     path === 'sys/seal-status'
@@ -147,7 +148,8 @@ test('without valid keys, it is unknown whether Vault is configured', async ({ c
   }
 });
 
-test('damaged keys of Vault are found before a password is changed', async ({ context }) => {
+test('damaged keys of Vault are found before a password is changed', async () => {
+  const context = await project.context('minikube');
   const { environment } = context;
   const path = join(environment.state, 'vault', 'keys.json');
   mkdirSync(dirname(path), { recursive: true });

@@ -15,7 +15,7 @@ const test = suite<State>('vault-replicas');
 
 test.before(async (state) => {
   state.tools = scriptedFolder('environments');
-  state.context = await state.tools.context('existing');
+  state.context = await state.tools.context('minikube');
   mkdirSync(state.context.environment.state, { recursive: true });
 });
 test.before.each(({ tools }) => tools.forget());

@@ -1,0 +1,43 @@
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { textIfThere } from '../ground/if-there.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { isShared, readShared, vaultKeysFile, writeShared } from '../secrets/shared-file.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { KeysPlace } from './api/keys-file.ts';
+
+/** A file on this machine: the keys of a Vault that nobody else uses. */
+export const localKeys = ({ state }: Pick<Environment, 'state'>): string => join(state, 'vault', 'keys.json');
+
+/** Path of the keys' file relative to the project, for messages and plain commands. */
+export const keysFileName = (environment: Environment): string =>
+  isShared(environment)
+    ? secretsFile(environment.name, vaultKeysFile)
+    : `.state/${environment.name}/vault/keys.json`;
+
+/** Where an environment's Vault keys are: on a shared cluster, in an encrypted file that the team commits. */
+export function keysPlace(context: ShellContext & Pick<EnvironmentContext, 'secret'>): KeysPlace {
+  const { environment } = context;
+  const path = localKeys(environment);
+  if (!isShared(environment)) return path;
+  return {
+    name: keysFileName(environment),
+    path,
+    read: async () => {
+      const values = await readShared(context, vaultKeysFile);
+      return values && JSON.stringify(values);
+    },
+    write: (content) => writeShared(context, vaultKeysFile, content),
+  };
+}
+
+/** Lets the next reading encrypt the keys that an older version kept on this machine only. */
+export async function adoptLocalKeys({
+  environment,
+}: Pick<EnvironmentContext, 'environment'>): Promise<void> {
+  const path = localKeys(environment);
+  if (!isShared(environment) || (await textIfThere(path)) === undefined) return;
+  if ((await textIfThere(join(environment.root, keysFileName(environment)))) === undefined)
+    await rename(path, `${path}.pending`);
+}
