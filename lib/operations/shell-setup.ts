@@ -3,10 +3,11 @@ import { quote } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
+import { isShared } from '../secrets/shared-file.ts';
 import type { InEnvironment } from '../settings/context.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
 import { toolEnvironment } from '../tools/tools.ts';
-import { keysFileName } from '../vault/keys-place.ts';
+import { keysFileName, localKeys } from '../vault/keys-place.ts';
 
 /** Variables that mislead helm, helmfile, vault or sops; those of age are harmless. */
 const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
@@ -33,7 +34,7 @@ export function shellSetup(
 export async function writeVaultConfiguration(environment: Environment): Promise<string> {
   const { root, state, plainState } = environment;
   const path = join(state, 'vault', 'cli.hcl');
-  const keys = join(root, keysFileName(environment));
+  const keys = isShared(environment) ? join(root, keysFileName(environment)) : localKeys(environment);
   const script = join(root, 'vault', 'token-helper.sh');
   await writeWhole(
     join(state, 'vault', 'token-helper'),
