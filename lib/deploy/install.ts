@@ -1,3 +1,4 @@
+import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
 import { isHelm3, repairPending, takeBack } from '../helm/helm.ts';
@@ -28,6 +29,11 @@ export async function install(context: Context, selection: Selection): Promise<v
     await checkPasswords(context, changed);
     await checkDeployedPassword(context, changed, deployed);
     await checkVault(context, changed);
+    const cluster = await providerOf(environment).load();
+    await cluster.checkRequirements?.(
+      context,
+      changed.map(({ name }) => name),
+    );
     await prepareNamespaces(context, changed);
   }
   const certificates = await ensureRouteCertificates(context, releases);

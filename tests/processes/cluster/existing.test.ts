@@ -1,6 +1,9 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
+import { oldestMinor } from '../../../lib/cluster/existing/requirements.ts';
 import { loadSettings, type Settings, settingsFiles } from '../../../lib/settings/settings.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -24,7 +27,9 @@ const answers = {
   version: `echo '{"serverVersion":{"gitVersion":"v1.31.4-eks","minor":"31+"}}'`,
   storage: `echo '{"items":[{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}'`,
   may: 'echo yes',
-  type: 'echo there',
+  type: `echo '{"spec":{"versions":[{"name":"v1","served":true},{"name":"v1alpha1","served":true}]}}'`,
+  operator: `echo '{"items":[{"metadata":{},"spec":{"template":{"spec":{"containers":[{"image":"a:5000/b:1.30.1"}]}}}}]}'`,
+  issuer: '',
   service: `echo '{"items":[{"spec":{"clusterIP":"10.96.0.1"}}]}'`,
   slices: `echo '{"items":[{"endpoints":[{"addresses":["192.0.2.10"]}]}]}'`,
   nodes: `echo '{"items":[{"metadata":{"name":"a"},"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.20"}]}}]}'`,
@@ -32,6 +37,15 @@ const answers = {
   dnsPods: `echo '{"items":[{"spec":{},"status":{"podIP":"10.244.0.5"}}]}'`,
   caches: `echo '{"items":[]}'`,
   metrics: `echo '{"items":[]}'`,
+};
+
+const storageClass = (name: string): string => `echo '{"items":[{"metadata":{"name":"${name}"}}]}'`;
+
+type Wanted = {
+  readonly releases?: object;
+  readonly monitoring?: boolean;
+  readonly clusterIssuer?: string;
+  readonly storageClass?: string;
 };
 
 const metricsApi = (status: string, annotations: object = {}): string => {
@@ -65,41 +79,162 @@ const kubectl = (changes: Partial<typeof answers> = {}): void => {
       *"get daemonsets"*) ${answer.caches};;
       *"get apiservices"*) ${answer.metrics};;
       *can-i*) ${may};;
-      *customresourcedefinition*) ${type};;
+      *customresourcedefinition*) ${type || ':'};;
+      *"get deployments"*) ${answer.operator};;
+      *"get clusterissuer"*) ${answer.issuer || ':'};;
       *version*) ${version};;
     esac`,
   );
 };
 
-test('operators that the settings need must be installed: missing ones are named with the setting', async () => {
-  const settings = await loadSettings({ name: 'production', provider: 'existing' });
-  const create = (change: Partial<Settings> = {}) =>
-    provider.create({ ...context, settings: { ...settings, ...change } });
-  kubectl();
-  await create();
-  const asked = clone.calls().filter((line) => line.includes(' get customresourcedefinition '));
-  assert.equal(
-    asked.map((line) => line.split(' ').at(-4)),
-    ['clusters.postgresql.cnpg.io'],
-  );
-  kubectl({ type: 'echo "Unable to connect to the server" >&2; exit 1' });
-  const unread = await failureOf(create());
-  assert.match(unread.what, /^`kubectl get customresourcedefinition .*` failed with exit code 1$/);
-  kubectl({ type: 'exit 0' });
-  const error = await failureOf(create());
-  assert.is(
-    error.what,
+const served = (type: string, version = 'v1') =>
+  `case "$*" in *${type}*) echo '{"spec":{"versions":[{"name":"${version}","served":true},{"name":"old","served":false}]}}';; esac`;
+const operator = (image: string, labels: object = {}) =>
+  `echo '${JSON.stringify({ items: [{ metadata: { labels }, spec: { template: { spec: { containers: [{ image }] } } } }] })}'`;
+const issuer = (status: string) =>
+  `echo '${JSON.stringify({ status: { conditions: [{ type: 'Ready', status, message: 'no account' }] } })}'`;
+const keda = { 'app2-back': { autoscaling: { enabled: true, kind: 'keda' } } };
+const cluster = { postgresql: { password: '', kind: 'cloudnative-pg' } };
+
+/** Settings that need something of the cluster, kubectl's answers, and what is reported; `undefined`: nothing. */
+for (const [title, changes, answer, what] of [
+  [
+    'an operator that is missing',
+    { releases: cluster },
+    { type: '' },
     'context `some-context` has no CloudNativePG, which the setting releases.postgresql.kind asks for',
+  ],
+  [
+    'an operator that does not serve the version of the charts',
+    { releases: cluster },
+    { type: served('clusters', 'v2') },
+    'context `some-context` has no CloudNativePG with v1, which the setting releases.postgresql.kind asks for',
+  ],
+  [
+    'an operator in another namespace',
+    { releases: cluster },
+    { operator: answers.caches },
+    "CloudNativePG's operator is not in the namespace cnpg-system",
+  ],
+  [
+    'an operator that is too old',
+    { releases: cluster },
+    { operator: operator('host:5000/cloudnative-pg:1.28.4@sha256:0') },
+    'CloudNativePG 1.28.4 is too old',
+  ],
+  [
+    'an operator whose label tells its version',
+    { releases: cluster },
+    { operator: operator('cloudnative-pg@sha256:0', { 'app.kubernetes.io/version': '1.30.0' }) },
+    undefined,
+  ],
+  [
+    'snapshots without their controller',
+    { releases: { postgresql: { ...cluster.postgresql, cluster: { backup: { enabled: true } } } } },
+    { type: served('clusters.postgresql.cnpg.io') },
+    'context `some-context` has no snapshot controller, which the setting releases.postgresql.cluster.backup asks for',
+  ],
+  [
+    'backups without their plugin',
+    {
+      releases: {
+        postgresql: { ...cluster.postgresql, cluster: { backup: { enabled: true, method: 'plugin' } } },
+      },
+    },
+    { type: served('clusters.postgresql.cnpg.io') },
+    "context `some-context` has no CloudNativePG's Barman Cloud plugin, which the setting releases.postgresql.cluster.backup asks for",
+  ],
+  [
+    'autoscaling without KEDA',
+    { releases: keda },
+    { type: '' },
+    'context `some-context` has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for',
+  ],
+  [
+    'a release that is left out',
+    { releases: { 'app2-back': { ...keda['app2-back'], installed: false } } },
+    { type: '' },
+    undefined,
+  ],
+  [
+    'monitoring without its operator',
+    { monitoring: true },
+    { type: '' },
+    'context `some-context` has no Prometheus Operator, which the setting monitoring.enabled asks for',
+  ],
+  [
+    'an issuer without cert-manager',
+    { clusterIssuer: 'letsencrypt' },
+    { type: '' },
+    'context `some-context` has no cert-manager, which the setting ingress.tls.clusterIssuer asks for',
+  ],
+  [
+    'an issuer that does not exist',
+    { clusterIssuer: 'letsencrypt' },
+    { issuer: '' },
+    'the ClusterIssuer letsencrypt, which the setting ingress.tls.clusterIssuer names, does not exist',
+  ],
+  [
+    'an issuer without an account',
+    { clusterIssuer: 'letsencrypt' },
+    { issuer: issuer('False') },
+    'the ClusterIssuer letsencrypt, which the setting ingress.tls.clusterIssuer names, is not ready',
+  ],
+  ['an issuer', { clusterIssuer: 'letsencrypt' }, { issuer: issuer('True') }, undefined],
+  [
+    'several at once',
+    { monitoring: true, clusterIssuer: 'letsencrypt' },
+    { type: '' },
+    'context `some-context` has no Prometheus Operator, which the setting monitoring.enabled asks for; context `some-context` has no cert-manager, which the setting ingress.tls.clusterIssuer asks for',
+  ],
+  ['a cluster class of the settings', { storageClass: 'fast' }, { storage: storageClass('fast') }, undefined],
+  [
+    'a class of the settings that does not exist',
+    { storageClass: 'fast' },
+    { storage: storageClass('slow') },
+    'context `some-context` has no StorageClass fast, which the setting cluster.storageClass names',
+  ],
+  [
+    'types that kubectl cannot read',
+    { monitoring: true },
+    { type: 'echo "Unable to connect to the server" >&2; exit 1' },
+    '`kubectl get customresourcedefinition podmonitors.monitoring.coreos.com` failed with exit code 1',
+  ],
+] as readonly (readonly [string, Wanted, Partial<typeof answers>, string | undefined])[]) {
+  test(`what the settings need: ${title} ${what ? 'is reported' : 'is fine'}`, async () => {
+    const { settings } = context;
+    const { releases = {}, clusterIssuer = '', storageClass = '' } = changes;
+    const changed = {
+      ...settings,
+      releases: { postgresql: settings.releases.postgresql, ...releases },
+      monitoring: { ...settings.monitoring, enabled: changes.monitoring ?? false },
+      ingress: { ...settings.ingress, tls: { ...settings.ingress.tls, clusterIssuer } },
+      cluster: { ...settings.cluster, storageClass },
+    };
+    kubectl(answer);
+    const created = provider.create({ ...context, settings: changed });
+    if (what === undefined) return void (await created);
+    const error = await failureOf(created);
+    assert.is(error.what, what);
+    assert.ok(error.why && error.advice);
+  });
+}
+
+test('an install looks only for what its releases need', async () => {
+  kubectl({ type: '', storage: `echo '{"items":[]}'` });
+  const settings = { ...context.settings, monitoring: { ...context.settings.monitoring, enabled: true } };
+  await provider.checkRequirements?.({ ...context, settings }, ['app1-back', 'reloader']);
+  const { what } = await failureOf(
+    provider.checkRequirements?.({ ...context, settings }, ['devops']) ?? Promise.resolve(),
   );
-  const scaled = {
-    postgresql: { password: '' },
-    'app2-back': { autoscaling: { enabled: true, kind: 'keda' } },
-  };
-  const keda = await failureOf(create({ releases: scaled }));
-  assert.match(keda.what, 'has no KEDA, which the setting releases.app2-back.autoscaling.kind asks for');
-  const monitoring = { ...settings.monitoring, enabled: true };
-  const prometheus = await failureOf(create({ releases: { postgresql: { password: '' } }, monitoring }));
-  assert.match(prometheus.what, 'has no Prometheus Operator, which the setting monitoring.enabled asks for');
+  assert.match(what, 'has no Prometheus Operator');
+});
+
+test('the charts need the Kubernetes that is looked for', async () => {
+  for (const name of await readdir('charts')) {
+    const chart = await readFile(join('charts', name, 'Chart.yaml'), 'utf8');
+    assert.match(chart, `kubeVersion: ">=1.${oldestMinor}.0-0"`, name);
+  }
 });
 
 test('create checks the cluster without changing it; only the call that reads the user’s kubeconfig names no other', async () => {
@@ -149,8 +284,8 @@ for (const [title, changes, what, exitCode = 1] of [
   ],
   [
     'a Kubernetes that is too old',
-    { version: `echo '{"serverVersion":{"gitVersion":"v1.28.9","minor":"28"}}'` },
-    'the cluster runs Kubernetes v1.28.9',
+    { version: `echo '{"serverVersion":{"gitVersion":"v1.29.9","minor":"29"}}'` },
+    'the cluster runs Kubernetes v1.29.9',
   ],
   [
     'a cluster without a version',

@@ -1,0 +1,158 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { valueAt } from '../../ground/tree.ts';
+import { isLeftOut } from '../../helm/helmfile.ts';
+import { kubectlList, kubectlText, serverVersion } from '../../kubernetes/kubectl.ts';
+import type { Context, EnvironmentContext, Target } from '../../settings/context.ts';
+import { releaseValues } from '../../settings/release-values.ts';
+import type { Settings } from '../../settings/settings.ts';
+import { issuerProblem, objectIfThere, operatorOf, operatorProblem, type Problem } from './operators.ts';
+
+/* What the releases need in a cluster, without which helm would fail in the middle of the deployment. */
+
+/** The oldest minor version of Kubernetes that the charts support. */
+export const oldestMinor = 30;
+
+/** Types of the software that a cluster brings: its name, one of its types, and the version that the charts use. */
+const types = {
+  certManager: ['cert-manager', 'clusterissuers.cert-manager.io', 'v1'],
+  cloudNativePg: ['CloudNativePG', 'clusters.postgresql.cnpg.io', 'v1'],
+  keda: ['KEDA', 'scaledobjects.keda.sh', 'v1alpha1'],
+  plugin: ["CloudNativePG's Barman Cloud plugin", 'objectstores.barmancloud.cnpg.io', 'v1'],
+  prometheus: ['Prometheus Operator', 'podmonitors.monitoring.coreos.com', 'v1'],
+  volumeSnapshot: ['snapshot controller', 'volumesnapshots.snapshot.storage.k8s.io', 'v1'],
+} as const;
+
+type Need = {
+  readonly type: keyof typeof types;
+  /** The setting that asks for it, and the releases that use it. */
+  readonly setting: string;
+  readonly releases: readonly string[];
+};
+
+/** The types that these settings need. */
+function needsOf(settings: Settings): Need[] {
+  const { database, ingress, monitoring } = settings;
+  const applications = Object.keys(database.applications);
+  const postgresql = releaseValues(settings, { name: 'postgresql', chart: 'postgresql' });
+  const backup = valueAt(postgresql, ['cluster', 'backup', 'enabled']);
+  const method = valueAt(postgresql, ['cluster', 'backup', 'method']) ?? 'volumeSnapshot';
+  const scaled = applications
+    .map((app) => `${app}-back`)
+    .filter((name) => {
+      const values = releaseValues(settings, { name, chart: 'backend' });
+      const [enabled, kind] = ['enabled', 'kind'].map((key) => valueAt(values, ['autoscaling', key]));
+      return enabled === true && kind === 'keda';
+    });
+  const ofDatabase = 'releases.postgresql';
+  const isCluster = valueAt(postgresql, ['kind']) === 'cloudnative-pg';
+  const needs: readonly (Need | false)[] = [
+    isCluster && { type: 'cloudNativePg', setting: `${ofDatabase}.kind`, releases: ['postgresql'] },
+    isCluster &&
+      backup === true &&
+      (method === 'volumeSnapshot' || method === 'plugin') && {
+        type: method,
+        setting: `${ofDatabase}.cluster.backup`,
+        releases: ['postgresql'],
+      },
+    ...scaled.map(
+      (name): Need => ({ type: 'keda', setting: `releases.${name}.autoscaling.kind`, releases: [name] }),
+    ),
+    monitoring.enabled && { type: 'prometheus', setting: 'monitoring.enabled', releases: ['devops'] },
+    ingress.tls.enabled &&
+      ingress.tls.clusterIssuer !== '' && {
+        type: 'certManager',
+        setting: 'ingress.tls.clusterIssuer',
+        releases: applications.map((app) => `${app}-front`),
+      },
+  ];
+  return needs.filter(
+    (need) => need !== false && need.releases.some((name) => !isLeftOut(settings, name)),
+  ) as Need[];
+}
+
+/** The plain commands of `checkRequirements`. */
+export function requirementChecks({ environment, settings }: Target): string[] {
+  const needs = needsOf(settings);
+  const [namespace, labels] = operatorOf(settings);
+  const words = [
+    'version',
+    'get storageclass',
+    ...needs.map(({ type }) => `get customresourcedefinition ${types[type][1]}`),
+    ...needs.flatMap(({ type }) => {
+      if (type === 'cloudNativePg') return [`-n ${namespace} get deployments -l ${labels}`];
+      return type === 'certManager' ? [`get clusterissuer ${settings.ingress.tls.clusterIssuer}`] : [];
+    }),
+  ];
+  return [...new Set(words)].map((line) => `${kubectlText(environment)} ${line}`);
+}
+
+/**
+ * Throws `TaskError` for a Kubernetes that is too old, and for whatever these releases (by default all) need and the
+ * cluster does not have.
+ */
+export async function checkRequirements(context: Context, releases?: readonly string[]): Promise<void> {
+  const { settings } = context;
+  const uses = (names: readonly string[]) => names.some((name) => releases?.includes(name) ?? true);
+  const problems = [await versionProblemOf(context)];
+  if (uses(['vault', 'postgresql'])) problems.push(await storageProblem(context));
+  for (const need of needsOf(settings)) {
+    if (!uses(need.releases)) continue;
+    const missing = await typeProblem(context, need);
+    if (missing !== undefined) problems.push(missing);
+    else if (need.type === 'cloudNativePg') problems.push(await operatorProblem(context));
+    else if (need.type === 'certManager') problems.push(await issuerProblem(context));
+  }
+  const found = problems.filter((problem) => problem !== undefined);
+  if (found.length === 0) return;
+  const lines = (key: keyof Problem, between = '\n') =>
+    [...new Set(found.map((one) => one[key]))].join(between);
+  throw new TaskError({ what: lines('what', '; '), why: lines('why'), advice: lines('advice') });
+}
+
+async function versionProblemOf(context: EnvironmentContext): Promise<Problem | undefined> {
+  const version = await serverVersion({ $: context.$({ quiet: true }), environment: context.environment });
+  if (Number.parseInt(version?.minor ?? '', 10) >= oldestMinor) return undefined;
+  return {
+    what: `the cluster runs Kubernetes ${version?.gitVersion ?? 'of an unknown version'}`,
+    why: `the charts need v1.${oldestMinor} or newer`,
+    advice: 'upgrade the cluster or use another context',
+  };
+}
+
+async function storageProblem(context: Context): Promise<Problem | undefined> {
+  const { environment, settings } = context;
+  type StorageClass = { metadata: { name: string; annotations?: { [name: string]: string } } };
+  const items = await kubectlList<StorageClass>(context, 'get', 'storageclass');
+  const wanted = settings.cluster.storageClass;
+  if (wanted !== '') {
+    if (items.some(({ metadata }) => metadata.name === wanted)) return undefined;
+    return {
+      what: `context \`${environment.context}\` has no StorageClass ${wanted}, which the setting cluster.storageClass names`,
+      why: `it has ${items.map(({ metadata }) => metadata.name).join(', ') || 'none'}`,
+      advice: 'correct the setting, or create the class',
+    };
+  }
+  const marked = items.some(
+    ({ metadata }) => metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true',
+  );
+  if (marked) return undefined;
+  return {
+    what: `context \`${environment.context}\` has no default StorageClass`,
+    why: 'Vault and PostgreSQL request volumes of the default class',
+    advice:
+      'name one in cluster.storageClass, or mark one: kubectl annotate storageclass <name> storageclass.kubernetes.io/is-default-class=true',
+  };
+}
+
+async function typeProblem(context: Context, need: Need): Promise<Problem | undefined> {
+  const [name, type, version] = types[need.type];
+  type Definition = { spec: { versions: readonly { name: string; served: boolean }[] } };
+  const found = await objectIfThere<Definition>(context, 'customresourcedefinition', type);
+  const served = found?.spec.versions.filter((one) => one.served).map((one) => one.name);
+  if (served?.includes(version)) return undefined;
+  return {
+    what: `context \`${context.environment.context}\` has no ${name}${found ? ` with ${version}` : ''}, which the setting ${need.setting} asks for`,
+    why: found ? `its type ${type} has only ${served?.join(', ')}` : `the cluster has no type ${type}`,
+    advice: `${found ? `upgrade ${name}` : `install ${name} in the cluster`}, or change the setting`,
+  };
+}
