@@ -1,6 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ofKind, only, render, type Tree, tryRender } from './render.ts';
+import { declaredRelease } from '../../lib/helm/helmfile.ts';
+import { type KubernetesObject, ofKind, only, render, type Tree, tryRender } from './render.ts';
+import { root } from './tools.ts';
 
 /* The chart `postgresql`: one server of its own, or a Cluster of CloudNativePG. */
 
@@ -42,6 +44,17 @@ test('a Job of the release creates roles and databases after each install and up
   const { configMap } = job.spec.template.spec.volumes[0];
   const files = Object.keys(only(objects, 'ConfigMap', configMap.name).data).sort();
   assert.equal(files, ['database.sql', 'roles.sql', 'set-up.sh']);
+});
+
+test('the set-up waits for the first start of a cluster, within the time limit of the release', async () => {
+  const limits = async (objects: readonly KubernetesObject[]) => {
+    const { activeDeadlineSeconds, template } = only(objects, 'Job').spec;
+    const { env } = template.spec.containers[0] as { env: { name: string; value: string }[] };
+    return [activeDeadlineSeconds, env.find(({ name }) => name === 'WAIT_SECONDS')?.value];
+  };
+  assert.equal(await limits(await server()), [120, '60']);
+  assert.equal(await limits(await cluster()), [540, '480']);
+  assert.ok((await declaredRelease(root, 'postgresql')).timeout > 540);
 });
 
 test('the server accepts only TLS, with a certificate from the values or an existing Secret', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -118,8 +118,13 @@ test('an application can switch from Vault’s logins to its own password and ba
     assert.is(await refusal(server, sql, vaultAs('newer')), '');
 });
 
-/** The chart's script, as in its Job. */
-function script({ login, authorityFile }: DatabaseServer, password: string, roles: string) {
+/** The chart's script, as in its Job; with `more` variables. */
+function script(
+  { login, authorityFile }: DatabaseServer,
+  password: string,
+  roles: string,
+  more: NodeJS.ProcessEnv = {},
+) {
   const set = {
     ...{ PGHOST: serverName, PGHOSTADDR: '127.0.0.1', PGPORT: String(login.port) },
     ...{ PGSSLMODE: 'verify-full', PGSSLROOTCERT: authorityFile },
@@ -127,11 +132,35 @@ function script({ login, authorityFile }: DatabaseServer, password: string, role
   };
   return ended(
     spawn('sh', [join(root, 'charts', 'postgresql', 'files', 'set-up', 'set-up.sh')], {
-      env: { PATH: process.env.PATH, ...set },
+      env: { PATH: process.env.PATH, ...set, ...more },
       stdio: ['ignore', 'pipe', 'inherit'],
     }),
   );
 }
+
+test('the chart’s script waits as long as it is told for a server that does not answer yet', async ({
+  server,
+}) => {
+  const folder = await mkdtemp(join(tmpdir(), 'database-'));
+  const calls = join(folder, 'calls');
+  // It answers from the third question on.
+  const programs = {
+    pg_isready: `echo >> ${calls}; [ "$(wc -l < ${calls})" -ge 3 ]`,
+    sleep: ':',
+  };
+  for (const [name, text] of Object.entries(programs))
+    await writeFile(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  const roles = JSON.stringify({ applications: {}, issuers: {} });
+  const asked = async (seconds: string) => {
+    await writeFile(calls, '');
+    const more = { PATH: `${folder}:${process.env.PATH}`, WAIT_SECONDS: seconds };
+    await script(server, 'master', roles, more);
+    return (await readFile(calls, 'utf8')).length;
+  };
+  assert.is(await asked('600'), 3);
+  assert.is(await asked('0'), 1);
+  await rm(folder, { recursive: true });
+});
 
 test('clients connect only with TLS and only to a server with a trusted certificate', async ({ server }) => {
   const { identity, ...open } = server.login;

@@ -18,9 +18,9 @@ fail() {
   exit 1
 }
 
-# A Service may take a moment to lead to a server that has become ready.
-for attempt in $(seq 30); do
-  pg_isready --quiet --timeout=2 && break
+# The Service leads nowhere until the server is ready, which takes a new cluster minutes.
+end=$(($(date +%s) + ${WAIT_SECONDS:-60}))
+until pg_isready --quiet --timeout=2 || [ "$(date +%s)" -ge "$end" ]; do
   sleep 1
 done
 
