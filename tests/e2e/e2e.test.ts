@@ -5,6 +5,7 @@ import { removePods } from './pods.ts';
 import { connectionsAreThoseOfTheTable } from './scenarios/connections.ts';
 import * as deployment from './scenarios/deployment.ts';
 import * as failures from './scenarios/failures.ts';
+import { ownValuesReachThePods } from './scenarios/own-values.ts';
 import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
@@ -56,6 +57,7 @@ scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays
 scenario('both applications log in to the database', deployment.logsIn);
 scenario('app2 is restarted by Reloader', deployment.reloaderIsAsked);
 scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
+scenario('an application runs with values of its own', ownValuesReachThePods);
 scenario('only the connections of the table are possible', connectionsAreThoseOfTheTable);
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);
 scenario('a killed Vault pod loses no data and is unsealed by init-vault', failures.vaultSurvivesItsPod);
