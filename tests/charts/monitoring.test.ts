@@ -74,7 +74,7 @@ test('Vault serves metrics without a login only with the setting', async () => {
       });
       const { server } = parse(await readFile(file, 'utf8')) as { server: Record<string, Tree> };
       const raft = (server.ha?.raft ?? server.standalone) as { config: string };
-      const telemetry = /tls_disable = true\n +telemetry \{\n +unauthenticated_metrics_access = true\n/;
+      const telemetry = /^listener "tcp" \{\n(?: .*\n)* +unauthenticated_metrics_access = true$/m;
       assert.is(telemetry.test(raft.config), enabled, raft.config);
       assert.is(/^telemetry \{\n +prometheus_retention_time/m.test(raft.config), enabled, raft.config);
     }
@@ -97,6 +97,9 @@ test('monitors carry the labels that Prometheus selects by, and the name of the 
     'vault',
     'vault-operator',
   ]);
+  const places = (all: readonly KubernetesObject[]) => all.map(({ metadata }) => metadata.namespace).sort();
+  assert.equal(places(monitors), ['backend', 'database', 'vault', 'vault']);
+  assert.equal(places(ofKind(await devops(), 'PodMonitor')), ['core', 'database', 'vault'], 'Traefik');
   for (const { metadata, spec } of [...monitors, only(objects, 'PrometheusRule')]) {
     assert.is(metadata.labels?.release, 'stack', metadata.name);
     const [endpoint] = spec.podMetricsEndpoints ?? spec.endpoints ?? [];
