@@ -69,8 +69,10 @@ export const rangeChecks = ({ environment, settings }: Target): string[] =>
  */
 export async function checkRanges(context: Context, ourMetrics: boolean): Promise<void> {
   const { environment, settings } = context;
+  const behind = await kubectlList<Slice>(context, ...slices);
+  checkApiPorts(context, behind);
   const wanted = [
-    ...(await apiServer(context)),
+    ...(await apiServer(context, behind)),
     ...(ourMetrics ? await kubelets(context) : []),
     ...(await nameServers(context)),
   ];
@@ -106,14 +108,28 @@ function openRanges({ cluster, releases }: Settings, setting: Setting): readonly
     : [{ cidr: '0.0.0.0/0', except: [cluster.podCidr, '169.254.0.0/16'] }];
 }
 
-const addressesBehind = async (context: Context, slices: readonly string[]): Promise<string[]> =>
-  (await kubectlList<Slice>(context, ...slices))
-    .flatMap(({ endpoints }) => endpoints ?? [])
-    .flatMap(({ addresses }) => addresses);
+/** Throws `TaskError` if the API server listens on a port that the policies do not open. */
+function checkApiPorts({ environment, settings }: Target, behind: readonly Slice[]): void {
+  const setting = ['devops', 'outside', 'api-server', 'ports'];
+  const own = valueAt(settings.releases, setting);
+  // The default of charts/devops.
+  const open: readonly unknown[] = Array.isArray(own) ? own : [443, 6443, 8443];
+  const ports = behind.flatMap((slice) => slice.ports ?? []).flatMap(({ port }) => port ?? []);
+  const closed = ports.find((port) => !open.includes(port));
+  if (closed === undefined) return;
+  throw new TaskError({
+    what: `network policies would not let pods reach the API server on port ${closed}`,
+    why: `they open only ${open.join(', ')}`,
+    advice: `set releases.${setting.join('.')} in environments/${environment.name}/ to a list with ${closed} and 443`,
+  });
+}
 
-async function apiServer(context: Context): Promise<Wanted[]> {
+const addressesBehind = (slices: readonly Slice[]): string[] =>
+  slices.flatMap(({ endpoints }) => endpoints ?? []).flatMap(({ addresses }) => addresses);
+
+async function apiServer(context: Context, behind: readonly Slice[]): Promise<Wanted[]> {
   const [found] = await kubectlList<Service>(context, ...service);
-  const addresses = [found?.spec.clusterIP ?? [], await addressesBehind(context, slices)].flat();
+  const addresses = [found?.spec.clusterIP ?? [], addressesBehind(behind)].flat();
   return [...new Set(addresses)].map((address) => ({
     what: 'the API server',
     address,
@@ -133,7 +149,8 @@ async function kubelets(context: Context): Promise<Wanted[]> {
 async function nameServers(context: Context): Promise<Wanted[]> {
   const pods = await kubectlList<Pod>(context, ...dnsPods(context.settings));
   const known = pods.flatMap(({ spec, status }) => (spec.hostNetwork ? [] : status.podIP));
-  const others = (await addressesBehind(context, dnsSlices)).filter((address) => !known.includes(address));
+  const behind = addressesBehind(await kubectlList<Slice>(context, ...dnsSlices));
+  const others = behind.filter((address) => !known.includes(address));
   return [...new Set([...others, ...(await localCaches(context))])].map((address) => ({
     what: 'the name servers',
     address,

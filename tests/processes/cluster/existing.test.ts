@@ -31,7 +31,7 @@ const answers = {
   operator: `echo '{"items":[{"metadata":{},"spec":{"template":{"spec":{"containers":[{"image":"a:5000/b:1.30.1"}]}}}}]}'`,
   issuer: '',
   service: `echo '{"items":[{"spec":{"clusterIP":"10.96.0.1"}}]}'`,
-  slices: `echo '{"items":[{"endpoints":[{"addresses":["192.0.2.10"]}]}]}'`,
+  slices: `echo '{"items":[{"endpoints":[{"addresses":["192.0.2.10"]}],"ports":[{"port":6443}]}]}'`,
   nodes: `echo '{"items":[{"metadata":{"name":"a"},"status":{"addresses":[{"type":"InternalIP","address":"192.0.2.20"}]}}]}'`,
   dns: `echo '{"items":[{"endpoints":[{"addresses":["10.244.0.5"]}]}]}'`,
   dnsPods: `echo '{"items":[{"spec":{},"status":{"podIP":"10.244.0.5"}}]}'`,
@@ -254,8 +254,8 @@ test('create checks the cluster without changing it; only the call that reads th
       'auth can-i create deployments.apps --all-namespaces',
       'auth can-i get secrets --all-namespaces',
       'get apiservices -o json',
-      '-n default get service kubernetes -o json',
       '-n default get endpointslices -l kubernetes.io/service-name=kubernetes -o json',
+      '-n default get service kubernetes -o json',
       'get nodes -o json',
       '-n kube-system get pods -l k8s-app=kube-dns -o json',
       '-n kube-system get endpointslices -l kubernetes.io/service-name=kube-dns -o json',
@@ -319,6 +319,11 @@ for (const [title, changes, what, exitCode = 1] of [
     'network policies would not let pods reach the API server: 10.244.3.7, 10.244.9.7',
   ],
   [
+    'an API server on another port',
+    { slices: answers.slices.replace('6443', '16443') },
+    'network policies would not let pods reach the API server on port 16443',
+  ],
+  [
     'a node in the pod network',
     { nodes: answers.nodes.replace('192.0.2.20', '10.244.3.8') },
     'network policies would not let pods reach the kubelets: 10.244.3.8',
@@ -367,7 +372,12 @@ test('ranges of the settings, or of the release devops, open the addresses', asy
   await create({ cluster: { ...open, apiServerCidrs } });
   const { why } = await failureOf(create({ cluster: { ...open, apiServerCidrs: ['10.244.0.0/16'] } }));
   assert.is(why, 'cluster.apiServerCidrs has only 10.244.0.0/16');
-  const outside = { 'api-server': { ranges: [{ cidr: '10.0.0.0/8' }] } };
+  const outside = { 'api-server': { ranges: [{ cidr: '10.0.0.0/8' }], ports: [443, 16443] } };
+  kubectl({
+    slices: answers.slices.replace('192.0.2.10', '10.244.3.7').replace('6443', '16443'),
+    caches: nodeLocalDns(true),
+    nodes: answers.nodes.replace('192.0.2.20', '10.244.3.8'),
+  });
   await create({ cluster: open, releases: { ...releases, devops: { outside } } });
   // Elsewhere, it is a pod like other name servers.
   kubectl({ caches: nodeLocalDns(false) });
