@@ -6,6 +6,7 @@ import { root } from '../lib/ground/project.ts';
 import { memoryOf } from '../lib/settings/environment.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
 import * as applications from './applications.ts';
+import * as backup from './backup.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
 import * as database from './database.ts';
@@ -27,6 +28,7 @@ const modules = [
   certificates,
   vault,
   database,
+  backup,
   images,
   toolTasks,
 ];

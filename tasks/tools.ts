@@ -14,7 +14,9 @@ export const installTool = task({
   args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
   // One download or build at a time, in the order of needs.
   mutex: ({ args }) =>
-    ['gpg', 'openssl', 'docker', 'postgresql'].includes(args.name) ? `tool ${args.name}` : 'tools',
+    ['gpg', 'openssl', 'docker', 'postgresql', 'postgresql-client'].includes(args.name)
+      ? `tool ${args.name}`
+      : 'tools',
   commands: async ({ args, options }) => {
     const { plainCommands } = await import('../lib/tools/plain-commands.ts');
     return plainCommands(args.name, await requirementOf(options));

@@ -17,6 +17,7 @@ export const toolNames = [
   'vault-secrets-operator',
   'vault',
   'postgresql',
+  'postgresql-client',
   'gpg',
   'openssl',
   'minikube',

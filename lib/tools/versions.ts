@@ -35,6 +35,9 @@ export function versionRange(entry: ToolEntry, requirement: Requirement): string
   }
   if (entry.name === 'postgresql' && requirement.postgresqlMajor !== undefined)
     return `${requirement.postgresqlMajor}.x`;
+  // pg_dump refuses a newer server.
+  if (entry.name === 'postgresql-client' && requirement.postgresqlMajor !== undefined)
+    return `>=${requirement.postgresqlMajor}.0.0`;
   const minimum = versionIn(entry.minimum ?? '');
   return minimum === undefined ? '*' : `>=${minimum}`;
 }

@@ -4,6 +4,10 @@ import type { Settings } from '../settings/settings.ts';
 import type { DesiredState } from './api/desired-state.ts';
 import { loadDesiredState } from './api/state.ts';
 
+/** Path of digests of the secrets that Vault does not show, as it was given them. */
+export const writtenPath = ({ state }: Pick<Environment, 'state'>): string =>
+  join(state, 'vault', 'written.sha256');
+
 /** Vault's desired state, which is the same in every environment. */
 export const desiredState = ({ root }: Pick<Environment, 'root'>): Promise<DesiredState> =>
   loadDesiredState(join(root, 'vault'));

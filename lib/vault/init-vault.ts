@@ -16,7 +16,7 @@ import { readKeys, textsOfKeys } from './api/keys-file.ts';
 import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
-import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenPath } from './desired.ts';
 import { adoptLocalKeys, keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
@@ -54,7 +54,7 @@ export async function initVault(context: Context): Promise<void> {
       sources: {
         settings,
         decrypt: (file, key) => decryptValue(context, file, key),
-        record: join(environment.state, 'vault', 'written.sha256'),
+        record: writtenPath(environment),
         databaseAuthority: authority,
       },
       signal,
@@ -82,7 +82,7 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
 }
 
 /** Calls `use` with the replicas once each of them answers, sealed or not. */
-const withAnsweringReplicas = <Result>(
+export const withAnsweringReplicas = <Result>(
   context: EnvironmentContext,
   use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> =>
@@ -91,7 +91,8 @@ const withAnsweringReplicas = <Result>(
     return use(replicas);
   });
 
-async function redactKeys(context: EnvironmentContext): Promise<void> {
+/** Redacts the keys of this Vault from the run's output. */
+export async function redactKeys(context: EnvironmentContext): Promise<void> {
   const keys = await readKeys(keysPlace(context));
   for (const text of keys ? textsOfKeys(keys) : []) context.secret(text);
 }

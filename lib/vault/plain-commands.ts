@@ -4,7 +4,7 @@ import { authorityFile } from '../database/certificate.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { InEnvironment, Target } from '../settings/context.ts';
-import { initCommands, type PlainAccess, unsealCommands } from './api/dry-run.ts';
+import { initCommands, type PlainAccess, reach, unsealCommands } from './api/dry-run.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
 import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
@@ -12,6 +12,10 @@ import { vaultSelector } from './replicas.ts';
 /** The plain commands of `unseal`, for `--dry-run`. */
 export const unsealVaultCommands = async (input: InEnvironment): Promise<readonly string[]> =>
   unsealCommands(await plainAccess(input));
+
+/** The plain commands before others that call `vault`, for `--dry-run`. */
+export const vaultAccessCommands = async (input: InEnvironment): Promise<readonly string[]> =>
+  reach(await plainAccess(input));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export async function initVaultCommands(target: Target): Promise<readonly string[]> {

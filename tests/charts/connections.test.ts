@@ -6,7 +6,7 @@ import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { connectionName, type Described, ourNamespaces, readConnections } from '../network/connections.ts';
 import { type Party, type Policy, selects, verdict } from '../network/verdict.ts';
 import { copyOfReleases, environmentObjects, environments, helmfileText } from './environments.ts';
-import { type KubernetesObject, objectsOf, ofKind } from './render.ts';
+import { type KubernetesObject, objectsOf, ofKind, podTemplateOf } from './render.ts';
 
 /* Checks the rendered policies of all releases against the table in tests/network/connections.yaml. */
 
@@ -27,10 +27,11 @@ function partiesOf(
       parties.set(name, { address });
       continue;
     }
-    const template = objects.find(
+    const owner = objects.find(
       (object) =>
         object.metadata.namespace === namespace && `${object.kind}/${object.metadata.name}` === workload,
-    )?.spec.template;
+    );
+    const template = owner && podTemplateOf(owner);
     const labels = template?.metadata.labels ?? upstream ?? party.labels;
     assert.ok(labels, `${name} in tests/network/connections.yaml: ${workload} is rendered`);
     const own = objects.find((object) => object.kind === 'Namespace' && object.metadata.name === namespace);
@@ -86,7 +87,7 @@ test('every rendered pod is a party, and every policy selects one', async () => 
   const objects = await environmentObjects('embedded');
   const { parties } = await readConnections();
   const known = new Set(Object.values(parties).map(({ namespace, workload }) => `${namespace} ${workload}`));
-  const workloads = objects.filter((object) => object.spec?.template?.metadata);
+  const workloads = objects.filter((object) => podTemplateOf(object)?.metadata);
   for (const { kind, metadata } of workloads) {
     const workload = `${kind}/${metadata.name}`;
     assert.ok(
@@ -96,9 +97,9 @@ test('every rendered pod is a party, and every policy selects one', async () => 
   }
   for (const policy of ofKind(objects, 'NetworkPolicy')) {
     const selected = workloads.filter(
-      ({ metadata, spec }) =>
-        metadata.namespace === policy.metadata.namespace &&
-        selects(policy.spec.podSelector, spec.template.metadata.labels),
+      (object) =>
+        object.metadata.namespace === policy.metadata.namespace &&
+        selects(policy.spec.podSelector, podTemplateOf(object).metadata.labels),
     );
     assert.ok(selected.length > 0, `${policy.metadata.namespace}/${policy.metadata.name}`);
   }

@@ -1,6 +1,11 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bash } from '../rig/bash.ts';
 import { ofKind, only, render, type Tree } from './render.ts';
+import { root } from './tools.ts';
 
 /* The namespaces of the chart `devops`, their limits, and the teams. Rights of teams: tests/integration/environment. */
 
@@ -52,6 +57,69 @@ test('a dropped team has no role, and a dropped namespace no object', async () =
   const names = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   assert.not.ok(names.some((name) => name.endsWith('team-backend')));
   assert.ok(names.includes('backend/team-devops'));
+});
+
+test('backups of Vault: an account for the task, and by the CronJob with its own token to a volume that is kept', async () => {
+  const off = await devops();
+  only(off, 'ServiceAccount', 'vault-backup');
+  assert.equal(ofKind(off, 'CronJob'), []);
+  const backup = {
+    enabled: true,
+    schedule: '5 4 * * *',
+    keep: 3,
+    address: 'http://vault-active.vault.svc:8200',
+  };
+  const objects = await devops({ vaultBackup: backup });
+  const { metadata, spec } = only(objects, 'CronJob');
+  assert.equal([metadata.namespace, spec.schedule, spec.concurrencyPolicy], ['vault', '5 4 * * *', 'Forbid']);
+  const pod = spec.jobTemplate.spec.template.spec;
+  const env = pod.containers[0].env.map(({ name, value }: Tree) => `${name}=${value}`);
+  assert.equal(env, ['VAULT_ADDR=http://vault-active.vault.svc:8200', 'KEEP=3', 'HOME=/tmp']);
+  assert.is(pod.serviceAccountName, 'vault-backup');
+  const { serviceAccountToken } = pod.volumes.find(({ name }: Tree) => name === 'login').projected.sources[0];
+  assert.is(serviceAccountToken.audience, 'vault');
+  const claim = only(objects, 'PersistentVolumeClaim');
+  assert.is(claim.metadata.annotations?.['helm.sh/resource-policy'], 'keep');
+  const other = await devops({ vaultBackup: { enabled: true, volume: { existingClaim: 'bucket' } } });
+  assert.equal(ofKind(other, 'PersistentVolumeClaim'), []);
+  const volumes = only(other, 'CronJob').spec.jobTemplate.spec.template.spec.volumes;
+  assert.equal(volumes.find(({ name }: Tree) => name === 'backups').persistentVolumeClaim, {
+    claimName: 'bucket',
+  });
+});
+
+test('the script of the backup keeps a whole snapshot, and the newest of them', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vault-backup-'));
+  try {
+    const script = await readFile(join(root, 'charts/devops/files/vault-backup.sh'), 'utf8');
+    // The names of the folders in the pod.
+    await writeFile(join(folder, 'backup.sh'), script.replaceAll('/backups', join(folder, 'backups')));
+    await mkdir(join(folder, 'backups'));
+    for (const name of [
+      'vault-20250101T000000Z.snap',
+      'vault-20250102T000000Z.snap',
+      '.vault-20250103T000000Z.snap',
+    ])
+      await writeFile(join(folder, 'backups', name), 'old');
+    const program =
+      '#!/bin/sh\necho "$VAULT_TOKEN $*" >> "$CALLS"\ncase "$*" in\n*save*) shift 4; echo new > "$1" ;;\n*inspect*) exit "$BROKEN" ;;\n*login*) echo token ;;\nesac\n';
+    await writeFile(join(folder, 'vault'), program, { mode: 0o755 });
+    const run = (BROKEN: string) => {
+      const env = { PATH: `${folder}:${process.env.PATH}`, KEEP: '2', CALLS: join(folder, 'calls'), BROKEN };
+      return bash(`sh ${join(folder, 'backup.sh')}`, { folder, env });
+    };
+    assert.is((await run('1')).exitCode, 1);
+    const names = async () =>
+      (await readdir(join(folder, 'backups'))).filter((name) => !name.startsWith('.')).sort();
+    assert.equal(await names(), ['vault-20250101T000000Z.snap', 'vault-20250102T000000Z.snap']);
+    const { exitCode, stdout, stderr } = await run('0');
+    assert.is(exitCode, 0, stderr);
+    assert.match(stdout, /^saved vault-\d{8}T\d{6}Z\.snap\nremoved vault-20250101T000000Z\.snap\n$/);
+    assert.is((await names()).length, 2);
+    assert.match(await readFile(join(folder, 'calls'), 'utf8'), /token operator raft snapshot save \.vault/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test.run();

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { environmentObjects, environments } from './environments.ts';
-import { type KubernetesObject, ofKind } from './render.ts';
+import { type KubernetesObject, ofKind, podTemplateOf } from './render.ts';
 
 const test = suite('quotas');
 
@@ -28,7 +28,7 @@ const surge = (value: number | string, pods: number): number =>
  */
 function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
   const { spec, metadata, kind } = workload;
-  if (kind === 'Job') return 1;
+  if (kind === 'Job' || kind === 'CronJob') return 1;
   const scaler = ['HorizontalPodAutoscaler', 'ScaledObject']
     .flatMap((scaling) => ofKind(objects, scaling))
     .find(
@@ -61,11 +61,13 @@ function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
       add('persistentvolumeclaims', 2 * pods);
       addResources(pods, workload.spec.resources);
     }
-    if (!workload.spec?.template?.spec) continue;
+    if (workload.kind === 'PersistentVolumeClaim') add('persistentvolumeclaims', 1);
+    const template = podTemplateOf(workload);
+    if (template === undefined) continue;
     const pods = mostPods(workload, objects);
     add('pods', pods);
     add('persistentvolumeclaims', pods * (workload.spec.volumeClaimTemplates?.length ?? 0));
-    for (const { resources } of workload.spec.template.spec.containers) addResources(pods, resources);
+    for (const { resources } of template.spec.containers) addResources(pods, resources);
   }
   return use;
 }
@@ -96,8 +98,8 @@ for (const [provider, environment] of environments.filter(([, name]) => name !==
     for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
       const [{ defaultRequest, default: limit, max }] = spec.limits;
       const own = objects
-        .filter((object) => object.metadata.namespace === metadata.namespace && object.spec?.template?.spec)
-        .flatMap((object) => object.spec.template.spec.containers);
+        .filter((object) => object.metadata.namespace === metadata.namespace)
+        .flatMap((object) => podTemplateOf(object)?.spec.containers ?? []);
       for (const name of ['cpu', 'memory']) {
         assert.ok(amount(defaultRequest[name]) <= amount(limit[name]), `${metadata.name} ${name}`);
         assert.ok(amount(limit[name]) <= amount(max[name]), `${metadata.name} ${name}`);

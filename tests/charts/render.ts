@@ -111,11 +111,15 @@ export function only(objects: readonly KubernetesObject[], kind: string, name?: 
 export const ofKind = (objects: readonly KubernetesObject[], kind: string): KubernetesObject[] =>
   objects.filter((object) => object.kind === kind);
 
+/** The template of a workload's pods, also of a CronJob's; undefined for other objects. */
+export const podTemplateOf = ({ spec }: KubernetesObject) =>
+  spec?.template?.spec ? spec.template : spec?.jobTemplate?.spec.template;
+
 /** Pod templates, with a name for messages. */
 export const podTemplates = (objects: readonly KubernetesObject[]): [string, KubernetesObject['spec']][] =>
   objects
-    .filter((object) => object.spec?.template)
-    .map((object) => [`${object.kind} ${object.metadata.name}`, object.spec.template.spec]);
+    .filter(podTemplateOf)
+    .map((object) => [`${object.kind} ${object.metadata.name}`, podTemplateOf(object).spec]);
 
 export async function readYaml(path: string): Promise<Tree> {
   return parse(await readFile(join(root, path), 'utf8')) as Tree;

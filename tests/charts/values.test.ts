@@ -110,6 +110,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     },
     // a target in a namespace with policies
     { monitoring: { enabled: true, targets: { traefik: { namespace: 'core' } } } },
+    { vaultBackup: { enabled: true } },
   ],
   frontend: [
     {

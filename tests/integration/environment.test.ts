@@ -10,4 +10,5 @@ import './environment/people.ts';
 import './environment/applications.ts';
 import './environment/passwords.ts';
 import './environment/rendered.ts';
+import './environment/restore.ts';
 import './environment/destroy.ts';

@@ -31,6 +31,11 @@ podSelector:
 {{- end }}
 {{- end }}
 
+{{/* Image reference: repository, tag and, if set, digest. */}}
+{{- define "devops.image" -}}
+{{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end }}
+
 {{- define "devops.ports" -}}
 ports:
   {{- range . }}

@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ifThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
@@ -13,7 +14,8 @@ import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 /** The plain commands, for `--dry-run`. */
 export async function vaultCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const folder = `.state/${environment.name}/vault`;
-  const values = configurationValues(`$PWD/${folder}/data`, await expectedPorts(environment));
+  const storage = await storageOf(environment.state);
+  const values = configurationValues(`$PWD/${folder}/data`, storage, await expectedPorts(environment));
   return [
     `mkdir -p -m 700 ${folder}/data`,
     `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
@@ -23,13 +25,18 @@ export async function vaultCommands({ environment }: InEnvironment): Promise<rea
   ];
 }
 
-const configurationValues = (data: string, ports: Ports): TemplateValues => ({
+const configurationValues = (data: string, storage: string, ports: Ports): TemplateValues => ({
   data,
+  storage,
   port: ports.vault,
   clusterPort: ports.vaultCluster,
 });
 
 const dataFolder = (state: string): string => join(state, 'vault', 'data');
+
+/** The kind of storage: raft, unless the data were created by an older version. Only `file` has the folder `core`. */
+const storageOf = async (state: string): Promise<string> =>
+  (await ifThere(stat(join(dataFolder(state), 'core')))) ? 'file' : 'raft';
 
 /** Starts the real Vault server, sealed, with data in the state folder. */
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
@@ -47,7 +54,7 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
   return launchService(context, {
     name: 'vault',
     program: tool.path,
-    command: [tool.path, 'server', '-config', await writeConfiguration(environment, ports)],
+    command: [tool.path, 'server', '-config', join(environment.state, 'vault', 'server.hcl')],
     // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
     env: { HOME: join(environment.state, 'vault') },
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
@@ -56,14 +63,14 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
       if (isEmpty) await rm(dataFolder(environment.state), { recursive: true, force: true });
       await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
       if (isEmpty) await dropReservation(keys);
+      await writeConfiguration(environment, ports);
     },
   });
 }
 
-async function writeConfiguration({ state }: Environment, ports: Ports): Promise<string> {
-  const path = join(state, 'vault', 'server.hcl');
+async function writeConfiguration({ state }: Environment, ports: Ports): Promise<void> {
   // HCL escapes a quoted path as JSON does.
   const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
-  await writeWhole(path, await fillTemplate('vault.hcl', configurationValues(escaped, ports)));
-  return path;
+  const values = configurationValues(escaped, await storageOf(state), ports);
+  await writeWhole(join(state, 'vault', 'server.hcl'), await fillTemplate('vault.hcl', values));
 }

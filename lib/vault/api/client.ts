@@ -110,7 +110,8 @@ export function dataOf(address: string, call: string, { status, body }: VaultAns
 /** The value if it is an object; otherwise undefined. */
 export const objectOf = (value: unknown): JsonObject | undefined => (isTree(value) ? value : undefined);
 
-function parseObject(text: string): JsonObject | undefined {
+/** A JSON object; undefined for any other text. */
+export function parseObject(text: string): JsonObject | undefined {
   try {
     return objectOf(JSON.parse(text));
   } catch {
@@ -118,7 +119,8 @@ function parseObject(text: string): JsonObject | undefined {
   }
 }
 
-function errorTexts(body: JsonObject | undefined): string[] {
+/** Vault's messages in the body of a failed call. */
+export function errorTexts(body: JsonObject | undefined): string[] {
   const errors = Array.isArray(body?.errors) ? body.errors : [];
   // Vault spreads a list of causes over several indented lines.
   return errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim()).filter((line) => line !== '');

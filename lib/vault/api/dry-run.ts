@@ -94,7 +94,8 @@ export function initCommands(input: InitCommandsInput): string[] {
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
-const reach = ({ address, pods }: PlainAccess): string[] => [
+/** The plain commands that let `vault` reach it. */
+export const reach = ({ address, pods }: PlainAccess): string[] => [
   ...(pods === undefined ? [] : [pods.forward]),
   `export VAULT_ADDR=${shellWord(address)}`,
   waitForVault,

@@ -87,7 +87,10 @@ function keysOf(body: JsonObject, hasAutoUnseal: boolean): VaultKeys | undefined
 }
 
 /** The active replica: after unsealing, Vault answers 5xx until one replica becomes active. */
-async function activeOf({ replicas, signal }: OpenVaultInput): Promise<VaultClient> {
+export async function activeOf({
+  replicas,
+  signal,
+}: Pick<OpenVaultInput, 'replicas' | 'signal'>): Promise<VaultClient> {
   let last = 'no replica became active';
   const active = await poll(
     async () => {

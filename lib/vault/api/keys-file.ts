@@ -133,7 +133,8 @@ function freeName(path: string): string {
   return `${path}.${number}`;
 }
 
-const contentOf = ({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): object => ({
+/** The content of a keys file, for JSON. */
+export const contentOf = ({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): object => ({
   unseal_keys_b64: unsealKeys,
   recovery_keys_b64: recoveryKeys,
   admin_token: adminToken,
@@ -142,7 +143,8 @@ const contentOf = ({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKey
 
 const formatKeys = (keys: VaultKeys): string => `${JSON.stringify(contentOf(keys), undefined, 2)}\n`;
 
-function parseKeys(text = ''): VaultKeys | undefined {
+/** The keys in the content of a keys file; undefined if it is damaged. */
+export function parseKeys(text = ''): VaultKeys | undefined {
   let content: ReturnType<typeof objectOf>;
   try {
     content = objectOf(JSON.parse(text));

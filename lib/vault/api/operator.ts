@@ -77,8 +77,10 @@ async function setUp(
   }
 }
 
+type RootInput = Pick<OperatorInput, 'client' | 'keysPath' | 'secret'>;
+
 /** The keys file's root token if still valid; otherwise a new one, stored there for the next run to revoke. */
-async function rootToken({ client, keysPath, secret }: OperatorInput, keys: VaultKeys): Promise<string> {
+export async function rootToken({ client, keysPath, secret }: RootInput, keys: VaultKeys): Promise<string> {
   if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
   const root = await generateRootToken(client, keys);
   secret(root);
@@ -86,7 +88,8 @@ async function rootToken({ client, keysPath, secret }: OperatorInput, keys: Vaul
   return root;
 }
 
-async function endRoot({ client, keysPath }: OperatorInput, root: string): Promise<void> {
+/** Revokes a root token and removes it from the keys file. */
+export async function endRoot({ client, keysPath }: RootInput, root: string): Promise<void> {
   await revokeToken(client, root);
   const { rootToken, ...rest } = await requireKeys(client, keysPath);
   if (rootToken !== undefined) await replaceKeys(keysPath, rest);

@@ -44,8 +44,9 @@ async function templateOf(stack: Stack, party: Described): Promise<Template | un
   if (!party.workload || !party.namespace) return undefined;
   const [kind = '', name = ''] = party.workload.split('/');
   if (kind !== 'Job') {
-    type Workload = { spec: { template: Template } };
-    return (await stack.get<Workload>(kind, '-n', party.namespace, name)).spec.template;
+    type Owner = { spec: { template?: Template; jobTemplate?: { spec: { template: Template } } } };
+    const { spec } = await stack.get<Owner>(kind, '-n', party.namespace, name);
+    return spec.template ?? spec.jobTemplate?.spec.template;
   }
   const release = name.replace(/-(verification|set-up)$/, '');
   const hooks = await stack.helm('get', 'hooks', release, '-n', party.namespace);

@@ -1,5 +1,5 @@
 import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
-import type { KubernetesObject, Tree } from '../../charts/render.ts';
+import { type KubernetesObject, podTemplateOf, type Tree } from '../../charts/render.ts';
 import { callIn, type Place } from '../../charts/tools.ts';
 import type { Sandbox } from '../sandbox.ts';
 
@@ -40,8 +40,10 @@ export const dryRunOn = (place: Place, objects: readonly object[], more: readonl
 
 /** The pods that workloads would create, with an account that exists before the release. */
 export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[] {
-  return objects.flatMap(({ kind, metadata, spec }) => {
-    if (!spec?.template?.spec) return [];
+  return objects.flatMap((object) => {
+    const { kind, metadata, spec } = object;
+    const template = podTemplateOf(object);
+    if (template === undefined) return [];
     // added as by the StatefulSet controller
     const claims = (spec.volumeClaimTemplates ?? []).map((claim: KubernetesObject) => ({
       name: claim.metadata.name,
@@ -52,14 +54,14 @@ export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[]
         apiVersion: 'v1',
         kind: 'Pod',
         metadata: {
-          ...spec.template.metadata,
+          ...template.metadata,
           name: `${kind.toLowerCase()}-${metadata.name}`.slice(0, 63),
           namespace: metadata.namespace,
         },
         spec: {
-          ...spec.template.spec,
+          ...template.spec,
           serviceAccountName: 'default',
-          volumes: [...(spec.template.spec.volumes ?? []), ...claims],
+          volumes: [...(template.spec.volumes ?? []), ...claims],
         },
       },
     ];

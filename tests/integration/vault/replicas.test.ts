@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
@@ -6,10 +9,13 @@ import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts'
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { sealStatus } from '../../../lib/vault/api/replica.ts';
+import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
+import { saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 
-type Context = { servers: RealVault[]; keysPath: string };
+type Context = { places: VaultPlace[]; servers: RealVault[]; keysPath: string };
 const test = suite<Context>('vault, several real servers');
 
 const replicasOf = (servers: RealVault[]) =>
@@ -20,15 +26,21 @@ const sealed = (servers: RealVault[]) =>
 
 // A test, not a hook: uvu ignores an error in `before` and exits with 0.
 test('three real servers start and know each other', async (context) => {
-  const places: VaultPlace[] = [];
+  context.places = [];
   for (let count = 0; count < 3; count += 1)
-    places.push({ port: await freePort(), clusterPort: await freePort() });
-  context.servers = await Promise.all(
+    context.places.push({ port: await freePort(), clusterPort: await freePort() });
+  context.servers = await serversAt(context.places);
+  context.keysPath = context.servers[0]?.keysPath ?? '';
+});
+
+async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
+  const servers = await Promise.all(
     places.map((place) => realVault({ place, joins: places.filter((other) => other !== place) })),
   );
-  context.keysPath = context.servers[0]?.keysPath ?? '';
-  await Promise.all(context.servers.map((server) => server.start()));
-});
+  await Promise.all(servers.map((server) => server.start()));
+  return servers;
+}
+
 test.after(async ({ servers }) => {
   await Promise.all((servers ?? []).map((server) => server.remove()));
 });
@@ -107,6 +119,48 @@ test('a server with auto-unseal needs no key and gets a recovery key', async ({ 
     assert.equal(await sealed([own]), [false]);
   } finally {
     await own.remove();
+  }
+});
+
+test('three servers that lost their disks get back the data of a snapshot, and its keys', async ({
+  places,
+  servers,
+  keysPath,
+}) => {
+  const signal = new AbortController().signal;
+  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
+  const keys = await readKeys(keysPath);
+  const file = join(servers[0]?.folder ?? '', 'raft.snap');
+  await client.withToken(keys?.rootToken ?? '').write('sys/mounts/kv', { type: 'kv' });
+  await client.withToken(keys?.rootToken ?? '').write('kv/word', { value: 'remembered' });
+  await saveSnapshot({ client, token: keys?.rootToken ?? '', file, signal });
+  assert.is((await stat(file)).mode & 0o777, 0o600);
+
+  await Promise.all(servers.map((server) => server.stop()));
+  const others = await serversAt(places);
+  try {
+    const replicas = replicasOf(others);
+    const path = others[0]?.keysPath ?? '';
+    const secret = () => undefined;
+    const input = { replicas, keysPath: path, file, secret, signal };
+    const refused = await failureOf(restoreSnapshot({ ...input, keys: undefined }));
+    assert.match(refused.message, /Vault refused the snapshot/);
+    const own = await readKeys(path);
+    assert.is(own?.rootToken, undefined, 'the root token is revoked');
+
+    assert.is(await restoreSnapshot({ ...input, keys }), true);
+    assert.equal(await readKeys(path), keys);
+    assert.ok(existsSync(`${path}.1`), 'the other keys are kept');
+    await unsealVault({ replicas, keysPath: path });
+    const open = async () => (await sealed(others)).every((state) => state === false) || undefined;
+    assert.ok(await poll(open, 30_000), 'all are unsealed');
+    const { client: active } = await initialiseVault({ replicas, keysPath: path });
+    assert.equal(await active.withToken(keys?.rootToken ?? '').read('kv/word'), { value: 'remembered' });
+    // The same keys: nothing is sealed.
+    await active.withToken(keys?.rootToken ?? '').write('kv/word', { value: 'lost' });
+    assert.is(await restoreSnapshot({ ...input, keys }), false);
+  } finally {
+    await Promise.all(others.map((server) => server.remove()));
   }
 });
 

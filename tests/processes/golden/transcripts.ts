@@ -26,6 +26,8 @@ const examples: { readonly [task: string]: readonly string[] } = {
   'new-environment': ['qa'],
   render: ['--output', 'manifests'],
   rollback: ['app1-back', '3'],
+  'restore-database': ['backups/database', 'app2'],
+  'restore-vault': ['backups/vault'],
   'build-backend-verification': ['1.2.0'],
   'build-push-backend-verification': ['1.2.0'],
 };

@@ -85,7 +85,7 @@ test('the project’s own state has each application with secrets from Vault', a
   const backs = applications.flatMap(({ name, secrets }) => (secrets === 'vault' ? [`${name}-back`] : []));
   assert.equal(
     auth[0]?.roles.map(({ name }) => name),
-    ['vso-transit', ...backs],
+    ['vso-transit', 'vault-backup', ...backs],
   );
 });
 

@@ -1,0 +1,114 @@
+import { writeFile } from 'node:fs/promises';
+import { type CommandOutput, MissingToolError, reasonIn, TaskError } from '@k8s-deployment/runner';
+import { providerOf } from '../cluster/providers.ts';
+import { databaseCertificate } from '../database/certificate.ts';
+import { kubectl } from '../kubernetes/kubectl.ts';
+import type { Context } from '../settings/context.ts';
+import { processEnvironment } from '../settings/environment.ts';
+import { findTool } from '../tools/tools.ts';
+
+/** pg_dump and pg_restore against the environment's server. Throw `TaskError` with the program's own reason. */
+export type DatabasePrograms = {
+  /** Writes a database to a new file (mode 0600) in PostgreSQL's custom format. */
+  dump(database: string, file: string): Promise<void>;
+  /** Restores such a file into an empty database, all or nothing. */
+  restore(file: string, database: string): Promise<void>;
+};
+
+/** `--no-password`: never asks for one. */
+export const dumpWords = (user: string, database: string): readonly string[] => [
+  ...['pg_dump', '--format=custom', '--no-password', `--username=${user}`, `--dbname=${database}`],
+];
+
+export const restoreWords = (user: string, database: string): readonly string[] => [
+  ...['pg_restore', '--exit-on-error', '--single-transaction', '--no-password'],
+  ...[`--username=${user}`, `--dbname=${database}`],
+];
+
+/** kubectl's words to run a program in the server's pod. stdin begins with the password, on a line of its own. */
+export const inPod = (program: readonly string[]): readonly string[] => [
+  ...['-n', 'database', 'exec', '-i', 'svc/postgresql', '--'],
+  ...['sh', '-c', 'IFS= read -r PGPASSWORD && export PGPASSWORD && exec "$@"', 'sh', ...program],
+];
+
+/** libpq's variables for a server beside the cluster; its certificate is verified by name, whatever the address. */
+export const localVariables = (host: string, port: number, authority: string) => ({
+  PGHOST: host,
+  PGHOSTADDR: '127.0.0.1',
+  PGPORT: String(port),
+  PGSSLMODE: 'verify-full',
+  PGSSLROOTCERT: authority,
+});
+
+/**
+ * The programs in the server's own pod, which fit it; for a server beside the cluster, those of this machine.
+ * `password` is the superuser's, `major` the server's version.
+ */
+export async function databasePrograms(
+  context: Context,
+  password: string,
+  major: number,
+): Promise<DatabasePrograms> {
+  const { environment, settings } = context;
+  const { user, host } = settings.database;
+  const servers = await providerOf(environment).servers?.(environment);
+  const quiet = context.$({ quiet: true, nothrow: true });
+  const programs =
+    servers === undefined
+      ? podPrograms(quiet({ input: `${password}\n` }), kubectl(environment))
+      : localPrograms(
+          quiet({
+            env: {
+              ...(await processEnvironment(environment)),
+              ...localVariables(host, servers.postgresql, databaseCertificate(environment).authority),
+              PGPASSWORD: password,
+            },
+          }),
+          await clientFolder(major),
+        );
+  return {
+    dump: async (database, file) => {
+      await writeFile(file, '', { flag: 'wx', mode: 0o600 });
+      checkEnd(
+        `the database ${database} could not be dumped`,
+        await programs.dump(dumpWords(user, database), file),
+      );
+    },
+    restore: async (file, database) =>
+      checkEnd(`${file} could not be restored`, await programs.restore(restoreWords(user, database), file)),
+  };
+}
+
+type Programs = {
+  readonly [name in 'dump' | 'restore']: (words: readonly string[], file: string) => Promise<CommandOutput>;
+};
+
+const podPrograms = ($: Context['$'], pod: readonly string[]): Programs => ({
+  dump: (words, file) => $`${pod} ${inPod(words)} > ${file}`,
+  restore: (words, file) => $`cat - ${file} | ${pod} ${inPod(words)}`,
+});
+
+const localPrograms = ($: Context['$'], folder: string): Programs => ({
+  dump: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} > ${file}`,
+  restore: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} < ${file}`,
+});
+
+/** kubectl's last line, which repeats the exit code. */
+const repeated = /^command terminated with exit code \d+$/gm;
+
+function checkEnd(what: string, { exitCode, stderr }: CommandOutput): void {
+  if (exitCode === 0) return;
+  const why = reasonIn(stderr.replace(repeated, '')) ?? `the program ended with exit code ${exitCode}`;
+  throw new TaskError({ what, why, advice: 'fix it, then run again' });
+}
+
+/** Folder of pg_dump and pg_restore for a server of this version, or an older one. */
+async function clientFolder(major: number): Promise<string> {
+  const tool = await findTool('postgresql-client', { postgresqlMajor: major });
+  if (tool !== undefined) return tool.folder;
+  throw new MissingToolError({
+    what: `the server is PostgreSQL ${major}, for which this machine has no pg_dump`,
+    why: 'pg_dump refuses a server that is newer than itself',
+    advice: `install the clients of PostgreSQL ${major} or newer, for example \`apt-get install postgresql-client-${major}\``,
+  });
+}

@@ -1,0 +1,150 @@
+import { withPostgresql } from '../cluster/cluster.ts';
+import { serverIdentity } from '../database/certificate.ts';
+import { type Login, type Query, withLogin } from '../database/login.ts';
+import { decryptPassword } from '../database/password.ts';
+import { superuserOf } from '../database/roles.ts';
+import type { Context } from '../settings/context.ts';
+
+/** The environment's server, as its superuser. */
+export type DatabaseServer = {
+  readonly password: string;
+  /** Calls `use` with a connection to a database; default: the superuser's own. */
+  in<Result>(use: (query: Query) => Promise<Result>, database?: string): Promise<Result>;
+  /** Calls `use` with the superuser's login. */
+  login<Result>(use: (login: Login) => Promise<Result>): Promise<Result>;
+};
+
+/** Milliseconds for a statement: a table may be large, and a new database waits for a checkpoint. */
+const statementMs = 30 * 60_000;
+
+export async function databaseServer(context: Context): Promise<DatabaseServer> {
+  const { name: user, database: own, secret } = superuserOf(context.settings);
+  const password = await decryptPassword(context, secret);
+  const identity = await serverIdentity(context);
+  const login = <Result>(use: (login: Login) => Promise<Result>): Promise<Result> =>
+    withPostgresql(context, (address) =>
+      use({ ...address, user, password, database: own, identity, timeoutMs: statementMs }),
+    );
+  return {
+    password,
+    login,
+    in: (use, database = own) => login((login) => withLogin({ ...login, database }, use)),
+  };
+}
+
+/** Scratch databases; one of another, killed run is replaced. */
+export const scratch = 'k8s_deployment_scratch';
+const replaced = 'k8s_deployment_replaced';
+
+export const dropDatabase = (server: DatabaseServer, name: string) =>
+  server.in((query) => query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`));
+
+/** Creates an empty scratch database, as the chart's Job creates an application's. */
+export async function createScratch(server: DatabaseServer, owner?: string): Promise<void> {
+  await dropDatabase(server, scratch);
+  const owned = owner === undefined ? '' : ` OWNER "${owner}"`;
+  await server.in((query) => query(`CREATE DATABASE "${scratch}"${owned}`));
+}
+
+/** Names of the databases that exist. */
+export async function databaseNames(server: DatabaseServer): Promise<readonly string[]> {
+  const rows = await server.in((query) => query('SELECT datname FROM pg_database'));
+  return rows.map(({ datname }) => String(datname));
+}
+
+const ownSchemas = "nspname !~ '^pg_' AND nspname <> 'information_schema'";
+
+/** Number of rows by table. */
+export const countRows = (
+  server: DatabaseServer,
+  database: string,
+): Promise<{ readonly [table: string]: number }> =>
+  server.in(async (query) => {
+    const tables = await query(
+      `SELECT format('%I.%I', nspname, relname) AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+       WHERE relkind = 'r' AND ${ownSchemas} ORDER BY 1`,
+    );
+    const counted: [string, number][] = [];
+    for (const { name } of tables) {
+      const [row] = await query(`SELECT count(*) AS rows FROM ${name}`);
+      counted.push([String(name), Number(row?.rows)]);
+    }
+    return Object.fromEntries(counted);
+  }, database);
+
+/** Names of tables, views and sequences; the database is empty without any. */
+export async function objectsIn(server: DatabaseServer, database: string): Promise<readonly string[]> {
+  const rows = await server.in(
+    (query) =>
+      query(
+        `SELECT format('%I.%I', nspname, relname) AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+         WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${ownSchemas} ORDER BY 1`,
+      ),
+    database,
+  );
+  return rows.map(({ name }) => String(name));
+}
+
+/** Roles that own something in a database or have rights to it. */
+export async function rolesOf(server: DatabaseServer, database: string): Promise<readonly string[]> {
+  const rows = await server.in(
+    (query) =>
+      query(
+        `SELECT rolname FROM pg_roles WHERE oid IN (SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+         AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1`,
+      ),
+    database,
+  );
+  return rows.map(({ rolname }) => String(rolname));
+}
+
+/** Creates missing roles without a login. Returns their names. */
+export const createRoles = (server: DatabaseServer, roles: readonly string[]): Promise<readonly string[]> =>
+  server.in(async (query) => {
+    const created: string[] = [];
+    for (const role of roles) {
+      const [row] = await query(
+        `SELECT format('CREATE ROLE %I NOLOGIN', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::text)`,
+        [role],
+      );
+      if (row === undefined) continue;
+      await query(String(row.sql));
+      created.push(role);
+    }
+    return created;
+  });
+
+/** Lets sessions in again, after a run that was killed while it replaced the database. */
+export const openDatabase = (server: DatabaseServer, database: string) =>
+  server.in((query) => query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS true`));
+
+/**
+ * Puts the scratch database in the place of another one, in one transaction; only then is the other one dropped. Its
+ * sessions are ended. A repeated call is no error.
+ */
+export const putInPlace = (server: DatabaseServer, database: string): Promise<void> =>
+  server.in(async (query) => {
+    const exists = async (name: string) =>
+      (await query('SELECT FROM pg_database WHERE datname = $1', [name])).length > 0;
+    if (await exists(scratch)) {
+      const old = await exists(database);
+      await query(`DROP DATABASE IF EXISTS "${replaced}" WITH (FORCE)`);
+      try {
+        if (old) {
+          await query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS false`);
+          await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
+            database,
+          ]);
+        }
+        await query('BEGIN');
+        if (old) await query(`ALTER DATABASE "${database}" RENAME TO "${replaced}"`);
+        await query(`ALTER DATABASE "${scratch}" RENAME TO "${database}"`);
+        await query('COMMIT');
+      } catch (error) {
+        await query('ROLLBACK');
+        if (old) await query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS true`);
+        throw error;
+      }
+    }
+    await query(`DROP DATABASE IF EXISTS "${replaced}" WITH (FORCE)`);
+  });

@@ -1,0 +1,71 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { taskCommand } from '../ground/launcher.ts';
+import type { Context } from '../settings/context.ts';
+import { databasePrograms } from './database-programs.ts';
+import { type DatabaseRecord, dumpFile, writeRecord } from './database-record.ts';
+import {
+  countRows,
+  createScratch,
+  databaseNames,
+  databaseServer,
+  dropDatabase,
+  rolesOf,
+  scratch,
+} from './database-server.ts';
+import { digestOf, newPlace, wholeFolder } from './place.ts';
+
+/**
+ * Dumps every application's database into a new folder. Each dump is restored into a scratch database, whose rows are
+ * counted for the restore. Throws `TaskError` if anything of that fails, and leaves nothing behind.
+ */
+export async function backupDatabase(context: Context, named: string | undefined): Promise<void> {
+  const { environment, settings } = context;
+  const place = newPlace(environment, 'database', named);
+  const server = await databaseServer(context);
+  const [version] = await server.in((query) => query('SHOW server_version'));
+  const serverVersion = String(version?.server_version);
+  const programs = await databasePrograms(context, server.password, Number.parseInt(serverVersion, 10));
+  const existing = await databaseNames(server);
+  const declared = Object.entries(settings.database.applications).flatMap(([name, role]) =>
+    role === null ? [] : [name],
+  );
+  const names = declared.filter((name) => existing.includes(name));
+  if (names.length === 0) {
+    throw new TaskError({
+      what: 'no application has a database yet',
+      why: `the server has only ${existing.join(', ')}`,
+      advice: `${taskCommand('install-app postgresql')} creates them`,
+    });
+  }
+  await wholeFolder(place, async (folder) => {
+    const databases: { [name: string]: DatabaseRecord['databases'][string] } = {};
+    try {
+      for (const name of names) {
+        context.progress(`dumping ${name}`);
+        const file = dumpFile(folder, name);
+        await programs.dump(name, file);
+        const roles = await rolesOf(server, name);
+        context.progress(`restoring ${name} into a scratch database`);
+        await createScratch(server);
+        await programs.restore(file, scratch);
+        const rows = await countRows(server, scratch);
+        databases[name] = { digest: await digestOf(file), roles, rows };
+        context.log(`${name}: ${describeRows(rows)}`);
+      }
+    } finally {
+      await dropDatabase(server, scratch);
+    }
+    const time = new Date().toISOString();
+    await writeRecord(folder, { environment: environment.name, time, server: serverVersion, databases });
+  });
+  for (const name of declared)
+    if (!names.includes(name)) context.log(`${name} has no database yet: nothing to back up`);
+  context.print(place);
+}
+
+/** `2 tables, 17 rows`. */
+export function describeRows(rows: { readonly [table: string]: number }): string {
+  const count = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
+  const sum = Object.values(rows).reduce((total, number) => total + number, 0);
+  return `${count(Object.keys(rows).length, 'table')}, ${count(sum, 'row')}`;
+}

@@ -1,0 +1,130 @@
+import { relative } from 'node:path';
+import { providerOf } from '../cluster/providers.ts';
+import { authorityFile } from '../database/certificate.ts';
+import { superuserOf } from '../database/roles.ts';
+import { shellWord, shellWords } from '../ground/shell-words.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import { decryptText } from '../secrets/encrypted-file.ts';
+import { isShared } from '../secrets/shared-file.ts';
+import type { Target } from '../settings/context.ts';
+import { exportHomes } from '../settings/environment.ts';
+import { keysFileName, localKeys } from '../vault/keys-place.ts';
+import { unsealVaultCommands, vaultAccessCommands } from '../vault/plain-commands.ts';
+import { dumpWords, inPod, localVariables, restoreWords } from './database-programs.ts';
+import { scratch } from './database-server.ts';
+import { newPlaceText, placeText } from './place.ts';
+import { accountTokenWords, backupLogin } from './vault.ts';
+import { encryptionWords } from './vault-keys.ts';
+
+/* Plain commands for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
+
+export async function backupDatabaseCommands(
+  target: Target,
+  named: string | undefined,
+): Promise<readonly string[]> {
+  const { environment, settings } = target;
+  const { before, run, user } = await databaseAccess(target);
+  const databases = Object.keys(settings.database.applications);
+  return [
+    ...before,
+    `umask 077; folder=${newPlaceText(environment, 'database', named)}; mkdir -p "$folder"`,
+    ...databases.flatMap((name) => [
+      run(dumpWords(user, name), { to: `"$folder"/${name}.dump` }),
+      run(['createdb', `--username=${user}`, scratch]),
+      run(restoreWords(user, scratch), { from: `"$folder"/${name}.dump` }),
+      run(['dropdb', '--force', `--username=${user}`, scratch]),
+    ]),
+  ];
+}
+
+export async function restoreDatabaseCommands(
+  target: Target,
+  { folder, databases }: { readonly folder: string; readonly databases: readonly string[] },
+): Promise<readonly string[]> {
+  const { before, run, user } = await databaseAccess(target);
+  const names = databases.length > 0 ? databases : Object.keys(target.settings.database.applications);
+  return [
+    ...before,
+    ...names.flatMap((name) => [
+      run(['createdb', `--username=${user}`, `--owner=${name}`, scratch]),
+      run(restoreWords(user, scratch), { from: `${placeText(folder)}/${name}.dump` }),
+      run(['dropdb', '--if-exists', '--force', `--username=${user}`, name]),
+      run([
+        'psql',
+        `--username=${user}`,
+        `--dbname=${target.settings.database.name}`,
+        '--command',
+        `ALTER DATABASE ${scratch} RENAME TO ${name}`,
+      ]),
+    ]),
+    '# install-app postgresql sets the rights to the databases again',
+  ];
+}
+
+type Streams = { readonly from?: string; readonly to?: string };
+
+/** How plain commands reach the server: in its pod, or by the variables of libpq. */
+async function databaseAccess(target: Target) {
+  const { environment, settings } = target;
+  const { user, host } = settings.database;
+  const servers = await providerOf(environment).servers?.(environment);
+  const password = `PGPASSWORD="$(${decryptText(environment.name, superuserOf(settings).secret)})"`;
+  const variables = Object.entries(localVariables(host, servers?.postgresql ?? 0, '')).map(([name, value]) =>
+    name === 'PGSSLROOTCERT' ? `${name}=${authorityFile(target)}` : `${name}=${shellWord(value)}`,
+  );
+  const home = exportHomes(environment, 'GNUPGHOME');
+  if (servers) {
+    return {
+      user,
+      before: [home, `export ${password} ${variables.join(' ')}`],
+      run: (words: readonly string[], { from, to }: Streams = {}) =>
+        `${shellWords(words)}${from ? ` < ${from}` : ''}${to ? ` > ${to}` : ''}`,
+    };
+  }
+  return {
+    user,
+    before: [home, password],
+    run: (words: readonly string[], { from, to }: Streams = {}) =>
+      `printf '%s\\n' "$PGPASSWORD" | ${from ? `cat - ${from} | ` : ''}${kubectlText(environment)} ${shellWords(inPod(words))}${to ? ` > ${to}` : ''}`,
+  };
+}
+
+export async function backupVaultCommands(
+  target: Target,
+  named: string | undefined,
+): Promise<readonly string[]> {
+  const { environment } = target;
+  const { path, role } = backupLogin;
+  const withoutTokens = shellWords([
+    ...['node', '-e'],
+    'const { unseal_keys_b64, recovery_keys_b64 } = JSON.parse(fs.readFileSync(0)); console.log(JSON.stringify({ unseal_keys_b64, recovery_keys_b64 }))',
+  ]);
+  return [
+    ...(await vaultAccessCommands(target)),
+    `export VAULT_TOKEN="$(${kubectlText(environment)} ${shellWords(accountTokenWords)} | vault write -field=token ${path} role=${role} jwt=-)"`,
+    `umask 077; folder=${newPlaceText(environment, 'vault', named)}; mkdir -p "$folder"`,
+    'vault operator raft snapshot save "$folder"/raft.snap',
+    'vault operator raft snapshot inspect "$folder"/raft.snap',
+    exportHomes(environment, 'GNUPGHOME'),
+    `${keysText(target)} | ${withoutTokens} | ${shellWords(encryptionWords(environment.name))} > "$folder"/keys.yaml`,
+  ];
+}
+
+/** Prints Vault's keys. */
+const keysText = ({ environment }: Target): string =>
+  `${isShared(environment) ? 'sops decrypt --output-type json' : 'cat'} ${shellWord(keysFileName(environment))}`;
+
+export async function restoreVaultCommands(target: Target, folder: string): Promise<readonly string[]> {
+  const { environment } = target;
+  const keys = shellWord(relative(environment.root, localKeys(environment)));
+  const place = placeText(folder);
+  return [
+    exportHomes(environment, 'GNUPGHOME'),
+    ...(await vaultAccessCommands(target)),
+    '# with a root token, which `vault operator generate-root` creates: export VAULT_TOKEN=…',
+    `vault operator raft snapshot restore -force ${place}/raft.snap`,
+    `(umask 077; sops decrypt --output-type json ${place}/keys.yaml > ${keys})`,
+    ...(await unsealVaultCommands(target)),
+    '# then the commands of init-vault, as far as Vault differs',
+  ];
+}

@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { UsageError } from '@k8s-deployment/runner';
+import { ifThere } from '../ground/if-there.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import type { Environment } from '../settings/environment.ts';
+
+/** `20261129T061500Z`, which sorts by time. */
+const timeText = (): string => new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+
+/** Absolute path of a backup: the named one, or a new one in the state folder. */
+export const newPlace = ({ state }: Environment, kind: string, named: string | undefined): string =>
+  named === undefined ? join(state, 'backups', `${kind}-${timeText()}`) : pathOf(named);
+
+/** Absolute path of an existing backup. Throws `UsageError` if there is none. */
+export async function existingPlace(named: string): Promise<string> {
+  const path = pathOf(named);
+  if ((await ifThere(stat(path), path))?.isDirectory()) return path;
+  throw new UsageError({
+    what: `there is no backup at ${named}`,
+    why: 'it is not a folder, was moved, or its name is wrong',
+    advice: 'name the folder that the backup printed',
+  });
+}
+
+/** Relative to the project or the home (`~/…`), as elsewhere. */
+const pathOf = (named: string): string => resolve(named.replace(/^~(?=\/)/, homedir()));
+
+/** Throws `UsageError` if something is at the named path of a new backup. */
+export async function checkNewPlace(named: string | undefined): Promise<void> {
+  if (named === undefined || (await ifThere(stat(pathOf(named)), named)) === undefined) return;
+  throw new UsageError({
+    what: `${named} already exists`,
+    why: 'a backup never replaces another one',
+    advice: 'name a folder that does not exist yet',
+  });
+}
+
+/**
+ * Calls `fill` with a new folder of mode 0700, which is at `path` only once it is complete; after a failure nothing is
+ * left.
+ */
+export async function wholeFolder<Result>(
+  path: string,
+  fill: (folder: string) => Promise<Result>,
+): Promise<Result> {
+  const partial = `${path}.partial`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await mkdir(partial, { mode: 0o700 });
+  try {
+    const result = await fill(partial);
+    await rename(partial, path);
+    return result;
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** A new backup's path for a plain command, in the project's folder. */
+export const newPlaceText = ({ name }: Environment, kind: string, named: string | undefined): string =>
+  named === undefined ? `.state/${name}/backups/${kind}-"$(date -u +%Y%m%dT%H%M%SZ)"` : placeText(named);
+
+/** A path for a plain command; a shell expands `~` only outside of quotes. */
+export const placeText = (named: string): string =>
+  named.startsWith('~/') ? `~/${shellWord(named.slice(2))}` : shellWord(named);
+
+/** SHA-256 of a file of any size. */
+export async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

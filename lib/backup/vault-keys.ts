@@ -1,0 +1,56 @@
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
+import { encrypt, encryption } from '../secrets/encrypt.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { importPublicKeys } from '../secrets/keyring.ts';
+import { vaultKeysFile } from '../secrets/shared-file.ts';
+import { sopsShell } from '../secrets/shell.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { writeWhole } from '../settings/environment.ts';
+import { reasonOf } from '../tools/tool-answer.ts';
+import { contentOf, parseKeys, textsOfKeys, type VaultKeys } from '../vault/api/keys-file.ts';
+
+type KeysContext = Pick<EnvironmentContext, '$' | 'environment' | 'secret'>;
+
+/** The keys that open a snapshot, beside it. */
+const keysFile = (folder: string): string => join(folder, 'keys.yaml');
+
+/** A file for which `.sops.yaml` has the environment's rule. */
+const ruleFile = (environment: string): string => secretsFile(environment, vaultKeysFile);
+
+/** sops' words to encrypt keys from stdin. */
+export const encryptionWords = (environment: string): readonly string[] => [
+  ...['sops', ...encryption(ruleFile(environment)), '/dev/stdin'],
+];
+
+/** Writes the keys beside a snapshot, encrypted for the same keys as the environment's secrets, without any token. */
+export async function writeKeys(context: KeysContext, folder: string, keys: VaultKeys): Promise<void> {
+  const { name, root } = context.environment;
+  await importPublicKeys(context);
+  const { unsealKeys, recoveryKeys } = keys;
+  const input = JSON.stringify(contentOf({ unsealKeys, recoveryKeys }));
+  const names = Object.entries(JSON.parse(input) as { [name: string]: readonly string[] }).flatMap(
+    ([key, texts]) => texts.map((_, index) => `${key}.${index}`),
+  );
+  const text = await encrypt(await sopsShell(context), root, ruleFile(name), `${input}\n`, names);
+  await writeWhole(keysFile(folder), text);
+}
+
+/** The keys beside a snapshot; undefined if there are none. Throws `TaskError` if no key of the keyring opens them. */
+export async function readStoredKeys(context: KeysContext, folder: string): Promise<VaultKeys | undefined> {
+  const file = keysFile(folder);
+  if ((await textIfThere(file)) === undefined) return undefined;
+  const $ = await sopsShell(context);
+  const opened = await $`sops decrypt --output-type json ${file}`;
+  const keys = opened.exitCode === 0 ? parseKeys(opened.stdout) : undefined;
+  if (keys === undefined) {
+    throw new TaskError({
+      what: `${file} cannot be decrypted`,
+      why: opened.exitCode === 0 ? 'it holds no keys of Vault' : reasonOf(opened),
+      advice: 'use a key that it was encrypted for, such as the backup key: SOPS_PGP_KEY_FILE names its file',
+    });
+  }
+  for (const text of textsOfKeys(keys)) context.secret(text);
+  return keys;
+}

@@ -1,0 +1,115 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { taskCommand } from '../ground/launcher.ts';
+import { kubectl } from '../kubernetes/kubectl.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { reasonOf } from '../tools/tool-answer.ts';
+import { objectOf, type VaultClient } from '../vault/api/client.ts';
+import { activeOf } from '../vault/api/init.ts';
+import { requireKeys, sealStatus } from '../vault/api/replica.ts';
+import { requireRaft, saveSnapshot } from '../vault/api/snapshot.ts';
+import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
+import { redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
+import { keysPlace } from '../vault/keys-place.ts';
+import { digestOf, newPlace, wholeFolder } from './place.ts';
+import { writeKeys } from './vault-keys.ts';
+
+export const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
+
+/**
+ * Saves a snapshot of Vault into a new folder, and the keys that open it, encrypted. Throws `TaskError` if Vault has no
+ * snapshots or is sealed, and leaves nothing behind.
+ */
+export async function backupVault(context: EnvironmentContext, named: string | undefined): Promise<void> {
+  const { environment, signal } = context;
+  const place = newPlace(environment, 'vault', named);
+  await redactKeys(context);
+  await withAnsweringReplicas(context, async (replicas) => {
+    const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+    if (states.every(({ sealed }) => sealed === true)) {
+      throw new TaskError({
+        what: `Vault of environment \`${environment.name}\` is sealed or new`,
+        why: 'only an open Vault gives a snapshot',
+        advice: `run ${taskCommand('init-vault')} first`,
+      });
+    }
+    const client = await activeOf({ replicas, signal });
+    await requireRaft(client);
+    const keys = await requireKeys(client, keysPlace(context));
+    const token = await backupToken(context, client);
+    await wholeFolder(place, async (folder) => {
+      const file = snapshotFile(folder);
+      await saveSnapshot({ client, token, file, signal });
+      await checkSnapshot(context, file);
+      if (keys.unsealKeys.length > 0 || keys.recoveryKeys !== undefined)
+        await writeKeys(context, folder, keys);
+      else
+        context.log(
+          "Vault's keys are kept elsewhere: keep them as long as this backup, which only they open",
+        );
+    });
+  });
+  context.print(place);
+}
+
+/** ServiceAccount of the chart devops, and its role in vault/state.yaml, which may do nothing else. */
+const account = 'vault-backup';
+
+/** kubectl's words that print a token with which the ServiceAccount logs in to Vault. */
+export const accountTokenWords: readonly string[] = [
+  ...['-n', 'vault', 'create', 'token', account, '--audience', 'vault', '--duration', '10m'],
+];
+
+/** Vault's path and role of that login. */
+export const backupLogin = { path: 'auth/kubernetes/login', role: account } as const;
+
+/** A token that may only read snapshots. */
+async function backupToken(context: EnvironmentContext, client: VaultClient): Promise<string> {
+  const { $, environment } = context;
+  const { stdout } = await $({ quiet: true })`${kubectl(environment)} ${accountTokenWords}`;
+  const jwt = stdout.trim();
+  context.secret(jwt);
+  const { path, role } = backupLogin;
+  const { body } = await client
+    .request('POST', path, { body: { role, jwt }, secrets: [jwt] })
+    .catch((error: VaultError) => {
+      throw new TaskError({
+        what: 'Vault does not let backups log in',
+        why: error.why,
+        advice: `run ${taskCommand('init-vault')}, which creates the role ${role}`,
+        cause: error,
+      });
+    });
+  const token = objectOf(body.auth)?.client_token;
+  if (typeof token !== 'string') throw unreadable(client.address, `POST ${path}`, 'it has no token');
+  context.secret(token);
+  return token;
+}
+
+/** Throws `TaskError` unless the snapshot is whole: an archive with the checksums of its parts. */
+export async function checkSnapshot(context: EnvironmentContext, file: string): Promise<void> {
+  const { $, environment } = context;
+  const damaged = (why: string) =>
+    new TaskError({
+      what: `${file} is no whole snapshot of Vault`,
+      why,
+      advice: 'use another one; nothing was changed',
+    });
+  const folder = await mkdtemp(join(environment.state, 'snapshot-'));
+  try {
+    const unpacked = await $({ quiet: true, nothrow: true })`tar -xzf ${file} -C ${folder}`;
+    if (unpacked.exitCode !== 0) throw damaged(reasonOf(unpacked));
+    const sums = await readFile(join(folder, 'SHA256SUMS'), 'utf8').catch((error: Error) => {
+      throw damaged(error.message);
+    });
+    const lines = [...sums.matchAll(/^([0-9a-f]{64}) [ *](\w[\w.-]*)$/gm)];
+    if (!lines.some(([, , name]) => name === 'state.bin'))
+      throw damaged('its list of checksums is incomplete');
+    for (const [, sum, name = ''] of lines)
+      if ((await digestOf(join(folder, name))) !== sum)
+        throw damaged(`the checksum of ${name} is another one`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

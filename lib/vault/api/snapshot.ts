@@ -1,0 +1,108 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream } from 'node:stream/web';
+import { TaskError } from '@k8s-deployment/runner';
+import { taskCommand } from '../../ground/launcher.ts';
+import { poll } from '../../ground/poll.ts';
+import { errorTexts, parseObject, type VaultClient } from './client.ts';
+import { type Replica, sealStatus } from './replica.ts';
+import { hide, refused, standby, unreachable, VaultError } from './vault-error.ts';
+
+/* Snapshots of Vault's raft storage (https://developer.hashicorp.com/vault/api-docs/system/storage/raft). */
+
+export type SnapshotInput = {
+  /** The active replica. */
+  readonly client: VaultClient;
+  readonly token: string;
+  readonly file: string;
+  readonly signal: AbortSignal;
+};
+
+/** Throws `TaskError` if Vault's storage has no snapshots. */
+export async function requireRaft(client: VaultClient): Promise<void> {
+  const { storage_type: storage } = await sealStatus(client);
+  if (storage === 'raft') return;
+  throw new TaskError({
+    what: `Vault at ${client.address} has no snapshots`,
+    why: `its storage is \`${String(storage)}\`, not raft`,
+    advice: `an older version created it; a new one has raft: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
+  });
+}
+
+/** Writes a snapshot to a new file of mode 0600. Throws `VaultError`. */
+export async function saveSnapshot(input: SnapshotInput): Promise<void> {
+  const { body } = await call(input, 'GET', 'snapshot');
+  const target = createWriteStream(input.file, { flags: 'wx', mode: 0o600 });
+  await pipeline(Readable.fromWeb(body as ReadableStream), target, { signal: input.signal });
+}
+
+/** Replaces Vault's storage. `force` skips Vault's check that its present keys open the snapshot. Throws `VaultError`. */
+async function loadSnapshot(input: SnapshotInput, force: boolean): Promise<void> {
+  const body = Readable.toWeb(createReadStream(input.file)) as unknown as NonNullable<RequestInit['body']>;
+  const answer = await call(input, 'POST', force ? 'snapshot-force' : 'snapshot', {
+    body,
+    duplex: 'half',
+  } as object);
+  await answer.arrayBuffer();
+}
+
+async function call(
+  { client, token, signal }: SnapshotInput,
+  method: string,
+  name: string,
+  more: RequestInit = {},
+): Promise<Response> {
+  const path = `sys/storage/raft/${name}`;
+  const headers = { 'X-Vault-Request': 'true', 'X-Vault-Token': token };
+  const options: RequestInit = { ...more, method, headers, redirect: 'manual', signal };
+  const response = await fetch(`${client.address}/v1/${path}`, options).catch(({ cause, message }: Error) => {
+    signal.throwIfAborted();
+    const reason = cause instanceof Error ? cause.message : message;
+    throw unreachable(client.address, `${method} ${path}`, reason);
+  });
+  if (response.ok) return response;
+  const { status } = response;
+  const text = await response.text();
+  if (status >= 300 && status < 400)
+    throw standby(client.address, `${method} ${path}`, response.headers.get('location'));
+  const errors = errorTexts(parseObject(text)).map((line) => hide(line, [token]));
+  throw refused(client.address, `${method} ${path}`, status, errors);
+}
+
+/** Milliseconds for a replica to restore the data after Vault accepted it. */
+const restoreMs = 60_000;
+
+/** A path of the token's own, which no snapshot has. */
+const marker = 'cubbyhole/before-the-restore';
+
+/**
+ * Restores a snapshot, and waits until that is done, which is after Vault's answer: the token's marker is gone, or, with
+ * other keys, the replicas have sealed themselves. Throws `VaultError` if Vault refuses, `TaskError` if it does not end.
+ */
+export async function restoreData(
+  input: SnapshotInput,
+  force: boolean,
+  replicas: readonly Replica[],
+): Promise<void> {
+  const { client, token, signal } = input;
+  await client.withToken(token).write(marker, { value: 'here' });
+  await loadSnapshot(input, force);
+  const isRestored = async (replica: Replica): Promise<boolean> => {
+    try {
+      if ((await sealStatus(replica.client)).sealed === true) return true;
+      return (await replica.client.withToken(token).read(marker)) === undefined;
+    } catch (error) {
+      // Vault no longer knows the token. Anything else is said meanwhile, neither sealed nor open.
+      if (error instanceof VaultError) return error.status === 403;
+      throw error;
+    }
+  };
+  const all = async () => (await Promise.all(replicas.map(isRestored))).every(Boolean) || undefined;
+  if (await poll(all, restoreMs, signal)) return;
+  throw new TaskError({
+    what: 'Vault does not finish restoring the snapshot',
+    why: `after ${restoreMs / 1000} s, a replica still has the former data`,
+    advice: `see its log, then run ${taskCommand('init-vault')}`,
+  });
+}

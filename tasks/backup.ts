@@ -1,0 +1,112 @@
+import { databaseCertificate } from './certificates.ts';
+import { connection } from './connection.ts';
+import { type Early, type Input, task } from './environment-task.ts';
+import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
+import { tools } from './tools.ts';
+
+/** In a pod, the server's own pg_dump is used. */
+const databaseNeeds = (input: Pick<Early, 'provider'>) => [
+  ...connection(input),
+  importGpgKeys,
+  databaseCertificate,
+  ...tools('sops', 'kubectl', ...(input.provider.servers ? (['postgresql-client'] as const) : [])),
+];
+
+const newFolder = {
+  folder: {
+    type: 'string',
+    noun: 'path',
+    positional: true,
+    optional: true,
+    description: 'a new folder for the backup; default: one in .state/<environment>/backups',
+  },
+} as const;
+
+const backupFolder = {
+  type: 'string',
+  noun: 'path',
+  positional: true,
+  description: 'the folder of the backup',
+} as const;
+
+/** Before anything is asked or changed. */
+const checkRestore = async (
+  input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } },
+): Promise<void> => {
+  await refuseDevelopmentKeys(input);
+  await (await import('../lib/backup/place.ts')).existingPlace(input.args.folder);
+};
+
+export const backupDatabase = task({
+  name: 'backup-database',
+  description: "dump every application's database to a folder, and try to restore it",
+  group: 'backup',
+  lock: true,
+  args: newFolder,
+  check: async (input) => (await import('../lib/backup/place.ts')).checkNewPlace(input.args.folder),
+  needs: (input) => databaseNeeds(input),
+  commands: async (input) =>
+    (await import('../lib/backup/dry-run.ts')).backupDatabaseCommands(input, input.args.folder),
+  onCluster: true,
+  run: async (context) =>
+    (await import('../lib/backup/database.ts')).backupDatabase(context, context.args.folder),
+});
+
+export const restoreDatabase = task({
+  name: 'restore-database',
+  description: 'restore databases from a backup, check them, then put them in place',
+  group: 'backup',
+  lock: true,
+  args: {
+    folder: backupFolder,
+    databases: {
+      type: 'string',
+      noun: 'name',
+      positional: true,
+      variadic: true,
+      optional: true,
+      description: 'databases to restore; default: all of the backup',
+    },
+    replace: { type: 'boolean', description: 'also replace databases that are not empty' },
+  },
+  check: (input) => checkRestore(input),
+  confirm: ({ args, environment }) =>
+    `restore the databases of environment \`${environment.name}\` from ${args.folder}${args.replace ? ', and delete their present content' : ''}?`,
+  needs: (input) => databaseNeeds(input),
+  commands: async (input) =>
+    (await import('../lib/backup/dry-run.ts')).restoreDatabaseCommands(input, input.args),
+  onCluster: true,
+  run: async (context) =>
+    (await import('../lib/backup/restore-database.ts')).restoreDatabase(context, context.args),
+});
+
+export const backupVault = task({
+  name: 'backup-vault',
+  description: 'save a snapshot of Vault, and its encrypted keys, to a folder',
+  group: 'backup',
+  lock: true,
+  args: newFolder,
+  check: async (input) => (await import('../lib/backup/place.ts')).checkNewPlace(input.args.folder),
+  needs: (input) => [...connection(input), importGpgKeys, ...tools('sops', 'kubectl')],
+  commands: async (input) =>
+    (await import('../lib/backup/dry-run.ts')).backupVaultCommands(input, input.args.folder),
+  onCluster: true,
+  run: async (context) => (await import('../lib/backup/vault.ts')).backupVault(context, context.args.folder),
+});
+
+export const restoreVault = task({
+  name: 'restore-vault',
+  description: 'replace everything in Vault by a snapshot, and open it with the keys of that time',
+  group: 'backup',
+  lock: true,
+  args: { folder: backupFolder },
+  check: (input) => checkRestore(input),
+  confirm: ({ args, environment }) =>
+    `replace everything in Vault of environment \`${environment.name}\` by the snapshot in ${args.folder}?`,
+  needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
+  commands: async (input) =>
+    (await import('../lib/backup/dry-run.ts')).restoreVaultCommands(input, input.args.folder),
+  onCluster: true,
+  run: async (context) =>
+    (await import('../lib/backup/restore-vault.ts')).restoreVault(context, context.args.folder),
+});

@@ -1,0 +1,11 @@
+import { codeOf, pageOf } from './pages.ts';
+
+/** The commands under a heading of docs/restore.md, as a script. */
+export function runbook(heading: string): string {
+  const { file, text } = pageOf('docs/restore.md');
+  const section = text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
+  if (section === undefined) throw new Error(`${file} has no heading ${heading}`);
+  return codeOf({ file, text: section })
+    .map(({ code }) => code)
+    .join('');
+}

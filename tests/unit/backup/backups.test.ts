@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { databasePrograms } from '../../../lib/backup/database-programs.ts';
+import { dumpFile, readRecord, writeRecord } from '../../../lib/backup/database-record.ts';
+import { checkNewPlace, digestOf, existingPlace, newPlace, wholeFolder } from '../../../lib/backup/place.ts';
+import type { Context } from '../../../lib/settings/context.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { failureOf, targetOf, taskContext } from '../../rig/task-context.ts';
+
+const test = suite<{ folder: string }>('backups');
+test.before.each(async (context) => {
+  context.folder = await mkdtemp(join(tmpdir(), 'backups-'));
+});
+test.after.each(({ folder }) => rm(folder, { recursive: true }));
+
+test('a backup is at its place only when it is whole; a failed or killed one leaves nothing', async ({
+  folder,
+}) => {
+  const place = join(folder, 'above', 'backup');
+  await mkdir(`${place}.partial`, { recursive: true });
+  await writeFile(join(`${place}.partial`, 'of-a-killed-run'), '');
+  const failed = await failureOf(
+    wholeFolder(place, async (partial) => {
+      await writeFile(join(partial, 'half'), '');
+      assert.not.ok(existsSync(place));
+      throw new Error('no space left');
+    }),
+  );
+  assert.is(failed.message, 'no space left');
+  assert.equal(await readdir(join(folder, 'above')), []);
+  await wholeFolder(place, (partial) => writeFile(join(partial, 'whole'), ''));
+  assert.equal(await readdir(place), ['whole']);
+  assert.is((await stat(place)).mode & 0o777, 0o700);
+});
+
+test('a backup goes to a new folder, by default in the state folder; a restore needs an existing one', async ({
+  folder,
+}) => {
+  const { environment } = await targetOf({ env: 'development', provider: 'embedded' });
+  assert.match(
+    newPlace(environment, 'vault', undefined),
+    /\.state\/development\/backups\/vault-\d{8}T\d{6}Z$/,
+  );
+  assert.is(newPlace(environment, 'vault', folder), folder);
+  assert.match((await failureOf(checkNewPlace(folder))).what, 'already exists');
+  await checkNewPlace(join(folder, 'new'));
+  assert.is(await existingPlace(folder), folder);
+  await writeFile(join(folder, 'file'), '');
+  for (const name of ['file', 'nothing'])
+    assert.is((await failureOf(existingPlace(join(folder, name)))).exitCode, 2);
+});
+
+test('only a whole backup is restored', async ({ folder }) => {
+  const refusal = async () => (await failureOf(readRecord(folder))).why ?? '';
+  assert.match(await refusal(), 'it has no backup.json');
+  const file = dumpFile(folder, 'app1');
+  await writeFile(file, 'dump');
+  const app1 = { digest: await digestOf(file), roles: ['app1'], rows: { 'public.notes': 2 } };
+  const record = { environment: 'development', time: '', server: '17.6', databases: { app1 } };
+  await writeRecord(folder, record);
+  assert.equal(await readRecord(folder), record);
+  assert.is((await stat(join(folder, 'backup.json'))).mode & 0o777, 0o600);
+  await writeFile(file, 'dum');
+  assert.match(await refusal(), 'app1.dump was changed or is incomplete');
+  await rm(file);
+  assert.match(await refusal(), 'app1.dump');
+  await writeFile(join(folder, 'backup.json'), '{"databases"');
+  assert.match(await refusal(), 'backup.json cannot be read');
+});
+
+test('in a pod, the password comes on stdin, and a failure is told in the words of pg_dump', async ({
+  folder,
+}) => {
+  const commands: string[] = [];
+  const $ = answeringShell((command) => {
+    commands.push(command);
+    return {
+      exitCode: 1,
+      stderr: 'pg_dump: error: permission denied for table notes\ncommand terminated with exit code 1\n',
+    };
+  });
+  const context: Context = {
+    ...taskContext({}),
+    ...(await targetOf({ env: 'lab', provider: 'existing', context: 'lab' })),
+    $,
+  };
+  const programs = await databasePrograms(context, 'pass word', 17);
+  const failed = await failureOf(programs.dump('app1', join(folder, 'app1.dump')));
+  assert.is(failed.what, 'the database app1 could not be dumped');
+  assert.is(failed.why, 'pg_dump: error: permission denied for table notes');
+  assert.match(commands[0] ?? '', 'exec -i svc/postgresql -- sh -c IFS= read -r PGPASSWORD');
+  assert.not.match(commands.join(), 'pass word');
+  assert.is((await stat(join(folder, 'app1.dump'))).mode & 0o777, 0o600);
+  assert.is(await readFile(join(folder, 'app1.dump'), 'utf8'), '');
+});
+
+test.run();
