@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MissingToolError, type Need, need, type Options, task } from '@k8s-deployment/runner';
+import { MissingToolError, type Need, need, type Options, TaskError, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
 import { environmentOf } from '../lib/settings/environment.ts';
 import { type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
@@ -68,19 +68,56 @@ export const installTools = task({
   commands: () => [],
 });
 
-export const updateTools = task({
-  name: 'update-tools',
-  description: 'pin the places and checksums of releases, images and mise under lib/tools',
+const updates = ['settings', 'tools'] as const;
+
+export const update = task({
+  name: 'update',
+  description: 'pin newer charts and images with their digests, and the places and checksums of tools',
   group: 'tools',
-  commands: async () => (await import('../lib/tools/update-pins.ts')).updateCommands(),
+  args: {
+    what: {
+      type: 'choice',
+      positional: true,
+      optional: true,
+      choices: updates,
+      description: "only the environment's charts and images, or only lib/tools",
+    },
+  },
+  commands: async ({ args, options }) => {
+    const { loadSettings } = await import('../lib/settings/settings.ts');
+    const { settingsCommands } = await import('../lib/applications/update.ts');
+    const { updateCommands } = await import('../lib/tools/update-pins.ts');
+    const environment = environmentOf(options);
+    return [
+      ...(args.what === 'tools'
+        ? []
+        : await settingsCommands(environment.root, await loadSettings(environment))),
+      ...(args.what === 'settings' ? [] : await updateCommands()),
+    ];
+  },
   run: async (context) => {
-    const [{ updateManifest }, { updatePins }] = await Promise.all([
-      import('../lib/tools/update-manifest.ts'),
-      import('../lib/tools/update-pins.ts'),
-    ]);
-    // The manifest first: it pins mise, which looks up the releases.
-    const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
-    context.print(missing.length === 0 ? 'everything is pinned' : `not pinned:\n  ${missing.join('\n  ')}`);
+    const { args, options, print } = context;
+    const failed = [];
+    if (args.what !== 'tools') {
+      const { updateSettings } = await import('../lib/applications/update.ts');
+      const updated = await updateSettings(environmentOf(options), context.signal);
+      failed.push(...updated.failed);
+      const lines = [...updated.changed, ...updated.notes, ...failed.map((line) => `not asked: ${line}`)];
+      print(lines.length === 0 ? 'charts and images are the newest' : lines.join('\n'));
+    }
+    if (args.what !== 'settings') {
+      const { updateManifest } = await import('../lib/tools/update-manifest.ts');
+      const { updatePins } = await import('../lib/tools/update-pins.ts');
+      // The manifest first: it pins mise, which looks up the releases.
+      const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
+      print(missing.length === 0 ? 'tools are pinned' : `not pinned:\n  ${missing.join('\n  ')}`);
+    }
+    if (failed.length === 0) return;
+    throw new TaskError({
+      what: `${failed.length} charts or images could not be looked up`,
+      why: failed.join('\n'),
+      advice: 'run again where their hosts can be reached; what was found is written',
+    });
   },
 });
 

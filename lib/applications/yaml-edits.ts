@@ -1,5 +1,15 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { type Document, isCollection, isMap, isPair, type Node, type Pair, parseDocument } from 'yaml';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  type Node,
+  type Pair,
+  parseDocument,
+  stringify,
+} from 'yaml';
 
 /*
  * Edits YAML as text, at places that the parser finds, so that every other byte stays. Writing the parsed document
@@ -31,6 +41,22 @@ export function addEntries(text: string, path: Path, entries: string): string {
   const indent = /^ */.exec(text.slice(start))?.[0] ?? '';
   const before = text.slice(0, end);
   return `${before}${before.endsWith('\n') ? '' : '\n'}${gap}${indented(entries, indent)}${text.slice(end)}`;
+}
+
+export type Edit = { readonly path: Path; readonly value: string };
+
+/** Replaces texts at paths that exist; quoted where readers would take one for something else. */
+export function replaceValues(text: string, edits: readonly Edit[]): string {
+  const document = parseDocument(text);
+  const places = edits.map(({ path, value }) => {
+    const found = document.getIn(path, true);
+    if (!isScalar(found)) throw new Error(`no value at ${path.join('.')}`);
+    return { range: rangeOf(found), value: stringify(value).trim() };
+  });
+  // From the end, so that the other places stay right.
+  return places
+    .sort((one, other) => other.range[0] - one.range[0])
+    .reduce((done, { range, value }) => done.slice(0, range[0]) + value + done.slice(range[1]), text);
 }
 
 /** Removes the entries whose key or value fits, with the comment above each. Unchanged without such an entry or path. */

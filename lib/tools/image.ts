@@ -49,7 +49,7 @@ export async function getFromImage(
 ): Promise<WayResult> {
   const { image } = entry;
   if (!isPinned(image))
-    return { reason: `its checksums are not pinned yet (${taskCommand('update-tools')} fills them in)` };
+    return { reason: `its checksums are not pinned yet (${taskCommand('update tools')} fills them in)` };
   const { repository, archive } = image;
   const host = serverOf(repository);
   const unreachable = await whyUnreachable(host, 'registry');

@@ -129,10 +129,19 @@ export function loadManifest(): Promise<Manifest> {
 async function readManifest(): Promise<Manifest> {
   const { readStrictYaml } = await import('../ground/strict-yaml.ts');
   const { value } = await readStrictYaml(await readFile(manifestFile, 'utf8'), 'lib/tools/manifest.yaml');
-  const { mise, tools } = value as {
-    mise: Manifest['mise'];
-    tools: Record<ToolName, Omit<ToolEntry, 'name'>>;
-  };
-  const entries = Object.entries(tools).map(([name, entry]) => [name, { ...entry, name }]);
-  return { mise, tools: Object.fromEntries(entries) as Manifest['tools'] };
+  return manifestOf(value as ManifestFile);
+}
+
+export type ManifestFile = {
+  readonly mise: Manifest['mise'];
+  readonly tools: Readonly<Record<ToolName, Omit<ToolEntry, 'name'>>>;
+};
+
+/** The manifest as its file says it, with the name and, for `{version}`, the version of each tool. */
+export function manifestOf({ mise, tools }: ManifestFile): Manifest {
+  const entries = Object.entries(tools).map(([name, entry]) => {
+    const text = JSON.stringify({ ...entry, name });
+    return [name, JSON.parse(text.replaceAll('{version}', entry.version ?? ''))];
+  });
+  return { mise, tools: Object.fromEntries(entries) };
 }

@@ -59,7 +59,7 @@ export function miseEnvironment(folder: string): NodeJS.ProcessEnv {
   };
 }
 
-/** `mise.lock`, written by `update-tools`. */
+/** `mise.lock`, written by `update tools`. */
 export const lockFile = fileURLToPath(new URL('mise.lock', import.meta.url));
 
 /** Platforms with pinned releases: Node's names and mise's. */

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import type { Document, Scalar, YAMLMap } from 'yaml';
 import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { currentPins } from './image.ts';
-import { type Manifest, manifestFile } from './manifest.ts';
+import { type Manifest, manifestFile, manifestOf } from './manifest.ts';
 import { pinnedPlatforms } from './mise.ts';
 import { reasonOf } from './registry/call.ts';
 import { lastWords, type ToolContext, withProgress } from './tool-context.ts';
@@ -18,7 +18,7 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   const { parseDocument } = await import('yaml');
   let text = await readFile(file, 'utf8');
   const document = parseDocument(text, { merge: true });
-  const manifest = document.toJS() as Manifest;
+  const manifest = manifestOf(document.toJS());
   const missing: string[] = [];
   const asking = Promise.all([misePins(manifest, context, missing), imagePins(manifest, context, missing)]);
   const pins = (await withProgress(context, 'asking for checksums', asking)).flat();

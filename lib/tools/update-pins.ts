@@ -61,7 +61,7 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
   });
 }
 
-/** Plain commands of `update-tools`, with those of `updateManifest` as comments. */
+/** Plain commands of `update`, with those of `updateManifest` as comments. */
 export async function updateCommands(): Promise<string[]> {
   const { mise, tools } = await loadManifest();
   const images = Object.values(tools).flatMap(({ image }) =>

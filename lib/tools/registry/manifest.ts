@@ -37,6 +37,19 @@ export function openRepository(repository: string, signal: AbortSignal) {
       if (reference.includes(':')) checkDigest(response.url, reference, digest);
       return { digest, manifest: JSON.parse(content.toString()) };
     },
+    /** All tags, from any number of pages. Throws `Error` with a short reason. */
+    tags: async (): Promise<readonly string[]> => {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(2 * answerWithinMs)]);
+      const tags: string[] = [];
+      let page: string | undefined = 'tags/list?n=1000';
+      while (page !== undefined) {
+        const response: Response = await get(page, limit);
+        tags.push(...(((await response.json()) as { tags?: string[] | null }).tags ?? []));
+        const link = response.headers.get('link') ?? '';
+        page = /<[^>]*\/(tags\/list\?[^>]*)>\s*;[^,]*rel="?next\b/.exec(link)?.[1];
+      }
+      return tags;
+    },
     /** A layer's unverified content. Throws `Error` with a short reason. */
     blob: (digest: string) => get(`blobs/${digest}`, signal),
   };

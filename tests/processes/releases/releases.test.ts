@@ -66,7 +66,7 @@ async function inside(folder: string): Promise<void> {
     return error;
   };
   const updateTools = async (): Promise<string> => {
-    const run = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', 'update-tools'], { cwd: root });
+    const run = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', 'update', 'tools'], { cwd: root });
     let output = '';
     for (const stream of [run.stdout, run.stderr])
       stream.on('data', (chunk) => {
@@ -201,7 +201,7 @@ async function inside(folder: string): Promise<void> {
     }));
 
   // The lockfile has pins from here on.
-  test('update-tools pins every release for Linux and macOS, and says what is missing', () =>
+  test('update tools pins every release for Linux and macOS, and says what is missing', () =>
     played(async ({ context }) => {
       const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
         (missing) => `  sops ${tools.sops.version} on ${missing}\n`,

@@ -112,7 +112,7 @@ test('without pinned checksums nothing is fetched', async () => {
   });
   assert.is(
     said,
-    'hammer: its checksums are not pinned yet (`npx tsx tasks.ts update-tools` fills them in); building from Go modules',
+    'hammer: its checksums are not pinned yet (`npx tsx tasks.ts update tools` fills them in); building from Go modules',
   );
   await withRegistry(async ({ recipe }) => {
     const pins = await currentPins(unpinned(recipe), new AbortController().signal);

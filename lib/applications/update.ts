@@ -1,0 +1,200 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
+import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
+import { settingsFiles } from '../settings/settings.ts';
+import { reasonOf } from '../tools/registry/call.ts';
+import { openRepository } from '../tools/registry/manifest.ts';
+import { newestLike, writtenLike } from './newest.ts';
+import { type Edit, replaceValues } from './yaml-edits.ts';
+
+/* Newer versions of third-party charts and images in an environment's settings files, and the digests of images. */
+
+export type Updated = {
+  /** What was written, what a person has to decide, and what could not be asked; a line each. */
+  readonly changed: string[];
+  readonly notes: string[];
+  readonly failed: string[];
+};
+
+type Run = Updated & { readonly signal: AbortSignal; readonly repositories: ReadonlyMap<string, string> };
+
+/** Versions of the programs in charts by name: an image keeps to that of its chart. */
+type Programs = Map<string, string>;
+/**
+ * Writes the newest versions within the same major version into the settings files of the environment, lowest layer
+ * first, and leaves all else in them as it is. What cannot be asked stays as it was.
+ */
+export async function updateSettings(
+  { root, name, provider }: Environment,
+  signal: AbortSignal,
+): Promise<Updated> {
+  const { value } = await readStrictYaml(
+    await readFile(join(root, 'helmfile.yaml'), 'utf8'),
+    'helmfile.yaml',
+  );
+  const list = valueAt(value, ['repositories']) as readonly { name: string; url: string }[];
+  const repositories = new Map(list.map((repository) => [repository.name, repository.url]));
+  const run: Run = { changed: [], notes: [], failed: [], signal, repositories };
+  const programs: Programs = new Map();
+  let below: Tree = {};
+  for (const file of (await settingsFiles(name, provider, root)).filter((one) =>
+    one.startsWith('environments/'),
+  )) {
+    const text = await readFile(join(root, file), 'utf8');
+    const own = ((await readStrictYaml(text, file)).value ?? {}) as Tree;
+    below = merge(below, own);
+    const edits = [
+      ...(await chartEdits(run, own, programs)),
+      ...(await imageEdits(run, own, below, programs)),
+    ];
+    const after = replaceValues(text, edits);
+    for (const { path, value: now } of edits)
+      run.changed.push(`${file}: ${path.join('.')} ${valueAt(own, path) || '(none)'} → ${now}`);
+    if (after !== text) await writeWhole(join(root, file), after, 0o644);
+  }
+  return run;
+}
+
+/** The plain commands of `updateSettings`. */
+export async function settingsCommands(root: string, settings: Tree): Promise<string[]> {
+  const repositories = await chartRepositories(root);
+  const indexes = chartsIn(settings).flatMap((chart) => placeOf(chart, repositories)?.index ?? []);
+  const images = Object.values(mapsAt(settings, 'images')).filter(({ build }) => build === '');
+  return [
+    '# newer charts, and the versions of their programs:',
+    ...new Set(indexes.map((index) => `curl --fail ${index}`)),
+    '# newer images, and their digests:',
+    ...images.flatMap(({ repository, tag }) => [
+      `crane ls ${repository}`,
+      `crane digest ${repository}:${tag}`,
+    ]),
+  ];
+}
+
+/** URLs of chart repositories by name. */
+async function chartRepositories(root: string): Promise<ReadonlyMap<string, string>> {
+  const { value } = await readStrictYaml(
+    await readFile(join(root, 'helmfile.yaml'), 'utf8'),
+    'helmfile.yaml',
+  );
+  const list = valueAt(value, ['repositories']) as readonly { name: string; url: string }[];
+  return new Map(list.map(({ name, url }) => [name, url]));
+}
+
+const mapsAt = (settings: Tree, key: string) =>
+  (valueAt(settings, [key]) ?? {}) as { readonly [name: string]: { readonly [key: string]: string } };
+
+type Chart = {
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly chart: string;
+  readonly version: string;
+  readonly repository: string;
+};
+
+/** Charts with a version, which are those of a repository. */
+function chartsIn(settings: Tree): Chart[] {
+  const places = [
+    ...Object.keys(mapsAt(settings, 'charts')).map((name) => ({ name, path: ['charts', name] })),
+    { name: 'traefik', path: ['ingress', 'chart'] },
+  ];
+  return places.flatMap(({ name, path }) => {
+    const { chart, version, repository = '' } = (valueAt(settings, path) ?? {}) as { [key: string]: string };
+    return chart && version ? [{ name, path: [...path, 'version'], chart, version, repository }] : [];
+  });
+}
+
+/** A chart's name in its repository, and the repository's index. */
+function placeOf({ chart, repository }: Chart, repositories: ReadonlyMap<string, string>) {
+  const [alias = '', inRepository = ''] = chart.split('/');
+  const url = repository || repositories.get(alias);
+  if (url === undefined) return undefined;
+  return { name: repository ? chart : inRepository, index: `${url.replace(/\/$/, '')}/index.yaml` };
+}
+
+async function chartEdits(run: Run, own: Tree, programs: Programs): Promise<Edit[]> {
+  const edits: Edit[] = [];
+  for (const entry of chartsIn(own)) {
+    const { name, path, chart, version } = entry;
+    const place = placeOf(entry, run.repositories);
+    if (place === undefined) {
+      run.failed.push(`${chart}: helmfile.yaml does not have its repository`);
+      continue;
+    }
+    const versions = await asked(run, chart, () => chartVersions(place.index, place.name, run.signal));
+    if (versions === undefined) continue;
+    const { newest, ofAll } = newestLike(version, [...versions.keys()]);
+    noteMajor(run, chart, newest, ofAll);
+    programs.set(name, versions.get(newest) ?? '');
+    if (newest !== version) edits.push({ path, value: newest });
+  }
+  return edits;
+}
+
+/** A chart's versions in a repository, with the version of the program in each. */
+async function chartVersions(
+  address: string,
+  chart: string,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(60_000)]);
+  const response = await fetch(address, { signal: limit });
+  if (!response.ok) throw new Error(`${address} answered HTTP ${response.status}`);
+  const { parse } = await import('yaml');
+  const entries = valueAt(parse(await response.text()), ['entries', chart]);
+  if (!Array.isArray(entries)) throw new Error(`${address} has no chart ${chart}`);
+  return new Map(
+    entries.filter(isTree).map(({ version, appVersion }) => [String(version), String(appVersion ?? '')]),
+  );
+}
+
+async function imageEdits(run: Run, own: Tree, merged: Tree, programs: Programs): Promise<Edit[]> {
+  const edits: Edit[] = [];
+  for (const [name, image] of Object.entries(mapsAt(own, 'images'))) {
+    const { repository, build, tag } = (valueAt(merged, ['images', name]) ?? {}) as { [key: string]: string };
+    // Own images get their version from their folder.
+    if (image.tag === undefined || repository === undefined || tag === undefined || build) continue;
+    const found = await asked(run, repository, () =>
+      newestImage(run, repository, tag, programs.get(name) ?? ''),
+    );
+    if (found === undefined) continue;
+    const path = ['images', name];
+    if (found.tag !== tag) edits.push({ path: [...path, 'tag'], value: found.tag });
+    if (image.digest === undefined) run.notes.push(`images.${name} has a tag without a digest beside it`);
+    else if (found.digest !== image.digest) edits.push({ path: [...path, 'digest'], value: found.digest });
+  }
+  return edits;
+}
+
+async function newestImage(run: Run, repository: string, current: string, program: string) {
+  const images = openRepository(repository, run.signal);
+  let tag = writtenLike(current, program);
+  if (tag === undefined) {
+    const { newest, ofAll } = newestLike(current, await images.tags());
+    noteMajor(run, repository, newest, ofAll);
+    tag = newest;
+  }
+  return { tag, digest: (await images.manifest(tag)).digest };
+}
+
+function noteMajor(run: Run, what: string, newest: string, ofAll: string): void {
+  if (newest !== ofAll)
+    run.notes.push(`${what}: ${ofAll} is another major version; read its changelog and write it by hand`);
+}
+
+/** An answer; undefined, with a line for the report, if there is none. */
+async function asked<Answer>(
+  run: Run,
+  what: string,
+  ask: () => Promise<Answer>,
+): Promise<Answer | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    run.signal.throwIfAborted();
+    run.failed.push(`${what}: ${reasonOf(error as Error)}`);
+    return undefined;
+  }
+}

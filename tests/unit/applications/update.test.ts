@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { newestLike, writtenLike } from '../../../lib/applications/newest.ts';
+import { updateSettings } from '../../../lib/applications/update.ts';
+import type { Environment } from '../../../lib/settings/environment.ts';
+import { listen } from '../../rig/loopback.ts';
+
+const test = suite('update');
+
+test('the newest version is written like the current one, and has the same major version', () => {
+  for (const [current, all, newest, ofAll = newest] of [
+    [
+      '17.6-bookworm',
+      ['17.9-bookworm', '17.11-bookworm', '17.12-alpine', '18.6-bookworm', '17'],
+      '17.11-bookworm',
+      '18.6-bookworm',
+    ],
+    ['v1.11.0', ['v1.12.0', '1.13.0', 'v1.12', 'v1.12.1-rc1', 'latest'], 'v1.12.0'],
+    ['2.0.4', ['1.21.9', '2.0.3'], '2.0.4'],
+    ['18.6-system-trixie', ['18.7-202608170814-system-trixie'], '18.6-system-trixie'],
+    ['latest', ['1.0'], 'latest'],
+  ] as const)
+    assert.equal(newestLike(current, all), { newest, ofAll }, current);
+  assert.is(writtenLike('v0.8.0', '0.8.1'), 'v0.8.1');
+  assert.is(writtenLike('2.0.3', 'v2.0.4'), '2.0.4');
+  assert.is(writtenLike('v0.8.0', 'main'), undefined);
+});
+
+const bytes = (tag: string): string => JSON.stringify({ layers: [], tag });
+const digest = (tag: string): string => `sha256:${createHash('sha256').update(bytes(tag)).digest('hex')}`;
+
+const images: { readonly [path: string]: readonly string[] } = {
+  'smith/anvil': ['1.2.3', '1.2.4', '1.10.0', '1.2.5-rc1', '2.0.0'],
+  'smith/hammer': ['v4.0.0', 'v4.1.0', 'v4.9.0'],
+};
+const index = `entries:
+  hammer:
+    - { version: 0.3.1, appVersion: 4.1.0 }
+    - { version: 0.3.0, appVersion: 4.0.0 }
+    - { version: 0.4.0-beta1, appVersion: 5.0.0 }
+`;
+
+/** A registry with tokens and pages, as Docker Hub has them, and a chart repository. */
+const server = createServer((request, response) => void answer(request, response));
+
+function answer(request: IncomingMessage, response: ServerResponse): unknown {
+  const { pathname, searchParams } = new URL(request.url ?? '', 'http://here');
+  if (pathname === '/charts/index.yaml') return response.end(index);
+  if (pathname === '/token') {
+    const scope = searchParams.get('scope') ?? '';
+    return response.end(JSON.stringify({ token: `pass for ${scope}` }));
+  }
+  const [, path = '', kind, rest = ''] = /^\/v2\/(.+)\/(tags|manifests)\/(.+)$/.exec(pathname) ?? [];
+  const scope = `repository:${path}:pull`;
+  if (request.headers.authorization !== `Bearer pass for ${scope}`) {
+    const challenge = `Bearer realm="http://${host}/token",service="played",scope="${scope}"`;
+    return response.writeHead(401, { 'WWW-Authenticate': challenge }).end('{}');
+  }
+  const tags = images[path];
+  if (tags === undefined) return response.writeHead(404).end();
+  if (kind === 'manifests')
+    return tags.includes(rest) ? response.end(bytes(rest)) : response.writeHead(404).end();
+  // Two a page.
+  const start = tags.indexOf(searchParams.get('last') ?? '') + 1;
+  const page = tags.slice(start, start + 2);
+  if (start + 2 < tags.length)
+    response.setHeader('Link', `</v2/${path}/tags/list?last=${page.at(-1)}&n=2>; rel="next"`);
+  return response.end(JSON.stringify({ name: path, tags: page }));
+}
+let host = '';
+const root = mkdtempSync(join(tmpdir(), 'update-'));
+const common = 'environments/common.yaml';
+const own = 'environments/production/settings.yaml';
+
+test.before(async () => {
+  host = await listen(server);
+});
+test.after(async () => {
+  rmSync(root, { recursive: true });
+  server.closeAllConnections();
+  await new Promise((done) => server.close(done));
+});
+
+const write = (files: { readonly [file: string]: string }): void => {
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(join(root, file, '..'), { recursive: true });
+    writeFileSync(join(root, file), text);
+  }
+};
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const update = () => {
+  const environment = { root, name: 'production', provider: 'existing', state: join(root, '.state') };
+  return updateSettings(environment as Environment, new AbortController().signal);
+};
+
+const settings = (chart: string, anvil: string, hammer: string): string => `# Charts and images.
+charts:
+  hammer: { chart: smith/hammer, version: ${chart} } # kept
+  local: { chart: ./charts/local, version: "" }
+images:
+  anvil:
+    repository: ${host}/smith/anvil
+    tag: ${anvil} # of the smith
+    digest: ${anvil === '1.2.3' ? '""' : digest(anvil)}
+    build: ""
+  hammer: { repository: ${host}/smith/hammer, tag: ${hammer}, digest: "${hammer === 'v4.0.0' ? '' : digest(hammer)}", build: "" }
+  ours: { repository: ours, tag: 0.1.0, digest: "", build: docker/ours }
+`;
+
+test('charts and images get the newest versions, images of charts those of the charts; all else stays', async () => {
+  write({
+    'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/charts/\n`,
+    [common]: settings('0.3.0', '1.2.3', 'v4.0.0'),
+    'environments/existing.yaml': '{}\n',
+    [own]: 'images:\n  anvil: { tag: 1.2.4, digest: "" }\n',
+  });
+  const { changed, notes, failed } = await update();
+  assert.equal(failed, []);
+  assert.is(
+    read(common),
+    settings('0.3.1', '1.10.0', 'v4.1.0').replace(`"${digest('v4.1.0')}"`, digest('v4.1.0')),
+  );
+  assert.is(read(own), `images:\n  anvil: { tag: 1.10.0, digest: ${digest('1.10.0')} }\n`);
+  assert.equal(changed, [
+    `${common}: charts.hammer.version 0.3.0 → 0.3.1`,
+    `${common}: images.anvil.tag 1.2.3 → 1.10.0`,
+    `${common}: images.anvil.digest (none) → ${digest('1.10.0')}`,
+    `${common}: images.hammer.tag v4.0.0 → v4.1.0`,
+    `${common}: images.hammer.digest (none) → ${digest('v4.1.0')}`,
+    `${own}: images.anvil.tag 1.2.4 → 1.10.0`,
+    `${own}: images.anvil.digest (none) → ${digest('1.10.0')}`,
+  ]);
+  assert.match(notes[0] ?? '', /smith\/anvil: 2\.0\.0 is another major version/);
+  const again = await update();
+  assert.equal([again.changed, again.failed], [[], []]);
+});
+
+test('what cannot be asked is reported and stays; the rest is written', async () => {
+  write({
+    'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/none\n`,
+    [common]: settings('0.3.0', '1.2.3', 'v4.0.0').replace('/smith/hammer', '/smith/gone'),
+    [own]: '{}\n',
+  });
+  const { changed, failed } = await update();
+  assert.equal(
+    changed.map((line) => line.split(' ')[1]),
+    ['images.anvil.tag', 'images.anvil.digest'],
+  );
+  assert.equal(failed, [
+    `smith/hammer: http://${host}/none/index.yaml answered HTTP 401`,
+    `${host}/smith/gone: ${host} answered HTTP 404 for /v2/smith/gone/tags/list`,
+  ]);
+  assert.match(read(common), 'version: 0.3.0 }');
+});
+
+test.run();
