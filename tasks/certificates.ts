@@ -1,7 +1,12 @@
+import { need } from '@k8s-deployment/runner';
 import { connection } from './connection.ts';
 import { task } from './environment-task.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
+
+const offline = {
+  offline: { type: 'boolean', description: 'without the cluster, to render only' },
+} as const;
 
 /** On a cluster that others use too, the authority comes from an encrypted file. */
 export const certificateAuthority = task({
@@ -10,15 +15,21 @@ export const certificateAuthority = task({
   group: 'secrets',
   private: true,
   lock: true,
-  needs: (input) => [...connection(input), importGpgKeys, ...tools('kubectl', 'sops', 'openssl')],
+  args: offline,
+  needs: ({ args, ...input }) => [
+    ...(args.offline ? [] : [...connection(input), ...tools('kubectl')]),
+    importGpgKeys,
+    ...tools('sops', 'openssl'),
+  ],
   confirm: ({ environment, options }) =>
     options.replaceAuthority
       ? `replace the certificate authority of environment \`${environment.name}\` in the cluster? PostgreSQL restarts, and its clients need the new one`
       : undefined,
   commands: async (input) =>
-    (await import('../lib/certificates/shared-authority.ts')).shareAuthorityCommands(input),
-  onCluster: true,
-  run: async (context) => (await import('../lib/certificates/shared-authority.ts')).shareAuthority(context),
+    (await import('../lib/certificates/shared-authority.ts')).shareAuthorityCommands(input, input.args),
+  onCluster: ({ args }) => !args.offline,
+  run: async (context) =>
+    (await import('../lib/certificates/shared-authority.ts')).shareAuthority(context, context.args),
 });
 
 /** For the release postgresql, and the server beside the embedded cluster. */
@@ -28,7 +39,9 @@ export const databaseCertificate = task({
   group: 'secrets',
   private: true,
   lock: true,
-  needs: ({ provider }) => (provider.ownsCluster ? tools('openssl') : [certificateAuthority]),
+  args: offline,
+  needs: ({ args, provider }) =>
+    provider.ownsCluster ? tools('openssl') : [need(certificateAuthority, args)],
   commands: async (input) =>
     (await import('../lib/database/certificate.ts')).databaseCertificateCommands(input),
   run: async (context) => {

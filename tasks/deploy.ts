@@ -1,4 +1,4 @@
-import type { AnyTask, Needs } from '@k8s-deployment/runner';
+import { type AnyTask, type Needs, need } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
 import { databaseCertificate } from './certificates.ts';
 import { checkProvider, createK8s, startK8s } from './cluster.ts';
@@ -156,7 +156,12 @@ export const render = task({
       description: 'add what Argo CD or Flux needs to apply them in order',
     },
   },
-  needs: [...tools('helm', 'helmfile', 'sops'), chartTools, importGpgKeys, databaseCertificate],
+  needs: [
+    ...tools('helm', 'helmfile', 'sops'),
+    chartTools,
+    importGpgKeys,
+    need(databaseCertificate, { offline: true }),
+  ],
   check: async (input) => {
     await (await declared()).checkLeftOut(input);
     await refuseDevelopmentKeys(input);

@@ -5,6 +5,7 @@ import {
   task as declareTask,
   type Needs,
   type Options,
+  type Question,
   type Task,
   type TaskContext,
   type TaskDefinition,
@@ -41,7 +42,9 @@ type EarlyFields<Specs extends ArgumentSpecs> = {
   readonly steps?: Needs | ((input: Early<Specs>) => Needs);
   readonly after?: readonly AnyTask[] | ((input: Early<Specs>) => readonly AnyTask[]);
   readonly finally?: Needs | ((input: Early<Specs>) => Needs);
-  readonly confirm?: string | ((input: Early<Specs>) => string | undefined);
+  readonly confirm?:
+    | Question
+    | ((input: Early<Specs>) => Question | undefined | Promise<Question | undefined>);
   readonly mutex?: string | ((input: Early<Specs>) => string);
 };
 

@@ -1,7 +1,6 @@
 import { need, UsageError } from '@k8s-deployment/runner';
 import { taskCommand } from '../lib/ground/launcher.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
-import { databaseCertificate } from './certificates.ts';
 import { createK8s } from './cluster.ts';
 import { connection } from './connection.ts';
 import { initHelmfile, installAll, installTier, testAll } from './deploy.ts';
@@ -40,14 +39,8 @@ export const destroyEnvironment = taskWithoutSettings({
   description: 'remove the environment with all its data',
   group: 'environment',
   lock: true,
-  confirm: ({ environment: { name, context }, provider }) =>
-    provider.ownsCluster
-      ? `destroy environment \`${name}\` with all its data?`
-      : `remove the project's releases and namespaces, with all their data, from context \`${context}\`?`,
-  needs: ({ provider: { ownsCluster, toolsFor } }) => [
-    ...tools(...toolsFor.destroy),
-    ...(ownsCluster ? [] : [importGpgKeys, databaseCertificate]),
-  ],
+  confirm: async (input) => (await import('../lib/operations/destroy.ts')).destroyQuestion(input),
+  needs: ({ provider }) => tools(...provider.toolsFor.destroy),
   commands: async (input) => (await import('../lib/operations/destroy.ts')).destroyCommands(input),
   run: async (context) => (await import('../lib/operations/destroy.ts')).destroyEnvironment(context),
 });

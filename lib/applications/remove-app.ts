@@ -136,9 +136,7 @@ export async function removeApp(context: Context, app: string): Promise<void> {
 const leftovers = (app: string, { changes, keysLeft }: Removal): string[] => [
   `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE ${app}; DROP ROLE ${app};`,
   ...(changes.has('vault/state.yaml')
-    ? [
-        `in Vault, ${taskCommand('init-vault')} removes its access; secrets in kv/${app} stay (vault/README.md)`,
-      ]
+    ? [`in Vault, ${taskCommand('init-vault')} removes its access, and kv/${app} stays (vault/README.md)`]
     : []),
   ...keysLeft.map(
     ({ environment, secret: { file, key } }) =>

@@ -41,18 +41,25 @@ const issuedWords = [
 const consequence =
   'PostgreSQL would restart, and clients that trust the present authority would refuse the servers';
 
+/** True to render without a cluster: an install compares the authority with it later. */
+type Offline = { readonly offline?: boolean };
+
 /**
  * Brings the authority of a shared environment from its encrypted file, and the servers' certificates from the cluster,
  * so that every machine deploys the same. Creates the file with the environment. Throws `TaskError` if the cluster has
  * certificates of another authority and `--replace-authority` is not given.
  */
-export async function shareAuthority(context: Context, now = new Date()): Promise<'changed' | 'unchanged'> {
+export async function shareAuthority(
+  context: Context,
+  { offline = false }: Offline = {},
+  now = new Date(),
+): Promise<'changed' | 'unchanged'> {
   const { environment, options } = context;
   if (!isShared(environment)) return 'unchanged';
   const file = secretsFile(environment.name, authorityFile);
   const kept = await keptPair(context, file);
   const own = kept ?? (await localPair(environment));
-  const issued = await issuedIn(context);
+  const issued = offline ? [] : await issuedIn(context);
   const foreign = issued.filter(({ certificate }) => own === undefined || !isSignedBy(certificate, own));
   if (foreign.length > 0 && options.replaceAuthority !== true) throw differs(environment, file, own, foreign);
   if (own !== undefined) await place(environment, 'ca', own);
@@ -75,7 +82,10 @@ export async function shareAuthority(context: Context, now = new Date()): Promis
 }
 
 /** The same as plain commands. */
-export function shareAuthorityCommands({ environment }: InEnvironment): readonly string[] {
+export function shareAuthorityCommands(
+  { environment }: InEnvironment,
+  { offline = false }: Offline = {},
+): readonly string[] {
   if (!isShared(environment)) return [];
   const { name, root } = environment;
   const folder = `.state/${name}/certificates`;
@@ -91,7 +101,8 @@ export function shareAuthorityCommands({ environment }: InEnvironment): readonly
         `mkdir -p environments/${name}/secrets`,
         `{ echo 'environment: ${name}'; ${indented('certificate', 'crt')}; ${indented('key', 'key')}; } | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
       ];
-  return [`${kubectlText(environment)} ${issuedWords.join(' ')}`, `mkdir -p -m 700 ${folder}`, ...given];
+  const look = offline ? [] : [`${kubectlText(environment)} ${issuedWords.join(' ')}`];
+  return [...look, `mkdir -p -m 700 ${folder}`, ...given];
 }
 
 /** The authority of the encrypted file; undefined if there is none. Throws `TaskError` if it is damaged. */

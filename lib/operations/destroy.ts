@@ -1,7 +1,26 @@
+import type { Question } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { removeKeyring } from '../secrets/keyring.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { exportHomes, forgetRuns, remembered, removeState } from '../settings/environment.ts';
+import { environmentNames, loadSettings } from '../settings/settings.ts';
+
+/**
+ * The question of `destroy-environment`. In production its name has to be typed; on an existing cluster also if the
+ * settings, missing or damaged, do not say what it is.
+ */
+export async function destroyQuestion({ environment }: InEnvironment): Promise<Question> {
+  const { name, context } = environment;
+  const { ownsCluster } = providerOf(environment);
+  const question = ownsCluster
+    ? `destroy environment \`${name}\` with all its data?`
+    : `remove the releases of environment \`${name}\` and its namespaces, with all their data, from context \`${context}\`?`;
+  const declared = (await environmentNames(environment.root)).includes(name);
+  const settings = declared ? await loadSettings(environment).catch(() => undefined) : undefined;
+  const production = settings?.production ?? !ownsCluster;
+  return production ? { question, word: name } : question;
+}
 
 /** Removes the whole environment: cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {

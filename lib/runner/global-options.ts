@@ -29,6 +29,12 @@ export const runnerOptions: ArgumentSpecs = {
   dryRun: { type: 'boolean', short: 'n', description: 'prints the plain commands and runs nothing' },
   jobs: { type: 'number', short: 'j', optional: true, description: 'how many tasks run at once' },
   yes: { type: 'boolean', short: 'y', description: 'answers every question with yes' },
+  confirm: {
+    type: 'string',
+    noun: 'word',
+    optional: true,
+    description: 'the word that a dangerous task asks for, such as a name; `--yes` does not answer it',
+  },
   verbose: { type: 'boolean', short: 'v', description: 'shows every line of every task' },
   json: { type: 'boolean', description: 'results as JSON, where a task can' },
   output: { type: 'choice', choices: outputModes, default: 'auto', description: 'how the log is shown' },

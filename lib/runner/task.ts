@@ -123,6 +123,9 @@ export type Readiness = {
   readonly timeoutMs?: number;
 };
 
+/** A question that `--yes` answers, or one that needs a word: typed, or by `--confirm <word>`. */
+export type Question = string | { readonly question: string; readonly word: string };
+
 /** The fields of a task; only name, description and commands are required. */
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
@@ -150,8 +153,10 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
    * `TaskError` to end the run.
    */
   readonly check?: (input: TaskInput<Specs>) => void | Promise<void>;
-  /** A question asked before anything runs; undefined: none. `--yes` answers it; without a terminal it is a usage error. */
-  readonly confirm?: string | ((input: TaskInput<Specs>) => string | undefined);
+  /** Asked before anything runs; undefined: nothing. Without an answer and a terminal it is a usage error. */
+  readonly confirm?:
+    | Question
+    | ((input: TaskInput<Specs>) => Question | undefined | Promise<Question | undefined>);
   /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`. */
   readonly lock?: boolean;
   /** Gets the terminal and runs alone. */

@@ -11,5 +11,4 @@ import './environment/applications.ts';
 import './environment/passwords.ts';
 import './environment/rendered.ts';
 import './environment/restore.ts';
-import './environment/new-applications.ts';
 import './environment/destroy.ts';

@@ -7,7 +7,6 @@ import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
-import { onlyExamples } from '../rig/applications.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 
 export type Sandbox = {
@@ -31,7 +30,7 @@ export type Sandbox = {
   remove(...environments: readonly string[]): Promise<void>;
 };
 
-/** A clone of the working tree, with app1 and app2 alone. `prefix` ends the folder's name; `place` is the folder to create it in. */
+/** A clone of the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
 export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandbox> {
   const base = place ?? (await mkdtemp(join(tmpdir(), prefix)));
   const folder = join(base, 'clone');
@@ -48,7 +47,6 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   await Promise.all(
     files.map((file) => copyFile(join(root, file), join(folder, file)).catch(unless('ENOENT'))),
   );
-  await onlyExamples(folder);
   // The bundle comes last, so that it is newer than the sources and no clone builds its own.
   await promisify(execFile)('./run', ['--version'], { cwd: root });
   await mkdir(join(folder, '.build'), { recursive: true });

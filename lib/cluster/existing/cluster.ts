@@ -1,4 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { checkNamespaces, existingNamespaces, isOurs } from '../../helm/namespaces.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
@@ -31,6 +32,7 @@ export const cluster: Cluster = {
   commands: {
     create: (target) => [
       `${kubectlText(target.environment)} get --raw /readyz`,
+      `${kubectlText(target.environment)} get namespaces`,
       ...requirementChecks(target),
       ...rights.map(
         ([verb, resource]) =>
@@ -50,8 +52,12 @@ export const cluster: Cluster = {
 
   phase: async (context) => {
     const { environment } = context;
-    if (!(await remembered(environment))) return 'absent';
-    await connectExisting(context).catch(() => undefined);
+    const known = (await remembered(environment)) !== undefined;
+    const connected = await connectExisting(context).then(
+      () => true,
+      () => false,
+    );
+    if (!known && !(connected && (await isDeployed(context)))) return 'absent';
     const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;
     return output.exitCode === 0 ? 'running' : 'degraded';
@@ -67,6 +73,7 @@ export const cluster: Cluster = {
     await connectExisting(context);
     const $ = context.$({ quiet: true });
     await checkReachable(context);
+    await checkNamespaces(context);
     await checkRequirements(context);
     for (const [verb, resource] of rights) {
       const answer = await $({
@@ -94,3 +101,10 @@ export const cluster: Cluster = {
 
   addresses: routeAddresses,
 };
+
+/** True if the cluster has the environment, whichever machine created it. */
+const isDeployed = (context: EnvironmentContext): Promise<boolean> =>
+  existingNamespaces(context).then(
+    (namespaces) => namespaces.some((one) => isOurs(context.environment, one)),
+    () => false,
+  );

@@ -15,7 +15,7 @@ export const existing: ClusterProvider = {
     create: ['kubectl', 'helm'],
     start: [],
     stop: [],
-    destroy: ['kubectl', 'helm', 'helmfile', 'sops'],
+    destroy: ['kubectl', 'helm'],
     services: ['kubectl'],
     images: [],
     status: ['kubectl'],

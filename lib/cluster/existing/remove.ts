@@ -1,51 +1,94 @@
 import { rm } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Outcome } from '../../ground/outcome.ts';
-import { callHelmfile, declaredReleases, helmfileText } from '../../helm/helmfile.ts';
-import { prepareNamespaces } from '../../helm/namespaces.ts';
+import { helmCommand } from '../../helm/helm.ts';
+import { declaredReleases } from '../../helm/helmfile.ts';
+import {
+  adoptedAnnotation,
+  checkNamespaces,
+  existingNamespaces,
+  isOurs,
+  ownerLabel,
+} from '../../helm/namespaces.ts';
+import { deployedReleases } from '../../helm/releases.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
-import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
+import { helmText, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { type Environment, exportHomes, helmHomes, remembered } from '../../settings/environment.ts';
+import { remembered } from '../../settings/environment.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
-
-const ourNamespaces = async ({ root }: Environment): Promise<string[]> => [
-  ...new Set((await declaredReleases(root)).map(({ namespace }) => namespace)),
-];
 
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
 const ownTypes = /\.secrets\.hashicorp\.com$/;
 
-/** Removes what the tasks installed, with the namespaces, which helm keeps on purpose; the cluster stays. */
+/** Seconds for helm to uninstall a release. */
+const uninstallSeconds = 120;
+
+/**
+ * Removes what the tasks installed: the releases in the environment's namespaces, and the namespaces that they
+ * created, which helm keeps on purpose. Everything else stays.
+ */
 export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   // An unreadable record means that an environment exists.
-  if (await remembered(environment).catch(() => true)) await removeOurs(context);
+  const known = await remembered(environment).catch(() => true);
+  // A fresh clone knows the environment by its namespaces only.
+  const connected = await connectExisting(context).then(
+    () => true,
+    (error: unknown) => {
+      if (known) throw error;
+      return false;
+    },
+  );
+  const removed = connected ? await removeOurs(context) : false;
   await rm(environment.kubeconfig, { force: true });
-  return 'unchanged';
+  return removed ? 'changed' : 'unchanged';
 }
 
-async function removeOurs(context: EnvironmentContext): Promise<void> {
+/** Returns whether there was anything. */
+async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   const { $, environment } = context;
-  await connectExisting(context);
   await checkReachable(context).catch((error: unknown) => {
     if (!(error instanceof TaskError)) throw error;
     const { name } = environment;
     const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
     throw new TaskError({ what: error.what, why: error.why, advice });
   });
-  const settings = await loadSettings(environment);
-  await callHelmfile({ ...context, settings }, ['--skip-deps', 'destroy'], (error) => error, false);
-  const namespaces = await ourNamespaces(environment);
-  await $`${kubectl(environment)} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`.catch(
-    async (error: unknown) => {
-      // Throws an error that says what they wait for.
-      await prepareNamespaces(context, []);
-      throw error;
-    },
-  );
+  const namespaces = (await existingNamespaces(context)).filter((one) => isOurs(environment, one));
+  const names = namespaces.map(({ metadata }) => metadata.name);
+  const deployed = await deployedReleases(context, () => {});
+  const declared = await declaredReleases(environment.root);
+  // What others need goes last.
+  for (const { id, name, namespace } of declared.toReversed()) {
+    if (!deployed.has(id) || !names.includes(namespace)) continue;
+    const wait = ['--wait', '--timeout', `${uninstallSeconds}s`];
+    await $`${helmCommand(environment, namespace)} uninstall ${name} --ignore-not-found ${wait}`;
+  }
+  const isAdopted = ({ metadata }: (typeof namespaces)[number]) =>
+    metadata.annotations?.[adoptedAnnotation] === 'true';
+  const adopted = namespaces.filter(isAdopted).map(({ metadata }) => metadata.name);
+  const own = names.filter((name) => !adopted.includes(name));
+  if (own.length > 0)
+    await $`${kubectl(environment)} delete namespace ${own} --ignore-not-found --wait --timeout 300s`.catch(
+      async (error: unknown) => {
+        // Throws an error that says what they wait for.
+        await checkNamespaces(context);
+        throw error;
+      },
+    );
+  if (adopted.length > 0) {
+    const quiet = $({ quiet: true });
+    await quiet`${kubectl(environment)} label namespace ${adopted} ${ownerLabel}-`;
+    await quiet`${kubectl(environment)} annotate namespace ${adopted} ${adoptedAnnotation}-`;
+    context.log(`kept, since they existed before: namespaces ${adopted.join(', ')}`);
+  }
   await removeController(context);
+  await removeTypes(context);
+  return names.length > 0;
+}
+
+async function removeTypes(context: EnvironmentContext): Promise<void> {
+  const { $, environment } = context;
   const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
   const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
   if (own.length === 0) return;
@@ -59,13 +102,17 @@ async function removeOurs(context: EnvironmentContext): Promise<void> {
 /** The same as plain commands. */
 export async function removeCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const target = { environment, settings: await loadSettings(environment) };
-  const namespaces = (await ourNamespaces(environment)).join(' ');
+  const releases = (await declaredReleases(environment.root)).toReversed();
   const kubectl = kubectlText(environment);
+  const ours = `${ownerLabel}=${environment.name}`;
   return [
     connectCommand(environment),
-    exportHomes(environment, ...helmHomes),
-    await helmfileText(target, 'destroy'),
-    `${kubectl} delete namespace ${namespaces} --ignore-not-found --wait --timeout 300s`,
+    ...releases.map(
+      ({ name, namespace }) =>
+        `${helmText(environment)} --namespace ${namespace} uninstall ${name} --ignore-not-found --wait --timeout ${uninstallSeconds}s`,
+    ),
+    `# only those without the annotation ${adoptedAnnotation}:`,
+    `${kubectl} delete namespace --selector ${ours} --wait --timeout 300s`,
     ...removeControllerCommands(target),
     `${kubectl} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectl} delete --ignore-not-found "$type"; done`,
   ];

@@ -133,10 +133,10 @@ test('an authority that expires soon is only replaced when asked to', async ({ a
   const { context } = await clone(api, clones);
   await shareAuthority(context);
   const late = new Date(Date.now() + 3600 * 24 * 3600 * 1000);
-  const error = await failureOf(shareAuthority(context, late));
+  const error = await failureOf(shareAuthority(context, {}, late));
   assert.match(error.what, /has to be replaced: the authority expires on/);
   const replacing = { ...context, options: { ...context.options, replaceAuthority: true } };
-  assert.is(await shareAuthority(replacing, late), 'changed');
+  assert.is(await shareAuthority(replacing, {}, late), 'changed');
 });
 
 test('the file of another environment is refused', async ({ api, clones }) => {

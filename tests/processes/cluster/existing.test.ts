@@ -24,6 +24,7 @@ test.after(() => clone.remove());
 const answers = {
   view: `echo '{"clusters":[{"cluster":{"server":"https://one"}}]}'`,
   ready: 'echo ok',
+  namespaces: `echo '{"items":[]}'`,
   version: `echo '{"serverVersion":{"gitVersion":"v1.31.4-eks","minor":"31+"}}'`,
   storage: `echo '{"items":[{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"true"}}}]}'`,
   may: 'echo yes',
@@ -70,6 +71,7 @@ const kubectl = (changes: Partial<typeof answers> = {}): void => {
       *"config view"*) ${view};;
       *get-contexts*) printf 'team-a\\nteam-b\\n';;
       *readyz*) ${ready};;
+      *"get namespaces"*) ${answer.namespaces};;
       *"get storageclass"*) ${storage};;
       *"get service kubernetes"*) ${answer.service};;
       *"get endpointslices"*kube-dns*) ${answer.dns};;
@@ -246,6 +248,7 @@ test('create checks the cluster without changing it; only the call that reads th
     [
       'kubectl config view --minify --flatten --raw --output json --context some-context',
       'get --raw /readyz --request-timeout 15s',
+      'get namespaces -o json',
       'version -o json',
       'get storageclass -o json',
       'auth can-i create namespaces --all-namespaces',

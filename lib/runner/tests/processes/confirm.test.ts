@@ -14,7 +14,7 @@ async function onTerminal(declared: readonly RigTask[], answers: readonly string
   const env = { NO_COLOR: '1', RIG_MEMORY: rig.memory, RIG_TASKS: JSON.stringify(declared) };
   const terminal = new PseudoTerminal(command, { cwd: folder, env });
   for (const answer of answers) {
-    await terminal.shows('[y/N]');
+    await terminal.shows(/\[y\/N\]|to confirm:/);
     terminal.type(answer);
   }
   const code = await terminal.exit;
@@ -47,6 +47,21 @@ test('on a terminal each question is asked once, before anything runs, and any a
   const ended = await onTerminal(more, ['\x04']);
   assert.is(ended.code, 1);
   assert.match(ended.shown, /\[y\/N\] \r\nerror: not confirmed/);
+});
+
+test('a word that has to be typed is not answered by --yes, but by --confirm', async () => {
+  const dear: RigTask[] = [
+    { name: 'reset', confirm: { question: 'Remove all?', word: 'production' }, commands: ['echo gone'] },
+  ];
+  for (const words of [['--yes'], ['--confirm', 'development'], ['--yes', '--confirm', 'y']]) {
+    const refused = rig.run(dear, ['reset', ...words]);
+    assert.is(await refused.exit, 2, refused.stderr);
+    assert.match(refused.stderr, '`--confirm production` answers it, `--yes` does not');
+  }
+  const answered = rig.run(dear, ['reset', '--confirm', 'production']);
+  assert.is(await answered.exit, 0, answered.stderr);
+  assert.is((await onTerminal(dear, ['y\n'])).code, 1);
+  assert.is((await onTerminal(dear, ['production\n'])).code, 0);
 });
 
 test.run();

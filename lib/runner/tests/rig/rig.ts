@@ -21,7 +21,7 @@ export type RigTask = {
   readonly behaviour?: 'print' | 'wait' | 'bug' | 'stray';
   readonly lock?: boolean;
   readonly interactive?: boolean;
-  readonly confirm?: string;
+  readonly confirm?: string | { readonly question: string; readonly word: string };
   readonly private?: boolean;
   readonly timeoutMs?: number;
   readonly retries?: number;

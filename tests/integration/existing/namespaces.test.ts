@@ -1,0 +1,130 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
+import { poll } from '../../../lib/ground/poll.ts';
+import { declaredReleases } from '../../../lib/helm/helmfile.ts';
+import { checkNamespaces, prepareNamespaces } from '../../../lib/helm/namespaces.ts';
+import { callIn } from '../../charts/tools.ts';
+import { copyOf } from '../../rig/project-copy.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { type ApiServer, startApiServer } from '../api-server.ts';
+
+/* Whose namespaces are used and removed, on a real API server with the real helm. */
+
+const test = suite<{ api: ApiServer }>('namespaces of an existing cluster');
+const copy = copyOf('environments', 'helmfile.yaml');
+const { KUBECONFIG } = process.env;
+const ours = ['backend', 'core', 'database', 'frontend', 'vault'];
+
+const context = () => taskContext({ provider: 'existing', context: 'test' }, [], copy.folder);
+
+/** In place of the controller that a bare API server lacks. */
+async function finalize(api: ApiServer): Promise<void> {
+  const list = JSON.parse(await api.kubectl(['get', 'namespaces', '-o', 'json']));
+  for (const item of list.items.filter((one: Item) => one.metadata.deletionTimestamp)) {
+    const path = `/api/v1/namespaces/${item.metadata.name}/finalize`;
+    await api.kubectl(
+      ['replace', '--raw', path, '-f', '-'],
+      JSON.stringify({ ...item, spec: { finalizers: [] } }),
+    );
+  }
+}
+type Item = { metadata: { name: string; deletionTimestamp?: string; labels: object; annotations?: object } };
+
+async function namespaces(api: ApiServer): Promise<Map<string, Item['metadata']>> {
+  const list = JSON.parse(await api.kubectl(['get', 'namespaces', '-o', 'json']));
+  return new Map((list.items as Item[]).map(({ metadata }) => [metadata.name, metadata]));
+}
+
+test.before(async (state) => {
+  state.api = await startApiServer();
+  process.env.KUBECONFIG = state.api.kubeconfig;
+  const { environment } = context();
+  mkdirSync(environment.state, { recursive: true });
+  writeFileSync(environment.kubeconfig, await state.api.kubectl(['config', 'view', '--raw', '--flatten']));
+});
+test.after(async ({ api }) => {
+  if (KUBECONFIG === undefined) delete process.env.KUBECONFIG;
+  else process.env.KUBECONFIG = KUBECONFIG;
+  copy.remove();
+  await api.stop();
+});
+
+test('a namespace with objects of somebody else, or of another environment, is refused; an empty one is not', async ({
+  api,
+}) => {
+  await api.kubectl(['create', 'namespace', 'backend']);
+  await checkNamespaces(context());
+  await api.kubectl(['-n', 'backend', 'create', 'configmap', 'theirs']);
+  const foreign = await failureOf(checkNamespaces(context()));
+  assert.is(foreign.what, 'namespace backend of context `test` is not this environment’s'.replace('’', "'"));
+  assert.is(foreign.why, 'it has configmap/theirs');
+  await api.kubectl(['-n', 'backend', 'delete', 'configmap', 'theirs']);
+  await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment=staging']);
+  const other = await failureOf(prepareNamespaces(context(), await declaredReleases(copy.folder)));
+  assert.is(other.why, 'it belongs to environment `staging`');
+  assert.equal(
+    [...(await namespaces(api)).keys()].filter((name) => ours.includes(name)),
+    ['backend'],
+  );
+  await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment-']);
+});
+
+test('what the tasks created is recorded and removed; what existed before stays, without our releases', async ({
+  api,
+}) => {
+  const given = context();
+  const releases = await declaredReleases(copy.folder);
+  await prepareNamespaces(given, releases);
+  await prepareNamespaces(given, releases);
+  for (const name of ours) {
+    const { labels, annotations = {} } = (await namespaces(api)).get(name) ?? { labels: {} };
+    assert.is((labels as Record<string, string>)['k8s-deployment/environment'], 'development', name);
+    assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
+  }
+  const chart = mkdtempSync(join(tmpdir(), 'chart-'));
+  mkdirSync(join(chart, 'templates'));
+  writeFileSync(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: some\nversion: 1.0.0\n');
+  writeFileSync(
+    join(chart, 'templates', 'some.yaml'),
+    'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: "{{ .Release.Name }}" }\n',
+  );
+  const helm = async (...words: readonly string[]) => {
+    const ended = await callIn(api, 'helm', [...words]);
+    assert.is(ended.exitCode, 0, ended.stderr);
+    return ended.stdout;
+  };
+  await helm('install', 'app1-back', chart, '--namespace', 'backend');
+  // Somebody else took this one over: a release in it is not ours, whatever its name.
+  await api.kubectl(['label', '--overwrite', 'namespace', 'database', 'k8s-deployment/environment=other']);
+  await helm('install', 'postgresql', chart, '--namespace', 'database');
+
+  let over = false;
+  const removal = removeFromCluster(given).finally(() => {
+    over = true;
+  });
+  await poll(async () => {
+    await finalize(api);
+    return over || undefined;
+  }, 120_000);
+  assert.is(await removal, 'changed');
+  const left = await namespaces(api);
+  assert.equal(
+    [...left.keys()].filter((name) => ours.includes(name)),
+    ['backend', 'database'],
+  );
+  assert.equal(Object.keys(left.get('backend')?.labels ?? {}), ['kubernetes.io/metadata.name']);
+  assert.is(left.get('backend')?.annotations, undefined);
+  assert.equal(
+    JSON.parse(await helm('list', '-A', '-o', 'json')).map((one: { name: string }) => one.name),
+    ['postgresql'],
+  );
+  assert.match(given.logged.join('\n'), 'kept, since they existed before: namespaces backend');
+  rmSync(chart, { recursive: true });
+  assert.is(await removeFromCluster(context()), 'unchanged');
+});
+
+test.run();
