@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { applications } from '../rig/applications.ts';
+import { sample } from '../rig/applications.ts';
 import type { Port } from './verdict.ts';
 
 /** A party of the table. */
@@ -33,11 +33,12 @@ export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'
 
 /** Environments in which a party or connection exists; absent: all. */
 type Limited = { readonly in?: readonly string[] };
-/** A part of the table, once for each application if it names APP. */
+
+/** A part of the table, once for each of a few applications if it names APP. */
 function forEachApplication<Part>(part: Part): Part[] {
   const text = JSON.stringify(part);
   if (!text.includes('APP')) return [part];
-  return applications.map(({ name }) => JSON.parse(text.replaceAll('APP', name)) as Part);
+  return sample.map(({ name }) => JSON.parse(text.replaceAll('APP', name)) as Part);
 }
 
 /**

@@ -18,6 +18,11 @@ export const applications = Object.entries(common.database.applications).map(([n
   secrets: password === '' ? ('vault' as const) : ('sops' as const),
 }));
 
+/** At most two of each kind, where every pair is tried: with sixty applications, that would take minutes. */
+export const sample = (['vault', 'sops'] as const).flatMap((kind) =>
+  applications.filter(({ secrets }) => secrets === kind).slice(0, 2),
+);
+
 /** Name, namespace, tier, app and needs of every release that helmfile.yaml has to declare, in its order. */
 export const releaseTable: readonly string[] = [
   'devops core core devops',
