@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
-import { inlineCodeOf, type Page, pageOf, pages, proseOf } from '../../rig/pages.ts';
+import { inlineCodeOf, type Page, pageOf, pages, proseOf, rowsOf } from '../../rig/pages.ts';
 
 const test = suite('links of the documentation');
 
@@ -43,20 +43,35 @@ const paths = [
 /** `lib/helm/`, `environments/<environment>/*.yaml`: a path from the root, with placeholders. */
 const pathPattern = new RegExp(`^(?:${folders.join('|')})/[\\w./<>*-]*$`);
 
+/** True for the paths that a path with placeholders names. */
+function named(path: string): (candidate: string) => boolean {
+  const pattern = path
+    .replace(/\/$/, '')
+    .replaceAll('.', '\\.')
+    .replaceAll(/<[^>]+>/g, '[^/]+')
+    .replaceAll('*', '[^/]*');
+  const whole = new RegExp(`^${pattern}$`);
+  return (candidate) => whole.test(candidate);
+}
+
 test('files and folders that a page names exist', () => {
   for (const page of pages)
     for (const path of inlineCodeOf(page).filter((code) => pathPattern.test(code))) {
-      const pattern = path
-        .replace(/\/$/, '')
-        .replaceAll('.', '\\.')
-        .replaceAll(/<[^>]+>/g, '[^/]+')
-        .replaceAll('*', '[^/]*');
-      const named = new RegExp(`^${pattern}$`);
-      assert.ok(
-        paths.some((candidate) => named.test(candidate)),
-        `${page.file}: ${path}`,
-      );
+      assert.ok(paths.some(named(path)), `${page.file}: ${path}`);
     }
+});
+
+test('docs/architecture.md: a file without its folder is beside the one before it', () => {
+  const missing: string[] = [];
+  for (const [change = '', cell = ''] of rowsOf(pageOf('docs/architecture.md'))) {
+    let folder = '.';
+    for (const [, code = ''] of cell.matchAll(/`([\w./<>-]+)`/g)) {
+      if (code.includes('/')) folder = code.endsWith('/') ? code.slice(0, -1) : dirname(code);
+      else if (/\.(?:ts|json|yaml|sql|hcl|tpl)$/.test(code) && !existsSync(join(root, code)))
+        if (!paths.some(named(`${folder}/${code}`))) missing.push(`${change}: ${code}`);
+    }
+  }
+  assert.equal(missing, []);
 });
 
 test('every page can be reached from README.md', () => {
