@@ -8,7 +8,7 @@ import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
 /** Tasks that need no cluster, so on an existing one no context. */
-const withoutCluster = ['render'];
+const withoutCluster = ['render', 'update'];
 
 /** Tasks that work even if the environment's folder under environments/ is gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];

@@ -90,7 +90,8 @@ test('an existing cluster needs a context, by option, setting or record, and kee
   const provider = 'existing';
   const advice = await refused(/needs a kube context/, { provider });
   assert.match(advice, /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
-  assert.is((await resolve({ provider }, undefined, 'render')).context, '');
+  for (const task of ['render', 'update'])
+    assert.is((await resolve({ provider }, undefined, task)).context, '');
   assert.is((await resolve({ provider, context: 'team' })).context, 'team');
   const settings = join(folder, 'environments/development/context.yaml');
   writeFileSync(settings, 'cluster: { context: from-settings }\n');
