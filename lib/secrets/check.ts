@@ -3,7 +3,7 @@ import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
-import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
+import { creationRules, keyKinds, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeys, isAmong } from './development-keys.ts';
 import {
   allSecretFiles,
@@ -138,7 +138,7 @@ async function openValues(context: Context) {
     unchecked ??= error;
   };
   const source = keySource(context);
-  if (!(await isGiven(source))) {
+  if (!(await isGiven(source)) && !(await keyKinds(root, name)).others) {
     context.log(`no key is given (${source.name} does not exist): values of secrets are not searched for`);
     return { values, closed: owners, unchecked };
   }

@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
-import { fingerprintText } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
+import { isFingerprint, recipientsIn } from './recipients.ts';
 
 /** A rule of `.sops.yaml`: the recipients of new files that match the pattern. */
 export type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
 
 export const rulesFile = '.sops.yaml';
 
-type Written = { readonly path_regex?: unknown; readonly pgp?: unknown };
+type Written = { readonly path_regex?: unknown };
 
 /** The rules in order. Throws `TaskError` if they are unreadable or a pattern means something else to sops. */
 export async function creationRules(root: string): Promise<readonly CreationRule[]> {
@@ -20,11 +20,9 @@ export async function creationRules(root: string): Promise<readonly CreationRule
   const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
   const rules = content?.creation_rules;
   if (!Array.isArray(rules)) return unreadable(root, 'it has no list `creation_rules`');
-  return (rules as Written[]).map(({ path_regex: pattern, pgp }) => ({
-    pattern: checkPattern(String(pattern ?? '')),
-    recipients: (Array.isArray(pgp) ? pgp : String(pgp ?? '').split(','))
-      .map((fingerprint) => fingerprintText(String(fingerprint)))
-      .filter((fingerprint) => fingerprint !== ''),
+  return (rules as Written[]).map((rule) => ({
+    pattern: checkPattern(String(rule.path_regex ?? '')),
+    recipients: recipientsIn(rule),
   }));
 }
 
@@ -59,3 +57,14 @@ function checkPattern(pattern: string): string {
 /** The rule that SOPS applies to a file: the first match. */
 export const ruleFor = (rules: readonly CreationRule[], file: string): CreationRule | undefined =>
   rules.find(({ pattern }) => new RegExp(pattern).test(file));
+
+/** The kinds of keys that open an environment's new secrets. */
+export async function keyKinds(root: string, environment: string) {
+  const rule = ruleFor(await creationRules(root), `environments/${environment}/secrets/database.yaml`);
+  const recipients = rule?.recipients ?? [];
+  return {
+    openPgp: rule === undefined || recipients.some(isFingerprint),
+    /** age, or a key of a service. */
+    others: recipients.some((recipient) => !isFingerprint(recipient)),
+  };
+}

@@ -5,8 +5,9 @@ import { providerOf } from '../cluster/providers.ts';
 import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
-import { fingerprintText, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
+import { recipientText } from './recipients.ts';
 
 /** Fingerprints of publicly known keys. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
@@ -14,7 +15,7 @@ export const developmentKeysFile = 'sops/development-keys.yaml';
 export async function developmentKeys(root: string): Promise<readonly string[]> {
   const { parse } = await import('yaml');
   const listed: unknown = parse(await readFile(join(root, developmentKeysFile), 'utf8'));
-  if (Array.isArray(listed)) return listed.map((fingerprint) => fingerprintText(String(fingerprint)));
+  if (Array.isArray(listed)) return listed.map((fingerprint) => recipientText(String(fingerprint)));
   throw new TaskError({
     what: `${developmentKeysFile} is not a list`,
     why: 'without it, development keys cannot be told from real ones',
@@ -38,7 +39,7 @@ export function whyNoDevelopmentKeys({ environment, settings, options }: Secured
 
 /**
  * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a development key.
- * Recognises keys by fingerprint, not by file name. Throws `UsageError`, since an option can allow it.
+ * Recognises keys by fingerprint, not by file name. Also refuses a rule without a backup key. Throws `UsageError`, since an option can allow it.
  */
 export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const reason = whyNoDevelopmentKeys(input);
@@ -60,4 +61,10 @@ export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   for (const file of files)
     refuse(`${file} is encrypted for a development key`, (await readEncrypted(root, file)).recipients);
   refuse(`the rule in ${rulesFile} names a development key`, rule?.recipients ?? []);
+  if (rule?.recipients.length !== 1) return;
+  throw new UsageError({
+    what: `the rule in ${rulesFile} names no backup key beside ${rule.recipients[0]}`,
+    why: `${reason}, and if its only key is lost, so is every secret`,
+    advice: 'add a second recipient, whose private half is kept elsewhere: sops/README.md',
+  });
 }

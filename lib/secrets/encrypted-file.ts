@@ -9,10 +9,11 @@ import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore } from './how-to-restore.ts';
+import { recipientsIn } from './recipients.ts';
 
 /** The parts of a SOPS file that are readable without a key. */
 export type EncryptedFile = {
-  /** Fingerprints of the keys that open it. */
+  /** The keys that open it: see recipients.ts. */
   readonly recipients: readonly string[];
   /** Path of each value. */
   readonly values: readonly (readonly string[])[];
@@ -69,7 +70,7 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
   const { sops, ...values } = content as { sops?: unknown; [key: string]: unknown };
   const leaves = leavesOf(values);
   return {
-    recipients: pgpOf(sops).map(fingerprintText),
+    recipients: recipientsIn(sops),
     values: leaves.map(({ path }) => path),
     plain: leaves
       .filter(({ value }) => value !== '' && value !== null && !encrypted.test(String(value)))
@@ -124,25 +125,10 @@ export async function isTime(root: string, file: string, key: string): Promise<b
   return /,type:time\]$/.test(String(content[key]));
 }
 
-/** A fingerprint in SOPS' form: no blanks, upper case. */
-export const fingerprintText = (text: string): string =>
-  text
-    .replace(/\s/g, '')
-    .replace(/^0x|!$/g, '')
-    .toUpperCase();
-
 export type Leaf = { readonly path: readonly string[]; readonly value: unknown };
 
 /** All values of a tree except maps and lists. */
 export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {
   if (typeof tree !== 'object' || tree === null) return [{ path: above, value: tree }];
   return Object.entries(tree).flatMap(([key, value]) => leavesOf(value, [...above, key]));
-}
-
-/** The PGP keys in SOPS' metadata, listed directly or in groups. */
-function pgpOf(sops: unknown): string[] {
-  if (typeof sops !== 'object' || sops === null) return [];
-  const { pgp, key_groups: groups } = sops as { pgp?: unknown; key_groups?: unknown };
-  const direct = Array.isArray(pgp) ? pgp.map((entry: { fp?: unknown }) => String(entry?.fp ?? '')) : [];
-  return [...direct, ...(Array.isArray(groups) ? groups.flatMap(pgpOf) : [])];
 }

@@ -8,6 +8,7 @@ import { isAmong } from './development-keys.ts';
 import { editCommand, notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
+import { isFingerprint } from './recipients.ts';
 
 /** The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file. */
 export type SopsFailure =
@@ -15,6 +16,8 @@ export type SopsFailure =
   | { readonly kind: 'damaged'; readonly why: string }
   /** gpg may have the key but was killed or could not use it. `why` is empty without a reason. */
   | { readonly kind: 'gpg failed'; readonly why: string }
+  /** A key service refused, or did not answer. */
+  | { readonly kind: 'service failed'; readonly why: string }
   | { readonly kind: 'sops failed' };
 
 /** Recognises the failure by the messages of SOPS 3.9 to 3.13, which contain those of gpg. */
@@ -42,7 +45,9 @@ function readKeyFailure(text: string): SopsFailure {
     /public key decryption failed: (.*?)(?: gpg: |$)/.exec(words)?.[1]?.trim() ??
     (/No secret key/i.test(words) ? undefined : (words.split('gpg: ').at(-1)?.trim() ?? ''));
   const reasons = said.flatMap((words) => why(words) ?? []);
-  return reasons.length === 0 ? { kind: 'no key' } : { kind: 'gpg failed', why: reasons[0] ?? '' };
+  if (reasons.length > 0) return { kind: 'gpg failed', why: reasons[0] ?? '' };
+  const service = /decrypt sops data key (?:with (?:AWS|GCP|Azure)|from Vault)[^|]*/.exec(text)?.[0];
+  return service === undefined ? { kind: 'no key' } : { kind: 'service failed', why: service.trim() };
 }
 
 /** Why SOPS could not decrypt a file, with advice, instead of SOPS' own twenty lines. */
@@ -70,7 +75,7 @@ export async function explainSops(
     case 'no key':
       return new TaskError({
         what: `no key in the keyring opens ${file}`,
-        why: 'it is encrypted for other keys than the operational one',
+        why: 'it is encrypted for other keys than the one given',
         advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged':
@@ -83,6 +88,13 @@ export async function explainSops(
         advice: /ioctl|pinentry|passphrase|cancel/i.test(failure.why)
           ? 'the key has a passphrase, which no task can ask for: use a key without one (sops/README.md)'
           : 'run it again; if it fails again, check `gpg --version`, memory and disk space. The file is unchanged',
+      });
+    case 'service failed':
+      return new TaskError({
+        what: `the key service did not decrypt ${file}`,
+        why: failure.why,
+        advice:
+          'log in to the service, or have its owner let you use the key (sops/README.md); the file is unchanged',
       });
     case 'sops failed':
       return toolFailure(`sops decrypt ${file}`, output, 'run it again; the file is unchanged');
@@ -128,7 +140,7 @@ export async function explainEncryption(
 ): Promise<TaskError> {
   if (signalOf(output) !== undefined) return toolFailure(`sops encrypt ${file}`, output);
   const wanted = ruleFor(await creationRules(root), file)?.recipients ?? [];
-  const others = wanted.filter((fingerprint) => !isAmong(unless, fingerprint));
+  const others = wanted.filter((fingerprint) => isFingerprint(fingerprint) && !isAmong(unless, fingerprint));
   const problems = (
     await Promise.all(others.map((fingerprint) => recipientProblem(gpg, fingerprint)))
   ).flatMap((problem) => problem ?? []);

@@ -7,8 +7,9 @@ import type { Outcome } from '../ground/outcome.ts';
 import type { Context, ShellContext, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
+import { keyKinds } from './creation-rules.ts';
 import { encryptionProblem } from './key-parts.ts';
-import { gpgReading, keySource, plainReading, readKey } from './operational-key.ts';
+import { gpgReading, isGiven, keySource, plainReading, readKey } from './operational-key.ts';
 import { checkPrivateHalf } from './private-half.ts';
 import { sopsShell } from './shell.ts';
 
@@ -35,21 +36,27 @@ export async function ensureHome(home: string): Promise<void> {
 
 /**
  * Imports the operational key and all public halves into the environment's keyring. Returns whether the keyring
- * changed. gpg leaves an agent running, which is stopped when the run ends.
+ * changed. With age or a key of a service, sops finds the key itself, and no OpenPGP key has to be given. gpg leaves an
+ * agent running, which is stopped when the run ends.
  */
 export async function importKeys(
-  context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd'>,
+  context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd' | 'secret'>,
 ): Promise<Outcome> {
-  const home = context.environment.gnupgHome;
+  const { name, root, gnupgHome: home } = context.environment;
+  for (const line of (process.env.SOPS_AGE_KEY ?? '').split('\n'))
+    if (line.startsWith('AGE-SECRET-KEY')) context.secret(line.trim());
   await ensureHome(home);
   context.onRunEnd(() => stopAgent(context));
+  const { openPgp, others } = await keyKinds(root, name);
+  if (others && !(await isGiven(keySource(context))))
+    return openPgp && (await importPublicKeys(context)) ? 'changed' : 'unchanged';
   const key = await readKey(keySource(context), context);
   await checkPrivateHalf(key, context);
   // Even if the key is known: the keyring may lack a part of it or its new expiry.
   const loaded = await gpgReading(key.source, context, ['--homedir', home, ...importing]);
   const own = importChanged(`gpg --import ${key.source.name}`, loaded);
-  const others = await importPublicKeys(context);
-  if (!own && !others) return 'unchanged';
+  const open = await importPublicKeys(context);
+  if (!own && !open) return 'unchanged';
   const problem = encryptionProblem(key);
   if (problem !== undefined) {
     context.log(

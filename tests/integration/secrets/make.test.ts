@@ -55,9 +55,12 @@ test('production refuses development keys and accepts its own', async () => {
   const own = `${sandbox.home}/own.asc`;
   const { fingerprint, secret, open } = await makeKey(sandbox);
   await writeFile(own, secret);
+  const second = await makeKey(sandbox);
   await writeFile(sandbox.path('sops/own.public.asc'), open);
+  await writeFile(sandbox.path('sops/backup.public.asc'), second.open);
   const rules = await readText(sandbox.path('.sops.yaml'));
-  const rule = `creation_rules:\n  - path_regex: environments/production/\n    pgp: ${fingerprint}\n`;
+  const pgp = `${fingerprint},${second.fingerprint}`;
+  const rule = `creation_rules:\n  - path_regex: environments/production/\n    pgp: ${pgp}\n`;
   await writeFile(sandbox.path('.sops.yaml'), rules.replace('creation_rules:\n', rule));
   sandbox.env.SOPS_PGP_KEY_FILE = own;
   const made = await sandbox.task(...words);

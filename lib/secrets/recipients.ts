@@ -1,0 +1,52 @@
+/*
+ * The keys that open a file, each as one text, the same in a rule of .sops.yaml and in a file's metadata (sops:
+ * config/config.go, stores/stores.go): an OpenPGP fingerprint, an age recipient, or the name of a key of a service.
+ */
+
+type Fields = { readonly [name: string]: unknown };
+
+/** A fingerprint in SOPS' form: no blanks, upper case. */
+export const fingerprintText = (text: string): string =>
+  text
+    .replace(/\s/g, '')
+    .replace(/^0x|!$/g, '')
+    .toUpperCase();
+
+/** A recipient as `isAmong` compares it: fingerprints without blanks, others as they are. */
+export const recipientText = (text: string): string =>
+  /^(?:age1|arn:|projects\/|https?:)/.test(text.trim()) ? text.trim() : fingerprintText(text);
+
+/** True for an OpenPGP fingerprint; all others need no key of this machine's keyring. */
+export const isFingerprint = (recipient: string): boolean => /^[0-9A-F]{8,}$/.test(recipient);
+
+/** Where the text of a recipient is, by field of a rule or of the metadata; a rule may have plain texts, too. */
+const kinds: { readonly [field: string]: (key: Fields) => unknown } = {
+  pgp: ({ fp }) => fp,
+  age: ({ recipient }) => recipient,
+  kms: ({ arn }) => arn,
+  gcp_kms: ({ resource_id }) => resource_id,
+  azure_keyvault: ({ vaultUrl, key, version }) => azureKey(vaultUrl, key, version),
+  azure_kv: ({ vault_url, name, version }) => azureKey(vault_url, name, version),
+  hc_vault: ({ vault_address, engine_path, key_name }) =>
+    `${String(vault_address).replace(/\/$/, '')}/v1/${String(engine_path)}/keys/${String(key_name)}`,
+  hc_vault_transit_uri: () => '',
+};
+
+const azureKey = (url: unknown, name: unknown, version: unknown): string =>
+  `${String(url).replace(/\/$/, '')}/keys/${String(name)}/${String(version ?? '')}`;
+
+/** The recipients of a rule, or of the metadata of a file; listed directly or in groups. */
+export function recipientsIn(content: unknown): string[] {
+  if (typeof content !== 'object' || content === null) return [];
+  const fields = content as Fields;
+  const direct = Object.entries(kinds).flatMap(([field, textOf]) =>
+    listOf(fields[field]).map((key) => (typeof key === 'string' ? key : String(textOf(key as Fields) ?? ''))),
+  );
+  const groups = listOf(fields.key_groups).concat(listOf(fields.merge)).flatMap(recipientsIn);
+  // A role of AWS is no part of the key's name.
+  const texts = direct.map((text) => recipientText(text.replace(/^\s*(arn:[^+]*)\+.*$/s, '$1')));
+  return [...new Set([...texts.filter((text) => text !== ''), ...groups])];
+}
+
+const listOf = (value: unknown): unknown[] =>
+  Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [];

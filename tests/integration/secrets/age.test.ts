@@ -1,0 +1,105 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { refuseDevelopmentKeys } from '../../../lib/secrets/development-keys.ts';
+import { readEncrypted } from '../../../lib/secrets/encrypted-file.ts';
+import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
+import { makeSecrets } from '../../../lib/secrets/make.ts';
+import { decryptValue } from '../../../lib/secrets/sops.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { findProgram } from '../../rig/find-program.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { bech32 } from './bech32.ts';
+
+/* age keys with the real sops, which has age built in. No OpenPGP key is given. */
+
+const test = suite('age keys');
+const sops = findProgram('SOPS', 'sops');
+const clone = scriptedFolder('.sops.yaml', 'environments', 'sops');
+clone.script('sops', `exec ${sops} "$@"`);
+
+const file = 'environments/production/secrets/database.yaml';
+const pgpBackup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
+
+/** A pair as age-keygen makes it: X25519 in Bech32. */
+function ageKey() {
+  const { d = '', x = '' } = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
+  const bytes = (text: string) => Buffer.from(text, 'base64url');
+  return {
+    secret: bech32('age-secret-key-', bytes(d)).toUpperCase(),
+    recipient: bech32('age', bytes(x)),
+  };
+}
+const [operational, backup] = [ageKey(), ageKey()];
+
+async function production(rule: string): Promise<CloneContext> {
+  const rules = join(clone.folder, '.sops.yaml');
+  const added = `creation_rules:\n  - path_regex: environments/production/\n${rule}`;
+  writeFileSync(rules, readFileSync(rules, 'utf8').replace('creation_rules:\n', added));
+  const context = taskContext({ env: 'production', provider: 'existing', context: 'some' }, [], clone.folder);
+  const settings = await loadSettings(context.environment);
+  return { ...context, settings: { ...settings, sops: { ...settings.sops, key: '/nonexistent.asc' } } };
+}
+
+test.after.each(() => {
+  delete process.env.SOPS_AGE_KEY;
+  delete process.env.SOPS_AGE_KEY_FILE;
+  clone.reset();
+});
+test.after(() => clone.remove());
+
+const twoAgeKeys = `    age: ${operational.recipient},${backup.recipient}\n`;
+
+test('secrets are created and read with SOPS_AGE_KEY or SOPS_AGE_KEY_FILE, without an OpenPGP key', async () => {
+  const context = await production(twoAgeKeys);
+  await refuseDevelopmentKeys(context);
+  process.env.SOPS_AGE_KEY = `# operational\n${operational.secret}\n`;
+  assert.is(await importKeys(context), 'unchanged');
+  assert.ok(context.secrets.includes(operational.secret));
+  await makeSecrets(context);
+  assert.equal((await readEncrypted(clone.folder, file)).recipients, [
+    operational.recipient,
+    backup.recipient,
+  ]);
+  const password = await decryptValue(context, 'database.yaml', 'password');
+  assert.match(password, /^[0-9a-f]{32}$/);
+  delete process.env.SOPS_AGE_KEY;
+  assert.is(
+    (await failureOf(decryptValue(context, 'database.yaml', 'password'))).what,
+    `no key in the keyring opens ${file}`,
+  );
+  process.env.SOPS_AGE_KEY_FILE = join(clone.folder, '..', 'backup.txt');
+  writeFileSync(process.env.SOPS_AGE_KEY_FILE, `${backup.secret}\n`);
+  assert.is(await decryptValue(context, 'database.yaml', 'password'), password);
+});
+
+test('an age key and an OpenPGP backup key: only its public half is needed', async () => {
+  const context = await production(`    age: ${operational.recipient}\n    pgp: ${pgpBackup}\n`);
+  process.env.SOPS_AGE_KEY = operational.secret;
+  assert.is(await importKeys(context), 'changed');
+  await makeSecrets(context);
+  assert.equal(
+    new Set((await readEncrypted(clone.folder, file)).recipients),
+    new Set([operational.recipient, pgpBackup]),
+  );
+  assert.ok(await decryptValue(context, 'database.yaml', 'password'));
+  await removeKeyring(context);
+});
+
+test('production refuses a development key of age, and a rule without a backup key', async () => {
+  const known = join(clone.folder, 'sops', 'development-keys.yaml');
+  const alone = await failureOf(
+    refuseDevelopmentKeys(await production(`    age: ${operational.recipient}\n`)),
+  );
+  assert.match(alone.what, `names no backup key beside ${operational.recipient}`);
+  clone.reset();
+  const context = await production(twoAgeKeys);
+  writeFileSync(known, `${readFileSync(known, 'utf8')}- ${backup.recipient}\n`);
+  const refused = await failureOf(refuseDevelopmentKeys(context));
+  assert.match(refused.what, `names a development key, ${backup.recipient}`);
+});
+
+test.run();
