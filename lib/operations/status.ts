@@ -1,4 +1,4 @@
-import { exitCodes, MissingToolError, type TaskError } from '@k8s-deployment/runner';
+import { exitCodes, MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
@@ -7,8 +7,10 @@ import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Condition, holds, kubectlList, serverVersion } from '../kubernetes/kubectl.ts';
+import { authorityFile, hasShared, isShared } from '../secrets/shared-file.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 import type { VaultStatus } from '../vault/api/vault-status.ts';
 import { readVaultStatus } from '../vault/health.ts';
@@ -48,6 +50,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
   const { environment } = context;
   const state = await readPhase(context);
+  if (state === 'running') await openShared(context);
   /** Reasons of failed queries, in the order of the queries. */
   const failures = new Map<string, string | undefined>();
   const ask = async <Answer>(what: string, answer: Promise<Answer>): Promise<Answer | undefined> => {
@@ -87,6 +90,22 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
     vault: vault ?? null,
     database: reachable === undefined ? null : { reachable },
   };
+}
+
+/** Lets a fresh clone of a shared environment read its encrypted files; without the key, less is known. */
+async function openShared(context: EnvironmentContext): Promise<void> {
+  const { environment } = context;
+  if (!isShared(environment) || !(await findTool('sops'))) return;
+  try {
+    const { importKeys } = await import('../secrets/keyring.ts');
+    const { shareAuthority } = await import('../certificates/shared-authority.ts');
+    const opened = { ...context, settings: await loadSettings(environment) };
+    await importKeys(opened);
+    if (hasShared(environment, authorityFile)) await shareAuthority(opened, { offline: true });
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error;
+    context.log(`not known: what the encrypted files tell (${error.what})`);
+  }
 }
 
 async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
@@ -24,6 +25,9 @@ export const sharedFiles: readonly string[] = [authorityFile, vaultKeysFile];
 /** True if other machines use the environment's cluster too. */
 export const isShared = (environment: Pick<Environment, 'provider'>): boolean =>
   !providerOf(environment).ownsCluster;
+
+export const hasShared = ({ name, root }: Pick<Environment, 'name' | 'root'>, file: string): boolean =>
+  existsSync(join(root, secretsFile(name, file)));
 
 type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 

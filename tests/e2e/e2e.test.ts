@@ -8,6 +8,7 @@ import * as failures from './scenarios/failures.ts';
 import { ownValuesReachThePods } from './scenarios/own-values.ts';
 import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
+import { aSecondCloneChangesNothing } from './scenarios/second-clone.ts';
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { openStack, type Stack } from './stack.ts';
 
@@ -52,6 +53,7 @@ test('the environment is created and its applications are installed', async () =
 });
 
 scenario('status is green', deployment.statusIsGreen);
+scenario('a second clone deploys the same, and needs the committed files', aSecondCloneChangesNothing);
 scenario('every pod is ready and complies with Pod Security restricted', deployment.podsAreRestricted);
 scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays);
 scenario('both applications log in to the database', deployment.logsIn);

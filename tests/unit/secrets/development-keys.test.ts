@@ -84,6 +84,8 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
 
   rename(folder, '.sops.yaml', operational, own);
   rename(folder, '.sops.yaml', backup, own);
+  assert.match((await refusal(folder)).what, `names no backup key beside ${own}`);
+  rename(folder, '.sops.yaml', own, `${own.slice(1)}0, ${own}`);
   await refuseDevelopmentKeys(input(folder, 'existing'));
   // the part of the key that encrypts
   rename(folder, file, own, '16BB85A2A93D4E4FDB1634EE10523AE52C17DD10');
