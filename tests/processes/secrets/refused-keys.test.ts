@@ -14,6 +14,9 @@ const guarded = [
   'install-app',
   'init-vault',
   'make-secrets',
+  'render',
+  'restore-database',
+  'restore-vault',
   'rotate-database-password',
 ];
 
