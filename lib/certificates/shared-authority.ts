@@ -160,7 +160,8 @@ function issuerOf(certificate: string): readonly string[] {
 const isSignedBy = (certificate: string, authority: Pair): boolean =>
   new X509Certificate(certificate).verify(new X509Certificate(authority.certificate).publicKey);
 
-async function place({ state }: Environment, name: string, { certificate, key }: Pair): Promise<void> {
+/** Writes a certificate and its key to the environment's folder. */
+export async function place({ state }: Environment, name: string, { certificate, key }: Pair): Promise<void> {
   const file = join(folderOf(state), name);
   for (const [path, text] of [
     [`${file}.key`, key],

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
+import { noAnswer, parseAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
-import { explainEncryption } from './explain.ts';
+import { explainEncryption, readSopsFailure } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
 import { sopsShell } from './shell.ts';
 
@@ -15,14 +15,39 @@ export const encryptWords = (file: string): readonly string[] => [
   ...['--input-type', 'json', '--output-type', 'yaml'],
 ];
 
+/** An encrypted Secret as it was written, and what is in it. */
+export type EncryptedObject<Content = object> = { readonly text: string; readonly object: Content };
+
+/**
+ * Decrypts Secrets, by name; leaves out those that no key opens. Throws `TaskError` if sops or gpg fails, as the
+ * Secrets may be fine.
+ */
+export async function decryptObjects<Content extends object>(
+  context: ShellContext,
+  texts: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, EncryptedObject<Content>>> {
+  const $ = await sopsShell(context);
+  const words = ['decrypt', '--input-type', 'yaml', '--output-type', 'json'];
+  const found = [...texts].map(async ([name, text]) => {
+    const opened = await $({ input: text })`cat | sops ${words} /dev/stdin`;
+    if (opened.exitCode === 0) {
+      const object = parseAnswer<Content>(`sops decrypt ${name}`, opened);
+      return [[name, { text, object }] as const];
+    }
+    if (/ failed$/.test(readSopsFailure(opened).kind)) throw toolFailure(`sops decrypt ${name}`, opened);
+    return [];
+  });
+  return new Map((await Promise.all(found)).flat());
+}
+
 /**
  * Encrypts Kubernetes Secrets for the keys of the environment's own secrets files; plain values reach sops on stdin.
- * `earlier` is the present encrypted text of each, if any: SOPS never prints the same text twice, so it is returned if
- * it still holds the same values for the same keys. Throws `TaskError` if a key cannot be used.
+ * SOPS never prints the same text twice, so the `earlier` text of a Secret is returned if it holds the same values for
+ * the same keys. Throws `TaskError` if a key cannot be used.
  */
 export async function encryptObjects(
   context: ShellContext & Pick<EnvironmentContext, 'secret'>,
-  objects: readonly { readonly object: object; readonly earlier: string | undefined }[],
+  objects: readonly { readonly object: object; readonly earlier: EncryptedObject | undefined }[],
 ): Promise<readonly string[]> {
   if (objects.length === 0) return [];
   const { name, root } = context.environment;
@@ -34,19 +59,14 @@ export async function encryptObjects(
       // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
       const made = await $({ input: JSON.stringify(object) })`cat | sops ${encryptWords(file)} /dev/stdin`;
       if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
-      const encrypted = await parseEncrypted(made.stdout);
-      if (encrypted === undefined || encrypted.recipients.length === 0)
+      const recipients = (await parseEncrypted(made.stdout))?.recipients ?? [];
+      if (recipients.length === 0)
         throw noAnswer(`sops encrypt ${file}`, 'what it printed is not an encrypted file');
-      const isKept = earlier !== undefined && (await isCurrent(earlier, object, encrypted.recipients));
-      return isKept ? earlier : made.stdout;
+      const isSame =
+        earlier !== undefined &&
+        isDeepStrictEqual(earlier.object, object) &&
+        isDeepStrictEqual((await parseEncrypted(earlier.text))?.recipients, recipients);
+      return isSame ? earlier.text : made.stdout;
     }),
   );
-
-  async function isCurrent(text: string, object: object, recipients: readonly string[]) {
-    if (!isDeepStrictEqual((await parseEncrypted(text))?.recipients, recipients)) return false;
-    const words = ['decrypt', '--input-type', 'yaml', '--output-type', 'json'];
-    // If it cannot be decrypted, the new text replaces it.
-    const opened = await $({ input: text })`cat | sops ${words} /dev/stdin`;
-    return opened.exitCode === 0 && isDeepStrictEqual(parseAnswer('sops decrypt', opened), object);
-  }
 }

@@ -1,17 +1,27 @@
 import { join, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
+import { place } from '../../certificates/shared-authority.ts';
+import { ensureDatabaseCertificate } from '../../database/certificate.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
 import { render } from '../../helm/render.ts';
 import { routeSecrets } from '../../ingress/certificates.ts';
-import { encryptObjects, encryptWords } from '../../secrets/encrypt-object.ts';
+import {
+  decryptObjects,
+  type EncryptedObject,
+  encryptObjects,
+  encryptWords,
+} from '../../secrets/encrypt-object.ts';
 import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leaks.ts';
+import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
 import { applicationSet, kustomizations } from './gitops.ts';
+
+const encryptedEnding = '.sops.yaml';
 
 export type RenderArguments = { readonly output: string; readonly format: Format | undefined };
 
@@ -47,6 +57,9 @@ export async function renderManifests(
   const folder = resolve(output);
   const before = await renderedFiles(folder, environment.name);
   const releases = splitLeftOut(settings, await declaredReleases(environment.root)).installed;
+  const encryptedBefore = new Map([...before].filter(([name]) => name.endsWith(encryptedEnding)));
+  const earlier = await decryptObjects<SecretObject>(context, encryptedBefore);
+  if (isShared(environment)) await bringCertificates(context, [...earlier.values()]);
   const texts = await render(context, releases, templateWords(context));
   const certificates = await routeSecrets(context, releases);
   const steps = stepsOf(releases);
@@ -67,7 +80,7 @@ export async function renderManifests(
   await refuseSecrets(context, files);
   const encrypted = await encryptObjects(
     context,
-    secrets.map(({ name, object }) => ({ object, earlier: before.get(name) })),
+    secrets.map(({ name, object }) => ({ object, earlier: earlier.get(name) })),
   );
   secrets.forEach(({ name }, index) => {
     files.set(name, encrypted[index] ?? '');
@@ -95,7 +108,25 @@ const filesOf = ({ crds, objects, hooks }: Manifests) => ({
 });
 
 const secretName = ({ metadata }: SecretObject, release: Release): string =>
-  `secret-${metadata.namespace ?? release.namespace}-${metadata.name}.sops.yaml`;
+  `secret-${metadata.namespace ?? release.namespace}-${metadata.name}${encryptedEnding}`;
+
+/**
+ * Takes the servers' certificates from the earlier rendering, as an install takes them from the cluster, so that each
+ * machine renders the same. Those that another authority signed, or that expire, are replaced.
+ */
+async function bringCertificates(
+  context: Context,
+  earlier: readonly EncryptedObject<SecretObject>[],
+): Promise<void> {
+  for (const { metadata, data = {}, stringData = {} } of earlier.map(({ object }) => object)) {
+    if (!metadata.name.endsWith('-tls')) continue;
+    const value = (key: string) => stringData[key] ?? Buffer.from(data[key] ?? '', 'base64').toString();
+    const pair = { certificate: value('tls.crt'), key: value('tls.key') };
+    context.secret(pair.key);
+    await place(context.environment, metadata.name.replace(/-tls$/, ''), pair);
+  }
+  await ensureDatabaseCertificate(context);
+}
 
 /** Lists the files of each folder for Flux, which would otherwise add those of the folders below, such as hooks. */
 function resourcesOf(files: ReadonlyMap<string, string>): [name: string, text: string][] {
