@@ -66,6 +66,10 @@ export async function encryptValue(
   throw await explainSops(root, file, key, result);
 }
 
+/** True for values of shared files that are no secrets: the environment's name, and certificates. */
+const isPublic = (value: string, environment: string): boolean =>
+  value === '' || value === environment || value.startsWith('-----BEGIN CERTIFICATE-----');
+
 /**
  * All secrets of the environment, which are redacted from the run's output, since programs that decrypt the files may
  * print them. Skips files that no key opens. Throws `TaskError` if sops or gpg fails, because those programs may still
@@ -82,7 +86,7 @@ export async function redactSecrets(context: SecretContext): Promise<readonly st
       continue;
     }
     for (const { value } of await readDecrypted(root, file, opened))
-      if (typeof value === 'string' && value !== '') secrets.push(value);
+      if (typeof value === 'string' && !isPublic(value, name)) secrets.push(value);
   }
   for (const value of secrets) context.secret(value);
   return secrets;
