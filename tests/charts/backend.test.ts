@@ -12,7 +12,7 @@ test('applications get the limits of the specification', async () => {
     ['frontend', '256Mi'],
   ] as const) {
     const [container] = only(await render(chart), 'Deployment').spec.template.spec.containers;
-    assert.equal(container.resources.limits, { cpu: '100m', memory });
+    assert.equal(container.resources.limits, { cpu: '100m', memory, 'ephemeral-storage': '512Mi' });
   }
 });
 
