@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { assertRefused, makeSandbox } from './sandbox.ts';
 
@@ -68,6 +69,15 @@ mistakes('read-only tasks work without a writable home', async () => {
   sandbox.env.HOME = '/proc';
   await sandbox.succeeds('status');
   sandbox.env.HOME = HOME;
+});
+
+mistakes('render needs neither cluster nor context, and another machine renders the same', async () => {
+  const folder = sandbox.path('manifests');
+  const render = () => sandbox.succeeds('render', '--env', 'lab', '--output', folder);
+  assert.match((await render()).stderr, /render .* changed/);
+  // Another machine has what was committed, and no state.
+  await rm(sandbox.path('.state'), { recursive: true });
+  assert.match((await render()).stderr, /render .* unchanged/);
 });
 
 mistakes.after(() => sandbox.remove());
