@@ -89,7 +89,7 @@ test('Traefik is installed from its chart into its own namespace, and not change
   assert.is(namespace, 'kubectl apply --server-side --force-conflicts -f -');
   assert.match(
     upgrade ?? '',
-    /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 39\.0\.7 --set-json \{.*\} --wait --timeout 300s --force-conflicts --server-side=true$/,
+    /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 41\.3\.0 --set-json \{.*\} --wait --timeout 300s --force-conflicts --server-side=true$/,
   );
   assert.equal(more, []);
   project.forget();

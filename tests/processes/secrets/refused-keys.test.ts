@@ -22,7 +22,7 @@ const guarded = [
 
 const elsewhere: Options = { env: 'development', provider: 'existing', context: 'team' };
 
-test('tasks that bring secrets to a cluster check first; those that only read, or remove, do not', async () => {
+test('tasks that bring secrets to a cluster or into manifests check first; others do not', async () => {
   const refusing: string[] = [];
   for (const task of tasks) {
     if (['edit-secrets', 'rotate-keys'].includes(task.name)) continue;
