@@ -103,10 +103,14 @@ export async function checkRequirements(context: Context, releases?: readonly st
     else if (need.type === 'certManager') problems.push(await issuerProblem(context));
   }
   const found = problems.filter((problem) => problem !== undefined);
-  if (found.length === 0) return;
-  const lines = (key: keyof Problem, between = '\n') =>
-    [...new Set(found.map((one) => one[key]))].join(between);
-  throw new TaskError({ what: lines('what', '; '), why: lines('why'), advice: lines('advice') });
+  const [first, ...more] = found;
+  if (first === undefined) return;
+  if (more.length === 0) throw new TaskError(first);
+  throw new TaskError({
+    what: `context \`${context.environment.context}\` lacks ${found.length} things that the settings ask for`,
+    why: found.map(({ what, why }) => `${what}: ${why}`).join('\n'),
+    advice: found.map(({ advice }) => advice).join('\n'),
+  });
 }
 
 async function versionProblemOf(context: EnvironmentContext): Promise<Problem | undefined> {

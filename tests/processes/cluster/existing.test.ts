@@ -187,7 +187,7 @@ for (const [title, changes, answer, what] of [
     'several at once',
     { monitoring: true, clusterIssuer: 'letsencrypt' },
     { type: '' },
-    'context `some-context` has no Prometheus Operator, which the setting monitoring.enabled asks for; context `some-context` has no cert-manager, which the setting ingress.tls.clusterIssuer asks for',
+    'context `some-context` lacks 2 things that the settings ask for',
   ],
   ['a cluster class of the settings', { storageClass: 'fast' }, { storage: storageClass('fast') }, undefined],
   [
