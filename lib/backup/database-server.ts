@@ -3,6 +3,7 @@ import { serverIdentity } from '../database/certificate.ts';
 import { type Login, type Query, withLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
+import { runFile, setUpSteps } from '../database/set-up.ts';
 import type { Context } from '../settings/context.ts';
 
 /** The environment's server, as its superuser. */
@@ -30,6 +31,14 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
     login,
     in: (use, database = own) => login((login) => withLogin({ ...login, database }, use)),
   };
+}
+
+/** Sets up roles and databases as the chart does. A port-forward ends with its first connection, so each has its own. */
+export async function setUp(server: DatabaseServer, wanted: string): Promise<void> {
+  for (const { database, file } of setUpSteps(wanted))
+    await server.login((login) =>
+      runFile({ ...login, database: database ?? login.database }, wanted, file),
+    );
 }
 
 /** Scratch databases; one of another, killed run is replaced. */

@@ -2,7 +2,6 @@ import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
 import { loginRoles, wantedRoles } from '../database/roles.ts';
-import { setUpDatabases } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
 import { describeRows } from './database.ts';
@@ -20,6 +19,7 @@ import {
   openDatabase,
   putInPlace,
   scratch,
+  setUp,
 } from './database-server.ts';
 import { existingPlace } from './place.ts';
 
@@ -57,7 +57,7 @@ export async function restoreDatabase(
     if (!replace) await requireEmpty(server, name);
   }
   const wanted = await wantedRoles(context);
-  await server.login((login) => setUpDatabases(login, wanted));
+  await setUp(server, wanted);
   try {
     for (const name of names) {
       const { roles, rows } = record.databases[name] as DatabaseRecord['databases'][string];
@@ -75,7 +75,7 @@ export async function restoreDatabase(
     await dropDatabase(server, scratch);
   }
   // The rights to a database are not in its dump.
-  await server.login((login) => setUpDatabases(login, wanted));
+  await setUp(server, wanted);
   await requireLogins(context, server, names);
   context.report('changed');
 }

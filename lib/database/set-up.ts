@@ -34,14 +34,20 @@ export function statementsOf(text: string): Statement[] {
  * `login` is the superuser's. Returns the databases' names; rejects with the server's error.
  */
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
-  await runFile(login, wanted, 'roles.sql');
-  const { applications } = JSON.parse(wanted) as { readonly applications: object };
-  const databases = Object.keys(applications);
-  for (const database of databases) await runFile({ ...login, database }, wanted, 'database.sql');
-  return databases;
+  const steps = setUpSteps(wanted);
+  for (const { database = login.database, file } of steps) await runFile({ ...login, database }, wanted, file);
+  return steps.flatMap(({ database }) => database ?? []);
 }
 
-async function runFile(login: Login, wanted: string, file: string): Promise<void> {
+/** The files that `setUpDatabases` runs, each with a login of its own; the first one in the superuser's database. */
+export function setUpSteps(wanted: string): readonly { readonly database?: string; readonly file: string }[] {
+  const { applications } = JSON.parse(wanted) as { readonly applications: object };
+  const databases = Object.keys(applications).map((database) => ({ database, file: 'database.sql' }));
+  return [{ file: 'roles.sql' }, ...databases];
+}
+
+/** Runs a file of the set-up. */
+export async function runFile(login: Login, wanted: string, file: string): Promise<void> {
   const statements = statementsOf(await readFile(join(folder, file), 'utf8'));
   await withLogin(login, async (query) => {
     await query("SELECT set_config('setup.wanted', $1, false)", [wanted]);

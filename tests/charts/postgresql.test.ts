@@ -185,12 +185,54 @@ test('backups are off, volume snapshots, or written to an object store by the pl
     walClassName: 'snapshots',
     snapshotOwnerReference: 'none',
   });
-  const plugin = await backedUp({ method: 'plugin', objectStore: 'store' });
+  const plugin = await backedUp({ method: 'plugin', objectStore: { name: 'store' } });
   const [archiver] = only(plugin, 'Cluster').spec.plugins;
-  assert.equal([archiver.isWALArchiver, archiver.parameters], [true, { barmanObjectName: 'store' }]);
+  const parameters = { barmanObjectName: 'store', serverName: 'postgresql-cluster' };
+  assert.equal([archiver.isWALArchiver, archiver.parameters], [true, parameters]);
   assert.equal(only(plugin, 'ScheduledBackup').spec.pluginConfiguration, { name: archiver.name });
+  assert.equal(ofKind(plugin, 'ObjectStore'), []);
   const values = { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin' } } };
-  assert.match(await refusal(values), 'objectStore is needed');
+  assert.match(await refusal(values), 'needs objectStore.name');
+});
+
+const secret = (key: string) => ({ name: 'store-login', key });
+const configuration = {
+  destinationPath: 's3://backups/production/',
+  s3Credentials: { accessKeyId: secret('id'), secretAccessKey: secret('key') },
+};
+
+test('the object store is created with references to its login, and also archives the log beside snapshots', async () => {
+  const backup = { enabled: true, objectStore: { configuration, retention: '14d' } };
+  const objects = await cluster({ cluster: { backup } });
+  const { metadata, spec } = only(objects, 'ObjectStore');
+  assert.equal([spec.configuration, spec.retentionPolicy], [configuration, '14d']);
+  assert.is(only(objects, 'Cluster').spec.plugins[0].parameters.barmanObjectName, metadata.name);
+  assert.is(only(objects, 'ScheduledBackup').spec.method, 'volumeSnapshot');
+});
+
+test('a new Cluster is recovered from an object store or from snapshots, and archives to another folder', async () => {
+  const recovered = (recovery: Tree, objectStore: Tree = { configuration, serverName: 'second' }) =>
+    cluster({ cluster: { recovery, backup: { enabled: true, objectStore } } });
+  const targetTime = '2026-01-31T12:00:00Z';
+  const { spec } = only(await recovered({ from: 'objectStore', serverName: 'first', targetTime }), 'Cluster');
+  assert.equal(spec.bootstrap.recovery, { source: 'source', recoveryTarget: { targetTime } });
+  assert.equal(
+    spec.externalClusters.map(({ name, plugin }: KubernetesObject) => [name, plugin.parameters.serverName]),
+    [['source', 'first']],
+  );
+  assert.is(spec.plugins[0].parameters.serverName, 'second');
+  const snapshots = { storage: 'data', walStorage: 'log' };
+  const other = only(await recovered({ from: 'volumeSnapshot', snapshots }, {}), 'Cluster').spec;
+  const { storage, walStorage } = other.bootstrap.recovery.volumeSnapshots;
+  assert.equal([storage.name, walStorage.name, other.externalClusters], ['data', 'log', undefined]);
+  assert.is(only(await cluster(), 'Cluster').spec.bootstrap, undefined);
+
+  const refused = (recovery: Tree, backup: Tree) =>
+    refusal({ kind: 'cloudnative-pg', cluster: { recovery, backup } });
+  assert.match(await refused({ from: 'objectStore' }, {}), 'needs cluster.backup.objectStore');
+  assert.match(await refused({ from: 'volumeSnapshot' }, {}), 'needs snapshots.storage');
+  const same = { enabled: true, objectStore: { configuration } };
+  assert.match(await refused({ from: 'objectStore' }, same), 'must not write to the folder of its source');
 });
 
 test.run();

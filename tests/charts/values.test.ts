@@ -128,11 +128,24 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     { ...pods, applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false } },
     { kind: 'cloudnative-pg' },
-    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: 'store' } } },
+    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: { name: 'store' } } } },
     {
       kind: 'cloudnative-pg',
-      cluster: { backup: { enabled: true, method: 'plugin', objectStore: 'store' } },
+      cluster: {
+        backup: {
+          enabled: true,
+          method: 'plugin',
+          objectStore: { configuration: { destinationPath: 's3://one/' } },
+        },
+      },
     },
+    ...['objectStore', 'volumeSnapshot'].map((from) => ({
+      kind: 'cloudnative-pg',
+      cluster: {
+        backup: { objectStore: { configuration: { destinationPath: 's3://one/' } } },
+        recovery: { from, snapshots: { storage: 'data', walStorage: 'log' } },
+      },
+    })),
   ],
   'stand-in': [
     {

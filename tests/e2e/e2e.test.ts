@@ -7,6 +7,7 @@ import * as deployment from './scenarios/deployment.ts';
 import * as failures from './scenarios/failures.ts';
 import { ownValuesReachThePods } from './scenarios/own-values.ts';
 import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
+import { everythingIsBroughtBack, vaultIsBackedUpBySchedule } from './scenarios/restore.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
 import { aSecondCloneChangesNothing } from './scenarios/second-clone.ts';
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
@@ -67,6 +68,8 @@ scenario('a node drain loses no request', failures.aDrainLosesNoCall);
 for (const [name, breach] of Object.entries(breaches))
   scenario(`rolled back: ${name}`, (opened) => isRolledBack(opened, breach));
 scenario('load scales app2', failures.loadScalesApp2);
+scenario('backup: the CronJob saves a snapshot of Vault', vaultIsBackedUpBySchedule);
+scenario('backup: destroyed data are restored by the runbook', everythingIsBroughtBack);
 scenario('no password in explanations, events and helm', deployment.nothingIsLeaked);
 
 test.after(() => removePods(stack));

@@ -62,6 +62,13 @@ app.kubernetes.io/part-of: k8s-deployment
 {{ include "postgresql.safe" (dict "release" .Release.Name "suffix" "-cluster" "limit" 50) }}
 {{- end }}
 
+{{/* Name of the ObjectStore; empty without one. */}}
+{{- define "postgresql.objectStore" -}}
+{{- with .Values.cluster.backup.objectStore }}
+{{- .name | default (ternary (include "postgresql.name" (dict "root" $ "suffix" "-backup")) "" (gt (len .configuration) 0)) }}
+{{- end }}
+{{- end }}
+
 {{- define "postgresql.clusterSecretName" -}}
 {{ include "postgresql.name" (dict "root" . "suffix" "-cluster-superuser") }}
 {{- end }}

@@ -36,6 +36,9 @@ function needsOf(settings: Settings): Need[] {
   const postgresql = releaseValues(settings, { name: 'postgresql', chart: 'postgresql' });
   const backup = valueAt(postgresql, ['cluster', 'backup', 'enabled']);
   const method = valueAt(postgresql, ['cluster', 'backup', 'method']) ?? 'volumeSnapshot';
+  const store = ['name', 'configuration'].some(
+    (key) => Object.keys(Object(valueAt(postgresql, ['cluster', 'backup', 'objectStore', key]))).length > 0,
+  );
   const scaled = applications
     .map((app) => `${app}-back`)
     .filter((name) => {
@@ -52,6 +55,14 @@ function needsOf(settings: Settings): Need[] {
       (method === 'volumeSnapshot' || method === 'plugin') && {
         type: method,
         setting: `${ofDatabase}.cluster.backup`,
+        releases: ['postgresql'],
+      },
+    isCluster &&
+      backup === true &&
+      method === 'volumeSnapshot' &&
+      store && {
+        type: 'plugin',
+        setting: `${ofDatabase}.cluster.backup.objectStore`,
         releases: ['postgresql'],
       },
     ...scaled.map(

@@ -3,18 +3,19 @@ import { environment } from '../options.ts';
 import { isReady, type Pod, podsOf, runPod, startCaller } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
-const query = async (stack: Stack, statement: string): Promise<string> =>
+/** Runs SQL as an application, and returns the rows. */
+export const query = async (stack: Stack, statement: string, app = 'app2'): Promise<string> =>
   runPod(stack, {
     name: 'query',
     namespace: 'backend',
     // A client that the database accepts.
     labels: {
       'app.kubernetes.io/name': 'backend',
-      'app.kubernetes.io/instance': 'app2-back',
+      'app.kubernetes.io/instance': `${app}-back`,
       'app.kubernetes.io/component': 'verification',
     },
     program: 'query.mjs',
-    secret: 'app2-back-database',
+    secret: `${app}-back-database`,
     env: {
       STATEMENT: statement,
       AUTHORITY: await readText(stack.path('.state', environment, 'certificates', 'ca.crt')),

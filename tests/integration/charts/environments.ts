@@ -87,7 +87,7 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
       tls,
       cluster: {
         synchronousReplicas: 0,
-        backup: { enabled: true, method: 'plugin', objectStore: 'store' },
+        backup: { enabled: true, method: 'plugin', objectStore: { name: 'store' } },
       },
     },
   ],

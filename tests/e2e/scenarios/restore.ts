@@ -1,0 +1,69 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { bash } from '../../rig/bash.ts';
+import { runbook } from '../../rig/runbook.ts';
+import { environment } from '../options.ts';
+import { type Stack, until } from '../stack.ts';
+import { query } from './failures.ts';
+
+/** The commands of docs/restore.md, as a user with this home; what only some readers need is left out. */
+async function follow(stack: Stack, heading: string): Promise<string> {
+  const { exitCode, stderr } = await bash(`set -euo pipefail\n${runbook(heading, ['sh'])}`, stack);
+  assert.is(exitCode, 0, stderr);
+  return stderr;
+}
+
+/** Runs `vault` in its pod with the token of init-vault. */
+async function vault(stack: Stack, words: string): Promise<string> {
+  const file = `environments/${environment}/secrets/vault-keys.yaml`;
+  const { stdout: token } = await stack.shell(`sops decrypt --extract '["admin_token"]' ${file}`);
+  const script = `IFS= read -r VAULT_TOKEN; export VAULT_TOKEN VAULT_ADDR=http://127.0.0.1:8200; vault ${words}`;
+  return stack.kubectl(
+    ['-n', 'vault', 'exec', '-i', 'vault-0', '--', 'sh', '-c', script],
+    `${token.trim()}\n`,
+  );
+}
+
+/** The CronJob saves a snapshot of Vault with a policy and an account of its own. */
+export async function vaultIsBackedUpBySchedule(stack: Stack): Promise<void> {
+  await stack.kubectl(['-n', 'vault', 'create', 'job', 'backup-by-hand', '--from=cronjob/vault-backup']);
+  try {
+    type Job = { readonly status: { readonly succeeded?: number } };
+    const done = async () =>
+      (await stack.get<Job>('job', '-n', 'vault', 'backup-by-hand')).status.succeeded === 1;
+    await until('a snapshot by the CronJob', 180, done);
+    assert.match(
+      await stack.kubectl(['-n', 'vault', 'logs', 'job/backup-by-hand']),
+      /^saved vault-\d{8}T\d{6}Z\.snap$/m,
+    );
+  } finally {
+    await stack.kubectl(['-n', 'vault', 'delete', 'job', 'backup-by-hand', '--wait']);
+  }
+}
+
+/** All data are destroyed with their volumes, and brought back by the runbook; the applications log in again. */
+export async function everythingIsBroughtBack(stack: Stack): Promise<void> {
+  await rm(join(stack.home, 'backups'), { recursive: true, force: true });
+  const fill = "create table notes as select n, 'word ' || n as word from generate_series(1, 1000) as n";
+  const rows = async (app: string) => JSON.parse(await query(stack, 'select count(*)::int from notes', app));
+  for (const app of ['app1', 'app2']) await query(stack, `drop table if exists notes; ${fill}`, app);
+  await vault(stack, 'kv put -mount=kv app1/own word=remembered');
+  assert.match(await follow(stack, 'Back up'), /app1: 1 table, 1000 rows[\s\S]*app2: 1 table, 1000 rows/);
+
+  await stack.succeeds('destroy-environment', '--yes');
+  const claimed = 'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}';
+  await until('the end of the volumes', 120, async () => {
+    const volumes = await stack.user(['get', 'persistentvolumes', '-o', claimed]);
+    return !/^(?:vault|database)$/m.test(volumes);
+  });
+
+  const restored = await follow(stack, 'After a disaster');
+  for (const app of ['app1', 'app2']) {
+    assert.match(restored, new RegExp(`${app}-back-verification-\\w+: .*ok database login`));
+    assert.equal(await rows(app), [{ count: 1000 }]);
+    await query(stack, 'drop table notes', app);
+  }
+  assert.match(await vault(stack, 'kv get -mount=kv -field=word app1/own'), 'remembered');
+  assert.equal((await stack.status()).vault, { initialized: true, sealed: false, configured: true });
+}
