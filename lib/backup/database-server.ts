@@ -36,9 +36,7 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
 /** Sets up roles and databases as the chart does. A port-forward ends with its first connection, so each has its own. */
 export async function setUp(server: DatabaseServer, wanted: string): Promise<void> {
   for (const { database, file } of setUpSteps(wanted))
-    await server.login((login) =>
-      runFile({ ...login, database: database ?? login.database }, wanted, file),
-    );
+    await server.login((login) => runFile({ ...login, database: database ?? login.database }, wanted, file));
 }
 
 /** Scratch databases; one of another, killed run is replaced. */

@@ -35,7 +35,8 @@ export function statementsOf(text: string): Statement[] {
  */
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
   const steps = setUpSteps(wanted);
-  for (const { database = login.database, file } of steps) await runFile({ ...login, database }, wanted, file);
+  for (const { database = login.database, file } of steps)
+    await runFile({ ...login, database }, wanted, file);
   return steps.flatMap(({ database }) => database ?? []);
 }
 
