@@ -1,9 +1,11 @@
+import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { type Login, type Query, withLogin } from '../database/login.ts';
-import { decryptPassword } from '../database/password.ts';
+import { isRefusedLogin, type Login, type Query, withLogin } from '../database/login.ts';
+import { decryptPassword, passwordAdvice } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
 
 /** The environment's server, as its superuser. */
@@ -25,7 +27,17 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
   const login = <Result>(use: (login: Login) => Promise<Result>): Promise<Result> =>
     withPostgresql(context, (address) =>
       use({ ...address, user, password, database: own, identity, timeoutMs: statementMs }),
-    );
+    ).catch((error: Error) => {
+      if (error instanceof TaskError) throw error;
+      throw new TaskError({
+        what: 'the database does not do what a backup needs',
+        why: error.message,
+        advice: isRefusedLogin(error)
+          ? passwordAdvice(context.environment.name, secret)
+          : `check it with ${taskCommand('status')}, then run again`,
+        cause: error,
+      });
+    });
   return {
     password,
     login,
