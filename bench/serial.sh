@@ -90,27 +90,31 @@ step 'types of the Vault Secrets Operator'
 operator=$(command -v vault-secrets-operator)
 kubectl apply --server-side --force-conflicts -f "$(dirname "$operator")/crds"
 
-step 'Vault'
-mkdir -p "$state/vault/data"
-data="$state/vault/data"
-fill "$embedded/vault.hcl" data="$data" port="$vault_port" clusterPort="$vault_cluster_port" >"$state/vault/server.hcl"
-export VAULT_ADDR="http://127.0.0.1:$vault_port"
-fill "$embedded/cluster.yaml" vault="$vault_port" postgresql="$database_port" auditLog="$state/logs/vault-audit.log" >"$state/cluster.yaml"
-start vault vault server -config "$state/vault/server.hcl"
-wait_until 'Vault' curl -fs "$VAULT_ADDR/v1/sys/seal-status"
-
-step 'certificate of the database'
+step 'certificates'
 certificates="$state/certificates"
 mkdir -p "$certificates"
 key=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -pkeyopt ec_param_enc:named_curve -nodes -sha256)
-names=DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
 openssl req -x509 -config lib/certificates/certificates.cnf -extensions authority "${key[@]}" -days 3650 \
   -subj "/O=k8s-deployment/CN=$environment local CA" -keyout "$certificates/ca.key" -out "$certificates/ca.crt"
-openssl req -new -config lib/certificates/certificates.cnf "${key[@]}" -subj /CN=postgresql \
-  -keyout "$certificates/postgresql.key" -out "$certificates/postgresql.csr"
-{ cat lib/certificates/certificates.cnf; echo "subjectAltName = $names"; } >"$certificates/postgresql.cnf"
-openssl x509 -req -in "$certificates/postgresql.csr" -CA "$certificates/ca.crt" -CAkey "$certificates/ca.key" -sha256 -days 90 \
-  -extfile "$certificates/postgresql.cnf" -extensions server -out "$certificates/postgresql.crt" -set_serial "0x$(openssl rand -hex 16)"
+certificate() {
+  openssl req -new -config lib/certificates/certificates.cnf "${key[@]}" -subj "/CN=$1" \
+    -keyout "$certificates/$1.key" -out "$certificates/$1.csr"
+  { cat lib/certificates/certificates.cnf; echo "subjectAltName = $2"; } >"$certificates/$1.cnf"
+  openssl x509 -req -in "$certificates/$1.csr" -CA "$certificates/ca.crt" -CAkey "$certificates/ca.key" -sha256 -days 90 \
+    -extfile "$certificates/$1.cnf" -extensions server -out "$certificates/$1.crt" -set_serial "0x$(openssl rand -hex 16)"
+}
+certificate postgresql DNS:postgresql.database.svc.cluster.local,DNS:postgresql.database.svc,DNS:localhost,IP:127.0.0.1
+certificate vault DNS:vault.vault.svc,DNS:localhost,IP:127.0.0.1
+
+step 'Vault'
+mkdir -p "$state/vault/data"
+data="$state/vault/data"
+fill "$embedded/vault.hcl" data="$data" storage=raft certificate="$certificates/vault.crt" \
+  key="$certificates/vault.key" port="$vault_port" clusterPort="$vault_cluster_port" >"$state/vault/server.hcl"
+export VAULT_ADDR="https://127.0.0.1:$vault_port" VAULT_CACERT="$certificates/ca.crt"
+fill "$embedded/cluster.yaml" vault="$vault_port" postgresql="$database_port" auditLog="$state/logs/vault-audit.log" >"$state/cluster.yaml"
+start vault vault server -config "$state/vault/server.hcl"
+wait_until 'Vault' curl -fs --cacert "$VAULT_CACERT" "$VAULT_ADDR/v1/sys/seal-status"
 
 step 'PostgreSQL'
 # PostgreSQL refuses to run as root.

@@ -1,4 +1,4 @@
-import { databaseCertificate } from './certificates.ts';
+import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
 import { type Early, type Input, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
@@ -8,7 +8,7 @@ import { tools } from './tools.ts';
 const databaseNeeds = (input: Pick<Early, 'provider'>) => [
   ...connection(input),
   importGpgKeys,
-  databaseCertificate,
+  certificates,
   ...tools('sops', 'kubectl', ...(input.provider.servers ? (['postgresql-client'] as const) : [])),
 ];
 
@@ -103,7 +103,7 @@ export const restoreVault = task({
   check: (input) => checkRestore(input),
   confirm: ({ args, environment }) =>
     `replace everything in Vault of environment \`${environment.name}\` by the snapshot in ${args.folder}?`,
-  needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
+  needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],
   commands: async (input) =>
     (await import('../lib/backup/dry-run.ts')).restoreVaultCommands(input, input.args.folder),
   onCluster: true,

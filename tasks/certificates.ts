@@ -32,10 +32,10 @@ export const certificateAuthority = task({
     (await import('../lib/certificates/shared-authority.ts')).shareAuthority(context, context.args),
 });
 
-/** For the release postgresql, and the server beside the embedded cluster. */
-export const databaseCertificate = task({
-  name: 'database-certificate',
-  description: "create PostgreSQL's certificate, signed by the environment's authority",
+/** For the releases, and the servers beside the embedded cluster. */
+export const certificates = task({
+  name: 'certificates',
+  description: "create the certificates of PostgreSQL and Vault, signed by the environment's authority",
   group: 'secrets',
   private: true,
   lock: true,
@@ -43,12 +43,13 @@ export const databaseCertificate = task({
   needs: ({ args, provider }) =>
     provider.ownsCluster ? tools('openssl') : [need(certificateAuthority, args)],
   commands: async (input) =>
-    (await import('../lib/database/certificate.ts')).databaseCertificateCommands(input),
+    (await import('../lib/vault/server-certificates.ts')).serverCertificatesCommands(input),
   run: async (context) => {
-    const { ensureDatabaseCertificate } = await import('../lib/database/certificate.ts');
-    const outcome = await ensureDatabaseCertificate(context);
-    // A server in a pod gets it from the release.
-    if (outcome === 'changed') await (await context.provider.load()).reloadDatabase?.(context.environment);
+    const { ensureServerCertificates } = await import('../lib/vault/server-certificates.ts');
+    const outcome = await ensureServerCertificates(context);
+    // Servers in pods get them from their releases.
+    if (outcome === 'changed')
+      await (await context.provider.load()).reloadCertificates?.(context.environment);
     return outcome;
   },
 });

@@ -1,4 +1,4 @@
-import { databaseCertificate } from './certificates.ts';
+import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
 import { initHelmfile } from './deploy.ts';
 import { task } from './environment-task.ts';
@@ -30,7 +30,7 @@ export const rotateDatabasePassword = task({
     ...connection(input),
     initHelmfile,
     importGpgKeys,
-    databaseCertificate,
+    certificates,
     ...tools('sops', 'kubectl'),
   ],
   commands: async (input) =>

@@ -1,6 +1,6 @@
 import { type AnyTask, type Needs, need } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
-import { databaseCertificate } from './certificates.ts';
+import { certificates } from './certificates.ts';
 import { checkProvider, createK8s, startK8s } from './cluster.ts';
 import { connection } from './connection.ts';
 import { partsOf } from './embedded.ts';
@@ -60,7 +60,7 @@ const deployment = {
     ...connection(input),
     initHelmfile,
     importGpgKeys,
-    databaseCertificate,
+    certificates,
   ],
   // The embedded cluster accepts releases while its operator still starts.
   after: (input: Pick<Early, 'environment'>): readonly AnyTask[] => {
@@ -160,7 +160,7 @@ export const render = task({
     ...tools('helm', 'helmfile', 'sops'),
     chartTools,
     importGpgKeys,
-    need(databaseCertificate, { offline: true }),
+    need(certificates, { offline: true }),
   ],
   check: async (input) => {
     await (await declared()).checkLeftOut(input);

@@ -1,6 +1,6 @@
 import { type Need, need } from '@k8s-deployment/runner';
 import type { parts as allParts } from '../lib/cluster/embedded/cluster.ts';
-import { databaseCertificate } from './certificates.ts';
+import { certificates } from './certificates.ts';
 import { type Early, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
@@ -60,7 +60,7 @@ const embeddedDatabase = part({
   needs: ({ args }) => [
     need(embeddedState, args),
     importGpgKeys,
-    databaseCertificate,
+    certificates,
     ...tools('sops', 'postgresql'),
   ],
 });
@@ -68,7 +68,7 @@ const embeddedDatabase = part({
 const embeddedVault = part({
   name: 'embedded-vault',
   description: 'start the real Vault behind the simulated pod',
-  needs: ({ args }) => [need(embeddedState, args), ...tools('vault')],
+  needs: ({ args }) => [need(embeddedState, args), certificates, ...tools('vault')],
 });
 
 const embeddedOperator = part({

@@ -1,4 +1,4 @@
-import { databaseCertificate } from './certificates.ts';
+import { certificates } from './certificates.ts';
 import { createK8s, startK8s } from './cluster.ts';
 import { connection } from './connection.ts';
 import { installAll, installTier } from './deploy.ts';
@@ -12,7 +12,7 @@ export const initVault = task({
   group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,
-  needs: (input) => [...connection(input), importGpgKeys, databaseCertificate, ...tools('sops', 'kubectl')],
+  needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],
   // Beside a cluster, Vault runs from the start; in pods its release starts it.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
   commands: async (input) => (await import('../lib/vault/plain-commands.ts')).initVaultCommands(input),

@@ -51,7 +51,7 @@ export type Servers = {
   /** The API server's address for Vault; the certificate's path is relative to the project. */
   readonly api: { readonly host: string; readonly caCertificateFile: string };
   /** Vault's part of `settingsFile`. */
-  readonly settings: Settings['vault'];
+  readonly settings: Omit<Settings['vault'], 'tls'>;
 };
 
 /** A provider's operations. Methods are idempotent and throw `TaskError`; commands are pure and show no secret. */
@@ -87,6 +87,6 @@ export type Cluster = {
     commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
     load(context: Context, images: readonly OwnImage[]): Promise<Outcome>;
   };
-  /** Reloads the certificate of a PostgreSQL beside the cluster. */
-  reloadDatabase?(environment: Environment): Promise<void>;
+  /** Makes servers beside the cluster load their certificates again. */
+  reloadCertificates?(environment: Environment): Promise<void>;
 };

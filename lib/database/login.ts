@@ -1,11 +1,5 @@
 import type { Client, ClientConfig } from 'pg';
-
-export type ServerIdentity = {
-  /** PEM of the authority that signed its certificate. */
-  readonly authority: string;
-  /** The name required in its certificate, whatever the address. */
-  readonly name: string;
-};
+import type { ServerIdentity } from '../certificates/server.ts';
 
 export type Login = {
   readonly host: string;

@@ -41,7 +41,7 @@ export async function recallDigests(target: Target): Promise<RenderedDigests> {
     ...(await filesBelow(root, `environments/${name}/secrets`)),
     ...charts,
     // A key changes together with its certificate.
-    ...['ca.crt', 'postgresql.crt'].map((file) => `.state/${name}/certificates/${file}`),
+    ...['ca.crt', 'postgresql.crt', 'vault.crt'].map((file) => `.state/${name}/certificates/${file}`),
   ];
   const programs = await Promise.all([findTool('helm'), findTool('helmfile')]);
   const inputs = await fileDigest(

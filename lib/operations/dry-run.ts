@@ -1,7 +1,10 @@
 import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment } from '../settings/context.ts';
-import { exportHomes, helmHomes } from '../settings/environment.ts';
+import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
+import { programTrust } from '../vault/api/certificate.ts';
+import { addressCommands } from '../vault/api/dry-run.ts';
 import { keysFileName } from '../vault/keys-place.ts';
 
 /** The plain commands of `status`, for `--dry-run`. */
@@ -14,9 +17,10 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
   ];
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) {
+    const { file, serverName } = await trustOf(environment);
     return [
       ...cluster,
-      `vault status -address=http://127.0.0.1:${servers.vault}`,
+      `vault status -address=${servers.settings.address} -ca-cert=${file} -tls-server-name=${serverName}`,
       `pg_isready --host 127.0.0.1 --port ${servers.postgresql}`,
     ];
   }
@@ -28,6 +32,9 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
   ];
 }
 
+const trustOf = async (environment: Environment) =>
+  programTrust({ environment, settings: await loadSettings(environment) });
+
 /** The plain commands of `env`, for `--dry-run`. */
 export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const servers = await providerOf(environment).servers?.(environment);
@@ -35,7 +42,7 @@ export async function environmentCommands({ environment }: InEnvironment): Promi
   return [
     exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
-    `export VAULT_ADDR=http://127.0.0.1:${servers?.vault ?? 8200}`,
+    ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, await trustOf(environment)),
     // A token helper, as `env` prints no token.
     `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${keysFileName(environment)}" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
     `chmod 700 ${vault}/token-helper`,

@@ -16,11 +16,7 @@ const forwardNames = ['vault', 'postgresql', 'ingress'] as const;
 
 type Name = (typeof forwardNames)[number];
 
-/** Servers in pods or beside the cluster. */
-const pods = {
-  vault: { scheme: 'http://', target: vaultTarget },
-  postgresql: { scheme: '', target: postgresqlTarget },
-};
+const schemes = { vault: 'https://', postgresql: '' };
 
 /** Access to a server: an address reachable from this machine, or a forwarded port. */
 type Way = { readonly scheme: string } & (
@@ -83,10 +79,10 @@ async function wayTo(name: Name, context: Context): Promise<Way> {
   const { environment } = context;
   if (name === 'ingress') return wayToIngress(context);
   const servers = await providerOf(environment).servers?.(environment);
-  const { scheme, target } = pods[name];
-  return servers
-    ? { scheme, at: { host: '127.0.0.1', port: servers[name] } }
-    : { scheme, target, port: target.port };
+  const scheme = schemes[name];
+  if (servers) return { scheme, at: { host: '127.0.0.1', port: servers[name] } };
+  const target = name === 'vault' ? await vaultTarget(context) : postgresqlTarget;
+  return { scheme, target, port: target.port };
 }
 
 async function wayToIngress(context: Context): Promise<Way> {
@@ -136,8 +132,9 @@ export async function forwardCommands(target: Target, asked: readonly Name[]): P
   if (servers) return (await clusterOf(environment)).commands.services(target);
   const commands = names.map((name) => {
     if (name !== 'ingress') {
-      const { namespace, resource, port } = pods[name].target;
-      return line(namespace, resource, port, port);
+      return name === 'vault'
+        ? line('vault', 'svc/vault', 8200, 8200)
+        : line(postgresqlTarget.namespace, postgresqlTarget.resource, 5432, 5432);
     }
     const controller = controllerOf(settings);
     if (controller === undefined || settings.ingress.address !== '')

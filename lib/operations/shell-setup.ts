@@ -4,9 +4,11 @@ import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
-import type { InEnvironment } from '../settings/context.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { type Environment, homesOf, writeWhole } from '../settings/environment.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { toolEnvironment } from '../tools/tools.ts';
+import { programTrust, vaultIdentity } from '../vault/api/certificate.ts';
 import { keysFileName, localKeys } from '../vault/keys-place.ts';
 
 /** Variables that mislead helm, helmfile, vault or sops; those of age are harmless. */
@@ -45,11 +47,17 @@ export async function writeVaultConfiguration(environment: Environment): Promise
   return path;
 }
 
-export async function environmentLines({ environment }: InEnvironment): Promise<readonly string[]> {
+export async function environmentLines(context: ShellContext): Promise<readonly string[]> {
+  const { environment } = context;
+  const trust = programTrust({ environment, settings: await loadSettings(environment) });
+  const authority = join(environment.root, trust.file);
+  if (trust.write !== undefined) await writeWhole(authority, (await vaultIdentity(context)).authority);
   const servers = await providerOf(environment).servers?.(environment);
   const variables: { [name: string]: string } = {
     ...homesOf(environment),
-    VAULT_ADDR: `http://127.0.0.1:${servers?.vault ?? 8200}`,
+    VAULT_ADDR: `https://127.0.0.1:${servers?.vault ?? 8200}`,
+    VAULT_CACERT: authority,
+    VAULT_TLS_SERVER_NAME: trust.serverName,
     VAULT_CONFIG_PATH: await writeVaultConfiguration(environment),
     PATH: await toolEnvironment(),
   };

@@ -66,6 +66,8 @@ async function vaultCommands(target: Target): Promise<readonly string[]> {
   return lines.filter(
     (line) =>
       line === token ||
-      /^export VAULT_ADDR=|port-forward svc\/vault|vault write \S+\/config\/\S+ plugin_name=/.test(line),
+      /^export VAULT_(?:ADDR|CACERT|TLS_SERVER_NAME)=|port-forward svc\/vault|vault write \S+\/config\/\S+ plugin_name=/.test(
+        line,
+      ),
   );
 }

@@ -55,6 +55,19 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
   yield* rangeProblems(found.output, provider);
   yield* roleProblems(found.output);
   yield* textProblems(found.output);
+  yield* vaultProblems(found.output, provider);
+}
+
+/** Vault serves only TLS. An embedded cluster of an older version keeps another address until it is created or started again. */
+function* vaultProblems({ vault }: Settings, provider: ProviderName): Generator<Problem> {
+  const isProcess = provider === 'embedded';
+  if (!isProcess && !vault.address.startsWith('https:'))
+    yield { path: ['vault', 'address'], rule: 'an https URL' };
+  if (isProcess && vault.tls.clusterIssuer !== '')
+    yield {
+      path: ['vault', 'tls', 'clusterIssuer'],
+      rule: 'empty with the provider embedded, whose Vault is no pod',
+    };
 }
 
 /** Misspelt charts, images and releases, which would silently have no effect. */

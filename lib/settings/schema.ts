@@ -140,6 +140,13 @@ export const settingsSchema = map({
   }),
   vault: map({
     address: text('a URL', /^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/),
+    tls: map({
+      clusterIssuer: text('the name of an issuer, or empty', nameOrEmpty),
+      hosts: different(
+        'a host name or an IP address',
+        new RegExp(`^(?:(?:\\*\\.)?${hostName.source.slice(1, -1)}|[0-9a-f]*:[0-9a-f:.]*)$`),
+      ),
+    }),
     auditLog: text('an absolute path or `stdout`', /^(stdout|\/[^\r\n]+)$/),
     databaseAddress: text('HOST:PORT, or empty', /^(?:[\w.[\]:-]+:\d{1,5})?$/),
   }),

@@ -3,19 +3,20 @@ import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
-import type { InEnvironment, Target } from '../settings/context.ts';
+import type { Target } from '../settings/context.ts';
+import { programTrust } from './api/certificate.ts';
 import { initCommands, type PlainAccess, reach, unsealCommands } from './api/dry-run.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
 import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
 
 /** The plain commands of `unseal`, for `--dry-run`. */
-export const unsealVaultCommands = async (input: InEnvironment): Promise<readonly string[]> =>
-  unsealCommands(await plainAccess(input));
+export const unsealVaultCommands = async (target: Target): Promise<readonly string[]> =>
+  unsealCommands(await plainAccess(target));
 
 /** The plain commands before others that call `vault`, for `--dry-run`. */
-export const vaultAccessCommands = async (input: InEnvironment): Promise<readonly string[]> =>
-  reach(await plainAccess(input));
+export const vaultAccessCommands = async (target: Target): Promise<readonly string[]> =>
+  reach(await plainAccess(target));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export async function initVaultCommands(target: Target): Promise<readonly string[]> {
@@ -36,14 +37,17 @@ export async function initVaultCommands(target: Target): Promise<readonly string
   });
 }
 
-async function plainAccess({ environment }: InEnvironment): Promise<PlainAccess> {
+async function plainAccess(target: Target): Promise<PlainAccess> {
+  const { environment } = target;
+  const trust = programTrust(target);
   const keys = relative(environment.root, localKeys(environment));
   const servers = await providerOf(environment).servers?.(environment);
-  if (servers) return { address: servers.settings.address, keysPath: keys };
+  if (servers) return { address: servers.settings.address, trust, keysPath: keys };
   const kubectl = kubectlText(environment);
   const forward = `${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`;
   return {
-    address: 'http://127.0.0.1:8200',
+    address: 'https://127.0.0.1:8200',
+    trust,
     keysPath: keys,
     ...(isShared(environment) && { shared: keysFileName(environment) }),
     pods: { kubectl, selector: vaultSelector, forward },

@@ -2,15 +2,24 @@ import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { type Connection, type ForwardContext, withPortForward } from '../kubernetes/port-forward.ts';
+import {
+  type Connection,
+  type ForwardContext,
+  type ForwardTarget,
+  withPortForward,
+} from '../kubernetes/port-forward.ts';
 import type { ShellContext } from '../settings/context.ts';
-import { type VaultClientInput, vaultClient } from './api/client.ts';
+import { vaultIdentity } from './api/certificate.ts';
+import { type VaultClient, type VaultClientInput, vaultClient } from './api/client.ts';
 import { type Replica, sealStatus } from './api/replica.ts';
 
 /** kubectl's answer for the release: its StatefulSet and pods. */
 type VaultWorkload = {
   readonly kind: string;
-  readonly spec?: { readonly replicas?: number };
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly containers?: readonly { readonly ports?: readonly { readonly name?: string }[] }[];
+  };
   readonly metadata: {
     readonly name: string;
     readonly deletionTimestamp?: string;
@@ -19,9 +28,15 @@ type VaultWorkload = {
   readonly status?: { readonly phase?: string };
 };
 
+type VaultPod = {
+  readonly name: string;
+  /** `http` for a pod of an older release, which an upgrade has not replaced yet. Charts name the port by it. */
+  readonly scheme: 'http' | 'https';
+};
+
 /** Vault's servers: reachable pods by ordinal, and the others. */
 type VaultPods = {
-  readonly running: readonly string[];
+  readonly running: readonly VaultPod[];
   readonly others: readonly string[];
   /** True if all replicas are running. */
   readonly complete: boolean;
@@ -39,15 +54,17 @@ function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
     .sort((left, right) => ordinal(left) - ordinal(right));
   const runs = ({ metadata, status }: VaultWorkload) =>
     status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
-  const names = (list: readonly VaultWorkload[]) => list.map(({ metadata }) => metadata.name);
-  const running = names(servers.filter(runs));
+  const running = servers.filter(runs).map((pod) => ({ name: pod.metadata.name, scheme: schemeOf(pod) }));
   const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
   return {
     running,
-    others: names(servers.filter((pod) => !runs(pod))),
+    others: servers.filter((pod) => !runs(pod)).map(({ metadata }) => metadata.name),
     complete: running.length > 0 && running.length >= (set?.spec?.replicas ?? 0),
   };
 }
+
+const schemeOf = ({ spec }: VaultWorkload): VaultPod['scheme'] =>
+  spec?.containers?.some(({ ports }) => ports?.some(({ name }) => name === 'http')) ? 'http' : 'https';
 
 const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
@@ -66,17 +83,14 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
   waitMs: number,
-  client: Omit<VaultClientInput, 'address'>,
+  client: Omit<VaultClientInput, 'address' | 'identity'>,
   use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> {
   const { environment } = context;
-  const replica = (name: string, { host, port }: Connection): Replica => ({
-    name,
-    client: vaultClient({ ...client, address: `http://${host}:${port}` }),
-  });
   const servers = await providerOf(environment).servers?.(environment);
-  if (servers) return use([replica('vault', { host: '127.0.0.1', port: servers.vault })]);
-  const { running, others } = await podsOf(context, waitMs);
+  const { running, others } = servers
+    ? { running: [{ name: 'vault', scheme: 'https' } as const], others: [] }
+    : await podsOf(context, waitMs);
   if (others.length > 0) context.log?.(`skipped, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
     throw new TaskError({
@@ -88,25 +102,42 @@ export async function withVaultReplicas<Result>(
       advice: `see: ${kubectlText(environment)} -n vault get pods`,
     });
   }
+  const isVerified = running.some(({ scheme }) => scheme === 'https');
+  const identity = isVerified ? await vaultIdentity(context) : undefined;
+  const replica = ({ name, scheme }: VaultPod, { host, port }: Connection): Replica => ({
+    name,
+    client: vaultClient({ ...client, identity, address: `${scheme}://${host}:${port}` }),
+  });
+  if (servers) return use(running.map((pod) => replica(pod, { host: '127.0.0.1', port: servers.vault })));
   return forward(running, []);
 
-  function forward([name, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> {
-    if (name === undefined) return use(replicas);
-    return withPortForward(context, { ...vaultTarget, resource: `pod/${name}`, waitMs }, (connection) =>
-      forward(rest, [...replicas, replica(name, connection)]),
+  function forward([pod, ...rest]: readonly VaultPod[], replicas: readonly Replica[]): Promise<Result> {
+    if (pod === undefined) return use(replicas);
+    const answers = ({ host, port }: Connection) =>
+      isVault(vaultClient({ identity, address: `${pod.scheme}://${host}:${port}`, timeoutMs: 3000 }));
+    const target = { ...vaultPorts, resource: `pod/${pod.name}`, waitMs, answers };
+    return withPortForward(context, target, (connection) =>
+      forward(rest, [...replicas, replica(pod, connection)]),
     );
   }
 }
 
 /** True if Vault answers, sealed or not. */
-const answers = ({ host, port }: Connection): Promise<boolean> =>
-  sealStatus(vaultClient({ address: `http://${host}:${port}`, timeoutMs: 3000 })).then(
+const isVault = (client: VaultClient): Promise<boolean> =>
+  sealStatus(client).then(
     () => true,
     () => false,
   );
 
+const vaultPorts = { namespace: 'vault', port: 8200 };
+
 /** Vault's Service, which reaches any of its pods. */
-export const vaultTarget = { namespace: 'vault', resource: 'svc/vault', port: 8200, answers };
+export async function vaultTarget(context: ShellContext): Promise<ForwardTarget> {
+  const identity = await vaultIdentity(context);
+  const answers = ({ host, port }: Connection) =>
+    isVault(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 }));
+  return { ...vaultPorts, resource: 'svc/vault', answers };
+}
 
 async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPods> {
   const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];

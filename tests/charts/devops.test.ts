@@ -67,14 +67,19 @@ test('backups of Vault: an account for the task, and by the CronJob with its own
     enabled: true,
     schedule: '5 4 * * *',
     keep: 3,
-    address: 'http://vault-active.vault.svc:8200',
+    address: 'https://vault-active.vault.svc:8200',
   };
   const objects = await devops({ vaultBackup: backup });
   const { metadata, spec } = only(objects, 'CronJob');
   assert.equal([metadata.namespace, spec.schedule, spec.concurrencyPolicy], ['vault', '5 4 * * *', 'Forbid']);
   const pod = spec.jobTemplate.spec.template.spec;
   const env = pod.containers[0].env.map(({ name, value }: Tree) => `${name}=${value}`);
-  assert.equal(env, ['VAULT_ADDR=http://vault-active.vault.svc:8200', 'KEEP=3', 'HOME=/tmp']);
+  assert.equal(env, [
+    'VAULT_ADDR=https://vault-active.vault.svc:8200',
+    'VAULT_CACERT=/run/vault-tls/ca.crt',
+    'KEEP=3',
+    'HOME=/tmp',
+  ]);
   assert.is(pod.serviceAccountName, 'vault-backup');
   const { serviceAccountToken } = pod.volumes.find(({ name }: Tree) => name === 'login').projected.sources[0];
   assert.is(serviceAccountToken.audience, 'vault');
@@ -120,6 +125,19 @@ test('the script of the backup keeps a whole snapshot, and the newest of them', 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test("a server's certificate is a Secret, or is requested from cert-manager", async () => {
+  const hosts = ['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1'];
+  const issued = { namespace: 'vault', clusterIssuer: 'internal', hosts };
+  const objects = await render('devops', { values: { certificates: { 'vault-tls': issued } } });
+  assert.equal(ofKind(objects, 'Secret'), []);
+  const { metadata, spec } = only(objects, 'Certificate');
+  assert.equal(
+    [metadata.namespace, spec.secretName, spec.issuerRef.name],
+    ['vault', 'vault-tls', 'internal'],
+  );
+  assert.equal([spec.dnsNames, spec.ipAddresses], [hosts.slice(0, 2), hosts.slice(2)]);
 });
 
 test.run();

@@ -57,6 +57,7 @@ function stateFolder(): Promise<string> {
     await mkdir(certificates);
     const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
     await writeFile(join(certificates, 'ca.crt'), authority);
+    await makeCertificate(certificates, 'vault', ['DNS:vault']);
     return folder;
   })();
   return state;

@@ -216,7 +216,7 @@ test('pods use the PriorityClass of their kind, which devops creates', async () 
 });
 
 test('every simulated object and pod is marked as such', async () => {
-  const values = { services: { app: { http: 80 } }, vaultAddress: 'http://vault:8200' };
+  const values = { services: { app: { http: 80 } }, vaultConnection: { address: 'https://vault:8200' } };
   const objects = await render('stand-in', { values });
   const { metadata } = only(objects, 'Deployment').spec.template;
   for (const { labels } of [metadata, ...objects.map((object) => object.metadata)])

@@ -44,7 +44,7 @@ test('Vault has three replicas on different nodes, which join each other and sur
     [true, 3, true, true, false],
   );
   assert.equal(disruptionBudget, { enabled: true, maxUnavailable: 1 });
-  const joined = [...raft.config.matchAll(/retry_join \{\s+leader_api_addr = "http:\/\/(\S+):8200"/g)];
+  const joined = [...raft.config.matchAll(/retry_join \{\s+leader_api_addr = "https:\/\/(\S+):8200"/g)];
   assert.equal(
     joined.map(([, host]) => host),
     Array.from({ length: replicas }, (_, index) => `vault-${index}.vault-internal`),

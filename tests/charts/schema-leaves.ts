@@ -112,7 +112,7 @@ function fits(schema: Schema, value: unknown): boolean {
 
 /** Sample texts; after the next number, the first one that fits a schema is its other value. */
 const texts = [
-  'http://other:8200',
+  'https://other:8200',
   'other/other',
   '7Mi',
   '7Gi',

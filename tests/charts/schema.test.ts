@@ -103,7 +103,10 @@ const wrong: readonly Wrong[] = [
   ['postgresql', 'cluster.backup.schedule', '0 1 * * *'],
   ['metrics-server', 'resolutionSeconds', 5],
   ['vault', 'logLevel', 'loud'],
-  ['stand-in', 'vaultAddress', 'vault:8200'],
+  ['vault', 'tlsSecret', ''],
+  ['devops', 'certificates.vault-tls', { namespace: 'vault' }],
+  ['devops', 'certificates.vault-tls', { namespace: 'vault', clusterIssuer: 'ca' }],
+  ['stand-in', 'vaultConnection.address', 'vault:8200'],
   ['stand-in', 'services.Vault', { http: 8200 }],
 ];
 

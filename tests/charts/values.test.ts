@@ -67,6 +67,7 @@ const container: Tree = {
   extraVolumes: kinds.map((kind, index) => ({ name: `volume${index}`, [kind]: {} })),
   extraVolumeMounts: [{ name: 'volume0', mountPath: '/work', subPath: 'here', readOnly: true }],
 };
+const pem = '-----BEGIN CERTIFICATE-----\none\n';
 const probes = (values: Tree): Tree =>
   Object.fromEntries(['startup', 'readiness', 'liveness'].map((name) => [`${name}Probe`, values]));
 
@@ -91,6 +92,15 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   devops: [
     {
       databaseSecrets: { app: database },
+      certificates: {
+        own: {
+          namespace: 'vault',
+          authority: pem,
+          certificate: pem,
+          key: pem.replace('CERTIFICATE', 'PRIVATE KEY'),
+        },
+        issued: { namespace: 'vault', clusterIssuer: 'ca', hosts: ['vault.svc', '127.0.0.1'] },
+      },
       monitoring: {
         enabled: true,
         labels: { release: 'stack' },
@@ -149,7 +159,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   ],
   'stand-in': [
     {
-      vaultAddress: 'http://vault:8200',
+      vaultConnection: { address: 'https://vault:8200', caCertSecret: 'tls', tlsServerName: 'vault.svc' },
       transit: { enabled: true },
       clusterRoleBindings: { one: 'view' },
       services: { app: { http: 80 } },

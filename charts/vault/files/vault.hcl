@@ -5,7 +5,8 @@ log_level     = "{{ .Values.logLevel }}"
 listener "tcp" {
   address         = "[::]:8200"
   cluster_address = "127.0.0.1:8201"
-  tls_disable     = true
+  tls_cert_file   = "/vault/tls/tls.crt"
+  tls_key_file    = "/vault/tls/tls.key"
 }
 
 storage "raft" {

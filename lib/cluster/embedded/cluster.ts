@@ -21,7 +21,7 @@ import {
   requireState,
   stateCommands,
 } from './state.ts';
-import { ensureVault, vaultCommands } from './vault.ts';
+import { ensureVault, reloadVault, vaultCommands } from './vault.ts';
 
 /** The cluster's files in the state folder. Its record is removed last, so that an interrupted destroy can be repeated. */
 const files = [
@@ -87,12 +87,15 @@ export const cluster: Cluster = {
     const { kubeApiserver, vault, postgresql } = state.ports;
     return [
       { name: 'Kubernetes API', address: `https://127.0.0.1:${kubeApiserver}` },
-      { name: 'Vault', address: `http://127.0.0.1:${vault}` },
+      { name: 'Vault', address: `https://127.0.0.1:${vault}` },
       { name: 'PostgreSQL', address: `127.0.0.1:${postgresql}` },
     ];
   },
 
-  reloadDatabase,
+  reloadCertificates: async (environment) => {
+    await reloadDatabase(environment);
+    await reloadVault(environment);
+  },
 };
 
 const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
@@ -119,7 +122,8 @@ export const parts = {
   'embedded-state': {
     commands: stateCommands,
     ensure: async (context, mode) => {
-      await (mode === 'create' ? ensureState(context) : requireState(context.environment));
+      if (mode === 'start') await requireState(context.environment);
+      await ensureState(context);
       if ((await cluster.phase(context)) !== 'running') await checkSpace(context.environment);
       return undefined;
     },

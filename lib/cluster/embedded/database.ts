@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isSameProcess, MissingToolError, TaskError } from '@k8s-deployment/runner';
+import { MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
 import { isPostgresqlReady, isRefusedLogin } from '../../database/login.ts';
 import { decryptPassword, passwordAdvice } from '../../database/password.ts';
@@ -18,7 +17,7 @@ import type { Settings } from '../../settings/settings.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';
-import { readServices } from './services.ts';
+import { digestOf, loadRenewed, recordLoaded } from './loaded-certificate.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
@@ -86,19 +85,13 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const settled = serverArguments(data, ports.postgresql, files);
   // A server with another command line is restarted.
   const digest = digestOf(JSON.stringify(settled));
-  const certificate = await certificateDigest(environment);
-  if (await isUp(environment, 'postgresql', ready, digest)) {
-    if ((await textIfThere(lastCertificate(environment))) === certificate) return 'unchanged';
-    // The run that renewed the certificate was killed before reloading the server.
-    await reloadDatabase(environment);
-    return 'changed';
-  }
+  if (await isUp(environment, 'postgresql', ready, digest)) return reloadDatabase(environment);
   const server = await findServer(data);
   await initialise(context, server.folder, data);
   const account = await findAccount('postgres', $);
   // The owner changes if the machine starts or stops allowing user namespaces.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
-  await writeWhole(lastCertificate(environment), certificate);
+  await recordLoaded(environment, 'postgresql', files.certificate);
   return launchService(context, {
     name: 'postgresql',
     program: server.path,
@@ -111,22 +104,9 @@ async function ensureServer(context: Context): Promise<Outcome> {
   });
 }
 
-/** Makes a running server reload its certificate and key (SIGHUP); open sessions stay. */
-export async function reloadDatabase(environment: Environment): Promise<void> {
-  const certificate = await certificateDigest(environment);
-  const service = (await readServices(environment.state)).find(({ name }) => name === 'postgresql');
-  if (service === undefined || !(await isSameProcess(service))) return;
-  process.kill(service.pid, 'SIGHUP');
-  await writeWhole(lastCertificate(environment), certificate);
-}
-
-/** Path of the digest of the certificate that the server loaded last. */
-const lastCertificate = ({ state }: Environment): string => join(state, 'postgresql', 'certificate.sha256');
-
-const digestOf = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
-
-const certificateDigest = async (environment: Environment): Promise<string> =>
-  digestOf(await readFile(serverFiles(environment).certificate));
+/** Makes a running server load a renewed certificate; open sessions stay. */
+export const reloadDatabase = (environment: Environment): Promise<Outcome> =>
+  loadRenewed(environment, 'postgresql', serverFiles(environment).certificate);
 
 async function initialise(context: Context, programs: string, data: string): Promise<void> {
   const { $, environment, settings } = context;

@@ -82,7 +82,7 @@ export async function expectedServers(environment: Environment): Promise<Servers
       caCertificateFile: `.state/${name}/kwok/clusters/${clusterName}/pki/ca.crt`,
     },
     settings: {
-      address: `http://127.0.0.1:${vault}`,
+      address: `https://127.0.0.1:${vault}`,
       auditLog: auditLogIn(state),
       databaseAddress: `127.0.0.1:${postgresql}`,
     },

@@ -1,8 +1,8 @@
 # The real Vault server behind the simulated pod. ${...} is filled in when the cluster is created.
 ui            = false
 disable_mlock = true
-api_addr      = "http://127.0.0.1:${port}"
-cluster_addr  = "http://127.0.0.1:${clusterPort}"
+api_addr      = "https://127.0.0.1:${port}"
+cluster_addr  = "https://127.0.0.1:${clusterPort}"
 
 # raft, as in pods: it has snapshots. The data of an older environment are of the kind "file", which ignores the multiplier.
 storage "${storage}" {
@@ -11,9 +11,9 @@ storage "${storage}" {
   performance_multiplier = 1
 }
 
-# Loopback only, so without TLS: what reaches it is on this machine already.
 listener "tcp" {
   address         = "127.0.0.1:${port}"
   cluster_address = "127.0.0.1:${clusterPort}"
-  tls_disable     = true
+  tls_cert_file   = "${certificate}"
+  tls_key_file    = "${key}"
 }

@@ -5,8 +5,12 @@ import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
+import { vaultCertificate, vaultIdentity } from '../../vault/api/certificate.ts';
+import { vaultClient } from '../../vault/api/client.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
-import { answers, inBackground, isUp, launchService } from './launch.ts';
+import { sealStatus } from '../../vault/api/replica.ts';
+import { inBackground, isUp, launchService } from './launch.ts';
+import { digestOf, loadRenewed, recordLoaded } from './loaded-certificate.ts';
 import type { Ports } from './ports.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
@@ -15,7 +19,11 @@ import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 export async function vaultCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const folder = `.state/${environment.name}/vault`;
   const storage = await storageOf(environment.state);
-  const values = configurationValues(`$PWD/${folder}/data`, storage, await expectedPorts(environment));
+  const values = configurationValues(
+    `$PWD/.state/${environment.name}`,
+    storage,
+    await expectedPorts(environment),
+  );
   return [
     `mkdir -p -m 700 ${folder}/data`,
     `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
@@ -25,9 +33,11 @@ export async function vaultCommands({ environment }: InEnvironment): Promise<rea
   ];
 }
 
-const configurationValues = (data: string, storage: string, ports: Ports): TemplateValues => ({
-  data,
+const configurationValues = (state: string, storage: string, ports: Ports): TemplateValues => ({
+  data: dataFolder(state),
   storage,
+  certificate: vaultCertificate({ state }).certificate,
+  key: vaultCertificate({ state }).key,
   port: ports.vault,
   clusterPort: ports.vaultCluster,
 });
@@ -42,19 +52,36 @@ const storageOf = async (state: string): Promise<string> =>
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { ports } = await requireState(environment);
-  const ready = () => answers(`http://127.0.0.1:${ports.vault}/v1/sys/seal-status`);
+  const client = vaultClient({
+    address: `https://127.0.0.1:${ports.vault}`,
+    identity: await vaultIdentity(context),
+    timeoutMs: 2000,
+  });
+  const ready = () =>
+    sealStatus(client).then(
+      () => true,
+      () => false,
+    );
   const keys = join(environment.state, 'vault', 'keys.json');
   const isEmpty = await keysNeverStored(keys);
-  if (!isEmpty && (await isUp(environment, 'vault', ready))) return 'unchanged';
+  const storage = isEmpty ? 'raft' : await storageOf(environment.state);
+  const configuration = await configurationText(environment, storage, ports);
+  // A server with another configuration is restarted, such as one without TLS.
+  const digest = digestOf(configuration);
+  if (!isEmpty && (await isUp(environment, 'vault', ready, digest))) return reloadVault(environment);
   if (isEmpty)
     context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
 
   const tool = await findTool('vault');
   if (!tool) throw new Error('the need for the tool vault was not declared');
+  const file = join(environment.state, 'vault', 'server.hcl');
+  await writeWhole(file, configuration);
+  await recordLoaded(environment, 'vault', vaultCertificate(environment).certificate);
   return launchService(context, {
     name: 'vault',
     program: tool.path,
-    command: [tool.path, 'server', '-config', join(environment.state, 'vault', 'server.hcl')],
+    command: [tool.path, 'server', '-config', file],
+    digest,
     // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
     env: { HOME: join(environment.state, 'vault') },
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
@@ -63,14 +90,14 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
       if (isEmpty) await rm(dataFolder(environment.state), { recursive: true, force: true });
       await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
       if (isEmpty) await dropReservation(keys);
-      await writeConfiguration(environment, ports);
     },
   });
 }
 
-async function writeConfiguration({ state }: Environment, ports: Ports): Promise<void> {
-  // HCL escapes a quoted path as JSON does.
-  const escaped = JSON.stringify(dataFolder(state)).slice(1, -1);
-  const values = configurationValues(escaped, await storageOf(state), ports);
-  await writeWhole(join(state, 'vault', 'server.hcl'), await fillTemplate('vault.hcl', values));
-}
+/** Makes a running server load a renewed certificate, which leaves it unsealed. */
+export const reloadVault = (environment: Environment): Promise<Outcome> =>
+  loadRenewed(environment, 'vault', vaultCertificate(environment).certificate);
+
+/** HCL escapes a quoted path as JSON does. */
+const configurationText = ({ state }: Environment, storage: string, ports: Ports): Promise<string> =>
+  fillTemplate('vault.hcl', configurationValues(JSON.stringify(state).slice(1, -1), storage, ports));

@@ -2,7 +2,6 @@ import { join, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
 import { place } from '../../certificates/shared-authority.ts';
-import { ensureDatabaseCertificate } from '../../database/certificate.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
 import { render } from '../../helm/render.ts';
@@ -17,6 +16,7 @@ import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leak
 import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
+import { ensureServerCertificates } from '../../vault/server-certificates.ts';
 import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
 import { applicationSet, kustomizations } from './gitops.ts';
@@ -125,7 +125,7 @@ async function bringCertificates(
     context.secret(pair.key);
     await place(context.environment, metadata.name.replace(/-tls$/, ''), pair);
   }
-  await ensureDatabaseCertificate(context);
+  await ensureServerCertificates(context);
 }
 
 /** Lists the files of each folder for Flux, which would otherwise add those of the folders below, such as hooks. */

@@ -1,5 +1,10 @@
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
+import { request as requestHttps, Agent as TlsAgent } from 'node:https';
+import { text as textOf } from 'node:stream/consumers';
+import type { ServerIdentity } from '../../certificates/server.ts';
 import { isTree } from '../../ground/tree.ts';
-import { hide, refused, standby, unreachable, unreadable } from './vault-error.ts';
+import { hide, refused, standby, unreachable, unreadable, untrusted } from './vault-error.ts';
 
 export type JsonObject = { readonly [key: string]: unknown };
 
@@ -33,8 +38,10 @@ export type VaultClient = {
 };
 
 export type VaultClientInput = {
-  /** `http://127.0.0.1:8200`, without `/` and `/v1`. */
+  /** `https://127.0.0.1:8200`, without `/` and `/v1`. */
   readonly address: string;
+  /** By what the server is verified; required for https. */
+  readonly identity?: ServerIdentity | undefined;
   readonly token?: string;
   /** Milliseconds per call. Default: 10000. */
   readonly timeoutMs?: number;
@@ -42,7 +49,28 @@ export type VaultClientInput = {
 };
 
 /** A client of Vault's HTTP API. Its errors never show a token or a secret. */
-export function vaultClient(input: VaultClientInput): VaultClient {
+export const vaultClient = (input: VaultClientInput): VaultClient => clientWith(input, transport(input));
+
+type Send = (path: string, options: RequestOptions, body: string | undefined) => Promise<IncomingMessage>;
+
+/**
+ * Requests over connections that stay open. At the end of a TLS session that the server closes, a last message of the
+ * client is reset, and kubectl then ends the whole port-forward.
+ */
+function transport({ address, identity }: VaultClientInput): Send {
+  const isTls = address.startsWith('https:');
+  const agent = isTls
+    ? new TlsAgent({ keepAlive: true, ca: identity?.authority, servername: identity?.name })
+    : new Agent({ keepAlive: true });
+  const request = isTls ? requestHttps : requestHttp;
+  return async (path, options, body) => {
+    const sent = request(`${address}/v1/${path}`, { ...options, agent });
+    const [response] = (await once(sent.end(body), 'response')) as [IncomingMessage];
+    return response;
+  };
+}
+
+function clientWith(input: VaultClientInput, send: Send): VaultClient {
   const { address } = input;
 
   async function request(method: string, path: string, options: VaultRequest = {}): Promise<VaultAnswer> {
@@ -52,29 +80,36 @@ export function vaultClient(input: VaultClientInput): VaultClient {
     const timeout = AbortSignal.timeout(timeoutMs);
     const interrupt = options.uninterruptible === true ? undefined : input.signal;
 
-    const unanswered = ({ cause, message }: Error): never => {
+    const unanswered = (error: NodeJS.ErrnoException): never => {
       if (interrupt?.aborted === true) throw interrupt.reason;
-      // The reason of a failed `fetch` is in its cause.
-      const reason = cause instanceof Error ? cause.message : message;
-      throw unreachable(address, call, timeout.aborted ? `no answer within ${timeoutMs / 1000} s` : reason);
+      if (timeout.aborted) throw unreachable(address, call, `no answer within ${timeoutMs / 1000} s`);
+      throw isUntrusted(error)
+        ? untrusted(address, call, error.message)
+        : unreachable(address, call, error.message);
     };
-    const response = await fetch(`${address}/v1/${path}`, {
-      method,
-      headers: {
-        // Vault can be configured to require it.
-        'X-Vault-Request': 'true',
-        ...(input.token === undefined ? {} : { 'X-Vault-Token': input.token }),
-        ...(options.body === undefined ? {} : { 'Content-Type': 'application/json' }),
+    const sent = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const response = await send(
+      path,
+      {
+        method,
+        headers: {
+          // Vault can be configured to require it.
+          'X-Vault-Request': 'true',
+          ...(input.token !== undefined && { 'X-Vault-Token': input.token }),
+          ...(sent !== undefined && {
+            'Content-Type': 'application/json',
+            'Content-Length': Buffer.byteLength(sent),
+          }),
+        },
+        signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
       },
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-      // A standby redirects to the active node; following would send the token to an unchecked address.
-      redirect: 'manual',
-      signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
-    }).catch(unanswered);
-    const { status } = response;
-    const text = await response.text().catch(unanswered);
+      sent,
+    ).catch(unanswered);
+    const { statusCode: status = 0 } = response;
+    const text = await textOf(response).catch(unanswered);
 
-    if (status >= 300 && status < 400) throw standby(address, call, response.headers.get('location'));
+    // A standby redirects to the active node; following would send the token to an unchecked address.
+    if (status >= 300 && status < 400) throw standby(address, call, response.headers.location ?? null);
     const body = status === 204 ? {} : parseObject(text);
     const succeeded = status >= 200 && status < 300;
     if (succeeded || options.accept?.includes(status) === true) {
@@ -89,7 +124,7 @@ export function vaultClient(input: VaultClientInput): VaultClient {
 
   return {
     address,
-    withToken: (token) => vaultClient({ ...input, token }),
+    withToken: (token) => clientWith({ ...input, token }, send),
     request,
     read: async (path) => {
       const answer = await request('GET', path, { accept: [404] });
@@ -99,6 +134,9 @@ export function vaultClient(input: VaultClientInput): VaultClient {
       objectOf((await request('POST', path, { ...options, body })).body.data) ?? {},
   };
 }
+
+const isUntrusted = ({ code = '' }: NodeJS.ErrnoException): boolean =>
+  /^(?:ERR_TLS|ERR_SSL|EPROTO|.*CERT|UNABLE_TO)/.test(code);
 
 /** The `data` of an answer. Throws `VaultError` if it has none. */
 export function dataOf(address: string, call: string, { status, body }: VaultAnswer): JsonObject {

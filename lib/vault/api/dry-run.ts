@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { encryption } from '../../secrets/encrypt.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
+import type { ProgramTrust } from './certificate.ts';
 import { connectionValues, databaseRole } from './database.ts';
 import type {
   AuthMount,
@@ -22,6 +23,7 @@ const line = (texts: TemplateStringsArray, ...values: readonly string[]): string
 /** How plain commands reach Vault. */
 export type PlainAccess = {
   readonly address: string;
+  readonly trust: ProgramTrust;
   readonly keysPath: string;
   /** The encrypted file that takes the keys over. */
   readonly shared?: string;
@@ -94,10 +96,18 @@ export function initCommands(input: InitCommandsInput): string[] {
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
-/** The plain commands that let `vault` reach it. */
-export const reach = ({ address, pods }: PlainAccess): string[] => [
-  ...(pods === undefined ? [] : [pods.forward]),
+/** Variables by which `vault` finds and verifies the server. */
+export const addressCommands = (address: string, { file, serverName, write }: ProgramTrust): string[] => [
+  ...(write === undefined ? [] : [write]),
   `export VAULT_ADDR=${shellWord(address)}`,
+  `export VAULT_CACERT="$PWD/${file}"`,
+  `export VAULT_TLS_SERVER_NAME=${shellWord(serverName)}`,
+];
+
+/** The plain commands that let `vault` reach it. */
+export const reach = ({ address, trust, pods }: PlainAccess): string[] => [
+  ...(pods === undefined ? [] : [pods.forward]),
+  ...addressCommands(address, trust),
   waitForVault,
 ];
 

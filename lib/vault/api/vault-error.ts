@@ -22,6 +22,14 @@ export const unreachable = (address: string, call: string, reason: string): Vaul
     advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
   });
 
+/** The error for a server that does not speak TLS, or has a certificate of another authority, name or time. */
+export const untrusted = (address: string, call: string, reason: string): VaultError =>
+  new VaultError({
+    what: `Vault at ${address} cannot be verified by its certificate`,
+    why: `${call}: ${reason}`,
+    advice: `${taskCommand('create-environment')} renews the certificate and updates a Vault that does not use it yet`,
+  });
+
 /** The error for an answer that did not come from Vault. `why` says what it lacks. */
 export const unreadable = (address: string, call: string, why: string): VaultError =>
   new VaultError({

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
@@ -22,13 +22,14 @@ test.after(removeServers);
 
 test('the plain commands of the dry run configure the same Vault', async (context) => {
   Object.assign(context, await startServers());
-  const { folder, keysPath, address } = context.vault;
+  const { folder, keysPath, address, identity, authorityFile } = context.vault;
   await mkdir(join(folder, 'keys'));
   // Instead of sops with the project's key, which is not tested here.
   await writeFile(join(folder, 'sops'), `#!/bin/sh\nprintf %s ${context.password}\n`);
   await chmod(join(folder, 'sops'), 0o755);
   const commands = initCommands({
     ...{ state: context.state, environment: 'development', address, keysPath },
+    trust: { file: relative(root, authorityFile), serverName: identity.name, write: undefined },
     settings: settingsOf(context),
     databaseAuthorityFile: context.database.authorityFile,
     kubernetes: { host: context.review.host, reviewerTokenCommand: `printf %s ${reviewer}` },

@@ -19,7 +19,7 @@ type Context = { places: VaultPlace[]; servers: RealVault[]; keysPath: string };
 const test = suite<Context>('vault, several real servers');
 
 const replicasOf = (servers: RealVault[]) =>
-  servers.map(({ address }, index) => ({ name: `vault-${index}`, client: vaultClient({ address }) }));
+  servers.map((server, index) => ({ name: `vault-${index}`, client: vaultClient(server) }));
 
 const sealed = (servers: RealVault[]) =>
   Promise.all(replicasOf(servers).map(async ({ client }) => (await sealStatus(client)).sealed));
@@ -102,6 +102,7 @@ test('a server with auto-unseal needs no key and gets a recovery key', async ({ 
       key_name: 'unseal',
       mount_path: 'transit/',
       disable_renewal: 'true',
+      tls_ca_cert: servers[0]?.authorityFile,
     },
   };
   const own = await realVault({ seal });

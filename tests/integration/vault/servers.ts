@@ -48,7 +48,7 @@ export const settingsOf = ({ vault, database }: Servers) => ({
   vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: `127.0.0.1:${database.login.port}` },
 });
 
-export const anonymous = ({ vault }: Servers) => vaultClient({ address: vault.address });
+export const anonymous = ({ vault }: Servers) => vaultClient(vault);
 export const replicasOf = (context: Servers) => [{ name: 'vault', client: anonymous(context) }];
 
 export async function operatorClient(context: Servers): Promise<VaultClient> {

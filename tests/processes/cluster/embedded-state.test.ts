@@ -17,6 +17,7 @@ import {
   requireState,
   writeState,
 } from '../../../lib/cluster/embedded/state.ts';
+import { writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -113,8 +114,9 @@ test('Vault and PostgreSQL are reached without kubectl', async () => {
   const { ports } = await ensureState(context);
   const found = await withPostgresql(context, async (connection) => connection);
   assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
+  await writeWhole(join(environment.state, 'certificates', 'ca.crt'), 'PEM');
   const [vault] = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
-  assert.is(vault?.client.address, `http://127.0.0.1:${ports.vault}`);
+  assert.is(vault?.client.address, `https://127.0.0.1:${ports.vault}`);
 });
 
 test('an interrupted run stops what it started, unless it has destroyed that itself', async () => {

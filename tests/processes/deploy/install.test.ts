@@ -171,7 +171,7 @@ test('an unreadable authority of the database is told, not taken for a server wi
   await postgresql(context, '28P01');
   rmSync(databaseCertificate(context.environment).authority);
   const error = await failureOf(install(context, { app: 'devops' }));
-  assert.is(error.what, "cannot read the authority of the database's certificate");
+  assert.is(error.what, 'cannot read the authority of the certificate of postgresql');
   assert.not.ok(project.calls().some(isSync));
 });
 

@@ -122,7 +122,8 @@ test('without valid keys, it is unknown whether Vault is configured', async () =
       : { status: 403, body: { errors: ['permission denied'] } },
   );
   const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
-  const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
+  const spec = { containers: [{ ports: [{ name: 'http' }] }] };
+  const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, spec, status: { phase: 'Running' } };
   project.script(
     'kubectl',
     `case "$*" in

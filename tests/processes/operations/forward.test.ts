@@ -1,9 +1,13 @@
-import { mkdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { forward, serversToForward } from '../../../lib/operations/forward.ts';
+import { makeCertificate } from '../../rig/certificate.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -13,21 +17,32 @@ test.after(project.remove);
 
 /** Output of `forward` for a minikube whose forwarded ports lead to this server; stops once connected. */
 async function printed(servers: Parameters<typeof forward>[1], json: boolean): Promise<string> {
-  const server = createServer((_, response) => response.end('{"sealed":true,"initialized":true}'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const context = await project.context('minikube');
+  const { environment, settings } = context;
+  const folder = join(environment.state, 'certificates');
+  mkdirSync(folder, { recursive: true });
+  const made = await makeCertificate(folder, 'ca', ['DNS:vault.vault.svc']);
+  const [key, cert] = [readFileSync(made.key), readFileSync(made.certificate)];
+  const vault = createTlsServer({ key, cert }, (_, response) =>
+    response.end('{"sealed":true,"initialized":true}'),
+  );
+  const ingressServer = createServer((_, response) => response.end());
+  const [vaultPort, port] = await Promise.all(
+    [vault, ingressServer].map(async (server) => {
+      await once(server.listen(0, '127.0.0.1'), 'listening');
+      return (server.address() as AddressInfo).port;
+    }),
+  );
   const services = { items: [{ metadata: { name: 'traefik' }, spec: { ports: [{ port: 80 }] } }] };
   project.script(
     'kubectl',
     `case "$*" in
+*svc/vault*) echo "Forwarding from 127.0.0.1:${vaultPort} -> 8200"; exec sleep 1000;;
 *port-forward*) echo "Forwarding from 127.0.0.1:${port} -> 8200"; exec sleep 1000;;
 *services*) echo '${JSON.stringify(services)}';;
 *) echo '{"items":[]}';;
 esac`,
   );
-  const context = await project.context('minikube');
-  const { environment, settings } = context;
-  mkdirSync(environment.state, { recursive: true });
   const stop = new AbortController();
   const ingress = { ...settings.ingress, tls: { ...settings.ingress.tls, enabled: false } };
   const log = (line: string) => {
@@ -36,18 +51,19 @@ esac`,
   const options = { ...context.options, json };
   const { signal } = stop;
   await forward({ ...context, settings: { ...settings, ingress }, options, log, signal }, servers);
-  server.close();
-  return context.printed.join('').replaceAll(String(port), 'PORT');
+  vault.close();
+  ingressServer.close();
+  return context.printed.join('').replace(/:\d+/g, ':PORT');
 }
 
 test('addresses are printed once all answer, in the form of `services`; then nothing is left', async () => {
   const text = await printed(['ingress', 'vault'], false);
-  assert.is(text, 'vault    http://127.0.0.1:PORT\ningress  http://127.0.0.1:PORT');
+  assert.is(text, 'vault    https://127.0.0.1:PORT\ningress  http://127.0.0.1:PORT');
   const calls = project.calls().filter((call) => call.includes('port-forward'));
   assert.ok(calls.some((call) => / -n vault port-forward svc\/vault \d*:8200 /.test(call)));
   assert.ok(calls.some((call) => / -n ingress port-forward svc\/traefik \d*:80 /.test(call)));
   assert.equal(JSON.parse(await printed(['vault'], true)), [
-    { name: 'vault', address: 'http://127.0.0.1:PORT' },
+    { name: 'vault', address: 'https://127.0.0.1:PORT' },
   ]);
 });
 

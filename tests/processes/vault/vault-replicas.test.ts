@@ -1,7 +1,8 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { writeWhole } from '../../../lib/settings/environment.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
@@ -21,6 +22,9 @@ test.before(async (state) => {
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
 
+/** The port of a pod that an upgrade to TLS has not replaced yet. */
+const plain = { containers: [{ ports: [{ name: 'http' }] }] };
+
 /** The pods of the release, by name and phase; replaced at once, since kubectl may be reading. */
 function setPods({ folder }: ScriptedFolder, pods: Record<string, string>, replicas: number): void {
   const items = Object.entries(pods).map(([name, phase]): object => ({
@@ -32,6 +36,7 @@ function setPods({ folder }: ScriptedFolder, pods: Record<string, string>, repli
         ownerReferences: [{ kind: /^vault-\d+$/.test(name) ? 'StatefulSet' : 'ReplicaSet', name: 'vault' }],
       },
     },
+    ...(name !== 'vault-10' && { spec: plain }),
     status: { phase: phase === 'deleted' ? 'Running' : phase },
   }));
   if (replicas > 0) items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas } });
@@ -54,13 +59,18 @@ function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: 
   );
 }
 
-test('every running pod is reached by ordinal, and the others are logged', async ({ tools, context }) => {
+test('every running pod is reached by ordinal, with TLS unless it is older, and the others are logged', async ({
+  tools,
+  context,
+}) => {
+  const authority = join(context.environment.state, 'certificates', 'ca.crt');
+  await writeWhole(authority, 'PEM');
   const pods = { 'vault-10': 'Running', 'vault-2': 'deleted', 'vault-1': 'Pending', 'vault-0': 'Running' };
   cluster(tools, { ...pods, 'vault-agent-injector-5f': 'Running' });
   const found = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
   assert.equal(
     found.map(({ name, client }) => `${name} ${client.address}`),
-    ['vault-0 http://127.0.0.1:2000', 'vault-10 http://127.0.0.1:20010'],
+    ['vault-0 http://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010'],
   );
   assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2'));
   const [list = '', ...forwards] = tools.calls();
@@ -72,6 +82,13 @@ test('every running pod is reached by ordinal, and the others are logged', async
     forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
     ['pod/vault-0', 'pod/vault-10'],
   );
+});
+
+test('a pod with TLS is not reached without the authority', async ({ tools, context }) => {
+  rmSync(join(context.environment.state, 'certificates'), { recursive: true });
+  cluster(tools, { 'vault-10': 'Running' });
+  const { what } = await failureOf(withVaultReplicas(context, 0, {}, async () => undefined));
+  assert.is(what, 'cannot read the authority of the certificate of vault');
 });
 
 test('replicas whose pods do not run yet, or do not even exist, are waited for', async ({

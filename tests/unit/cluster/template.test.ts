@@ -12,7 +12,10 @@ const templates: { readonly [file: string]: TemplateValues } = {
   'kwok.yaml': ports,
   'cluster.yaml': { vault: 20_001, postgresql: 20_003, auditLog: '/state/logs/vault-audit.log' },
   'node.yaml': { name: 'development-1', cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' },
-  'vault.hcl': { data: '/state/vault/data', storage: 'raft', port: 20_001, clusterPort: 20_002 },
+  'vault.hcl': {
+    ...{ data: '/state/vault/data', storage: 'raft', port: 20_001, clusterPort: 20_002 },
+    ...{ certificate: '/state/certificates/vault.crt', key: '/state/certificates/vault.key' },
+  },
 };
 
 for (const [file, values] of Object.entries(templates)) {

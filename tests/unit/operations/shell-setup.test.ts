@@ -43,7 +43,7 @@ test('a shell without such variables gets no unset commands', () => {
   assert.equal(shellSetup({ PATH: '/bin' }, ['HOME', 'MY_VAULT_ADDR']), ['export PATH=/bin']);
 });
 
-const project = copyOf('vault/token-helper.sh');
+const project = copyOf('environments', 'vault/token-helper.sh');
 test.after(project.remove);
 
 test('Vault’s token helper works in a path with special characters', async () => {

@@ -38,7 +38,7 @@ test('the defaults are those of the specification', async () => {
   assert.is(cluster.cni, 'calico');
   assert.equal(cluster.addons, ['volumesnapshots', 'csi-hostpath-driver']);
   assert.is(ingress.controller, 'traefik');
-  assert.is(vault.address, 'http://vault.vault.svc.cluster.local:8200');
+  assert.is(vault.address, 'https://vault.vault.svc.cluster.local:8200');
 });
 
 test('layers: common, provider, the environment’s files by name, and what the embedded cluster wrote', async () => {
@@ -129,7 +129,7 @@ test('a later layer wins: maps merge, lists and scalars are replaced', async () 
   assert.is(settings.domain, 'zones.test');
   assert.equal([settings.cluster.nodes, settings.cluster.cpus], [1, 2]);
   assert.equal(settings.cluster.addons, ['ingress']);
-  assert.is(settings.vault.address, 'http://vault.vault.svc.cluster.local:8200');
+  assert.is(settings.vault.address, 'https://vault.vault.svc.cluster.local:8200');
   assert.is((await load('development', 'embedded')).vault.address, 'http://127.0.0.1:1');
 });
 
@@ -239,6 +239,15 @@ test("minikube's pod range must match its networks; a network from a file may ha
   assert.match(what, 'to be 10.244.0.0/16, which minikube gives to its network `calico`');
   write(extra, 'cluster: { podCidr: 10.100.0.0/16, cni: ./network.yaml }\n');
   await load('development', 'minikube');
+});
+
+test('Vault has an https address; only an embedded cluster may still have the one of an older version', async () => {
+  write('environments/development/zz.yaml', 'vault: { address: "http://vault.vault.svc:8200" }\n');
+  assert.match((await failureOf(load('development', 'existing'))).what, /`vault.address`.* an https URL/);
+  await load('development', 'embedded');
+  write('environments/development/zz.yaml', 'vault: { tls: { clusterIssuer: internal } }\n');
+  assert.match((await failureOf(load('development', 'embedded'))).what, /`vault.tls.clusterIssuer`.* empty/);
+  assert.is((await load('development', 'existing')).vault.tls.clusterIssuer, 'internal');
 });
 
 test.run();

@@ -92,6 +92,12 @@ for (const [path, rule, good, bad] of [
   ['buildArguments', 'a', [{ A_B: 'x' }], [{ NODE: 22 }, { 'A B': 'x' }, { 'A=B': 'x' }, { '': 'x' }]],
   ['database.port', 'a port number', [5433], ['5432']],
   ['database.sslmode', 'a text', ['disable'], [5]],
+  [
+    'vault.tls.hosts',
+    'a list of different texts, each a host name or an IP address',
+    [['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1']],
+    ['vault', ['a', 'a']],
+  ],
   ['vault.auditLog', 'an absolute path', ['stdout', '/a'], [true, 'a']],
   ['charts', 'a map', [], [null]],
   ['charts.reloader.version', 'a text', ['2.2'], [2.2]],

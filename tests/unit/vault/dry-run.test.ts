@@ -7,7 +7,8 @@ import { initCommands } from '../../../lib/vault/api/dry-run.ts';
 const secrets = ['a', 'b'].map((key) => ({ name: key.toUpperCase(), from: { file: 'f.yaml', key } }));
 const commands = initCommands({
   environment: 'development',
-  address: 'http://127.0.0.1:8200',
+  address: 'https://127.0.0.1:8200',
+  trust: { file: 'vault/ca.crt', serverName: 'vault.vault.svc', write: 'kubectl get > vault/ca.crt' },
   keysPath: '.state/development/vault/keys.json',
   databaseAuthorityFile: 'ca.crt',
   settings: {},
@@ -30,6 +31,11 @@ test('a second secret of a path comes by a file descriptor, never as an argument
   const decrypt = (key: string) =>
     `sops decrypt --extract '["${key}"]' environments/development/secrets/f.yaml`;
   assert.ok(commands.includes(`${decrypt('a')} | vault kv put -mount=kv app A=- B=@<(${decrypt('b')})`));
+});
+
+test("another issuer's authority is read before Vault is called", () => {
+  const read = commands.indexOf('kubectl get > vault/ca.crt');
+  assert.ok(read >= 0 && read < commands.indexOf('export VAULT_CACERT="$PWD/vault/ca.crt"'));
 });
 
 test('the longest lease is part of enabling', () => {

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { relative } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
+import { taskCommand } from '../ground/launcher.ts';
+import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import type { Context, InEnvironment, ShellContext } from '../settings/context.ts';
+import {
+  type CertificateRequest,
+  certificateCommands,
+  certificateFiles,
+  ensureCertificate,
+} from './certificates.ts';
+
+/** A server in the cluster, and who signs its certificate. */
+export type CertifiedServer = CertificateRequest & {
+  /** The name that clients require in the certificate, whatever the address. */
+  readonly identity: string;
+  readonly namespace: string;
+  /** Secret with a certificate of another issuer, such as cert-manager; empty for the environment's own authority. */
+  readonly issuedSecret: string;
+};
+
+/** By what clients verify a server. */
+export type ServerIdentity = {
+  /** PEM of the authority that signed its certificate. */
+  readonly authority: string;
+  /** The name required in its certificate, whatever the address. */
+  readonly name: string;
+};
+
+/** Ensures the certificate and its authority, unless another issuer provides it. */
+export const ensureServerCertificate = async (
+  context: Context,
+  server: CertifiedServer,
+): Promise<'changed' | 'unchanged'> =>
+  server.issuedSecret === '' ? (await ensureCertificate(context, server)).outcome : 'unchanged';
+
+/** The plain commands of `ensureServerCertificate`. */
+export const serverCertificateCommands = (
+  { environment }: InEnvironment,
+  server: CertifiedServer,
+): readonly string[] => (server.issuedSecret === '' ? certificateCommands(environment, server) : []);
+
+/** The authority's certificate as a bash argument that names a file. */
+export const authorityFileOf = ({ environment }: InEnvironment, server: CertifiedServer): string =>
+  server.issuedSecret === ''
+    ? relative(environment.root, certificateFiles(environment, server.name).authority)
+    : `<(${authorityText({ environment }, server)})`;
+
+/** A plain command that prints the authority's certificate of another issuer. */
+export const authorityText = ({ environment }: InEnvironment, server: CertifiedServer): string =>
+  `${kubectlText(environment)} -n ${server.namespace} get secret ${server.issuedSecret} -o jsonpath='{.data.ca\\.crt}' | base64 -d`;
+
+/** By what clients verify the server. Throws `TaskError` if its authority cannot be read. */
+export async function identityOf(context: ShellContext, server: CertifiedServer): Promise<ServerIdentity> {
+  const { environment } = context;
+  const authority =
+    server.issuedSecret === ''
+      ? await readFile(certificateFiles(environment, server.name).authority, 'utf8').catch((error: Error) =>
+          cannotRead(server, error.message, environment.name),
+        )
+      : await issuedAuthority(context, server);
+  return { authority, name: server.identity };
+}
+
+function cannotRead({ name }: CertifiedServer, why: string, environment: string): never {
+  throw new TaskError({
+    what: `cannot read the authority of the certificate of ${name}`,
+    why,
+    advice: `run ${taskCommand('create-environment')}: it recreates .state/${environment}/certificates`,
+  });
+}
+
+async function issuedAuthority(
+  context: ShellContext,
+  { issuedSecret, namespace, name }: CertifiedServer,
+): Promise<string> {
+  type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
+  const [found] = await kubectlList<Secret>(context, 'get', 'secret', issuedSecret, '-n', namespace);
+  const authority = found?.data?.['ca.crt'];
+  if (authority !== undefined && authority !== '') return Buffer.from(authority, 'base64').toString();
+  throw new TaskError({
+    what: `the Secret ${issuedSecret} of the namespace ${namespace} has no ca.crt`,
+    why: `clients verify ${name} by this authority`,
+    advice: 'make the issuer of the certificate (cert-manager) add it: a public issuer (ACME) cannot',
+  });
+}

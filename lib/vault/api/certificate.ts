@@ -1,0 +1,50 @@
+import { join, relative } from 'node:path';
+import { certificateFiles } from '../../certificates/certificates.ts';
+import {
+  authorityText,
+  type CertifiedServer,
+  identityOf,
+  type ServerIdentity,
+} from '../../certificates/server.ts';
+import type { ShellContext, Target } from '../../settings/context.ts';
+import type { Environment } from '../../settings/environment.ts';
+import { loadSettings, type Settings } from '../../settings/settings.ts';
+
+const name = 'vault';
+
+/** Vault with the names in its certificate. The release devops creates its Secret, or asks cert-manager for it. */
+export const vaultServer = ({ vault: { tls } }: Pick<Settings, 'vault'>): CertifiedServer => ({
+  name,
+  identity: tls.hosts[0] ?? '',
+  namespace: 'vault',
+  hosts: tls.hosts,
+  issuedSecret: tls.clusterIssuer === '' ? '' : 'vault-tls',
+});
+
+/** Paths of the certificate that the environment's own authority signed. */
+export const vaultCertificate = (environment: Pick<Environment, 'state'>) =>
+  certificateFiles(environment, name);
+
+/** What Vault's command line needs to verify the server. */
+export type ProgramTrust = {
+  /** The authority's certificate, relative to the project. */
+  readonly file: string;
+  /** The name required in the server's certificate. */
+  readonly serverName: string;
+  /** A plain command that writes the file, if the certificate has another issuer. */
+  readonly write: string | undefined;
+};
+
+export function programTrust({ environment, settings }: Target): ProgramTrust {
+  const server = vaultServer(settings);
+  const own = server.issuedSecret === '';
+  const { authority } = vaultCertificate(environment);
+  const path = own ? authority : join(environment.state, 'vault', 'ca.crt');
+  const file = relative(environment.root, path);
+  const write = own ? undefined : `${authorityText({ environment }, server)} > ${file}`;
+  return { file, serverName: server.identity, write };
+}
+
+/** By what clients verify Vault. Throws `TaskError` if its authority cannot be read. */
+export const vaultIdentity = async (context: ShellContext): Promise<ServerIdentity> =>
+  identityOf(context, vaultServer(await loadSettings(context.environment)));
