@@ -55,7 +55,7 @@ since a new pod could mount every Secret of the namespace.
 - apiGroups: [apps]
   resources: [controllerrevisions, daemonsets, deployments, replicasets, statefulsets]
   verbs: [get, list, watch]
-- apiGroups: [autoscaling, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, monitoring.coreos.com, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
+- apiGroups: [autoscaling, barmancloud.cnpg.io, batch, discovery.k8s.io, events.k8s.io, gateway.networking.k8s.io, keda.sh, metrics.k8s.io, monitoring.coreos.com, networking.k8s.io, policy, postgresql.cnpg.io, secrets.hashicorp.com, traefik.io]
   resources: ["*"]
   verbs: [get, list, watch]
 # deleting a pod instead of "rollout restart", which changes the pod template; the controller recreates the pod
@@ -83,6 +83,9 @@ since a new pod could mount every Secret of the namespace.
   verbs: [create, delete, patch, update]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
+  verbs: [create, delete, patch, update]
+- apiGroups: [barmancloud.cnpg.io]
+  resources: [objectstores]
   verbs: [create, delete, patch, update]
 - apiGroups: [batch]
   resources: [cronjobs, jobs]

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import * as assert from 'uvu/assert';
-import { sandbox, scenario, somebody, succeeds } from './shared.ts';
+import { fieldOf, sandbox, scenario, somebody, succeeds } from './shared.ts';
 
 /* Other people change the cluster with kubectl and helm. The tests build on each other. */
 
@@ -31,6 +31,7 @@ others('after an install, diff is empty', async () => {
 
 others('manual changes are reported with field and manager, and reverted', async () => {
   const password = 'neither-shown-nor-kept';
+  const image = await fieldOf('deployment/app2-back', '.spec.template.spec.containers[0].image');
   await somebody(`
     kubectl -n frontend scale deployment app2-front --replicas=4
     kubectl -n backend set image deployment app2-back backend=traefik/whoami:v1.10
@@ -54,7 +55,7 @@ others('manual changes are reported with field and manager, and reverted', async
     'devops was changed: secret backend/app2-back-database .data.DB_PASSWORD: a hidden value (kubectl-patch) → a hidden value',
     'app2-back was changed: deployment backend/app2-back .metadata.annotations[secret.reloader.stakater.com/reload]: removed → app2-back-database',
     'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].env[DB_SSLMODE]: removed → {"name":"DB_SSLMODE","value":"verify-full"}',
-    'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → docker.io/traefik/whoami:v1.11.0',
+    `app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → ${image.slice(0, 60)}…`,
     'app2-front was changed: serviceaccount frontend/app2-front is missing',
     'app2-front was changed: deployment frontend/app2-front .metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
     'app2-front was changed: deployment frontend/app2-front .spec.replicas: 4 (kubectl) → 2',

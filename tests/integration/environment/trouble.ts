@@ -83,7 +83,7 @@ trouble('status and install report a sealed Vault, and init-vault unseals it', a
   assert.is((await status()).vault?.sealed, true);
   await withFile(
     settingsFile(),
-    (text) => text.replace('replicas: 2', 'replicas: 3'),
+    (text) => `${text}\n  app1-back: { replicas: 3 }\n`,
     () =>
       refuses(
         ['install-app', 'app1'],
