@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { Agent, type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import type { ServerIdentity } from '../../certificates/server.ts';
 import { isTree } from '../../ground/tree.ts';
 import { hide, refused, standby, unreachable, unreadable, untrusted } from './vault-error.ts';
@@ -35,6 +37,12 @@ export type VaultClient = {
     body: JsonObject,
     request?: Omit<VaultRequest, 'body'>,
   ) => Promise<JsonObject>;
+  /** The answer as a stream, to a request with or without one. No time limit. Throws `VaultError`. */
+  readonly stream: (
+    method: string,
+    path: string,
+    request: { readonly body?: Readable; readonly signal: AbortSignal },
+  ) => Promise<IncomingMessage>;
 };
 
 export type VaultClientInput = {
@@ -51,7 +59,7 @@ export type VaultClientInput = {
 /** A client of Vault's HTTP API. Its errors never show a token or a secret. */
 export const vaultClient = (input: VaultClientInput): VaultClient => clientWith(input, transport(input));
 
-type Send = (path: string, options: RequestOptions, body: string | undefined) => Promise<IncomingMessage>;
+type Send = (path: string, options: RequestOptions, body?: string | Readable) => Promise<IncomingMessage>;
 
 /**
  * Requests over connections that stay open. At the end of a TLS session that the server closes, a last message of the
@@ -65,13 +73,46 @@ function transport({ address, identity }: VaultClientInput): Send {
   const request = isTls ? requestHttps : requestHttp;
   return async (path, options, body) => {
     const sent = request(`${address}/v1/${path}`, { ...options, agent });
-    const [response] = (await once(sent.end(body), 'response')) as [IncomingMessage];
+    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    // After an answer that came before the end of the body.
+    sent.on('error', () => undefined);
+    if (typeof body === 'object') pipeline(body, sent).catch((error) => sent.destroy(error));
+    else sent.end(body);
+    const [response] = await answered;
     return response;
   };
 }
 
 function clientWith(input: VaultClientInput, send: Send): VaultClient {
   const { address } = input;
+  const headers = {
+    // Vault can be configured to require it.
+    'X-Vault-Request': 'true',
+    ...(input.token !== undefined && { 'X-Vault-Token': input.token }),
+  };
+
+  const lost = (call: string, error: Error): Error =>
+    (isUntrusted(error) ? untrusted : unreachable)(address, call, error.message);
+
+  /** A standby redirects to the active node; following would send the token to an unchecked address. */
+  function throwIfStandby(call: string, { statusCode = 0, headers: { location } }: IncomingMessage): void {
+    if (statusCode >= 300 && statusCode < 400) throw standby(address, call, location ?? null);
+  }
+
+  const stream: VaultClient['stream'] = async (method, path, { body, signal }) => {
+    const call = `${method} ${path}`;
+    const unanswered = (error: Error): never => {
+      signal.throwIfAborted();
+      throw lost(call, error);
+    };
+    const response = await send(path, { method, headers, signal }, body).catch(unanswered);
+    const { statusCode: status = 0 } = response;
+    throwIfStandby(call, response);
+    if (status >= 200 && status < 300) return response;
+    const errors = errorTexts(parseObject(await textOf(response).catch(unanswered)));
+    const shown = errors.map((line) => hide(line, [input.token ?? '']));
+    throw refused(address, call, status, shown);
+  };
 
   async function request(method: string, path: string, options: VaultRequest = {}): Promise<VaultAnswer> {
     const call = `${method} ${path}`;
@@ -83,9 +124,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     const unanswered = (error: NodeJS.ErrnoException): never => {
       if (interrupt?.aborted === true) throw interrupt.reason;
       if (timeout.aborted) throw unreachable(address, call, `no answer within ${timeoutMs / 1000} s`);
-      throw isUntrusted(error)
-        ? untrusted(address, call, error.message)
-        : unreachable(address, call, error.message);
+      throw lost(call, error);
     };
     const sent = options.body === undefined ? undefined : JSON.stringify(options.body);
     const response = await send(
@@ -93,9 +132,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
       {
         method,
         headers: {
-          // Vault can be configured to require it.
-          'X-Vault-Request': 'true',
-          ...(input.token !== undefined && { 'X-Vault-Token': input.token }),
+          ...headers,
           ...(sent !== undefined && {
             'Content-Type': 'application/json',
             'Content-Length': Buffer.byteLength(sent),
@@ -108,8 +145,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     const { statusCode: status = 0 } = response;
     const text = await textOf(response).catch(unanswered);
 
-    // A standby redirects to the active node; following would send the token to an unchecked address.
-    if (status >= 300 && status < 400) throw standby(address, call, response.headers.location ?? null);
+    throwIfStandby(call, response);
     const body = status === 204 ? {} : parseObject(text);
     const succeeded = status >= 200 && status < 300;
     if (succeeded || options.accept?.includes(status) === true) {
@@ -126,6 +162,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     address,
     withToken: (token) => clientWith({ ...input, token }, send),
     request,
+    stream,
     read: async (path) => {
       const answer = await request('GET', path, { accept: [404] });
       return answer.status === 404 ? undefined : dataOf(address, `GET ${path}`, answer);

@@ -1,13 +1,11 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
+import { finished, pipeline } from 'node:stream/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
-import { errorTexts, parseObject, type VaultClient } from './client.ts';
+import type { VaultClient } from './client.ts';
 import { type Replica, sealStatus } from './replica.ts';
-import { hide, refused, standby, unreachable, VaultError } from './vault-error.ts';
+import { VaultError } from './vault-error.ts';
 
 /* Snapshots of Vault's raft storage (https://developer.hashicorp.com/vault/api-docs/system/storage/raft). */
 
@@ -31,43 +29,17 @@ export async function requireRaft(client: VaultClient): Promise<void> {
 }
 
 /** Writes a snapshot to a new file of mode 0600. Throws `VaultError`. */
-export async function saveSnapshot(input: SnapshotInput): Promise<void> {
-  const { body } = await call(input, 'GET', 'snapshot');
-  const target = createWriteStream(input.file, { flags: 'wx', mode: 0o600 });
-  await pipeline(Readable.fromWeb(body as ReadableStream), target, { signal: input.signal });
+export async function saveSnapshot({ client, token, file, signal }: SnapshotInput): Promise<void> {
+  const answer = await client.withToken(token).stream('GET', 'sys/storage/raft/snapshot', { signal });
+  await pipeline(answer, createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
 }
 
 /** Replaces Vault's storage. `force` skips Vault's check that its present keys open the snapshot. Throws `VaultError`. */
-async function loadSnapshot(input: SnapshotInput, force: boolean): Promise<void> {
-  const body = Readable.toWeb(createReadStream(input.file)) as unknown as NonNullable<RequestInit['body']>;
-  const answer = await call(input, 'POST', force ? 'snapshot-force' : 'snapshot', {
-    body,
-    duplex: 'half',
-  } as object);
-  await answer.arrayBuffer();
-}
-
-async function call(
-  { client, token, signal }: SnapshotInput,
-  method: string,
-  name: string,
-  more: RequestInit = {},
-): Promise<Response> {
-  const path = `sys/storage/raft/${name}`;
-  const headers = { 'X-Vault-Request': 'true', 'X-Vault-Token': token };
-  const options: RequestInit = { ...more, method, headers, redirect: 'manual', signal };
-  const response = await fetch(`${client.address}/v1/${path}`, options).catch(({ cause, message }: Error) => {
-    signal.throwIfAborted();
-    const reason = cause instanceof Error ? cause.message : message;
-    throw unreachable(client.address, `${method} ${path}`, reason);
-  });
-  if (response.ok) return response;
-  const { status } = response;
-  const text = await response.text();
-  if (status >= 300 && status < 400)
-    throw standby(client.address, `${method} ${path}`, response.headers.get('location'));
-  const errors = errorTexts(parseObject(text)).map((line) => hide(line, [token]));
-  throw refused(client.address, `${method} ${path}`, status, errors);
+async function loadSnapshot({ client, token, file, signal }: SnapshotInput, force: boolean): Promise<void> {
+  const path = `sys/storage/raft/${force ? 'snapshot-force' : 'snapshot'}`;
+  const body = createReadStream(file);
+  const answer = await client.withToken(token).stream('POST', path, { body, signal });
+  await finished(answer.resume());
 }
 
 /** Milliseconds for a replica to restore the data after Vault accepted it. */
