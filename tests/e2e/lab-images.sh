@@ -19,6 +19,12 @@ traefik docker.io/library/traefik:v3.6.12
 metrics-server registry.k8s.io/metrics-server/metrics-server:v0.9.0
 IMAGES
 
+# The same under the default tags (environments/common.yaml), for environments that set none of their own.
+tag() { "$lab" image tag "$1:$2" "$1:$3" </dev/null; }
+tag docker.io/library/postgres 17.6-bookworm 17.11-bookworm
+tag docker.io/nginxinc/nginx-unprivileged 1.28.0-alpine 1.30.5-alpine
+tag docker.io/hashicorp/vault-secrets-operator 0.10.0 1.4.1
+
 # npm in a build trusts the same CAs as npm here.
 authorities=()
 if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
