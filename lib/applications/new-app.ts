@@ -64,7 +64,7 @@ export async function newAppCommands(target: Target, wanted: Wanted): Promise<re
   const files = await newSecrets(root, wanted);
   return [
     ...(await changeCommands(root, await additions(target, wanted))),
-    ...(files.length === 0 ? [] : encryptCommands(target, files)),
+    ...encryptCommands(target, files),
   ];
 }
 
@@ -74,7 +74,7 @@ export async function newApp(context: Context, wanted: Wanted): Promise<void> {
   const files = await newSecrets(root, wanted);
   const changes: Changes = new Map([
     ...(await additions(context, wanted)),
-    ...(files.length === 0 ? [] : await encryptRandom(context, files)),
+    ...(await encryptRandom(context, files)),
   ]);
   await makeChanges(root, changes);
   const { name, secrets } = wanted;

@@ -54,10 +54,7 @@ export async function newEnvironmentCommands(
 ): Promise<readonly string[]> {
   const { root } = input.environment;
   const files = await secrets(root, wanted);
-  return [
-    ...(await changeCommands(root, await settings(input, wanted))),
-    ...(files.length === 0 ? [] : encryptCommands(input, files)),
-  ];
+  return [...(await changeCommands(root, await settings(input, wanted))), ...encryptCommands(input, files)];
 }
 
 /** Creates the folder of an environment from another one's, with secrets of its own. Writes all files, or none. */
@@ -67,7 +64,7 @@ export async function newEnvironment(context: Context, wanted: Wanted): Promise<
   const files = await secrets(root, wanted);
   const changes: Changes = new Map([
     ...(await settings(context, wanted)),
-    ...(files.length === 0 ? [] : await encryptRandom(context, files)),
+    ...(await encryptRandom(context, files)),
   ]);
   await makeChanges(root, changes);
   const next =

@@ -13,7 +13,7 @@ import {
 
 /*
  * Edits YAML as text, at places that the parser finds, so that every other byte stays. Writing the parsed document
- * would lay out the whole file anew.
+ * would reformat the whole file.
  */
 
 export type Path = readonly string[];

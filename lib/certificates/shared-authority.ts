@@ -135,7 +135,7 @@ async function localPair(environment: Environment): Promise<Pair | undefined> {
   return certificate === undefined || key === undefined ? undefined : { certificate, key };
 }
 
-/** The servers' certificates in the cluster, of any authority of this environment; others' are none of ours. */
+/** The servers' certificates that the tasks put into the cluster, signed by any authority of this environment. */
 async function issuedIn(context: EnvironmentContext): Promise<Issued[]> {
   const text = (data: Secret['data'], key: string): string =>
     Buffer.from(data?.[key] ?? '', 'base64').toString();

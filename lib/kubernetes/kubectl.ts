@@ -25,6 +25,12 @@ export const helmText = ({ context, name }: Environment): string =>
 
 export type Condition = { readonly type: string; readonly status: string; readonly message?: string };
 
+/** Labels as the selector of `kubectl get -l`. */
+export const labelSelector = (labels: object): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+
 /** True if the condition's status is `True`. */
 export const holds = (conditions: readonly Condition[] | undefined, wanted: string): boolean =>
   conditions?.some(({ type, status }) => type === wanted && status === 'True') ?? false;

@@ -32,12 +32,12 @@ export async function missingSecrets({
   );
 }
 
-/** The plain commands of `encryptRandom`, which also write the files. */
+/** The plain commands of `encryptRandom`, which also write the files; none without files. */
 export const encryptCommands = (
   { environment }: InEnvironment,
   files: readonly NewSecrets[],
 ): readonly string[] => [
-  exportHomes(environment, 'GNUPGHOME'),
+  ...(files.length === 0 ? [] : [exportHomes(environment, 'GNUPGHOME')]),
   ...files.flatMap(({ file, keys }) => [
     `mkdir -p ${dirname(file)}`,
     `for key in ${keys.join(' ')}; do echo "$key: '$(openssl rand -hex 16)'"; done | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
@@ -52,10 +52,11 @@ export async function encryptRandom(
   context: ShellContext & Pick<EnvironmentContext, 'secret'>,
   files: readonly NewSecrets[],
 ): Promise<Map<string, string>> {
+  const texts = new Map<string, string>();
+  if (files.length === 0) return texts;
   const { root } = context.environment;
   await importPublicKeys(context);
   const $ = await sopsShell(context);
-  const texts = new Map<string, string>();
   for (const { file, keys } of files) {
     const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
     for (const [, value] of values) context.secret(value);

@@ -1,5 +1,5 @@
 import { valueAt } from '../../ground/tree.ts';
-import { type Condition, holds, kubectl, kubectlList } from '../../kubernetes/kubectl.ts';
+import { type Condition, holds, kubectl, kubectlList, labelSelector } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { parseAnswer, toolFailure } from '../../tools/tool-answer.ts';
@@ -21,8 +21,7 @@ export function operatorOf(settings: Settings): readonly [namespace: string, lab
     namespace?: string;
     podLabels?: { readonly [name: string]: string };
   };
-  const labels = Object.entries(podLabels).map(([name, value]) => `${name}=${value}`);
-  return [namespace, labels.join(',')];
+  return [namespace, labelSelector(podLabels)];
 }
 
 /** One object; undefined if the cluster does not have it. Throws `TaskError` if kubectl fails. */

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { isTree, valueAt } from '../../ground/tree.ts';
 import { isAllowed } from '../../ingress/routes.ts';
-import { kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
+import { kubectlList, kubectlText, labelSelector } from '../../kubernetes/kubectl.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import type { Settings } from '../../settings/settings.ts';
 
@@ -53,8 +53,7 @@ function dnsPods({ releases }: Settings): readonly string[] {
     namespace = 'kube-system',
     podLabels = { 'k8s-app': 'kube-dns' },
   }: { readonly namespace?: string; readonly podLabels?: object } = releases.devops?.dns ?? {};
-  const labels = Object.entries(podLabels).map(([label, value]) => `${label}=${value}`);
-  return ['-n', namespace, 'get', 'pods', '-l', labels.join(',')];
+  return ['-n', namespace, 'get', 'pods', '-l', labelSelector(podLabels)];
 }
 
 /** The plain commands of `checkRanges`. */

@@ -138,7 +138,7 @@ function script(
   );
 }
 
-test('the chart’s script waits as long as it is told for a server that does not answer yet', async ({
+test('the chart’s script waits up to its time limit for a server that does not answer yet', async ({
   server,
 }) => {
   const folder = await mkdtemp(join(tmpdir(), 'database-'));

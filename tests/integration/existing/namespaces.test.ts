@@ -17,7 +17,7 @@ import { type ApiServer, startApiServer } from '../api-server.ts';
 const test = suite<{ api: ApiServer }>('namespaces of an existing cluster');
 const copy = copyOf('environments', 'helmfile.yaml');
 const { KUBECONFIG } = process.env;
-const ours = ['backend', 'core', 'database', 'frontend', 'vault'];
+const projectNamespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
 
 const context = () => taskContext({ provider: 'existing', context: 'test' }, [], copy.folder);
 
@@ -67,7 +67,7 @@ test('a namespace with objects of somebody else, or of another environment, is r
   const other = await failureOf(prepareNamespaces(context(), await declaredReleases(copy.folder)));
   assert.is(other.why, 'it belongs to environment `staging`');
   assert.equal(
-    [...(await namespaces(api)).keys()].filter((name) => ours.includes(name)),
+    [...(await namespaces(api)).keys()].filter((name) => projectNamespaces.includes(name)),
     ['backend'],
   );
   await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment-']);
@@ -80,7 +80,7 @@ test('what the tasks created is recorded and removed; what existed before stays,
   const releases = await declaredReleases(copy.folder);
   await prepareNamespaces(given, releases);
   await prepareNamespaces(given, releases);
-  for (const name of ours) {
+  for (const name of projectNamespaces) {
     const { labels, annotations = {} } = (await namespaces(api)).get(name) ?? { labels: {} };
     assert.is((labels as Record<string, string>)['k8s-deployment/environment'], 'development', name);
     assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
@@ -113,7 +113,7 @@ test('what the tasks created is recorded and removed; what existed before stays,
   assert.is(await removal, 'changed');
   const left = await namespaces(api);
   assert.equal(
-    [...left.keys()].filter((name) => ours.includes(name)),
+    [...left.keys()].filter((name) => projectNamespaces.includes(name)),
     ['backend', 'database'],
   );
   assert.equal(Object.keys(left.get('backend')?.labels ?? {}), ['kubernetes.io/metadata.name']);

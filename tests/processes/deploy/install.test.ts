@@ -165,7 +165,7 @@ test('a PostgreSQL that cannot check its passwords does not stop an install, whi
   assert.ok(project.calls().some(isSync));
 });
 
-test('an unreadable authority of the database is told, not taken for a server without an answer', async ({
+test('an unreadable authority of the database is reported, not mistaken for a server that does not answer', async ({
   context,
 }) => {
   await postgresql(context, '28P01');

@@ -72,7 +72,7 @@ test('only a whole backup is restored', async ({ folder }) => {
   assert.match(await refusal(), 'backup.json cannot be read');
 });
 
-test('in a pod, the password comes on stdin, and a failure is told in the words of pg_dump', async ({
+test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own message', async ({
   folder,
 }) => {
   const commands: string[] = [];
