@@ -51,6 +51,8 @@ export function within<Value>(promise: Promise<Value>, what: string): Promise<Va
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} did not come within ${deadlineMs} ms`)), deadlineMs);
+    // What a finished test no longer waits for does not keep its file running.
+    timer.unref();
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
