@@ -162,8 +162,8 @@ async function imageEdits(run: Run, own: Tree, merged: Tree, programs: Programs)
     if (found === undefined) continue;
     const path = ['images', name];
     if (found.tag !== tag) edits.push({ path: [...path, 'tag'], value: found.tag });
-    if (image.digest === undefined) run.notes.push(`images.${name} has a tag without a digest beside it`);
-    else if (found.digest !== image.digest) edits.push({ path: [...path, 'digest'], value: found.digest });
+    if (image.digest !== undefined && found.digest !== image.digest)
+      edits.push({ path: [...path, 'digest'], value: found.digest });
   }
   return edits;
 }

@@ -5,7 +5,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Context, Target } from '../settings/context.ts';
-import { type Settings, settingsFiles } from '../settings/settings.ts';
+import { type Settings, settingsFiles, stateValues } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 /** A release of `helmfile.yaml`. */
@@ -140,7 +140,7 @@ export async function helmfileCommand(
   });
   return [
     ...['helmfile', '--kubeconfig', kubeconfig, '--kube-context', context],
-    ...files.flatMap((file) => ['--state-values-file', file]),
+    ...(await stateValues(files, root)),
     // As a string, since the name may be 1234 or true.
     ...['--state-values-set-string', `environment=${name}`],
     // With local charts only, no chart repository is contacted.

@@ -51,7 +51,6 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
   yield* undeclared(merged, common);
   const found = read(settingsSchema, merged);
   if ('problem' in found) return yield found.problem;
-  yield* digestProblems(found.output, common);
   yield* rangeProblems(found.output, provider);
   yield* roleProblems(found.output);
   yield* textProblems(found.output);
@@ -90,18 +89,6 @@ function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
     const path = ['releases', chart, 'installed'];
     if (valueAt(merged, path) !== undefined)
       yield { path, rule: 'set it in each release, such as app1-back', isUnknown: true };
-  }
-}
-
-/** Images with another tag than in environments/common.yaml but its digest, which would win. */
-function* digestProblems({ images }: Settings, common: Tree): Generator<Problem> {
-  for (const [name, { tag, digest }] of Object.entries(images)) {
-    const [oldTag, old] = ['tag', 'digest'].map((key) => valueAt(common, ['images', name, key]));
-    if (digest !== '' && digest === old && tag !== oldTag)
-      yield {
-        path: ['images', name, 'digest'],
-        rule: `that of tag ${tag}, or empty (environments/common.yaml has it for ${oldTag})`,
-      };
   }
 }
 

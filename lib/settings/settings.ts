@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
@@ -7,8 +7,9 @@ import { defaultEnvironment, taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
-import { isTree, merge } from '../ground/tree.ts';
+import { isTree } from '../ground/tree.ts';
 import type { Layer } from './check.ts';
+import { digestWords, mergeLayers } from './digests.ts';
 import type { Environment } from './environment.ts';
 import type { Settings } from './schema.ts';
 
@@ -116,7 +117,7 @@ async function includedFiles(root: string, own: readonly string[]): Promise<stri
 }
 
 async function readText(root: string, file: string): Promise<string> {
-  return readFile(join(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  return readFile(resolve(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
     throw new TaskError({
       what: `cannot read ${file}`,
@@ -125,6 +126,12 @@ async function readText(root: string, file: string): Promise<string> {
     });
   });
 }
+
+const readTexts = (root: string, files: readonly string[]): Promise<string[]> =>
+  Promise.all(files.map((file) => readText(root, file)));
+
+const parseAll = (files: readonly string[], texts: readonly string[]): Promise<Layer[]> =>
+  Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
 
 async function parse(text: string, file: string): Promise<Layer> {
   const { value, lineOf } = parsed.get(text) ?? (await readStrictYaml(text, file));
@@ -145,11 +152,11 @@ export async function loadSettings({
   root = projectFolder,
 }: Pick<Environment, 'name' | 'provider'> & { readonly root?: string }): Promise<Settings> {
   const files = await settingsFiles(name, provider, root);
-  const texts = await Promise.all(files.map((file) => readText(root, file)));
+  const texts = await readTexts(root, files);
   const key = JSON.stringify([provider, texts]);
   const known = checked.get(key);
   if (known !== undefined) return known;
-  const layers = await Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
+  const layers = await parseAll(files, texts);
   const nested = layers.find(({ file, tree }) => /^environments\/cloud\//.test(file) && 'include' in tree);
   if (nested !== undefined)
     throw new TaskError({
@@ -159,7 +166,16 @@ export async function loadSettings({
     });
   // Imported only when needed: few tasks use the schema.
   const { checkSettings } = await import('./check.ts');
-  const settings = checkSettings(layers.map(({ tree }) => tree).reduce(merge), layers, name, provider);
+  const settings = checkSettings(mergeLayers(layers.map(({ tree }) => tree)), layers, name, provider);
   checked.set(key, settings);
   return settings;
+}
+
+/** The arguments with which helmfile reads settings files as `loadSettings` does. */
+export async function stateValues(files: readonly string[], root: string): Promise<string[]> {
+  const layers = await parseAll(files, await readTexts(root, files));
+  return [
+    ...files.flatMap((file) => ['--state-values-file', file]),
+    ...digestWords(layers.map(({ tree }) => tree)),
+  ];
 }

@@ -4,7 +4,7 @@ import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { writeWhole } from '../../lib/settings/environment.ts';
-import { environmentNames, loadSettings, settingsFiles } from '../../lib/settings/settings.ts';
+import { environmentNames, loadSettings, settingsFiles, stateValues } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
@@ -98,7 +98,7 @@ export async function helmfile(
   );
   const args = [
     '--skip-deps',
-    ...files.flatMap((file) => ['--state-values-file', file]),
+    ...(await stateValues(files, folder)),
     ...['--state-values-set-string', `environment=${environment}`],
     ...['--state-values-set', `state=${await stateFolder()}`],
     ...places.flat(),

@@ -1,11 +1,12 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Random, randomOf, withSeeds } from '../../lib/runner/tests/rig/random-graph.ts';
-import { loadSettings } from '../../lib/settings/settings.ts';
+import { type ImageSetting, loadSettings } from '../../lib/settings/settings.ts';
 import { copyOfReleases, helmfileText } from './environments.ts';
-import { objectsOf, only } from './render.ts';
+import { objectsOf, only, podTemplates } from './render.ts';
+import { root } from './tools.ts';
 
 /*
  * The tasks and helmfile read the same settings. Random scalars, as people write them: each is refused, or comes
@@ -74,6 +75,45 @@ test('a text setting is either refused or reaches helm unchanged', async () => {
     const objects = objectsOf(text);
     for (const [index, { text: read, scalar }] of taken.entries())
       assert.is(only(objects, 'Secret', `s${index}`).stringData.DB_PASSWORD, read, JSON.stringify(scalar));
+  });
+});
+
+/** A layer that replaces parts of images, from few values, so that layers agree in some. */
+const layer = (random: Random): string => {
+  const parts = {
+    repository: ['a.test/image', 'b.test/image'],
+    tag: ['"1"', '"2"'],
+    digest: ['""', ...['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`)],
+  };
+  const image = () =>
+    Object.entries(parts).flatMap(([key, values]) =>
+      random() < 0.4 ? [`${key}: ${pick(values, random)}`] : [],
+    );
+  return ['images:', ...rendered.map((name) => `  ${name}: { ${image().join(', ')} }`), ''].join('\n');
+};
+const rendered = ['backend', 'backendVerification', 'frontend', 'postgresql'];
+
+test('an image has the same digest for the tasks and in pods, whichever layer replaces it', async () => {
+  const folder = await copyOfReleases();
+  await withSeeds(4, async (seed) => {
+    const random = randomOf(seed * 7919);
+    for (const name of ['environments/embedded.yaml', file]) {
+      const before = name === file ? '' : await readFile(join(root, name), 'utf8');
+      await writeFile(join(folder, name), before + layer(random));
+    }
+    const settings = layer(random);
+    await writeFile(join(folder, 'environments/development/zzz.yaml'), settings);
+    const { images } = await loadSettings({ name: 'development', provider: 'embedded', root: folder });
+    const names = rendered.map((name) => {
+      const { repository, tag, digest } = images[name] as ImageSetting;
+      return `${repository}:${tag}${digest && `@${digest}`}`;
+    });
+    const selectors = ['app=app1', 'app=postgresql'];
+    const text = await helmfileText('embedded', 'development', ['template'], { folder, selectors });
+    const found = podTemplates(objectsOf(text)).flatMap(([, pod]) =>
+      pod.containers.map((container: { image: string }) => container.image),
+    );
+    assert.equal([...new Set(found)].sort(), [...new Set(names)].sort());
   });
 });
 

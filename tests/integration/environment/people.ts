@@ -55,7 +55,7 @@ others('manual changes are reported with field and manager, and reverted', async
     'devops was changed: secret backend/app2-back-database .data.DB_PASSWORD: a hidden value (kubectl-patch) → a hidden value',
     'app2-back was changed: deployment backend/app2-back .metadata.annotations[secret.reloader.stakater.com/reload]: removed → app2-back-database',
     'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].env[DB_SSLMODE]: removed → {"name":"DB_SSLMODE","value":"verify-full"}',
-    `app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → ${image}`,
+    `app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → ${image.slice(0, 60)}…`,
     'app2-front was changed: serviceaccount frontend/app2-front is missing',
     'app2-front was changed: deployment frontend/app2-front .metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
     'app2-front was changed: deployment frontend/app2-front .spec.replicas: 4 (kubectl) → 2',

@@ -117,7 +117,7 @@ test('charts and images get the newest versions, images of charts those of the c
     'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/charts/\n`,
     [common]: settings('0.3.0', '1.2.3', 'v4.0.0'),
     'environments/existing.yaml': '{}\n',
-    [own]: 'images:\n  anvil: { tag: 1.2.4, digest: "" }\n',
+    [own]: 'images:\n  anvil: { tag: 1.2.4, digest: "" }\n  hammer: { tag: v4.0.0 }\n',
   });
   const { changed, notes, failed } = await update();
   assert.equal(failed, []);
@@ -125,7 +125,11 @@ test('charts and images get the newest versions, images of charts those of the c
     read(common),
     settings('0.3.1', '1.10.0', 'v4.1.0').replace(`"${digest('v4.1.0')}"`, digest('v4.1.0')),
   );
-  assert.is(read(own), `images:\n  anvil: { tag: 1.10.0, digest: ${digest('1.10.0')} }\n`);
+  // No digest where the file has none.
+  assert.is(
+    read(own),
+    `images:\n  anvil: { tag: 1.10.0, digest: ${digest('1.10.0')} }\n  hammer: { tag: v4.1.0 }\n`,
+  );
   assert.equal(changed, [
     `${common}: charts.hammer.version 0.3.0 → 0.3.1`,
     `${common}: images.anvil.tag 1.2.3 → 1.10.0`,
@@ -134,6 +138,7 @@ test('charts and images get the newest versions, images of charts those of the c
     `${common}: images.hammer.digest (none) → ${digest('v4.1.0')}`,
     `${own}: images.anvil.tag 1.2.4 → 1.10.0`,
     `${own}: images.anvil.digest (none) → ${digest('1.10.0')}`,
+    `${own}: images.hammer.tag v4.0.0 → v4.1.0`,
   ]);
   assert.match(notes[0] ?? '', /smith\/anvil: 2\.0\.0 is another major version/);
   const again = await update();

@@ -225,9 +225,6 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
       'plain text and no template',
     ],
   ],
-  'another tag has another digest, or none': [
-    ['images: { vault: { tag: "9" } }', 'images.vault.digest', 'that of tag 9, or empty'],
-  ],
   'an exception is a part of its range': [
     [
       `cluster: { podCidr: "fd00::/48" }\n${except('0.0.0.0/0', '{{ .Values.cluster.podCidr }}')}`,
