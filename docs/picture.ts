@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
  * Understands what npm and the live view of the runner write: text, colours, carriage return, cursor up, clear to the end.
  */
 
-/** Tools that were installed before have a line each, which says nothing. */
-const leftOut = /install-tool |^Script (started|done) /;
+/** Written by `script`. */
+const leftOut = /^Script (started|done) /;
 const columnWidth = 8.4;
 const lineHeight = 20;
 const margin = 20;

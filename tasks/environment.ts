@@ -23,12 +23,9 @@ export const createEnvironment = task({
   ],
   commands: () => [],
   run: async (context) => {
-    const { name, provider } = context.environment;
     const { checkPassword } = await import('../lib/deploy/database-password.ts');
     await checkPassword(context);
-    context.log(
-      `environment \`${name}\` (${provider}) is ready; ${taskCommand('install-tier apps')} adds the applications`,
-    );
+    context.print(await (await import('../lib/operations/next-steps.ts')).nextSteps(context));
   },
 });
 

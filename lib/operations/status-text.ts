@@ -6,7 +6,7 @@ import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { databaseProblem } from './database.ts';
 import type { Status } from './status.ts';
@@ -40,12 +40,7 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
   }
   for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
-    const addresses = await (await clusterOf(environment))
-      .addresses({ ...context, settings: await loadSettings(environment) })
-      .catch((error: Error): readonly Address[] => {
-        context.log(`not known: the addresses (${error.message.split('\n')[0]})`);
-        return [];
-      });
+    const addresses = await readAddresses({ ...context, settings: await loadSettings(environment) });
     for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
     for (const note of notesOf(addresses)) lines.push(`             ${note}`);
   }
@@ -56,6 +51,16 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
       : undefined);
   if (next !== undefined) lines.push('', `${next[0]} with: ${taskLine(next[1])}`);
   return lines.join('\n');
+}
+
+/** Addresses to open; none, with a line in the log, if they are not known. */
+export async function readAddresses(context: Context): Promise<readonly Address[]> {
+  try {
+    return await (await clusterOf(context.environment)).addresses(context);
+  } catch (error) {
+    context.log(`not known: the addresses (${(error as Error).message.split('\n')[0]})`);
+    return [];
+  }
 }
 
 /** The next step from a phase, and its task. */

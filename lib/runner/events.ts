@@ -8,6 +8,7 @@ export type NodeSummary = {
   readonly id: string;
   readonly label: string;
   readonly name: string;
+  readonly private: boolean;
   readonly needs: readonly string[];
   /** Where its task is declared. A function, since mapping to TypeScript costs more than a short task. */
   readonly place: () => Place;

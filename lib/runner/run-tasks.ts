@@ -179,6 +179,7 @@ function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
     id,
     label,
     name: task.name,
+    private: task.private === true,
     needs: Array.from(needs, (needed) => needed.id),
     place: () => task,
   };

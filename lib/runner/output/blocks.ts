@@ -72,7 +72,7 @@ export function blockRenderer(terminal: Terminal, verbose: boolean, format: Bloc
       if (isEnd(event)) {
         flush(event.id, event);
         close();
-        terminal.err(`${endLine(event, view, style)}\n${format.afterEnd(event, view)}`);
+        terminal.err(endLine(event, view, style, verbose) + format.afterEnd(event, view));
         if (view.running.size === 1) for (const id of view.running) flush(id);
       }
     },

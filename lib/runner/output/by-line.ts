@@ -15,7 +15,7 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
       if (view.size < 2) return;
       if (event.type === 'task-started')
         terminal.err(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}\n`);
-      if (isEnd(event)) terminal.err(`${endLine(event, view, style)}\n`);
+      if (isEnd(event)) terminal.err(endLine(event, view, style, true));
     },
   };
 }
@@ -40,7 +40,9 @@ export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer
       if (own !== undefined && 'id' in event) terminal.err(`${prefix(event.id)}${own}\n`);
       const line = runLine(event, view, style);
       if (line !== undefined) terminal.err(`${line}\n`);
-      if (isEnd(event)) terminal.err(`${prefix(event.id)}${endLine(event, view, style)}\n`);
+      if (!isEnd(event)) return;
+      const end = endLine(event, view, style, verbose);
+      if (end !== '') terminal.err(prefix(event.id) + end);
     },
   };
 }

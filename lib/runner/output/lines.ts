@@ -6,9 +6,14 @@ import { plainText } from './text.ts';
 
 type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 
+/** Milliseconds from which also a silent private task is shown: on a busy machine, to find a tool takes seconds. */
+const trivialMs = 10_000;
+
 /** The state of a run that line-by-line renderers need. */
 export class RunView {
   readonly #labels = new Map<string, string>();
+  /** Private tasks that have said nothing. */
+  readonly #silent = new Set<string>();
   readonly running = new Set<string>();
 
   /** Number of nodes; with 1, no output can mix. */
@@ -26,13 +31,21 @@ export class RunView {
   note(event: RunEvent): void {
     if (event.type === 'run-started') {
       // Labels may contain anything. Copies two fields only: a full copy would compute each node's place.
-      for (const { id, label } of event.nodes) {
-        const plain = plainText(label);
-        this.#labels.set(id, plain);
+      for (const node of event.nodes) {
+        const plain = plainText(node.label);
+        this.#labels.set(node.id, plain);
+        if (node.private) this.#silent.add(node.id);
         this.widest = Math.max(this.widest, plain.length);
       }
     } else if (event.type === 'task-started') this.running.add(event.id);
     else if (isEnd(event)) this.running.delete(event.id);
+    else if ('id' in event && event.type !== 'task-progress') this.#silent.delete(event.id);
+  }
+
+  /** True if nobody needs to know that the task has ended: a private one that did nothing, such as finding a tool. */
+  isTrivial(event: EndEvent): boolean {
+    if (event.type !== 'task-done' || event.report === 'changed') return false;
+    return this.#silent.has(event.id) && event.durationMs < trivialMs;
   }
 }
 
@@ -42,8 +55,12 @@ export function isEnd(event: RunEvent): event is EndEvent {
   return event.type === 'task-done' || event.type === 'task-failed' || event.type === 'task-interrupted';
 }
 
-/** `✓ init-vault 2.1s changed`. */
-export function endLine(event: EndEvent, view: RunView, style: Style): string {
+/** A line such as `✓ init-vault 2.1s changed`, with its line break; without `verbose`, empty for a trivial task. */
+export function endLine(event: EndEvent, view: RunView, style: Style, verbose: boolean): string {
+  return view.isTrivial(event) && !verbose ? '' : `${endText(event, view, style)}\n`;
+}
+
+function endText(event: EndEvent, view: RunView, style: Style): string {
   const time = style.dim(formatDuration(event.durationMs));
   const label = view.label(event.id);
   switch (event.type) {

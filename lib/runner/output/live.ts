@@ -135,7 +135,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       running.delete(event.id);
       if (event.type === 'task-done') counts.done += 1;
       if (event.type === 'task-failed') counts.failed += 1;
-      redraw(`${endLine(event, view, style)}\n`);
+      redraw(endLine(event, view, style, verbose));
     }
   }
 

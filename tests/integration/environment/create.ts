@@ -19,7 +19,14 @@ tests('a fresh clone has no cluster, and reading its status changes nothing', as
 });
 
 tests('create-environment creates everything and detects the embedded cluster', async () => {
-  await succeeds('create-environment');
+  const { stdout } = await succeeds('create-environment');
+  const ready =
+    /^environment `development` \(embedded\) is ready\n\nKubernetes API {2}https:.*\nVault .*\nPostgreSQL .*\n\n.* install-tier apps {2}/;
+  assert.match(stdout, ready);
+  assert.match(
+    stdout,
+    / stop-k8s +stop it and keep its data\n.* destroy-environment {2}remove it with its data\n$/,
+  );
   const { provider, cluster, releases, vault, database } = await status();
   assert.is(provider, 'embedded');
   assert.is(cluster.state, 'running');

@@ -22,7 +22,7 @@ export function logOf(isTerminal = false, columns = 80): Log {
 }
 
 export function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
-  return { id, label: id, name: id, needs: [], place: () => ({ file, line: 12 }) };
+  return { id, label: id, name: id, private: false, needs: [], place: () => ({ file, line: 12 }) };
 }
 
 export const started = (...nodes: NodeSummary[]): RunEventBody => ({ type: 'run-started', nodes, jobs: 4 });

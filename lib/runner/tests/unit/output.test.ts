@@ -42,6 +42,30 @@ test('grouped: lines of a task stay together, and are live while it runs alone',
   assert.is(results, 'result\n');
 });
 
+test('a private task that did nothing has no line, unless it said something, took long or was asked for', () => {
+  const ended = (id: string, durationMs: number, report?: 'changed'): RunEventBody => ({
+    ...{ type: 'task-done', id, report, durationMs },
+  });
+  const ids = ['silent', 'changed', 'said', 'slow', 'public'];
+  const lines = (mode: OutputMode, verbose: boolean): string[] => {
+    const terminal = logOf(mode === 'live', 60);
+    const renderer = createRenderer(mode, terminal, verbose, ids.length, { env: {}, redact });
+    const nodes = ids.map((id) => ({ ...node(id), private: id !== 'public' }));
+    const events = [started(...nodes), ...ids.map(start), output('said', 'x')];
+    const ends = [
+      ...[ended('silent', 40), ended('changed', 40, 'changed'), ended('said', 40)],
+      ...[ended('slow', 12_000), ended('public', 40)],
+    ];
+    for (const event of [...events, ...ends]) renderer.onEvent({ ...event, at: 0 });
+    renderer.close?.();
+    return [...terminal.shown.matchAll(/✓ (\S+)/g)].map(([, id]) => id ?? '');
+  };
+  for (const mode of ['live', 'grouped', 'prefixed', 'github'] as const) {
+    assert.equal(lines(mode, false), ['changed', 'said', 'slow', 'public'], mode);
+    assert.equal(lines(mode, true), ids, mode);
+  }
+});
+
 test('grouped: a task that prints without end while another runs is cut, and says so', () => {
   const many = Array.from({ length: 30_000 }, (_, index) => output('a', `line ${index}`));
   const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, ended('a'), ended('b')]);

@@ -39,7 +39,9 @@ export const begin = 1_700_000_000_000;
 export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
   const recorder = new RunRecorder(graph, { lines: true });
   const place = () => ({ file: 'x', line: 1 });
-  const nodes = graph.nodes.map(({ id, label }) => ({ id, label, name: label, needs: [], place }));
+  const nodes = graph.nodes.map(({ id, label }) => ({
+    ...{ id, label, name: label, private: false, needs: [], place },
+  }));
   for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
     recorder.onEvent({ ...event, at: begin + at });
   return recorder;
