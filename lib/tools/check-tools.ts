@@ -3,6 +3,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { type FoundTool, lookForTool, offers, pinnedVersion } from './get-tool.ts';
 import { isPinned } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames, toolsOf } from './manifest.ts';
+import { nixosAdvice, whyNoPrebuilt } from './prebuilt.ts';
 import { serverOf } from './registry/call.ts';
 import { isPublished } from './release.ts';
 import { isReachable } from './release-host.ts';
@@ -48,7 +49,7 @@ export async function checkTools(
     const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
     const absent = { ...base, version: null, source: null, path: null };
     if (way === undefined) {
-      const how = `${onPath}put ${describeTool(entry, requirement)} on PATH: ${entry.advice}`;
+      const how = `${onPath}put ${describeTool(entry, requirement)} on PATH: ${nixosAdvice(name) ?? entry.advice}`;
       return { ...absent, state: 'missing', how };
     }
     const { source, how } = way;
@@ -78,13 +79,15 @@ async function possibleWay(
   )
     return { source: 'image', how: `${install()} extracts it from the image ${entry.image.repository}` };
   if (entry.go !== undefined && go) return { source: 'go', how: `${install()} builds it from Go modules` };
-  if (entry.npm !== undefined) return { source: 'npm', how: `${install()} gets it from npm` };
+  if (entry.npm !== undefined && whyNoPrebuilt() === undefined)
+    return { source: 'npm', how: `${install()} gets it from npm` };
   return undefined;
 }
 
 async function canDownload(entry: ToolEntry): Promise<boolean> {
   const { release } = entry;
-  return release !== undefined && isPublished(release) && (await isReachable(release.host));
+  if (release === undefined || !isPublished(release) || whyNoPrebuilt() !== undefined) return false;
+  return isReachable(release.host);
 }
 
 /** The table of `verify-dependencies`; tools that the provider needs come first. */

@@ -6,6 +6,7 @@ import { getFromImage, imageEntry } from './image.ts';
 import { loadManifest, type ToolEntry, type ToolWith } from './manifest.ts';
 import { getNpmTool, npmEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
+import { nixosAdvice } from './prebuilt.ts';
 import { getRelease, releaseEntry } from './release.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
 import { describeTool, type Requirement, versionIn, versionProblem, versionRange } from './versions.ts';
@@ -64,7 +65,7 @@ export async function getTool(
 ): Promise<FoundTool> {
   const there = await lookForTool(entry, requirement);
   if (!('reason' in there)) return there;
-  const failed = [{ label: 'PATH', reason: there.reason }];
+  const failed: Attempt[] = [{ label: 'PATH', reason: there.reason, advice: nixosAdvice(entry.name) }];
   const version = pinnedVersion(entry, requirement);
   if (version === undefined) throw missing(entry, requirement, failed);
   for (const { source, label, get } of ways) {
@@ -144,7 +145,8 @@ function found(entry: ToolEntry, version: string, path: string, source: FoundToo
 const said = new Set<string>();
 
 /** Logs messages that concern all tools once: unreachable hosts, a rate limit, a refused token. */
-function sayOnce(entry: ToolEntry, { reason, advice }: Failure, context: ToolContext): void {
+function sayOnce(entry: ToolEntry, failure: Failure, context: ToolContext): void {
+  const { reason, advice = nixosAdvice(entry.name) } = failure;
   const key = reason.includes(' unreachable: ') ? 'unreachable' : reason;
   if (said.has(key)) return;
   said.add(key);
@@ -155,11 +157,9 @@ function sayOnce(entry: ToolEntry, { reason, advice }: Failure, context: ToolCon
 
 type Failure = Exclude<WayResult, { readonly program: string }>;
 
-function missing(
-  entry: ToolEntry,
-  requirement: Requirement,
-  failed: readonly (Failure & { readonly label: string })[],
-): MissingToolError {
+type Attempt = Failure & { readonly label: string };
+
+function missing(entry: ToolEntry, requirement: Requirement, failed: readonly Attempt[]): MissingToolError {
   const tool = describeTool(entry, requirement);
   const other = entry.version !== undefined && pinnedVersion(entry, requirement) === undefined;
   const reasons = failed.map(({ label, reason }) => `${label}: ${reason}`);

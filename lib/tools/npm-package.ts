@@ -4,6 +4,7 @@ import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { type CacheEntry, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolWith } from './manifest.ts';
+import { whyNoPrebuilt } from './prebuilt.ts';
 import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 /** Name of the package for this platform. */
@@ -20,6 +21,8 @@ export async function installNpmPackage(
   folder: string,
   context: ToolContext,
 ): Promise<WayResult> {
+  const problem = whyNoPrebuilt();
+  if (problem !== undefined) return problem;
   const name = npmPackageName(recipe);
   const wanted = `${name}@${recipe.version}`;
   const $ = context.$({

@@ -14,6 +14,7 @@ import {
   type ReleasedTool,
 } from './mise.ts';
 import { isExecutable } from './on-path.ts';
+import { whyNoPrebuilt } from './prebuilt.ts';
 import { whyUnreachable } from './release-host.ts';
 import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
@@ -38,8 +39,8 @@ export async function getRelease(
 ): Promise<WayResult> {
   if (!isPublished(entry.release))
     return { reason: `published for ${entry.release.systems?.join(' and ')} only` };
-  const unreachable = await whyUnreachable(entry.release.host);
-  if (unreachable !== undefined) return unreachable;
+  const problem = whyNoPrebuilt() ?? (await whyUnreachable(entry.release.host));
+  if (problem !== undefined) return problem;
   return keepTool(releaseEntry(entry, version), entry, context, async (folder) => {
     const mise = await getMise(context);
     if ('reason' in mise) return mise;
