@@ -10,7 +10,7 @@ import {
   selector,
   splitLeftOut,
 } from '../helm/helmfile.ts';
-import { type ManifestObject, manifestObjects } from '../helm/live-objects.ts';
+import { type AppliedObject, manifestObjects } from '../helm/live-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { render } from '../helm/render.ts';
@@ -45,7 +45,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
     const objects = await objectsOf(rendered.get(release.name) ?? [], release);
     context.print(
       deployed.has(release.id)
-        ? await compare(context, release, objects, drifts.get(release.name)?.autoscaled)
+        ? await compare(context, release, objects.map(drifts.get(release.name)?.asKept ?? ((same) => same)))
         : announce(release, objects),
     );
   }
@@ -64,7 +64,7 @@ async function diffByPlugin(
 }
 
 /** Objects in rendered files, except hooks, which every install recreates. */
-async function objectsOf(texts: readonly string[], release: Release): Promise<ManifestObject[]> {
+async function objectsOf(texts: readonly string[], release: Release): Promise<AppliedObject[]> {
   const objects = (await Promise.all(texts.map((text) => manifestObjects(text, release)))).flat();
   return objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
 }
@@ -72,14 +72,8 @@ async function objectsOf(texts: readonly string[], release: Release): Promise<Ma
 async function compare(
   { $, environment }: ShellContext,
   release: Release,
-  objects: readonly ManifestObject[],
-  autoscaled: ReadonlyMap<string, number> = new Map(),
+  items: readonly AppliedObject[],
 ): Promise<string> {
-  const items = objects.map((object) => {
-    const replicas = autoscaled.get(object.metadata.name);
-    const isScaled = replicas !== undefined && object.spec?.replicas !== undefined;
-    return isScaled ? { ...object, spec: { ...object.spec, replicas } } : object;
-  });
   const same = `${release.name}: no difference`;
   if (items.length === 0) return same;
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
@@ -97,7 +91,7 @@ async function compare(
   });
 }
 
-const announce = ({ name }: Release, objects: readonly ManifestObject[]): string =>
+const announce = ({ name }: Release, objects: readonly AppliedObject[]): string =>
   [`${name}: would be installed`, ...objects.map(({ kind, metadata }) => `+ ${kind} ${metadata.name}`)].join(
     '\n',
   );

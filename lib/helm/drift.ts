@@ -2,8 +2,8 @@ import { kubectlList } from '../kubernetes/kubectl.ts';
 import { redactSecrets } from '../secrets/sops.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
-import { livePairs, type Pair } from './live-objects.ts';
-import { compareFields, faultsOf, lostField, nameOf, removesItself } from './object-drift.ts';
+import { type AppliedObject, livePairs, type Pair } from './live-objects.ts';
+import { compareFields, faultsOf, lostField, nameOf, removesItself, withoutDropped } from './object-drift.ts';
 import type { Deployed } from './releases.ts';
 
 /** Differences between a release's objects in the cluster and what helm applied. */
@@ -18,6 +18,8 @@ export type Drift = {
   readonly unready: readonly string[];
   /** Replicas set by autoscalers, by workload. Not drift. */
   readonly autoscaled: ReadonlyMap<string, number>;
+  /** An object of the release with what the cluster keeps different without drift. */
+  readonly asKept: (object: AppliedObject) => AppliedObject;
 };
 
 /** True if an install has something to restore. */
@@ -89,11 +91,18 @@ function driftOf(
           `${nameOf(pair)} ${path} was added by ${manager}; an install keeps it: remove it by hand`,
       ),
   );
-  const autoscaled = pairs
-    .filter(isScaled)
-    .map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0] as const);
+  const autoscaled = new Map(
+    pairs.filter(isScaled).map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0]),
+  );
+  const asKept = (object: AppliedObject): AppliedObject => {
+    const replicas = autoscaled.get(object.metadata.name);
+    const isScaled = replicas !== undefined && object.spec?.replicas !== undefined;
+    const scaled = isScaled ? { ...object, spec: { ...object.spec, replicas } } : object;
+    const pair = pairs.find((pair) => nameOf(pair) === nameOf({ object }));
+    return pair === undefined ? scaled : withoutDropped(scaled, pair);
+  };
   const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
-  return { missing: missing.map(nameOf), changed, added, unready, autoscaled: new Map(autoscaled) };
+  return { missing: missing.map(nameOf), changed, added, unready, autoscaled, asKept };
 }
 
 const isLostNamespace = ({ object, live }: Pair): boolean =>

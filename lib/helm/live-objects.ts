@@ -1,3 +1,4 @@
+import type { DocumentOptions, ParseOptions, SchemaOptions } from 'yaml';
 import { type Condition, itemsOf, kubectl } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
@@ -19,6 +20,15 @@ export type ManifestObject = {
 /** An object as helm applies it. */
 export type AppliedObject = ManifestObject & { readonly metadata: { readonly namespace: string } };
 
+/** Options that make `yaml` read like helm's go-yaml: YAML 1.1, in which `0440` is octal, but no times and dates. */
+export const asHelm: ParseOptions & DocumentOptions & SchemaOptions = {
+  version: '1.1',
+  customTags: (tags) =>
+    tags.filter(
+      (tag) => typeof tag === 'string' || (tag.format !== 'TIME' && !tag.tag.endsWith(':timestamp')),
+    ),
+};
+
 type Owner = { readonly name: string; readonly namespace: string };
 
 /**
@@ -39,7 +49,7 @@ export const typesOf = (manifest: string): string[] =>
 export async function manifestObjects(manifest: string, release: Owner): Promise<AppliedObject[]> {
   const { parseAllDocuments } = await import('yaml');
   // The API server refuses duplicate keys; checking for them here is slow.
-  return [...parseAllDocuments(manifest, { uniqueKeys: false })].flatMap((document) => {
+  return [...parseAllDocuments(manifest, { ...asHelm, uniqueKeys: false })].flatMap((document) => {
     const object = document.errors.length === 0 ? (document.toJS() as ManifestObject | null) : null;
     if (!object?.apiVersion || !object.kind || !object.metadata?.name) return [];
     const { namespace, annotations, labels } = object.metadata;

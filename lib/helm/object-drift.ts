@@ -1,4 +1,5 @@
 import { shortValues } from '../ground/short-values.ts';
+import { isTree } from '../ground/tree.ts';
 import type { ManifestObject, Pair } from './live-objects.ts';
 import {
   type AddedField,
@@ -47,6 +48,21 @@ export function compareFields({ object, live }: Pair): Comparison {
   return compare(wanted, owned);
 }
 
+/**
+ * The value without those empty texts that helm has already applied and that are gone: operators drop them when they
+ * update their resources.
+ */
+export function withoutDropped<Value>(
+  value: Value,
+  { object, live }: { readonly object: unknown; readonly live: unknown },
+): Value {
+  if (!isTree(value) || !isTree(object) || !isTree(live)) return value;
+  const kept = Object.entries(value)
+    .filter(([name, text]) => text !== '' || object[name] !== '' || live[name] !== undefined)
+    .map(([name, below]) => [name, withoutDropped(below, { object: object[name], live: live[name] })]);
+  return Object.fromEntries(kept) as Value;
+}
+
 /** For example `.spec.replicas: 4 (kubectl) → 2`; hides values of a Secret. */
 export function lostField({ object }: Pair, { path, manager, theirs, ours }: LostField): string {
   const hidden = object.kind === 'Secret' && path.startsWith('.data');
@@ -79,7 +95,7 @@ export function faultsOf({ object, live }: Pair): readonly string[] {
   return [`has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
 }
 
-export function nameOf({ object: { kind, metadata } }: Pair): string {
+export function nameOf({ object: { kind, metadata } }: Pick<Pair, 'object'>): string {
   const place = kind === 'Namespace' ? '' : `${metadata.namespace}/`;
   return `${kind.toLowerCase()} ${place}${metadata.name}`;
 }

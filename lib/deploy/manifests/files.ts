@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import type { Release } from '../../helm/helmfile.ts';
-import type { ManifestObject } from '../../helm/live-objects.ts';
+import { asHelm, type ManifestObject } from '../../helm/live-objects.ts';
 
 export type SecretObject = ManifestObject & {
   readonly data?: { readonly [key: string]: string };
@@ -43,8 +43,7 @@ export function manifestsOf(release: Release, texts: readonly string[], format?:
     objects: [],
     hooks: [],
   };
-  // YAML 1.1, as helm reads it: 0644 is octal.
-  for (const document of texts.flatMap((text) => [...parseAllDocuments(text, { version: '1.1' })])) {
+  for (const document of texts.flatMap((text) => [...parseAllDocuments(text, asHelm)])) {
     const [error] = document.errors;
     if (error) throw new Error(`helm rendered ${release.name} to what is no YAML: ${error.message}`);
     const object = document.toJS() as SecretObject | null;

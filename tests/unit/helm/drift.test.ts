@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isDrift, tellDrift } from '../../../lib/helm/drift.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
+import { withoutDropped } from '../../../lib/helm/object-drift.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
@@ -161,6 +162,16 @@ test('added fields are reported without values, and a pause as a fault', async (
     `devops: deployment frontend/front .spec was added by kubectl-rollout; ${kept}`,
     `devops: secret core/password .data.more was added by kubectl-patch; ${kept}`,
   ]);
+});
+
+test('an empty text that an operator dropped is no difference; one that helm has not applied yet is', async () => {
+  const { drift } = await told(list(namespace, deployment, secret));
+  const spec = { namespace: '', method: 'kubernetes', nested: { empty: '' } };
+  const front = { ...deployment, metadata: { ...deployment.metadata, ...helm }, spec };
+  assert.equal(drift?.asKept(front), front);
+  const pair = { object: { spec }, live: { spec: { method: 'kubernetes', nested: {} } } };
+  assert.equal(withoutDropped({ spec }, pair), { spec: { method: 'kubernetes', nested: {} } });
+  assert.equal(withoutDropped({ spec }, { ...pair, live: { spec } }), { spec });
 });
 
 test('a failed release is compared with its last manifest, a pending or uninstalled one with nothing', async () => {
