@@ -12,7 +12,7 @@ export const serverDays = 90;
 /** Remaining days below which a certificate is renewed. */
 const renewDays = 30;
 
-const dayMs = 24 * 60 * 60 * 1000;
+export const dayMs = 24 * 60 * 60 * 1000;
 
 // PostgreSQL refuses a key that others can read; LibreSSL follows the umask.
 export const keyMode = 0o600;
@@ -58,10 +58,14 @@ export async function createAuthority({ $, environment }: ShellContext): Promise
 export async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
   const authority = await readPair(environment, 'ca');
   if (typeof authority === 'string') return authority;
-  const whole = new Date(now.getTime() + serverDays * dayMs);
-  return lasts(authority, whole) ? undefined : `the authority expires on ${authority.validTo}`;
+  return authorityLasts(authority, now) ? undefined : `the authority expires on ${authority.validTo}`;
 }
 
+/** True if a certificate that the authority signs now could be renewed before the authority has to be. */
+export const authorityLasts = (authority: X509Certificate, now: Date): boolean =>
+  lasts(authority, new Date(now.getTime() + serverDays * dayMs));
+
+/** True if the certificate need not be renewed yet. */
 export const lasts = (certificate: X509Certificate, now: Date): boolean =>
   Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
 

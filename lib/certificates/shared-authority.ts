@@ -24,15 +24,25 @@ import {
 type Pair = { readonly certificate: string; readonly key: string };
 
 /** A certificate that the cluster has and an authority of this environment signed. */
-type Issued = Pair & { readonly place: string; readonly name: string };
+export type Issued = Pair & {
+  readonly namespace: string;
+  readonly secret: string;
+  /** PEM of the authority, if the Secret has it. */
+  readonly authority: string;
+  readonly release: string | undefined;
+};
 
 type Secret = {
-  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly labels?: { readonly [name: string]: string };
+  };
   readonly data?: { readonly [key: string]: string };
 };
 
 /** kubectl's arguments for the Secrets of the project's servers, each `<name of the certificate>-tls`. */
-const issuedWords = [
+export const issuedWords = [
   ...['get', 'secrets', '--all-namespaces', '--selector', 'app.kubernetes.io/part-of=k8s-deployment'],
   ...['--field-selector', 'type=kubernetes.io/tls'],
 ];
@@ -76,8 +86,8 @@ export async function shareAuthority(
     context.log(`wrote the certificate authority to ${file}, encrypted: commit it, others need it`);
   }
   if (problem === undefined)
-    for (const { name, ...pair } of issued.filter((one) => !foreign.includes(one)))
-      await place(environment, name, pair);
+    for (const { secret, ...pair } of issued.filter((one) => !foreign.includes(one)))
+      await place(environment, secret.replace(/-tls$/, ''), pair);
   return problem !== undefined ? 'changed' : 'unchanged';
 }
 
@@ -136,16 +146,17 @@ async function localPair(environment: Environment): Promise<Pair | undefined> {
 }
 
 /** The servers' certificates that the tasks put into the cluster, signed by any authority of this environment. */
-async function issuedIn(context: EnvironmentContext): Promise<Issued[]> {
+export async function issuedIn(context: EnvironmentContext): Promise<Issued[]> {
   const text = (data: Secret['data'], key: string): string =>
     Buffer.from(data?.[key] ?? '', 'base64').toString();
   const secrets = await kubectlList<Secret>(context, ...issuedWords);
-  return secrets.flatMap(({ metadata: { namespace, name }, data }) => {
+  return secrets.flatMap(({ metadata: { namespace, name: secret, labels }, data }) => {
     const certificate = text(data, 'tls.crt');
     const key = text(data, 'tls.key');
     context.secret(key);
     const ours = issuerOf(certificate).includes(`CN=${authorityName(context.environment)}`);
-    return ours ? [{ place: `${namespace}/${name}`, name: name.replace(/-tls$/, ''), certificate, key }] : [];
+    const release = labels?.['app.kubernetes.io/instance'];
+    return ours ? [{ namespace, secret, release, certificate, key, authority: text(data, 'ca.crt') }] : [];
   });
 }
 
@@ -176,7 +187,7 @@ function differs(
   own: Pair | undefined,
   foreign: readonly Issued[],
 ): TaskError {
-  const places = foreign.map(({ place }) => place).join(', ');
+  const places = foreign.map(({ namespace, secret }) => `${namespace}/${secret}`).join(', ');
   return new TaskError({
     what:
       own === undefined

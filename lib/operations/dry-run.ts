@@ -1,3 +1,4 @@
+import { issuedWords } from '../certificates/shared-authority.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment } from '../settings/context.ts';
@@ -14,6 +15,7 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
     `${kubectl} version`,
     `${kubectl} get nodes`,
     `${helmText(environment)} list --all-namespaces`,
+    `${kubectl} ${issuedWords.join(' ')} -o jsonpath='{range .items[*]}{.data.tls\\.crt}{"\\n"}{end}' | while read -r certificate; do echo "$certificate" | base64 -d | openssl x509 -noout -subject -enddate; done`,
   ];
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) {

@@ -8,6 +8,7 @@ import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
+import { describeExpiries } from './certificates.ts';
 import { databaseProblem } from './database.ts';
 import type { Status } from './status.ts';
 
@@ -38,6 +39,7 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
   for (const { name, namespace, status: state, revision } of releases) {
     lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
   }
+  for (const line of describeExpiries(status.certificates)) lines.push(`certificate  ${line}`);
   for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
   if (cluster.state === 'running') {
     const addresses = await readAddresses({ ...context, settings: await loadSettings(environment) });

@@ -14,6 +14,7 @@ import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 import type { VaultStatus } from '../vault/api/vault-status.ts';
 import { readVaultStatus } from '../vault/health.ts';
+import { type CertificateExpiry, readExpiries } from './certificates.ts';
 
 /** The output of `status --json`, a fixed format. */
 export type Status = {
@@ -32,6 +33,7 @@ export type Status = {
   }[];
   readonly vault: VaultStatus | null;
   readonly database: { readonly reachable: boolean } | null;
+  readonly certificates: readonly CertificateExpiry[];
 };
 
 type Node = {
@@ -65,13 +67,14 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
     }
   };
   const answering = state === 'running' || state === 'degraded' || state === 'creating';
-  const [version, nodes, releases, vault, reachable] = answering
+  const [version, nodes, releases, vault, reachable, certificates] = answering
     ? await Promise.all([
         ask('the version', serverVersion(context)),
         ask('the nodes', readNodes(context)),
         ask('the releases', readReleases(context)),
         ask('vault', readVaultStatus(context)),
         ask('postgresql', isDatabaseReady(context)),
+        ask('the certificates', readExpiries(context)),
       ])
     : [];
   // A Vault or database that is not installed is not reported as missing.
@@ -89,6 +92,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
     releases: releases ?? [],
     vault: vault ?? null,
     database: reachable === undefined ? null : { reachable },
+    certificates: certificates ?? [],
   };
 }
 

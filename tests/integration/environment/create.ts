@@ -60,6 +60,21 @@ tests('install-tier apps installs both applications, with secrets from Vault and
   assert.match((await loginOf('app1')).DB_USER ?? '', /^v-kubernet-app1-bac-/);
 });
 
+tests('status shows when certificates expire, and none has to be renewed', async () => {
+  const { certificates } = await status();
+  assert.equal(certificates.map(({ name }) => name).sort(), [
+    'app1-front-tls',
+    'app2-front-tls',
+    'authority',
+    'postgresql-tls',
+    'vault-tls',
+  ]);
+  assert.equal(
+    certificates.flatMap(({ renewal }) => renewal ?? []),
+    [],
+  );
+});
+
 tests('a second create-environment changes nothing and says so', async () => {
   const revisions = async () => (await status()).releases.map(({ name, revision }) => `${name}:${revision}`);
   const before = await revisions();

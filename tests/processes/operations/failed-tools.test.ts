@@ -173,7 +173,7 @@ test('status waits for no answer longer than 20 s', async ({ context }) => {
   await readStatus({ ...context, $ });
   assert.equal(limits, [20_000]);
   assert.equal(context.logged, [
-    'not known: the version, the nodes, the releases (kubectl gave no answer within 20 s)',
+    'not known: the version, the nodes, the releases, the certificates (kubectl gave no answer within 20 s)',
   ]);
 });
 
@@ -189,7 +189,9 @@ test('status reports what it could not read, besides its fixed output', async ({
   assert.is(status.cluster.state, 'running');
   assert.equal(status.cluster.nodes, [{ name: 'new', ready: false }], 'a node without a status yet');
   assert.equal(status.releases, []);
-  assert.equal(context.logged, ['not known: the version, the releases (Error from server (Forbidden): no)']);
+  assert.equal(context.logged, [
+    'not known: the version, the releases, the certificates (Error from server (Forbidden): no)',
+  ]);
 });
 
 test.run();

@@ -22,6 +22,7 @@ const absent: Status = {
   releases: [],
   vault: null,
   database: null,
+  certificates: [],
 };
 
 const lines = async (changes: Partial<Status>): Promise<string[]> =>
