@@ -49,7 +49,11 @@
     in
     {
       devShells = eachSystem (pkgs: {
-        default = pkgs.mkShellNoCC { packages = packagesOf pkgs; };
+        default = pkgs.mkShellNoCC {
+          packages = packagesOf pkgs;
+          # Nix sets a new folder for each shell. The cluster outlives the shell, and locks are for all shells.
+          shellHook = "unset TMPDIR TMP TEMP TEMPDIR";
+        };
       });
 
       apps = eachSystem (pkgs: {
