@@ -9,7 +9,8 @@ import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
  * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [integration] [processes] [browser] [charts]`, all of these by
- * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, or `minikube [--env NAME] [--only WORDS]`. Each file
+ * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, `minikube [--env NAME] [--only WORDS]`, or
+ * `chaos [--rounds N] [--seed S] [--env NAME]`. Each file
  * runs in its own process (the unit tests in one per package), with a time limit that uvu lacks. Ends with `N passed, N failed`
  * for all, and fails when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no
  * test at all.
@@ -39,6 +40,8 @@ const suites: { readonly [name: string]: Suite } = {
   e2e: { minutes: 90, asked: true },
   // Creates clusters with the real minikube.
   minikube: { minutes: 120, asked: true },
+  // Disturbs every task at random moments, for as many rounds as asked for.
+  chaos: { minutes: 1440, tools: true, asked: true },
 };
 
 /** Takes as long as a third of all others, so it starts before the other files. */
@@ -214,6 +217,8 @@ function commandLine() {
         env: { type: 'string', default: '' },
         only: { type: 'string', default: '' },
         keep: { type: 'boolean', default: false },
+        rounds: { type: 'string', default: '' },
+        seed: { type: 'string', default: '' },
       },
     });
   } catch (error) {
@@ -252,11 +257,13 @@ const env: NodeJS.ProcessEnv = {
   ...(chosen.some(([, { tools }]) => tools) && {
     PATH: await withTools(chosen.some(([name]) => name === 'integration')),
   }),
-  // Of e2e and minikube.
+  // Of e2e, minikube and chaos.
   TEST_CONTEXT: values.context,
   TEST_ENVIRONMENT: values.env,
   TEST_ONLY: values.only,
   TEST_KEEP: values.keep ? '1' : '',
+  TEST_ROUNDS: values.rounds,
+  TEST_SEED: values.seed,
 };
 const jobs = await Promise.all(chosen.map(([name, suite]) => jobsOf(name, suite)));
 const results = await runJobs(jobs.flat(), env);
