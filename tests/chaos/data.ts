@@ -8,59 +8,56 @@ import { environment } from './tasks.ts';
 
 /* A row in PostgreSQL and a key in Vault for each round, none of which may be lost. */
 
-const remembered: number[] = [];
+let rounds: number[] = [];
+
+/** All secrets that the environment has had; none may be in a file for others, or be printed. */
+export const secrets = new Set<string>();
 
 /** After everything was removed, there is nothing to remember. */
 export const forget = (): void => {
-  remembered.length = 0;
+  rounds = [];
 };
 
-/** Runs a script with the variables of `./run env`, but in another home: Vault's program writes to it. */
-export async function inShell(sandbox: Sandbox, script: string): Promise<string> {
-  const setup = 'set -euo pipefail; variables=$(./run env); eval "$variables"; HOME=/';
-  const { stdout, stderr, exitCode } = await bash(`${setup}; ${script}`, sandbox);
-  assert.is(exitCode, 0, `${script}: ${stderr}`);
-  return stdout.trim();
-}
-
-/** Runs SQL in the database of an application, as the superuser. */
-async function query(sandbox: Sandbox, sql: string): Promise<{ round: number }[]> {
+/** Returns what was lost of earlier rounds, a line each, and remembers another one. Collects the present secrets. */
+export async function checkData(sandbox: Sandbox, round: number): Promise<string[]> {
+  const state = (name: string) => readFile(sandbox.path('.state', environment, name), 'utf8');
   const file = `environments/${environment}/secrets/database.yaml`;
-  const password = await inShell(sandbox, `sops decrypt --extract '["password"]' ${file}`);
-  const ca = await readFile(sandbox.path('.state', environment, 'certificates/ca.crt'), 'utf8');
-  return forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
+  const write = rounds.length === 0 ? 'put' : 'patch';
+  const known = 'app1/chaos';
+  // Another home, because Vault's program writes to it.
+  const output = await forwarded(sandbox, environment, ['vault', 'vault', 8200], async (port) => {
+    const script = `set -euo pipefail; variables=$(./run env); eval "$variables"; export HOME=/ VAULT_ADDR=https://127.0.0.1:${port}
+      vault kv ${write} -mount=kv ${known} round${round}=${round} >&2
+      vault kv get -mount=kv -format=json ${known}; echo ---; sops decrypt ${file}`;
+    const { stdout, stderr, exitCode } = await bash(script, sandbox);
+    assert.is(exitCode, 0, stderr);
+    return stdout;
+  });
+  const [json = '', decrypted = ''] = output.split('\n---\n');
+  const keys = JSON.parse(json).data.data;
+  const passwords = [...decrypted.matchAll(/: "?([^"\s]{10,})"?$/gm)].map(([, value = '']) => value);
+  const tokens = (await state('vault/keys.json')).match(/[\w+/=.-]{24,}/g) ?? [];
+  const [, clientKey = ''] = /client-key-data: (\S+)/.exec(await state('kubeconfig')) ?? [];
+  for (const secret of [...passwords, ...tokens, clientKey]) if (secret !== '') secrets.add(secret);
+
+  const password = /^password: "?([^"\n]*)/m.exec(decrypted)?.[1];
+  const ca = await state('certificates/ca.crt');
+  const rows = await forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
     const login = { host: '127.0.0.1', port, user: 'postgres', password, database: 'app1', ssl: { ca } };
     const client = new Client(login);
     client.on('error', () => {});
     await client.connect();
     try {
-      return (await client.query(sql)).rows;
+      await client.query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
+      await client.query(`INSERT INTO chaos VALUES (${round})`);
+      return (await client.query('SELECT round FROM chaos')).rows.map((row) => row.round);
     } finally {
       await client.end();
     }
   });
-}
-
-const vault = (sandbox: Sandbox, words: string) =>
-  forwarded(sandbox, environment, ['vault', 'vault', 8200], (port) =>
-    inShell(sandbox, `VAULT_ADDR=https://127.0.0.1:${port} vault kv ${words}`),
-  );
-
-export async function remember(sandbox: Sandbox, round: number): Promise<void> {
-  const table = 'CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)';
-  await query(sandbox, `${table}; INSERT INTO chaos VALUES (${round})`);
-  const write = remembered.length === 0 ? 'put' : 'patch';
-  await vault(sandbox, `${write} -mount=kv app1/chaos round${round}=${round}`);
-  remembered.push(round);
-}
-
-/** What was lost of earlier rounds, a line each. */
-export async function losses(sandbox: Sandbox): Promise<string[]> {
-  if (remembered.length === 0) return [];
-  const rows = new Set((await query(sandbox, 'SELECT round FROM chaos')).map(({ round }) => round));
-  const { data } = JSON.parse(await vault(sandbox, 'get -mount=kv -format=json app1/chaos')).data;
-  return remembered.flatMap((round) => [
-    ...(rows.has(round) ? [] : [`row ${round} of PostgreSQL is lost`]),
-    ...(data[`round${round}`] === String(round) ? [] : [`key ${round} of Vault is lost`]),
+  rounds.push(round);
+  return rounds.flatMap((round) => [
+    ...(rows.includes(round) ? [] : [`row ${round} of PostgreSQL is lost`]),
+    ...(keys[`round${round}`] === String(round) ? [] : [`key ${round} of Vault is lost`]),
   ]);
 }
