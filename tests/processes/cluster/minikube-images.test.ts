@@ -85,6 +85,9 @@ test('an image with other inputs is replaced, by the commands of the dry run', a
     `rm ${archive}`,
   ]);
   assert.not.ok(existsSync(join(clone.folder, archive)));
+  // minikube keeps a copy in every node.
+  const removals = clone.calls().filter((line) => line.includes('rm -f /var/lib/minikube/images/images.tar'));
+  assert.is(removals.length, 2 * 2);
 });
 
 test('one node without the image is enough', async () => {
