@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type CommandOutput, reasonIn, TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, exitCodes, reasonIn, TaskError } from '@k8s-deployment/runner';
 
 /** The result of a program run by `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;
@@ -14,8 +14,12 @@ export function signalOf({ exitCode, signal }: Omit<Ended, 'stderr'>): NodeJS.Si
 /** The reason on a program's stderr, or else how it ended: `ended by SIGKILL`, `exit code 3`. */
 export const reasonOf = (output: Ended): string => reasonIn(output.stderr) ?? endOf(output);
 
-/** How a program ended: `exit code 14`, `ended by SIGKILL`. */
+/** True if the runner ended the program at the command's time limit. */
+const tookTooLong = ({ exitCode }: Pick<Ended, 'exitCode'>): boolean => exitCode === exitCodes.timeout;
+
+/** How a program ended: `exit code 14`, `ended by SIGKILL`, or that it took too long. */
 export const endOf = (output: Omit<Ended, 'stderr'>): string => {
+  if (tookTooLong(output)) return 'it took too long and was ended';
   const signal = signalOf(output);
   return signal === undefined ? `exit code ${output.exitCode}` : `ended by ${signal}`;
 };
@@ -24,11 +28,9 @@ export const endOf = (output: Omit<Ended, 'stderr'>): string => {
 export function toolFailure(command: string, output: Ended, advice?: string): TaskError {
   const signal = signalOf(output);
   const reason = reasonOf(output);
+  const ended = signal === undefined ? `failed with exit code ${output.exitCode}` : `was ended by ${signal}`;
   return new TaskError({
-    what:
-      signal === undefined
-        ? `\`${command}\` failed with exit code ${output.exitCode}`
-        : `\`${command}\` was ended by ${signal}`,
+    what: `\`${command}\` ${tookTooLong(output) ? 'took too long' : ended}`,
     why: reason === endOf(output) ? 'it printed no reason' : reason,
     advice:
       advice ?? (signal === 'SIGKILL' ? 'free some memory (see `dmesg`), then run again' : 'run it again'),

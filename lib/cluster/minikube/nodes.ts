@@ -38,7 +38,7 @@ const everythingStopped = 7;
  */
 export async function readProfile(context: ShellContext): Promise<Profile> {
   const { environment } = context;
-  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 60_000 });
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 120_000 });
   const output = await $`minikube status --profile ${environment.clusterName} --output json`;
   if (output.exitCode === notFound) return { kind: 'none' };
   if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };

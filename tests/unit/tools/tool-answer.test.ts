@@ -34,6 +34,9 @@ test('a failed program is reported with its last output, else with its exit', ()
     ['`sops decrypt a.yaml` was ended by SIGKILL', 'it printed no reason'],
   );
   assert.is(killed.exitCode, 137);
+  const late = toolFailure('kubectl get', ended(124, '', 'SIGTERM'));
+  assert.equal([late.what, late.exitCode], ['`kubectl get` took too long', 124]);
+  assert.is(reasonOf(ended(124, '', 'SIGTERM')), 'it took too long and was ended');
   const failed = toolFailure('helm status x', ended(3, 'Error: connection refused\n'), 'look');
   assert.equal(
     [failed.what, failed.why, failed.advice],
