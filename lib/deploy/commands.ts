@@ -1,6 +1,7 @@
 import { leftoverGlob } from '../ground/leftover-files.ts';
 import { rollbackWords, takeBack } from '../helm/helm.ts';
 import {
+  atOnce,
   declaredRelease,
   declaredReleases,
   helmfileText,
@@ -28,7 +29,7 @@ const needsOption = ({ args }: Input): readonly string[] =>
 export async function installCommands(input: Input): Promise<readonly string[]> {
   const declared = await declaredReleases(input.environment.root, input.args, 'with-needs');
   const { installed } = splitLeftOut(input.settings, declared);
-  const words = ['sync', '--sync-args', takeBack.join(' '), ...needsOption(input)];
+  const words = ['sync', ...atOnce, '--sync-args', takeBack.join(' '), ...needsOption(input)];
   return [...(await helmfileCommands(input, ...words)), ...routeCertificateCommands(input, installed)];
 }
 
@@ -39,11 +40,14 @@ export const diffCommands = (input: Input) =>
  * helmfile's command to test releases. Skips the test of Vault's upstream chart: its pod has no security context, so
  * the namespace refuses it, and `status` checks the same.
  */
-export const testWords = ['test', '--args', '--filter=!name=vault-server-test'] as const;
+export const testWords = ['test', ...atOnce, '--args', '--filter=!name=vault-server-test'] as const;
 
 export const testCommands = (input: Input) => helmfileCommands(input, ...testWords);
 
-export const uninstallCommands = (input: Input) => helmfileCommands(input, 'destroy');
+/** helmfile's command to uninstall releases. */
+export const uninstallWords = ['destroy', ...atOnce] as const;
+
+export const uninstallCommands = (input: Input) => helmfileCommands(input, ...uninstallWords);
 
 export async function rollbackCommands({
   environment,

@@ -13,7 +13,7 @@ import {
 } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
-import { testWords } from './commands.ts';
+import { testWords, uninstallWords } from './commands.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
@@ -61,6 +61,6 @@ export async function rollBackRelease(
 export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
   const releases = await declaredReleases(context.environment.root, selection);
   await refuseBusy(context, releases, await deployedReleases(context));
-  await runHelmfile(context, 'uninstalling', releases, [...selector(selection), 'destroy']);
+  await runHelmfile(context, 'uninstalling', releases, [...selector(selection), ...uninstallWords]);
   return releases;
 }

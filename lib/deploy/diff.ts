@@ -41,14 +41,22 @@ export async function diff(context: Context, selection: Selection): Promise<void
   }
   const drifts = await tellDrift(context, releases, deployed, context.print);
   const rendered = await render(context, releases);
-  for (const release of releases) {
-    const objects = await objectsOf(rendered.get(release.name) ?? [], release);
-    context.print(
-      deployed.has(release.id)
-        ? await compare(context, release, objects.map(drifts.get(release.name)?.asKept ?? ((same) => same)))
-        : announce(release, objects),
-    );
+  const parsed = await Promise.all(
+    releases.map(async (release) => {
+      const objects = await objectsOf(rendered.get(release.name) ?? [], release);
+      return { release, objects: objects.map(drifts.get(release.name)?.asKept ?? ((same) => same)) };
+    }),
+  );
+  const known = parsed.filter(({ release }) => deployed.has(release.id));
+  const differences = await compare(context, known);
+  for (const { release, objects } of parsed) {
+    const { name } = release;
+    const text = differences.get(name);
+    if (!deployed.has(release.id)) context.print(announce(release, objects));
+    else context.print(text === undefined ? `${name}: no difference` : `${name}:\n${text}`);
   }
+  const unknown = differences.get('');
+  if (unknown !== undefined) context.print(unknown);
 }
 
 async function diffByPlugin(
@@ -69,26 +77,57 @@ async function objectsOf(texts: readonly string[], release: Release): Promise<Ap
   return objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === undefined);
 }
 
+type Parsed = {
+  readonly release: Pick<Release, 'name'>;
+  readonly objects: readonly Pick<AppliedObject, 'apiVersion' | 'kind' | 'metadata'>[];
+};
+
+/** The differences of the releases that have some, by name. One call for all: each call reads the API's types first. */
 async function compare(
   { $, environment }: ShellContext,
-  release: Release,
-  items: readonly AppliedObject[],
-): Promise<string> {
-  const same = `${release.name}: no difference`;
-  if (items.length === 0) return same;
+  known: readonly Parsed[],
+): Promise<ReadonlyMap<string, string>> {
+  const items = known.flatMap(({ objects }) => objects);
+  if (items.length === 0) return new Map();
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['diff', '--server-side', '--force-conflicts', '--field-manager', 'helm', '-f', '-'];
   const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} ${words}`;
   // kubectl exits with 0 for no difference and 1 for printed ones; higher is an error.
   const text = output.stdout.trimEnd();
-  if (output.exitCode === 0) return same;
-  if (output.exitCode === 1 && text !== '') return `${release.name}:\n${text}`;
+  if (output.exitCode === 0) return new Map();
+  if (output.exitCode === 1 && text !== '') return byRelease(text, known);
   const why = reasonOf(output);
+  const [only] = known.length === 1 ? known : [];
   throw new TaskError({
-    what: `comparing ${release.name} failed`,
+    what: `comparing ${only?.release.name ?? 'the releases'} failed`,
     why,
     advice: adviceFor(why) ?? `check the cluster with ${taskCommand('status')}`,
   });
+}
+
+/**
+ * Splits what `kubectl diff` prints. It compares two folders, LIVE-… and MERGED-…, with a file for each object, named
+ * group.version.kind.namespace.name, without a namespace for a cluster-scoped one. What belongs to no release is at ''.
+ */
+export function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<string, string> {
+  const owners = new Map(
+    known.flatMap(({ release, objects }) =>
+      objects.flatMap(({ apiVersion, kind, metadata: { namespace, name } }) =>
+        [namespace, ''].map((place) => {
+          const file = [...apiVersion.split('/'), kind, place, name].join('.');
+          return [file, release.name] as const;
+        }),
+      ),
+    ),
+  );
+  const found = new Map<string, string>();
+  // diff(1) begins each file with its own command line; that of BusyBox with the names.
+  for (const part of text.split(/^(?=diff .*\/LIVE-|(?<!^diff .*\n)--- .*\/LIVE-)/m)) {
+    const file = /^--- .*\/LIVE-\w+\/([^\s"]+)/m.exec(part)?.[1] ?? '';
+    const name = owners.get(file) ?? '';
+    found.set(name, (found.get(name) ?? '') + part);
+  }
+  return new Map([...found].map(([name, part]) => [name, part.trimEnd()]));
 }
 
 const announce = ({ name }: Release, objects: readonly AppliedObject[]): string =>

@@ -2,7 +2,7 @@ import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
 import { isHelm3, repairPending, takeBack } from '../helm/helm.ts';
-import { declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
+import { atOnce, declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
@@ -48,7 +48,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   await runHelmfile(context, 'installing', affected, [
     ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
     ...affected.flatMap(({ name }) => ['-l', `name=${name}`]),
-    ...['sync', ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
+    ...['sync', ...atOnce, ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
   ]);
   // The release devops has created the namespace by now.
   if (certificates === 'later') await ensureRouteCertificates(context, releases);

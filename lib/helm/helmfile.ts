@@ -119,6 +119,12 @@ export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier
 export const selector = ({ tier, app }: Selection): readonly string[] =>
   tier !== undefined ? ['-l', `tier=${tier}`] : app !== undefined ? ['-l', `app=${app}`] : [];
 
+/**
+ * helmfile's option for how many helm processes run at once. By default it starts one for every release whose needs are
+ * there: 50 MiB each, and with many applications each gets so little of the machine that its time limit passes.
+ */
+export const atOnce = ['--concurrency', '10'] as const;
+
 /** The names of releases for a sentence. */
 export const namesText = (releases: readonly Pick<Release, 'name'>[]): string =>
   releases.map(({ name }) => name).join(', ');

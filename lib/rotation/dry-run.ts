@@ -2,7 +2,7 @@ import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { type LoginRole, loginRoles, selectRoles } from '../database/roles.ts';
 import { takeBack } from '../helm/helm.ts';
-import { helmfileText } from '../helm/helmfile.ts';
+import { atOnce, helmfileText } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
@@ -47,6 +47,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
       '-l',
       'app=postgresql',
       'sync',
+      ...atOnce,
       '--sync-args',
       takeBack.join(' '),
       '--include-transitive-needs',
@@ -55,7 +56,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
       ({ name: secret, namespace }) =>
         `# Reloader restarts what names ${secret}; where it does not: ${kubectl} -n ${namespace} rollout restart deployment …`,
     ),
-    ...(secrets.length > 0 ? [await helmfileText(target, '-l', 'tier=apps', 'test')] : []),
+    ...(secrets.length > 0 ? [await helmfileText(target, '-l', 'tier=apps', 'test', ...atOnce)] : []),
   ];
 }
 

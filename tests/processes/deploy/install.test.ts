@@ -59,7 +59,7 @@ const helm = (history: readonly object[]): void =>
 
 /** A helmfile call that installs devops and reverts manual changes. */
 const isSync = (line: string): boolean =>
-  line.endsWith('-l name=devops sync --sync-args --force-conflicts --server-side=true');
+  line.endsWith('-l name=devops sync --concurrency 10 --sync-args --force-conflicts --server-side=true');
 
 const helmCalls = (): string[] =>
   project
@@ -346,7 +346,7 @@ test('Helm 3 gets no options that it does not know', async ({ context }) => {
   writeFileSync(program, '#!/bin/sh\necho v3.18.6\n', { mode: 0o755 });
   await install(context, { app: 'devops' });
   assert.ok(
-    project.calls().some((line) => line.endsWith('-l name=devops sync')),
+    project.calls().some((line) => line.endsWith('-l name=devops sync --concurrency 10')),
     project.calls().join('\n'),
   );
 });
