@@ -169,7 +169,7 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
     log: (text) => {
       for (const line of text.split('\n')) attempt.show('log', line);
     },
-    progress: (text) => run.emit({ type: 'task-progress', id, text }),
+    progress: (text, share) => run.emit({ type: 'task-progress', id, text, share }),
     report: (outcome) => {
       attempt.report = outcome;
     },

@@ -44,6 +44,9 @@ export type TaskFailure = {
   readonly place: string;
 };
 
+/** How much of a task is done, in any unit. */
+export type Share = { readonly done: number; readonly total: number };
+
 /** All events of a run; the only input of renderers. */
 export type RunEventBody =
   | { readonly type: 'run-started'; readonly nodes: readonly NodeSummary[]; readonly jobs: number }
@@ -61,7 +64,12 @@ export type RunEventBody =
       readonly stream: 'stdout' | 'stderr' | 'output' | 'log';
       readonly line: string;
     }
-  | { readonly type: 'task-progress'; readonly id: string; readonly text: string }
+  | {
+      readonly type: 'task-progress';
+      readonly id: string;
+      readonly text: string;
+      readonly share?: Share | undefined;
+    }
   | { readonly type: 'task-result'; readonly id: string; readonly text: string }
   | {
       readonly type: 'task-retried';

@@ -2,6 +2,7 @@
 
 export { reasonIn } from './command-failure.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
+export type { Share } from './events.ts';
 export { exitCodes } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';

@@ -1,4 +1,5 @@
 import { CallSite } from './call-site.ts';
+import type { Share } from './events.ts';
 import type { Shell } from './shell.ts';
 
 /** Allowed or suggested words; a function may read files and is called only when needed. */
@@ -99,8 +100,11 @@ export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput
   readonly print: (text: string) => void;
   /** A line of progress in the task's log, on stderr. */
   readonly log: (line: string) => void;
-  /** A temporary state for the live view ("building vault, 3m12s"); otherwise only shown with `--verbose`. */
-  readonly progress: (text: string) => void;
+  /**
+   * A temporary state ("building vault") for the live view, with a bar and the time left if the share is known. Logs
+   * get it every 30 seconds, with `--verbose` always.
+   */
+  readonly progress: (text: string, share?: Share) => void;
   /** Reports whether the task changed anything, for the summary. */
   readonly report: (outcome: 'changed' | 'unchanged') => void;
   /** Hides this text and its base64 form as `***` in all later output of the run. */

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import type { CommandOutput } from '@k8s-deployment/runner';
 import { passedOn } from '../ground/variables.ts';
 import { type CacheEntry, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import { type GoRecipe, goModules, type ToolWith } from './manifest.ts';
-import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
+import { type Detail, lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 type GoTool = ToolWith<'go'>;
 
@@ -50,18 +52,30 @@ export function buildWithGo(
 
 const proxy = 'make a Go module proxy available';
 
+function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayResult | undefined {
+  if (exitCode === 0) return undefined;
+  if (/no space left on device|disk quota exceeded/.test(stderr)) throw diskFull(lastWords(stderr));
+  return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice: proxy };
+}
+
 async function build(entry: GoTool, version: string, go: string, context: ToolContext): Promise<WayResult> {
   return keepTool(goEntry(entry, version), entry, context, async (folder) => {
     const work = join(folder, 'go-work');
     await mkdir(work);
     const env = goEnvironment(entry.go, work);
     const $ = context.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
+    const tool = `${entry.name} ${version}`;
+    // With the same flags as the build, which otherwise compiles others.
+    const listing = $`${go} list -deps ${buildFlags(entry.go)} -f ${'{{if .Stale}}{{.ImportPath}}{{end}}'} ${entry.go.package}`;
+    const fetched = downloads(listing.stderr);
+    const list = await withProgress(context, `preparing ${tool}`, listing, fetched);
+    const unlisted = whyFailed(list, `go list ${entry.go.package}`);
+    if (unlisted !== undefined) return unlisted;
     const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
-    const compiling = lastLine(command.stderr);
-    const run = await withProgress(context, `building ${entry.name} ${version}`, command, compiling);
-    if (/no space left on device|disk quota exceeded/.test(run.stderr)) throw diskFull(lastWords(run.stderr));
-    if (run.exitCode !== 0)
-      return { reason: `\`go build ${entry.go.package}\` failed: ${lastWords(run.stderr)}`, advice: proxy };
+    const compiled = packages(command.stderr, new Set(list.stdout.trim().split('\n')));
+    const run = await withProgress(context, `building ${tool}`, command, compiled);
+    const unbuilt = whyFailed(run, `go build ${entry.go.package}`);
+    if (unbuilt !== undefined) return unbuilt;
     for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
       const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
       copyFiles(join(list.stdout.trim(), source), join(folder, name));
@@ -69,8 +83,8 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
     for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
       const got = await $`${go} mod download ${module}`;
       context.signal.throwIfAborted();
-      if (got.exitCode !== 0)
-        return { reason: `\`go mod download ${module}\` failed: ${lastWords(got.stderr)}`, advice: proxy };
+      const missing = whyFailed(got, `go mod download ${module}`);
+      if (missing !== undefined) return missing;
       const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
       copyFiles(join(list.stdout.trim(), path), join(folder, name));
     }
@@ -98,11 +112,26 @@ export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv
   };
 }
 
-/** Returns a stream's last line: `go build -v` prints each package that it compiles. */
-function lastLine(stream: Readable): () => string {
-  let last = '';
-  stream.on('data', (chunk: Buffer) => {
-    last = chunk.toString().trimEnd().split('\n').at(-1) ?? '';
+/** How many modules Go has begun to download. */
+function downloads(stream: Readable): () => Detail {
+  let count = 0;
+  createInterface({ input: stream }).on('line', (line) => {
+    if (line.startsWith('go: downloading ')) count += 1;
   });
-  return () => (last === '' ? '' : ` (${last})`);
+  return () => (count === 0 ? {} : { text: `${count} modules downloaded` });
+}
+
+/** How many of the packages are compiled: `go build -v` prints each one when it begins with it. */
+function packages(stream: Readable, all: ReadonlySet<string>): () => Detail {
+  const total = all.size;
+  let begun = 0;
+  createInterface({ input: stream }).on('line', (line) => {
+    if (all.has(line)) begun += 1;
+  });
+  return () => {
+    if (begun === 0) return {};
+    // The program itself comes last; linking takes a while.
+    const text = begun === total ? 'linking' : `${begun} of ${total} packages`;
+    return { text, share: { done: begun - 1, total } };
+  };
 }

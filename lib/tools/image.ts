@@ -14,7 +14,14 @@ import {
   saveVerified,
 } from './registry/manifest.ts';
 import { whyUnreachable } from './release-host.ts';
-import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
+import {
+  bytesDetail,
+  type Detail,
+  lastWords,
+  type ToolContext,
+  type WayResult,
+  withProgress,
+} from './tool-context.ts';
 
 type PinnedImage = ImageRecipe & {
   readonly digest: string;
@@ -56,15 +63,19 @@ export async function getFromImage(
   if (unreachable !== undefined) return unreachable;
   return keepTool(imageEntry(entry, version), entry, context, async (folder) => {
     const work = join(folder, 'work');
+    let detail: Detail = {};
+    const onBytes = (done: number, total: number): void => {
+      detail = bytesDetail(done, total);
+    };
     const take = async (): Promise<void> => {
       await mkdir(work);
-      await takeProgram(openRepository(repository, context.signal), image, work, context);
+      await takeProgram(openRepository(repository, context.signal), image, work, context, onBytes);
       await rename(join(work, image.program), join(folder, entry.name));
-      await takeFolders(archive, work, folder, context);
+      await takeFolders(archive, work, folder, context, onBytes);
       await rm(work, { recursive: true });
     };
     try {
-      await withProgress(context, `downloading ${entry.name} ${version}`, take());
+      await withProgress(context, `downloading ${entry.name} ${version}`, take(), () => detail);
       return { program: entry.name };
     } catch (error) {
       context.signal.throwIfAborted();
@@ -78,11 +89,14 @@ export async function getFromImage(
 /** Names of architectures in images by Node's, if different. */
 const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
 
+type OnBytes = (done: number, total: number) => void;
+
 async function takeProgram(
   repository: OpenRepository,
   { program, repository: name, digest }: PinnedImage,
   folder: string,
   context: ToolContext,
+  onBytes: OnBytes,
 ): Promise<void> {
   const architecture = architectures[process.arch] ?? process.arch;
   let { manifest }: { manifest: ImageManifest } = await repository.manifest(digest);
@@ -96,7 +110,7 @@ async function takeProgram(
   const file = join(folder, 'layer');
   // Top layer first, since it hides lower ones.
   for (const layer of [...(manifest.layers ?? [])].reverse()) {
-    await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal);
+    await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal, onBytes);
     const members = (await tar(context, folder, '-tf', file)).split('\n');
     const member = members.find((path) => path.replace(/^(\.?\/)+/, '') === program);
     if (member === undefined) continue;
@@ -112,10 +126,11 @@ async function takeFolders(
   work: string,
   folder: string,
   context: ToolContext,
+  onBytes: OnBytes,
 ): Promise<void> {
   const file = join(work, 'archive');
   const response = await fetchArchive(archive, context.signal);
-  await saveVerified(response, file, `sha256:${archive.sha256}`, context.signal);
+  await saveVerified(response, file, `sha256:${archive.sha256}`, context.signal, onBytes);
   await tar(context, work, '-xof', file);
   for (const [name, source] of Object.entries(archive.folders))
     copyFiles(join(work, source), join(folder, name));

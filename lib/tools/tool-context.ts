@@ -1,4 +1,4 @@
-import { formatDuration, reasonIn, type TaskContext } from '@k8s-deployment/runner';
+import { reasonIn, type Share, type TaskContext } from '@k8s-deployment/runner';
 
 /** The part of a task's context needed to install a tool. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
@@ -20,18 +20,24 @@ export function lastWords(output: string): string {
   return line === undefined ? 'it printed nothing' : line.slice(0, 300);
 }
 
+/** How far the work on a tool is: more words for its progress, and the share that is done. */
+export type Detail = { readonly text?: string; readonly share?: Share };
+
 /**
- * The result of the work, during which the task's progress is `text`, the elapsed time and `detail`. Rejects if the run
- * was stopped meanwhile.
+ * The result of the work, during which the task's progress is `text` with the current detail. Rejects if the run was
+ * stopped meanwhile.
  */
 export async function withProgress<Result>(
   { progress, signal }: Pick<ToolContext, 'progress' | 'signal'>,
   text: string,
   work: PromiseLike<Result>,
-  detail = () => '',
+  detail: () => Detail = () => ({}),
 ): Promise<Result> {
-  const start = performance.now();
-  const say = () => progress(`${text}, ${formatDuration(performance.now() - start)}${detail()}`);
+  const say = () => {
+    const { text: more, share } = detail();
+    // The more telling part first, since a terminal may cut the rest.
+    progress(more === undefined ? text : `${more}, ${text}`, share);
+  };
   say();
   const timer = setInterval(say, 1000);
   timer.unref();
@@ -41,4 +47,10 @@ export async function withProgress<Result>(
     clearInterval(timer);
     signal.throwIfAborted();
   }
+}
+
+/** The detail of a download; `total` in bytes. */
+export function bytesDetail(done: number, total: number): Detail {
+  const size = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+  return total > 0 ? { text: `${size(done)} of ${size(total)} MiB`, share: { done, total } } : {};
 }

@@ -64,7 +64,8 @@ export function blockRenderer(terminal: Terminal, verbose: boolean, format: Bloc
           if (view.running.size === 1) flush(event.id);
         }
       }
-      const line = runLine(event, view, style);
+      const line =
+        runLine(event, view, style) ?? (own === undefined ? view.progressLine(event, style) : undefined);
       if (line !== undefined) {
         close();
         terminal.err(`${line}\n`);
@@ -73,7 +74,7 @@ export function blockRenderer(terminal: Terminal, verbose: boolean, format: Bloc
         flush(event.id, event);
         close();
         terminal.err(endLine(event, view, style, verbose) + format.afterEnd(event, view));
-        if (view.running.size === 1) for (const id of view.running) flush(id);
+        if (view.running.size === 1) for (const id of view.running.keys()) flush(id);
       }
     },
     close: () => {

@@ -10,7 +10,8 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
     onEvent: (event) => {
       view.note(event);
       if (event.type === 'task-result') terminal.out(event.text);
-      const line = taskLine(event, style, verbose) ?? runLine(event, view, style);
+      const line =
+        taskLine(event, style, verbose) ?? runLine(event, view, style) ?? view.progressLine(event, style);
       if (line !== undefined) terminal.err(`${line}\n`);
       if (view.size < 2) return;
       if (event.type === 'task-started')
@@ -38,7 +39,8 @@ export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer
       if (event.type === 'task-result') terminal.out(event.text);
       const own = taskLine(event, style, verbose);
       if (own !== undefined && 'id' in event) terminal.err(`${prefix(event.id)}${own}\n`);
-      const line = runLine(event, view, style);
+      const line =
+        runLine(event, view, style) ?? (own === undefined ? view.progressLine(event, style) : undefined);
       if (line !== undefined) terminal.err(`${line}\n`);
       if (!isEnd(event)) return;
       const end = endLine(event, view, style, verbose);

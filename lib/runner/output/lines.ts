@@ -1,6 +1,7 @@
 import type { RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
+import { Progress } from './progress.ts';
 import type { Style } from './terminal.ts';
 import { plainText } from './text.ts';
 
@@ -9,12 +10,18 @@ type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
 /** Milliseconds from which also a silent private task is shown: on a busy machine, to find a tool takes seconds. */
 const trivialMs = 10_000;
 
+/** Waiting tasks among which each frame looks for the next one: there may be thousands. */
+const mostLooked = 100;
+
 /** The state of a run that line-by-line renderers need. */
 export class RunView {
   readonly #labels = new Map<string, string>();
   /** Private tasks that have said nothing. */
   readonly #silent = new Set<string>();
-  readonly running = new Set<string>();
+  /** Tasks that have not started, with their needs, in the order of the run. */
+  readonly #waiting = new Map<string, readonly string[]>();
+  /** How far the running tasks are. */
+  readonly running = new Map<string, Progress>();
 
   /** Number of nodes; with 1, no output can mix. */
   get size(): number {
@@ -35,11 +42,40 @@ export class RunView {
         const plain = plainText(node.label);
         this.#labels.set(node.id, plain);
         if (node.private) this.#silent.add(node.id);
+        this.#waiting.set(node.id, node.needs);
         this.widest = Math.max(this.widest, plain.length);
       }
-    } else if (event.type === 'task-started') this.running.add(event.id);
-    else if (isEnd(event)) this.running.delete(event.id);
-    else if ('id' in event && event.type !== 'task-progress') this.#silent.delete(event.id);
+    } else if ('id' in event) this.#noteTask(event);
+  }
+
+  #noteTask(event: Extract<RunEvent, { id: string }>): void {
+    const { id } = event;
+    this.#waiting.delete(id);
+    if (event.type === 'task-started') this.running.set(id, new Progress(event.at));
+    else if (event.type === 'task-progress') this.running.get(id)?.note(event);
+    else if (isEnd(event)) this.running.delete(id);
+    else this.#silent.delete(id);
+  }
+
+  /** The label of a task that waits for nothing but its turn, among the first that wait. */
+  get next(): string | undefined {
+    const isOver = (need: string): boolean => !this.#waiting.has(need) && !this.running.has(need);
+    let left = mostLooked;
+    for (const [id, needs] of this.#waiting) {
+      if (needs.every(isOver)) return this.label(id);
+      left -= 1;
+      if (left === 0) break;
+    }
+    return undefined;
+  }
+
+  /** A line of a log about a task's progress, now and then. */
+  progressLine(event: RunEvent, style: Style): string | undefined {
+    if (event.type !== 'task-progress') return undefined;
+    const line = this.running.get(event.id)?.line(event);
+    if (line === undefined) return undefined;
+    const { next } = this;
+    return style.dim(`${this.label(event.id)}: ${line}${next === undefined ? '' : `; next: ${next}`}`);
   }
 
   /** True if nobody needs to know that the task has ended: a private one that did nothing, such as finding a tool. */

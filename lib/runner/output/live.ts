@@ -10,6 +10,8 @@ const frameMs = 100;
 const listed = 12;
 /** Characters considered for each frame, more than any terminal's width. */
 const longestText = 2000;
+/** No bars below this width. */
+const narrow = 60;
 /** A last line with less room is not shown. */
 const leastText = 8;
 
@@ -97,7 +99,10 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const time = formatDuration(Date.now() - state.since);
     const symbol = symbols.running[frame % symbols.running.length] ?? '';
     const label = cutText(view.label(id), width - textWidth(symbol) - time.length - 2, symbols.ellipsis);
-    const head = cutText([symbol, label, time].filter((part) => part !== '').join(' '), width, '');
+    const progress = view.running.get(id);
+    const bar = width < narrow ? '' : (progress?.bar(Math.min(24, Math.floor(width / 8)), style) ?? '');
+    const parts = [symbol, label, time, bar, progress?.text(Date.now()) ?? ''];
+    const head = cutText(parts.filter((part) => part !== '').join(' '), width, '');
     const left = width - textWidth(head) - 1;
     const text = left < leastText ? '' : cutText(plainText(state.text), left, symbols.ellipsis);
     if (text === '') return { text: style.cyan(head), plain: head };
@@ -113,6 +118,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const parts = [`${counts.done} of ${view.size} done`, `${running.size} running`];
     if (counts.failed > 0) parts.push(`${counts.failed} failed`);
     if (counts.skipped > 0) parts.push(`${counts.skipped} not started`);
+    if (view.next !== undefined) parts.push(`next: ${view.next}`);
     return `  ${parts.join(', ')}`;
   }
 

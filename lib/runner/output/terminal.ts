@@ -24,6 +24,8 @@ const unicode = {
   failed: '✗',
   running: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'],
   bar: '│',
+  full: '█',
+  empty: '░',
   ellipsis: '…',
   arrow: '→',
 };
@@ -32,6 +34,8 @@ const ascii: typeof unicode = {
   failed: 'x',
   running: ['|', '/', '-', '\\'],
   bar: '|',
+  full: '#',
+  empty: '-',
   ellipsis: '...',
   arrow: '->',
 };

@@ -73,11 +73,16 @@ export async function saveVerified(
   file: string,
   digest: string,
   signal: AbortSignal,
+  onBytes: (done: number, total: number) => void = () => {},
 ): Promise<void> {
   const hash = createHash('sha256');
+  const total = Number(response.headers.get('content-length'));
+  let bytes = 0;
   const measure = new Transform({
     transform: (chunk, _encoding, done) => {
       hash.update(chunk);
+      bytes += chunk.length;
+      onBytes(bytes, total);
       done(null, chunk);
     },
   });

@@ -66,6 +66,31 @@ test('a missing tool is built from its Go module and then found in the cache', (
     assert.equal(inCache(place).temporary, []);
   }));
 
+test('a build says how many of the packages that are not in the cache it has begun', () =>
+  inPlace(async (place) => {
+    const seen = join(place.folder, 'seen');
+    const wait = (told: string) => `until grep -q ${told} "${seen}"; do sleep 0.05; done`;
+    const entry = builtTool(
+      place,
+      `echo cached/iron >&2; echo example.org/nail >&2\n${wait('packages')}\necho example.org/hammer >&2\n${wait('linking')}`,
+    );
+    const told = new Map<string, unknown>();
+    const progress = (text: string, share?: unknown): void => {
+      told.set(text, share);
+      writeFileSync(seen, [...told.keys()].join('\n'));
+    };
+    await getTool(entry, {}, { ...place.context, progress }, toolchain);
+    assert.equal(
+      [...told],
+      [
+        ['preparing hammer 1.2.3', undefined],
+        ['building hammer 1.2.3', undefined],
+        ['1 of 2 packages, building hammer 1.2.3', { done: 0, total: 2 }],
+        ['linking, building hammer 1.2.3', { done: 1, total: 2 }],
+      ],
+    );
+  }));
+
 test('PATH comes first, and a cached tool is not run to be found', () =>
   inPlace(async (place) => {
     const entry = builtTool(place);

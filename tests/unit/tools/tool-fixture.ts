@@ -84,6 +84,7 @@ export const toolchain: ToolEntry = {
 function goScript(before: string): string {
   return `
 if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit 0; fi
+if [ "$1" = list ]; then printf '%s\\n' example.org/nail example.org/hammer; exit 0; fi
 echo "$*" >> "$LOG"
 ${before}
 while [ "$1" != -o ]; do shift; done

@@ -49,7 +49,12 @@ test('shows running tasks with time and last line, and the progress of the run',
     id: 'b',
     text: '40% of 12 MiB',
   });
-  assert.equal(screen.lines, ['⠋ a 0.0s building', '⠋ b 0.0s 40% of 12 MiB', '  0 of 3 done, 2 running', '']);
+  assert.equal(screen.lines, [
+    '⠋ a 0.0s building',
+    '⠋ b 0.0s 40% of 12 MiB',
+    '  0 of 3 done, 2 running, next: c',
+    '',
+  ]);
   tell(done('a'), failed('b'), start('c'), { type: 'task-skipped', id: 'd', because: 'b' });
   assert.equal(screen.lines.slice(0, 4), [
     '✓ a 1.2s',
@@ -66,6 +71,39 @@ test('shows running tasks with time and last line, and the progress of the run',
     screen.lines.filter((line) => line !== ''),
     ['✓ a 1.2s', '✗ b 1.2s it broke', 'a result', '✓ c 1.2s'],
   );
+});
+
+for (const [columns, expected] of [
+  [40, '⠋ build 0.0s 25% 30s left package 3 of…'],
+  [80, '⠋ build 0.0s ██░░░░░░░ 25% 30s left package 3 of 12'],
+  [200, `⠋ build 0.0s ${'█'.repeat(6)}${'░'.repeat(18)} 25% 30s left package 3 of 12`],
+] as const) {
+  test(`a task that tells its share has a bar and the time left in ${columns} columns`, () => {
+    const { screen, renderer, tell } = viewOf(['build', 'last', 'next'], columns);
+    const told = (at: number, done: number) => {
+      const share = { done, total: 12 };
+      renderer.onEvent({ type: 'task-progress', id: 'build', text: `package ${done} of 12`, share, at });
+    };
+    tell(start('build'), start('last'));
+    told(-10_000, 0);
+    told(0, 3);
+    tell(done('last'));
+    assert.equal(screen.lines.slice(1, 3), [expected, '  1 of 3 done, 1 running, next: next']);
+    renderer.close?.();
+  });
+}
+
+test('the next task is the first whose needs are done', () => {
+  const { screen, renderer, tell } = viewOf([]);
+  const nodes = [node('a'), { ...node('b'), needs: ['a'] }, { ...node('c'), needs: ['b'] }, node('d')];
+  tell(started(...nodes), start('a'));
+  const counts = () => screen.lines.find((line) => line.includes(' done,'));
+  assert.is(counts(), '  0 of 4 done, 1 running, next: d');
+  tell(start('d'));
+  assert.is(counts(), '  0 of 4 done, 2 running');
+  tell(done('a'));
+  assert.is(counts(), '  1 of 4 done, 1 running, next: b');
+  renderer.close?.();
 });
 
 for (const columns of [1, 2, 5, 10, 20, 40]) {

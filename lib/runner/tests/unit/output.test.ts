@@ -66,6 +66,31 @@ test('a private task that did nothing has no line, unless it said something, too
   }
 });
 
+test('a log gets the progress of a task every 30 seconds, whatever runs beside it', () => {
+  for (const mode of ['grouped', 'prefixed', 'plain', 'github'] as const) {
+    const terminal = logOf(false, 60);
+    const renderer = createRenderer(mode, terminal, false, 3, { env: {}, redact });
+    const at = (seconds: number, event: RunEventBody) => renderer.onEvent({ ...event, at: seconds * 1000 });
+    at(0, started(node('a'), node('b'), node('c')));
+    at(0, start('a'));
+    at(0, start('b'));
+    for (let second = 0; second <= 65; second += 1) {
+      const share = { done: second, total: 100 };
+      at(second, { type: 'task-progress', id: 'a', text: 'building', share });
+      if (second === 40) at(second, { type: 'task-progress', id: 'b', text: 'waiting for pods' });
+    }
+    assert.equal(
+      terminal.shown.split('\n').filter((line) => /^[ab]: /.test(line)),
+      [
+        'a: 30% 1m10s left, building; next: c',
+        'b: waiting for pods; next: c',
+        'a: 60% 40s left, building; next: c',
+      ],
+      mode,
+    );
+  }
+});
+
 test('grouped: a task that prints without end while another runs is cut, and says so', () => {
   const many = Array.from({ length: 30_000 }, (_, index) => output('a', `line ${index}`));
   const { shown } = render('grouped', ['a', 'b'], [start('a'), start('b'), ...many, ended('a'), ended('b')]);
