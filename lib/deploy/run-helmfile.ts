@@ -12,6 +12,7 @@ import {
 import { callHelmfile, declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
+import { tellWaiting } from '../kubernetes/pods.ts';
 import { redactSecrets } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';
@@ -36,7 +37,8 @@ export async function runHelmfile(
       const said = verbose ? stderr : await logHelm(context, stderr);
       return failure(context, diagnosis, doing, releases, said, error);
     };
-    await callHelmfile(context, [...words, ...context.passThrough], explain, !verbose);
+    const running = callHelmfile(context, [...words, ...context.passThrough], explain, !verbose);
+    await tellWaiting(context, `${doing} ${namesText(releases)}`, running, diagnosis);
     const how = providerOf(environment).simulatedPods
       ? ' (run as a process of this machine: the pod is simulated)'
       : '';

@@ -8,7 +8,7 @@ import { helmCommand, isHelm3, repairPending, takeBack } from '../helm/helm.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import { readPods, unreadyOf } from '../kubernetes/pods.ts';
+import { readPods, tellWaiting, unreadyOf } from '../kubernetes/pods.ts';
 import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -143,9 +143,9 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
   try {
     const helm = helmCommand(environment, namespace);
     const options = (await isHelm3()) ? [] : takeBack;
-    const output = await $`${helm} ${upgradeWords(settings)} ${options}`;
+    const running = $`${helm} ${upgradeWords(settings)} ${options}`;
+    const output = await tellWaiting(context, `installing ${releaseName}`, running, diagnosis);
     if (output.exitCode === 0) return;
-    context.signal.throwIfAborted();
     const seen = diagnosis.findings();
     // The watch sees no pods that have not changed since an earlier failed run.
     const pods = seen.length > 0 ? [] : await readPods({ $, environment }, namespaces).catch(() => []);

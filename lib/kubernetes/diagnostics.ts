@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import { endCommand, kubectl } from './kubectl.ts';
+import { type Condition, endCommand, kubectl } from './kubectl.ts';
 
 type ContainerStatus = {
   readonly name: string;
@@ -22,10 +22,22 @@ export type PodStatus = {
   readonly initContainerStatuses?: readonly ContainerStatus[];
 };
 
+/** The fields of a pod that the tasks use. */
+export type Pod = {
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly deletionTimestamp?: string;
+  };
+  readonly status?: PodStatus & { readonly conditions?: readonly Condition[] };
+};
+
 /** A pod or other object with its problem. */
 export type Finding = { readonly object: string; readonly text: string };
 
 export type Diagnosis = {
+  /** The pods seen so far, as they were last. */
+  pods(): Pod[];
   /** What may explain a failure, most likely first. */
   findings(): Finding[];
   /** Messages of successful checks. */
@@ -48,19 +60,25 @@ export async function watchCluster(
 ): Promise<Diagnosis> {
   const { environment } = context;
   const $ = context.$({ quiet: true, nothrow: true });
-  const pods = new Map<string, SeenPod>();
+  const pods = new Map<string, SeenPod & Pod>();
   const warnings: Finding[] = [];
 
-  const watchPods = watch({ $, environment }, ['pods'], podTemplate, ([namespace, name, ...rest]) => {
-    // A message in it may contain the separator.
-    const status = parseStatus(rest.join('|'));
-    if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
-    const key = `${namespace}/${name}`;
-    const pod = seen(pods.get(key), status);
-    // Immediately, since the pod may soon be gone.
-    if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
-    pods.set(key, pod);
-  });
+  const watchPods = watch(
+    { $, environment },
+    ['pods'],
+    podTemplate,
+    ([namespace, name, deletionTimestamp, ...rest]) => {
+      // A message in it may contain the separator.
+      const status = parseStatus(rest.join('|'));
+      if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
+      const key = `${namespace}/${name}`;
+      const metadata = { namespace, name, ...(deletionTimestamp ? { deletionTimestamp } : {}) };
+      const pod = { ...seen(pods.get(key), status), metadata };
+      // Immediately, since the pod may soon be gone.
+      if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
+      pods.set(key, pod);
+    },
+  );
   const eventWords = ['events', '--field-selector', 'type=Warning'];
   const watchEvents = watch(
     { $, environment },
@@ -75,6 +93,7 @@ export async function watchCluster(
   );
 
   return {
+    pods: () => [...pods.values()],
     findings: () => [
       ...[...pods].flatMap(([key, { problem }]) =>
         problem ? [{ object: `pod ${key}`, text: problem }] : [],
@@ -115,7 +134,8 @@ function parseStatus(text: string): PodStatus | undefined {
 }
 
 // One line per event, unlike the JSON of a watch. No tabs as separators: kubectl turns them into blanks.
-const podTemplate = '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.status}{"\\n"}';
+const podTemplate =
+  '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.metadata.deletionTimestamp}{"|"}{.status}{"\\n"}';
 const eventTemplate =
   '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
 

@@ -1,16 +1,7 @@
-import type { ShellContext } from '../settings/context.ts';
-import { type Finding, type PodStatus, problemOf } from './diagnostics.ts';
-import { type Condition, holds, kubectlList } from './kubectl.ts';
-
-/** The fields of a pod that the tasks use. */
-export type Pod = {
-  readonly metadata: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly deletionTimestamp?: string;
-  };
-  readonly status?: PodStatus & { readonly conditions?: readonly Condition[] };
-};
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import { withProgress } from '../tools/tool-context.ts';
+import { type Diagnosis, type Finding, type Pod, problemOf } from './diagnostics.ts';
+import { holds, kubectlList } from './kubectl.ts';
 
 /** The pods of the namespaces. Throws `TaskError` if kubectl fails. */
 export async function readPods(
@@ -35,3 +26,17 @@ export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
     return [{ object: `pod ${metadata.namespace}/${metadata.name}`, text }];
   });
 }
+
+/** The result of the work; meanwhile the task's progress names a pod that is waited for, and why. */
+export const tellWaiting = <Result>(
+  context: Pick<EnvironmentContext, 'progress' | 'signal'>,
+  text: string,
+  work: PromiseLike<Result>,
+  diagnosis: Pick<Diagnosis, 'pods'>,
+): Promise<Result> =>
+  withProgress(context, text, work, () => {
+    const [first, ...others] = unreadyOf(diagnosis.pods());
+    if (first === undefined) return {};
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    return { text: `waiting for ${first.object} (${first.text})${more}` };
+  });

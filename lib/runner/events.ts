@@ -2,7 +2,7 @@ import type { Place } from './call-site.ts';
 import type { Failure } from './errors.ts';
 import type { StopReason } from './exit-codes.ts';
 import type { LockHolder } from './lock.ts';
-import type { RunOutcome } from './task.ts';
+import type { RunOutcome, Share } from './task.ts';
 
 export type NodeSummary = {
   readonly id: string;
@@ -43,9 +43,6 @@ export type TaskFailure = {
   readonly lastLines: readonly string[];
   readonly place: string;
 };
-
-/** How much of a task is done, in any unit. */
-export type Share = { readonly done: number; readonly total: number };
 
 /** All events of a run; the only input of renderers. */
 export type RunEventBody =

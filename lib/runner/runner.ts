@@ -2,7 +2,6 @@
 
 export { reasonIn } from './command-failure.ts';
 export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
-export type { Share } from './events.ts';
 export { exitCodes } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
@@ -32,6 +31,7 @@ export {
   type Question,
   type Readiness,
   type RunOutcome,
+  type Share,
   type Task,
   type TaskContext,
   type TaskDefinition,

@@ -1,5 +1,4 @@
 import { CallSite } from './call-site.ts';
-import type { Share } from './events.ts';
 import type { Shell } from './shell.ts';
 
 /** Allowed or suggested words; a function may read files and is called only when needed. */
@@ -84,6 +83,9 @@ export type TaskInput<Specs extends ArgumentSpecs = ArgumentSpecs> = {
 
 /** How a run ended. */
 export type RunOutcome = 'done' | 'failed' | 'interrupted';
+
+/** How much of a task is done, in any unit. */
+export type Share = { readonly done: number; readonly total: number };
 
 /** What `run` gets. */
 export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput<Specs> & {

@@ -3,6 +3,7 @@ import { type CommandOutput, reasonIn, type Shell, TaskError } from '@k8s-deploy
 import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
 import { endOf } from '../../tools/tool-answer.ts';
+import { asEvents, followEvents, plainLine } from './events.ts';
 
 /** The shell for minikube with the user's TMPDIR, which has locks for files that all profiles share (pkg/util/lock). */
 export async function minikubeShell(context: ShellContext): Promise<Shell> {
@@ -10,10 +11,20 @@ export async function minikubeShell(context: ShellContext): Promise<Shell> {
   return context.$({ env: { ...env, TMPDIR: tmpdir() }, cwd: context.environment.root });
 }
 
-/** Runs a minikube command. Throws `TaskError` with minikube's reason and suggestion. */
-export async function runMinikube(context: EnvironmentContext, words: readonly string[]): Promise<void> {
+/**
+ * Runs a minikube command. Throws `TaskError` with minikube's reason and suggestion. With the number of `nodes` that it
+ * starts, its steps are the task's progress.
+ */
+export async function runMinikube(
+  context: EnvironmentContext,
+  words: readonly string[],
+  nodes?: number,
+): Promise<void> {
   const $ = await minikubeShell(context);
-  const output = await $({ nothrow: true })`minikube ${words}`;
+  const quiet = nodes !== undefined;
+  const running = $({ nothrow: true, quiet })`minikube ${words} ${quiet ? asEvents : []}`;
+  if (nodes !== undefined) followEvents(running, nodes, context);
+  const output = await running;
   if (output.exitCode === 0) return;
   context.signal.throwIfAborted();
   throw new TaskError({
@@ -26,14 +37,19 @@ export async function runMinikube(context: EnvironmentContext, words: readonly s
 
 const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
-/** Why minikube ended: its line "Exiting due to CODE: reason", as text or JSON event, or else its last line. */
-export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
-  const said = `${stdout}\n${stderr}`;
-  const reasons = said
+/** What minikube printed, stdout first; events as text. */
+const saidIn = (...streams: readonly string[]): string =>
+  streams
+    .join('\n')
     .split(/[\r\n]+/)
-    .flatMap((line) => /Exiting due to (.+)/.exec(line)?.[1] ?? errorEvent(line) ?? []);
+    .map(plainLine)
+    .join('\n');
+
+/** Why minikube ended: its line "Exiting due to CODE: reason", or else its last line. */
+export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
+  const said = saidIn(stdout, stderr);
   return (
-    reasons[0] ??
+    /Exiting due to (.+)/.exec(said)?.[1] ??
     reasonIn(said)
       ?.replace(/^[^\p{L}\d]+/u, '')
       .trim() ??
@@ -41,21 +57,7 @@ export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): s
   );
 }
 
-/** The reason in an error event of `--output json`; only the final event has a name. */
-function errorEvent(line: string): string | undefined {
-  if (!line.includes('"io.k8s.sigs.minikube.error"')) return undefined;
-  try {
-    const { data } = JSON.parse(line) as {
-      readonly data: { readonly name?: string; readonly message: string };
-    };
-    return data.name === undefined ? undefined : `${data.name}: ${data.message}`;
-  } catch {
-    // minikube was killed while writing the line.
-    return undefined;
-  }
-}
-
 /** minikube's "Suggestion: …", if any. */
 function suggestionOf({ stdout, stderr }: CommandOutput): string | undefined {
-  return /Suggestion: (.+)/.exec(`${stderr}\n${stdout}`)?.[1]?.trim();
+  return /Suggestion: (.+)/.exec(saidIn(stderr, stdout))?.[1]?.trim();
 }

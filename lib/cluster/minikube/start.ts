@@ -29,8 +29,8 @@ export async function startCreated(context: Context, profile: Profile): Promise<
 /** Starts all nodes. Throws `TaskError` unless all are running at the end. */
 export async function startNodes(context: Context): Promise<void> {
   const { environment, settings } = context;
-  await runMinikube(context, startArguments(context));
   const { nodes } = settings.cluster;
+  await runMinikube(context, startArguments(context), nodes);
   let profile = await readProfile(context);
   while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);

@@ -74,8 +74,12 @@ const stopped = nodes({ Host: 'Stopped' }, { Host: 'Stopped' }, { Host: 'Stopped
 /** Answers as one that has no profile until `start`, and three nodes from then on. */
 const untilStart = `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; else exit 85; fi;; start) mkdir -p "${environment.state}"; touch "${environment.state}/started";; esac`;
 
+/** Calls that change something, as a dry run prints them: the form of the output is left out. */
 const changes = (): string[] =>
-  clone.calls().filter((line) => !/^(minikube (status|node list)|docker (info|\w+ ls)) /.test(line));
+  clone
+    .calls()
+    .filter((line) => !/^(minikube (status|node list)|docker (info|\w+ ls)) /.test(line))
+    .map((line) => line.replace(/ --output json$/, ''));
 
 test('start gets all settings', () => {
   const cluster = {
@@ -317,6 +321,50 @@ test('a profile that cannot be read is named, and only destroyed on request', as
   assert.is(await provider.destroy(context), 'changed');
 });
 
+/** An event as `minikube start --output json` prints it. */
+const event = (type: string, data: object): object => ({
+  ...{ specversion: '1.0', id: 'f5a4385a', source: 'https://minikube.sigs.k8s.io/' },
+  ...{ type: `io.k8s.sigs.minikube.${type}`, datacontenttype: 'application/json', data },
+});
+
+const step = (number: number, name: string, message: string): object =>
+  event('step', { currentstep: `${number}`, message, name, totalsteps: '19' });
+
+test('the steps of a start are the progress of all nodes, and its messages are logged', async () => {
+  const lines = [
+    step(0, 'Initial Minikube Setup', '[x] minikube v1.38.1 on Debian 12.11'),
+    event('info', { message: 'MINIKUBE_HOME=/home/ada' }),
+    step(3, 'Starting Node', 'Starting "x" primary control-plane node in "x" cluster'),
+    event('download.progress', {
+      ...{ artifact: 'preloaded-images.tar.lz4', currentstep: '3', name: 'Starting Node' },
+      ...{ progress: '0.25', totalsteps: '19' },
+    }),
+    step(13, 'Booting control plane', 'Booting up control plane ...'),
+    step(3, 'Starting Node', 'Starting "x-m02" worker node in "x" cluster'),
+    'a line of text',
+    step(19, 'Done', 'Done! kubectl is now configured to use "x" cluster'),
+  ].map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
+  clone.script('minikube', `${untilStart}\n[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
+  const told: string[] = [];
+  await provider.create({
+    ...context,
+    progress: (text, share) => told.push(`${share?.done}/${share?.total} ${text}`),
+  });
+  assert.equal(told.slice(0, 6), [
+    '0/57 Initial Minikube Setup',
+    '3/57 Starting Node',
+    '3/57 Starting Node: preloaded-images.tar.lz4 25%',
+    '13/57 Booting control plane',
+    '22/57 Starting Node',
+    '38/57 Done',
+  ]);
+  assert.equal(context.logged.slice(0, 2), [
+    '[x] minikube v1.38.1 on Debian 12.11',
+    'MINIKUBE_HOME=/home/ada',
+  ]);
+  assert.ok(context.logged.includes('a line of text'));
+});
+
 test('a failed start gives minikube’s reason, suggestion and exit code', async () => {
   const says = [
     'X Exiting due to GUEST_PROVISION: error provisioning guest: Failed to start host: no space',
@@ -325,15 +373,19 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
     '│ * please attach the file │',
     '╰──────────╯',
   ];
-  clone.script(
-    'minikube',
-    `case "$1" in status) exit 85;; start) printf '%s\\n' '${says.join("' '")}' >&2; exit 80;; esac`,
+  const message = 'error provisioning guest: Failed to start host: no space';
+  const name = 'GUEST_PROVISION';
+  const asEvent = JSON.stringify(
+    event('error', { name, message, advice: 'free some space', exitcode: '80' }),
   );
-  const error = await failureOf(provider.create(context));
-  assert.equal(
-    [error.exitCode, error.why, error.advice],
-    [80, 'GUEST_PROVISION: error provisioning guest: Failed to start host: no space', 'free some space'],
-  );
+  for (const lines of [says, [JSON.stringify(step(0, 'Initial Minikube Setup', 'minikube v1')), asEvent]]) {
+    clone.script(
+      'minikube',
+      `case "$1" in status) exit 85;; start) printf '%s\\n' '${lines.join("' '")}' >&2; exit 80;; esac`,
+    );
+    const error = await failureOf(provider.create(context));
+    assert.equal([error.exitCode, error.why, error.advice], [80, `${name}: ${message}`, 'free some space']);
+  }
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
 

@@ -298,7 +298,7 @@ test('a failed check is explained by its own pod; for a recreated authority the 
   const reason = 'FAILED database login: unable to verify the first certificate';
   const ended = { state: { terminated: { exitCode: 1, message: reason } } };
   const status = JSON.stringify({ containerStatuses: [{ name: 'check', ...ended }] });
-  const pods = ['reloader-check-a', 'devops-check-b'].map((pod) => `core|${pod}|${status}`);
+  const pods = ['reloader-check-a', 'devops-check-b'].map((pod) => `core|${pod}||${status}`);
   cluster('deployed', 60, '', undefined, printed(pods));
   failing('--filter', 'devops', 'Error: job failed: BackoffLimitExceeded', 1);
   const error = await failureOf(testReleases(await project.context('minikube'), { app: 'devops' }));

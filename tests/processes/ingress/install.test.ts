@@ -217,7 +217,7 @@ function failing(watched: boolean): void {
   const told = join(project.folder, '..', 'told');
   rmSync(told, { force: true });
   execFileSync('mkfifo', [told]);
-  const watch = watched ? `echo 'ingress|traefik-x|${JSON.stringify(status)}';` : '';
+  const watch = watched ? `echo 'ingress|traefik-x||${JSON.stringify(status)}';` : '';
   project.script(
     'kubectl',
     `case "$*" in

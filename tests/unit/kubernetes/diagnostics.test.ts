@@ -2,12 +2,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   aboutMetrics,
+  type Pod,
   type PodStatus,
   problemOf,
   seen,
   telling,
 } from '../../../lib/kubernetes/diagnostics.ts';
-import { type Pod, unreadyOf } from '../../../lib/kubernetes/pods.ts';
+import { tellWaiting, unreadyOf } from '../../../lib/kubernetes/pods.ts';
 
 const container = (state: object) => ({ name: 'backend', state });
 
@@ -101,6 +102,27 @@ test('a pod that is not ready is reported with its container, scheduling or phas
     const found = unreadyOf([{ metadata, ...(status && { status }) }]);
     assert.equal(found, text === undefined ? [] : [{ object: 'pod n/p', text }]);
   }
+});
+
+test('the progress names a pod that is waited for, and why', async () => {
+  const pod = (name: string, ready: boolean): Pod => ({
+    metadata: { namespace: 'n', name },
+    status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+  });
+  const told = async (...pods: Pod[]) => {
+    const texts: string[] = [];
+    const context = { progress: (text: string) => texts.push(text), signal: new AbortController().signal };
+    assert.is(
+      await tellWaiting(context, 'installing app1', Promise.resolve('done'), { pods: () => pods }),
+      'done',
+    );
+    return texts[0];
+  };
+  assert.is(await told(pod('a', true)), 'installing app1');
+  assert.is(
+    await told(pod('a', true), pod('b', false), pod('c', false)),
+    'waiting for pod n/b (it is not ready) and 1 more, installing app1',
+  );
 });
 
 test.run();
