@@ -1,5 +1,5 @@
 import { runCli } from '@k8s-deployment/runner';
-import { ensureKubernetes, waitForKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
+import { ensureKubernetes } from '../lib/cluster/embedded/kubernetes.ts';
 import { handOver } from '../lib/cluster/embedded/processes.ts';
 import { ensureState } from '../lib/cluster/embedded/state.ts';
 import { task } from '../tasks/environment-task.ts';
@@ -16,7 +16,6 @@ const kubernetes = task({
   run: async (context) => {
     await ensureState(context);
     await ensureKubernetes(context);
-    await waitForKubernetes(context);
     handOver();
   },
 });

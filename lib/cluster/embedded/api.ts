@@ -77,25 +77,11 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
   };
 }
 
-/**
- * Checks of /readyz that a new API server passes a second or more after the others. It already serves administrators,
- * but has no default roles and priority classes.
- */
-const lastSteps = [
-  'poststarthook/rbac/bootstrap-roles',
-  'poststarthook/scheduling/bootstrap-system-priority-classes',
-];
-
-/** True if the API server is ready for everybody, or, earlier, for an administrator. */
-export async function isApiReady(
-  cluster: Place,
-  port: number,
-  who: 'administrator' | 'everybody',
-): Promise<boolean> {
-  const left = who === 'administrator' ? lastSteps.map((check) => `exclude=${check}`) : [];
+/** True if the API server is ready. */
+export async function isApiReady(cluster: Place, port: number): Promise<boolean> {
   try {
     const api = await connectApi(cluster, port);
-    const { status } = await api.call('GET', `/readyz?${left.join('&')}`, undefined, { timeoutMs: 2000 });
+    const { status } = await api.call('GET', '/readyz', undefined, { timeoutMs: 2000 });
     return status === 200;
   } catch {
     return false;

@@ -7,7 +7,7 @@ import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase, reloadDatabase } from './database.ts';
 import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
-import { ensureKubernetes, waitForKubernetes } from './kubernetes.ts';
+import { ensureKubernetes, restartEnded } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
 import { handOver, isStarting, stopEverything } from './processes.ts';
@@ -59,7 +59,7 @@ export const cluster: Cluster = {
     const alive = await livingNames(environment.state);
     if (alive.size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
-    const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver, 'administrator'));
+    const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
     return ready ? 'running' : 'degraded';
   },
 
@@ -103,10 +103,10 @@ export const cluster: Cluster = {
 const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
 
-/** Waits for the last steps of the API server and the operator, after the parts are done. */
+/** Waits for the operator after the parts are done; a server may have ended meanwhile. */
 async function complete(context: Context): Promise<Outcome> {
   const { environment } = context;
-  await waitForKubernetes(context);
+  await restartEnded(context);
   await waitForOperator(context);
   handOver();
   await remember(environment);

@@ -10,7 +10,6 @@ import { connectApi, isApiReady } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { applyIngress } from './ingress.ts';
 import { runKwokctl } from './kwokctl.ts';
-import { waitUntilUp } from './launch.ts';
 import { applyNodes, compareNodes, restoreNodes } from './nodes.ts';
 import { checkPorts, type Ports } from './ports.ts';
 import { stopStrays } from './processes.ts';
@@ -22,8 +21,8 @@ import { fillTemplate } from './template.ts';
 const timeoutMs = 120_000;
 
 /**
- * Creates or starts the Kubernetes part of the cluster until the API server serves administrators, which is early
- * enough for releases; see `waitForKubernetes`. Recreates a cluster that a killed run left incomplete.
+ * Creates or starts the Kubernetes part of the cluster, until the API server is ready. Recreates a cluster that a
+ * killed run left incomplete.
  */
 export async function ensureKubernetes(context: Context): Promise<Outcome> {
   const { environment, settings } = context;
@@ -37,7 +36,7 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
   }
   let alive = await livingKubernetes(environment);
   const { kubeApiserver } = state.ports;
-  const ready = alive.length > 0 && (await isApiReady(environment, kubeApiserver, 'administrator'));
+  const ready = alive.length > 0 && (await isApiReady(environment, kubeApiserver));
   if (state.phase === 'created') await compareNodes(context);
   if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
     const restored = await restoreKubeconfig(context);
@@ -59,24 +58,15 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     alive = await livingKubernetes(environment);
   }
   await launch(context, state, alive);
-  // For the same reason, others may have ended in the meantime.
   await restartEnded(context);
   return 'changed';
 }
 
-/** Waits until the API server is ready for everybody, then restarts servers that stopped waiting for it. */
-export async function waitForKubernetes(context: Context): Promise<void> {
-  const { environment } = context;
-  const { ports } = await requireState(environment);
-  await waitUntilUp(context, 'kube-apiserver', () =>
-    isApiReady(environment, ports.kubeApiserver, 'everybody'),
-  );
-  // On a busy machine kube-controller-manager ends if the API server is not healthy after 15 s.
-  await restartEnded(context);
-}
-
-/** Starts servers of a created cluster that have ended. */
-async function restartEnded(context: Context): Promise<void> {
+/**
+ * Starts servers of a created cluster that have ended: a killed run may have been stopping them, and
+ * kube-controller-manager gives up if the API server is not healthy within 10 s, as on a busy machine.
+ */
+export async function restartEnded(context: Context): Promise<void> {
   const alive = await livingKubernetes(context.environment);
   if (alive.length < kubernetesServices.length)
     await launch(context, await requireState(context.environment), alive);
@@ -117,7 +107,7 @@ async function launch(
       advice: `see ${join(clusterFolder(environment), 'logs')}`,
     });
   }
-  const ready = () => isApiReady(environment, ports.kubeApiserver, 'administrator');
+  const ready = () => isApiReady(environment, ports.kubeApiserver);
   await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
   await restoreKubeconfig(context);
   const api = await connectApi(environment, ports.kubeApiserver);
