@@ -17,7 +17,7 @@ import { initVault } from '../vault/init-vault.ts';
 import { keysPlace } from '../vault/keys-place.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
-import { replaceInServer } from './server.ts';
+import { checkOthers, replaceInServer } from './server.ts';
 
 /** 32 hexadecimal digits never need quotes. */
 const newPassword = (): string => randomBytes(16).toString('hex');
@@ -34,6 +34,10 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   // Damaged keys fail here: they are needed once the server has the new passwords.
   await readKeys(keysPlace(context));
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
+  await checkOthers(
+    context,
+    roles.filter((role) => !chosen.includes(role)),
+  );
   const rotation = await choosePasswords(context, chosen, begun);
   if (Object.keys(begun).length > 0)
     context.log(`completing the interrupted rotation: ${Object.keys(begun).join(', ')}`);

@@ -11,6 +11,31 @@ import type { Context, EnvironmentContext } from '../settings/context.ts';
 import type { Rotation } from './rotation-state.ts';
 
 /**
+ * Throws `TaskError` if the server refuses the encrypted password of one of these roles, which are not rotated: Vault
+ * and the releases are given the passwords of all roles, as the file has them.
+ */
+export async function checkOthers(context: Context, others: readonly LoginRole[]): Promise<void> {
+  const refused: string[] = [];
+  try {
+    const identity = await serverIdentity(context);
+    for (const { name: user, database, secret } of others) {
+      const password = await decryptValue(context, secret.file, secret.key);
+      const login = { user, password, database, identity };
+      if (!(await withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }))))
+        refused.push(user);
+    }
+  } catch (error) {
+    throw notChanged(error);
+  }
+  if (refused.length === 0) return;
+  throw new TaskError({
+    what: `the database refuses the encrypted password of ${refused.join(', ')}`,
+    why: 'it was rotated elsewhere, or the file is of another commit; nothing was changed',
+    advice: `get the newest file (git pull), or rotate all: ${taskCommand('rotate-database-password')}; ${taskCommand('install-app postgresql')} creates a new role`,
+  });
+}
+
+/**
  * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Returns
  * whether any password may have changed, and the error that stopped it.
  */
@@ -36,16 +61,19 @@ export async function replaceInServer(
     }
     return { changed };
   } catch (error) {
-    if (error instanceof TaskError) return { changed, failure: error };
-    const failure = new TaskError({
-      what: 'the passwords could not be changed in the database',
-      why: (error as Error).message,
-      advice: `check it with ${taskCommand('status')}; ${taskCommand('install-app postgresql')} creates its roles. Then run again`,
-      cause: error,
-    });
-    return { changed, failure };
+    return { changed, failure: notChanged(error) };
   }
 }
+
+const notChanged = (error: unknown): TaskError =>
+  error instanceof TaskError
+    ? error
+    : new TaskError({
+        what: 'the passwords could not be changed in the database',
+        why: (error as Error).message,
+        advice: `check it with ${taskCommand('status')}; ${taskCommand('install-app postgresql')} creates its roles. Then run again`,
+        cause: error,
+      });
 
 /** A superuser login with the first known password that the server accepts. */
 async function superuserLogin(

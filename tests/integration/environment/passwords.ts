@@ -91,6 +91,10 @@ tests(
     assert.match(refused.stderr, /run `.* rotate-database-password`/);
     assert.equal(await loginOf('app2'), secret);
     await writeFile(file, before);
+    await byHand('app2Password');
+    const other = /the database refuses the encrypted password of app2\n.*nothing was changed/;
+    await refuses(['rotate-database-password', 'superuser', '--yes'], 1, other);
+    await writeFile(file, before);
     await byHand('password');
     const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
     assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');

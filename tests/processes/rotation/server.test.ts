@@ -2,9 +2,10 @@ import { mkdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loginRoles } from '../../../lib/database/roles.ts';
-import { replaceInServer } from '../../../lib/rotation/server.ts';
+import { checkOthers, replaceInServer } from '../../../lib/rotation/server.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite<{ context: CloneContext }>('passwords in the server');
 const project = scriptedFolder('environments');
@@ -59,6 +60,22 @@ test('a connection that is lost three times is an error, and nothing was changed
 
 test('a connection that is lost with the new password counts as changed', async ({ context }) => {
   assert.is((await replaced(context, () => 'accepted')).changed, true);
+});
+
+test('roles that are not rotated must have the password of the encrypted file', async ({ context }) => {
+  project.script('sops', `echo '{"password": "new", "app2Password": "old", "vaultPassword": "new"}'`);
+  const others = loginRoles(context.settings);
+  const check = async (answer: (password: string) => string) => {
+    const port = await scriptedPostgresql(context, answer);
+    project.script('kubectl', `echo 'Forwarding from 127.0.0.1:${port} -> 5432'; exec sleep 1000`);
+    return checkOthers(context, others);
+  };
+  await check((password) => (password === '' ? '28P01' : 'accepted'));
+  const refused = await failureOf(check((password) => (password === 'new' ? 'accepted' : '28P01')));
+  assert.is(refused.what, 'the database refuses the encrypted password of app2');
+  assert.match(refused.advice ?? '', 'git pull');
+  const lost = await failureOf(check((password) => (password === '' ? '28P01' : 'lost')));
+  assert.is(lost.what, 'the passwords could not be changed in the database');
 });
 
 test.run();
