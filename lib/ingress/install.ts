@@ -5,6 +5,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
 import { helmCommand, isHelm3, repairPending, takeBack } from '../helm/helm.ts';
+import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
@@ -15,7 +16,14 @@ import type { Settings } from '../settings/settings.ts';
 import { parseRepository } from '../tools/registry/call.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
-import { type ControllerRecord, type Named, readRecord, releaseName, writeRecord } from './installed.ts';
+import {
+  type ControllerRecord,
+  type Named,
+  namespaceManifest,
+  readRecord,
+  releaseName,
+  writeRecord,
+} from './installed.ts';
 
 const routeType = 'httproutes.gateway.networking.k8s.io';
 
@@ -51,14 +59,6 @@ function upgradeWords(settings: Settings): readonly string[] {
   ];
 }
 
-/** Traefik's pods meet the restricted Pod Security Standard. */
-const namespaceManifest = (namespace: string): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name: namespace, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
-  });
-
 /** The plain commands of `ensureController`. */
 export function controllerCommands({ environment, settings }: Target): readonly string[] {
   const controller = controllerOf(settings);
@@ -69,7 +69,7 @@ export function controllerCommands({ environment, settings }: Target): readonly 
   return [
     known,
     `# unless there is an IngressClass of ${controller.class}:`,
-    `echo '${namespaceManifest(namespace)}' | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
+    `echo '${JSON.stringify(namespaceManifest(environment, namespace))}' | ${kubectlText(environment)} apply --server-side --force-conflicts -f -`,
     exportHomes(environment, ...helmHomes),
     `${helmText(environment)} --namespace ${namespace} ${shellWords([...upgradeWords(settings), ...takeBack])}`,
   ];
@@ -107,7 +107,7 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const { namespace } = controller;
   const $ = context.$({ quiet: true });
   const classes = await classesOf(context, controller.class);
-  const record = await readRecord(environment);
+  const record = await readRecord(context);
   if (settings.ingress.controller !== 'traefik' || (classes.length > 0 && record === undefined)) {
     const { controller: wanted } = settings.ingress;
     context.log(
@@ -120,17 +120,13 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const digest = await digestOf(environment.root, settings);
   if (record?.digest === digest && classes.length > 0) return 'unchanged';
   const started = record ?? (await firstRecord(context, namespace));
-  await writeRecord(environment, { ...started, digest: '' });
-  if (started.ownNamespace) {
-    const input = namespaceManifest(started.namespace);
-    await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
-  }
+  await writeRecord(context, { ...started, digest: '' });
   const id = `${started.namespace}/${releaseName}`;
   const release = { id, name: releaseName, namespace: started.namespace, timeout: timeoutSeconds };
   await repairPending({ ...context, $ }, [release], await deployedReleases({ $, environment }));
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
   await upgrade(context, started.namespace);
-  await writeRecord(environment, { ...started, digest });
+  await writeRecord(context, { ...started, digest });
   return 'changed';
 }
 
@@ -185,7 +181,11 @@ async function firstRecord(context: EnvironmentContext, namespace: string): Prom
   const namespaces = await kubectlList<Named>(context, 'get', 'namespaces');
   return {
     namespace,
-    ownNamespace: namespaces.every(({ metadata }) => metadata.name !== namespace),
+    // Labelled by an interrupted run.
+    ownNamespace: namespaces.every(
+      ({ metadata: { name, labels } }) =>
+        name !== namespace || labels?.[ownerLabel] === context.environment.name,
+    ),
     typesBefore: types.map(({ metadata }) => metadata.name),
     digest: '',
   };

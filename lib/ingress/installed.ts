@@ -1,13 +1,20 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TaskError } from '@k8s-deployment/runner';
 import { helmCommand } from '../helm/helm.ts';
-import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { EnvironmentContext, Target } from '../settings/context.ts';
-import { type Environment, readStateFile, writeStateFile } from '../settings/environment.ts';
+import { ownerLabel } from '../helm/namespaces.ts';
+import { helmText, kubectl, kubectlList, kubectlText, labelSelector } from '../kubernetes/kubectl.ts';
+import type { EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
+import { type Environment, readStateFile } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 
 /** Name of the controller's helm release. */
 export const releaseName = 'traefik';
 
-/** The ingress controller that create-k8s installed; only this one is upgraded and removed. */
+/**
+ * The ingress controller that create-k8s installed; only this one is upgraded and removed. Kept in the cluster, so that
+ * every machine knows it.
+ */
 export type ControllerRecord = {
   readonly namespace: string;
   /** True if the namespace was created for the controller. */
@@ -21,44 +28,114 @@ export type ControllerRecord = {
 /** Types that Traefik's charts install. */
 const traefikTypes = /\.(?:traefik\.io|gateway\.networking\.k8s\.io)$/;
 
-const file = 'ingress.json';
+/** ConfigMap with the record, in the controller's namespace. */
+const recordName = 'k8s-deployment-ingress';
+
+const labelsOf = ({ name }: Pick<Environment, 'name'>) => ({
+  [ownerLabel]: name,
+  'app.kubernetes.io/component': 'ingress-controller',
+});
 
 /** The record of the installation; undefined if there is none. Throws `TaskError` if it is unreadable. */
-export const readRecord = (
+export async function readRecord(context: ShellContext): Promise<ControllerRecord | undefined> {
+  const { environment } = context;
+  type ConfigMap = {
+    readonly metadata: { readonly namespace: string };
+    readonly data?: { readonly [key: string]: string };
+  };
+  const selector = labelSelector(labelsOf(environment));
+  const words = ['get', 'configmaps', '--all-namespaces', '--selector', selector];
+  const [found] = await kubectlList<ConfigMap>(context, ...words);
+  if (found === undefined) return readLocal(environment);
+  const { namespace } = found.metadata;
+  const { ownNamespace, typesBefore, digest = '' } = found.data ?? {};
+  if (typesBefore !== undefined)
+    return { namespace, ownNamespace: ownNamespace === 'true', typesBefore: typesBefore.split(' '), digest };
+  throw new TaskError({
+    what: `the ConfigMap ${recordName} of the namespace ${namespace} is damaged`,
+    why: 'without it, it is unknown what of the ingress controller to upgrade and what to remove',
+    advice: `remove the controller by hand (helm uninstall ${releaseName}), then the ConfigMap`,
+  });
+}
+
+/** Where older versions kept the record, on one machine. */
+const localFile = 'ingress.json';
+
+export const readLocal = (
   environment: Pick<Environment, 'name' | 'state'>,
 ): Promise<ControllerRecord | undefined> =>
-  readStateFile<ControllerRecord>(environment, file, {
+  readStateFile<ControllerRecord>(environment, localFile, {
     what: ', the record of the installed ingress controller, is damaged',
     isWhole: (record) => typeof record?.namespace === 'string' && Array.isArray(record.typesBefore),
     why: 'without it, it is unknown what to upgrade and what to remove',
     advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${releaseName}), then the file`,
   });
 
-export const writeRecord = (
-  environment: Pick<Environment, 'state'>,
-  record: ControllerRecord,
-): Promise<void> => writeStateFile(environment, file, record);
+/** Traefik's pods meet the restricted Pod Security Standard. */
+export const namespaceManifest = ({ name }: Pick<Environment, 'name'>, namespace: string) => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: {
+    name: namespace,
+    labels: { 'pod-security.kubernetes.io/enforce': 'restricted', [ownerLabel]: name },
+  },
+});
 
-export type Named = { readonly metadata: { readonly name: string } };
+/** Writes the record, and the namespace if it is the controller's own. */
+export async function writeRecord(context: ShellContext, record: ControllerRecord): Promise<void> {
+  const { environment } = context;
+  const { namespace, ownNamespace, typesBefore, digest } = record;
+  const items = [
+    ...(ownNamespace ? [namespaceManifest(environment, namespace)] : []),
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: recordName, namespace, labels: labelsOf(environment) },
+      data: { ownNamespace: String(ownNamespace), typesBefore: typesBefore.join(' '), digest },
+    },
+  ];
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  const $ = context.$({ quiet: true, input });
+  await $`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+  await rm(join(environment.state, localFile), { force: true });
+}
+
+export type Named = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: { readonly [name: string]: string };
+  };
+};
 
 /** Removes the controller, its namespace and its types, if create-k8s installed them. */
 export async function removeController(context: EnvironmentContext): Promise<void> {
   const { $, environment } = context;
-  const record = await readRecord(environment);
+  const record = await readRecord(context);
   if (record === undefined) return;
-  const { namespace } = record;
+  const { namespace, ownNamespace } = record;
   await $`${helmCommand(environment, namespace)} uninstall ${releaseName} --ignore-not-found --wait`;
-  if (record.ownNamespace) {
+  await removeTypes(context, record);
+  // The record goes last, so that an interrupted run can be repeated.
+  if (ownNamespace)
     await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
-  }
+  else await $`${kubectl(environment)} -n ${namespace} delete configmap ${recordName} --ignore-not-found`;
+}
+
+async function removeTypes(
+  context: EnvironmentContext,
+  { namespace, ownNamespace, typesBefore }: ControllerRecord,
+): Promise<void> {
+  const { $, environment } = context;
   const types = await kubectlList<Named>(context, 'get', 'crd');
   const names = types.map(({ metadata }) => metadata.name);
-  const own = names.filter((name) => traefikTypes.test(name) && !record.typesBefore.includes(name));
+  const own = names.filter((name) => traefikTypes.test(name) && !typesBefore.includes(name));
   if (own.length === 0) return;
   // Deleting a type deletes its objects, which may belong to somebody else.
-  const used = await $({ quiet: true })`${kubectl(environment)} get ${own.join(',')} -A -o name`;
-  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
-  else context.log('keeping the types of the ingress controller: other namespaces use them');
+  const objects = await kubectlList<Named>(context, 'get', own.join(','), '--all-namespaces');
+  const isUsed = objects.some(({ metadata }) => !ownNamespace || metadata.namespace !== namespace);
+  if (isUsed) context.log('keeping the types of the ingress controller: other namespaces use them');
+  else await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
 }
 
 /** The same as plain commands. */
@@ -67,7 +144,7 @@ export function removeControllerCommands({ environment, settings }: Target): rea
   if (settings.ingress.controller !== 'traefik' || controller === undefined) return [];
   const { namespace } = controller;
   return [
-    `# where create-k8s installed the ingress controller (.state/${environment.name}/ingress.json):`,
+    `# where create-k8s installed the ingress controller (ConfigMap ${recordName}):`,
     `${helmText(environment)} --namespace ${namespace} uninstall ${releaseName} --ignore-not-found --wait`,
     `${kubectlText(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`,
   ];

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
@@ -13,7 +13,11 @@ import { failureOf } from '../../rig/task-context.ts';
 const test = suite<{ context: CloneContext }>('ingress controller');
 const project = scriptedFolder('charts', 'environments');
 
+/** What was applied last: the controller's namespace and its record. */
+const applied = join(project.folder, '..', 'applied.json');
+
 test.before.each(async (state) => {
+  rmSync(applied, { force: true });
   state.context = await project.context('existing');
   project.forget();
 });
@@ -24,7 +28,8 @@ type Cluster = {
   classes?: string[];
   types?: string[];
   namespaces?: string[];
-  objects?: string;
+  /** Of its types. */
+  objects?: object[];
   /** helm's record of our release. */
   releases?: object[];
 };
@@ -44,7 +49,7 @@ const pendingTraefik = {
 };
 
 /** kubectl and helm for a cluster with these objects; our install adds the class. */
-function cluster({ classes = [], types = [], namespaces = [], objects = '', releases = [] }: Cluster) {
+function cluster({ classes = [], types = [], namespaces = [], objects = [], releases = [] }: Cluster) {
   const list = (items: unknown[]) => `echo '${JSON.stringify({ items })}'`;
   const named = (names: string[]) => list(names.map((name) => ({ metadata: { name } })));
   const classList = (names: string[]) =>
@@ -58,8 +63,11 @@ function cluster({ classes = [], types = [], namespaces = [], objects = '', rele
 *"get crd httproutes"*) ;;
 *"get crd"*) ${named(types)};;
 *"get namespaces"*) ${named(namespaces)};;
+*" apply "*) cat > ${applied};;
+*"get configmaps"*) if [ -e ${applied} ]; then sed 's/.*\\({"apiVersion":"v1","kind":"ConfigMap".*\\]\\)}$/{"items":[\\1}/' ${applied}; else ${list([])}; fi;;
+*" delete namespace "* | *" delete configmap "*) rm ${applied};;
+*" --all-namespaces -o json"*) ${list(objects)};;
 *"get secrets"*) ${list(releases)};;
-*" -A -o name"*) printf '%s' '${objects}';;
 esac`,
   );
   project.script(
@@ -85,8 +93,9 @@ test('Traefik is installed from its chart into its own namespace, and not change
 }) => {
   cluster({ namespaces: ['default'] });
   assert.is(await ensure(context), 'changed');
-  const [namespace, upgrade, ...more] = changes();
-  assert.is(namespace, 'kubectl apply --server-side --force-conflicts -f -');
+  const [started, upgrade, ended, ...more] = changes();
+  assert.is(started, 'kubectl apply --server-side --force-conflicts -f -');
+  assert.is(ended, started);
   assert.match(
     upgrade ?? '',
     /^helm --namespace ingress upgrade --install traefik traefik --repo https:\/\/traefik\.github\.io\/charts --version 41\.3\.0 --set-json \{.*\} --wait --timeout 300s --force-conflicts --server-side=true$/,
@@ -103,7 +112,7 @@ test('a changed value and a changed file of a local chart are installed', async 
   assert.is(await ensure(context, { values: { deployment: { replicas: 3 } } }), 'changed');
   const chart = { chart: './charts/traefik', repository: '', version: '', values: { replicas: 1 } };
   assert.is(await ensure(context, { chart }), 'changed');
-  assert.match(changes().at(-1) ?? '', ' traefik ./charts/traefik --set-json {"replicas":1} --wait');
+  assert.match(changes().at(-2) ?? '', ' traefik ./charts/traefik --set-json {"replicas":1} --wait');
   assert.is(await ensure(context, { chart }), 'unchanged');
   const file = join(project.folder, 'charts/traefik/templates/service.yaml');
   const before = readFileSync(file, 'utf8');
@@ -120,12 +129,12 @@ test('Traefik accepts the PROXY protocol from the load balancers of the settings
   const port = '{"proxyProtocol":{"trustedIPs":["10.0.0.0/16"]}';
   assert.ok(
     changes()
-      .at(-1)
+      .at(-2)
       ?.includes(`"web":{"asDefault":true,${port.slice(1)}},"websecure":${port}}`),
   );
   const chart = { chart: './charts/traefik', repository: '', version: '', values: { replicas: 1 } };
   await ensure(context, { loadBalancer, chart });
-  assert.match(changes().at(-1) ?? '', '{"replicas":1,"proxyProtocol":["10.0.0.0/16"]}');
+  assert.match(changes().at(-2) ?? '', '{"replicas":1,"proxyProtocol":["10.0.0.0/16"]}');
 });
 
 test('a controller installed by others is neither changed nor removed', async ({ context }) => {
@@ -134,7 +143,6 @@ test('a controller installed by others is neither changed nor removed', async ({
   assert.match(context.logged[0] ?? '', /\(IngressClass some-class\), which is not changed/);
   await removeController(context);
   assert.equal(changes(), []);
-  assert.not.ok(existsSync(join(context.environment.state, 'ingress.json')));
 });
 
 test('a class of another controller does not count', async ({ context }) => {
@@ -156,10 +164,17 @@ test('a missing ingress-nginx is logged, not installed; without a controller not
 test('an existing namespace is not labelled, and is kept', async ({ context }) => {
   cluster({ namespaces: ['ingress'] });
   await ensure(context);
+  assert.not.match(readFileSync(applied, 'utf8'), '"kind":"Namespace"');
   await removeController(context);
   assert.equal(
     changes().map((line) => line.split(' ').slice(0, 4).join(' ')),
-    ['helm --namespace ingress upgrade', 'helm --namespace ingress uninstall'],
+    [
+      'kubectl apply --server-side --force-conflicts',
+      'helm --namespace ingress upgrade',
+      'kubectl apply --server-side --force-conflicts',
+      'helm --namespace ingress uninstall',
+      'kubectl -n ingress delete',
+    ],
   );
 });
 
@@ -172,10 +187,12 @@ test('what was installed is removed, types included, unless others use them', as
   await removeController(context);
   assert.equal(changes(), [
     'helm --namespace ingress uninstall traefik --ignore-not-found --wait',
-    'kubectl delete namespace ingress --ignore-not-found --wait --timeout 300s',
     'kubectl delete crd middlewares.traefik.io --ignore-not-found',
+    'kubectl delete namespace ingress --ignore-not-found --wait --timeout 300s',
   ]);
-  cluster({ types, objects: 'middleware.traefik.io/of-somebody' });
+  cluster({ types: ['tlsstores.traefik.io'] });
+  await ensure(context);
+  cluster({ types, objects: [{ metadata: { namespace: 'other', name: 'of-somebody' } }] });
   project.forget();
   await removeController(context);
   assert.not.ok(changes().some((line) => line.includes('delete crd')));
@@ -204,7 +221,43 @@ test('a failed or killed run is continued, and still knows what existed before',
   assert.is(await ensure(context), 'changed');
   assert.ok(changes().includes('helm --namespace ingress uninstall traefik --wait --timeout 300s'));
   await removeController(context);
-  assert.match(changes().at(-1) ?? '', /delete crd after\.traefik\.io --/);
+  assert.match(changes().at(-2) ?? '', /delete crd after\.traefik\.io --/);
+});
+
+test('another machine upgrades and removes it, too; the record of an older version is taken over', async ({
+  context,
+}) => {
+  cluster({});
+  await ensure(context);
+  const elsewhere = await project.context('existing');
+  const local = join(elsewhere.environment.state, 'ingress.json');
+  rmSync(elsewhere.environment.state, { recursive: true, force: true });
+  assert.is(await ensure(elsewhere), 'unchanged');
+  assert.is(await ensure(elsewhere, { values: { deployment: { replicas: 3 } } }), 'changed');
+  await removeController(elsewhere);
+  assert.match(changes().at(-1) ?? '', 'delete namespace ingress');
+  assert.not.ok(existsSync(applied));
+  cluster({ classes: ['traefik.io/ingress-controller'] });
+  mkdirSync(elsewhere.environment.state, { recursive: true });
+  writeFileSync(
+    local,
+    JSON.stringify({ namespace: 'old', ownNamespace: true, typesBefore: [], digest: 'x' }),
+  );
+  assert.is(await ensure(elsewhere), 'changed');
+  assert.not.ok(existsSync(local));
+  await removeController(context);
+  assert.match(changes().at(-1) ?? '', 'delete namespace old');
+});
+
+test('a damaged record is reported, and nothing is changed', async ({ context }) => {
+  cluster({ classes: ['traefik.io/ingress-controller'] });
+  writeFileSync(
+    applied,
+    '{"items":[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"ingress"}}]}',
+  );
+  for (const action of [() => ensure(context), () => removeController(context)])
+    assert.match((await failureOf(action())).what, /ConfigMap k8s-deployment-ingress .* is damaged/);
+  assert.equal(changes(), []);
 });
 
 /** A Traefik whose pods do not start, shown by the API in the watch or only in a list. */

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { readState } from '../../../lib/cluster/embedded/state.ts';
-import { readRecord } from '../../../lib/ingress/installed.ts';
+import { readLocal } from '../../../lib/ingress/installed.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
 import { readRotation } from '../../../lib/rotation/rotation-state.ts';
@@ -51,7 +51,7 @@ test('an unreadable state file is an error without conclusions', async ({ contex
   const readers: { readonly [path: string]: () => Promise<unknown> } = {
     'environment.json': () => remembered(environment),
     'embedded.json': () => readState(environment),
-    'ingress.json': () => readRecord(environment),
+    'ingress.json': () => readLocal(environment),
     'database-rotation.json': () => readRotation(environment),
     'certificates/ca.key': () => certificateProblem(environment, request),
   };
@@ -84,7 +84,7 @@ test('a damaged ownership record is reported, and our objects are neither forgot
   const { environment } = context;
   for (const text of ['', '{"namespace":', 'null', '[]', '{"namespace": "ingress"}']) {
     writeFileSync(join(environment.state, 'ingress.json'), text);
-    assert.match((await failureOf(readRecord(environment))).what, /ingress\.json, .* is damaged$/, text);
+    assert.match((await failureOf(readLocal(environment))).what, /ingress\.json, .* is damaged$/, text);
   }
   for (const text of ['', '{"app2":', 'null', '3']) {
     writeFileSync(join(environment.state, 'database-rotation.json'), text);
