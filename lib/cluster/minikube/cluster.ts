@@ -79,7 +79,7 @@ export const cluster: Cluster = {
         context.log(
           progress === 'complete' && isLost(profile)
             ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
-            : 'a killed run left the cluster half created: starting over',
+            : 'an interrupted run left the cluster half created: starting over',
         );
         await removeProfile(context, profile);
       }
