@@ -29,7 +29,7 @@ export const cluster: Cluster = {
         (words) => `${kubectlText(target.environment)} ${shellWords(words)}`,
       ),
     ],
-    start: startCommands,
+    start: (target) => startCommands(target, 'existing'),
     stop: ({ environment }) => [text(environment, ['stop', '--profile', environment.clusterName])],
     destroy: ({ environment }) => [
       text(environment, ['delete', '--profile', environment.clusterName]),

@@ -4,13 +4,16 @@ import type { Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 
-/** `minikube start` with the settings; starts a stopped cluster too. */
-export function startArguments({ environment, settings: { cluster } }: Target): readonly string[] {
+/** `minikube start` with the settings. For an existing cluster without the number of nodes, which cannot be changed. */
+export function startArguments(target: Target, existing?: 'existing'): readonly string[] {
+  const { environment, settings } = target;
+  const { cluster } = settings;
   const { driver, nodes, cpus, memoryMB, kubernetesVersion, cni } = cluster;
   const { containerRuntime, baseImage } = cluster;
   return [
     ...['start', '--profile', environment.clusterName, '--driver', driver],
-    ...['--nodes', String(nodes), '--cpus', String(cpus), '--memory', `${memoryMB}mb`],
+    ...(existing ? [] : ['--nodes', String(nodes)]),
+    ...['--cpus', String(cpus), '--memory', `${memoryMB}mb`],
     ...['--kubernetes-version', kubernetesVersion, '--cni', cni],
     ...(containerRuntime === '' ? [] : ['--container-runtime', containerRuntime]),
     ...(baseImage === '' ? [] : ['--base-image', baseImage]),
@@ -59,7 +62,7 @@ export const afterwards = (settings: Settings): readonly (readonly string[])[] =
 export const text = ({ name }: Environment, words: readonly string[]): string =>
   `KUBECONFIG=.state/${name}/kubeconfig ${shellWords(['minikube', ...words])}`;
 
-export const startCommands = (target: Target): readonly string[] => [
-  text(target.environment, startArguments(target)),
+export const startCommands = (target: Target, existing?: 'existing'): readonly string[] => [
+  text(target.environment, startArguments(target, existing)),
   `${kubectlText(target.environment)} ${shellWords(waitForNodes)}`,
 ];

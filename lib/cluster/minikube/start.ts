@@ -23,14 +23,14 @@ export async function startCreated(context: Context, profile: Profile): Promise<
     await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
     await forgetMachines((name) => name === node);
   }
-  await startNodes(context);
+  await startNodes(context, 'existing');
 }
 
 /** Starts all nodes. Throws `TaskError` unless all are running at the end. */
-export async function startNodes(context: Context): Promise<void> {
+export async function startNodes(context: Context, existing?: 'existing'): Promise<void> {
   const { environment, settings } = context;
   const { nodes } = settings.cluster;
-  await runMinikube(context, startArguments(context), nodes);
+  await runMinikube(context, startArguments(context, existing), nodes);
   let profile = await readProfile(context);
   while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
