@@ -229,7 +229,8 @@ export const rollback = task({
       description: 'a revision of `helm history`',
     },
   },
-  needs: (input) => [...tools('helm', 'kubectl'), ...connection(input)],
+  // The keys are for Vault, whose pods are replaced and unsealed.
+  needs: (input) => [...tools('helm', 'kubectl', 'sops'), importGpgKeys, ...connection(input)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'its last good revision' : `revision ${args.revision}`}?`,
   commands: async (input) => (await plain()).rollbackCommands(input),

@@ -1,3 +1,4 @@
+import { providerOf } from '../cluster/providers.ts';
 import { leftoverGlob } from '../ground/leftover-files.ts';
 import { rollbackWords, takeBack } from '../helm/helm.ts';
 import {
@@ -5,13 +6,15 @@ import {
   declaredRelease,
   declaredReleases,
   helmfileText,
+  type Release,
   type Selection,
   selector,
   splitLeftOut,
 } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
-import { helmText } from '../kubernetes/kubectl.ts';
+import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment, Target } from '../settings/context.ts';
+import { vaultSelector } from '../vault/replicas.ts';
 
 /* What is known about deployment tasks before they run: plain commands for `--dry-run`, and files to watch. */
 
@@ -30,8 +33,20 @@ export async function installCommands(input: Input): Promise<readonly string[]> 
   const declared = await declaredReleases(input.environment.root, input.args, 'with-needs');
   const { installed } = splitLeftOut(input.settings, declared);
   const words = ['sync', ...atOnce, '--sync-args', takeBack.join(' '), ...needsOption(input)];
-  return [...(await helmfileCommands(input, ...words)), ...routeCertificateCommands(input, installed)];
+  return [
+    ...(await helmfileCommands(input, ...words)),
+    ...olderPodsCommands(input, installed),
+    ...routeCertificateCommands(input, installed),
+  ];
 }
+
+/** What shows the pods that helm does not replace, and what to do with them. */
+const olderPodsCommands = ({ environment }: Target, releases: readonly Release[]): readonly string[] =>
+  releases.some(({ name }) => name === 'vault') && providerOf(environment).servers === undefined
+    ? [
+        `${kubectlText(environment)} -n vault get pods -l ${vaultSelector} -L controller-revision-hash # delete those of an older revision one by one, the active one last; each is unsealed before the next`,
+      ]
+    : [];
 
 export const diffCommands = (input: Input) =>
   helmfileCommands(input, 'diff', ...needsOption(input), '--suppress-secrets');

@@ -14,6 +14,7 @@ import {
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { testWords, uninstallWords } from './commands.ts';
+import { replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
@@ -54,6 +55,7 @@ export async function rollBackRelease(
     });
   }
   await rollBack(context, release, wanted);
+  await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
 }
 

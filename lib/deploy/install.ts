@@ -2,13 +2,21 @@ import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
 import { isHelm3, repairPending, takeBack } from '../helm/helm.ts';
-import { atOnce, declaredReleases, namesText, type Selection, splitLeftOut } from '../helm/helmfile.ts';
+import {
+  atOnce,
+  declaredReleases,
+  namesText,
+  type Release,
+  type Selection,
+  splitLeftOut,
+} from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
-import { deployedReleases } from '../helm/releases.ts';
+import { type Deployed, deployedReleases } from '../helm/releases.ts';
 import { ensureRouteCertificates } from '../ingress/certificates.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
 import { checkDeployedPassword } from './database-password.ts';
+import { finishReplacement, hasOnDelete, replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /**
@@ -23,7 +31,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   const removed = leftOut.filter(({ id }) => deployed.has(id));
   await repairPending(context, [...releases, ...removed], deployed);
 
-  const { changed, scaled } = await findChanged(context, releases, deployed, digests);
+  const { changed, unfinished, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
     // Only releases that are not deployed have not been rendered yet.
     await checkPasswords(context, changed);
@@ -40,26 +48,46 @@ export async function install(context: Context, selection: Selection): Promise<v
   const unchanged = releases.filter((release) => !changed.includes(release));
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (leftOut.length > 0) context.log(`left out by the settings: ${namesText(leftOut)}`);
+  const stopped = unfinished.filter((release) => !changed.includes(release));
+  const replaced = await finishReplacement(context, stopped, deployed);
   if (changed.length + removed.length === 0)
-    return context.report(certificates === 'changed' ? 'changed' : 'unchanged');
+    return context.report(certificates === 'changed' || replaced ? 'changed' : 'unchanged');
   if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);
   if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
-  const affected = [...changed, ...removed];
-  await runHelmfile(context, 'installing', affected, [
-    ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
-    ...affected.flatMap(({ name }) => ['-l', `name=${name}`]),
-    ...['sync', ...atOnce, ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
-  ]);
+  let now = deployed;
+  for (const batch of batchesOf([...changed, ...removed], deployed)) {
+    await runHelmfile(context, 'installing', batch, [
+      ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
+      ...batch.flatMap(({ name }) => ['-l', `name=${name}`]),
+      ...['sync', ...atOnce, ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
+    ]);
+    now = await deployedReleases(context);
+    await replaceOlderPods(context, batch, now);
+  }
   // The release devops has created the namespace by now.
   if (certificates === 'later') await ensureRouteCertificates(context, releases);
   context.report('changed');
   // Arguments for helmfile may change what it renders.
   if (context.passThrough.length > 0) return;
-  const now = await deployedReleases(context);
   for (const { id, name } of releases) {
     const digest = now.get(id)?.digest;
     // With an autoscaler's replicas, the digest is unknown until the next rendering.
     if (digest !== undefined && !scaled.has(name)) digests.known.set(name, digest);
   }
   await digests.save();
+}
+
+/**
+ * Deployed releases whose pods helm does not replace come first, with what they need: others may depend on the newest
+ * revision.
+ */
+function batchesOf(releases: readonly Release[], deployed: Deployed): readonly (readonly Release[])[] {
+  const first = new Set(releases.filter(({ id }) => hasOnDelete(deployed.get(id))));
+  // Sets can grow while they are iterated.
+  for (const one of first)
+    for (const release of releases) if (one.needs.includes(release.id)) first.add(release);
+  const isFirst = (release: Release) => first.has(release);
+  return [releases.filter(isFirst), releases.filter((release) => !isFirst(release))].filter(
+    ({ length }) => length > 0,
+  );
 }

@@ -62,6 +62,8 @@ export async function recallDigests(target: Target): Promise<RenderedDigests> {
 
 export type Changed = {
   readonly changed: readonly Release[];
+  /** Those with pods of an older revision, which helm does not replace. */
+  readonly unfinished: readonly Release[];
   /** Replicas set by autoscalers, by release; an install keeps them. */
   readonly scaled: ReadonlyMap<string, number>;
 };
@@ -105,5 +107,6 @@ export async function findChanged(
   const kept = changed.flatMap(({ name }) =>
     scaled.has(name) ? [[name, scaled.get(name) ?? 0] as const] : [],
   );
-  return { changed, scaled: new Map(kept) };
+  const unfinished = releases.filter(({ name }) => drifts.get(name)?.unfinished);
+  return { changed, unfinished, scaled: new Map(kept) };
 }

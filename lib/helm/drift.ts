@@ -3,7 +3,15 @@ import { redactSecrets } from '../secrets/sops.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
 import { type AppliedObject, livePairs, type Pair } from './live-objects.ts';
-import { compareFields, faultsOf, lostField, nameOf, removesItself, withoutDropped } from './object-drift.ts';
+import {
+  compareFields,
+  faultsOf,
+  isUnfinished,
+  lostField,
+  nameOf,
+  removesItself,
+  withoutDropped,
+} from './object-drift.ts';
 import type { Deployed } from './releases.ts';
 
 /** Differences between a release's objects in the cluster and what helm applied. */
@@ -16,6 +24,8 @@ export type Drift = {
   readonly added: readonly string[];
   /** For example `deployment frontend/app1-front has 1 of 2 pods ready`. */
   readonly unready: readonly string[];
+  /** True if an install has to replace pods of an older revision. Not drift. */
+  readonly unfinished: boolean;
   /** Replicas set by autoscalers, by workload. Not drift. */
   readonly autoscaled: ReadonlyMap<string, number>;
   /** An object of the release with what the cluster keeps different without drift. */
@@ -102,7 +112,8 @@ function driftOf(
     return pair === undefined ? scaled : withoutDropped(scaled, pair);
   };
   const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
-  return { missing: missing.map(nameOf), changed, added, unready, autoscaled, asKept };
+  const unfinished = pairs.some(isUnfinished);
+  return { missing: missing.map(nameOf), changed, added, unready, unfinished, autoscaled, asKept };
 }
 
 const isLostNamespace = ({ object, live }: Pair): boolean =>

@@ -74,7 +74,13 @@ export type LiveObject = ManifestObject & {
     readonly finalizers?: readonly string[];
     readonly managedFields?: readonly ManagedFields[];
   };
-  readonly status?: { readonly readyReplicas?: number; readonly conditions?: readonly Condition[] };
+  readonly status?: {
+    readonly replicas?: number;
+    readonly readyReplicas?: number;
+    /** Pods of the newest revision, of a StatefulSet. */
+    readonly updatedReplicas?: number;
+    readonly conditions?: readonly Condition[];
+  };
 };
 
 /** A release's object, with its state in the cluster if it exists. */

@@ -71,7 +71,8 @@ export function lostField({ object }: Pair, { path, manager, theirs, ours }: Los
 }
 
 /** Faults of an object, each completing a sentence that begins with its name. */
-export function faultsOf({ object, live }: Pair): readonly string[] {
+export function faultsOf(pair: Pair): readonly string[] {
+  const { object, live } = pair;
   const { metadata, kind, spec, status } = live ?? {};
   if (metadata?.deletionTimestamp !== undefined) {
     const finalizers = (metadata.finalizers ?? []).join(', ');
@@ -87,13 +88,36 @@ export function faultsOf({ object, live }: Pair): readonly string[] {
   if (wanted === 0 && object.spec?.replicas === undefined) {
     return ['was scaled to 0, which turns its autoscaler off: scale it to 1 (`kubectl scale`)'];
   }
+  const older = olderPods(pair);
+  const outdated =
+    older === 0
+      ? []
+      : [
+          `has ${older} of ${status?.replicas} pods of an older revision: an install replaces them one by one`,
+        ];
   const ready = status?.readyReplicas ?? 0;
-  if (ready >= wanted) return [];
+  if (ready >= wanted) return outdated;
   const reason = status?.conditions?.find(
     ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
   );
-  return [`has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
+  return [...outdated, `has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
 }
+
+/** True for a StatefulSet whose pods somebody else has to delete for a new revision. */
+export const isOnDelete = ({ kind, spec }: ManifestObject): boolean =>
+  kind === 'StatefulSet' && (spec?.updateStrategy as { type?: unknown } | undefined)?.type === 'OnDelete';
+
+/** Number of its pods that run an older revision. */
+function olderPods({ live }: Pair): number {
+  if (live === undefined || !isOnDelete(live)) return 0;
+  return (live.status?.replicas ?? 0) - (live.status?.updatedReplicas ?? 0);
+}
+
+/** True if an install has pods of it to replace, or was stopped before a replaced one was ready. */
+export const isUnfinished = (pair: Pair): boolean =>
+  pair.live !== undefined &&
+  isOnDelete(pair.live) &&
+  (olderPods(pair) > 0 || (pair.live.status?.readyReplicas ?? 0) < (pair.live.status?.replicas ?? 0));
 
 export function nameOf({ object: { kind, metadata } }: Pick<Pair, 'object'>): string {
   const place = kind === 'Namespace' ? '' : `${metadata.namespace}/`;

@@ -52,6 +52,8 @@ test('Vault has three replicas on different nodes, which join each other and sur
   const [affinity] = objectsOf(String(server.affinity));
   const [apart] = affinity?.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution ?? [];
   assert.is(apart.topologyKey, 'kubernetes.io/hostname');
+  // sealed is not ready, so that the budget keeps the others; a new Vault is
+  assert.is(server.readinessProbe?.path, '/v1/sys/health?standbyok=true&uninitcode=204');
   // a sealed replica must get no calls, and the Service `vault` leads to all of them
   assert.match((await settings).vault.address, '//vault-active.vault.svc');
 });

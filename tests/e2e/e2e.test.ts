@@ -11,6 +11,7 @@ import { everythingIsBroughtBack, vaultIsBackedUpBySchedule } from './scenarios/
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
 import { aSecondCloneChangesNothing } from './scenarios/second-clone.ts';
 import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
+import { aChangeReachesVaultsPods, drainsNeverSealVault } from './scenarios/vault-pods.ts';
 import { openStack, type Stack } from './stack.ts';
 
 /* The deployed environment on real pods, through its tasks and as its users see it. Needs a cluster without such a deployment. */
@@ -65,6 +66,8 @@ scenario('only the connections of the table are possible', connectionsAreThoseOf
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);
 scenario('a killed Vault pod loses no data and is unsealed by init-vault', failures.vaultSurvivesItsPod);
 scenario('a node drain loses no request', failures.aDrainLosesNoCall);
+scenario('a change of Vault’s chart reaches its pods, also after a killed run', aChangeReachesVaultsPods);
+scenario('drains of all nodes in a row never seal Vault', drainsNeverSealVault);
 for (const [name, breach] of Object.entries(breaches))
   scenario(`rolled back: ${name}`, (opened) => isRolledBack(opened, breach));
 scenario('load scales app2', failures.loadScalesApp2);

@@ -125,7 +125,13 @@ export async function removePods(stack: Stack): Promise<void> {
   await stack.user(['delete', 'namespaces', '-l', marked, '--wait', '--timeout=120s']);
 }
 
-export type Tally = { readonly ok: number; readonly failed: number; readonly failures: readonly string[] };
+export type Tally = {
+  readonly ok: number;
+  readonly failed: number;
+  readonly failures: readonly string[];
+  /** Longest time without a success. */
+  readonly gapMs: number;
+};
 export type Caller = {
   /** Results of the calls so far. */
   tally(): Promise<Tally>;
@@ -165,17 +171,20 @@ export async function startCaller(
     }),
   );
   const env = { URLS: urls.join(' '), WIDTH: String(width), PAUSE_MS: String(pauseMs) };
-  const labels = peer.podSelector.matchLabels;
+  return startCalls(stack, { name, namespace, labels: peer.podSelector.matchLabels, env });
+}
+
+/** Starts the pod that calls until it is stopped, and waits for first answers. */
+export async function startCalls(stack: Stack, options: Omit<PodOptions, 'program'>): Promise<Caller> {
+  const { name, namespace } = options;
   await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
-  await create(stack, [
-    await podOf(stack, { name, namespace, labels, program: 'call.mjs', env, aside: true }),
-  ]);
+  await create(stack, [await podOf(stack, { ...options, program: 'call.mjs', aside: true })]);
   const tally = async (): Promise<Tally> => {
     const logs = await stack.tryKubectl(['logs', '-n', namespace, name, '--tail', '1']);
     const line = logs.stdout.trim();
-    return line === '' ? { ok: 0, failed: 0, failures: [] } : (JSON.parse(line) as Tally);
+    return line === '' ? { ok: 0, failed: 0, failures: [], gapMs: 0 } : (JSON.parse(line) as Tally);
   };
-  await until('first answers of the fronts', 60, async () => (await tally()).ok > 10);
+  await until('first answers', 60, async () => (await tally()).ok > 10);
   return {
     tally,
     end: async () => {

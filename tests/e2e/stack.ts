@@ -13,7 +13,9 @@ import { context, environment } from './options.ts';
 /** The deployed environment, as a user and as an administrator of the cluster see it. */
 export type Stack = Sandbox & {
   readonly settings: Settings;
-  /** Runs a task with extra settings, which are removed afterwards. */
+  /** Runs with extra settings, which are removed afterwards. */
+  withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result>;
+  /** Runs a task with extra settings. */
   taskWith(settings: object, ...words: readonly string[]): Promise<Ended>;
   /** stdout of kubectl. Throws with its error when it fails. */
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
@@ -59,17 +61,19 @@ export async function openStack(): Promise<Stack> {
   };
   const kubectl = (args: readonly string[], stdin?: string) =>
     succeed('kubectl', ['--context', context, ...args], stdin);
+  async function withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result> {
+    await writeFile(further, stringify(settings));
+    try {
+      return await run();
+    } finally {
+      await rm(further);
+    }
+  }
   return {
     ...sandbox,
     settings: await loadSettings({ name: environment, provider: 'existing' }),
-    taskWith: async (settings, ...words) => {
-      await writeFile(further, stringify(settings));
-      try {
-        return await sandbox.task(...words);
-      } finally {
-        await rm(further);
-      }
-    },
+    withSettings,
+    taskWith: (settings, ...words) => withSettings(settings, () => sandbox.task(...words)),
     kubectl,
     tryKubectl: (args, stdin) => program('kubectl', ['--context', context, ...args], stdin),
     user: (args, stdin) =>

@@ -102,6 +102,11 @@ path "sys/leases/revoke-prefix/database/creds/+" {
   capabilities = ["update", "sudo"]
 }
 
+# --- before the pod of the active replica is replaced
+path "sys/step-down" {
+  capabilities = ["update", "sudo"]
+}
+
 # --- in an emergency
 path "sys/seal" {
   capabilities = ["update", "sudo"]

@@ -4,11 +4,20 @@ log_level     = "{{ .Values.logLevel }}"
 
 listener "tcp" {
   address         = "[::]:8200"
-  cluster_address = "127.0.0.1:8201"
+  cluster_address = "[::]:8201"
   tls_cert_file   = "/vault/tls/tls.crt"
   tls_key_file    = "/vault/tls/tls.key"
 }
 
 storage "raft" {
   path = "/vault/data"
+{{- if gt (int .Values.replicas) 1 }}
+{{- range until (int .Values.replicas) }}
+
+  retry_join {
+    leader_api_addr     = "https://{{ include "vault.fullname" $ }}-{{ . }}.{{ include "vault.internal" $ }}:8200"
+    leader_ca_cert_file = "/vault/tls/ca.crt"
+  }
+{{- end }}
+{{- end }}
 }

@@ -28,6 +28,11 @@ shortened or changed, a hash keeps it unique. Takes {release, suffix, limit}.
 {{ include "vault.safe" (dict "release" (printf "%s-%s" .root.Release.Namespace .root.Release.Name) "suffix" .suffix) }}
 {{- end }}
 
+{{/* Name of the headless Service. */}}
+{{- define "vault.internal" -}}
+{{ include "vault.name" (dict "root" . "suffix" "-internal") }}
+{{- end }}
+
 {{- define "vault.configuration" -}}
 {{ tpl (.Files.Get "files/vault.hcl") . }}
 {{- end }}

@@ -1,13 +1,17 @@
 // Calls the URLs of $URLS in turn, $WIDTH at a time with $PAUSE_MS between two calls of each, every call over its
-// own connection, and prints the results so far once a second: {"ok", "failed", "failures"}. Ends on SIGTERM.
+// own connection, and prints the results so far once a second: {"ok", "failed", "failures", "gapMs"}, the last one being
+// the longest time without a success. https: with $AUTHORITY and $TOKEN, for Vault. Ends on SIGTERM.
 
-import { get } from 'node:http';
+import { get as getHttp } from 'node:http';
+import { get as getHttps } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const urls = (process.env.URLS ?? '').split(' ');
 const pauseMs = Number(process.env.PAUSE_MS);
-/** @type {{ ok: number, failed: number, failures: string[] }} */
-const tally = { ok: 0, failed: 0, failures: [] };
+const { AUTHORITY: ca, TOKEN: token = '' } = process.env;
+/** @type {{ ok: number, failed: number, failures: string[], gapMs: number }} */
+const tally = { ok: 0, failed: 0, failures: [], gapMs: 0 };
+let lastMs = Date.now();
 
 /**
  * @param {string} url
@@ -15,7 +19,9 @@ const tally = { ok: 0, failed: 0, failures: [] };
  */
 function call(url) {
   return new Promise((resolve) => {
-    const request = get(url, { agent: false, timeout: 10_000 }, (response) => {
+    const get = url.startsWith('https:') ? getHttps : getHttp;
+    const headers = token === '' ? {} : { 'X-Vault-Token': token };
+    const request = get(url, { agent: false, timeout: 10_000, ca, headers }, (response) => {
       response.resume();
       response.once('end', () =>
         resolve(response.statusCode === 200 ? undefined : `HTTP ${response.statusCode}`),
@@ -31,8 +37,11 @@ async function caller() {
   for (let turn = 0; ; turn += 1) {
     const url = urls[turn % urls.length] ?? '';
     const failure = await call(url);
-    if (failure === undefined) tally.ok += 1;
-    else {
+    if (failure === undefined) {
+      tally.ok += 1;
+      tally.gapMs = Math.max(tally.gapMs, Date.now() - lastMs);
+      lastMs = Date.now();
+    } else {
       tally.failed += 1;
       if (tally.failures.length < 20) tally.failures.push(`${new Date().toISOString()} ${url}: ${failure}`);
     }

@@ -14,15 +14,17 @@ async function follow(stack: Stack, heading: string): Promise<string> {
   return stderr;
 }
 
+export async function tokenOfInitVault(stack: Stack): Promise<string> {
+  const file = `environments/${environment}/secrets/vault-keys.yaml`;
+  const { stdout } = await stack.shell(`sops decrypt --extract '["admin_token"]' ${file}`);
+  return stdout.trim();
+}
+
 /** Runs `vault` in its pod with the token of init-vault. */
 async function vault(stack: Stack, words: string): Promise<string> {
-  const file = `environments/${environment}/secrets/vault-keys.yaml`;
-  const { stdout: token } = await stack.shell(`sops decrypt --extract '["admin_token"]' ${file}`);
-  const script = `IFS= read -r VAULT_TOKEN; export VAULT_TOKEN VAULT_ADDR=http://127.0.0.1:8200; vault ${words}`;
-  return stack.kubectl(
-    ['-n', 'vault', 'exec', '-i', 'vault-0', '--', 'sh', '-c', script],
-    `${token.trim()}\n`,
-  );
+  const token = await tokenOfInitVault(stack);
+  const script = `IFS= read -r VAULT_TOKEN; export VAULT_TOKEN VAULT_ADDR=https://127.0.0.1:8200; vault ${words}`;
+  return stack.kubectl(['-n', 'vault', 'exec', '-i', 'vault-0', '--', 'sh', '-c', script], `${token}\n`);
 }
 
 /** The CronJob saves a snapshot of Vault with a policy and an account of its own. */

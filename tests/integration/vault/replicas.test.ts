@@ -8,6 +8,7 @@ import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
+import { membershipOf, stepDown } from '../../../lib/vault/api/membership.ts';
 import { sealStatus } from '../../../lib/vault/api/replica.ts';
 import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
@@ -58,6 +59,34 @@ test('one is initialised, and all are unsealed and share their data', async ({ s
   // A standby forwards the call to the active server.
   const standby = replicasOf(servers).find((replica) => replica.client.address !== client.address);
   assert.equal(await standby?.client.withToken(rootToken).read('cubbyhole/shared'), { value: 'yes' });
+});
+
+test('each tells of itself whether it leads, follows and has the data; another leads after a step-down', async ({
+  servers,
+  keysPath,
+}) => {
+  const replicas = replicasOf(servers);
+  const members = () => Promise.all(replicas.map(({ client }) => membershipOf(client)));
+  const before = await members();
+  const leader = before.findIndex(({ active }) => active);
+  for (const [index, { initialized, sealed, joined, active, autoUnseal }] of before.entries())
+    assert.equal(
+      [initialized, sealed, joined, active, autoUnseal],
+      [true, false, true, index === leader, false],
+    );
+  const agreed = before[leader]?.index ?? 0;
+  assert.ok(agreed > 0);
+  const client = replicas[leader]?.client;
+  assert.ok(client);
+  await stepDown(client.withToken((await readKeys(keysPath))?.rootToken ?? ''));
+  const another = async () => {
+    const after = await members();
+    const next = after.findIndex(({ active }) => active);
+    return next >= 0 && next !== leader && after.every(({ joined, index }) => joined && index >= agreed)
+      ? true
+      : undefined;
+  };
+  assert.ok(await poll(another, 60_000));
 });
 
 /** A new replica becomes a voter only after a while; without two voters, no leader can follow a dead one. */

@@ -68,10 +68,10 @@ const cluster = (answer: (command: string) => Answer) => ({
 const list = (...items: readonly object[]): Answer => ({ stdout: JSON.stringify({ items }) });
 
 /** The lines that are told of the release in this state, and its drift. */
-async function told(answer: Answer | ((command: string) => Answer), status = 'deployed') {
+async function told(answer: Answer | ((command: string) => Answer), changes: Partial<DeployedRelease> = {}) {
   const lines: string[] = [];
   const declared = [{ id: 'core/devops' } as Release];
-  const deployed = new Map([['core/devops', { ...devops, status }]]);
+  const deployed = new Map([['core/devops', { ...devops, ...changes }]]);
   const context = { ...cluster(typeof answer === 'function' ? answer : () => answer), secret: () => {} };
   const drifts = await tellDrift(context, declared, deployed, (line) => lines.push(line));
   return { lines, drift: drifts.get('devops') };
@@ -177,11 +177,37 @@ test('an empty text that an operator dropped is no difference; one that helm has
 test('a failed release is compared with its last manifest, a pending or uninstalled one with nothing', async () => {
   const faulty = { ...deployment, status: { readyReplicas: 0 } };
   const answer = list(namespace, faulty, secret);
-  assert.equal((await told(answer, 'failed')).lines, [
+  assert.equal((await told(answer, { status: 'failed' })).lines, [
     'devops: deployment frontend/front has 0 of 1 pods ready',
   ]);
   for (const status of ['pending-upgrade', 'uninstalling', 'uninstalled'])
-    assert.equal((await told(answer, status)).lines, [], status);
+    assert.equal((await told(answer, { status })).lines, [], status);
+});
+
+test('pods of an older revision are told of a StatefulSet whose pods helm does not replace, and are no drift', async () => {
+  const name = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'vault', namespace: 'core' } };
+  const set = (type: string, updatedReplicas: number, readyReplicas = 3) => ({
+    ...{ ...name, metadata: { ...name.metadata, ...helm } },
+    spec: { replicas: 3, updateStrategy: { type } },
+    status: { replicas: 3, updatedReplicas, readyReplicas },
+  });
+  for (const [live, lines, unfinished] of [
+    [set('OnDelete', 1), ['has 2 of 3 pods of an older revision: an install replaces them one by one'], true],
+    // A replaced one is sealed.
+    [set('OnDelete', 3, 2), ['has 2 of 3 pods ready'], true],
+    [set('OnDelete', 3), [], false],
+    [set('RollingUpdate', 1), [], false],
+  ] as const) {
+    const found = await told(list(live), {
+      manifest: 'apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: vault}\n',
+    });
+    assert.equal(
+      found.lines,
+      lines.map((line) => `devops: statefulset core/vault ${line}`),
+    );
+    assert.is(found.drift?.unfinished, unfinished);
+    assert.not.ok(isDrift(found.drift));
+  }
 });
 
 test.run();

@@ -1,0 +1,181 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { poll } from '../ground/poll.ts';
+import { awaitNewer, isRunning, notBack, type PodSet, type SetPod } from '../kubernetes/on-delete.ts';
+import { podStartMs } from '../kubernetes/port-forward.ts';
+import type { EnvironmentContext } from '../settings/context.ts';
+import { readKeys, type VaultKeys } from './api/keys-file.ts';
+import { type Membership, membershipOf, stepDown } from './api/membership.ts';
+import type { Replica } from './api/replica.ts';
+import { unsealAll } from './api/unseal.ts';
+import { VaultError } from './api/vault-error.ts';
+import { redactKeys } from './init-vault.ts';
+import { keysFileName, keysPlace } from './keys-place.ts';
+import { withVaultReplicas } from './replicas.ts';
+
+/** Vault's StatefulSet, with any chart. */
+export const vaultSet = { namespace: 'vault', name: 'vault' } as const;
+
+type Member = {
+  readonly replica: Replica;
+  /** Undefined without an answer. */
+  readonly state: Membership | undefined;
+};
+
+/**
+ * The pod of Vault to replace next, once all others serve: first one that does not serve, then the standbys, the active
+ * one last, after it stepped down. Unseals what the keys open. Undefined if there is none, or if the keys are kept
+ * elsewhere. Throws `TaskError` with the pod of the newest revision that does not serve within `waitMs` milliseconds.
+ */
+export async function nextPodOfVault(
+  context: EnvironmentContext,
+  set: PodSet,
+  waitMs = podStartMs,
+): Promise<SetPod | undefined> {
+  await awaitNewer(context, set, 'running', waitMs);
+  const broken = set.older.find((pod) => !isRunning(pod));
+  if (broken !== undefined) return broken;
+  await redactKeys(context);
+  const keys = await readKeys(keysPlace(context));
+  return withVaultReplicas(context, waitMs, { signal: context.signal }, async (replicas) => {
+    const first = await membersOf(replicas);
+    if (first.every(({ state }) => state?.initialized === false)) return set.older[0];
+    if (!canUnseal(first, keys)) return leftToPeople(context, set);
+    await unsealEach(context, set, first);
+    const { members, idle } = await settled(context, set, replicas, waitMs);
+    await awaitNewer(context, set, 'ready', waitMs);
+    const is = (pod: SetPod, { replica }: Member) => replica.name === pod.metadata.name;
+    const active = members.find(({ state }) => state?.active);
+    const [next] = [
+      ...set.older.filter((pod) => idle.some((member) => is(pod, member))),
+      ...set.older.filter((pod) => active === undefined || !is(pod, active)),
+      ...set.older,
+    ];
+    if (next !== undefined && active !== undefined && is(next, active) && replicas.length > 1)
+      await handOver(context, active, replicas, keys?.adminToken, waitMs);
+    return next;
+  });
+}
+
+/**
+ * Unseals the running pods with the keys that are here, as after a run that was stopped in a replacement. Returns whether
+ * any was sealed. Logs why it cannot: the other replicas may serve.
+ */
+export async function unsealRunning(context: EnvironmentContext): Promise<boolean> {
+  try {
+    await redactKeys(context);
+    const keys = await readKeys(keysPlace(context));
+    return await withVaultReplicas(context, 0, { signal: context.signal }, async (replicas) => {
+      const withData = (await membersOf(replicas)).filter(({ state }) => state?.initialized === true);
+      return canUnseal(withData, keys) && unsealEach(context, { ...vaultSet, older: [] }, withData);
+    });
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error;
+    context.log(`Vault may be sealed: ${error.what}`);
+    return false;
+  }
+}
+
+function leftToPeople({ log, environment }: EnvironmentContext, { older, replicas }: PodSet): undefined {
+  log(
+    `${older.length} of ${replicas} pods of Vault run an older revision, and their unseal keys are not in ${keysFileName(environment)}: delete one after the other, the active one last, each after the one before was unsealed`,
+  );
+}
+
+const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
+  Promise.all(
+    replicas.map(async (replica) => {
+      const state = await membershipOf(replica.client).catch((error: unknown) => {
+        if (!(error instanceof VaultError)) throw error;
+        return undefined;
+      });
+      return { replica, state };
+    }),
+  );
+
+/** False if people hold the keys: a replaced pod would stay sealed until they come. */
+const canUnseal = (members: readonly Member[], keys: VaultKeys | undefined): boolean =>
+  members.some(({ state }) => state?.autoUnseal === true) || (keys?.unsealKeys ?? []).length > 0;
+
+/** Unseals the sealed ones and returns whether there were any; one without data that is replaced anyway may be unable to join. */
+async function unsealEach(
+  context: EnvironmentContext,
+  set: Parameters<typeof notBack>[1],
+  members: readonly Member[],
+): Promise<boolean> {
+  let any = false;
+  const isOlder = ({ replica }: Member) => set.older.some(({ metadata }) => metadata.name === replica.name);
+  const withData = members.filter(({ state }) => state?.initialized === true);
+  const joining = members.filter((member) => member.state?.initialized === false && !isOlder(member));
+  for (const { replica } of [...withData, ...joining]) {
+    const input = { replicas: [replica], keysPath: keysPlace(context), signal: context.signal };
+    const opened = await unsealAll(input).catch((error: unknown) => {
+      if (!(error instanceof TaskError)) throw error;
+      throw notBack(context, set, replica.name, [error.what, error.why].join(': '), error.advice);
+    });
+    if (opened.length > 0) context.log(`unsealed: ${replica.name}`);
+    any ||= opened.length > 0;
+  }
+  return any;
+}
+
+/** The members, and those that do not serve, which after the time limit only an older one may not. */
+async function settled(
+  context: EnvironmentContext,
+  set: PodSet,
+  replicas: readonly Replica[],
+  waitMs: number,
+): Promise<{ readonly members: readonly Member[]; readonly idle: readonly Member[] }> {
+  let members: readonly Member[] = [];
+  let agreed = 0;
+  const idle = () => members.filter(({ state }) => whyIdle(state, agreed) !== undefined);
+  const all = async () => {
+    members = await membersOf(replicas);
+    // Later entries may be under way.
+    agreed ||= members.find(({ state }) => state?.active)?.state?.index ?? 0;
+    const [late] = idle();
+    if (late === undefined) return true;
+    context.progress(`waiting for ${late.replica.name}: ${whyIdle(late.state, agreed)}`);
+    return undefined;
+  };
+  if (await poll(all, waitMs, context.signal)) return { members, idle: [] };
+  for (const { replica, state } of idle())
+    if (set.newer.some(({ metadata }) => metadata.name === replica.name))
+      throw notBack(context, set, replica.name, whyIdle(state, agreed) ?? '');
+  return { members, idle: idle() };
+}
+
+/** Why a replica does not serve; undefined if it does. `agreed`: an entry that it must have. */
+function whyIdle(state: Membership | undefined, agreed: number): string | undefined {
+  if (state === undefined) return 'Vault does not answer';
+  if (!state.initialized) return 'it has not joined the others';
+  if (state.sealed) return 'it is sealed';
+  if (!state.joined) return 'it follows no active replica';
+  return state.index < agreed ? 'its data are behind' : undefined;
+}
+
+/** Lets another replica become the active one, which is faster than its end. */
+async function handOver(
+  context: EnvironmentContext,
+  { replica: { name, client } }: Member,
+  replicas: readonly Replica[],
+  token: string | undefined,
+  waitMs: number,
+): Promise<void> {
+  const others = replicas.filter((replica) => replica.name !== name);
+  try {
+    if (token === undefined) return;
+    await stepDown(client.withToken(token));
+  } catch (error) {
+    // An older token has this right only after the next init-vault. The replica then steps down when it ends.
+    if (!(error instanceof VaultError) || error.status !== 403) throw error;
+    return context.log(`${name} is not asked to step down: ${error.why}`);
+  }
+  const taken = async () => (await membersOf(others)).find(({ state }) => state?.active)?.replica.name;
+  const next = await poll(taken, waitMs, context.signal);
+  if (next !== undefined) return context.log(`${name} stepped down, ${next} is active`);
+  throw new TaskError({
+    what: `no replica of Vault took over from ${name}`,
+    why: `none became active within ${waitMs / 1000} s`,
+    advice: 'see the logs of the others, then install again',
+  });
+}

@@ -1,0 +1,156 @@
+import * as assert from 'uvu/assert';
+import { startRun } from '../../integration/live-run.ts';
+import { environment } from '../options.ts';
+import { create, isReady, mark, type Pod, podsOf, startCalls } from '../pods.ts';
+import { pause, readText, type Stack, until } from '../stack.ts';
+import { tokenOfInitVault } from './restore.ts';
+
+const selector = 'app.kubernetes.io/instance=vault';
+const vaultPods = (stack: Stack): Promise<Pod[]> => podsOf(stack, 'vault', selector);
+
+const revisions = async (stack: Stack): Promise<ReadonlySet<string | undefined>> =>
+  new Set((await vaultPods(stack)).map(({ metadata }) => metadata.labels?.['controller-revision-hash']));
+
+/** A setting that changes the pods, with this project's chart or another. */
+const change = ({ settings }: Stack): object => {
+  const values = { logLevel: 'debug' };
+  return settings.charts.vault?.values === undefined
+    ? { releases: { vault: { server: values } } }
+    : { charts: { vault: { values } } };
+};
+
+/** Each pod is replaced and unsealed; the run after a killed one goes on; requests to Vault wait for an election at most. */
+export async function aChangeReachesVaultsPods(stack: Stack): Promise<void> {
+  const before = await vaultPods(stack);
+  const caller = await callVault(stack);
+  await stack.withSettings(change(stack), async () => {
+    const run = startRun(stack, ['install-app', 'vault']);
+    await run.shows(/replacing pod vault\/vault-\d/);
+    run.end();
+    await run.exit.catch(() => undefined);
+    if (before.length > 1) {
+      const { stdout } = await stack.succeeds('status');
+      assert.match(stdout, /statefulset vault\/vault has \d of \d pods of an older revision: an install/);
+    }
+    await stack.succeeds('install-app', 'vault');
+  });
+  const after = await vaultPods(stack);
+  assert.ok(after.every(isReady), 'unsealed');
+  assert.is((await revisions(stack)).size, 1);
+  for (const { metadata } of before)
+    assert.not.ok(
+      after.some((pod) => pod.metadata.uid === metadata.uid),
+      metadata.name,
+    );
+
+  // The setting is gone.
+  const { stderr } = await stack.succeeds('install-app', 'vault');
+  const replaced = [...stderr.matchAll(/replacing pod vault\/(vault-\d)/g)].map(([, name]) => name);
+  assert.equal([...replaced].sort(), before.map(({ metadata }) => metadata.name).sort());
+  if (before.length > 1)
+    assert.match(stderr, new RegExp(`${replaced.at(-1)} stepped down, vault-\\d is active`));
+  assert.equal((await stack.status()).vault, { initialized: true, sealed: false, configured: true });
+  await caller.end(before.length > 1);
+}
+
+/** Milliseconds for a replica to notice that the active one is gone, and to take over. */
+const electionMs = 45_000;
+
+/** Reads a secret from Vault until it is ended, from a pod that its policy accepts as the operator. */
+async function callVault(stack: Stack) {
+  const name = 'vault-caller';
+  const metadata = { name, namespace: 'vault', labels: mark };
+  const TOKEN = await tokenOfInitVault(stack);
+  await create(stack, [{ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { TOKEN } }]);
+  const caller = await startCalls(stack, {
+    ...{ name, namespace: 'vault', secret: name },
+    labels: { 'app.kubernetes.io/instance': 'vault-operator' },
+    env: {
+      URLS: `${stack.settings.vault.address}/v1/kv/data/app1/database`,
+      ...{ WIDTH: '1', PAUSE_MS: '200' },
+      AUTHORITY: await readText(stack.path('.state', environment, 'certificates', 'ca.crt')),
+    },
+  });
+  return {
+    /** Ends it. With several replicas, no request had to wait longer than for an election. */
+    end: async (isShort: boolean) => {
+      const { ok, failed, failures, gapMs } = await caller.end();
+      await stack.kubectl(['delete', 'secret', '-n', 'vault', name]);
+      process.stdout.write(`\n  requests to Vault: ${ok} ok, ${failed} failed, longest gap ${gapMs} ms\n`);
+      if (isShort) assert.ok(gapMs < electionMs, failures.join('\n'));
+    },
+  };
+}
+
+/**
+ * A sealed replica is not ready, so that the disruption budget keeps the others until it is unsealed, here by init-vault.
+ * All nodes are drained, one after the other.
+ */
+export async function drainsNeverSealVault(stack: Stack): Promise<void> {
+  const pods = await vaultPods(stack);
+  if (pods.length < 3) return void process.stdout.write('\n  skipped: Vault has less than three replicas\n');
+  const caller = await callVault(stack);
+  let [ended, fewest] = [false, pods.length];
+  const watched = (async () => {
+    for (; !ended; await pause(300))
+      fewest = Math.min(fewest, (await vaultPods(stack)).filter(isReady).length);
+  })();
+  try {
+    await evictionsWaitForUnsealing(stack);
+    type Node = { readonly metadata: { readonly name: string } };
+    const { items } = await stack.get<{ items: Node[] }>('nodes');
+    for (const { metadata } of items) await drained(stack, metadata.name);
+  } finally {
+    ended = true;
+    await watched;
+  }
+  await caller.end(true);
+  assert.ok(fewest >= 2, `${fewest} replicas were ready`);
+}
+
+/** While one replica is sealed, none of the others can be evicted. */
+async function evictionsWaitForUnsealing(stack: Stack): Promise<void> {
+  const evict = (name: string) => {
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'vault' } };
+    const path = `/api/v1/namespaces/vault/pods/${name}/eviction`;
+    return stack.tryKubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(eviction));
+  };
+  const first = await evict('vault-2');
+  assert.is(first.exitCode, 0, first.stderr);
+  await until('a sealed replica', 180, async () =>
+    (await vaultPods(stack)).some(
+      (pod) => pod.metadata.name === 'vault-2' && pod.status.phase === 'Running' && !isReady(pod),
+    ),
+  );
+  const second = await evict('vault-1');
+  assert.match(second.stderr, /violate the pod's disruption budget/);
+  await allUnsealed(stack);
+  await stack.tryKubectl(['-n', 'vault', 'wait', '--for=condition=Ready', 'pod', '-l', selector]);
+}
+
+/** Runs init-vault until every replica is ready. */
+async function allUnsealed(stack: Stack): Promise<void> {
+  await until('all replicas unsealed', 300, async () => {
+    const pods = await vaultPods(stack);
+    if (pods.length >= 3 && pods.every(isReady)) return true;
+    if (pods.some((pod) => pod.status.phase === 'Running' && !isReady(pod))) await stack.task('init-vault');
+    return false;
+  });
+}
+
+/** Drains a node, while whoever operates Vault unseals what has moved. */
+async function drained(stack: Stack, node: string): Promise<void> {
+  const options = ['--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=400s'];
+  const drain = stack.kubectl(['drain', node, ...options, '--pod-selector=!k8s-deployment/e2e']);
+  let open = true;
+  const end = drain.finally(() => {
+    open = false;
+  });
+  try {
+    for (; open; await pause(1000)) await allUnsealed(stack);
+    await end;
+  } finally {
+    await stack.kubectl(['uncordon', node]);
+  }
+  await allUnsealed(stack);
+}

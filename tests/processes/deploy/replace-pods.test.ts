@@ -1,0 +1,225 @@
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { finishReplacement, replaceOlderPods } from '../../../lib/deploy/replace-pods.ts';
+import type { Deployed, DeployedRelease } from '../../../lib/helm/releases.ts';
+import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import { type Answer, refused, scriptedVault } from '../../unit/vault/scripted-vault.ts';
+
+/* The order of a replacement and what stops it, with pods and servers of Vault that follow a script. */
+
+const test = suite<{ context: CloneContext }>('replace-pods');
+const tools = scriptedFolder('environments');
+test.after(tools.remove);
+
+const pods = join(tools.folder, 'pods');
+const successors = join(tools.folder, 'successors');
+const events = join(tools.folder, 'events');
+
+type PodOptions = {
+  readonly revision?: 'old' | 'new';
+  readonly waiting?: string;
+  readonly ready?: boolean;
+};
+
+/** A pod of the StatefulSet `vault`, as kubectl prints it. */
+function pod(name: string, { revision = 'old', waiting, ready = true }: PodOptions = {}): string {
+  const state = waiting === undefined ? {} : { waiting: { reason: waiting } };
+  return JSON.stringify({
+    kind: 'Pod',
+    metadata: {
+      ...{ name, namespace: 'vault', uid: `${name}-${revision}` },
+      labels: { 'controller-revision-hash': revision },
+      ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }],
+    },
+    // The scripted servers have no TLS.
+    spec: { containers: [{ ports: [{ name: 'http' }] }] },
+    status: {
+      phase: 'Running',
+      conditions: [{ type: 'Ready', status: ready && waiting === undefined ? 'True' : 'False' }],
+      containerStatuses: [{ name: 'vault', state }],
+    },
+  });
+}
+
+type ServerOptions = {
+  readonly initialized?: boolean;
+  readonly recovery?: boolean;
+  readonly mayStepDown?: boolean;
+};
+
+/** Servers of Vault by pod: a replaced pod's is sealed, and does not lead. */
+async function servers(names: readonly string[], options: Readonly<Record<string, ServerOptions>> = {}) {
+  const open = new Map(names.map((name) => [name, `${name}-old`]));
+  let leader = names[0] ?? '';
+  const uidOf = (name: string): string =>
+    JSON.parse(readFileSync(join(pods, name), 'utf8')).metadata.uid as string;
+  const ports = await Promise.all(
+    names.map(async (name) => {
+      const { initialized = true, recovery = false, mayStepDown = true } = options[name] ?? {};
+      const isOpen = () => (initialized || uidOf(name).endsWith('new')) && open.get(name) === uidOf(name);
+      const { address } = await scriptedVault(({ method, path, body }): Answer | undefined => {
+        const leads = () => {
+          const next = names.find((other) => other !== name && open.get(other) === uidOf(other));
+          if (leader === name && !isOpen() && next !== undefined) leader = next;
+          return leader === name;
+        };
+        const known = initialized || uidOf(name).endsWith('new');
+        switch (`${method} ${path.split('?')[0]}`) {
+          case 'GET sys/seal-status':
+            leads();
+            return {
+              body: { initialized: known, sealed: !isOpen(), recovery_seal: recovery, storage_type: 'raft' },
+            };
+          case 'GET sys/health':
+            return { body: { initialized: true, sealed: false, standby: !leads() } };
+          case 'GET sys/leader':
+            return { body: { leader_address: 'some', raft_committed_index: 7, raft_applied_index: 7 } };
+          case 'PUT sys/unseal':
+            assert.is(body.key, 'the key');
+            open.set(name, uidOf(name));
+            appendFileSync(events, `unseal ${name}\n`);
+            return { body: { sealed: false } };
+          case 'PUT sys/step-down':
+            if (!mayStepDown) return refused(403, 'permission denied');
+            leader = names.find((other) => other !== name) ?? name;
+            appendFileSync(events, `step-down ${name}\n`);
+            return {};
+          default:
+            return undefined;
+        }
+      });
+      return [name, new URL(address).port] as const;
+    }),
+  );
+  // A deleted pod is replaced by its successor, in the newest revision.
+  tools.script(
+    'kubectl',
+    `case "$*" in
+      *"get statefulsets,pods"*) printf '{"items": [{"kind": "StatefulSet", "metadata": {"name": "vault"}, "spec": {"replicas": ${names.length}}}'; for pod in ${pods}/*; do printf ', '; cat "$pod"; done; echo ']}' ;;
+      *"get statefulset vault"*) echo '{"metadata": {"name": "vault", "generation": 2}, "spec": {"replicas": ${names.length}}, "status": {"observedGeneration": 2, "updateRevision": "new"}}' ;;
+      *"get pods"*) printf '{"items": ['; separator=; for pod in ${pods}/*; do printf '%s' "$separator"; cat "$pod"; separator=', '; done; echo ']}' ;;
+      *"delete pod"*) for word; do case "$word" in vault-?) echo "delete $word" >> '${events}'; cp "${successors}/$word" "${pods}/$word.next"; mv "${pods}/$word.next" "${pods}/$word" ;; esac; done ;;
+      *port-forward*) case "$*" in ${ports.map(([name, port]) => `*pod/${name}*) port=${port} ;;`).join(' ')} esac; echo "Forwarding from 127.0.0.1:$port -> 8200"; exec sleep 1000 ;;
+    esac`,
+  );
+}
+
+const three = ['vault-0', 'vault-1', 'vault-2'];
+const manifest =
+  'apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: vault}\nspec: {updateStrategy: {type: OnDelete}}\n';
+const releases = [{ id: 'vault/vault' }];
+const deployed: Deployed = new Map([
+  ['vault/vault', { name: 'vault', namespace: 'vault', manifest } as DeployedRelease],
+]);
+const told = () => readFileSync(events, 'utf8').trim().split('\n');
+const replace = (context: CloneContext, waitMs = 30_000) =>
+  replaceOlderPods(context, releases, deployed, waitMs);
+const setPod = (name: string, options?: PodOptions) => writeFileSync(join(pods, name), pod(name, options));
+
+test.before.each(async (state) => {
+  state.context = await tools.context('minikube');
+  rmSync(state.context.environment.state, { recursive: true, force: true });
+  for (const folder of [pods, successors]) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+  }
+  writeFileSync(events, '');
+  for (const name of three) {
+    setPod(name);
+    writeFileSync(join(successors, name), pod(name, { revision: 'new' }));
+  }
+  const folder = join(state.context.environment.state, 'vault');
+  mkdirSync(folder, { recursive: true });
+  await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['the key'], adminToken: 'the token' });
+});
+
+test('standbys come first, each is unsealed before the next, and the active one steps down before its end', async ({
+  context,
+}) => {
+  await servers(three);
+  assert.is(await replace(context), true);
+  assert.equal(told(), [
+    ...['delete vault-2', 'unseal vault-2', 'delete vault-1', 'unseal vault-1'],
+    ...['step-down vault-0', 'delete vault-0', 'unseal vault-0'],
+  ]);
+  assert.is(await replace(context), false);
+});
+
+test('a pod that does not come back stops the replacement; the next one goes on where it stopped', async ({
+  context,
+}) => {
+  await servers(three);
+  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new', waiting: 'ErrImagePull' }));
+  const error = await failureOf(replace(context, 300));
+  assert.is(error.what, 'pod vault/vault-2 is not back in service after its replacement');
+  assert.is(error.why, 'container vault: ErrImagePull');
+  assert.match(error.advice ?? '', /-n vault describe pod vault-2; .* goes on with vault-1, vault-0$/);
+  assert.equal(told(), ['delete vault-2']);
+  // As after another change, which has made it one of an older revision.
+  setPod('vault-2', { waiting: 'ErrImagePull' });
+  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new' }));
+  await replace(context);
+  assert.equal(told().slice(0, 4), ['delete vault-2', 'delete vault-2', 'unseal vault-2', 'delete vault-1']);
+});
+
+test('one that the keys do not open, or that is never ready, stops it too', async ({ context }) => {
+  await servers(three);
+  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new', ready: false }));
+  assert.is((await failureOf(replace(context, 300))).why, 'it is not ready');
+  assert.equal(told(), ['delete vault-2', 'unseal vault-2']);
+});
+
+test('after a run that was killed, the last pod is unsealed, and nothing is replaced', async ({
+  context,
+}) => {
+  for (const name of three) setPod(name, { revision: 'new' });
+  await servers(three);
+  assert.is(await finishReplacement(context, releases, deployed), true);
+  assert.equal(told().sort(), ['unseal vault-0', 'unseal vault-1', 'unseal vault-2']);
+});
+
+test('one that never joined is replaced first, unsealed or not', async ({ context }) => {
+  await servers(three, { 'vault-1': { initialized: false } });
+  await replace(context, 2000);
+  assert.is(told()[0], 'delete vault-1');
+});
+
+test('without the right to ask for it, the active one steps down when it ends', async ({ context }) => {
+  await servers(three, { 'vault-0': { mayStepDown: false } });
+  await replace(context);
+  assert.is(told().at(-2), 'delete vault-0');
+  assert.ok(context.logged.includes('vault-0 is not asked to step down: permission denied'));
+});
+
+test('nothing is deleted that only people can unseal', async ({ context }) => {
+  await servers(three);
+  const path = join(context.environment.state, 'vault', 'keys.json');
+  await replaceKeys(path, { unsealKeys: [], adminToken: 'the token' });
+  assert.is(await replace(context), false);
+  assert.equal(told(), ['']);
+  assert.match(
+    context.logged.join('\n'),
+    /3 of 3 pods of Vault run an older revision, and their unseal keys/,
+  );
+});
+
+test('a Vault without a second replica is replaced and unsealed', async ({ context }) => {
+  for (const name of three.slice(1)) rmSync(join(pods, name));
+  await servers(['vault-0']);
+  await replace(context);
+  assert.equal(told(), ['delete vault-0', 'unseal vault-0']);
+});
+
+test('of another workload, the pods that are not ready come first', async ({ context }) => {
+  setPod('vault-1', { ready: false });
+  await servers(three);
+  const embedded = await tools.context('embedded');
+  await replaceOlderPods({ ...embedded, $: context.$ }, releases, deployed);
+  assert.equal(told(), ['delete vault-1', 'delete vault-2', 'delete vault-0']);
+});
+
+test.run();
