@@ -29,9 +29,16 @@ export async function vaultStatus(
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
   const initialized = answers.some((answer) => answer.initialized === true);
   const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
-  const open = replicas.find((_, index) => answers[index]?.sealed === false);
-  const configured = open !== undefined && (await isConfigured(open.client, state, settings, onUnknown));
-  return { initialized, sealed, configured };
+  const open = replicas.filter((_, index) => answers[index]?.sealed === false);
+  if (open.length === 0) return { initialized, sealed, configured: false };
+  const reasons: string[] = [];
+  for (const { client } of open) {
+    const configured = await isConfigured(client, state, settings, (reason) => reasons.push(reason));
+    if (configured !== null) return { initialized, sealed, configured };
+    // A replica that was just unsealed may not have found its leader.
+  }
+  onUnknown(reasons[0] ?? '');
+  return { initialized, sealed, configured: null };
 }
 
 async function isConfigured(

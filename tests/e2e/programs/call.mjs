@@ -1,6 +1,7 @@
 // Calls the URLs of $URLS in turn, $WIDTH at a time with $PAUSE_MS between two calls of each, every call over its
 // own connection, and prints the results so far once a second: {"ok", "failed", "failures", "gapMs"}, the last one being
-// the longest time without a success. https: with $AUTHORITY and $TOKEN, for Vault. Ends on SIGTERM.
+// the longest time without a success. https: with $AUTHORITY, $SERVER and $TOKEN, for Vault. Ends
+// on SIGTERM.
 
 import { get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
@@ -8,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const urls = (process.env.URLS ?? '').split(' ');
 const pauseMs = Number(process.env.PAUSE_MS);
-const { AUTHORITY: ca, TOKEN: token = '' } = process.env;
+const { AUTHORITY: ca, SERVER: servername, TOKEN: token = '' } = process.env;
 /** @type {{ ok: number, failed: number, failures: string[], gapMs: number }} */
 const tally = { ok: 0, failed: 0, failures: [], gapMs: 0 };
 let lastMs = Date.now();
@@ -21,7 +22,7 @@ function call(url) {
   return new Promise((resolve) => {
     const get = url.startsWith('https:') ? getHttps : getHttp;
     const headers = token === '' ? {} : { 'X-Vault-Token': token };
-    const request = get(url, { agent: false, timeout: 10_000, ca, headers }, (response) => {
+    const request = get(url, { agent: false, timeout: 10_000, ca, servername, headers }, (response) => {
       response.resume();
       response.once('end', () =>
         resolve(response.statusCode === 200 ? undefined : `HTTP ${response.statusCode}`),

@@ -61,12 +61,17 @@ async function callVault(stack: Stack) {
   const name = 'vault-caller';
   const metadata = { name, namespace: 'vault', labels: mark };
   const TOKEN = await tokenOfInitVault(stack);
+  const host = new URL(stack.settings.vault.address).hostname;
+  type Service = { readonly spec: { readonly clusterIP: string } };
+  const { spec } = await stack.get<Service>('service', '-n', 'vault', host.split('.')[0] ?? '');
   await create(stack, [{ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { TOKEN } }]);
   const caller = await startCalls(stack, {
     ...{ name, namespace: 'vault', secret: name },
     labels: { 'app.kubernetes.io/instance': 'vault-operator' },
     env: {
-      URLS: `${stack.settings.vault.address}/v1/kv/data/app1/database`,
+      // By its address: name servers move with their nodes, too.
+      URLS: `https://${spec.clusterIP}:8200/v1/kv/data/app1/database`,
+      SERVER: host,
       ...{ WIDTH: '1', PAUSE_MS: '200' },
       AUTHORITY: await readText(stack.path('.state', environment, 'certificates', 'ca.crt')),
     },
@@ -125,7 +130,6 @@ async function evictionsWaitForUnsealing(stack: Stack): Promise<void> {
   const second = await evict('vault-1');
   assert.match(second.stderr, /violate the pod's disruption budget/);
   await allUnsealed(stack);
-  await stack.tryKubectl(['-n', 'vault', 'wait', '--for=condition=Ready', 'pod', '-l', selector]);
 }
 
 /** Runs init-vault until every replica is ready. */
