@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { type CommandOutput, reasonIn, type Shell, TaskError } from '@k8s-deployment/runner';
+import { shellWords } from '../../ground/shell-words.ts';
 import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
 import { endOf } from '../../tools/tool-answer.ts';
@@ -23,7 +24,11 @@ export async function runMinikube(
   const $ = await minikubeShell(context);
   const quiet = nodes !== undefined;
   const running = $({ nothrow: true, quiet })`minikube ${words} ${quiet ? asEvents : []}`;
-  if (nodes !== undefined) followEvents(running, nodes, context);
+  if (nodes !== undefined) {
+    // A quiet command is not logged.
+    context.log(`$ ${shellWords(['minikube', ...words])}`);
+    followEvents(running, nodes, context);
+  }
   const output = await running;
   if (output.exitCode === 0) return;
   context.signal.throwIfAborted();

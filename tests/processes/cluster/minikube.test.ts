@@ -330,7 +330,7 @@ const event = (type: string, data: object): object => ({
 const step = (number: number, name: string, message: string): object =>
   event('step', { currentstep: `${number}`, message, name, totalsteps: '19' });
 
-test('the steps of a start are the progress of all nodes, and its messages are logged', async () => {
+test('the steps of a start are the progress of all nodes; the command and its messages are logged', async () => {
   const lines = [
     step(0, 'Initial Minikube Setup', '[x] minikube v1.38.1 on Debian 12.11'),
     event('info', { message: 'MINIKUBE_HOME=/home/ada' }),
@@ -358,7 +358,8 @@ test('the steps of a start are the progress of all nodes, and its messages are l
     '22/57 Starting Node',
     '38/57 Done',
   ]);
-  assert.equal(context.logged.slice(0, 2), [
+  assert.equal(context.logged.slice(0, 3), [
+    `$ minikube ${startArguments(context).join(' ')}`,
     '[x] minikube v1.38.1 on Debian 12.11',
     'MINIKUBE_HOME=/home/ada',
   ]);
