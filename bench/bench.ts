@@ -2,6 +2,7 @@ import { runCli, TaskError, task } from '@k8s-deployment/runner';
 import { environmentRows } from './environment.ts';
 import { type Row, table } from './report.ts';
 import { runnerRows } from './runner/runner-rows.ts';
+import { sizeRows } from './size.ts';
 
 /*
  * All measurements in one run on one machine, as ratios to what each is compared with: `npm run bench`, one part of it `npm run
@@ -14,16 +15,22 @@ const bench = task({
   args: {
     part: {
       type: 'choice',
-      choices: ['environment', 'runner', 'start', 'no-op', 'commands', 'wall-time', 'memory'],
+      choices: ['environment', 'size', 'runner', 'start', 'no-op', 'commands', 'wall-time', 'memory'],
       positional: true,
       optional: true,
-      description: 'only this part (the last five are those of the runner); `environment` needs the tools',
+      description:
+        'only this part (the last five are those of the runner); `environment` and `size` need the tools, and `size` only runs by name',
     },
     repetitions: {
       type: 'number',
       short: 'r',
       default: 3,
       description: 'how often each step of the environment is measured',
+    },
+    applications: {
+      type: 'number',
+      default: 60,
+      description: 'how many applications `size` compares with two',
     },
   },
   commands: () => [],
@@ -38,7 +45,8 @@ const bench = task({
     const rows: Row[] = [];
     if (part === undefined || part === 'environment')
       rows.push(...(await environmentRows(context, repetitions)));
-    if (part !== 'environment')
+    if (part === 'size') rows.push(...(await sizeRows(context, context.args.applications)));
+    else if (part !== 'environment')
       rows.push(...(await runnerRows(context, part === 'runner' ? undefined : part)));
     context.print(context.options.json === true ? JSON.stringify(rows, null, 2) : table(rows));
   },

@@ -50,7 +50,7 @@ export function overRow(own: Measured, peer: Measured, allowedMs: number, tasks:
 }
 
 /** The largest of the peaks, in MiB. */
-export function memoryRow(name: string, peaksMiB: readonly number[], limit: number): Row {
+export function memoryRow(name: string, peaksMiB: readonly number[], limit: number | null): Row {
   const none = { minMs: null, medianMs: null, peerMinMs: null, peerMedianMs: null };
   const ratio = Math.round(Math.max(...peaksMiB));
   const runs = { runs: peaksMiB.length, peerRuns: 0 };

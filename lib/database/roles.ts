@@ -1,4 +1,5 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { fewAtOnce } from '../ground/few-at-once.ts';
 import { decryptText } from '../secrets/encrypted-file.ts';
 import type { Context } from '../settings/context.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
@@ -72,11 +73,11 @@ export async function checkPasswords(
 export async function wantedRoles(context: Context): Promise<string> {
   const { settings } = context;
   const open = async (roles: DatabaseRoles) => {
-    const opened = rolesOf(roles).map(async ({ name, secret }) => {
+    const opened = await fewAtOnce(rolesOf(roles), async ({ name, secret }) => {
       const password = secret === undefined ? '' : await decryptPassword(context, secret);
       return [name, { password }] as const;
     });
-    return Object.fromEntries(await Promise.all(opened));
+    return Object.fromEntries(opened);
   };
   const [applications, issuers] = await Promise.all([
     open(settings.database.applications),

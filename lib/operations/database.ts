@@ -4,7 +4,8 @@ import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
-import { loginRoles } from '../database/roles.ts';
+import { type LoginRole, loginRoles } from '../database/roles.ts';
+import { fewAtOnce } from '../ground/few-at-once.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/rotation-state.ts';
@@ -31,13 +32,12 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);
-  const tried = await Promise.allSettled(
-    roles.map(async ({ name: user, database, secret }) => {
-      const password = await decryptPassword(context, secret);
-      const login = { user, password, database, identity: await identity, timeoutMs: 2000 };
-      return withPostgresql(context, (address) => acceptsLogin({ ...address, ...login }), 0);
-    }),
-  );
+  const check = async ({ name: user, database, secret }: LoginRole): Promise<boolean> => {
+    const password = await decryptPassword(context, secret);
+    const login = { user, password, database, identity: await identity, timeoutMs: 2000 };
+    return withPostgresql(context, (address) => acceptsLogin({ ...address, ...login }), 0);
+  };
+  const tried = (await fewAtOnce(roles, (role) => Promise.allSettled([check(role)]))).flat();
   const refused = roles.filter((_, index) => {
     const result = tried[index];
     return result?.status === 'fulfilled' && !result.value;

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { fewAtOnce } from '../ground/few-at-once.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { noAnswer, parseAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
@@ -28,7 +29,7 @@ export async function decryptObjects<Content extends object>(
 ): Promise<ReadonlyMap<string, EncryptedObject<Content>>> {
   const $ = await sopsShell(context);
   const words = ['decrypt', '--input-type', 'yaml', '--output-type', 'json'];
-  const found = [...texts].map(async ([name, text]) => {
+  const found = await fewAtOnce([...texts], async ([name, text]) => {
     const opened = await $({ input: text })`cat | sops ${words} /dev/stdin`;
     if (opened.exitCode === 0) {
       const object = parseAnswer<Content>(`sops decrypt ${name}`, opened);
@@ -37,7 +38,7 @@ export async function decryptObjects<Content extends object>(
     if (/ failed$/.test(readSopsFailure(opened).kind)) throw toolFailure(`sops decrypt ${name}`, opened);
     return [];
   });
-  return new Map((await Promise.all(found)).flat());
+  return new Map(found.flat());
 }
 
 /**
@@ -54,19 +55,17 @@ export async function encryptObjects(
   await importPublicKeys(context);
   const $ = await sopsShell(context);
   const file = secretsFile(name, (await secretNames(context.environment))[0] ?? 'database.yaml');
-  return Promise.all(
-    objects.map(async ({ object, earlier }) => {
-      // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
-      const made = await $({ input: JSON.stringify(object) })`cat | sops ${encryptWords(file)} /dev/stdin`;
-      if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
-      const recipients = (await parseEncrypted(made.stdout))?.recipients ?? [];
-      if (recipients.length === 0)
-        throw noAnswer(`sops encrypt ${file}`, 'what it printed is not an encrypted file');
-      const isSame =
-        earlier !== undefined &&
-        isDeepStrictEqual(earlier.object, object) &&
-        isDeepStrictEqual((await parseEncrypted(earlier.text))?.recipients, recipients);
-      return isSame ? earlier.text : made.stdout;
-    }),
-  );
+  return fewAtOnce(objects, async ({ object, earlier }) => {
+    // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
+    const made = await $({ input: JSON.stringify(object) })`cat | sops ${encryptWords(file)} /dev/stdin`;
+    if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
+    const recipients = (await parseEncrypted(made.stdout))?.recipients ?? [];
+    if (recipients.length === 0)
+      throw noAnswer(`sops encrypt ${file}`, 'what it printed is not an encrypted file');
+    const isSame =
+      earlier !== undefined &&
+      isDeepStrictEqual(earlier.object, object) &&
+      isDeepStrictEqual((await parseEncrypted(earlier.text))?.recipients, recipients);
+    return isSame ? earlier.text : made.stdout;
+  });
 }

@@ -46,6 +46,26 @@ test('a Job of the release creates roles and databases after each install and up
   assert.equal(files, ['database.sql', 'roles.sql', 'set-up.sh']);
 });
 
+test('max_connections grows with the applications, in hundreds; one that is too small for them is refused', async () => {
+  const applications = (count: number): Tree =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`app${index}`, { password: '' }]));
+  const most = async (count: number, values: Tree = {}): Promise<string | undefined> => {
+    const objects = await server({ applications: { ...applications(count), gone: null }, ...values });
+    const { args } = only(objects, 'StatefulSet').spec.template.spec.containers[0];
+    return (args as string[]).find((word) => word.startsWith('max_connections='))?.split('=')[1];
+  };
+  assert.equal(await Promise.all([0, 4, 5, 60].map((count) => most(count))), ['100', '100', '200', '1300']);
+  assert.is(await most(60, { connectionsPerApplication: 2 }), '200');
+  const own = (max_connections: string | number) => ({ settings: { max_connections } });
+  assert.is(await most(4, own(100)), '100');
+  assert.match(
+    await refusal({ applications: applications(5), ...own('100') }),
+    /settings\.max_connections is 100, but 5 applications with 20 sessions each need 120 .*Raise it/,
+  );
+  const { parameters } = only(await cluster({ applications: applications(5) }), 'Cluster').spec.postgresql;
+  assert.is(parameters.max_connections, '200');
+});
+
 test('the set-up waits for the first start of a cluster, within the time limit of the release', async () => {
   const limits = async (objects: readonly KubernetesObject[]) => {
     const { activeDeadlineSeconds, template } = only(objects, 'Job').spec;

@@ -137,6 +137,8 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   postgresql: [
     { ...pods, applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false } },
+    // enough for another hundred
+    { applications: { app: { password: 'word' } }, connectionsPerApplication: 100 },
     { kind: 'cloudnative-pg' },
     { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: { name: 'store' } } } },
     {

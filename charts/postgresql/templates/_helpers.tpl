@@ -108,6 +108,19 @@ podSelector:
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* Server settings as YAML, with max_connections for all applications. */}}
+{{- define "postgresql.settings" -}}
+{{- $applications := 0 -}}
+{{- range .Values.applications }}{{ if . }}{{ $applications = add1 $applications }}{{ end }}{{ end -}}
+{{- $platform := 20 -}}
+{{- $needed := add $platform (mul $applications .Values.connectionsPerApplication) -}}
+{{- $given := .Values.settings.max_connections -}}
+{{- if and $given (lt (int64 $given) $needed) -}}
+{{- fail (printf "settings.max_connections is %d, but %d applications with %d sessions each need %d with the platform's. Raise it, and resources.limits.memory by about 4Mi a session; or lower connectionsPerApplication, with smaller pools or a pooler" (int64 $given) $applications (int64 .Values.connectionsPerApplication) $needed) -}}
+{{- end -}}
+{{- merge (dict) .Values.settings (dict "max_connections" (div (add 99 $needed) 100 | mul 100 | toString)) | toYaml -}}
+{{- end }}
+
 {{/* A parameter as text. helm holds numbers as floats and would print a large one with an exponent. */}}
 {{- define "postgresql.parameter" -}}
 {{ if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
