@@ -118,14 +118,32 @@ export const status = taskWithoutSettings({
   name: 'status',
   description: 'show cluster, releases, Vault and database status',
   group: 'environment',
+  args: {
+    watch: {
+      type: 'boolean',
+      short: 'w',
+      hidesGlobal: true,
+      description: 'show it again and again, until Ctrl-C',
+    },
+    html: { type: 'string', noun: 'path', optional: true, description: 'a file to write it to, as a page' },
+  },
+  check: ({ args }) => {
+    if (args.watch && args.html !== undefined)
+      throw new UsageError({ what: '`--watch` and `--html` exclude each other' });
+  },
   commands: async (input) => (await import('../lib/operations/dry-run.ts')).statusCommands(input),
   run: async (context) => {
+    const { watch, html } = context.args;
+    if (watch) return (await import('../lib/operations/watch-status.ts')).watchStatus(context);
+    const { openReportFile } = await import('@k8s-deployment/runner/report');
+    const file = html === undefined ? undefined : await openReportFile(html, '--html');
     const { readStatus } = await import('../lib/operations/status.ts');
-    const { formatStatus } = await import('../lib/operations/status-text.ts');
+    const { formatPage, formatStatus } = await import('../lib/operations/status-text.ts');
     const result = await readStatus(context);
-    context.print(
-      context.options.json ? JSON.stringify(result, null, 2) : await formatStatus(result, context),
-    );
+    if (context.options.json) return context.print(JSON.stringify(result, null, 2));
+    if (file === undefined) return context.print(await formatStatus(result, context));
+    await file.write(await formatPage(result, context));
+    context.log(`written: ${html}`);
   },
 });
 

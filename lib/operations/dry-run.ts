@@ -14,6 +14,7 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
   const cluster = [
     `${kubectl} version`,
     `${kubectl} get nodes`,
+    `${kubectl} get pods --all-namespaces`,
     `${helmText(environment)} list --all-namespaces`,
     `${kubectl} ${issuedWords.join(' ')} -o jsonpath='{range .items[*]}{.data.tls\\.crt}{"\\n"}{end}' | while read -r certificate; do echo "$certificate" | base64 -d | openssl x509 -noout -subject -enddate; done`,
   ];

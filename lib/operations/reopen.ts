@@ -59,7 +59,8 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
 
-async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {
+/** The namespaces of the releases and of the ingress controller. */
+export async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {
   const controller = controllerOf(await loadSettings(environment));
   const declared = (await declaredReleases(environment.root)).map(({ namespace }) => namespace);
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);

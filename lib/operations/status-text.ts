@@ -1,22 +1,56 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatDuration, type PageRow } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { providerOf } from '../cluster/providers.ts';
+import { ifThere } from '../ground/if-there.ts';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { Environment } from '../settings/environment.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';
 import { databaseProblem } from './database.ts';
 import type { Status } from './status.ts';
+import { statusPage } from './status-page.ts';
 
 /** The status as text. Logs what cannot be read. */
 export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
+  const rows = await fullRows(status, context);
+  const lines = rows.map(({ name, text }) => `${name.padEnd(12)} ${text}`);
+  const next = nextStep(status);
+  if (next !== undefined) lines.push('', next);
+  return lines.join('\n');
+}
+
+/** The status as a page. Logs what cannot be read. */
+export async function formatPage(status: Status, context: EnvironmentContext): Promise<string> {
+  const rows = await fullRows(status, context);
+  const next = nextStep(status);
+  return statusPage(status, next === undefined ? rows : [...rows, { name: 'next', text: next }]);
+}
+
+/** Everything that is known. */
+async function fullRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
+  const rows = [...(await statusRows(status, context))];
+  for (const text of await driftLines(context, status)) rows.push({ name: 'drift', text, tone: 'bad' });
+  if (status.cluster.state !== 'running') return rows;
+  const addresses = await readAddresses({ ...context, settings: await loadSettings(context.environment) });
+  for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });
+  for (const text of notesOf(addresses)) rows.push({ name: '', text });
+  return rows;
+}
+
+/** What is quickly known: all but manual changes and addresses. */
+export async function statusRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
   const { environment } = context;
-  const { cluster, releases } = status;
-  const ready = cluster.nodes.filter((node) => node.ready).length;
+  const { cluster, releases, certificates } = status;
+  const unready = cluster.nodes.filter((node) => !node.ready);
+  const ready = cluster.nodes.length - unready.length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
   const known =
@@ -24,35 +58,58 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
       ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
       : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
-  const lines = [
-    `environment  ${status.environment} (${status.provider})`,
-    `cluster      ${cluster.state}${faults}${version}${nodes}`,
-    `vault        ${describeVault(status)}`,
-    `database     ${await describeDatabase(context, status)}`,
-  ];
-  if (providerOf(status).simulatedPods && cluster.state !== 'absent') {
-    lines.push(
-      'simulated    nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
-    );
-  }
+  const vault = describeVault(status);
+  const database = await describeDatabase(context, status);
   const width = Math.max(0, ...releases.map(({ name }) => name.length));
-  for (const { name, namespace, status: state, revision } of releases) {
-    lines.push(`release      ${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`);
-  }
-  for (const line of describeExpiries(status.certificates)) lines.push(`certificate  ${line}`);
-  for (const line of await driftLines(context, status)) lines.push(`drift        ${line}`);
-  if (cluster.state === 'running') {
-    const addresses = await readAddresses({ ...context, settings: await loadSettings(environment) });
-    for (const { name, address } of addresses) lines.push(`address      ${name}: ${address}`);
-    for (const note of notesOf(addresses)) lines.push(`             ${note}`);
-  }
-  const next =
-    nextSteps[cluster.state] ??
-    (isHalfStarted(status)
-      ? (['start what does not answer, and unseal Vault,', 'start-k8s'] as const)
-      : undefined);
-  if (next !== undefined) lines.push('', `${next[0]} with: ${taskLine(next[1])}`);
-  return lines.join('\n');
+  const row = (name: string, text: string, isGood = true): PageRow =>
+    isGood ? { name, text } : { name, text, tone: 'bad' };
+  return [
+    row('environment', `${status.environment} (${status.provider})`),
+    row('cluster', `${cluster.state}${faults}${version}${nodes}`, cluster.state !== 'degraded'),
+    row('vault', vault, ['-', 'unsealed, configured'].includes(vault)),
+    row('database', database, ['-', 'reachable'].includes(database)),
+    ...(providerOf(status).simulatedPods && cluster.state !== 'absent'
+      ? [
+          row(
+            'simulated',
+            'nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
+          ),
+        ]
+      : []),
+    ...unready.map(({ name }) => row('node', `${name}: not ready`, false)),
+    ...releases.map(({ name, namespace, status: state, revision }) =>
+      row(
+        'release',
+        `${name.padEnd(width)}  ${namespace.padEnd(8)}  ${state}, revision ${revision}`,
+        state === 'deployed',
+      ),
+    ),
+    ...status.unreadyPods.map(({ object, text }) =>
+      row('pod', `${object.replace('pod ', '')}: ${text}`, false),
+    ),
+    ...describeExpiries(certificates).map((text, index) =>
+      row('certificate', text, certificates[index]?.renewal === null),
+    ),
+    ...(await lastFailures(environment)).map((text) => row('failure', text)),
+  ];
+}
+
+/** Milliseconds after which a failure is no news any more. */
+const newsMs = 24 * 3_600_000;
+
+/** The newest failed installs with their details, which `Diagnosis.save` has kept. */
+async function lastFailures({ name, state }: Environment, now = Date.now()): Promise<readonly string[]> {
+  const files = (await ifThere(readdir(join(state, 'diagnostics')))) ?? [];
+  return files
+    .sort()
+    .reverse()
+    .slice(0, 3)
+    .flatMap((file) => {
+      const [, day, hours, minutes, seconds, of] =
+        /^(.+)T(\d\d)-(\d\d)-(\d\d)-.*?Z-(.+)\.txt$/.exec(file) ?? [];
+      const age = now - Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`);
+      return age < newsMs ? [`${of}, ${formatDuration(age)} ago: .state/${name}/diagnostics/${file}`] : [];
+    });
 }
 
 /** Addresses to open; none, with a line in the log, if they are not known. */
@@ -72,6 +129,13 @@ const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, ta
   stopped: ['start it', 'start-k8s'],
   degraded: ['start what is missing', 'start-k8s'],
 };
+
+/** What to do about the state, if anything. */
+function nextStep(status: Status): string | undefined {
+  const half = ['start what does not answer, and unseal Vault,', 'start-k8s'] as const;
+  const [what, task] = nextSteps[status.cluster.state] ?? (isHalfStarted(status) ? half : []);
+  return task === undefined ? undefined : `${what} with: ${taskLine(task)}`;
+}
 
 /** Manual changes in the deployed releases. */
 async function driftLines(

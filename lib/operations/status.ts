@@ -6,7 +6,9 @@ import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
+import type { Finding } from '../kubernetes/diagnostics.ts';
 import { type Condition, holds, kubectlList, serverVersion } from '../kubernetes/kubectl.ts';
+import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { authorityFile, hasShared, isShared } from '../secrets/shared-file.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
@@ -15,6 +17,7 @@ import { findTool } from '../tools/tools.ts';
 import type { VaultStatus } from '../vault/api/vault-status.ts';
 import { readVaultStatus } from '../vault/health.ts';
 import { type CertificateExpiry, readExpiries } from './certificates.ts';
+import { namespacesOf } from './reopen.ts';
 
 /** The output of `status --json`, a fixed format. */
 export type Status = {
@@ -34,6 +37,8 @@ export type Status = {
   readonly vault: VaultStatus | null;
   readonly database: { readonly reachable: boolean } | null;
   readonly certificates: readonly CertificateExpiry[];
+  /** Pods that should be ready and are not, with the reason. */
+  readonly unreadyPods: readonly Finding[];
 };
 
 type Node = {
@@ -41,14 +46,11 @@ type Node = {
   readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
-/** Milliseconds for each query. */
-const answerMs = 20_000;
-
 /**
- * Reads the environment's status. What cannot be read is null or empty, and logged if it should exist. Throws
- * `TaskError` if it is unknown whether a cluster exists.
+ * Reads the environment's status, with a limit in milliseconds for each query. What cannot be read is null or empty, and
+ * logged if it should exist. Throws `TaskError` if it is unknown whether a cluster exists.
  */
-export async function readStatus(unlimited: EnvironmentContext): Promise<Status> {
+export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_000): Promise<Status> {
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
   const { environment } = context;
   const state = await readPhase(context);
@@ -67,7 +69,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
     }
   };
   const answering = state === 'running' || state === 'degraded' || state === 'creating';
-  const [version, nodes, releases, vault, reachable, certificates] = answering
+  const [version, nodes, releases, vault, reachable, certificates, unready] = answering
     ? await Promise.all([
         ask('the version', serverVersion(context)),
         ask('the nodes', readNodes(context)),
@@ -75,6 +77,7 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
         ask('vault', readVaultStatus(context)),
         ask('postgresql', isDatabaseReady(context)),
         ask('the certificates', readExpiries(context)),
+        ask('the pods', readUnready(context)),
       ])
     : [];
   // A Vault or database that is not installed is not reported as missing.
@@ -93,19 +96,24 @@ export async function readStatus(unlimited: EnvironmentContext): Promise<Status>
     vault: vault ?? null,
     database: reachable === undefined ? null : { reachable },
     certificates: certificates ?? [],
+    unreadyPods: unready ?? [],
   };
 }
+
+/** Environments whose encrypted files this process has opened. */
+const opened = new Set<string>();
 
 /** Lets a fresh clone of a shared environment read its encrypted files; without the key, less is known. */
 async function openShared(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  if (!isShared(environment) || !(await findTool('sops'))) return;
+  if (opened.has(environment.state) || !isShared(environment) || !(await findTool('sops'))) return;
   try {
     const { importKeys } = await import('../secrets/keyring.ts');
     const { shareAuthority } = await import('../certificates/shared-authority.ts');
-    const opened = { ...context, settings: await loadSettings(environment) };
-    await importKeys(opened);
-    if (hasShared(environment, authorityFile)) await shareAuthority(opened, { offline: true });
+    const target = { ...context, settings: await loadSettings(environment) };
+    await importKeys(target);
+    if (hasShared(environment, authorityFile)) await shareAuthority(target, { offline: true });
+    opened.add(environment.state);
   } catch (error) {
     if (!(error instanceof TaskError)) throw error;
     context.log(`not known: what the encrypted files tell (${error.what})`);
@@ -143,6 +151,9 @@ async function readReleases(context: EnvironmentContext): Promise<Status['releas
   const found = declared.flatMap(({ id }) => deployed.get(id) ?? []);
   return found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision }));
 }
+
+const readUnready = async (context: EnvironmentContext): Promise<readonly Finding[]> =>
+  unreadyOf(await readPods(context, await namespacesOf(context)));
 
 const isDatabaseReady = (context: EnvironmentContext): Promise<boolean> =>
   withPostgresql(context, ({ host, port }) => isPostgresqlReady(host, port), 0);

@@ -170,6 +170,7 @@ function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext 
       for (const line of text.split('\n')) attempt.show('log', line);
     },
     progress: (text, share) => run.emit({ type: 'task-progress', id, text, share }),
+    page: (rows) => run.emit({ type: 'task-page', id, rows }),
     report: (outcome) => {
       attempt.report = outcome;
     },

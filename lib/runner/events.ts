@@ -2,7 +2,7 @@ import type { Place } from './call-site.ts';
 import type { Failure } from './errors.ts';
 import type { StopReason } from './exit-codes.ts';
 import type { LockHolder } from './lock.ts';
-import type { RunOutcome, Share } from './task.ts';
+import type { PageRow, RunOutcome, Share } from './task.ts';
 
 export type NodeSummary = {
   readonly id: string;
@@ -67,6 +67,7 @@ export type RunEventBody =
       readonly text: string;
       readonly share?: Share | undefined;
     }
+  | { readonly type: 'task-page'; readonly id: string; readonly rows: readonly PageRow[] }
   | { readonly type: 'task-result'; readonly id: string; readonly text: string }
   | {
       readonly type: 'task-retried';

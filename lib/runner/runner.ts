@@ -28,6 +28,7 @@ export {
   need,
   type Options,
   type OptionValue,
+  type PageRow,
   type Question,
   type Readiness,
   type RunOutcome,

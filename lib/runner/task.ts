@@ -87,6 +87,9 @@ export type RunOutcome = 'done' | 'failed' | 'interrupted';
 /** How much of a task is done, in any unit. */
 export type Share = { readonly done: number; readonly total: number };
 
+/** A row of a page that a task shows. */
+export type PageRow = { readonly name: string; readonly text: string; readonly tone?: 'bad' | 'soft' };
+
 /** What `run` gets. */
 export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput<Specs> & {
   /**
@@ -107,6 +110,8 @@ export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput
    * get it every 30 seconds, with `--verbose` always.
    */
   readonly progress: (text: string, share?: Share) => void;
+  /** Shows rows in place of those shown before, until the task ends; a log gets all of them each time. */
+  readonly page: (rows: readonly PageRow[]) => void;
   /** Reports whether the task changed anything, for the summary. */
   readonly report: (outcome: 'changed' | 'unchanged') => void;
   /** Hides this text and its base64 form as `***` in all later output of the run. */

@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
+import { PseudoTerminal } from '../../lib/runner/tests/rig/pseudo-terminal.ts';
+import { Screen } from '../../lib/runner/tests/rig/screen.ts';
 import { assertRefused, makeSandbox } from './sandbox.ts';
 
 /* Mistakes on the command line, and machines that lack a tool, the network, space or a right. No cluster is created. */
@@ -37,6 +39,21 @@ mistakes('what the project does not have, or never does, ends with 2', async () 
     ['destroy-k8s --provider existing --context nowhere --yes', /never destroyed by these tasks/],
   ] as const)
     await sandbox.refuses(words.split(' '), 2, said);
+});
+
+mistakes('status --watch shows a page on a terminal until Ctrl-C, which leaves nothing of it', async () => {
+  const terminal = new PseudoTerminal('./run status --watch --provider embedded', {
+    cwd: sandbox.folder,
+    env: sandbox.env,
+  });
+  await terminal.shows(/cluster +absent[\s\S]+again every 3 s until Ctrl-C/);
+  terminal.type('\x03');
+  assert.is(await terminal.exit, 130);
+  const screen = new Screen(80, 24);
+  screen.write(terminal.raw);
+  const left = screen.lines.filter((line) => line !== '');
+  assert.match(left.join('\n'), /^stopping on SIGINT; .*\ninterrupted after \S+: .*$/);
+  assert.is(screen.cursor.column, 0);
 });
 
 mistakes(

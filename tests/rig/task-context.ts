@@ -59,6 +59,7 @@ export function taskContext(
     print: (text) => recorded.printed.push(text),
     log: (line) => recorded.logged.push(line),
     progress: () => {},
+    page: () => {},
     report: (outcome) => recorded.reported.push(outcome),
     secret: (value) => recorded.secrets.push(value),
     onRunEnd: (cleanup) => cleanups.push(cleanup),

@@ -1,23 +1,43 @@
 import type { Renderer } from '../events.ts';
+import type { PageRow } from '../task.ts';
+import { Frame } from './frame.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
+import { pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Each line as it comes; for a run of a single task, whose output is all there is. */
+/** Each line as it comes; for a run of a single task, whose output is all there is. On a terminal its page is in place. */
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
   const { style } = terminal;
+  let page: readonly PageRow[] = [];
+  const frame = terminal.isTerminal
+    ? new Frame(terminal, (width, height) => pageRows(page, width, height, style))
+    : undefined;
+  const write = (lines: string): void => (frame === undefined ? terminal.err(lines) : frame.redraw(lines));
   return {
     onEvent: (event) => {
       view.note(event);
-      if (event.type === 'task-result') terminal.out(event.text);
+      if (event.type === 'task-result') {
+        frame?.hide();
+        terminal.out(event.text);
+      }
+      if (isEnd(event)) page = [];
+      if (event.type === 'task-page' && frame !== undefined) {
+        page = event.rows;
+        frame.redraw();
+        return;
+      }
       const line =
         taskLine(event, style, verbose) ?? runLine(event, view, style) ?? view.progressLine(event, style);
-      if (line !== undefined) terminal.err(`${line}\n`);
+      if (line !== undefined) write(`${line}\n`);
       if (view.size < 2) return;
       if (event.type === 'task-started')
-        terminal.err(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}\n`);
-      if (isEnd(event)) terminal.err(endLine(event, view, style, true));
+        write(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}\n`);
+      if (isEnd(event)) write(endLine(event, view, style, true));
     },
+    pause: () => frame?.pause(),
+    resume: () => frame?.resume(),
+    close: () => frame?.close(),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
+import { pageLines } from './page.ts';
 import { Progress } from './progress.ts';
 import type { Style } from './terminal.ts';
 import { plainText } from './text.ts';
@@ -119,6 +120,7 @@ function endText(event: EndEvent, view: RunView, style: Style): string {
 export function taskLine(event: RunEvent, style: Style, verbose: boolean): string | undefined {
   if (event.type === 'task-output') return event.line;
   if (event.type === 'task-command') return style.dim(`$ ${event.command}`);
+  if (event.type === 'task-page') return pageLines(event.rows).join('\n');
   if (event.type === 'task-progress' && verbose) return style.dim(event.text);
   return undefined;
 }

@@ -6,6 +6,8 @@ import type { Redactor } from '../redact.ts';
 import type { RunRecorder } from './recorder.ts';
 import { openReportFile } from './report-file.ts';
 
+export { openReportFile };
+
 type Source = { readonly recorder: RunRecorder; readonly graph: Graph; readonly redactor: Redactor };
 
 /** The files written at the end of a run, and why some were not. */

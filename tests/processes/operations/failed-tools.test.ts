@@ -173,7 +173,7 @@ test('status waits for no answer longer than 20 s', async ({ context }) => {
   await readStatus({ ...context, $ });
   assert.equal(limits, [20_000]);
   assert.equal(context.logged, [
-    'not known: the version, the nodes, the releases, the certificates (kubectl gave no answer within 20 s)',
+    'not known: the version, the nodes, the releases, the certificates, the pods (kubectl gave no answer within 20 s)',
   ]);
 });
 
@@ -190,7 +190,7 @@ test('status reports what it could not read, besides its fixed output', async ({
   assert.equal(status.cluster.nodes, [{ name: 'new', ready: false }], 'a node without a status yet');
   assert.equal(status.releases, []);
   assert.equal(context.logged, [
-    'not known: the version, the releases, the certificates (Error from server (Forbidden): no)',
+    'not known: the version, the releases, the certificates, the pods (Error from server (Forbidden): no)',
   ]);
 });
 

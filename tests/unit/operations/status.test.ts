@@ -23,6 +23,7 @@ const absent: Status = {
   vault: null,
   database: null,
   certificates: [],
+  unreadyPods: [],
 };
 
 const lines = async (changes: Partial<Status>): Promise<string[]> =>

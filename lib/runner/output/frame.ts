@@ -1,0 +1,97 @@
+import { onSuspend } from '../suspend.ts';
+import type { Style, Terminal } from './terminal.ts';
+import { cutText, linesOf } from './text.ts';
+
+export type Row = { readonly text: string; readonly plain: string };
+
+/** At most `height` rows of at most `width` columns: a wrapped one, or one out of reach, could not be erased. */
+type RowsFor = (width: number, height: number) => readonly Row[];
+
+/** A row of plain text, cut to the width, then coloured. */
+export function rowOf(text: string, width: number, { symbols }: Style, paint: (text: string) => string): Row {
+  const plain = cutText(text, width, symbols.ellipsis);
+  return { text: paint(plain), plain };
+}
+
+/**
+ * Rows at the end of what a terminal shows, drawn again in place. The cursor is always visible, at the start of the
+ * line below: no end of the run, not even SIGKILL, leaves anything to restore.
+ */
+export class Frame {
+  readonly #terminal: Terminal;
+  readonly #rows: RowsFor;
+  #drawn: readonly string[] = [];
+  #drawnColumns = 0;
+  #paused = false;
+  #suspended = false;
+  readonly #onResize = (): void => this.redraw();
+  readonly #forgetSuspend: () => void;
+
+  constructor(terminal: Terminal, rows: RowsFor) {
+    this.#terminal = terminal;
+    this.#rows = rows;
+    process.on('SIGWINCH', this.#onResize);
+    this.#forgetSuspend = onSuspend({
+      hide: () => {
+        this.hide();
+        terminal.flush?.();
+        this.#suspended = true;
+      },
+      show: () => {
+        this.#suspended = false;
+        this.redraw();
+      },
+    });
+  }
+
+  get #height(): number {
+    return Math.max(2, this.#terminal.rows?.() ?? 24);
+  }
+
+  /** Draws the current rows, with lines that stay above them. */
+  redraw(above = ''): void {
+    if (this.#paused || this.#suspended) {
+      this.#terminal.err(above);
+      return;
+    }
+    const columns = Math.max(1, this.#terminal.columns());
+    const rows = this.#rows(columns - 1, this.#height - 1);
+    const erase = this.#erase(columns);
+    if (above === '' && erase === '' && rows.length === 0) return;
+    this.#terminal.err(erase + above + rows.map((row) => `${row.text}\n`).join(''));
+    this.#drawn = rows.map((row) => row.plain);
+    this.#drawnColumns = columns;
+  }
+
+  /** On a terminal that became narrower, rows take several lines. */
+  #erase(columns: number): string {
+    if (this.#drawn.length === 0) return '';
+    const narrower = columns < this.#drawnColumns;
+    const lines = this.#drawn.reduce((sum, row) => sum + (narrower ? linesOf(row, columns) : 1), 0);
+    // Lines that scrolled out are out of reach, and the cursor stops at the top.
+    return `\u001B[${Math.min(lines, this.#height - 1)}A\r\u001B[0J`;
+  }
+
+  hide(): void {
+    const erase = this.#erase(Math.max(1, this.#terminal.columns()));
+    if (erase !== '') this.#terminal.err(erase);
+    this.#drawn = [];
+  }
+
+  pause(): void {
+    this.hide();
+    // Before the child that gets the terminal writes to it.
+    this.#terminal.flush?.();
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+  }
+
+  close(): void {
+    process.removeListener('SIGWINCH', this.#onResize);
+    this.#forgetSuspend();
+    this.hide();
+  }
+}

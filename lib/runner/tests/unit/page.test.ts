@@ -1,0 +1,80 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { RunEventBody } from '../../events.ts';
+import { createRenderer } from '../../output/renderer.ts';
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+import type { PageRow } from '../../task.ts';
+import { done, logOf, node, output, start, started } from '../rig/events.ts';
+import { Screen } from '../rig/screen.ts';
+
+/* Pages of tasks, which are drawn in place. */
+
+const redact = (text: string): string => text;
+const page = (...rows: PageRow[]): RunEventBody => ({ type: 'task-page', id: 'a', rows });
+
+function viewOf(ids: readonly string[], columns: number, rows = 24) {
+  const screen = new Screen(columns, rows);
+  const terminal: Terminal = {
+    out: (text) => screen.write(text),
+    err: (text) => screen.write(text),
+    isTerminal: true,
+    columns: () => screen.columns,
+    rows: () => rows,
+    style: createStyle(true, true),
+  };
+  const renderer = createRenderer('auto', terminal, false, ids.length, { env: {}, redact });
+  const tell = (...events: RunEventBody[]): void => {
+    for (const event of events) renderer.onEvent({ ...event, at: Date.now() });
+  };
+  tell(started(...ids.map((id) => node(id))), start('a'));
+  const shown = (): string[] => screen.lines.filter((line) => line !== '');
+  return { screen, renderer, tell, shown };
+}
+
+for (const columns of [20, 80, 200]) {
+  test(`a page replaces the one before, below what is logged, and leaves nothing in ${columns} columns`, () => {
+    const { screen, renderer, tell, shown } = viewOf(['a'], columns);
+    const long = 'x'.repeat(300);
+    tell(page({ name: 'cluster', text: long }, { name: 'pod', text: '\u001B[2Jwild', tone: 'bad' }));
+    assert.equal(shown(), [`cluster  ${'x'.repeat(columns - 11)}…`, 'pod      wild']);
+    tell(output('a', 'a line'), page({ name: 'cluster', text: 'gone' }));
+    assert.equal(shown(), ['a line', 'cluster  gone']);
+    tell({ type: 'run-stopping', reason: { type: 'signal', signal: 'SIGINT' } });
+    renderer.close?.();
+    // Long lines of the log wrap.
+    assert.is(shown().join('').replaceAll(' ', ''), 'alinestoppingonSIGINT;oncemorekillswhatisstillrunning');
+    assert.is(screen.cursor.column, 0);
+  });
+}
+
+test('rows without room are counted, and a page that gets smaller leaves no remains', () => {
+  const { screen, renderer, tell, shown } = viewOf(['a'], 40, 6);
+  const rows = Array.from({ length: 9 }, (_, index) => ({ name: `${index}`, text: 'row' }));
+  tell(page(...rows));
+  assert.equal(shown(), ['0  row', '1  row', '2  row', '3  row', 'and 5 more']);
+  screen.resize(10);
+  tell(page({ name: '0', text: 'row' }));
+  assert.equal(shown(), ['0  row']);
+  renderer.close?.();
+  assert.equal(shown(), []);
+});
+
+test('beside other tasks, a page is between them and the counts', () => {
+  const { renderer, tell, shown } = viewOf(['a', 'b'], 80);
+  tell(page({ name: 'cluster', text: 'running' }));
+  assert.match(shown()[0] ?? '', /^\S a /);
+  assert.equal(shown().slice(1), ['cluster  running', '  0 of 2 done, 1 running, next: b']);
+  tell(done('a'));
+  assert.not.match(shown().join('\n'), 'cluster');
+  renderer.close?.();
+});
+
+test('a log gets every page', () => {
+  const log = logOf();
+  const renderer = createRenderer('auto', log, false, 1, { env: {}, redact });
+  for (const text of ['absent', 'running'])
+    renderer.onEvent({ ...page({ name: 'cluster', text }, { name: '', text: 'now' }), at: 0 });
+  assert.is(log.shown, 'cluster  absent\n         now\ncluster  running\n         now\n');
+});
+
+test.run();

@@ -1,0 +1,76 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PageRow } from '@k8s-deployment/runner';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { watchStatus } from '../../../lib/operations/watch-status.ts';
+import { remember } from '../../../lib/settings/environment.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
+
+/* `status --watch` while the API is lost and comes back, played by a kubectl. */
+
+const test = suite('watch-status');
+const project = scriptedFolder('environments', 'vault', 'helmfile.yaml');
+test.after(project.remove);
+
+test('a page is shown again and again, also while the cluster is lost', async () => {
+  const context = await project.context('existing');
+  const { environment } = context;
+  mkdirSync(join(environment.state, 'diagnostics'), { recursive: true });
+  await remember(environment);
+  const minutesAgo = (minutes: number): string =>
+    new Date(Date.now() - minutes * 60_000).toISOString().replace(/[:.]/g, '-');
+  for (const [minutes, name] of [
+    [3, 'app1-back'],
+    [5000, 'old'],
+  ] as const)
+    writeFileSync(join(environment.state, 'diagnostics', `${minutesAgo(minutes)}-${name}.txt`), '');
+  const pod = { metadata: { namespace: 'backend', name: 'app1-x' }, status: { phase: 'Pending' } };
+  const node = (name: string, ready: string) => ({
+    ...{ metadata: { name }, status: { conditions: [{ type: 'Ready', status: ready }] } },
+  });
+  const answers = [
+    `*readyz*) echo ok;;`,
+    `*"get nodes"*) echo '${JSON.stringify({ items: [node('one', 'True'), node('two', 'False')] })}';;`,
+    `*"get pods"*) echo '${JSON.stringify({ items: [pod] })}';;`,
+  ].join(' ');
+  const answering = `case "$*" in ${answers} *) echo '{"items":[]}';; esac`;
+  const lost = 'echo "The connection to the server was refused" >&2; exit 1';
+  const stop = new AbortController();
+  const pages: string[][] = [];
+  project.script('kubectl', answering);
+  await watchStatus(
+    {
+      ...context,
+      signal: stop.signal,
+      page: (rows: readonly PageRow[]) => {
+        pages.push(rows.map(({ name, text }) => `${name} ${text}`));
+        project.script('kubectl', pages.length === 1 ? lost : answering);
+        if (pages.length === 3) stop.abort();
+      },
+    },
+    1,
+  );
+  assert.is(pages.length, 3);
+  for (const page of [pages[0], pages[2]]) {
+    assert.ok(
+      page?.some((row) => /^cluster running.*, 1 of 2 nodes ready$/.test(row)),
+      page?.join('\n'),
+    );
+    assert.ok(page?.includes('node two: not ready'));
+    assert.ok(page?.includes('pod backend/app1-x: it is Pending'));
+    assert.equal(
+      page
+        ?.filter((row) => row.startsWith('failure '))
+        .map((row) => row.split(' ago')[0]?.replace(/m\d+s/, 'm')),
+      ['failure app1-back, 3m'],
+    );
+  }
+  assert.match(
+    pages[1]?.join('\n') ?? '',
+    /connection to the server was refused|cluster (degraded|absent|stopped)/,
+  );
+  assert.equal(context.logged, []);
+});
+
+test.run();
