@@ -5,37 +5,47 @@ import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import type { Random } from '../../lib/runner/tests/rig/random-graph.ts';
 import { disk, fillDisk, freeDisk, networkDown, networkUp } from './machine.ts';
 
-/** A run that is to be disturbed. */
-export type Run = { readonly child: ChildProcess; readonly state: string };
+/** A run that is to be disturbed, and the state folder of its environment. */
+type Run = { readonly child: ChildProcess; readonly state: string };
 
 export type Disturbance = {
   readonly name: string;
   /** Variables for the run, if it has to be prepared for the disturbance after so many milliseconds. */
   readonly env?: (afterMs: number) => NodeJS.ProcessEnv;
-  /** Returns what was hit, for the protocol. */
+  /** Returns what was hit. */
   readonly strike: (run: Run) => Promise<string>;
   /** Ends what would go on. */
   readonly heal?: () => Promise<unknown>;
-  /** The run itself is told to end, so nothing of it may be left. */
+  /** The exit code of a run that was told to end; nothing of it may be left. */
   readonly exitCode?: number;
 };
-
-const signals = ['SIGTERM', 'SIGINT', 'SIGKILL'] as const;
-const exitCodes = { SIGTERM: 143, SIGINT: 130 } as { readonly [signal: string]: number };
 
 export const pick = <Item>(random: Random, items: readonly Item[]): Item =>
   items[Math.floor(random() * items.length)] as Item;
 
-function send(pid: number, signal: NodeJS.Signals): void {
+const signals = ['SIGTERM', 'SIGINT', 'SIGKILL'] as const;
+
+/** Sends a signal to one of these processes, the same for the same number. Returns its command line. */
+async function hit(pids: readonly number[], number: number, signal: NodeJS.Signals): Promise<string> {
+  const pid = pids[Math.floor(number * pids.length)];
+  if (pid === undefined) return 'nothing';
+  const words = await commandOf(pid);
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended.
+    return 'nothing: it has ended';
   }
+  return words.slice(0, 100);
+}
+
+/** The command line of a process; empty if it has ended. */
+export async function commandOf(pid: number): Promise<string> {
+  const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return text.replaceAll('\0', ' ').trim();
 }
 
 /** Processes that the run started, and theirs, in the order of their start. */
-export async function descendants(root: number): Promise<number[]> {
+async function descendants(root: number): Promise<number[]> {
   const family = new Set([root]);
   for (const { pid, parent } of (await runningProcesses()).sort((one, other) => one.pid - other.pid))
     if (family.has(parent)) family.add(pid);
@@ -43,88 +53,70 @@ export async function descendants(root: number): Promise<number[]> {
   return [...family];
 }
 
-const ofRun = (random: Random): Disturbance => {
+function ofRun(random: Random): Disturbance {
   const signal = pick(random, signals);
   const twice = signal === 'SIGINT' && random() < 0.3;
-  const exitCode = exitCodes[signal];
   return {
     name: `${signal} of the run${twice ? ', twice' : ''}`,
-    ...(exitCode !== undefined && { exitCode }),
+    ...(signal !== 'SIGKILL' && { exitCode: signal === 'SIGINT' ? 130 : 143 }),
     strike: async ({ child }) => {
       child.kill(signal);
       if (twice) setTimeout(() => child.kill(signal), 300);
       return `pid ${child.pid}`;
     },
   };
-};
+}
 
-const ofChild = (random: Random): Disturbance => {
+function ofChild(random: Random): Disturbance {
   const signal = pick(random, signals);
-  const which = random();
+  const number = random();
   return {
     name: `${signal} of a child`,
-    strike: async ({ child }) => {
-      const pids = await descendants(child.pid ?? 0);
-      const pid = pids[Math.floor(which * pids.length)];
-      if (pid === undefined) return 'no child';
-      const words = await commandOf(pid);
-      send(pid, signal);
-      return words;
-    },
+    strike: async ({ child }) => hit(await descendants(child.pid ?? 0), number, signal),
   };
-};
+}
 
-const ofService = (random: Random): Disturbance => {
+function ofService(random: Random): Disturbance {
   const signal = pick(random, ['SIGKILL', 'SIGTERM'] as const);
-  const which = random();
+  const number = random();
   return {
     name: `${signal} of a service`,
     strike: async ({ state }) => {
       const services = (await readServices(state)).sort((one, other) => (one.name < other.name ? -1 : 1));
-      const service = services[Math.floor(which * services.length)];
-      if (service === undefined) return 'no service';
-      send(service.pid, signal);
-      return service.name;
+      return hit(
+        services.map(({ pid }) => pid),
+        number,
+        signal,
+      );
     },
   };
-};
+}
 
-const fullDisk = (random: Random): Disturbance => {
+function fullDisk(random: Random): Disturbance {
   const left = Math.floor(random() ** 3 * 2 ** 22);
-  return {
-    name: `full disk, ${Math.round(left / 1024)} KiB left`,
-    strike: async () => {
-      await fillDisk(left);
-      return 'disk';
-    },
-    heal: freeDisk,
-  };
-};
+  const name = `full disk, ${Math.round(left / 1024)} KiB left`;
+  return { name, strike: () => fillDisk(left).then(() => 'disk'), heal: freeDisk };
+}
 
-const noNetwork = (random: Random): Disturbance => {
+function noNetwork(random: Random): Disturbance {
   const ms = Math.floor(1000 + random() * 14_000);
-  let up: NodeJS.Timeout | undefined;
   return {
     name: `network down for ${ms} ms`,
     strike: async () => {
       await networkDown();
-      up = setTimeout(() => void networkUp(), ms);
+      setTimeout(() => void networkUp(), ms);
       return 'loopback';
     },
-    heal: async () => {
-      clearTimeout(up);
-      await networkUp();
-    },
+    heal: networkUp,
   };
-};
+}
 
-/** The clock of the run: nobody may set a machine's clock in a namespace, and Go programs read it without libc. */
-const clockJump = (random: Random): Disturbance => {
+/** The clock of the run: a namespace has no clock that could be set, and Go programs read it without libc. */
+function clockJump(random: Random): Disturbance {
   const hours = pick(random, [-48, -1, 1, 48]);
   const jump = (afterMs: number) => `
-    const { now } = Date, start = performance.now();
+    const { now } = Date, start = performance.now(), Real = Date;
     Date.now = () => now() + (performance.now() - start > ${afterMs} ? ${hours * 3_600_000} : 0);
-    const Real = Date;
     globalThis.Date = class extends Real { constructor(...a) { a.length ? super(...a) : super(Real.now()); } };`;
   return {
     name: `clock jumps by ${hours} h`,
@@ -133,15 +125,10 @@ const clockJump = (random: Random): Disturbance => {
     }),
     strike: async () => 'clock',
   };
-};
+}
 
-/** A disturbance, the same for the same numbers. On a cluster of other machines only those of the run. */
+/** A disturbance, the same for the same numbers. Outside of a machine of its own, only those of the run. */
 export function disturbance(random: Random): Disturbance {
   const kinds = [ofRun, ofRun, ofChild, ofChild, clockJump, ofService, ofService, fullDisk, noNetwork];
   return pick(random, disk === undefined ? kinds.slice(0, 5) : kinds)(random);
-}
-
-export async function commandOf(pid: number): Promise<string> {
-  const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return text.replaceAll('\0', ' ').slice(0, 100).trim();
 }

@@ -25,11 +25,16 @@ export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
   return [...(unwell ? [stdout + stderr] : []), ...(await remains(sandbox)), ...(await leaks(sandbox))];
 }
 
+/** New files of the tasks themselves. */
+const asked = /^(environments\/(staging\/|.*(zz-chaos|app3))|rendered\/|backup\/)/;
+
 /** Processes that belong to no service, locks that no run holds, and unfinished files. */
 export async function remains(sandbox: Sandbox): Promise<string[]> {
   const entries = await readdir(sandbox.path('.state'), { recursive: true }).catch(() => []);
-  const stuck = entries.filter((file) => /\.(lock(\.takeover)*|pending|tmp|new)$/.test(file));
-  return [...(await orphans(sandbox)), ...stuck.map((file) => `left in .state: ${file}`)];
+  const stuck = entries.filter((file) => /\.(lock(\.takeover)*|pending|new)$/.test(file));
+  const git = ['-C', sandbox.folder, 'ls-files', '--others', '--exclude-standard'];
+  const others = (await output('git', git)).filter((file) => !asked.test(file));
+  return [...(await orphans(sandbox)), ...[...stuck, ...others].map((file) => `left behind: ${file}`)];
 }
 
 async function orphans(sandbox: Sandbox): Promise<string[]> {

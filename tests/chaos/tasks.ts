@@ -104,8 +104,18 @@ export const trials: readonly Trial[] = [
     before: [['backup-vault', 'backup']],
     weight: 2,
   },
-  { words: ['new-app', 'app3'], ms: 2500, after: [['remove-app', 'app3', yes]], done: /already/ },
-  { words: ['remove-app', 'app3', yes], ms: 2000, before: [['new-app', 'app3']], done: /app3/ },
+  {
+    words: ['new-app', 'app3', '--secrets', 'sops'],
+    ms: 2500,
+    after: [['remove-app', 'app3', yes]],
+    done: /already/,
+  },
+  {
+    words: ['remove-app', 'app3', yes],
+    ms: 2000,
+    before: [['new-app', 'app3', '--secrets', 'sops']],
+    done: /app3/,
+  },
   {
     words: ['new-environment', 'staging'],
     ms: 2500,
