@@ -101,13 +101,11 @@ async function round(trial: Trial, what: Disturbance, share: number, seed: numbe
 async function prepare(): Promise<void> {
   sandbox = await makeSandbox();
   const at = (name: string) => `${sandbox.home}/${name}`;
-  const editor = '#!/bin/sh\nsed -i /chaos/d "$1"; echo "chaos: value-$$-of-an-editor" >> "$1"\n';
-  await writeFile(at('editor'), editor, { mode: 0o755 });
   for (const folder of ['.kube', '.gnupg', '.config/helm']) {
     await mkdir(at(folder), { recursive: true, mode: 0o700 });
     await writeFile(at(`${folder}/config`), 'current-context: of-the-user\n');
   }
-  const env = { EDITOR: at('editor'), KUBECONFIG: at('.kube/config'), ENVIRONMENT: environment };
+  const env = { KUBECONFIG: at('.kube/config'), ENVIRONMENT: environment };
   Object.assign(sandbox.env, env, disk !== undefined && { CLUSTER_PROVIDER: 'embedded' });
   const [from, to] = [environment, 'scratch'].map((name) => sandbox.path('environments', name));
   await cp(from as string, to as string, { recursive: true });

@@ -84,7 +84,6 @@ export const trials: readonly Trial[] = [
   { words: ['init-vault'], ms: 3000, change: otherVault, weight: 2 },
   { words: ['rotate-database-password', yes], ms: 15_000, weight: 3 },
   { words: ['rotate-keys', yes], ms: 12_000, weight: 2 },
-  { words: ['edit-secrets'], ms: 1500 },
   { words: ['make-secrets'], ms: 1500 },
   { words: ['check-secrets'], ms: 2000 },
   { words: ['import-gpg-keys'], ms: 1500 },
@@ -108,7 +107,7 @@ export const trials: readonly Trial[] = [
     words: ['new-app', 'app3', '--secrets', 'sops'],
     ms: 2500,
     after: [['remove-app', 'app3', yes]],
-    done: /already/,
+    done: /cannot be the name/,
   },
   {
     words: ['remove-app', 'app3', yes],
@@ -120,7 +119,7 @@ export const trials: readonly Trial[] = [
     words: ['new-environment', 'staging'],
     ms: 2500,
     change: without('environments/staging'),
-    done: /already/,
+    done: /cannot be the name/,
   },
   { words: ['install-tools'], ms: 1000 },
   { words: ['verify-dependencies'], ms: 1500 },
@@ -131,7 +130,8 @@ export const trials: readonly Trial[] = [
 
 /** Tasks without a trial, and why. */
 export const leftOut: { readonly [task: string]: string } = {
-  dashboard: 'an interactive program',
+  dashboard: 'needs a terminal',
+  'edit-secrets': 'needs a terminal',
   update: 'asks registries',
   'build-backend-verification': 'needs Docker',
   'build-push-backend-verification': 'needs Docker',
