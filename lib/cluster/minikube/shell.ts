@@ -23,7 +23,7 @@ export async function runMinikube(
 ): Promise<void> {
   const $ = await minikubeShell(context);
   const quiet = nodes !== undefined;
-  const running = $({ nothrow: true, quiet })`minikube ${words} ${quiet ? asEvents : []}`;
+  const running = $({ nothrow: true, quiet })`minikube ${quiet ? [...words, ...asEvents] : words}`;
   if (nodes !== undefined) {
     // A quiet command is not logged.
     context.log(`$ ${shellWords(['minikube', ...words])}`);
