@@ -17,8 +17,8 @@ const tag = {
 /** A valid tag (https://github.com/opencontainers/distribution-spec, "Pulling manifests"). */
 const tagForm = /^\w[\w.-]{0,127}$/;
 
-/** The image's full name. Throws `UsageError` for an invalid tag, such as a branch with a slash. */
-function image({ images }: Settings, tagName: string): string {
+/** `repository:tag`. Throws `UsageError` for an invalid tag, such as a branch with a slash. */
+function named(repository: string, tagName: string): string {
   if (!tagForm.test(tagName)) {
     throw new UsageError({
       what: `\`${tagName}\` is not a valid image tag`,
@@ -26,8 +26,11 @@ function image({ images }: Settings, tagName: string): string {
       advice: 'replace other characters, for example `/` of a branch by `-`',
     });
   }
-  return `${images.backendVerification.repository}:${tagName}`;
+  return `${repository}:${tagName}`;
 }
+
+const image = ({ images }: Settings, tagName: string): string =>
+  named(images.backendVerification.repository, tagName);
 
 /** Milliseconds for a build or push, to end one with a hanging network. */
 const buildMs = 30 * 60_000;
@@ -57,6 +60,23 @@ export const buildPushBackendVerification = task({
   retries: 2,
   timeoutMs: buildMs,
   commands: ({ args, settings }) => [shellWords(['docker', 'push', image(settings, args.tag)])],
+});
+
+export const buildToolset = task({
+  name: 'build-toolset',
+  description: 'build an image with all tools; words after `--` go to docker build',
+  group: 'images',
+  args: tag,
+  passThrough: true,
+  needs: tools('docker'),
+  // Without releases, tools are compiled.
+  timeoutMs: 4 * buildMs,
+  check: async () => (await import('../lib/cluster/minikube/docker.ts')).requireEngine(),
+  commands: async ({ args, settings, passThrough }) => {
+    const { buildWords } = await own();
+    const more = ['--file', 'docker/toolset/Dockerfile', ...passThrough];
+    return [shellWords(buildWords(settings, '.', named('k8s-deployment/toolset', args.tag), more))];
+  },
 });
 
 const selection = {

@@ -135,6 +135,7 @@ export const leftOut: { readonly [task: string]: string } = {
   update: 'asks registries',
   'build-backend-verification': 'needs Docker',
   'build-push-backend-verification': 'needs Docker',
+  'build-toolset': 'needs Docker',
   'test-ingress': 'the embedded cluster has no controller',
 };
 

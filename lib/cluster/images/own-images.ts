@@ -53,11 +53,17 @@ export async function taggedByInputs(target: Target, image: OwnImage): Promise<s
   return `${image.repository}:inputs-${digest.slice(0, 12)}`;
 }
 
-/** `docker build` of a folder with the configured build arguments. */
-export const buildWords = (settings: Settings, folder: string, reference: string): string[] => [
+/** `docker build` of a folder with the configured build arguments, then `more` options. */
+export const buildWords = (
+  settings: Settings,
+  folder: string,
+  reference: string,
+  more: readonly string[] = [],
+): string[] => [
   'docker',
   'build',
   ...Object.entries(settings.buildArguments).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+  ...more,
   '--tag',
   reference,
   folder,

@@ -30,6 +30,7 @@ const examples: { readonly [task: string]: readonly string[] } = {
   'restore-vault': ['backups/vault'],
   'build-backend-verification': ['1.2.0'],
   'build-push-backend-verification': ['1.2.0'],
+  'build-toolset': ['1.2.0'],
 };
 
 export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) => name);
