@@ -47,19 +47,20 @@ function pod(name: string, { revision = 'old', waiting, ready = true }: PodOptio
 
 type ServerOptions = {
   readonly initialized?: boolean;
-  readonly recovery?: boolean;
+  /** Once replaced, it follows no leader. */
+  readonly lost?: boolean;
   readonly mayStepDown?: boolean;
 };
 
-/** Servers of Vault by pod: a replaced pod's is sealed, and does not lead. */
+/** Servers of Vault by pod: a replaced pod's is sealed, and does not lead, as the last one does at first. */
 async function servers(names: readonly string[], options: Readonly<Record<string, ServerOptions>> = {}) {
   const open = new Map(names.map((name) => [name, `${name}-old`]));
-  let leader = names[0] ?? '';
+  let leader = names.at(-1) ?? '';
   const uidOf = (name: string): string =>
     JSON.parse(readFileSync(join(pods, name), 'utf8')).metadata.uid as string;
   const ports = await Promise.all(
     names.map(async (name) => {
-      const { initialized = true, recovery = false, mayStepDown = true } = options[name] ?? {};
+      const { initialized = true, lost = false, mayStepDown = true } = options[name] ?? {};
       const isOpen = () => (initialized || uidOf(name).endsWith('new')) && open.get(name) === uidOf(name);
       const { address } = await scriptedVault(({ method, path, body }): Answer | undefined => {
         const leads = () => {
@@ -72,12 +73,18 @@ async function servers(names: readonly string[], options: Readonly<Record<string
           case 'GET sys/seal-status':
             leads();
             return {
-              body: { initialized: known, sealed: !isOpen(), recovery_seal: recovery, storage_type: 'raft' },
+              body: { initialized: known, sealed: !isOpen(), recovery_seal: false, storage_type: 'raft' },
             };
           case 'GET sys/health':
             return { body: { initialized: true, sealed: false, standby: !leads() } };
           case 'GET sys/leader':
-            return { body: { leader_address: 'some', raft_committed_index: 7, raft_applied_index: 7 } };
+            return {
+              body: {
+                leader_address: lost && uidOf(name).endsWith('new') ? '' : 'some',
+                raft_committed_index: 7,
+                raft_applied_index: 7,
+              },
+            };
           case 'PUT sys/unseal':
             assert.is(body.key, 'the key');
             open.set(name, uidOf(name));
@@ -143,8 +150,8 @@ test('standbys come first, each is unsealed before the next, and the active one 
   await servers(three);
   assert.is(await replace(context), true);
   assert.equal(told(), [
-    ...['delete vault-2', 'unseal vault-2', 'delete vault-1', 'unseal vault-1'],
-    ...['step-down vault-0', 'delete vault-0', 'unseal vault-0'],
+    ...['delete vault-1', 'unseal vault-1', 'delete vault-0', 'unseal vault-0'],
+    ...['step-down vault-2', 'delete vault-2', 'unseal vault-2'],
   ]);
   assert.is(await replace(context), false);
 });
@@ -153,24 +160,26 @@ test('a pod that does not come back stops the replacement; the next one goes on 
   context,
 }) => {
   await servers(three);
-  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new', waiting: 'ErrImagePull' }));
+  writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new', waiting: 'ErrImagePull' }));
   const error = await failureOf(replace(context, 300));
-  assert.is(error.what, 'pod vault/vault-2 is not back in service after its replacement');
+  assert.is(error.what, 'pod vault/vault-1 is not back in service after its replacement');
   assert.is(error.why, 'container vault: ErrImagePull');
-  assert.match(error.advice ?? '', /-n vault describe pod vault-2; .* goes on with vault-1, vault-0$/);
-  assert.equal(told(), ['delete vault-2']);
+  assert.match(error.advice ?? '', /-n vault describe pod vault-1; .* goes on with vault-2, vault-0$/);
+  assert.equal(told(), ['delete vault-1']);
   // As after another change, which has made it one of an older revision.
-  setPod('vault-2', { waiting: 'ErrImagePull' });
-  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new' }));
+  setPod('vault-1', { waiting: 'ErrImagePull' });
+  writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new' }));
   await replace(context);
-  assert.equal(told().slice(0, 4), ['delete vault-2', 'delete vault-2', 'unseal vault-2', 'delete vault-1']);
+  assert.equal(told().slice(0, 4), ['delete vault-1', 'delete vault-1', 'unseal vault-1', 'delete vault-0']);
 });
 
-test('one that the keys do not open, or that is never ready, stops it too', async ({ context }) => {
+test('so does one that is never ready, or that follows no leader', async ({ context }) => {
   await servers(three);
-  writeFileSync(join(successors, 'vault-2'), pod('vault-2', { revision: 'new', ready: false }));
+  writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new', ready: false }));
   assert.is((await failureOf(replace(context, 300))).why, 'it is not ready');
-  assert.equal(told(), ['delete vault-2', 'unseal vault-2']);
+  assert.equal(told(), ['delete vault-1', 'unseal vault-1']);
+  await servers(three, { 'vault-1': { lost: true } });
+  assert.is((await failureOf(replace(context, 300))).why, 'it follows no active replica');
 });
 
 test('after a run that was killed, the last pod is unsealed, and nothing is replaced', async ({
@@ -183,16 +192,16 @@ test('after a run that was killed, the last pod is unsealed, and nothing is repl
 });
 
 test('one that never joined is replaced first, unsealed or not', async ({ context }) => {
-  await servers(three, { 'vault-1': { initialized: false } });
+  await servers(three, { 'vault-0': { initialized: false } });
   await replace(context, 2000);
-  assert.is(told()[0], 'delete vault-1');
+  assert.is(told()[0], 'delete vault-0');
 });
 
 test('without the right to ask for it, the active one steps down when it ends', async ({ context }) => {
-  await servers(three, { 'vault-0': { mayStepDown: false } });
+  await servers(three, { 'vault-2': { mayStepDown: false } });
   await replace(context);
-  assert.is(told().at(-2), 'delete vault-0');
-  assert.ok(context.logged.includes('vault-0 is not asked to step down: permission denied'));
+  assert.is(told().at(-2), 'delete vault-2');
+  assert.ok(context.logged.includes('vault-2 is not asked to step down: permission denied'));
 });
 
 test('nothing is deleted that only people can unseal', async ({ context }) => {
