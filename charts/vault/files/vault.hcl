@@ -21,3 +21,9 @@ storage "raft" {
 {{- end }}
 {{- end }}
 }
+{{- if gt (int .Values.replicas) 1 }}
+
+service_registration "kubernetes" {
+  namespace = "{{ .Release.Namespace }}"
+}
+{{- end }}
