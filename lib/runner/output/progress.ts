@@ -4,8 +4,9 @@ import type { Style } from './terminal.ts';
 
 type Told = Extract<RunEvent, { type: 'task-progress' }>;
 
-/** Milliseconds after which the rate is known well enough. */
+/** Milliseconds, and the part of the whole, after which the rate is known well enough. */
 const soonestMs = 3000;
+const leastPart = 1 / 50;
 /** Milliseconds between the lines of a log about the same task. */
 const everyMs = 30_000;
 
@@ -33,7 +34,7 @@ export class Progress {
     const percent = `${Math.floor((100 * done) / total)}%`;
     const more = done - first.share.done;
     const passed = last.at - first.at;
-    if (more <= 0 || passed < soonestMs) return percent;
+    if (more <= total * leastPart || passed < soonestMs) return percent;
     const left = (passed / more) * (total - done) - (at - last.at);
     return `${percent} ${formatDuration(Math.max(0, left))} left`;
   }
