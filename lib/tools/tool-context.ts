@@ -45,6 +45,7 @@ export async function withProgress<Result>(
     return await work;
   } finally {
     clearInterval(timer);
+    say();
     signal.throwIfAborted();
   }
 }

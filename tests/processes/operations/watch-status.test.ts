@@ -46,12 +46,15 @@ test('a page is shown again and again, also while the cluster is lost', async ()
       page: (rows: readonly PageRow[]) => {
         pages.push(rows.map(({ name, text }) => `${name} ${text}`));
         project.script('kubectl', pages.length === 1 ? lost : answering);
-        if (pages.length === 3) stop.abort();
+        // A record that cannot be read, as during a crash.
+        if (pages.length === 3) writeFileSync(join(environment.state, 'environment.json'), '{');
+        if (pages.length === 4) stop.abort();
       },
     },
     1,
   );
-  assert.is(pages.length, 3);
+  assert.is(pages.length, 4);
+  assert.match(pages[3]?.[0] ?? '', /^error .*environment\.json, the record of the environment, is damaged/);
   for (const page of [pages[0], pages[2]]) {
     assert.ok(
       page?.some((row) => /^cluster running.*, 1 of 2 nodes ready$/.test(row)),

@@ -186,13 +186,17 @@ test('a release is downloaded by mise, which gets only tokens, mirrors and time 
     await fakeMise(
       place,
       `echo "$*, locked=$MISE_LOCKED token=$MISE_GITHUB_TOKEN time=$MISE_HTTP_TIMEOUT" >> "$LOG"
+      echo "  hammer@1.2.3  downloading  11.9s  19.2/63.9 MB · 1.7 MB/s" >&2
       test "$MISE_SYSTEM_PACKAGES_SUDO" = false || exit 9; cat mise.toml >> "$LOG"; ${miseScript('hammer 1.2.3')}`,
     );
     const variables = { MISE_LOCKED: '1', MISE_GITHUB_TOKEN: 'mine', MISE_HTTP_TIMEOUT: '9s' };
     Object.assign(process.env, variables);
     await withServer(async (host) => {
       const entry = entryOf({ version: '1.2.3', release: { host, package: 'aqua:smith/hammer' } });
-      const tool = await get(place, entry);
+      const told: unknown[] = [];
+      const progress = (...words: unknown[]) => told.push(words);
+      const tool = await getTool(entry, {}, { ...place.context, progress }, toolchain);
+      assert.equal(told.at(-1), ['19.2 of 63.9 MB, downloading hammer 1.2.3', { done: 19.2, total: 63.9 }]);
       assert.is(tool.source, 'release');
       assert.match(tool.path, /hammer-1\.2\.3-release-[0-9a-f]+\/release\/bin\/hammer$/);
       const [call, ...config] = place.calls();

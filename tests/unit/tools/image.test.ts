@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MissingToolError, TaskError } from '@k8s-deployment/runner';
+import { MissingToolError, type Share, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
@@ -42,7 +42,12 @@ async function insteadOf(
 test('a program is extracted from its image with its files, and then found', () =>
   withRegistry(({ recipe, asked }) =>
     inPlace(async (place) => {
-      const found = await getTool(tool(recipe), {}, place.context);
+      const told: string[] = [];
+      const progress = (text: string, share?: Share) =>
+        told.push(share === undefined || share.done < share.total ? text : `all of it: ${text}`);
+      const found = await getTool(tool(recipe), {}, { ...place.context, progress });
+      assert.is(told[0], 'downloading hammer 1.2.3');
+      assert.is(told.at(-1), 'all of it: 0.0 of 0.0 MiB, downloading hammer 1.2.3');
       assert.is(found.source, 'image');
       assert.is(readFileSync(found.path, 'utf8'), '#!/bin/sh\necho hammer 1.2.3\n');
       assert.is(readFileSync(join(found.folder, 'crds', 'nail.yaml'), 'utf8'), 'kind: Nail');

@@ -75,7 +75,9 @@ export async function withRegistry(
     const [path = ''] = (request.url ?? '').slice(1).split('?');
     const content = path === 'hammer.tgz' ? archive : contents.get(`sha256:${path}`);
     const status = request.headers.authorization !== undefined ? 400 : content === undefined ? 404 : 200;
-    response.writeHead(status).end(content);
+    response.statusCode = status;
+    // Without `writeHead`, with its length.
+    response.end(content);
   });
   const registry = serve((request, response) => {
     const [path = ''] = (request.url ?? '').split('?');
