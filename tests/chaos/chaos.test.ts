@@ -11,7 +11,7 @@ import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { bash } from '../rig/bash.ts';
 import { checkData, forget, secrets } from './data.ts';
 import { type Disturbance, disturbance } from './disturbances.ts';
-import { faultsOf, files, remains } from './invariants.ts';
+import { faultsOf, files, hasDeadServices, remains } from './invariants.ts';
 import { disk, enterMachine } from './machine.ts';
 import { chooseTrial, environment, leftOut, type Trial, trials } from './tasks.ts';
 
@@ -44,7 +44,7 @@ async function disturb(
   what: Disturbance,
   share: number,
 ): Promise<Ended & { said: string }> {
-  const afterMs = Math.round(share * (300 + ms) * pace);
+  const afterMs = Math.round(share * ms * pace * 0.7);
   const env = { ...sandbox.env, ...what.env?.(afterMs) };
   const child = spawn('./run', words, { cwd: sandbox.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = ended(child);
@@ -61,13 +61,18 @@ async function disturb(
   return { ...result, said: `${hit} after ${afterMs} ms; exit code ${result.exitCode ?? child.signalCode}` };
 }
 
-/** Runs the task again; on a cluster whose servers were hit, after they were started. */
-async function rerun({ words, done }: Trial): Promise<void> {
-  const again = await sandbox.task(...words);
-  if (again.exitCode === 0 || done?.test(again.stderr)) return;
-  assert.match(again.stderr, /start-k8s/, `the rerun failed: ${again.stderr.slice(-3000)}`);
-  await succeeds('start-k8s');
-  await succeeds(...words);
+/** Runs the task again, and starts servers that were hit if it did not. */
+async function rerun({ words, done, endless, after = [] }: Trial): Promise<void> {
+  if (!endless) {
+    const { exitCode, stderr } = await sandbox.task(...words);
+    if (exitCode !== 0 && !done?.test(stderr)) {
+      assert.match(stderr, /start-k8s/, `the rerun failed: ${stderr.slice(-3000)}`);
+      await succeeds('start-k8s');
+      await succeeds(...words);
+    }
+  }
+  for (const back of after) await succeeds(...back);
+  if (await hasDeadServices(sandbox)) await succeeds('start-k8s');
 }
 
 async function round(trial: Trial, what: Disturbance, share: number, seed: number): Promise<string> {
@@ -79,8 +84,7 @@ async function round(trial: Trial, what: Disturbance, share: number, seed: numbe
     assert.not.match(stderr, /^ +at .*:\d+|internal error|unexpected error/im);
     if (what.exitCode !== undefined && exitCode !== 0)
       assert.equal([exitCode, await remains(sandbox)], [what.exitCode, []]);
-    if (!trial.endless) await rerun(trial);
-    for (const words of trial.after ?? []) await succeeds(...words);
+    await rerun(trial);
     const lost = await checkData(sandbox, seed);
     const printed = [...secrets].filter((secret) => (stdout + stderr).includes(secret));
     const changed = (await files(sandbox.home)).filter((line) => !home.includes(line));

@@ -28,7 +28,8 @@ export async function checkData(sandbox: Sandbox, round: number): Promise<string
   const output = await forwarded(sandbox, environment, ['vault', 'vault', 8200], async (port) => {
     const script = `set -euo pipefail; variables=$(./run env); eval "$variables"; export HOME=/ VAULT_ADDR=https://127.0.0.1:${port}
       vault kv ${write} -mount=kv ${known} round${round}=${round} >&2
-      vault kv get -mount=kv -format=json ${known}; echo ---; sops decrypt ${file}`;
+      vault kv get -mount=kv -format=json ${known}; echo ---; sops decrypt ${file}
+      gpgconf --kill all`;
     const { stdout, stderr, exitCode } = await bash(script, sandbox);
     assert.is(exitCode, 0, stderr);
     return stdout;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
-import { livingServices } from '../../lib/cluster/embedded/services.ts';
+import { livingServices, readServices } from '../../lib/cluster/embedded/services.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
@@ -20,9 +20,14 @@ const well = [
 
 /** Everything wrong with an environment that is to have no faults, a line each. */
 export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
-  const { stdout, stderr } = await sandbox.task('status');
-  const unwell = well.some((pattern) => !pattern.test(stdout)) || /^drift/m.test(stdout);
-  return [...(unwell ? [stdout + stderr] : []), ...(await remains(sandbox)), ...(await leaks(sandbox))];
+  let said = '';
+  // Twice, because a query of the status gives up after seconds on a busy machine.
+  const isWell = async (): Promise<boolean> => {
+    said = (await sandbox.task('status')).stdout;
+    return well.every((pattern) => pattern.test(said)) && !/^drift/m.test(said);
+  };
+  const fine = (await isWell()) || (await isWell());
+  return [...(fine ? [] : [said]), ...(await remains(sandbox)), ...(await leaks(sandbox))];
 }
 
 /** New files of the tasks themselves. */
@@ -35,6 +40,12 @@ export async function remains(sandbox: Sandbox): Promise<string[]> {
   const git = ['-C', sandbox.folder, 'ls-files', '--others', '--exclude-standard'];
   const others = (await output('git', git)).filter((file) => !asked.test(file));
   return [...(await orphans(sandbox)), ...[...stuck, ...others].map((file) => `left behind: ${file}`)];
+}
+
+/** True if a server of the embedded cluster has ended without being stopped. */
+export async function hasDeadServices(sandbox: Sandbox): Promise<boolean> {
+  const state = sandbox.path('.state', environment);
+  return (await livingServices(state)).length < (await readServices(state)).length;
 }
 
 async function orphans(sandbox: Sandbox): Promise<string[]> {
