@@ -44,7 +44,7 @@ async function disturb(
   what: Disturbance,
   share: number,
 ): Promise<Ended & { said: string }> {
-  const afterMs = Math.round(share * ms * pace * 0.7);
+  const afterMs = Math.round(share * ms * pace);
   const env = { ...sandbox.env, ...what.env?.(afterMs) };
   const child = spawn('./run', words, { cwd: sandbox.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = ended(child);
@@ -125,7 +125,7 @@ async function renew(): Promise<void> {
   await sandbox.task('destroy-environment', '--yes');
   const started = performance.now();
   await succeeds('create-environment');
-  pace = Math.max(1, (performance.now() - started) / 20_000);
+  pace = Math.max(1, (performance.now() - started) / 28_000);
   await succeeds('install-tier', 'apps');
   assert.equal(await checkData(sandbox, 0), []);
 }
