@@ -95,6 +95,7 @@ all('the commands checked here are those of the transcripts', async () => {
   const settings = await loadSettings({ name: 'development', provider: 'minikube' });
   const checked = [
     startArguments({ environment, settings }).join(' '),
+    startArguments({ environment, settings }, 'existing').join(' '),
     ...(await commands(environment, settings)),
   ];
   const status = 'status --profile development-CLONE --output json';
