@@ -154,6 +154,7 @@ async function drained(stack: Stack, node: string): Promise<void> {
     for (; open; await pause(1000)) await allUnsealed(stack);
     await end;
   } finally {
+    await end.catch(() => undefined);
     await stack.kubectl(['uncordon', node]);
   }
   await allUnsealed(stack);
