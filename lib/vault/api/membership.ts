@@ -15,7 +15,8 @@ export type Membership = {
 };
 
 /** Any state of Vault is an answer, not an error. */
-const healthPath = 'sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&haunhealthycode=200';
+const healthPath =
+  'sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&haunhealthycode=200';
 
 /** Reads what a replica says. Throws `VaultError` if it does not answer. */
 export async function membershipOf(client: VaultClient): Promise<Membership> {
