@@ -16,6 +16,9 @@ import { findTool } from '../tools/tools.ts';
 
 /* Checks whether PostgreSQL accepts the passwords in the encrypted files. */
 
+/** Milliseconds for a login, which takes seconds on a busy machine. */
+const answerMs = 10_000;
+
 /**
  * Why an answering database is unhealthy: an unfinished rotation, refused passwords, or a failed check. Undefined if
  * it is healthy, and without sops or a keyring, which the check needs.
@@ -34,7 +37,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const roles = loginRoles(settings);
   const check = async ({ name: user, database, secret }: LoginRole): Promise<boolean> => {
     const password = await decryptPassword(context, secret);
-    const login = { user, password, database, identity: await identity, timeoutMs: 2000 };
+    const login = { user, password, database, identity: await identity, timeoutMs: answerMs };
     return withPostgresql(context, (address) => acceptsLogin({ ...address, ...login }), 0);
   };
   const tried = (await fewAtOnce(roles, (role) => Promise.allSettled([check(role)]))).flat();

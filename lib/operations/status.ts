@@ -75,7 +75,7 @@ export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_00
         ask('the nodes', readNodes(context)),
         ask('the releases', readReleases(context)),
         ask('vault', readVaultStatus(context)),
-        ask('postgresql', isDatabaseReady(context)),
+        ask('postgresql', isDatabaseReady(context, answerMs)),
         ask('the certificates', readExpiries(context)),
         ask('the pods', readUnready(context)),
       ])
@@ -155,5 +155,5 @@ async function readReleases(context: EnvironmentContext): Promise<Status['releas
 const readUnready = async (context: EnvironmentContext): Promise<readonly Finding[]> =>
   unreadyOf(await readPods(context, await namespacesOf(context)));
 
-const isDatabaseReady = (context: EnvironmentContext): Promise<boolean> =>
-  withPostgresql(context, ({ host, port }) => isPostgresqlReady(host, port), 0);
+const isDatabaseReady = (context: EnvironmentContext, answerMs: number): Promise<boolean> =>
+  withPostgresql(context, ({ host, port }) => isPostgresqlReady(host, port, answerMs), 0);
