@@ -20,9 +20,12 @@ import { checkReachable, connectCommand, connectExisting } from './user-kubeconf
 
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
 const ownTypes = /\.secrets\.hashicorp\.com$/;
+const operator = 'vault/vault-operator';
 
 /** Seconds for helm to uninstall a release. */
 const uninstallSeconds = 120;
+/** Seconds for the operator to let its objects go. */
+const objectsSeconds = 60;
 
 /**
  * Removes what the tasks installed: the releases in the environment's namespaces, and the namespaces that they
@@ -61,6 +64,8 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   // What others need goes last.
   for (const { id, name, namespace } of declared.toReversed()) {
     if (!deployed.has(id) || !names.includes(namespace)) continue;
+    // Only a running operator clears the finalizers of its objects.
+    if (id === operator) await removeObjects(context, names);
     const wait = ['--wait', '--timeout', `${uninstallSeconds}s`];
     await $`${helmCommand(environment, namespace)} uninstall ${name} --ignore-not-found ${wait}`;
   }
@@ -87,13 +92,31 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   return names.length > 0;
 }
 
+/** The operator's types in the cluster, as kubectl names them. */
+async function installedTypes({ $, environment }: EnvironmentContext): Promise<readonly string[]> {
+  const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
+  return types.stdout.split('\n').filter((name) => ownTypes.test(name));
+}
+
+const kindsOf = (types: readonly string[]): string =>
+  types.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
+
+/** Deletes the operator's objects in these namespaces. Those that it does not let go hold their namespace, which is reported. */
+async function removeObjects(context: EnvironmentContext, namespaces: readonly string[]): Promise<void> {
+  const { environment } = context;
+  const types = await installedTypes(context);
+  if (types.length === 0) return;
+  const $ = context.$({ nothrow: true });
+  for (const namespace of namespaces)
+    await $`${kubectl(environment)} -n ${namespace} delete ${kindsOf(types)} --all --timeout ${objectsSeconds}s`;
+}
+
 async function removeTypes(context: EnvironmentContext): Promise<void> {
   const { $, environment } = context;
-  const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
-  const own = types.stdout.split('\n').filter((name) => ownTypes.test(name));
+  const own = await installedTypes(context);
   if (own.length === 0) return;
   // Objects of these types in other namespaces belong to others, and would be deleted with their type.
-  const kinds = own.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
+  const kinds = kindsOf(own);
   const used = await $({ quiet: true })`${kubectl(environment)} get ${kinds} -A -o name`;
   if (used.stdout.trim() === '') await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
   else context.log('the types of the Vault Secrets Operator stay: other namespaces use them');
@@ -105,15 +128,21 @@ export async function removeCommands({ environment }: InEnvironment): Promise<re
   const releases = (await declaredReleases(environment.root)).toReversed();
   const kubectl = kubectlText(environment);
   const ours = `${ownerLabel}=${environment.name}`;
+  const types = `${kubectl} get crd -o name | grep '${ownTypes.source}'`;
+  const namespaces = [...new Set(releases.map(({ namespace }) => namespace))].join(' ');
   return [
     connectCommand(environment),
-    ...releases.map(
-      ({ name, namespace }) =>
-        `${helmText(environment)} --namespace ${namespace} uninstall ${name} --ignore-not-found --wait --timeout ${uninstallSeconds}s`,
-    ),
+    ...releases.flatMap(({ id, name, namespace }) => [
+      ...(id === operator
+        ? [
+            `for namespace in ${namespaces}; do ${types} | cut -d / -f 2 | while read -r kind; do ${kubectl} -n $namespace delete $kind --all --timeout ${objectsSeconds}s; done; done`,
+          ]
+        : []),
+      `${helmText(environment)} --namespace ${namespace} uninstall ${name} --ignore-not-found --wait --timeout ${uninstallSeconds}s`,
+    ]),
     `# only those without the annotation ${adoptedAnnotation}:`,
     `${kubectl} delete namespace --selector ${ours} --wait --timeout 300s`,
     ...removeControllerCommands(target),
-    `${kubectl} get crd -o name | grep '${ownTypes.source}' | while read -r type; do ${kubectl} delete --ignore-not-found "$type"; done`,
+    `${types} | while read -r type; do ${kubectl} delete --ignore-not-found "$type"; done`,
   ];
 }

@@ -39,6 +39,31 @@ async function namespaces(api: ApiServer): Promise<Map<string, Item['metadata']>
   return new Map((list.items as Item[]).map(({ metadata }) => [metadata.name, metadata]));
 }
 
+const group = 'secrets.hashicorp.com';
+const vaultAuths = JSON.stringify({
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: `vaultauths.${group}` },
+  spec: {
+    ...{ group, scope: 'Namespaced', names: { kind: 'VaultAuth', plural: 'vaultauths' } },
+    versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+  },
+});
+const vaultAuth = JSON.stringify({
+  ...{ apiVersion: `${group}/v1`, kind: 'VaultAuth' },
+  metadata: { name: 'default', namespace: 'vault', finalizers: [`${group}/finalizer`] },
+});
+
+/** Lets the deleted VaultAuth go, as the operator does while its release is installed. */
+async function playOperator(api: ApiServer): Promise<void> {
+  const find = (...words: readonly string[]) =>
+    api.kubectl(['-n', 'vault', 'get', '--ignore-not-found', ...words]).catch(() => '');
+  const isDeleted = await find('vaultauth', 'default', '-o', 'jsonpath={.metadata.deletionTimestamp}');
+  if (isDeleted === '' || (await find('configmap', 'vault-operator', '-o', 'name')) === '') return;
+  const patch = '{"metadata":{"finalizers":null}}';
+  await api.kubectl(['-n', 'vault', 'patch', 'vaultauth', 'default', '--type', 'merge', '-p', patch]);
+}
+
 test.before(async (state) => {
   state.api = await startApiServer();
   process.env.KUBECONFIG = state.api.kubeconfig;
@@ -102,12 +127,17 @@ test('what the tasks created is recorded and removed; what existed before stays,
   await api.kubectl(['label', '--overwrite', 'namespace', 'database', 'k8s-deployment/environment=other']);
   await helm('install', 'postgresql', chart, '--namespace', 'database');
 
+  await helm('install', 'vault-operator', chart, '--namespace', 'vault');
+  await api.kubectl(['create', '-f', '-'], vaultAuths);
+  await poll(() => api.kubectl(['create', '-f', '-'], vaultAuth).catch(() => undefined), 30_000);
+
   let over = false;
   const removal = removeFromCluster(given).finally(() => {
     over = true;
   });
   await poll(async () => {
     await finalize(api);
+    await playOperator(api);
     return over || undefined;
   }, 120_000);
   assert.is(await removal, 'changed');
@@ -122,6 +152,7 @@ test('what the tasks created is recorded and removed; what existed before stays,
     JSON.parse(await helm('list', '-A', '-o', 'json')).map((one: { name: string }) => one.name),
     ['postgresql'],
   );
+  assert.is(await api.kubectl(['get', 'crd', '-o', 'name']), '');
   assert.match(given.logged.join('\n'), 'kept, since they existed before: namespaces backend');
   rmSync(chart, { recursive: true });
   assert.is(await removeFromCluster(context()), 'unchanged');
