@@ -127,9 +127,14 @@ export const status = taskWithoutSettings({
     },
     html: { type: 'string', noun: 'path', optional: true, description: 'a file to write it to, as a page' },
   },
-  check: ({ args }) => {
-    if (args.watch && args.html !== undefined)
-      throw new UsageError({ what: '`--watch` and `--html` exclude each other' });
+  check: ({ args, options }) => {
+    const given = [
+      ...(args.watch ? ['--watch'] : []),
+      ...(args.html === undefined ? [] : ['--html']),
+      ...(options.json ? ['--json'] : []),
+    ];
+    if (given.length > 1)
+      throw new UsageError({ what: `${given.map((one) => `\`${one}\``).join(' and ')} exclude each other` });
   },
   commands: async (input) => (await import('../lib/operations/dry-run.ts')).statusCommands(input),
   run: async (context) => {

@@ -91,6 +91,9 @@ mistakes('read-only tasks work without a writable home', async () => {
 mistakes('render needs neither cluster nor context, and another machine renders the same', async () => {
   const folder = sandbox.path('manifests');
   const render = () => sandbox.succeeds('render', '--env', 'lab', '--output', folder);
+  const embedded = await sandbox.task('render', '--provider', 'embedded', '--output', folder);
+  assert.is(embedded.exitCode, 1, embedded.stderr);
+  assert.match(embedded.stderr, /cannot be rendered before its cluster exists\n.*\n.*create-k8s /);
   assert.match((await render()).stderr, /render .* changed/);
   // Another machine has what was committed, and no state.
   await rm(sandbox.path('.state'), { recursive: true });

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
 import { place } from '../../certificates/shared-authority.ts';
+import { providerOf } from '../../cluster/providers.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
 import { render } from '../../helm/render.ts';
@@ -16,6 +19,7 @@ import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leak
 import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
+import type { Environment } from '../../settings/environment.ts';
 import { ensureServerCertificates } from '../../vault/server-certificates.ts';
 import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
@@ -45,6 +49,17 @@ export async function checkOutput(
   });
 }
 
+/** Throws `TaskError` if the manifests would have addresses that the cluster has yet to get. */
+function checkAddresses(environment: Environment): void {
+  const { ownsCluster, settingsFile } = providerOf(environment);
+  if (!ownsCluster || settingsFile === undefined || existsSync(join(environment.state, settingsFile))) return;
+  throw new TaskError({
+    what: `environment \`${environment.name}\` cannot be rendered before its cluster exists`,
+    why: 'on an embedded cluster, manifests have the addresses of its servers',
+    advice: `run ${taskCommand('create-k8s')}, or render an environment with another provider`,
+  });
+}
+
 /**
  * Writes what an install would apply to a folder: one folder for each release, in order, with CustomResourceDefinitions,
  * objects, hooks, and each Secret encrypted with SOPS. Asks no cluster. Throws `TaskError` if a secret would be readable.
@@ -54,6 +69,7 @@ export async function renderManifests(
   { output, format }: RenderArguments,
 ): Promise<'changed' | 'unchanged'> {
   const { environment, settings } = context;
+  checkAddresses(environment);
   const folder = resolve(output);
   const before = await renderedFiles(folder, environment.name);
   const releases = splitLeftOut(settings, await declaredReleases(environment.root)).installed;

@@ -35,8 +35,9 @@ export type VaultChange = {
 export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
   const { client, state } = input;
   return [
-    ...(await convergeAll(await removedApplications(client, state), input)),
     ...(await convergeAll(allObjects(input), input)),
+    // Ending their logins needs the connection to the database, which a restored Vault has of an earlier one.
+    ...(await convergeAll(await removedApplications(client, state), input)),
   ];
 }
 

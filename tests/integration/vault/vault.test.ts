@@ -242,9 +242,14 @@ test('an entry adds an application; without it only its secrets stay', async (co
   assert.ok(await app.read('kv/data/app3/more'));
 
   context.state = before;
+  // As in a restored Vault: with the connection of an earlier database, which cannot end the logins.
+  await (await operatorClient(context)).write('database/config/postgresql', {
+    ...{ plugin_name: 'postgresql-database-plugin', allowed_roles: ['*'], verify_connection: false },
+    connection_url: 'postgresql://{{username}}:{{password}}@127.0.0.1:1/postgres',
+  });
   assert.equal(changed(await converge(context)), [
+    'database/config/postgresql: roles, url',
     'app3-back: no longer declared: removed',
-    'database/config/postgresql: roles',
   ]);
   assert.match((await failureOf(login(context, 'app3-back', account))).why, 'invalid role name');
   assert.match((await failureOf(app.read('kv/data/app3/more'))).why, 'permission denied');
