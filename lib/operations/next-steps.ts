@@ -9,7 +9,7 @@ export async function nextSteps(context: Context): Promise<string> {
   const { name, provider } = context.environment;
   const tasks = [
     [taskLine('install-tier apps'), 'install the applications'],
-    [taskLine('status'), 'show what is there'],
+    [taskLine('status'), 'show cluster, releases, Vault and database'],
     ...(providerOf(context.environment).ownsCluster
       ? [[taskLine('stop-k8s'), 'stop it and keep its data']]
       : []),

@@ -16,7 +16,7 @@ export type Disturbance = {
   readonly strike: (run: Run) => Promise<string>;
   /** Ends what would go on. */
   readonly heal?: () => Promise<unknown>;
-  /** The exit code of a run that was told to end; nothing of it may be left. */
+  /** The exit code of a run that was asked to stop; nothing of it may be left. */
   readonly exitCode?: number;
 };
 

@@ -19,7 +19,7 @@ export type Trial = {
   readonly done?: RegExp;
   /** It removes all data. */
   readonly removes?: true;
-  /** It runs until it is told to end. */
+  /** Runs until it is interrupted. */
   readonly endless?: true;
 };
 

@@ -184,7 +184,7 @@ test('a failed release is compared with its last manifest, a pending or uninstal
     assert.equal((await told(answer, { status })).lines, [], status);
 });
 
-test('pods of an older revision are told of a StatefulSet whose pods helm does not replace, and are no drift', async () => {
+test('pods of an older revision are reported for a StatefulSet whose pods helm does not replace, and are no drift', async () => {
   const name = { apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'vault', namespace: 'core' } };
   const set = (type: string, updatedReplicas: number, readyReplicas = 3) => ({
     ...{ ...name, metadata: { ...name.metadata, ...helm } },

@@ -23,7 +23,7 @@ test('a layer that names another repository or tag without a digest does not inh
   }
 });
 
-test('helmfile is told of dropped digests only', () => {
+test('helmfile gets arguments for dropped digests only', () => {
   assert.equal(digestWords(layers({ tag: '2' })), ['--state-values-set', 'images.a.digest=']);
   assert.equal(digestWords(layers({ tag: '2', digest: 'two' }, { build: 'docker/a' })), []);
   // The schema refuses it later.

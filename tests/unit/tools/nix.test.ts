@@ -50,7 +50,7 @@ const onSystem = (files: Record<string, string>, body: (place: Place) => Promise
     }
   });
 
-test('NixOS is told by its files', async () => {
+test('NixOS is recognized by its files', async () => {
   const reason = { reason: 'downloaded programs do not start on NixOS' };
   for (const files of [{ NIXOS: '' }, { 'os-release': 'NAME=NixOS\nID=nixos\n' }])
     await onSystem(files, async () => assert.equal(whyNoPrebuilt(), reason));

@@ -1,3 +1,5 @@
+import { createStyle, type Terminal } from '../../output/terminal.ts';
+
 /**
  * A terminal as far as our output needs one: text with wrapping, line breaks, and the few control sequences that the live
  * view uses. Anything else is an error: it would do something on a real terminal that nobody asked for.
@@ -22,6 +24,18 @@ export class Screen {
 
   get cursor(): { readonly row: number; readonly column: number } {
     return { row: this.#row, column: this.#column };
+  }
+
+  /** A terminal of this size that writes here. */
+  terminal(unicode = true): Terminal {
+    return {
+      out: (text) => this.write(text),
+      err: (text) => this.write(text),
+      isTerminal: true,
+      columns: () => this.columns,
+      rows: () => this.#height,
+      style: createStyle(true, unicode),
+    };
   }
 
   write(text: string): void {

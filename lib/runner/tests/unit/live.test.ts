@@ -2,7 +2,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Renderer, RunEventBody } from '../../events.ts';
 import { liveRenderer } from '../../output/live.ts';
-import { createStyle, type Terminal } from '../../output/terminal.ts';
 import { cutText, linesOf, neutralLine, plainText, textWidth } from '../../output/text.ts';
 import { done, failed, node, output, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
@@ -24,15 +23,7 @@ type View = {
 
 function viewOf(ids: readonly string[], columns = 80, rows = 24, unicode = true): View {
   const screen = new Screen(columns, rows);
-  const terminal: Terminal = {
-    out: (text) => screen.write(text),
-    err: (text) => screen.write(text),
-    isTerminal: true,
-    columns: () => screen.columns,
-    rows: () => rows,
-    style: createStyle(true, unicode),
-  };
-  const renderer = liveRenderer(terminal, false);
+  const renderer = liveRenderer(screen.terminal(unicode), false);
   const tell = (...events: RunEventBody[]): void => {
     for (const event of events) renderer.onEvent({ ...event, at: Date.now() });
     // The timer draws it again, as soon as the process has time; here at once.

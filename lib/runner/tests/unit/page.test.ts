@@ -2,7 +2,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../events.ts';
 import { createRenderer } from '../../output/renderer.ts';
-import { createStyle, type Terminal } from '../../output/terminal.ts';
 import type { PageRow } from '../../task.ts';
 import { done, logOf, node, output, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
@@ -14,15 +13,7 @@ const page = (...rows: PageRow[]): RunEventBody => ({ type: 'task-page', id: 'a'
 
 function viewOf(ids: readonly string[], columns: number, rows = 24) {
   const screen = new Screen(columns, rows);
-  const terminal: Terminal = {
-    out: (text) => screen.write(text),
-    err: (text) => screen.write(text),
-    isTerminal: true,
-    columns: () => screen.columns,
-    rows: () => rows,
-    style: createStyle(true, true),
-  };
-  const renderer = createRenderer('auto', terminal, false, ids.length, { env: {}, redact });
+  const renderer = createRenderer('auto', screen.terminal(), false, ids.length, { env: {}, redact });
   const tell = (...events: RunEventBody[]): void => {
     for (const event of events) renderer.onEvent({ ...event, at: Date.now() });
   };
