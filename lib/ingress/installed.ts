@@ -4,6 +4,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { helmCommand } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { helmText, kubectl, kubectlList, kubectlText, labelSelector } from '../kubernetes/kubectl.ts';
+import { removeTypes } from '../kubernetes/types.ts';
 import type { EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
 import { type Environment, readStateFile } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
@@ -115,27 +116,12 @@ export async function removeController(context: EnvironmentContext): Promise<voi
   if (record === undefined) return;
   const { namespace, ownNamespace } = record;
   await $`${helmCommand(environment, namespace)} uninstall ${releaseName} --ignore-not-found --wait`;
-  await removeTypes(context, record);
+  const own = ownNamespace ? { namespace } : {};
+  await removeTypes(context, traefikTypes, 'the ingress controller', { before: record.typesBefore, ...own });
   // The record goes last, so that an interrupted run can be repeated.
   if (ownNamespace)
     await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;
   else await $`${kubectl(environment)} -n ${namespace} delete configmap ${recordName} --ignore-not-found`;
-}
-
-async function removeTypes(
-  context: EnvironmentContext,
-  { namespace, ownNamespace, typesBefore }: ControllerRecord,
-): Promise<void> {
-  const { $, environment } = context;
-  const types = await kubectlList<Named>(context, 'get', 'crd');
-  const names = types.map(({ metadata }) => metadata.name);
-  const own = names.filter((name) => traefikTypes.test(name) && !typesBefore.includes(name));
-  if (own.length === 0) return;
-  // Deleting a type deletes its objects, which may belong to somebody else.
-  const objects = await kubectlList<Named>(context, 'get', own.join(','), '--all-namespaces');
-  const isUsed = objects.some(({ metadata }) => !ownNamespace || metadata.namespace !== namespace);
-  if (isUsed) context.log('keeping the types of the ingress controller: other namespaces use them');
-  else await $`${kubectl(environment)} delete crd ${own} --ignore-not-found`;
 }
 
 /** The same as plain commands. */

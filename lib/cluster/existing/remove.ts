@@ -13,6 +13,7 @@ import {
 import { deployedReleases } from '../../helm/releases.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { helmText, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
+import { installedTypes, removeTypes } from '../../kubernetes/types.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { remembered } from '../../settings/environment.ts';
 import { loadSettings } from '../../settings/settings.ts';
@@ -88,38 +89,18 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
     context.log(`kept, since they existed before: namespaces ${adopted.join(', ')}`);
   }
   await removeController(context);
-  await removeTypes(context);
+  await removeTypes(context, ownTypes, 'the Vault Secrets Operator');
   return names.length > 0;
 }
-
-/** The operator's types in the cluster, as kubectl names them. */
-async function installedTypes({ $, environment }: EnvironmentContext): Promise<readonly string[]> {
-  const types = await $({ quiet: true })`${kubectl(environment)} get crd -o name`;
-  return types.stdout.split('\n').filter((name) => ownTypes.test(name));
-}
-
-const kindsOf = (types: readonly string[]): string =>
-  types.map((name) => name.slice(name.indexOf('/') + 1)).join(',');
 
 /** Deletes the operator's objects in these namespaces. Those that it does not let go hold their namespace, which is reported. */
 async function removeObjects(context: EnvironmentContext, namespaces: readonly string[]): Promise<void> {
   const { environment } = context;
-  const types = await installedTypes(context);
+  const types = await installedTypes(context, ownTypes);
   if (types.length === 0) return;
   const $ = context.$({ nothrow: true });
   for (const namespace of namespaces)
-    await $`${kubectl(environment)} -n ${namespace} delete ${kindsOf(types)} --all --timeout ${objectsSeconds}s`;
-}
-
-async function removeTypes(context: EnvironmentContext): Promise<void> {
-  const { $, environment } = context;
-  const own = await installedTypes(context);
-  if (own.length === 0) return;
-  // Objects of these types in other namespaces belong to others, and would be deleted with their type.
-  const kinds = kindsOf(own);
-  const used = await $({ quiet: true })`${kubectl(environment)} get ${kinds} -A -o name`;
-  if (used.stdout.trim() === '') await $`${kubectl(environment)} delete ${own} --ignore-not-found`;
-  else context.log('the types of the Vault Secrets Operator stay: other namespaces use them');
+    await $`${kubectl(environment)} -n ${namespace} delete ${types.join(',')} --all --timeout ${objectsSeconds}s`;
 }
 
 /** The same as plain commands. */
