@@ -62,8 +62,9 @@ async function orphans(sandbox: Sandbox): Promise<string[]> {
 }
 
 async function output(program: string, words: readonly string[], input = ''): Promise<string[]> {
-  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'ignore'] });
-  child.stdin.end(input);
+  // A program that reads nothing may have ended before its input is written.
+  const child = spawn(program, words, { stdio: [input === '' ? 'ignore' : 'pipe', 'pipe', 'ignore'] });
+  child.stdin?.end(input);
   return (await ended(child)).stdout.split('\n').filter((line) => line !== '');
 }
 
