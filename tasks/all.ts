@@ -52,6 +52,7 @@ export const config: CliConfig = {
     (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested, root),
   dotenv: join(root, '.env'),
   launcher: 'run',
+  calledIn: process.env.TASKS_CALLED_IN,
   // Not in .state, which exists only for created environments.
   memory: ({ env }) => memoryOf(`${env}`, root),
   lock: ({ env }) => join(root, '.state', `${env}.lock`),

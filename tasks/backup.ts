@@ -14,8 +14,7 @@ const databaseNeeds = (input: Pick<Early, 'provider'>) => [
 
 const newFolder = {
   folder: {
-    type: 'string',
-    noun: 'path',
+    type: 'path',
     positional: true,
     optional: true,
     description: 'a new folder for the backup; default: one in .state/<environment>/backups',
@@ -23,8 +22,7 @@ const newFolder = {
 } as const;
 
 const backupFolder = {
-  type: 'string',
-  noun: 'path',
+  type: 'path',
   positional: true,
   description: 'the folder of the backup',
 } as const;

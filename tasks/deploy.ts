@@ -144,7 +144,7 @@ export const render = task({
   lock: true,
   args: {
     output: {
-      type: 'string',
+      type: 'path',
       noun: 'folder',
       hidesGlobal: true,
       description: 'the folder for the manifests; it may have nothing else',

@@ -54,8 +54,7 @@ const unusedEnvironment = taskWithoutSettings({
 
 const logs = {
   logs: {
-    type: 'string',
-    noun: 'path',
+    type: 'path',
     optional: true,
     description: 'a folder that gets the logs and the diagnostics before all is removed',
   },
@@ -94,7 +93,9 @@ export const verifyEnvironment = task({
   group: 'environment',
   lock: true,
   args: logs,
-  check: ({ provider, environment }) => {
+  check: async ({ args, provider, environment }) => {
+    if (args.logs !== undefined)
+      await (await import('../lib/ground/writable-folder.ts')).checkWritable(args.logs);
     if (provider.ownsCluster) return;
     throw new UsageError({
       what: `\`verify-environment\` does not work with provider \`${environment.provider}\``,
@@ -125,7 +126,7 @@ export const status = taskWithoutSettings({
       hidesGlobal: true,
       description: 'show it again and again, until Ctrl-C',
     },
-    html: { type: 'string', noun: 'path', optional: true, description: 'a file to write it to, as a page' },
+    html: { type: 'path', optional: true, description: 'a file to write it to, as a page' },
   },
   check: ({ args, options }) => {
     const given = [
@@ -141,7 +142,8 @@ export const status = taskWithoutSettings({
     const { watch, html } = context.args;
     if (watch) return (await import('../lib/operations/watch-status.ts')).watchStatus(context);
     const { openReportFile } = await import('@k8s-deployment/runner/report');
-    const file = html === undefined ? undefined : await openReportFile(html, '--html');
+    const { pageMark } = await import('../lib/operations/status-page.ts');
+    const file = html === undefined ? undefined : await openReportFile(html, '--html', pageMark);
     const { readStatus } = await import('../lib/operations/status.ts');
     const { formatPage, formatStatus } = await import('../lib/operations/status-text.ts');
     const result = await readStatus(context);

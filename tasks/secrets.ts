@@ -79,8 +79,7 @@ export const rotateKeys = task({
   lock: true,
   args: {
     keyFile: {
-      type: 'string',
-      noun: 'path',
+      type: 'path',
       optional: true,
       description: 'file for the private half, outside of the project; default: the present one',
     },

@@ -12,7 +12,7 @@ import { keysFileName, localKeys } from '../vault/keys-place.ts';
 import { unsealVaultCommands, vaultAccessCommands } from '../vault/plain-commands.ts';
 import { dumpWords, inPod, localVariables, restoreWords } from './database-programs.ts';
 import { scratch } from './database-server.ts';
-import { newPlaceText, placeText } from './place.ts';
+import { newPlaceText } from './place.ts';
 import { accountTokenWords, backupLogin } from './vault.ts';
 import { encryptionWords } from './vault-keys.ts';
 
@@ -47,7 +47,7 @@ export async function restoreDatabaseCommands(
     ...before,
     ...names.flatMap((name) => [
       run(['createdb', `--username=${user}`, `--owner=${name}`, scratch]),
-      run(restoreWords(user, scratch), { from: `${placeText(folder)}/${name}.dump` }),
+      run(restoreWords(user, scratch), { from: `${shellWord(folder)}/${name}.dump` }),
       run(['dropdb', '--if-exists', '--force', `--username=${user}`, name]),
       run([
         'psql',
@@ -117,7 +117,7 @@ const keysText = ({ environment }: Target): string =>
 export async function restoreVaultCommands(target: Target, folder: string): Promise<readonly string[]> {
   const { environment } = target;
   const keys = shellWord(relative(environment.root, localKeys(environment)));
-  const place = placeText(folder);
+  const place = shellWord(folder);
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(await vaultAccessCommands(target)),

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
+import { checkWritable } from '../ground/writable-folder.ts';
 import type { Environment } from '../settings/environment.ts';
 
 /** `20261129T061500Z`, which sorts by time. */
@@ -14,11 +14,11 @@ const timeText = (): string => new Date().toISOString().replace(/[-:]|\.\d+/g, '
 
 /** Absolute path of a backup: the named one, or a new one in the state folder. */
 export const newPlace = ({ state }: Environment, kind: string, named: string | undefined): string =>
-  named === undefined ? join(state, 'backups', `${kind}-${timeText()}`) : pathOf(named);
+  named === undefined ? join(state, 'backups', `${kind}-${timeText()}`) : resolve(named);
 
 /** Absolute path of an existing backup. Throws `UsageError` if there is none. */
 export async function existingPlace(named: string): Promise<string> {
-  const path = pathOf(named);
+  const path = resolve(named);
   if ((await ifThere(stat(path), path))?.isDirectory()) return path;
   throw new UsageError({
     what: `there is no backup at ${named}`,
@@ -27,12 +27,11 @@ export async function existingPlace(named: string): Promise<string> {
   });
 }
 
-/** Relative to the project or the home (`~/…`), as elsewhere. */
-const pathOf = (named: string): string => resolve(named.replace(/^~(?=\/)/, homedir()));
-
 /** Throws `UsageError` if something is at the named path of a new backup. */
 export async function checkNewPlace(named: string | undefined): Promise<void> {
-  if (named === undefined || (await ifThere(stat(pathOf(named)), named)) === undefined) return;
+  if (named === undefined) return;
+  const path = resolve(named);
+  if (!existsSync(path)) return checkWritable(dirname(path));
   throw new UsageError({
     what: `${named} already exists`,
     why: 'a backup never replaces another one',
@@ -63,11 +62,7 @@ export async function wholeFolder<Result>(
 
 /** A new backup's path for a plain command, in the project's folder. */
 export const newPlaceText = ({ name }: Environment, kind: string, named: string | undefined): string =>
-  named === undefined ? `.state/${name}/backups/${kind}-"$(date -u +%Y%m%dT%H%M%SZ)"` : placeText(named);
-
-/** A path for a plain command; a shell expands `~` only outside of quotes. */
-export const placeText = (named: string): string =>
-  named.startsWith('~/') ? `~/${shellWord(named.slice(2))}` : shellWord(named);
+  named === undefined ? `.state/${name}/backups/${kind}-"$(date -u +%Y%m%dT%H%M%SZ)"` : shellWord(named);
 
 /** SHA-256 of a file of any size. */
 export async function digestOf(path: string): Promise<string> {

@@ -51,8 +51,8 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     leftOut.push(name);
   }
   // Absolute, since programs start in different folders.
-  const { TASKS_CALLED_IN: calledIn = process.cwd() } = variables;
-  delete variables.TASKS_CALLED_IN;
+  variables.TASKS_CALLED_IN ??= process.cwd();
+  const calledIn = variables.TASKS_CALLED_IN;
   for (const name of pathVariables) {
     const paths = variables[name]?.split(delimiter) ?? [];
     if (variables[name])

@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { PageRow } from '@k8s-deployment/runner';
 import type { Status } from './status.ts';
 
+/** By which an earlier page is recognised. */
+export const pageMark = '<meta name="generator" content="k8s-deployment status">';
+
 /** The status as a self-contained page, which loads and runs nothing. */
 export async function statusPage(
   { environment, cluster }: Status,
@@ -10,6 +13,7 @@ export async function statusPage(
 ): Promise<string> {
   const template = await readFile(new URL('status.html', import.meta.url), 'utf8');
   const parts: { readonly [name: string]: string } = {
+    mark: pageMark,
     title: escapeHtml(`${environment}: ${cluster.state}`),
     rows: rows.map(tableRow).join('\n'),
     read: `Read at <time datetime="${now.toISOString()}">${now.toUTCString()}</time>`,

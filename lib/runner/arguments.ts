@@ -110,6 +110,7 @@ async function checkValue(
       throw wrongType(name, spec, '`true` or `false`', value);
     case 'choice':
     case 'string':
+    case 'path':
       if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
       await checkChoice(name, spec, String(value), options);
       return String(value);

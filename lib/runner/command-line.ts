@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { argumentForm, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import { didYouMean } from './suggest.ts';
@@ -33,6 +35,7 @@ type Known = {
   readonly program: string;
   /** Also accepts private tasks, which are only shown. */
   readonly privateToo?: boolean;
+  readonly calledIn?: string | undefined;
 };
 
 /** The command line ends where an option needs a value. */
@@ -101,7 +104,7 @@ export function parseCommandLine(
     if (next === undefined || (given === undefined && (next === '--' || next === nextTask))) {
       throw new MissingValueError(written, found.spec, next);
     }
-    found.values[found.name] = next;
+    found.values[found.name] = meant(next, found.spec, known);
   }
   const rest = argv.slice(index + 1);
   if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
@@ -183,7 +186,8 @@ function assignWords(task: AnyTask, words: readonly string[], args: Values, know
   const rest = [...words];
   for (const [name, spec] of specsOf(task)) {
     if (!spec.positional || rest.length === 0) continue;
-    args[name] = spec.variadic ? rest.splice(0) : rest.shift();
+    const taken = rest.splice(0, spec.variadic ? rest.length : 1).map((word) => meant(word, spec, known));
+    args[name] = spec.variadic ? taken : taken[0];
   }
   const [unexpected] = rest;
   if (unexpected === undefined) return;
@@ -193,6 +197,13 @@ function assignWords(task: AnyTask, words: readonly string[], args: Values, know
       ? `to run that task next, write \`${nextTask} ${unexpected}\``
       : usageLine(task, known.program),
   });
+}
+
+/** A path as the user means it; other words as they are. */
+function meant(word: string, { type }: ArgumentSpec, { calledIn = process.cwd() }: Known): string {
+  if (type !== 'path' || word === '') return word;
+  if (word.startsWith('~/')) return join(homedir(), word.slice(2));
+  return calledIn === process.cwd() ? word : resolve(calledIn, word);
 }
 
 export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {

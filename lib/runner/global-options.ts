@@ -51,14 +51,12 @@ export const runnerOptions: ArgumentSpecs = {
   resume: { type: 'boolean', description: 'leaves out what the last run of the same task had done' },
   watch: { type: 'boolean', short: 'w', description: 'runs again whenever an input of a task changes' },
   report: {
-    type: 'string',
-    noun: 'path',
+    type: 'path',
     optional: true,
     description: 'a file to write a report of the run to: one HTML page',
   },
   trace: {
-    type: 'string',
-    noun: 'path',
+    type: 'path',
     optional: true,
     description: 'a file to write a trace of the run to, for Perfetto or chrome://tracing',
   },
@@ -141,6 +139,8 @@ export type CliConfig = {
   readonly memory?: (options: Options) => string;
   /** A file of `NAME=value` lines, for variables that are not set. */
   readonly dotenv?: string;
+  /** The folder from which relative paths on the command line start. Default: the working directory. */
+  readonly calledIn?: string | undefined;
   /** Name of a launcher next to the main file, such as `run`, to complete too. */
   readonly launcher?: string;
 };

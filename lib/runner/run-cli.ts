@@ -131,7 +131,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     const { candidates } = await import('./completion/candidates.ts');
     return answer(await candidates(argv.slice(1), session));
   }
-  const known = { tasks, names, options: specs, program };
+  const known = { tasks, names, options: specs, program, calledIn: config.calledIn };
   if (argv.includes(graphTask.name)) {
     const { showGraph } = await import('./graph/show.ts');
     const text = await showGraph(argv, known, config.resolve);

@@ -27,8 +27,11 @@ type CommonSpec = {
 
 /** How an argument or option is written, checked and typed; `ExactSpec` defines the valid combinations. */
 export type ArgumentSpec = CommonSpec & {
-  /** A boolean whose default is true is written `--no-name`. */
-  readonly type: 'string' | 'number' | 'boolean' | 'choice';
+  /**
+   * A boolean whose default is true is written `--no-name`. A path on the command line may begin with `~/`; a relative
+   * one starts from `CliConfig.calledIn`.
+   */
+  readonly type: 'string' | 'path' | 'number' | 'boolean' | 'choice';
   /** Allowed values of a `choice`. */
   readonly choices?: Words;
   readonly default?: string | number | boolean;
@@ -36,7 +39,7 @@ export type ArgumentSpec = CommonSpec & {
 
 /** A union instead would hide the type of the parameter of a `choices` function from the compiler. */
 type ExactSpec =
-  | { readonly type: 'string'; readonly default?: string }
+  | { readonly type: 'string' | 'path'; readonly default?: string }
   | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
   | {
       readonly type: 'boolean';

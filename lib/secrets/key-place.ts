@@ -1,8 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
+import { checkWritable } from '../ground/writable-folder.ts';
 import type { Target } from '../settings/context.ts';
 import { type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';
@@ -29,7 +29,7 @@ export async function keyPlace(target: Target, named: string | undefined): Promi
     });
   }
   const inUse = source.kind === 'file' ? source.path : undefined;
-  const path = named === undefined ? (inUse ?? '') : resolve(named.replace(/^~(?=\/)/, homedir()));
+  const path = named === undefined ? (inUse ?? '') : resolve(named);
   const name = named ?? source.name;
   if (path === join(root, developmentKeyFile)) {
     return { kind: 'development', path, name, publicFile: 'sops/development-operational.public.asc' };
@@ -54,6 +54,7 @@ export async function keyPlace(target: Target, named: string | undefined): Promi
 /** Throws `UsageError` unless a new key can be stored there and used in the environment. */
 export async function checkPlace(input: Secured, named: string | undefined): Promise<void> {
   const place = await keyPlace(input, named);
+  await checkWritable(dirname(place.path));
   const reason = place.kind === 'development' ? whyNoDevelopmentKeys(input) : undefined;
   if (reason === undefined) return;
   throw new UsageError({

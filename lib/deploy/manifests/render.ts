@@ -6,6 +6,7 @@ import { place } from '../../certificates/shared-authority.ts';
 import { providerOf } from '../../cluster/providers.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWord } from '../../ground/shell-words.ts';
+import { checkWritable } from '../../ground/writable-folder.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
 import { render } from '../../helm/render.ts';
 import { routeSecrets } from '../../ingress/certificates.ts';
@@ -39,6 +40,7 @@ export async function checkOutput(
   { environment, settings }: Target,
   { output, format }: RenderArguments,
 ): Promise<void> {
+  await checkWritable(output);
   await renderedFiles(resolve(output), environment.name);
   if (format !== undefined) await pathInRepository(output);
   if (format !== 'argocd' || settings.gitops.repository !== '') return;

@@ -4,6 +4,7 @@ import type { GraphView } from '../graph/view.ts';
 import { criticalPath, measured } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
+import { pageMark } from './report-file.ts';
 
 /** A report's contents, redacted. */
 export type ReportSource = {
@@ -38,6 +39,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
     "form-action 'none'",
   ].join('; ');
   const parts: { readonly [name: string]: string } = {
+    mark: pageMark,
     policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
     title: `<title>${escapeXml(`${run.label}: ${run.outcome}`)}</title>`,
     style: `<style>${styles}</style>`,

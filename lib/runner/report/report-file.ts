@@ -1,6 +1,9 @@
-import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { TaskError, UsageError } from '../errors.ts';
+
+/** In a report's page, by which an earlier one is recognised. */
+export const pageMark = '<meta name="generator" content="task runner">';
 
 /** A file written once, at the end of a run. */
 export type ReportFile = {
@@ -10,19 +13,20 @@ export type ReportFile = {
   readonly write: (text: string) => Promise<void>;
 };
 
-/** Checks before the run that the file can be written at its end. `option` is its option. Throws UsageError. */
-export async function openReportFile(path: string, option: string): Promise<ReportFile> {
-  const refuse = (why: string): UsageError =>
-    new UsageError({
-      what: `cannot write \`${path}\``,
-      why,
-      advice: `give \`${option}\` a file in a folder that you may write to`,
-    });
+/**
+ * Checks before the run that the file can be written at its end, and replaces nothing but an earlier one: an existing
+ * file must be empty or have `mark` near its beginning. `option` is its option. Throws UsageError.
+ */
+export async function openReportFile(path: string, option: string, mark: string): Promise<ReportFile> {
+  const refuse = (why: string, another = 'a file in a folder that you may write to'): UsageError =>
+    new UsageError({ what: `cannot write \`${path}\``, why, advice: `give \`${option}\` ${another}` });
   if (path.trim() === '') throw refuse('the name is empty');
   // Resolves links, so that none is replaced by a file.
   const file = await realpath(path).catch(() => resolve(path));
   const found = await stat(file).catch(() => undefined);
   if (found?.isDirectory()) throw refuse('it is a folder');
+  if (found?.isFile() && found.size > 0 && !(await beginning(file)).includes(mark))
+    throw refuse(`the file that is there is no earlier one of \`${option}\``, 'a new file');
   // A device or a pipe cannot be replaced.
   const inPlace = found !== undefined && !found.isFile();
   const partial = inPlace ? file : join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
@@ -45,6 +49,15 @@ export async function openReportFile(path: string, option: string): Promise<Repo
       }
     },
   };
+}
+
+async function beginning(file: string): Promise<string> {
+  const handle = await open(file);
+  try {
+    return (await handle.read(Buffer.alloc(1024))).buffer.toString();
+  } finally {
+    await handle.close();
+  }
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException, folder: string): string {

@@ -4,7 +4,7 @@ import { viewOfGraph } from '../graph/view.ts';
 import type { Graph } from '../node.ts';
 import type { Redactor } from '../redact.ts';
 import type { RunRecorder } from './recorder.ts';
-import { openReportFile } from './report-file.ts';
+import { openReportFile, pageMark } from './report-file.ts';
 
 export { openReportFile };
 
@@ -32,8 +32,10 @@ export async function openReports(
       advice: 'give each a file of its own',
     });
   }
-  const report = paths.report === undefined ? undefined : await openReportFile(paths.report, '--report');
-  const trace = paths.trace === undefined ? undefined : await openReportFile(paths.trace, '--trace');
+  const report =
+    paths.report === undefined ? undefined : await openReportFile(paths.report, '--report', pageMark);
+  const trace =
+    paths.trace === undefined ? undefined : await openReportFile(paths.trace, '--trace', '{"traceEvents":');
   return async () => {
     const files: string[] = [];
     try {

@@ -92,6 +92,14 @@ test('./run is found through links, from any folder, whatever CDPATH says', asyn
   }
 });
 
+test('a path on the command line starts from the folder of the caller', async () => {
+  for (const launcher of ['../run', 'node --import tsx ../tasks.ts']) {
+    const script = `cd "$1/lib" && ${launcher} backup-vault ./kept --dry-run`;
+    const { stdout, stderr } = await program.command('sh', ['-c', script, 'sh', root]);
+    assert.match(stdout, /folder="\$PWD\/lib\/kept"/, stderr);
+  }
+});
+
 test('a completion script that asks on a fresh clone installs nothing', () =>
   inClone(async ({ npm, start, calls }) => {
     npm('exit 0');

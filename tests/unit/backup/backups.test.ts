@@ -47,9 +47,10 @@ test('a backup goes to a new folder, by default in the state folder; a restore n
   );
   assert.is(newPlace(environment, 'vault', folder), folder);
   assert.match((await failureOf(checkNewPlace(folder))).what, 'already exists');
-  await checkNewPlace(join(folder, 'new'));
   assert.is(await existingPlace(folder), folder);
+  await checkNewPlace(join(folder, 'new'));
   await writeFile(join(folder, 'file'), '');
+  assert.match((await failureOf(checkNewPlace(join(folder, 'file/new')))).why ?? '', 'file is a file');
   for (const name of ['file', 'nothing'])
     assert.is((await failureOf(existingPlace(join(folder, name)))).exitCode, 2);
 });

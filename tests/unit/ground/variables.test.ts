@@ -23,7 +23,7 @@ test('only variables of the list are kept, and those that the tasks read', () =>
   const kept = {
     ...{ HOME: tmpdir(), PATH: '/bin', LC_ALL: 'C', https_proxy: 'http://proxy', AWS_PROFILE: 'team' },
     ...{ ENVIRONMENT: 'staging', SOPS_PGP_KEY: 'armour', KUBECONFIG: '/some/config', CI: 'true' },
-    GIT_INDEX_FILE: '/clone/.git/index.lock',
+    ...{ GIT_INDEX_FILE: '/clone/.git/index.lock', TASKS_CALLED_IN: '/clone' },
   };
   const others = [
     'BASH_ENV ENV SHELLOPTS PS4 CDPATH IFS BASH_FUNC_helm%% POSIXLY_CORRECT GREP_OPTIONS OPENSSL_CONF DEBUG',
@@ -57,7 +57,7 @@ test('a relative path is the one from the folder in which the launcher was calle
   });
   assert.equal(
     [KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN],
-    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/.git/index`, `${folder}/home`, undefined],
+    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/.git/index`, `${folder}/home`, folder],
   );
   assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
 });

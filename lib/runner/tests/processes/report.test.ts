@@ -104,6 +104,15 @@ test('a secret is in neither of the files, not even where it was printed before 
   for (const name of ['run.html', 'trace.json']) assert.not.match(read(name), 'horse');
 });
 
+test('reports replace earlier ones', async () => {
+  const files = ['--report', join(folder, 'run.html'), '--trace', join(folder, 'trace.json')];
+  for (const name of ['first', 'second']) {
+    const run = rig.run([{ name, commands: ['true'] }], [name, ...files]);
+    assert.is(await run.exit, 0, run.stderr);
+    for (const file of ['run.html', 'trace.json']) assert.match(read(file), name);
+  }
+});
+
 test('files that cannot be written, and one for both, are errors before anything runs', async () => {
   const both = join(folder, 'both');
   const refused = async (...options: string[]): Promise<string> => {

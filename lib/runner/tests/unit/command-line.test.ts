@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseCommandLine, requestedTasks, usageLine } from '../../command-line.ts';
@@ -103,6 +105,28 @@ test('every flag has its opposite, which takes no value and gives way to an opti
   const flag = { type: 'boolean', description: 'd' } as const;
   const both = task({ name: 'both', description: 'd', args: { cache: flag, noCache: flag }, commands });
   assert.equal(parseWords(['both', '--no-cache'], [both]).args, { noCache: true });
+});
+
+test('a path starts from the home, or from the folder in which the launcher was called', () => {
+  const path = { type: 'path', description: 'd' } as const;
+  const text = { type: 'string', optional: true, description: 'd' } as const;
+  const copy = task({
+    name: 'copy',
+    description: 'd',
+    args: { to: path, text, files: { ...path, positional: true, variadic: true } },
+    commands,
+  });
+  const parsed = (calledIn: string | undefined) => {
+    const words = ['copy', '--to=~/out', '--text', '~/t', 'a', '../b', '/c', '--report=r.html'];
+    const { calls, options } = parseCommandLine(words, { ...known, tasks: [copy], calledIn });
+    return { ...calls[0]?.args, ...options };
+  };
+  const to = join(homedir(), 'out');
+  const given = { to, text: '~/t', files: ['a', '../b', '/c'], report: 'r.html' };
+  assert.equal(parsed(undefined), given);
+  assert.equal(parsed(process.cwd()), given);
+  const files = ['/clone/docs/a', '/clone/b', '/c'];
+  assert.equal(parsed('/clone/docs'), { ...given, files, report: '/clone/docs/r.html' });
 });
 
 test('a single value is taken from its last place', () => {

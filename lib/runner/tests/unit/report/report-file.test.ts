@@ -24,15 +24,16 @@ test.before.each(() => {
 });
 test.after.each(() => rmSync(folder, { recursive: true, force: true }));
 
-const refused = (path: string) => refusalOf(openReportFile(path, '--report'));
+const opened = (path: string) => openReportFile(path, '--report', 'by us');
+const refused = (path: string) => refusalOf(opened(path));
 
 test('a file is for its owner alone; until the new one is whole, nothing changes', async () => {
   const path = join(folder, 'run.html');
-  const file = await openReportFile(path, '--report');
+  const file = await opened(path);
   assert.equal(readdirSync(folder), []);
-  await file.write('old');
-  const again = await openReportFile(path, '--report');
-  assert.is(readFileSync(path, 'utf8'), 'old');
+  await file.write('by us: old');
+  const again = await opened(path);
+  assert.is(readFileSync(path, 'utf8'), 'by us: old');
   await again.write('new');
   assert.equal(readdirSync(folder), ['run.html']);
   assert.is(readFileSync(path, 'utf8'), 'new');
@@ -53,11 +54,20 @@ test('what cannot be written is refused with the reason', async () => {
   assert.equal(readdirSync(folder).sort(), ['file', 'inner']);
 });
 
+test('a file that is not an earlier report is not replaced', async () => {
+  const path = join(folder, 'index.html');
+  writeFileSync(path, '');
+  await opened(path);
+  writeFileSync(path, '<!doctype html>');
+  assert.is((await refused(path)).why, 'the file that is there is no earlier one of `--report`');
+  assert.is(readFileSync(path, 'utf8'), '<!doctype html>');
+});
+
 test('a link is followed, not replaced', async () => {
   const target = join(folder, 'target.html');
-  writeFileSync(target, 'old');
+  writeFileSync(target, 'by us: old');
   symlinkSync(target, join(folder, 'link.html'));
-  await (await openReportFile(join(folder, 'link.html'), '--report')).write('new');
+  await (await opened(join(folder, 'link.html'))).write('new');
   assert.is(readFileSync(target, 'utf8'), 'new');
   assert.equal(readdirSync(folder).sort(), ['link.html', 'target.html']);
 });
@@ -66,7 +76,7 @@ test('a pipe is written to, not replaced', async () => {
   const pipe = join(folder, 'pipe');
   await promisify(execFile)('mkfifo', [pipe]);
   const read = readFile(pipe, 'utf8');
-  await (await openReportFile(pipe, '--report')).write('page');
+  await (await opened(pipe)).write('page');
   assert.is(await read, 'page');
   assert.ok(statSync(pipe).isFIFO());
 });
