@@ -18,6 +18,7 @@ import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, InEnvironment, Target } from '../lib/settings/context.ts';
 import { environmentOf, processEnvironment } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
+import { removeRunFolders } from '../lib/settings/run-folder.ts';
 
 /*
  * Declares the project's tasks: adds environment, settings and provider to the runner's context. Every start declares
@@ -121,7 +122,9 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
   if (run)
     fields.run = async (context: TaskContext<Specs>) => {
       const given = await known(context);
-      const env = { ...briefPrograms, ...(await processEnvironment(given.environment)) };
+      if (definition.lock) await removeRunFolders(given.environment.state);
+      const variables = await processEnvironment(given.environment, context.onRunEnd);
+      const env = { ...briefPrograms, ...variables };
       const body = { ...given, $: context.$({ env, cwd: given.environment.root }) };
       if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
         const { requireCluster } = await import('../lib/cluster/cluster.ts');

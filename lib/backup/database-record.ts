@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { isTree } from '../ground/tree.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { digestOf } from './place.ts';
@@ -48,9 +48,8 @@ export async function readRecord(folder: string): Promise<DatabaseRecord> {
   }
   if (!isTree(record) || !isTree(record.databases)) throw damaged(`${file} cannot be read`);
   for (const [database, { digest }] of Object.entries(record.databases)) {
-    const found = await digestOf(dumpFile(folder, database)).catch((error: Error) => {
-      throw damaged(error.message);
-    });
+    const found = await ifThere(digestOf(dumpFile(folder, database)));
+    if (found === undefined) throw damaged(`it has no ${database}.dump`);
     if (found !== digest)
       throw damaged(`${database}.dump was changed or is incomplete: its checksum is another one`);
   }

@@ -3,6 +3,7 @@ import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
 import { loginRoles, wantedRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
+import { shellWords } from '../ground/shell-words.ts';
 import type { Context } from '../settings/context.ts';
 import { describeRows } from './database.ts';
 import { databasePrograms } from './database-programs.ts';
@@ -42,7 +43,7 @@ export async function restoreDatabase(
   const { settings } = context;
   const folder = await existingPlace(named);
   const record = await readRecord(folder);
-  const names = chosen(record, databases, Object.keys(settings.database.applications));
+  const names = chosen(named, record, databases, Object.keys(settings.database.applications));
   const server = await databaseServer(context);
   const [version] = await server.in((query) => query('SHOW server_version'));
   const programs = await databasePrograms(
@@ -81,6 +82,7 @@ export async function restoreDatabase(
 }
 
 function chosen(
+  folder: string,
   { databases }: DatabaseRecord,
   only: readonly string[],
   declared: readonly string[],
@@ -95,12 +97,13 @@ function chosen(
       advice: 'use one of these',
     });
   }
-  const unknown = names.find((name) => !declared.includes(name));
-  if (unknown === undefined) return names;
+  const unknown = names.filter((name) => !declared.includes(name));
+  if (unknown.length === 0) return names;
+  const rest = contained.filter((name) => declared.includes(name));
   throw new UsageError({
-    what: `no application owns the database \`${unknown}\``,
-    why: '`database.applications` of the settings does not declare it',
-    advice: 'declare it there, or name the databases to restore',
+    what: `the backup has databases of applications that do not exist: ${unknown.join(', ')}`,
+    why: '`database.applications` of the settings does not declare them',
+    advice: `add them (${taskCommand(`new-app ${unknown[0]}`)})${rest.length > 0 ? `, or restore the rest: ${taskCommand(shellWords(['restore-database', folder, ...rest]))}` : ''}`,
   });
 }
 

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
+import { shellWords } from '../ground/shell-words.ts';
 import { encrypt, encryption } from '../secrets/encrypt.ts';
-import { secretsFile } from '../secrets/encrypted-file.ts';
+import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
+import { readSopsFailure } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';
 import { vaultKeysFile } from '../secrets/shared-file.ts';
 import { sopsShell } from '../secrets/shell.ts';
@@ -40,15 +42,26 @@ export async function writeKeys(context: KeysContext, folder: string, keys: Vaul
 /** The keys beside a snapshot; undefined if there are none. Throws `TaskError` if no key of the keyring opens them. */
 export async function readStoredKeys(context: KeysContext, folder: string): Promise<VaultKeys | undefined> {
   const file = keysFile(folder);
-  if ((await textIfThere(file)) === undefined) return undefined;
+  const text = await textIfThere(file);
+  if (text === undefined) return undefined;
+  if ((await parseEncrypted(text))?.recipients.length === 0 && !text.includes('ENC[')) {
+    throw new TaskError({
+      what: `${file} is not encrypted`,
+      why: 'it has no metadata of SOPS',
+      advice: `nothing was changed; encrypt it: ${shellWords(['sops', ...encryption(ruleFile(context.environment.name)), '--in-place', file])}`,
+    });
+  }
   const $ = await sopsShell(context);
   const opened = await $`sops decrypt --output-type json ${file}`;
   const keys = opened.exitCode === 0 ? parseKeys(opened.stdout) : undefined;
   if (keys === undefined) {
+    const damaged = opened.exitCode === 0 || readSopsFailure(opened).kind === 'damaged';
     throw new TaskError({
       what: `${file} cannot be decrypted`,
       why: opened.exitCode === 0 ? 'it holds no keys of Vault' : reasonOf(opened),
-      advice: 'use a key that it was encrypted for, such as the backup key: SOPS_PGP_KEY_FILE names its file',
+      advice: damaged
+        ? 'nothing was changed; take it from another copy of the backup'
+        : 'use a key that it was encrypted for, such as the backup key: SOPS_PGP_KEY_FILE names its file',
     });
   }
   for (const text of textsOfKeys(keys)) context.secret(text);

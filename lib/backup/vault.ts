@@ -1,10 +1,14 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
-import { reasonOf } from '../tools/tool-answer.ts';
+import { sopsShell } from '../secrets/shell.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import { runFolder } from '../settings/run-folder.ts';
+import { toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
@@ -87,22 +91,29 @@ async function backupToken(context: EnvironmentContext, client: VaultClient): Pr
   return token;
 }
 
+/** What tar and gzip say of an archive, of GNU and BSD. */
+const cutOff =
+  /unexpected e|truncated|not in gzip|crc error|invalid compressed|not look like|unrecognized archive/i;
+
 /** Throws `TaskError` unless the snapshot is whole: an archive with the checksums of its parts. */
-export async function checkSnapshot(context: EnvironmentContext, file: string): Promise<void> {
-  const { $, environment } = context;
+export async function checkSnapshot(context: ShellContext, file: string): Promise<void> {
+  const { environment } = context;
   const damaged = (why: string) =>
     new TaskError({
       what: `${file} is no whole snapshot of Vault`,
       why,
       advice: 'use another one; nothing was changed',
     });
-  const folder = await mkdtemp(join(environment.state, 'snapshot-'));
+  if (!existsSync(file)) throw damaged('there is no such file');
+  const folder = await mkdtemp(join(await runFolder(environment.state), 'snapshot-'));
   try {
-    const unpacked = await $({ quiet: true, nothrow: true })`tar -xzf ${file} -C ${folder}`;
-    if (unpacked.exitCode !== 0) throw damaged(reasonOf(unpacked));
-    const sums = await readFile(join(folder, 'SHA256SUMS'), 'utf8').catch((error: Error) => {
-      throw damaged(error.message);
-    });
+    const unpacked = await (await sopsShell(context))`tar -xzf ${file} -C ${folder}`;
+    if (unpacked.exitCode !== 0)
+      throw cutOff.test(unpacked.stderr)
+        ? damaged('it is cut off, or something else')
+        : toolFailure(`tar -xzf ${file}`, unpacked);
+    const sums = await textIfThere(join(folder, 'SHA256SUMS'));
+    if (sums === undefined) throw damaged('it has no list of checksums');
     const lines = [...sums.matchAll(/^([0-9a-f]{64}) [ *](\w[\w.-]*)$/gm)];
     if (!lines.some(([, , name]) => name === 'state.bin'))
       throw damaged('its list of checksums is incomplete');

@@ -5,6 +5,7 @@ import { checkPasswords } from '../database/roles.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
+import { runFolder } from '../settings/run-folder.ts';
 import { renderingFailure } from './failure.ts';
 import { callHelmfile, type Release } from './helmfile.ts';
 
@@ -20,9 +21,8 @@ export async function render(
   releases: readonly Release[],
   more: readonly string[] = [],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const folder = await mkdtemp(join(context.environment.state, 'rendered-'));
+  const folder = await mkdtemp(join(await runFolder(context.environment.state), 'rendered-'));
   const remove = () => rm(folder, { recursive: true, force: true });
-  context.onRunEnd(remove);
   try {
     await checkPasswords(context, releases);
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);

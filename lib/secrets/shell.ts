@@ -3,7 +3,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 
 /**
- * The shell for gpg, sops and git if their output is parsed: failures are values, messages are English. `variables`
+ * The shell for gpg, sops, git and tar if their output is parsed: failures are values, messages are English. `variables`
  * extend the environment's.
  */
 export async function sopsShell(

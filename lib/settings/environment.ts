@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Options, TaskError } from '@k8s-deployment/runner';
+import { type Options, type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { adviseOn, taskCommand } from '../ground/launcher.ts';
@@ -10,6 +10,7 @@ import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import type { GlobalOptions } from './global-options.ts';
+import { runFolder, temporaryFolder } from './run-folder.ts';
 
 /** An environment's names and paths. Its data is below `state`. */
 export type Environment = {
@@ -136,18 +137,25 @@ export function exportHomes(environment: Environment, ...names: readonly Home[])
   return ['export', ...names.map((name) => `${name}=${shellWord(homes[name])}`)].join(' ');
 }
 
-/** Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. */
-export async function processEnvironment(environment: Environment): Promise<NodeJS.ProcessEnv> {
-  // helmfile, if killed, leaves decrypted values in temporary files: here they go with the environment.
-  const own = await mkdir(join(environment.state, 'tmp'), { mode: 0o700 }).then(
+/**
+ * Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. With `onRunEnd`,
+ * for those that end with the run, whose temporary files are then removed.
+ */
+export async function processEnvironment(
+  environment: Environment,
+  onRunEnd?: TaskContext['onRunEnd'],
+): Promise<NodeJS.ProcessEnv> {
+  const { state, plainState } = environment;
+  const own = await mkdir(temporaryFolder(state), { mode: 0o700 }).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code === 'EEXIST',
   );
   if (own) await linkState(environment);
+  const folder = onRunEnd === undefined ? temporaryFolder(plainState) : undefined;
   const { toolEnvironment } = await import('../tools/tools.ts');
   return {
     ...passedOn(process.env),
-    TMPDIR: own ? join(environment.plainState, 'tmp') : tmpdir(),
+    TMPDIR: own ? (folder ?? (await runFolder(plainState, onRunEnd))) : tmpdir(),
     PATH: await toolEnvironment(),
     ...homesOf(environment),
     NO_COLOR: '1',

@@ -69,6 +69,8 @@ stopped('after a SIGKILL during the installation a plain rerun continues', async
   await run.exit;
   const { stderr } = await sandbox.succeeds('create-environment');
   assert.match(stderr, /ended \d+ process(es)? that the run of create-environment by pid \d+/);
+  const temporary = await readdir(sandbox.path('.state', name, 'tmp'));
+  assert.not.match(temporary.join(), 'run-', 'nothing of the killed run is left');
   const { cluster, releases, vault, database } = await sandbox.status();
   assert.is(cluster.state, 'running');
   assert.equal([...new Set(releases.map((release) => release.status))], ['deployed']);

@@ -33,7 +33,9 @@ function rendering(files: { readonly [path: string]: string }): void {
 }
 
 const leftovers = ({ environment }: CloneContext): string[] =>
-  readdirSync(environment.state).filter((name) => name.startsWith('rendered-'));
+  readdirSync(environment.state, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.includes('rendered-'),
+  );
 
 test('all files are read, below folders too; they are for the user alone, and are removed', async ({
   context,

@@ -7,6 +7,9 @@ import * as assert from 'uvu/assert';
 import { databasePrograms } from '../../../lib/backup/database-programs.ts';
 import { dumpFile, readRecord, writeRecord } from '../../../lib/backup/database-record.ts';
 import { checkNewPlace, digestOf, existingPlace, newPlace, wholeFolder } from '../../../lib/backup/place.ts';
+import { restoreDatabase } from '../../../lib/backup/restore-database.ts';
+import { checkSnapshot } from '../../../lib/backup/vault.ts';
+import { readStoredKeys } from '../../../lib/backup/vault-keys.ts';
 import type { Context } from '../../../lib/settings/context.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { failureOf, targetOf, taskContext } from '../../rig/task-context.ts';
@@ -68,9 +71,65 @@ test('only a whole backup is restored', async ({ folder }) => {
   await writeFile(file, 'dum');
   assert.match(await refusal(), 'app1.dump was changed or is incomplete');
   await rm(file);
-  assert.match(await refusal(), 'app1.dump');
+  assert.match(await refusal(), 'it has no app1.dump');
   await writeFile(join(folder, 'backup.json'), '{"databases"');
   assert.match(await refusal(), 'backup.json cannot be read');
+});
+
+test('a backup with databases of removed applications names them and the rest', async ({ folder }) => {
+  await writeFile(dumpFile(folder, 'x'), '');
+  const entry = { digest: await digestOf(dumpFile(folder, 'x')), roles: [], rows: {} };
+  const names = ['app1', 'gone', 'old', 'app2'];
+  for (const name of names) await writeFile(dumpFile(folder, name), '');
+  const databases = Object.fromEntries(names.map((name) => [name, entry]));
+  await writeRecord(folder, { environment: 'development', time: '', server: '17.6', databases });
+  const context: Context = {
+    ...taskContext({}),
+    ...(await targetOf({ env: 'development', provider: 'embedded' })),
+  };
+  const restore = (...databases: string[]) =>
+    failureOf(restoreDatabase(context, { folder, databases, replace: false }));
+  const { what, advice, exitCode } = await restore();
+  assert.match(what, /that do not exist: gone, old$/);
+  assert.match(advice ?? '', `restore-database ${folder} app1 app2`);
+  assert.is(exitCode, 2);
+  assert.match((await restore('app1', 'old')).what, /that do not exist: old$/);
+});
+
+test('a snapshot that is missing or cut off is told as such, a failed tar as what it is', async ({
+  folder,
+}) => {
+  const file = join(folder, 'raft.snap');
+  const saying = (stderr: string) => {
+    const $ = answeringShell(() => ({ exitCode: 2, stderr }));
+    return failureOf(checkSnapshot({ ...taskContext({}, [], folder), $ }, file));
+  };
+  await mkdir(join(folder, '.state/development'), { recursive: true });
+  assert.is((await saying('')).why, 'there is no such file');
+  await writeFile(file, '');
+  const cutOff = await saying(
+    '\ngzip: stdin: unexpected end of file\ntar: Error is not recoverable: exiting now\n',
+  );
+  assert.equal(
+    [cutOff.what, cutOff.why],
+    [`${file} is no whole snapshot of Vault`, 'it is cut off, or something else'],
+  );
+  const full = await saying('tar: state.bin: Cannot write: No space left on device\n');
+  assert.match(full.what, '`tar -xzf');
+  assert.match(full.why ?? '', 'No space left');
+});
+
+test('keys beside a snapshot that are not encrypted, or damaged, are told as such', async ({ folder }) => {
+  const $ = answeringShell(() => ({ exitCode: 1, stderr: 'sops metadata not found' }));
+  const reading = (text: string) =>
+    writeFile(join(folder, 'keys.yaml'), text).then(() =>
+      failureOf(readStoredKeys({ ...taskContext({}, [], folder), $ }, folder)),
+    );
+  const plain = await reading('unseal_keys_b64: [a2V5]\n');
+  assert.match(plain.what, 'keys.yaml is not encrypted');
+  assert.match(plain.advice ?? '', `--in-place ${folder}/keys.yaml`);
+  assert.not.match(JSON.stringify(plain), 'a2V5');
+  assert.match((await reading('unseal_keys_b64: ["ENC[AES256_GCM,data:x]"]\n')).advice ?? '', 'another copy');
 });
 
 test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own message', async ({
