@@ -1,4 +1,5 @@
 import type { DocumentOptions, ParseOptions, SchemaOptions } from 'yaml';
+import { taskCommand } from '../ground/launcher.ts';
 import { type Condition, itemsOf, kubectl } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
@@ -90,6 +91,9 @@ export type Pair = {
   readonly live: LiveObject | undefined;
 };
 
+/** Without etcd, the API server answers after a minute, and kubectl asks for one type after the other. */
+const listMs = 120_000;
+
 /**
  * The releases' objects, read by kubectl: one call for those with helm's label, with the owners of their fields,
  * another for those that lost it. Passes the reason to `tell` and leaves out types that the user may not list. Types
@@ -105,7 +109,7 @@ export async function livePairs(
     (type) => !unknown.some((name) => type.split('.')[0] === name),
   );
   const words = ['-A', '-l', 'app.kubernetes.io/managed-by=Helm', '--show-managed-fields', '-o', 'json'];
-  const $ = context.$({ quiet: true, nothrow: true });
+  const $ = context.$({ quiet: true, nothrow: true, timeoutMs: listMs });
   const [output, objects] = await Promise.all([
     types.length === 0 ? undefined : $`${kubectl(context.environment)} get ${types.join(',')} ${words}`,
     Promise.all(releases.map((release) => manifestObjects(release.manifest, release))),
@@ -115,7 +119,8 @@ export async function livePairs(
     const name = /doesn't have a resource type "([^".]+)/.exec(output.stderr)?.[1];
     if (name !== undefined && !unknown.includes(name))
       return livePairs(context, releases, tell, [...unknown, name]);
-    if (!/\(Forbidden\)/.test(output.stderr)) throw toolFailure('kubectl get', output);
+    if (!/\(Forbidden\)/.test(output.stderr))
+      throw toolFailure('kubectl get', output, `see ${taskCommand('status')}, then run again`);
     tell(`cannot check for manual changes: ${reasonOf(output)}`);
   }
   // kubectl omits a forbidden type; if it is the only one, it prints nothing.

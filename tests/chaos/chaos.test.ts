@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -58,7 +59,9 @@ async function disturb(
   const result = await end;
   for (const timer of timers) clearTimeout(timer);
   await what.heal?.();
-  return { ...result, said: `${hit} after ${afterMs} ms; exit code ${result.exitCode ?? child.signalCode}` };
+  // As a shell has it: a run that was hit before it could listen ends by the signal itself.
+  const exitCode = result.exitCode ?? 128 + constants.signals[child.signalCode ?? 'SIGKILL'];
+  return { ...result, exitCode, said: `${hit} after ${afterMs} ms; exit code ${exitCode}` };
 }
 
 /** Runs the task again, and starts servers that were hit if it did not. */
