@@ -32,6 +32,12 @@ function named(repository: string, tagName: string): string {
 const image = ({ images }: Settings, tagName: string): string =>
   named(images.backendVerification.repository, tagName);
 
+/** Throws `UsageError` for an invalid tag, `TaskError` if Docker does not answer. */
+async function checkBuild(tagName: string): Promise<void> {
+  named('', tagName);
+  await (await import('../lib/cluster/minikube/docker.ts')).requireEngine();
+}
+
 /** Milliseconds for a build or push, to end one with a hanging network. */
 const buildMs = 30 * 60_000;
 
@@ -43,7 +49,7 @@ export const buildBackendVerification = task({
   needs: tools('docker'),
   retries: 1,
   timeoutMs: buildMs,
-  check: async () => (await import('../lib/cluster/minikube/docker.ts')).requireEngine(),
+  check: ({ args }) => checkBuild(args.tag),
   commands: async ({ args, settings }) => {
     const { buildWords } = await own();
     return [shellWords(buildWords(settings, 'docker/backend-verification', image(settings, args.tag)))];
@@ -71,7 +77,7 @@ export const buildToolset = task({
   needs: tools('docker'),
   // Without releases, tools are compiled.
   timeoutMs: 4 * buildMs,
-  check: async () => (await import('../lib/cluster/minikube/docker.ts')).requireEngine(),
+  check: ({ args }) => checkBuild(args.tag),
   commands: async ({ args, settings, passThrough }) => {
     const { buildWords } = await own();
     const more = ['--file', 'docker/toolset/Dockerfile', ...passThrough];

@@ -52,7 +52,7 @@ async function takenProblem({ environment, settings }: Target, name: string): Pr
   const applications = { ...database.applications, [name]: { password: '' } };
   const [problem] = roleProblems({ ...settings, database: { ...database, applications } });
   if (problem?.path.at(-1) === name)
-    return `a database role is named after it, which has to be ${problem.rule}`;
+    return 'its database and role are named after it, and PostgreSQL has another one of this name';
   const file = (await allSecretFiles(root)).find((path) => path.endsWith(`/${name}.yaml`));
   return file === undefined ? undefined : `${file} exists`;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
@@ -16,11 +17,12 @@ export async function checkNewEnvironment(
   name: string,
 ): Promise<void> {
   checkEnvironmentName(name);
-  const exists = (await foldersIn(root, 'environments')).includes(name);
-  if (!exists && !(await foldersIn(root, '.state')).includes(name)) return;
+  // A layer of the settings has a file, such as common.yaml.
+  const exists = [name, `${name}.yaml`].find((entry) => existsSync(join(root, 'environments', entry)));
+  if (exists === undefined && !(await foldersIn(root, '.state')).includes(name)) return;
   throw new UsageError({
     what: `\`${name}\` cannot be the name of a new environment`,
-    why: exists ? `environments/${name} exists` : 'it was created, and its folder was removed',
+    why: exists ? `environments/${exists} exists` : 'it was created, and its folder was removed',
     advice: exists ? 'use another name' : `${taskCommand('destroy-environment', name)} removes what is left`,
   });
 }

@@ -59,6 +59,11 @@ async function logHelm(context: Context, stderr: string): Promise<string> {
   return stderr;
 }
 
+const endings = {
+  'rolled back': '; what was deployed before is back',
+  uninstalled: '; nothing of it is left',
+};
+
 async function failure(
   context: Context,
   diagnosis: Diagnosis,
@@ -68,7 +73,7 @@ async function failure(
   error: TaskError,
 ): Promise<TaskError> {
   const { name, root } = context.environment;
-  const { failed, said, restored, rendering } = readHelmFailure(stderr, releases);
+  const { failed, said, undone, rendering } = readHelmFailure(stderr, releases);
   const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases(root)));
   // Pods do not show a chart's fault, and terminating pods explain nothing.
   const seen = rendering || doing === 'uninstalling' ? [] : findings;
@@ -95,7 +100,7 @@ async function failure(
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;
   return new TaskError({
-    what: `${isEarly ? `${doing} failed before the first release` : what}${restored ? '; what was deployed before is back' : ''}`,
+    what: `${isEarly ? `${doing} failed before the first release` : what}${undone === undefined ? '' : endings[undone]}`,
     why,
     advice: `${known ?? `fix ${place} and run again`}; ${
       rendering && failed.length > 0 ? `nothing of ${namesText(failed)} was changed` : details

@@ -8,8 +8,8 @@ export type HelmFailure = {
   readonly failed: readonly Release[];
   /** helm's message, or helmfile's last line; empty if there was no output. */
   readonly said: string;
-  /** True if helm restored the previous state. */
-  readonly restored: boolean;
+  /** What helm did with the failed releases: a first install is uninstalled. */
+  readonly undone: 'rolled back' | 'uninstalled' | undefined;
   /** True if the charts or their values are wrong; nothing was sent to the cluster. */
   readonly rendering: boolean;
   /** True if helm printed nothing, which does not mean that the charts are wrong. */
@@ -53,7 +53,11 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
   return {
     failed: releases.filter(({ name }) => names.has(name)),
     said: said.join('\n'),
-    restored: /has been (?:rolled back|uninstalled)/.test(stderr),
+    undone: stderr.includes('has been rolled back')
+      ? 'rolled back'
+      : stderr.includes('has been uninstalled')
+        ? 'uninstalled'
+        : undefined,
     rendering: aboutRendering.test(said.join('\n')),
     silent: ended !== undefined,
   };

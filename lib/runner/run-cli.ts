@@ -1,4 +1,4 @@
-import { checkArguments } from './arguments.ts';
+import { checkArguments, kebab } from './arguments.ts';
 import { Children } from './children.ts';
 import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
 import type { Program } from './completion/candidates.ts';
@@ -161,6 +161,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     });
   }
   if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
+    if (own === undefined && line.options.list !== true) refuseSwallowed(line, session);
     const json = line.options.json === true;
     return answer(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
   }
@@ -169,6 +170,17 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return answer(await completionAnswer(own.args, session));
   }
   return runRequested(line, names, session);
+}
+
+/** Throws UsageError if an option before the task has taken the task's name as its value. */
+function refuseSwallowed({ options }: CommandLine, { tasks, program }: Session): void {
+  const [name, value] =
+    Object.entries(options).find(([, given]) => tasks.some((task) => task.name === given)) ?? [];
+  if (name === undefined) return;
+  throw new UsageError({
+    what: `there is no task: \`${value}\` is the value of \`--${kebab(name)}\``,
+    advice: `write the task first: \`${program} ${value} --${kebab(name)} …\``,
+  });
 }
 
 async function runRequested(line: CommandLine, names: TaskNames, session: Session): Promise<number> {

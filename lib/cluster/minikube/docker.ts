@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { reasonIn, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../../ground/if-there.ts';
 import type { Context, ShellContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
@@ -11,12 +11,15 @@ import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool } from '../../tools/tools.ts';
 import { minikubeShell } from './shell.ts';
 
-/** Asks the Docker engine for its version; `missing` if PATH has no client. */
-function askEngine(): Promise<'answers' | 'silent' | 'missing'> {
+/** Asks the Docker engine for its version. Otherwise returns why there is none, `missing` if PATH has no client. */
+function askEngine(): Promise<'answers' | 'missing' | { readonly why: string }> {
+  const words = ['version', '--format', '{{.Server.Version}}'];
   return new Promise((resolve) => {
-    execFile('docker', ['version', '--format', '{{.Server.Version}}'], { timeout: 5000 }, (error, stdout) => {
+    execFile('docker', words, { timeout: 5000 }, (error, stdout, stderr) => {
       if (error?.code === 'ENOENT') resolve('missing');
-      else resolve(error === null && stdout.trim() !== '' ? 'answers' : 'silent');
+      else if (error === null && stdout.trim() !== '') resolve('answers');
+      else if (error?.killed) resolve({ why: '`docker version` got no answer within 5 s' });
+      else resolve({ why: reasonIn(stderr) ?? '`docker version` printed no version' });
     });
   });
 }
@@ -25,12 +28,13 @@ const noAnswer = (why: string): TaskError =>
   new TaskError({
     what: 'Docker does not answer',
     why,
-    advice: 'start Docker, then run again',
+    advice: `start Docker${process.env.DOCKER_HOST ? ', or correct DOCKER_HOST' : ''}, then run again`,
   });
 
 /** Throws `TaskError` if the Docker engine does not answer. Leaves a missing client to the check of tools. */
 export async function requireEngine(): Promise<void> {
-  if ((await askEngine()) === 'silent') throw noAnswer('`docker version` got no answer within 5 s');
+  const answer = await askEngine();
+  if (typeof answer === 'object') throw noAnswer(answer.why);
 }
 
 /** True if Docker answers and minikube is installed or can be. minikube's docker driver refuses root. */

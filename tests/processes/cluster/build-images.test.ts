@@ -4,8 +4,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildGraph } from '../../../lib/runner/graph.ts';
 import { runInProcess } from '../../../lib/runner/tests/rig/in-process-run.ts';
-import { buildImages } from '../../../tasks/images.ts';
+import { buildImages, buildToolset } from '../../../tasks/images.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const { folder, script, calls, forget, remove } = scriptedFolder();
 test.after(remove);
@@ -33,6 +34,21 @@ test('an image is built once, and again when Docker has lost it', async () => {
     asked: ['image inspect', 'image inspect', 'build --tag'],
     status: 'task-done',
   });
+});
+
+test('a wrong tag is told before Docker is asked, and a Docker that cannot be reached by its own words', async () => {
+  forget();
+  const error = async (tag: string) => {
+    const call = { task: buildToolset, args: { tag }, passThrough: [] };
+    const { roots } = await buildGraph([call], { env: 'development', provider: 'minikube' }, 'run');
+    const [node] = roots;
+    return failureOf(Promise.resolve(node?.task.check?.(node.input)));
+  };
+  assert.is((await error('a/b')).what, '`a/b` is not a valid image tag');
+  assert.equal(calls(), []);
+  script('docker', 'echo "Cannot connect to tcp://dead:2375" >&2; exit 1');
+  const dead = await error('1.0');
+  assert.equal([dead.what, dead.why], ['Docker does not answer', 'Cannot connect to tcp://dead:2375']);
 });
 
 test.run();

@@ -262,7 +262,7 @@ const failing = (word: string, release: string, said: string, seconds = 0): void
 case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
   );
 
-test('of several releases the failed one is named, and restored only if helm says so', async () => {
+test('of several releases the failed one is named; what helm has undone is told only if helm says so', async () => {
   const context = await project.context('minikube');
   cluster('deployed', 60);
   const said = 'Error: release app2-back failed, and has been rolled back due to x';
@@ -270,6 +270,9 @@ test('of several releases the failed one is named, and restored only if helm say
   const back = await failureOf(install(context, { app: 'app2' }));
   assert.is(back.what, 'installing app2-back failed; what was deployed before is back');
   assert.is(back.why, said);
+  failing('sync', 'app2-back', 'Error: release app2-back failed, and has been uninstalled due to x');
+  const first = await failureOf(install(context, { app: 'app2' }));
+  assert.is(first.what, 'installing app2-back failed; nothing of it is left');
   failing('sync', 'app2-back', 'Error: context deadline exceeded');
   const left = await failureOf(install(context, { app: 'app2' }));
   assert.is(left.what, 'installing app2-back failed');

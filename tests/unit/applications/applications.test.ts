@@ -150,7 +150,7 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
     ),
     ['app1', 'has the release `app1-back`'],
     ['vault', 'has the release `vault`'],
-    ...['postgres', 'template0'].map((role) => [role, 'no other role or database has'] as const),
+    ...['postgres', 'template0'].map((role) => [role, 'PostgreSQL has another'] as const),
     ['database', 'secrets/database.yaml exists'],
   ] as const) {
     const error = await failureOf(checkName(input, name));
@@ -166,6 +166,7 @@ test('a new environment needs a name that none has, has had, or could not have',
     ['Staging', 'at most 50'],
     ['development', 'environments/development exists'],
     ['cloud', 'environments/cloud exists'],
+    ['common', 'environments/common.yaml exists'],
     ['old', 'its folder was removed'],
   ] as const) {
     const error = await failureOf(checkNewEnvironment(input, name));

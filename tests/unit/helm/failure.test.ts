@@ -69,7 +69,7 @@ test('an error of a chart is recognised, and shown without helm’s boilerplate'
     assert.is(failure.said, said);
     assert.equal(names(failure.failed), ['app1-back']);
     assert.ok(failure.rendering);
-    assert.not.ok(failure.restored);
+    assert.is(failure.undone, undefined);
   }
 });
 
@@ -101,15 +101,18 @@ test('a release does not count as failed because another one’s namespace has i
 });
 
 test('a rollback is reported only if helm reports it', () => {
-  const restored = (said: string): boolean => readHelmFailure(told('app1-back', said), releases).restored;
-  assert.ok(restored('Error: UPGRADE FAILED: release app1-back failed, and has been rolled back due to x'));
-  assert.ok(restored('Error: release app1-back failed, and has been uninstalled due to x'));
-  assert.not.ok(restored('Error: UPGRADE FAILED: an error occurred while rolling back the release'));
+  const undone = (said: string) => readHelmFailure(told('app1-back', said), releases).undone;
+  assert.is(
+    undone('Error: UPGRADE FAILED: release app1-back failed, and has been rolled back due to x'),
+    'rolled back',
+  );
+  assert.is(undone('Error: release app1-back failed, and has been uninstalled due to x'), 'uninstalled');
+  assert.is(undone('Error: UPGRADE FAILED: an error occurred while rolling back the release'), undefined);
 });
 
 test('when helm was never called no release failed, and helmfile is quoted', () => {
   assert.equal(readHelmFailure('Usage:\n  helmfile sync\nError: unknown flag: --no\n', releases), {
-    ...{ failed: [], said: 'Error: unknown flag: --no', restored: false, rendering: false, silent: false },
+    ...{ failed: [], said: 'Error: unknown flag: --no', undone: undefined, rendering: false, silent: false },
   });
   assert.is(readHelmFailure('first\nno repository answers\n', releases).said, 'no repository answers');
   assert.is(readHelmFailure('', releases).said, '');
