@@ -37,7 +37,8 @@ export const destroyEnvironment = taskWithoutSettings({
   group: 'environment',
   lock: true,
   confirm: async (input) => (await import('../lib/operations/destroy.ts')).destroyQuestion(input),
-  needs: ({ provider }) => tools(...provider.toolsFor.destroy),
+  needs: ({ provider, environment }) =>
+    environment.context === '' ? [] : tools(...provider.toolsFor.destroy),
   commands: async (input) => (await import('../lib/operations/destroy.ts')).destroyCommands(input),
   run: async (context) => (await import('../lib/operations/destroy.ts')).destroyEnvironment(context),
 });

@@ -7,11 +7,12 @@ import { exportHomes, forgetRuns, remembered, removeState } from '../settings/en
 import { environmentNames, loadSettings } from '../settings/settings.ts';
 
 /**
- * The question of `destroy-environment`. In production its name has to be typed; on an existing cluster also if the
+ * The question of `destroy-environment`, if there may be anything to destroy. In production its name has to be typed; on an existing cluster also if the
  * settings, missing or damaged, do not say what it is.
  */
-export async function destroyQuestion({ environment }: InEnvironment): Promise<Question> {
+export async function destroyQuestion({ environment }: InEnvironment): Promise<Question | undefined> {
   const { name, context } = environment;
+  if (context === '') return undefined;
   const { ownsCluster } = providerOf(environment);
   const question = ownsCluster
     ? `destroy environment \`${name}\` with all its data?`
@@ -31,13 +32,20 @@ export async function destroyEnvironment(context: EnvironmentContext): Promise<v
   await removeKeyring(context);
   await removeState(environment);
   await forgetRuns(environment);
-  if (!known && outcome === 'unchanged') context.log('this environment does not exist: nothing to do');
+  if (!known && outcome === 'unchanged')
+    context.log(
+      environment.context === ''
+        ? 'it was not created here, and neither --context nor its settings name a cluster: nothing to do'
+        : 'this environment does not exist: nothing to do',
+    );
   context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
 }
 
 /** The same as plain commands. */
 export const destroyCommands = async ({ environment }: InEnvironment): Promise<readonly string[]> => [
-  ...(await (await clusterOf(environment)).commands.destroy({ environment })),
+  ...(environment.context === ''
+    ? []
+    : await (await clusterOf(environment)).commands.destroy({ environment })),
   exportHomes(environment, 'GNUPGHOME'),
   'gpgconf --kill all',
   `rm -rf "$GNUPGHOME" .state/${environment.name} .tasks/${environment.name}`,

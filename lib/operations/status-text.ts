@@ -84,6 +84,9 @@ export async function statusRows(status: Status, context: EnvironmentContext): P
         state === 'deployed',
       ),
     ),
+    ...(status.notInstalled.length > 0
+      ? [row('release', `not installed: ${status.notInstalled.join(', ')}`)]
+      : []),
     ...status.unreadyPods.map(({ object, text }) =>
       row('pod', `${object.replace('pod ', '')}: ${text}`, false),
     ),

@@ -4,7 +4,7 @@ import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { declaredReleases } from '../helm/helmfile.ts';
+import { declaredReleases, splitLeftOut } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
 import { type Condition, holds, kubectlList, serverVersion } from '../kubernetes/kubectl.ts';
@@ -34,6 +34,8 @@ export type Status = {
     readonly status: string;
     readonly revision: number;
   }[];
+  /** Declared releases that the cluster does not have. */
+  readonly notInstalled: readonly string[];
   readonly vault: VaultStatus | null;
   readonly database: { readonly reachable: boolean } | null;
   readonly certificates: readonly CertificateExpiry[];
@@ -82,7 +84,7 @@ export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_00
     : [];
   // A Vault or database that is not installed is not reported as missing.
   const missed = [...failures].filter(
-    ([what]) => what.startsWith('the ') || releases?.some(({ name }) => name === what) === true,
+    ([what]) => what.startsWith('the ') || releases?.found.some(({ name }) => name === what) === true,
   );
   for (const reason of new Set(missed.flatMap(([, failure]) => failure ?? []))) {
     const about = missed.filter(([, failure]) => failure === reason).map(([what]) => what);
@@ -92,7 +94,8 @@ export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_00
     environment: environment.name,
     provider: environment.provider,
     cluster: { state, kubernetesVersion: version?.gitVersion ?? null, nodes: nodes ?? [] },
-    releases: releases ?? [],
+    releases: releases?.found ?? [],
+    notInstalled: releases?.missing ?? [],
     vault: vault ?? null,
     database: reachable === undefined ? null : { reachable },
     certificates: certificates ?? [],
@@ -144,12 +147,17 @@ async function readNodes(context: EnvironmentContext): Promise<Status['cluster']
 }
 
 /** The declared releases, in the order of helmfile.yaml. */
-async function readReleases(context: EnvironmentContext): Promise<Status['releases']> {
+async function readReleases(context: EnvironmentContext) {
   // The drift reports unreadable releases.
   const deployed = await deployedReleases(context, () => {});
   const declared = await declaredReleases(context.environment.root);
+  const settings = await loadSettings(context.environment).catch(() => undefined);
+  const { installed: wanted } = settings ? splitLeftOut(settings, declared) : { installed: declared };
   const found = declared.flatMap(({ id }) => deployed.get(id) ?? []);
-  return found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision }));
+  return {
+    found: found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision })),
+    missing: wanted.filter(({ id }) => !deployed.has(id)).map(({ name }) => name),
+  };
 }
 
 const readUnready = async (context: EnvironmentContext): Promise<readonly Finding[]> =>

@@ -7,7 +7,7 @@ import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
-/** Tasks that need no cluster, so on an existing one no context. */
+/** Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed. */
 const withoutCluster = ['render', 'update'];
 
 /** Tasks that work even if the environment's folder under environments/ is gone. */
@@ -66,7 +66,8 @@ export async function resolveOptions(
   }
   const context =
     known ?? options.context ?? (await loadSettings({ name: environment, provider, root })).cluster.context;
-  if (context !== '' || tasks.every(({ name }) => withoutCluster.includes(name)))
+  const without = memory ? withoutCluster : [...withoutCluster, 'destroy-environment'];
+  if (context !== '' || tasks.every(({ name }) => without.includes(name)))
     return { ...given, provider, context };
   throw new UsageError({
     what: `provider \`${provider}\` needs a kube context`,

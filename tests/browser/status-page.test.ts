@@ -31,6 +31,7 @@ const status: Status = {
   provider: 'embedded',
   cluster: { state: 'running', kubernetesVersion: 'v1.31.0', nodes: [] },
   releases: [],
+  notInstalled: [],
   vault: null,
   database: null,
   certificates: [],

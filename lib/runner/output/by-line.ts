@@ -2,7 +2,7 @@ import type { Renderer } from '../events.ts';
 import type { PageRow } from '../task.ts';
 import { Frame } from './frame.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
-import { pageRows } from './page.ts';
+import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Each line as it comes; for a run of a single task, whose output is all there is. On a terminal its page is in place. */
@@ -21,7 +21,11 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
         frame?.hide();
         terminal.out(event.text);
       }
-      if (isEnd(event)) page = [];
+      if (isEnd(event) && page.length > 0) {
+        const last = lastPage(page, terminal);
+        page = [];
+        write(last);
+      }
       if (event.type === 'task-page' && frame !== undefined) {
         page = event.rows;
         frame.redraw();

@@ -3,7 +3,7 @@ import { formatDuration } from '../format.ts';
 import type { PageRow } from '../task.ts';
 import { Frame, type Row, rowOf } from './frame.ts';
 import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
-import { pageRows } from './page.ts';
+import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 import { cutText, ownBeginning, plainText, textWidth } from './text.ts';
 
@@ -97,7 +97,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       running.delete(event.id);
       if (event.type === 'task-done') counts.done += 1;
       if (event.type === 'task-failed') counts.failed += 1;
-      frame.redraw(endLine(event, view, style, verbose));
+      frame.redraw(lastPage(state?.page ?? [], terminal) + endLine(event, view, style, verbose));
     }
   }
 

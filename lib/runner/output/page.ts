@@ -1,6 +1,6 @@
 import type { PageRow } from '../task.ts';
 import { type Row, rowOf } from './frame.ts';
-import type { Style } from './terminal.ts';
+import type { Style, Terminal } from './terminal.ts';
 import { plainText } from './text.ts';
 
 /** The lines of a page, names before texts. */
@@ -27,3 +27,9 @@ export function pageRows(page: readonly PageRow[], width: number, height: number
     height,
   );
 }
+
+/** The last page of a task, to stay above what follows. */
+export const lastPage = (page: readonly PageRow[], { columns, style }: Terminal): string =>
+  pageRows(page, columns() - 1, page.length, style)
+    .map(({ text }) => `${text}\n`)
+    .join('');

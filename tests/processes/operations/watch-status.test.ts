@@ -61,6 +61,7 @@ test('a page is shown again and again, also while the cluster is lost', async ()
       page?.join('\n'),
     );
     assert.ok(page?.includes('node two: not ready'));
+    assert.match(page?.join('\n') ?? '', /^release not installed: devops, .*app2-front$/m);
     assert.ok(page?.includes('pod backend/app1-x: it is Pending'));
     assert.equal(
       page

@@ -90,7 +90,7 @@ test('an existing cluster needs a context, by option, setting or record, and kee
   const provider = 'existing';
   const advice = await refused(/needs a kube context/, { provider });
   assert.match(advice, /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
-  for (const task of ['render', 'update'])
+  for (const task of ['render', 'update', 'destroy-environment'])
     assert.is((await resolve({ provider }, undefined, task)).context, '');
   assert.is((await resolve({ provider, context: 'team' })).context, 'team');
   const settings = join(folder, 'environments/development/context.yaml');

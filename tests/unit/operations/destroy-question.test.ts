@@ -8,7 +8,7 @@ const question = (env: string, provider: string) =>
 
 const word = async (env: string, provider: string): Promise<string | undefined> => {
   const asked = await question(env, provider);
-  return typeof asked === 'string' ? undefined : asked.word;
+  return typeof asked === 'object' ? asked.word : undefined;
 };
 
 test('the name has to be typed in production, and where the settings cannot say that it is none', async () => {
@@ -17,6 +17,11 @@ test('the name has to be typed in production, and where the settings cannot say 
   assert.is(await word('development', 'embedded'), undefined);
   assert.is(await word('removed', 'existing'), 'removed');
   assert.is(await word('removed', 'embedded'), undefined);
+});
+
+test('nothing is asked where nothing was created and no cluster is named', async () => {
+  const environment = environmentOf({ env: 'production', provider: 'existing' });
+  assert.is(await destroyQuestion({ environment }), undefined);
 });
 
 test.run();

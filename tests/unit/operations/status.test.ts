@@ -20,6 +20,7 @@ const absent: Status = {
   provider: 'minikube',
   cluster: { state: 'absent', kubernetesVersion: null, nodes: [] },
   releases: [],
+  notInstalled: [],
   vault: null,
   database: null,
   certificates: [],

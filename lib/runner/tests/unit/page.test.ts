@@ -23,17 +23,20 @@ function viewOf(ids: readonly string[], columns: number, rows = 24) {
 }
 
 for (const columns of [20, 80, 200]) {
-  test(`a page replaces the one before, below what is logged, and leaves nothing in ${columns} columns`, () => {
+  test(`a page replaces the one before, below what is logged, and the last stays in ${columns} columns`, () => {
     const { screen, renderer, tell, shown } = viewOf(['a'], columns);
     const long = 'x'.repeat(300);
     tell(page({ name: 'cluster', text: long }, { name: 'pod', text: '\u001B[2Jwild', tone: 'bad' }));
     assert.equal(shown(), [`cluster  ${'x'.repeat(columns - 11)}…`, 'pod      wild']);
     tell(output('a', 'a line'), page({ name: 'cluster', text: 'gone' }));
     assert.equal(shown(), ['a line', 'cluster  gone']);
-    tell({ type: 'run-stopping', reason: { type: 'signal', signal: 'SIGINT' } });
+    tell({ type: 'run-stopping', reason: { type: 'signal', signal: 'SIGINT' } }, done('a'));
     renderer.close?.();
     // Long lines of the log wrap.
-    assert.is(shown().join('').replaceAll(' ', ''), 'alinestoppingonSIGINT;oncemorekillswhatisstillrunning');
+    assert.is(
+      shown().join('').replaceAll(' ', ''),
+      'alinestoppingonSIGINT;oncemorekillswhatisstillrunningclustergone',
+    );
     assert.is(screen.cursor.column, 0);
   });
 }
@@ -56,7 +59,7 @@ test('beside other tasks, a page is between them and the counts', () => {
   assert.match(shown()[0] ?? '', /^\S a /);
   assert.equal(shown().slice(1), ['cluster  running', '  0 of 2 done, 1 running, next: b']);
   tell(done('a'));
-  assert.not.match(shown().join('\n'), 'cluster');
+  assert.match(shown().join('\n'), /^cluster {2}running\n\S a /, 'the last page stays');
   renderer.close?.();
 });
 
