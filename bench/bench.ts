@@ -15,11 +15,11 @@ const bench = task({
   args: {
     part: {
       type: 'choice',
-      choices: ['environment', 'size', 'runner', 'start', 'no-op', 'commands', 'wall-time', 'memory'],
+      choices: ['environment', 'size', 'runner', 'start', 'no-op', 'commands', 'wall-time'],
       positional: true,
       optional: true,
       description:
-        'only this part (the last five are those of the runner); `environment` and `size` need the tools, and `size` only runs by name',
+        'only this part (the last four are those of the runner); `environment` and `size` need the tools, and `size` only runs by name',
     },
     repetitions: {
       type: 'number',

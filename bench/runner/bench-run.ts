@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TaskContext, TaskError } from '@k8s-deployment/runner';
@@ -53,7 +53,6 @@ export async function openBenchRun(context: TaskContext) {
       const place = join(folder, `${graphs}-${peer.name}`);
       await mkdir(place);
       for (const [file, text] of Object.entries(peer.files(graph))) await writeFile(join(place, file), text);
-      if (peer.packages !== undefined) await symlink(peer.packages, join(place, 'node_modules'));
       return { name: peer.name, cwd: place, ...peer.run(place) };
     },
   };

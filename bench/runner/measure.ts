@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { devNull, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
@@ -14,13 +14,9 @@ export type Contender = {
   readonly cwd?: string;
   /** Beside our own environment. */
   readonly env?: NodeJS.ProcessEnv;
-  /** Number of rounds, for commands that take minutes; they get no warm-up round. Default: all. */
-  readonly rounds?: number;
-  /** Destination of its output. Default: a file, whose last lines an error shows. */
-  readonly output?: 'none';
 };
 
-/** Milliseconds, one for each round that the contender took part in. */
+/** Milliseconds, one for each round. */
 export type Times = { readonly [contender: string]: readonly number[] };
 
 /** Runs one command and returns its milliseconds. */
@@ -36,13 +32,11 @@ export async function interleave(
   measure: Measure,
 ): Promise<Times> {
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) if (contender.rounds === undefined) await measure(contender);
+  for (const contender of contenders) await measure(contender);
   for (let round = 0; round < rounds; round += 1) {
     const first = round % contenders.length;
-    for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
-      const own = times.get(contender.name) ?? [];
-      if (own.length < (contender.rounds ?? rounds)) own.push(await measure(contender));
-    }
+    for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)])
+      times.get(contender.name)?.push(await measure(contender));
   }
   return Object.fromEntries(times);
 }
@@ -86,7 +80,7 @@ function run(contender: Contender, log: string, signal: AbortSignal): Promise<nu
   const { name, command, cwd, env } = contender;
   const [program, ...words] = command;
   // A file, not a pipe: reading a pipe would take processor time from what is measured.
-  const output = openSync(contender.output === 'none' ? devNull : log, 'w');
+  const output = openSync(log, 'w');
   return new Promise<number>((resolve, reject) => {
     const start = performance.now();
     const child = spawn(program, words, {
@@ -106,7 +100,7 @@ function run(contender: Contender, log: string, signal: AbortSignal): Promise<nu
       signal.removeEventListener('abort', stop);
       killGroup(child);
       if (exitCode === 0) return resolve(ms);
-      const said = contender.output === 'none' ? '' : readFileSync(log, 'utf8').trim();
+      const said = readFileSync(log, 'utf8').trim();
       const what = `${name}: \`${command.join(' ')}\` ended with ${exitCode ?? killedBy}`;
       reject(new TaskError({ what, why: said.split('\n').slice(-5).join('\n') || undefined }));
     });

@@ -17,8 +17,6 @@ export type Peer = {
   readonly name: string;
   /** The same graph in its format. */
   readonly files: (graph: readonly ShapeTask[]) => PeerFiles;
-  /** Set if its packages must be beside the graph's files: nx looks for itself in the working folder. */
-  readonly packages?: string;
   /** Command that runs the graph in `folder`, two tasks at a time, without caches and daemons. */
   readonly run: (folder: string) => Pick<Contender, 'command' | 'env'>;
 };
@@ -47,8 +45,6 @@ const make: ToolEntry = {
 const programs = {
   just: `rust-just-${process.platform}-${process.arch}/bin/just`,
   wireit: 'wireit/bin/wireit.js',
-  turbo: `@turbo/${process.platform}-${process.arch.replace('x64', '64')}/bin/turbo`,
-  nx: 'nx/dist/bin/nx.js',
 } as const;
 
 /** A file in the installed folder; the others are relative to it. */
@@ -90,42 +86,6 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
           npm_config_user_agent: 'npm/10.0.0',
           WIREIT_CACHE: 'none',
           WIREIT_PARALLEL: '2',
-        },
-      }),
-    },
-    {
-      name: 'turbo',
-      files: turboFiles,
-      run: () => ({
-        command: [
-          join(packages, programs.turbo),
-          ...['run', rootName, '--daemon=false', '--no-cache', '--force', '--concurrency=2'],
-        ],
-        env: {
-          TURBO_TELEMETRY_DISABLED: '1',
-          DO_NOT_TRACK: '1',
-          TURBO_NO_UPDATE_NOTIFIER: '1',
-          npm_config_update_notifier: 'false',
-        },
-      }),
-    },
-    {
-      name: 'nx',
-      files: nxFiles,
-      packages,
-      run: (folder) => ({
-        command: [
-          process.execPath,
-          join(packages, programs.nx),
-          ...['run', `peer:${rootName}`, '--parallel=2', '--skip-nx-cache', '--output-style=stream'],
-        ],
-        env: {
-          NX_DAEMON: 'false',
-          NX_NO_CLOUD: 'true',
-          NX_TUI: 'false',
-          NX_SKIP_NX_CACHE: 'true',
-          // Its native part is copied there on the first run; the default is the system's temporary folder.
-          NX_NATIVE_FILE_CACHE_DIRECTORY: join(folder, '.native'),
         },
       }),
     },
@@ -213,41 +173,5 @@ function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
       scripts,
       wireit: Object.fromEntries(wireit),
     }),
-  };
-}
-
-/** The graph as tasks of turbo in a repository of one package. Tasks are npm scripts; a task without one does nothing. */
-function turboFiles(graph: readonly ShapeTask[]): PeerFiles {
-  const scripts = graph.filter(({ command }) => command !== '').map(({ name, command }) => [name, command]);
-  const tasks = graph.map(({ name, needs }) => [name, { dependsOn: needs, cache: false }]);
-  const manifest = {
-    name: 'peer',
-    private: true,
-    // turbo requires an npm version; all from this one on start scripts the same way.
-    packageManager: 'npm@10.0.0',
-    scripts: Object.fromEntries(scripts),
-  };
-  const lockfile = { name: 'peer', lockfileVersion: 3, requires: true, packages: { '': { name: 'peer' } } };
-  return {
-    'package.json': JSON.stringify(manifest),
-    'package-lock.json': JSON.stringify(lockfile),
-    'turbo.json': JSON.stringify({ tasks: Object.fromEntries(tasks) }),
-  };
-}
-
-/** The graph as targets of one project of nx. */
-function nxFiles(graph: readonly ShapeTask[]): PeerFiles {
-  const targets = graph.map(({ name, needs, command }) => [
-    name,
-    {
-      ...(command === '' ? { executor: 'nx:noop' } : { executor: 'nx:run-commands', options: { command } }),
-      dependsOn: needs,
-      cache: false,
-    },
-  ]);
-  return {
-    'package.json': JSON.stringify({ name: 'peer', private: true }),
-    'nx.json': JSON.stringify({ analytics: false, neverConnectToCloud: true, useDaemonProcess: false }),
-    'project.json': JSON.stringify({ name: 'peer', targets: Object.fromEntries(targets) }),
   };
 }

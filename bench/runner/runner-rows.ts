@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { TaskContext } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
-import { memoryRow, overRow, type Row, timeRow } from '../report.ts';
+import { overRow, type Row, timeRow } from '../report.ts';
 import { type BenchRun, bareNode, checkPeer, openBenchRun, programs } from './bench-run.ts';
 import { tree } from './graph-shape.ts';
 import type { Contender } from './measure.ts';
@@ -15,7 +14,6 @@ const parts = {
   'no-op': noOpRows,
   commands: commandRows,
   'wall-time': wallTimeRows,
-  memory: memoryRows,
 } as const;
 
 export type RunnerPart = keyof typeof parts;
@@ -81,9 +79,6 @@ async function noOpRows(run: BenchRun): Promise<Row[]> {
   ];
 }
 
-/** Rounds of the slowest peers: turbo starts npm for every task. */
-const roundsOf: { readonly [peer: string]: number } = { turbo: 1, nx: 2 };
-
 /** Overhead per command: many short ones, two at a time, next to every peer. */
 async function commandRows(run: BenchRun): Promise<Row[]> {
   const installed = await getPeers(run.context);
@@ -101,13 +96,9 @@ async function commandRows(run: BenchRun): Promise<Row[]> {
   const zx = alone('zx alone', 'zx-alone.mjs');
   const node = alone('Node alone', 'node-alone.mjs');
   const peers: Contender[] = [];
-  for (const peer of installed) {
-    const contender = await run.contender(peer, tree(size, command));
-    const few = roundsOf[peer.name];
-    peers.push(few === undefined ? contender : { ...contender, rounds: few });
-  }
+  for (const peer of installed) peers.push(await run.contender(peer, tree(size, command)));
   const times = await run.compare(own.name, [own, zx, node, ...peers], 5);
-  const limits: { readonly [name: string]: number } = { [zx.name]: 1.3, wireit: 1, turbo: 1, nx: 1 };
+  const limits: { readonly [name: string]: number } = { [zx.name]: 1.3, wireit: 1 };
   const byLimit = [zx, ...peers.toReversed(), node].toSorted(
     (left, right) => Number(left.name in limits ? 0 : 1) - Number(right.name in limits ? 0 : 1),
   );
@@ -131,41 +122,10 @@ async function wallTimeRows(run: BenchRun): Promise<Row[]> {
       name: `${length * jobs} tasks of ${ms / 1000} s ${what}, ${jobs} jobs`,
       command: run.graph('t0', '--jobs', String(jobs)),
       env: { BENCH_TASKS: String(length), BENCH_SLOTS: String(jobs), BENCH_COMMAND: command },
-      // No warm-up round: it runs long enough.
-      rounds: 5,
     };
     const times = await run.compare(own.name, [own], 5);
     const least = { name: 'critical path = work / jobs', times: [length * ms] };
     rows.push(timeRow(times(own.name), least, limit, 'median'));
-  }
-  return rows;
-}
-
-/** Memory does not grow with what commands print, and with the tasks only by a few KiB for each. */
-async function memoryRows(run: BenchRun): Promise<Row[]> {
-  const print = `${process.execPath} ${join(programs, 'print-gigabyte.mjs')}`;
-  const loads = [
-    ['10,000 tasks that do nothing', '10000', ''],
-    ['a command that prints 1 GiB in lines', '1', print],
-    ['a command that prints 1 GiB in one line', '1', `${print} one-line`],
-  ] as const;
-  const file = join(run.folder, 'peak-memory');
-  const [node, ...words] = run.graph('t0', '--output', 'grouped');
-  const preload = join(root, 'bench', 'peak-memory.mjs');
-  const rows: Row[] = [];
-  for (const [what, BENCH_TASKS, BENCH_COMMAND] of loads) {
-    const peaks: number[] = [];
-    for (let round = 0; round < 3; round += 1) {
-      await run.measure({
-        name: `memory: ${what}`,
-        command: [node, '--import', preload, ...words],
-        env: { BENCH_TASKS, BENCH_COMMAND, BENCH_PEAK_MEMORY: file, BENCH_PEAK_MEMORY_OF: '/graph.mjs' },
-        output: 'none',
-      });
-      peaks.push(Number(await readFile(file, 'utf8')) / 1024);
-    }
-    // An empty file under the same loader has 70 to 90 MiB.
-    rows.push(memoryRow(`memory: ${what}`, peaks, 256));
   }
   return rows;
 }

@@ -2,27 +2,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Contender, interleave, measureProcess } from '../../../bench/runner/measure.ts';
 
-const contender = (name: string, rounds?: number): Contender => ({
-  name,
-  command: [name],
-  ...(rounds === undefined ? {} : { rounds }),
-});
+const contender = (name: string): Contender => ({ name, command: [name] });
 
 test('contenders take turns after a round to warm up, and each begins a round', async () => {
   const order: string[] = [];
   const times = await interleave([contender('a'), contender('b')], 3, async ({ name }) => order.push(name));
   assert.is(order.join(''), 'ab' + 'ab' + 'ba' + 'ab');
   assert.equal(times, { a: [3, 6, 7], b: [4, 5, 8] });
-});
-
-test('a slow contender takes part in so many rounds only, and warms up in none', async () => {
-  const order: string[] = [];
-  const times = await interleave([contender('a'), contender('slow', 1)], 3, async ({ name }) =>
-    order.push(name),
-  );
-  assert.is(order.filter((name) => name === 'slow').length, 1);
-  assert.is(times.slow?.length, 1);
-  assert.is(times.a?.length, 3);
 });
 
 test('a process is measured to its end, and a failing one is an error with its last output', async () => {
