@@ -15,13 +15,13 @@ import { providerOf } from './providers.ts';
 export const clusterOf = (environment: Pick<Environment, 'provider'>): Promise<Cluster> =>
   providerOf(environment).load();
 
-/** Throws `TaskError` unless the cluster is running and answers, or this run is starting it. */
+/** Throws `TaskError` unless the cluster is running and answers. */
 export async function requireCluster(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const cluster = await clusterOf(environment);
   if (cluster.requireAnswer) return cluster.requireAnswer(context);
   const phase = await cluster.phase(context);
-  if (phase === 'running' || (phase === 'degraded' && cluster.isStarting?.())) return;
+  if (phase === 'running') return;
   const faults = phase === 'degraded' ? await cluster.faults?.(context) : [];
   throw notRunning(environment, phase, faults);
 }

@@ -71,8 +71,6 @@ export type Cluster = {
   check?(settings: Settings, user: number | undefined): Promise<void>;
   /** Throws `TaskError` unless the cluster answers; for providers whose phase lacks the reason. */
   requireAnswer?(context: EnvironmentContext): Promise<void>;
-  /** True while `create` or `start` of this run goes on; they also start servers again that end meanwhile. */
-  isStarting?(): boolean;
   /** Throws `TaskError` if the cluster lacks what these releases (by default all) need; before anything is installed. */
   checkRequirements?(context: Context, releases?: readonly string[]): Promise<void>;
   /** The faults of a degraded cluster, each in a few words. */

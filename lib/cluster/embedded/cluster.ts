@@ -10,7 +10,7 @@ import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
 import { ensureKubernetes, restartEnded } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
-import { handOver, isStarting, stopEverything } from './processes.ts';
+import { handOver, stopEverything } from './processes.ts';
 import { livingServices } from './services.ts';
 import {
   allServices,
@@ -62,8 +62,6 @@ export const cluster: Cluster = {
     const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
     return ready ? 'running' : 'degraded';
   },
-
-  isStarting,
 
   faults: async ({ environment }) => {
     const alive = await livingNames(environment.state);

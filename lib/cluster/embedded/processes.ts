@@ -83,9 +83,6 @@ export const handOver = (): void => {
   handedOver = true;
 };
 
-/** True while services of this run are not handed over. */
-export const isStarting = (): boolean => startedHere.size > 0 && !handedOver;
-
 export function startedByThisRun(context: EnvironmentContext, record: ServiceRecord): void {
   if (startedHere.size === 0) {
     context.onRunEnd(async (outcome) => {

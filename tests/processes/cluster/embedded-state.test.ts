@@ -83,17 +83,6 @@ test('a task on a cluster that does not run names its phase, with advice', async
   assert.match((await refused('degraded', /start-k8s/)) ?? '', /kube-apiserver does not run/);
 });
 
-test('releases are accepted while a run that is starting the cluster replaces a server that has ended', async () => {
-  const state = await ensureState(context);
-  await writeState(environment, { ...state, phase: 'created' });
-  const record = await recordService(environment.state, 'etcd', process.pid);
-  assert.ok(record);
-  const run = await clone.context('embedded');
-  startedByThisRun(run, { ...record, pid: 0 });
-  await requireCluster(context).finally(() => run.end('interrupted'));
-  assert.match((await failureOf(requireCluster(context))).what, /is stopped$/);
-});
-
 test('services of a lost state are stopped when a new one is created', async () => {
   // It lives until its input ends.
   const old = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
