@@ -1,0 +1,272 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
+import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import {
+  changes,
+  clone,
+  clusterName,
+  context,
+  docker,
+  environment,
+  minikubeSuite,
+  nodes,
+  progress,
+  running,
+  settings,
+  status,
+  stopped,
+  untilStart,
+} from './scripted-minikube.ts';
+
+const test = minikubeSuite('start of minikube');
+
+test('start gets all settings', () => {
+  const cluster = {
+    ...settings.cluster,
+    ...{ driver: 'podman', nodes: 1, memoryMB: 4096, cni: 'cilium' },
+    ...{ containerRuntime: 'containerd' as const, baseImage: 'base:v1', startArguments: ['--preload=false'] },
+  };
+  assert.is(
+    startArguments({ environment, settings: { ...settings, cluster } }).join(' '),
+    `start --profile ${clusterName} --driver podman --nodes 1 --cpus 2 --memory 4096mb ` +
+      '--kubernetes-version v1.31.0 --cni cilium --container-runtime containerd --base-image base:v1 ' +
+      '--wait all --interactive=false --preload=false',
+  );
+});
+
+test('create runs what its dry run prints: start, addons, waits and the default storage class', async () => {
+  clone.script('minikube', untilStart);
+  assert.is(await provider.create(context), 'changed');
+  assert.equal(
+    changes().map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
+    provider.commands.create(context).map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
+  );
+  assert.ok(existsSync(join(environment.state, 'environment.json')));
+  assert.is(await provider.phase(context), 'running');
+});
+
+test('without addons and with the cluster’s own storage class, create only starts', () => {
+  const cluster = { ...settings.cluster, storageClass: '', addons: [] };
+  const { create, start } = provider.commands;
+  assert.equal(
+    create({ environment, settings: { ...settings, cluster } }).map((line) => line.replace('--nodes 3 ', '')),
+    start({ environment, settings: { ...settings, cluster } }),
+  );
+});
+
+test('minikube writes to the environment’s kubeconfig, and locks where the user’s other profiles lock', async () => {
+  clone.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> "$CALLS"\n${untilStart}`);
+  process.env.TMPDIR = '/tmp';
+  await provider.create(context);
+  const places = clone.calls().filter((line) => line.startsWith('/'));
+  assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
+});
+
+test('a running cluster is not touched', async () => {
+  progress('complete');
+  status(running);
+  assert.is(await provider.create(context), 'unchanged');
+  assert.is(await provider.start(context), 'unchanged');
+  assert.equal(changes(), []);
+});
+
+test('a cluster whose first start was interrupted is recreated', async () => {
+  progress(undefined);
+  const file = join(environment.state, 'deleted');
+  clone.script(
+    'minikube',
+    `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; elif [ -e "${file}" ]; then exit 85; else echo '${nodes({})}'; fi;; delete) touch "${file}";; start) touch "${environment.state}/started";; esac`,
+  );
+  assert.is(await provider.phase(context), 'creating');
+  assert.is(
+    (await failureOf(provider.start(context))).advice,
+    'run `npx tsx tasks.ts create-environment` again',
+  );
+  assert.is(await provider.create(context), 'changed');
+  assert.equal(
+    changes()
+      .slice(0, 2)
+      .map((line) => line.split(' ')[1]),
+    ['delete', 'start'],
+  );
+  assert.is(await provider.phase(context), 'running');
+});
+
+test('a cluster whose addons were interrupted continues with them', async () => {
+  progress('started');
+  status(running);
+  assert.is(await provider.create(context), 'changed');
+  assert.is(changes()[0], `minikube addons enable volumesnapshots --profile ${clusterName}`);
+  assert.is(await provider.phase(context), 'running');
+});
+
+test('a start that ends with a node that does not run is a failure', async () => {
+  clone.script('minikube', untilStart.replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})));
+  const error = await failureOf(provider.create(context));
+  assert.is(error.why, 'kubelet of X-m02: Stopped');
+  assert.is(await provider.phase(context), 'creating');
+});
+
+test('a control plane whose disk is gone is recreated by create, and start says so', async () => {
+  progress('complete');
+  docker({ container: [`${clusterName}-m02`], volume: [`${clusterName}-m02`], network: [clusterName] });
+  clone.script(
+    'minikube',
+    `${untilStart.replace('exit 85', 'echo null; exit 7')}\n[ "$1 $2" != 'node list' ] || printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`,
+  );
+  const error = await failureOf(provider.start(context));
+  assert.equal(
+    [error.why, error.advice],
+    [
+      `the machine of ${clusterName} is gone`,
+      'its data is lost: `npx tsx tasks.ts create-environment` recreates the cluster',
+    ],
+  );
+  assert.is(await provider.create(context), 'changed');
+  assert.match(context.logged.join(), /recreated without its data/);
+  assert.equal(
+    changes()
+      .slice(0, 5)
+      .map((line) => line.replaceAll(clusterName, 'X')),
+    [
+      'minikube delete --profile X',
+      'docker container rm --force --volumes X-m02',
+      'docker volume rm X-m02',
+      'docker network rm X',
+      `minikube ${startArguments(context).join(' ').replace(clusterName, 'X')}`,
+    ],
+  );
+});
+
+test('a control plane whose disk is still there is not removed', async () => {
+  progress('complete');
+  docker({ volume: [clusterName] });
+  clone.script(
+    'minikube',
+    `case "$1" in status) echo null; exit 7;; node) printf '%s\\t-\\n' ${clusterName};; esac`,
+  );
+  for (const attempt of [provider.create, provider.start]) {
+    const error = await failureOf(attempt(context));
+    assert.match(error.advice ?? '', /^its data is still in the Docker volume/);
+  }
+  assert.equal(changes(), []);
+});
+
+test('a worker whose machine is gone is replaced by start', async () => {
+  progress('complete');
+  docker({ container: [clusterName, `${clusterName}-m03`], volume: [clusterName, `${clusterName}-m02`] });
+  const mark = (name: string) => join(environment.state, name);
+  clone.script(
+    'minikube',
+    `case "$1 $2" in
+      status*) if [ -e ${mark('added')} ]; then echo '${running}'; elif [ -e ${mark('started')} ]; then echo '${nodes({}, {})}'; else echo null; exit 7; fi;;
+      'node list') printf '%s\\t192.168.49.2\\n' ${clusterName} ${clusterName}-m02 ${clusterName}-m03;;
+      'node add') touch ${mark('added')};;
+      start*) touch ${mark('started')};;
+    esac`,
+  );
+  assert.equal(await provider.faults?.(context), [`the machine of ${clusterName}-m02 is gone`]);
+  assert.is(await provider.start(context), 'changed');
+  assert.equal(
+    changes().map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, 4).join(' ')),
+    [
+      'minikube node delete X-m02',
+      'minikube start --profile X',
+      'minikube node add --worker',
+      `kubectl --kubeconfig ${environment.kubeconfig} --context`,
+    ],
+  );
+});
+
+/** An event as `minikube start --output json` prints it. */
+const event = (type: string, data: object): object => ({
+  ...{ specversion: '1.0', id: 'f5a4385a', source: 'https://minikube.sigs.k8s.io/' },
+  ...{ type: `io.k8s.sigs.minikube.${type}`, datacontenttype: 'application/json', data },
+});
+
+const step = (number: number, name: string, message: string): object =>
+  event('step', { currentstep: `${number}`, message, name, totalsteps: '19' });
+
+test('the steps of a start are the progress of all nodes; the command and its messages are logged', async () => {
+  const lines = [
+    step(0, 'Initial Minikube Setup', '[x] minikube v1.38.1 on Debian 12.11'),
+    event('info', { message: 'MINIKUBE_HOME=/home/ada' }),
+    step(3, 'Starting Node', 'Starting "x" primary control-plane node in "x" cluster'),
+    event('download.progress', {
+      ...{ artifact: 'preloaded-images.tar.lz4', currentstep: '3', name: 'Starting Node' },
+      ...{ progress: '0.25', totalsteps: '19' },
+    }),
+    step(13, 'Booting control plane', 'Booting up control plane ...'),
+    step(3, 'Starting Node', 'Starting "x-m02" worker node in "x" cluster'),
+    'a line of text',
+    step(19, 'Done', 'Done! kubectl is now configured to use "x" cluster'),
+  ].map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
+  clone.script('minikube', `${untilStart}\n[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
+  const told: string[] = [];
+  await provider.create({
+    ...context,
+    progress: (text, share) => told.push(`${share?.done}/${share?.total} ${text}`),
+  });
+  assert.equal(told.slice(0, 6), [
+    '0/57 Initial Minikube Setup',
+    '3/57 Starting Node',
+    '3/57 Starting Node: preloaded-images.tar.lz4 25%',
+    '13/57 Booting control plane',
+    '22/57 Starting Node',
+    '38/57 Done',
+  ]);
+  assert.equal(context.logged.slice(0, 3), [
+    `$ minikube ${startArguments(context).join(' ')}`,
+    '[x] minikube v1.38.1 on Debian 12.11',
+    'MINIKUBE_HOME=/home/ada',
+  ]);
+  assert.ok(context.logged.includes('a line of text'));
+});
+
+test('a failed start gives minikube’s reason, suggestion and exit code', async () => {
+  const says = [
+    'X Exiting due to GUEST_PROVISION: error provisioning guest: Failed to start host: no space',
+    '* Suggestion: free some space',
+    '╭──────────╮',
+    '│ * please attach the file │',
+    '╰──────────╯',
+  ];
+  const message = 'error provisioning guest: Failed to start host: no space';
+  const name = 'GUEST_PROVISION';
+  const asEvent = JSON.stringify(
+    event('error', { name, message, advice: 'free some space', exitcode: '80' }),
+  );
+  for (const lines of [says, [JSON.stringify(step(0, 'Initial Minikube Setup', 'minikube v1')), asEvent]]) {
+    clone.script(
+      'minikube',
+      `case "$1" in status) exit 85;; start) printf '%s\\n' '${lines.join("' '")}' >&2; exit 80;; esac`,
+    );
+    const error = await failureOf(provider.create(context));
+    assert.equal([error.exitCode, error.why, error.advice], [80, `${name}: ${message}`, 'free some space']);
+  }
+  assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
+});
+
+test('only the controller nginx is an addon', () => {
+  const enables = (controller: 'traefik' | 'nginx' | 'none') =>
+    provider.commands
+      .create({ environment, settings: { ...settings, ingress: { ...settings.ingress, controller } } })
+      .some((line) => line.includes('addons enable ingress '));
+  assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
+});
+
+test('a stopped cluster starts without the number of nodes, which minikube warns of; a missing one is an error', async () => {
+  progress('complete');
+  clone.script('minikube', untilStart.replace('exit 85', `echo '${stopped}'; exit 7`));
+  assert.is(await provider.stop(context), 'unchanged');
+  assert.is(await provider.start(context), 'changed');
+  assert.is(changes()[0], `minikube ${startArguments(context).join(' ').replace('--nodes 3 ', '')}`);
+  status('', 85);
+  const error = await failureOf(provider.start(context));
+  assert.is(error.what, 'the cluster of environment `development` is not created');
+});
+
+test.run();
