@@ -242,6 +242,7 @@ test('an entry adds an application; without it only its secrets stay', async (co
   assert.ok(await app.read('kv/data/app3/more'));
 
   context.state = before;
+  await asRoot(context, (root) => root.write('sys/policies/acl/by-hand', { policy: '# mine' }));
   // As in a restored Vault: with the connection of an earlier database, which cannot end the logins.
   await (await operatorClient(context)).write('database/config/postgresql', {
     ...{ plugin_name: 'postgresql-database-plugin', allowed_roles: ['*'], verify_connection: false },
@@ -254,7 +255,9 @@ test('an entry adds an application; without it only its secrets stay', async (co
   assert.match((await failureOf(login(context, 'app3-back', account))).why, 'invalid role name');
   assert.match((await failureOf(app.read('kv/data/app3/more'))).why, 'permission denied');
   assert.equal(await context.database.ask("SELECT FROM pg_roles WHERE rolname LIKE '%app3-bac%'"), []);
-  assert.ok(await (await operatorClient(context)).read('kv/data/app3/more'));
+  const client = await operatorClient(context);
+  for (const kept of ['kv/data/app3/more', 'sys/policies/acl/by-hand'])
+    assert.ok(await client.read(kept), kept);
   assert.equal(changed(await converge(context)), []);
 });
 

@@ -3,21 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import { convergeAll, convergeVault } from '../../../lib/vault/api/converge.ts';
+import { convergeVault } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
-import { removedApplications } from '../../../lib/vault/api/policies.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import {
-  answering,
   data,
   emptyState,
   failureOf,
   missing,
   refused,
   type ScriptedVault,
-  scriptedVault,
   suiteWithFolder,
   vaultWith,
 } from './scripted-vault.ts';
@@ -263,33 +260,6 @@ test('a login is created by the statements in their order', async () => {
   });
   await converge(vault, { mounts: [{ ...database, connections: [] }] });
   assert.equal(writtenTo(vault), role);
-});
-
-test('an application that is no longer declared loses its logins and rights, and nothing else is touched', async () => {
-  const text = '# Of the application old; written by init-vault, which …';
-  const policies: Record<string, string> = { 'old-back': text, 'by-hand': '# mine', root: '' };
-  const others = answering({ ...databaseThere, ...authThere });
-  const vault = await scriptedVault((call) => {
-    const { method, path } = call;
-    const name = path.replace('sys/policies/acl/', '');
-    if (method !== 'GET') delete policies[name];
-    if (method !== 'GET') return done;
-    if (path === 'sys/policies/acl?list=true') return data({ keys: Object.keys(policies) });
-    return name in policies ? data({ policy: policies[name] }) : others(call);
-  });
-  const client = vaultClient({ address: vault.address, token: 't' });
-  const state = { ...emptyState(), mounts: [database], auth: [auth] };
-  await convergeAll(await removedApplications(client, state), {});
-  assert.equal(
-    linesOf(vault).filter((line) => !line.startsWith('GET')),
-    [
-      'DELETE auth/kubernetes/role/old-back',
-      'POST sys/leases/revoke-prefix/db/creds/old-back',
-      'DELETE db/roles/old-back',
-      'DELETE sys/policies/acl/old-back',
-    ],
-  );
-  assert.equal(Object.keys(policies), ['by-hand', 'root']);
 });
 
 test('lists differ by what is in them, not by their order, which Vault does not keep', () => {

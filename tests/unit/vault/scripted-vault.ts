@@ -73,7 +73,7 @@ export async function scriptedVault(script: Script): Promise<ScriptedVault> {
 type Answers = { readonly [call: string]: Answer | readonly Answer[] };
 
 /** Answers each call by its line; a list is used up one answer per call, its last stays. */
-export function answering(answers: Answers): Script {
+function answering(answers: Answers): Script {
   const asked = new Map<string, number>();
   return ({ method, path }) => {
     const call = `${method} ${path}`;
