@@ -12,6 +12,7 @@ import { type Ended, runFile } from '../rig/run-file.ts';
 
 let folder = '';
 let runner = '';
+let files = 0;
 test.before(async () => {
   runner = await bundled(join(root, 'lib', 'runner', 'runner.ts'));
 });
@@ -34,7 +35,8 @@ function run(
   body: string,
   last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
 ): Promise<Ended> {
-  const file = join(folder, 'tasks.js');
+  files += 1;
+  const file = join(folder, `${files}-tasks.js`);
   writeFileSync(file, `${head()}\n${body}\n${last}\n`);
   return runFile(process.execPath, [file, 'top'], folder);
 }
@@ -149,15 +151,18 @@ test('after the end of a run process.exit is nobody else’s business', async ()
 const stay = 'setInterval(() => {}, 1000);';
 
 test('what tasks have left open does not keep the process, whatever the outcome, and is named', async () => {
-  for (const [definition, expected, named] of [
+  const cases = [
     [`run: () => { createServer().listen(0); ${stay} ${stay} }`, 0, '1 server, 2 timers'],
     [`run: () => { new Worker('${stay}', { eval: true }); }`, 0, 'a worker'],
     [`timeoutMs: 1, run: () => new Promise(() => { ${stay} })`, 124, '1 timer'],
     [`check: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, '1 timer'],
-  ] as const) {
-    const { exitCode, stderr } = await run(
-      `const tasks = [task({ ...described, name: 'top', ${definition} })];`,
-    );
+  ] as const;
+  // Together, since each is given 2 seconds.
+  const ends = cases.map(([definition]) =>
+    run(`const tasks = [task({ ...described, name: 'top', ${definition} })];`),
+  );
+  for (const [index, { exitCode, stderr }] of (await Promise.all(ends)).entries()) {
+    const [, expected, named = ''] = cases[index] ?? [];
     assert.is(exitCode, expected, stderr);
     const warning = stderr.split('\n').find((line) => line.startsWith('warning'));
     const [text, things] = warning?.split(': ').slice(1) ?? [];
