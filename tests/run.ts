@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, stripVTControlCharacters } from 'node:util';
+import pMap, { pMapSkip } from 'p-map';
 import { root } from '../lib/ground/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
 
@@ -44,8 +45,8 @@ const suites: { readonly [name: string]: Suite } = {
   chaos: { minutes: 1440, tools: true, asked: true },
 };
 
-/** Takes as long as a third of all others, so it starts before the other files. */
-const longest = 'tests/integration/environment.test.ts';
+/** Whole environments, which take longest, so they start before the other files. */
+const longest = ['tests/integration/environment.test.ts', 'tests/integration/applications.test.ts'];
 
 /** One process; its output is shown only when it fails or skips tests, unless the suite is run on request. */
 type Job = {
@@ -88,7 +89,10 @@ async function jobsOf(name: string, suite: Suite): Promise<Job[]> {
   );
   return files
     .flat()
-    .sort((one, other) => Number(other === longest) - Number(one === longest) || (one < other ? -1 : 1))
+    .sort(
+      (one, other) =>
+        Number(longest.includes(other)) - Number(longest.includes(one)) || (one < other ? -1 : 1),
+    )
     .map((file) => job(file, ...byTsx, file));
 }
 
@@ -178,16 +182,8 @@ async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): P
 /** One more than there are cores, since most jobs wait now and then. Each may start a whole cluster, hence the limit. */
 const parallel = Math.min(availableParallelism() + 1, 4);
 
-async function runJobs(jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> {
-  const queue = [...jobs];
-  const results: Result[] = [];
-  const work = async (): Promise<void> => {
-    for (let job = queue.shift(); job !== undefined && !stopped; job = queue.shift())
-      results.push(await runJob(job, env));
-  };
-  await Promise.all(Array.from({ length: parallel }, work));
-  return results;
-}
+const runJobs = (jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> =>
+  pMap(jobs, (job) => (stopped ? pMapSkip : runJob(job, env)), { concurrency: parallel });
 
 /** PATH with the tools of the tests, installed by the project's tool manager. With `all`, also those that no environment needs. */
 async function withTools(all: boolean): Promise<string> {

@@ -7,8 +7,5 @@ import './environment/create.ts';
 import './environment/trouble.ts';
 import './environment/rights.ts';
 import './environment/people.ts';
-import './environment/applications.ts';
 import './environment/passwords.ts';
-import './environment/rendered.ts';
-import './environment/restore.ts';
 import './environment/destroy.ts';

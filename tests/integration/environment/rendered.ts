@@ -82,7 +82,7 @@ tests('what is rendered is what is installed, and the API server accepts it', as
   const secrets = written.filter((file) => file.endsWith('.sops.yaml')).map((file) => join(folder, file));
   assert.ok(secrets.length > 5);
   const accepted = await somebody(
-    `${apply} ${plain.join(' -f ')}; for file in ${secrets.join(' ')}; do sops decrypt $file | ${apply} -; done`,
+    `${apply} ${plain.join(' -f ')}; for file in ${secrets.join(' ')}; do echo ---; sops decrypt $file; done | ${apply} -`,
   );
   assert.not.match(accepted, /^(?!.* serverside-applied \(server dry run\)$)./m);
 });

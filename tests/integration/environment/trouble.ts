@@ -1,18 +1,17 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
-import { isSameProcess, processIdentity } from '../../../lib/runner/process-identity.ts';
+import { isSameProcess } from '../../../lib/runner/process-identity.ts';
 import { eventOf, leftovers, startRun } from '../live-run.ts';
 import { processesOf } from '../sandbox.ts';
 import {
   refuses,
   sandbox,
   scenario,
-  secretsFile,
   settingsFile,
   somebody,
   state,
@@ -21,7 +20,7 @@ import {
   withFile,
 } from './shared.ts';
 
-/* Failures of a cluster: dead processes, a sealed Vault, damaged secrets files, ports in use, and a stopped cluster. */
+/* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */
 
 const trouble = scenario('trouble');
 
@@ -35,48 +34,6 @@ async function killServices(...names: string[]): Promise<ServiceRecord[]> {
     process.kill(record.pid, 'SIGKILL');
   return records.filter((record) => !names.includes(record.name));
 }
-
-trouble('a run that finds another one at work ends at once with --no-wait', async () => {
-  const path = state('..', 'development.lock');
-  // By a process outside the run, whose children would count as part of it.
-  const other = spawn('sleep', ['600']);
-  const identity = await processIdentity(other.pid ?? 0);
-  await writeFile(path, JSON.stringify({ ...identity, task: 'create-environment', since: new Date() }));
-  const said = /another run is at work: run of create-environment by pid \d+/;
-  await refuses(['init-vault', '--no-wait'], 1, said);
-  await rm(path);
-  other.kill();
-});
-
-trouble('a damaged secrets file, one of another key and a missing one give different errors', async () => {
-  const file = secretsFile();
-  const damages: readonly [(text: string) => string | undefined, RegExp][] = [
-    [(text) => text.slice(0, 300), /is damaged/],
-    [
-      (text) =>
-        text.replace(
-          /(mac: ENC\[AES256_GCM,data:)(.)/,
-          (_, head, first) => head + (first === 'A' ? 'B' : 'A'),
-        ),
-      /is damaged\n {2}why: .*AES_GCM/,
-    ],
-    [() => undefined, /database.yaml does not exist/],
-  ];
-  for (const [damage, said] of damages) await withFile(file, damage, () => refuses(['init-vault'], 1, said));
-
-  const made = await somebody(
-    `export GNUPGHOME="$HOME/other"; mkdir -m 700 "$GNUPGHOME"
-    gpg --batch --quiet --passphrase '' --quick-generate-key other future-default
-    key=$(gpg --list-keys --with-colons | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1)
-    echo 'password: other' > "$HOME/plain.yaml"
-    sops --config /dev/null encrypt --pgp "$key" "$HOME/plain.yaml"; gpgconf --kill all`,
-  );
-  await withFile(
-    file,
-    () => made,
-    () => refuses(['init-vault'], 1, /no key in the keyring opens .*database.yaml/),
-  );
-});
 
 trouble('status and install report a sealed Vault, and init-vault unseals it', async () => {
   await somebody('vault operator seal');
