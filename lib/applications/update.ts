@@ -22,6 +22,7 @@ type Run = Updated & { readonly signal: AbortSignal; readonly repositories: Read
 
 /** Versions of the programs in charts by name: an image keeps to that of its chart. */
 type Programs = Map<string, string>;
+
 /**
  * Writes the newest versions within the same major version into the settings files of the environment, lowest layer
  * first, and leaves all else in them as it is. What cannot be asked stays as it was.
@@ -30,12 +31,7 @@ export async function updateSettings(
   { root, name, provider }: Environment,
   signal: AbortSignal,
 ): Promise<Updated> {
-  const { value } = await readStrictYaml(
-    await readFile(join(root, 'helmfile.yaml'), 'utf8'),
-    'helmfile.yaml',
-  );
-  const list = valueAt(value, ['repositories']) as readonly { name: string; url: string }[];
-  const repositories = new Map(list.map((repository) => [repository.name, repository.url]));
+  const repositories = await chartRepositories(root);
   const run: Run = { changed: [], notes: [], failed: [], signal, repositories };
   const programs: Programs = new Map();
   let below: Tree = {};

@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pMap from 'p-map';
 import { root } from '../../lib/ground/project.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
@@ -92,17 +93,7 @@ export function keyring(): Promise<{ readonly GNUPGHOME: string }> {
 }
 
 /** Maps with two at a time: helm is one busy core each. */
-export async function inPairs<From, To>(
+export const inPairs = <From, To>(
   items: readonly From[],
   convert: (item: From) => Promise<To>,
-): Promise<To[]> {
-  const results: To[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let index = next++; index < items.length; index = next++) {
-      results[index] = await convert(items[index] as From);
-    }
-  };
-  await Promise.all([worker(), worker()]);
-  return results;
-}
+): Promise<To[]> => pMap(items, convert, { concurrency: 2 });

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileDigest } from '../../ground/file-digest.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
@@ -28,9 +27,7 @@ export async function ensureJobRunner(context: EnvironmentContext): Promise<Outc
   const { root } = environment;
   // It has no port, so a running process is ready.
   const ready = async () => true;
-  const hash = createHash('sha256');
-  for (const source of [program, ...parts]) hash.update(await readFile(join(root, source)));
-  const digest = hash.digest('hex');
+  const digest = await fileDigest(root, [program, ...parts]);
   if (await isUp(environment, 'job-runner', ready, digest)) return 'unchanged';
   return launchService(context, {
     name: 'job-runner',

@@ -145,17 +145,6 @@ async function postgresql(context: CloneContext, code: string): Promise<void> {
   );
 }
 
-test('passwords that the deployed PostgreSQL refuses are not installed', async ({ context }) => {
-  await postgresql(context, '28P01');
-  for (const app of ['app2', 'devops']) {
-    const error = await failureOf(install(context, { app }));
-    assert.is(error.what, 'the database refuses the password of `postgres`');
-    assert.match(error.why ?? '', /; nothing was changed$/);
-    assert.match(error.advice ?? '', /^run `npx tsx tasks.ts rotate-database-password`, or restore /);
-  }
-  assert.not.ok(project.calls().some((line) => / (?:sync|apply) /.test(line)));
-});
-
 test('a PostgreSQL that cannot check its passwords does not stop an install, which may repair it', async ({
   context,
 }) => {
@@ -173,17 +162,6 @@ test('an unreadable authority of the database is reported, not mistaken for a se
   const error = await failureOf(install(context, { app: 'devops' }));
   assert.is(error.what, 'cannot read the authority of the certificate of postgresql');
   assert.not.ok(project.calls().some(isSync));
-});
-
-test('arguments after -- go to helmfile, which is then always called; secrets are redacted before', async () => {
-  cluster('deployed', 60);
-  project.forget();
-  const context = { ...(await project.context('minikube')), passThrough: ['--debug'] };
-  await install(context, { app: 'devops' });
-  assert.equal([...new Set(context.secrets)].sort(), ['first secret', 'second secret', 'third secret']);
-  const calls = project.calls().filter((line) => /^sops|sync/.test(line));
-  assert.match(calls[0] ?? '', /^sops decrypt /);
-  assert.match(calls.at(-1) ?? '', /^helmfile .* sync .* --debug$/);
 });
 
 const manifest = '---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: backend\n';
@@ -224,16 +202,6 @@ test('a release with all its objects is skipped, after one look at them, and ren
   assert.is(await renderings(), 2);
   appendFileSync(join(project.folder, 'charts/devops/values.yaml'), '# changed\n');
   assert.is(await renderings(), 3);
-});
-
-test('a release that lost an object is installed again, and the log names the object', async ({
-  context,
-}) => {
-  rendering();
-  cluster('deployed', 60, manifest, listed());
-  await install(context, { app: 'devops' });
-  assert.ok(context.logged.includes('devops was changed: namespace backend is missing'));
-  assert.ok(project.calls().some(isSync));
 });
 
 test('an unreadable history, which would remove the release, is an error', async ({ context }) => {
