@@ -65,7 +65,9 @@ export function refused(
   const advice =
     status === 403
       ? `the token is no longer valid or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
-      : undefined;
+      : status >= 500
+        ? 'see the log of Vault: its disk may be full, or another service not answer'
+        : undefined;
   return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status, errors });
 }
 

@@ -40,7 +40,7 @@ for (const [name, answer, what, why, advice] of [
   [
     'an error without Vault’s form still names the status',
     { status: 502, text: '<html>Bad Gateway</html>' },
-    ...['Vault refused GET x with HTTP 502', 'HTTP 502', ''],
+    ...['Vault refused GET x with HTTP 502', 'HTTP 502', 'log of Vault'],
   ],
   [
     'an answer that is not JSON is refused without showing it',
