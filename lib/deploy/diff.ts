@@ -108,6 +108,7 @@ async function compare(
 /**
  * Splits what `kubectl diff` prints. It compares two folders, LIVE-… and MERGED-…, with a file for each object, named
  * group.version.kind.namespace.name, without a namespace for a cluster-scoped one. What belongs to no release is at ''.
+ * Leaves out diff's command lines and the path of the folders.
  */
 export function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<string, string> {
   const owners = new Map(
@@ -127,7 +128,12 @@ export function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<s
     const name = owners.get(file) ?? '';
     found.set(name, (found.get(name) ?? '') + part);
   }
-  return new Map([...found].map(([name, part]) => [name, part.trimEnd()]));
+  const short = (part: string): string =>
+    part
+      .replace(/^diff .*\n/gm, '')
+      .replace(/^(---|\+\+\+) .*\/(LIVE|MERGED)-\w+\/([^\s"]+).*$/gm, '$1 $2/$3')
+      .trimEnd();
+  return new Map([...found].map(([name, part]) => [name, short(part)]));
 }
 
 const announce = ({ name }: Release, objects: readonly AppliedObject[]): string =>

@@ -33,27 +33,29 @@ function part(file: string, head = true): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The same as it is shown. */
+const shown = (file: string): string =>
+  [`--- LIVE/${file}`, `+++ MERGED/${file}`, '@@ -1 +1 @@', `--- of ${file}`, `+++ of ${file}`].join('\n');
+
 for (const head of [true, false]) {
   test(`differences of one kubectl call are split by release${head ? '' : ', as BusyBox prints them'}`, () => {
-    const [deployment, service, namespace] = [
-      part('apps.v1.Deployment.backend.app1-back', head),
-      part('v1.Service.backend.app1-back', head),
-      part('v1.Namespace..backend', head),
-    ];
-    const found = byRelease(`${deployment}${namespace}${service}`.trimEnd(), known);
+    const deployment = 'apps.v1.Deployment.backend.app1-back';
+    const service = 'v1.Service.backend.app1-back';
+    const namespace = 'v1.Namespace..backend';
+    const printed = [deployment, namespace, service].map((file) => part(file, head)).join('');
     assert.equal(
-      [...found],
+      [...byRelease(printed.trimEnd(), known)],
       [
-        ['app1-back', `${deployment}${service}`.trimEnd()],
-        ['devops', namespace?.trimEnd()],
+        ['app1-back', `${shown(deployment)}\n${shown(service)}`],
+        ['devops', shown(namespace)],
       ],
     );
   });
 }
 
 test('a difference of no known object is kept', () => {
-  const text = part('v1.Secret.backend.app9').trimEnd();
-  assert.equal([...byRelease(text, known)], [['', text]]);
+  const file = 'v1.Secret.backend.app9';
+  assert.equal([...byRelease(part(file).trimEnd(), known)], [['', shown(file)]]);
 });
 
 test.run();
