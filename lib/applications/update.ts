@@ -190,7 +190,10 @@ async function asked<Answer>(
     return await ask();
   } catch (error) {
     run.signal.throwIfAborted();
-    run.failed.push(`${what}: ${reasonOf(error as Error)}`);
+    const reason = reasonOf(error as Error)
+      .replace(/^getaddrinfo \w+ /, 'the name was not found (DNS): ')
+      .replace(/^connect ECONNREFUSED (.*)/, '$1 refuses connections');
+    run.failed.push(`${what}: ${reason}`);
     return undefined;
   }
 }

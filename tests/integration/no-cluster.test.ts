@@ -54,7 +54,7 @@ mistakes('status --watch shows a page on a terminal until Ctrl-C, which leaves t
   const left = screen.lines.filter((line) => line !== '');
   assert.match(
     left.join('\n'),
-    /^stopping on SIGINT; .*\nenvironment [^]*absent[^]*Ctrl-C\ninterrupted after \S+: .*$/,
+    /^stopping on SIGINT; .*\nenvironment [\s\S]*absent[\s\S]*Ctrl-C\ninterrupted after \S+: .*$/,
   );
   assert.is(screen.cursor.column, 0);
 });

@@ -149,7 +149,7 @@ test('what cannot be asked is reported and stays; the rest is written', async ()
   write({
     'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/none\n`,
     [common]: settings('0.3.0', '1.2.3', 'v4.0.0').replace('/smith/hammer', '/smith/gone'),
-    [own]: '{}\n',
+    [own]: 'images:\n  saw: { repository: 127.0.0.1:2/saw, tag: 1.0.0, build: "" }\n',
   });
   const { changed, failed } = await update();
   assert.equal(
@@ -159,6 +159,7 @@ test('what cannot be asked is reported and stays; the rest is written', async ()
   assert.equal(failed, [
     `smith/hammer: http://${host}/none/index.yaml answered HTTP 401`,
     `${host}/smith/gone: ${host} answered HTTP 404 for /v2/smith/gone/tags/list`,
+    '127.0.0.1:2/saw: 127.0.0.1:2 refuses connections',
   ]);
   assert.match(read(common), 'version: 0.3.0 }');
 });
