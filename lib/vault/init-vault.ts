@@ -9,7 +9,7 @@ import { podStartMs } from '../kubernetes/port-forward.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
-import { writeWhole } from '../settings/environment.ts';
+import { type Environment, writeWhole } from '../settings/environment.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
 import { readKeys, textsOfKeys } from './api/keys-file.ts';
@@ -20,8 +20,8 @@ import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenP
 import { adoptLocalKeys, keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
-/** Milliseconds for a started Vault to answer. */
-const startMs = 60_000;
+/** Milliseconds for a started Vault to answer; beside a cluster, its start has waited already. */
+const startMs = (environment: Environment): number => (providerOf(environment).servers ? 3000 : 60_000);
 
 /**
  * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object and reports
@@ -87,7 +87,9 @@ export const withAnsweringReplicas = <Result>(
   use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> =>
   withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas) => {
-    await Promise.all(replicas.map(({ client }) => waitForVault(client, startMs, context.signal)));
+    await Promise.all(
+      replicas.map(({ client }) => waitForVault(client, startMs(context.environment), context.signal)),
+    );
     return use(replicas);
   });
 

@@ -146,6 +146,22 @@ test('values of a chart hold for each of its releases, whose own values win', as
   ]);
 });
 
+test('PostgreSQL gets 4 MiB more for each of its sessions', async () => {
+  const limits = async (settings: string) => {
+    const text = await helmfileText('embedded', 'development', ['template'], {
+      settings,
+      selectors: ['name=postgresql'],
+    });
+    const [{ args, resources }] = only(objectsOf(text), 'StatefulSet').spec.template.spec.containers;
+    return [(args as string[]).find((word) => word.startsWith('max_connections=')), resources.limits.memory];
+  };
+  assert.equal(await limits('{}'), ['max_connections=100', '512Mi']);
+  assert.equal(await limits('releases: { postgresql: { connectionsPerApplication: 60 } }'), [
+    'max_connections=200',
+    '912Mi',
+  ]);
+});
+
 test('data is on volumes where pods are real', async () => {
   for (const provider of ['minikube', 'existing'] as const) {
     const server = only(await releaseObjects('postgresql', provider), 'StatefulSet');

@@ -137,4 +137,16 @@ test('a new, unsealed or missing Vault is left alone; keys of a missing one caus
   assert.is(await unseal(state.context), 'unchanged');
 });
 
+test('a Vault beside the cluster that has ended is told soon', async ({ tools }) => {
+  const context = await tools.context('embedded');
+  const folder = join(context.environment.state, 'certificates');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'ca.crt'), '');
+  const before = Date.now();
+  const { what, why } = await failureOf(unseal(context));
+  assert.match(what, /^Vault at https:\/\/127\.0\.0\.1:\d+ cannot be reached$/);
+  assert.match(why ?? '', 'ECONNREFUSED');
+  assert.ok(Date.now() - before < 30_000);
+});
+
 test.run();
