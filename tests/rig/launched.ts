@@ -1,26 +1,21 @@
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { within } from '../../lib/runner/tests/rig/rig.ts';
+import { Arriving, within } from '../../lib/runner/tests/rig/rig.ts';
 
 /** A started command line with its output, in a terminal of script(1) or not. */
 export class Launched {
   readonly child: ChildProcess;
-  shown = '';
   /** The exit code, or the signal's name. In a terminal always a code, because script passes it on like a shell. */
   readonly exit: Promise<number | NodeJS.Signals | null>;
   readonly #variable: string;
-  readonly #watchers = new Set<() => void>();
+  readonly #shown = new Arriving();
 
   /** `variable` is one that only its processes have in their environment, as `NAME=value`. */
   constructor(child: ChildProcess, variable: string) {
     this.child = child;
     this.#variable = variable;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.shown += text;
-        for (const look of [...this.#watchers]) look();
-      });
-    }
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => this.#shown.add(text));
     child.stdin?.on('error', () => {});
     this.exit = within(
       // Not `close`: processes that outlive the line would keep its output open.
@@ -35,20 +30,13 @@ export class Launched {
     this.child.stdin?.write(text);
   }
 
+  get shown(): string {
+    return this.#shown.text;
+  }
+
   /** Resolves when this was shown. */
   shows(text: string | RegExp): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (typeof text === 'string' ? !this.shown.includes(text) : !text.test(this.shown)) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
-    return within(seen, `"${text}"`).catch((error: Error) => {
-      throw new Error(`${error.message}; shown: ${this.shown}`);
-    });
+    return this.#shown.holds(text);
   }
 
   /** Every running process that the line started, directly or not, without the first one. */

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { makeChanges } from '../../../lib/applications/changes.ts';
 import { additions as newApplication } from '../../../lib/applications/new-app.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
+import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { onlyExamples } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { loader } from '../../../lib/runner/tests/rig/run-file.ts';
+import { loader } from '../../../lib/runner/tests/rig/ended.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';
 import { tasks } from '../../../tasks/all.ts';
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
-import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/run-file.ts';
+import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 
 /* A small project that `./run` starts like ours. */
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'bundle-')));

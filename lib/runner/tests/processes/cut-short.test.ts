@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
 import { processStartTime } from '../../process-identity.ts';
 import { bundled } from '../rig/bundled.ts';
-import { type Ended, runFile } from '../rig/run-file.ts';
+import { type Ended, runFile } from '../rig/ended.ts';
 
 /* Runs that end in another way than by the end of their tasks. */
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
-import { type Ended, loader, runFile } from '../rig/run-file.ts';
+import { type Ended, loader, runFile } from '../rig/ended.ts';
 
 const examples = join(root, 'lib', 'runner', 'examples');
 

@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
-import { type Ended, loader, runFile } from '../rig/run-file.ts';
+import { type Ended, loader, runFile } from '../rig/ended.ts';
 
 const library = join(root, 'lib', 'runner');
 const door = join(library, 'runner.ts');

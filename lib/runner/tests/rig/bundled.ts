@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../../ground/project.ts';
-import { loader } from './run-file.ts';
+import { loader } from './ended.ts';
 
 /** Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed with this process. */
 export async function bundled(entry: string): Promise<string> {

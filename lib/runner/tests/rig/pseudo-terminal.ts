@@ -1,16 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
-import { within } from './rig.ts';
+import { Arriving, within } from './rig.ts';
 
 /** A command in a pseudo-terminal of 80 by 24, made by `script` of util-linux. */
 export class PseudoTerminal {
   readonly child: ChildProcess;
   /** The command's exit code; 128 + n for signal n. */
   readonly exit: Promise<number | null>;
-  /** All that was shown so far. */
-  raw = '';
+  readonly #shown = new Arriving();
   #seen = 0;
-  #look: () => void = () => {};
 
   constructor(command: string, options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv }) {
     const { NO_COLOR: _, CI: __, ...inherited } = process.env;
@@ -19,12 +17,14 @@ export class PseudoTerminal {
       env: { ...inherited, TERM: 'xterm', LC_ALL: 'C.UTF-8', SHELL: '/bin/sh', ...options.env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.raw += text;
-      this.#look();
-    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#shown.add(text));
     this.exit = within(new Promise((resolve) => this.child.once('close', resolve)), `the end of ${command}`);
     this.exit.catch(() => this.child.kill('SIGKILL'));
+  }
+
+  /** All that was shown so far. */
+  get raw(): string {
+    return this.#shown.text;
   }
 
   /** What was shown, without colours and movements of the cursor. */
@@ -44,18 +44,8 @@ export class PseudoTerminal {
       const place = found === undefined ? -1 : rest.indexOf(found);
       return found === undefined || place < 0 ? undefined : rest.slice(0, place + found.length);
     };
-    const shown = new Promise<string>((resolve) => {
-      this.#look = () => {
-        const found = find();
-        if (found === undefined) return;
-        this.#look = () => {};
-        this.#seen += found.length;
-        resolve(found);
-      };
-      this.#look();
-    });
-    return within(shown, String(wanted)).catch((error: Error) => {
-      throw new Error(`${error.message}; shown: ${this.text.slice(this.#seen)}`);
-    });
+    const found = await this.#shown.until(find, String(wanted));
+    this.#seen += found.length;
+    return found;
   }
 }

@@ -57,6 +57,41 @@ export function within<Value>(promise: Promise<Value>, what: string): Promise<Va
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Text that arrives bit by bit and is waited for. */
+export class Arriving {
+  text = '';
+  readonly #looks = new Set<() => void>();
+
+  add(more: string): void {
+    this.text += more;
+    for (const look of [...this.#looks]) look();
+  }
+
+  /** Resolves with what is found, as soon as something is. */
+  until<Found>(find: (text: string) => Found | undefined, what: string): Promise<Found> {
+    const found = new Promise<Found>((resolve) => {
+      const look = (): void => {
+        const seen = find(this.text);
+        if (seen === undefined) return;
+        this.#looks.delete(look);
+        resolve(seen);
+      };
+      this.#looks.add(look);
+      look();
+    });
+    return within(found, what).catch((error: Error) => {
+      throw new Error(`${error.message}; shown: ${this.text}`);
+    });
+  }
+
+  /** Resolves when it holds this. */
+  async holds(wanted: string | RegExp): Promise<void> {
+    const find = (text: string) =>
+      (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) || undefined;
+    await this.until(find, `"${wanted}"`);
+  }
+}
+
 /** Things that arrive and are waited for, in whatever order these two happen. */
 class Mailbox<Item> {
   readonly #items: Item[] = [];
@@ -169,15 +204,16 @@ export class Invocation {
 export class RunnerProcess {
   readonly child: ChildProcess;
   stdout = '';
-  stderr = '';
   /** The exit code, or the signal's name for a process that was ended by one. */
   readonly exit: Promise<number | NodeJS.Signals | null>;
-  readonly #watchers = new Set<() => void>();
+  readonly #stderr = new Arriving();
 
   constructor(child: ChildProcess) {
     this.child = child;
-    child.stdout?.on('data', (chunk) => this.#note(() => (this.stdout += chunk)));
-    child.stderr?.on('data', (chunk) => this.#note(() => (this.stderr += chunk)));
+    child.stdout?.on('data', (chunk) => {
+      this.stdout += chunk;
+    });
+    child.stderr?.on('data', (chunk) => this.#stderr.add(String(chunk)));
     this.exit = within(
       new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
       'the end of the run',
@@ -189,23 +225,13 @@ export class RunnerProcess {
     this.child.kill(signal);
   }
 
-  /** Resolves when stderr holds this text. */
-  says(text: string): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (!this.stderr.includes(text)) return;
-        this.#watchers.delete(look);
-        resolve();
-      };
-      this.#watchers.add(look);
-      look();
-    });
-    return within(seen, `"${text}" on stderr, which was: ${this.stderr}`);
+  get stderr(): string {
+    return this.#stderr.text;
   }
 
-  #note(append: () => void): void {
-    append();
-    for (const look of [...this.#watchers]) look();
+  /** Resolves when stderr holds this text. */
+  says(text: string): Promise<void> {
+    return this.#stderr.holds(text);
   }
 }
 
