@@ -61,7 +61,6 @@ tests('each application has data, and a backup is made of databases and Vault', 
 
 tests('a restore refuses what would lose data or is damaged, and changes nothing', async () => {
   await refuses(['restore-database', database], 2, /--yes/);
-  await refuses(['restore-database', `${database}s`, '--yes'], 2, /there is no backup/);
   await refuses(
     ['restore-database', database, '--yes'],
     1,
@@ -73,11 +72,6 @@ tests('a restore refuses what would lose data or is damaged, and changes nothing
   await cp(database, damaged, { recursive: true });
   const dump = await readFile(join(damaged, 'app2.dump'));
   await writeFile(join(damaged, 'app2.dump'), dump.subarray(0, -100));
-  await refuses(
-    ['restore-database', damaged, '--replace', '--yes'],
-    1,
-    /app2\.dump was changed or is incomplete/,
-  );
   // With the right checksum: pg_restore itself finds it.
   const { createHash } = await import('node:crypto');
   const record = JSON.parse(await readFile(join(damaged, 'backup.json'), 'utf8'));
