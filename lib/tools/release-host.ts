@@ -26,13 +26,15 @@ export async function whyUnreachable(
 export const isReachable = async (host: string): Promise<boolean> =>
   (await whyUnreachable(host)) === undefined;
 
-// In a separate process: a DNS lookup cannot be cancelled and would keep this one running.
+// In a separate process: a DNS lookup cannot be cancelled and would keep this one running. It keeps its limit by itself, so
+// that it also ends after a SIGKILL of the run.
 const attempt = `const [host, port] = process.argv.slice(1);
+setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${answerWithinMs});
 require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {
   process.stdout.write(String(code), () => process.exit(1));
 });`;
 
-const words: { readonly [code: string]: string } = {
+const reasons: { readonly [code: string]: string } = {
   ENOTFOUND: 'its name was not found (DNS)',
   EAI_AGAIN: 'its name was not found (DNS)',
   ECONNREFUSED: 'it refuses connections',
@@ -41,14 +43,10 @@ const words: { readonly [code: string]: string } = {
 
 function tryToConnect(host: string): Promise<string | undefined> {
   const [name = host, port = '443'] = host.split(':');
-  const options = {
-    timeout: answerWithinMs,
-    killSignal: 'SIGKILL',
-    env: passedOn(process.env),
-  } as const;
+  const words = ['-e', attempt, name, port];
   return new Promise((resolve) => {
-    execFile(process.execPath, ['-e', attempt, name, port], options, (error, code) =>
-      resolve(error === null ? undefined : (words[code] ?? `it fails with ${code}`)),
+    execFile(process.execPath, words, { env: passedOn(process.env) }, (error, code) =>
+      resolve(error === null ? undefined : (reasons[code] ?? `it fails with ${code}`)),
     );
   });
 }

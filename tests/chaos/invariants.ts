@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { livingServices, readServices } from '../../lib/cluster/embedded/services.ts';
+import { poll } from '../../lib/ground/poll.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
@@ -27,6 +28,8 @@ export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
     return well.every((pattern) => pattern.test(said)) && !/^drift/m.test(said);
   };
   const fine = (await isWell()) || (await isWell());
+  // What a killed run has started ends by itself soon.
+  await poll(async () => (await orphans(sandbox)).length === 0 || undefined, 5000);
   return [...(fine ? [] : [said]), ...(await remains(sandbox)), ...(await leaks(sandbox))];
 }
 
