@@ -110,7 +110,7 @@ export async function checkSnapshot(context: ShellContext, file: string): Promis
     const unpacked = await (await sopsShell(context))`tar -xzf ${file} -C ${folder}`;
     if (unpacked.exitCode !== 0)
       throw cutOff.test(unpacked.stderr)
-        ? damaged('it is cut off, or something else')
+        ? damaged('it is incomplete, or no snapshot at all')
         : toolFailure(`tar -xzf ${file}`, unpacked);
     const sums = await textIfThere(join(folder, 'SHA256SUMS'));
     if (sums === undefined) throw damaged('it has no list of checksums');

@@ -67,7 +67,8 @@ function startCommand(
     ...unset,
     ...shellOf(zx),
     cwd: options.cwd ?? process.cwd(),
-    env: options.env ?? process.env,
+    // Without a shell around it, bash takes a socket as input for rshd, and reads ~/.bashrc.
+    env: { ...(options.env ?? process.env), SHLVL: '1' },
     // zx ignores empty input and would leave stdin open.
     input: options.input || '',
     stdio: terminal ? 'inherit' : [options.input ? 'pipe' : 'ignore', output, output],

@@ -112,7 +112,7 @@ test('a snapshot that is missing or cut off is told as such, a failed tar as wha
   );
   assert.equal(
     [cutOff.what, cutOff.why],
-    [`${file} is no whole snapshot of Vault`, 'it is cut off, or something else'],
+    [`${file} is no whole snapshot of Vault`, 'it is incomplete, or no snapshot at all'],
   );
   const full = await saying('tar: state.bin: Cannot write: No space left on device\n');
   assert.match(full.what, '`tar -xzf');

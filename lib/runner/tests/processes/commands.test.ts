@@ -145,6 +145,13 @@ test('a command gets the given environment, and PWD is its folder', async () => 
   }
 });
 
+test('bash does not read the user’s startup file, as it does under rshd, whose input is a socket, too', async () => {
+  const { $ } = rigOf();
+  writeFileSync(join(folder, '.bashrc'), 'echo from the startup file\n');
+  const env = { ...process.env, HOME: folder, SHLVL: undefined };
+  assert.is((await $({ env, input: 'x' })`cat`).stdout, 'x');
+});
+
 test('a folder that is not there is named', async () => {
   const { $ } = rigOf();
   const error = await failure($({ cwd: '/no/such/folder' })`node --version`);
