@@ -12,7 +12,7 @@ import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { bash } from '../rig/bash.ts';
 import { checkData, forget, secrets } from './data.ts';
 import { type Disturbance, disturbance } from './disturbances.ts';
-import { faultsOf, files, hasDeadServices, remains } from './invariants.ts';
+import { faultsOf, files, isDegraded, remains } from './invariants.ts';
 import { disk, enterMachine } from './machine.ts';
 import { chooseTrial, environment, leftOut, type Trial, trials } from './tasks.ts';
 
@@ -64,8 +64,8 @@ async function disturb(
   return { ...result, exitCode, said: `${hit} after ${afterMs} ms; exit code ${exitCode}` };
 }
 
-/** Runs the task again, and starts servers that were hit if it did not. */
-async function rerun({ words, done, endless, after = [] }: Trial): Promise<void> {
+/** Runs the task again, and starts servers that were hit and that it did not start. */
+async function rerun({ words, done, endless, after = [] }: Trial, what: Disturbance): Promise<void> {
   if (!endless) {
     const { exitCode, stderr } = await sandbox.task(...words);
     if (exitCode !== 0 && !done?.test(stderr)) {
@@ -75,7 +75,7 @@ async function rerun({ words, done, endless, after = [] }: Trial): Promise<void>
     }
   }
   for (const back of after) await succeeds(...back);
-  if (await hasDeadServices(sandbox)) await succeeds('start-k8s');
+  if (what.hitsServers && (await isDegraded(sandbox))) await succeeds('start-k8s');
 }
 
 async function round(trial: Trial, what: Disturbance, share: number, seed: number): Promise<string> {
@@ -87,7 +87,7 @@ async function round(trial: Trial, what: Disturbance, share: number, seed: numbe
     assert.not.match(stderr, /^ +at .*:\d+|Internal error:/m);
     if (what.exitCode !== undefined && exitCode !== 0)
       assert.equal([exitCode, await remains(sandbox)], [what.exitCode, []]);
-    await rerun(trial);
+    await rerun(trial, what);
     const lost = await checkData(sandbox, seed);
     const printed = [...secrets].filter((secret) => (stdout + stderr).includes(secret));
     const changed = (await files(sandbox.home)).filter((line) => !home.includes(line));

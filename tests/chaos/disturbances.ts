@@ -12,6 +12,8 @@ export type Disturbance = {
   readonly name: string;
   /** Variables for the run, if it has to be prepared for the disturbance after so many milliseconds. */
   readonly env?: (afterMs: number) => NodeJS.ProcessEnv;
+  /** Servers may end by it. */
+  readonly hitsServers?: true;
   /** Returns what was hit. */
   readonly strike: (run: Run) => Promise<string>;
   /** Ends what would go on. */
@@ -72,6 +74,7 @@ function ofChild(random: Random): Disturbance {
   const number = random();
   return {
     name: `${signal} of a child`,
+    hitsServers: true,
     strike: async ({ child }) => hit(await descendants(child.pid ?? 0), number, signal),
   };
 }
@@ -81,6 +84,7 @@ function ofService(random: Random): Disturbance {
   const number = random();
   return {
     name: `${signal} of a service`,
+    hitsServers: true,
     strike: async ({ state }) => {
       const services = (await readServices(state)).sort((one, other) => (one.name < other.name ? -1 : 1));
       return hit(
@@ -95,13 +99,14 @@ function ofService(random: Random): Disturbance {
 function fullDisk(random: Random): Disturbance {
   const left = Math.floor(random() ** 3 * 2 ** 22);
   const name = `full disk, ${Math.round(left / 1024)} KiB left`;
-  return { name, strike: () => fillDisk(left).then(() => 'disk'), heal: freeDisk };
+  return { name, hitsServers: true, strike: () => fillDisk(left).then(() => 'disk'), heal: freeDisk };
 }
 
 function noNetwork(random: Random): Disturbance {
   const ms = Math.floor(1000 + random() * 14_000);
   return {
     name: `network down for ${ms} ms`,
+    hitsServers: true,
     strike: async () => {
       await networkDown();
       setTimeout(() => void networkUp(), ms);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
-import { livingServices, readServices } from '../../lib/cluster/embedded/services.ts';
+import { livingServices } from '../../lib/cluster/embedded/services.ts';
 import { poll } from '../../lib/ground/poll.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
@@ -45,10 +45,9 @@ export async function remains(sandbox: Sandbox): Promise<string[]> {
   return [...(await orphans(sandbox)), ...[...stuck, ...others].map((file) => `left behind: ${file}`)];
 }
 
-/** True if a server of the embedded cluster has ended without being stopped. */
-export async function hasDeadServices(sandbox: Sandbox): Promise<boolean> {
-  const state = sandbox.path('.state', environment);
-  return (await livingServices(state)).length < (await readServices(state)).length;
+/** True if a server of the embedded cluster has ended or, such as PostgreSQL after a SIGTERM, is about to. */
+export async function isDegraded(sandbox: Sandbox): Promise<boolean> {
+  return /degraded|not reachable/.test((await sandbox.task('status')).stdout);
 }
 
 async function orphans(sandbox: Sandbox): Promise<string[]> {
