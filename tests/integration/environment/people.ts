@@ -143,26 +143,6 @@ others(
   },
 );
 
-others('a webhook that does not answer is named', async () => {
-  await somebody(`kubectl apply -f - <<'END'
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: { name: guard }
-webhooks:
-  - name: guard.example.com
-    sideEffects: None
-    timeoutSeconds: 1
-    admissionReviewVersions: [v1]
-    rules: [{ apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments] }]
-    clientConfig: { service: { name: guard, namespace: default } }
-END
-    kubectl -n frontend scale deployment app2-front --replicas=3`);
-  await fails(['install-app', 'app2'], /do: start the server of the webhook guard\.example\.com/);
-  await somebody('kubectl delete validatingwebhookconfiguration guard');
-  await installApp2();
-  assert.is(await replicas(), '2');
-});
-
 others('nothing is installed while a namespace is being deleted; it is recreated afterwards', async () => {
   await somebody(`
     kubectl -n frontend create configmap hang
