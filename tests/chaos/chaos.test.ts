@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { cp, mkdir, writeFile } from 'node:fs/promises';
-import { constants } from 'node:os';
+import { constants, homedir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
@@ -112,8 +113,9 @@ async function prepare(): Promise<void> {
     await mkdir(at(folder), { recursive: true, mode: 0o700 });
     await writeFile(at(`${folder}/config`), 'current-context: of-the-user\n');
   }
-  const env = { KUBECONFIG: at('.kube/config'), ENVIRONMENT: environment };
-  Object.assign(sandbox.env, env, disk !== undefined && { CLUSTER_PROVIDER: 'embedded' });
+  const { MINIKUBE_HOME = join(homedir(), '.minikube') } = process.env;
+  const own = disk === undefined ? { MINIKUBE_HOME } : { CLUSTER_PROVIDER: 'embedded' };
+  Object.assign(sandbox.env, { KUBECONFIG: at('.kube/config'), ENVIRONMENT: environment }, own);
   const [from, to] = [environment, 'scratch'].map((name) => sandbox.path('environments', name));
   await cp(from as string, to as string, { recursive: true });
   // For check-secrets.

@@ -12,12 +12,12 @@ export type ProjectCopy = {
 
 /**
  * False for the folder of an environment that somebody added to this repository: tests make some in copies of the
- * project, perhaps of the same name. `path` is relative to the project.
+ * project, perhaps of the same name. True for the one that `--env` names. `path` is relative to the project.
  */
 export function isOfExamples(path: string): boolean {
   const [top, name = '', ...rest] = path.split(sep);
   if (top !== 'environments' || (rest.length === 0 && /^$|\./.test(name))) return true;
-  return ['cloud', 'development', 'lab', 'production'].includes(name);
+  return ['cloud', 'development', 'lab', 'production', process.env.TEST_ENVIRONMENT].includes(name);
 }
 
 /** Some files and folders of the project in a folder of their own, for functions that are given the project's folder. */
