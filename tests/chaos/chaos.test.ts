@@ -99,7 +99,9 @@ async function round(trial: Trial, what: Disturbance, share: number, seed: numbe
     ];
     assert.equal(faults, [], faults.join('\n'));
   } catch (error) {
-    (error as Error).message += `\n--- ${trial.words.join(' ')}: ${said}\n${stderr.slice(-3000)}`;
+    const { stdout: logs } = await bash(`tail -n 4 .state/${environment}/logs/*.log`, sandbox);
+    const run = `--- ${trial.words.join(' ')}: ${said}\n${stderr.slice(-3000)}`;
+    (error as Error).message += `\n${run}\n--- logs\n${logs.slice(-6000)}`;
     throw error;
   }
   return said;
