@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,18 +16,21 @@ type GoTool = ToolWith<'go'>;
 export function buildFlags(recipe: GoRecipe): string[] {
   const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
   const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags];
-  return ['-mod=readonly', '-trimpath', '-buildvcs=false', ...tags, '-ldflags', ldflags];
+  // The linker drops the symbols of debuggers, so that the compiler need not write them.
+  const gcflags = '-gcflags=all=-dwarf=false';
+  return ['-mod=readonly', '-trimpath', '-buildvcs=false', gcflags, ...tags, '-ldflags', ldflags];
 }
 
 /** Value of `CGO_ENABLED`: off unless the program needs a C compiler. */
 export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '0');
 
-/** The cache entry of a build; go.sum, flags and package are part of it. */
+/** The cache entry of a build; the module's files, flags and package are part of it. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
-  const pins = ['go.mod', 'go.sum'].map((file) => readFileSync(join(module, file), 'utf8'));
-  const { package: name, folders = {}, files, cgo } = entry.go;
-  const more = [...(cgo ? ['cgo'] : []), ...(files ? [files] : [])];
+  const files = readdirSync(module).sort();
+  const pins = files.map((file) => readFileSync(join(module, file), 'utf8'));
+  const { package: name, folders = {}, files: copied, cgo } = entry.go;
+  const more = [...(cgo ? ['cgo'] : []), ...(copied ? [copied] : [])];
   const recipe = [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');
   return entryFor(entry.name, version, 'go', recipe);
 }

@@ -60,7 +60,7 @@ test('a missing tool is built from its Go module and then found in the cache', (
     assert.is(place.calls().length, 1);
     assert.match(
       place.calls()[0] ?? '',
-      /^build -v -mod=readonly -trimpath -buildvcs=false -ldflags -s -w -o \S+\/hammer example\.org\/hammer$/,
+      /^build -v -mod=readonly -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags -s -w -o \S+\/hammer example\.org\/hammer$/,
     );
     assert.equal(place.logged, ['hammer 1.2.3 built from Go modules']);
     assert.equal(inCache(place).temporary, []);
@@ -119,7 +119,7 @@ test('a failing build leaves nothing and names every way', () =>
     const entry = {
       ...builtTool(
         place,
-        'touch "$(dirname "$8")/half"; echo "go: example.org/hammer: no matching hash" >&2; exit 1',
+        'touch "$(dirname "$9")/half"; echo "go: example.org/hammer: no matching hash" >&2; exit 1',
       ),
       minimum: '1.0.0',
       release: { host, package: 'aqua:smith/hammer' },
