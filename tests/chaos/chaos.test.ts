@@ -130,10 +130,11 @@ async function prepare(): Promise<void> {
 async function renew(): Promise<void> {
   forget();
   await sandbox.task('destroy-environment', '--yes');
-  const started = performance.now();
   await succeeds('create-environment');
-  pace = Math.max(1, (performance.now() - started) / 28_000);
+  const started = performance.now();
   await succeeds('install-tier', 'apps');
+  // Not of create-environment, which takes far longer on minikube than on the embedded cluster.
+  pace = Math.max(1, (performance.now() - started) / 10_000);
   assert.equal(await checkData(sandbox, 0), []);
 }
 
