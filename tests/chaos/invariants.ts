@@ -22,12 +22,13 @@ const well = [
 /** Everything wrong with an environment that is to have no faults, a line each. */
 export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
   let said = '';
-  // Twice, because a query of the status gives up after seconds on a busy machine.
-  const isWell = async (): Promise<boolean> => {
+  // Again, because a query of the status gives up after seconds on a busy machine, and pods of minikube come back later.
+  const withinMs = disk === undefined ? 300_000 : 30_000;
+  const isWell = async (): Promise<true | undefined> => {
     said = (await sandbox.task('status')).stdout;
-    return well.every((pattern) => pattern.test(said)) && !/^drift/m.test(said);
+    return (well.every((pattern) => pattern.test(said)) && !/^drift/m.test(said)) || undefined;
   };
-  const fine = (await isWell()) || (await isWell());
+  const fine = await poll(isWell, withinMs);
   // What a killed run has started ends by itself soon.
   await poll(async () => (await orphans(sandbox)).length === 0 || undefined, 5000);
   return [...(fine ? [] : [said]), ...(await remains(sandbox)), ...(await leaks(sandbox))];
