@@ -27,8 +27,9 @@ export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '
 /** The cache entry of a build; the module's files, flags and package are part of it. */
 export function goEntry(entry: GoTool, version: string): CacheEntry {
   const module = moduleFolder(entry.go);
-  const files = readdirSync(module).sort();
-  const pins = files.map((file) => readFileSync(join(module, file), 'utf8'));
+  const files = readdirSync(module, { withFileTypes: true }).filter((entry) => entry.isFile());
+  const names = files.map(({ name }) => name).sort();
+  const pins = names.map((file) => readFileSync(join(module, file), 'utf8'));
   const { package: name, folders = {}, files: copied, cgo } = entry.go;
   const more = [...(cgo ? ['cgo'] : []), ...(copied ? [copied] : [])];
   const recipe = [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');

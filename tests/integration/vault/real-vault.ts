@@ -29,7 +29,7 @@ export type VaultPlace = { readonly port: number; readonly clusterPort: number }
 
 export type RealVaultOptions = {
   readonly place?: VaultPlace;
-  /** Raft storage shared with the servers at these addresses; default: file storage. */
+  /** Servers to join; default: none. */
   readonly joins?: readonly VaultPlace[];
   /** A seal that unseals it without keys. */
   readonly seal?: object;
@@ -65,14 +65,13 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
     // Interval of updating the voters.
     autopilot_reconcile_interval: '500ms',
     autopilot_update_interval: '200ms',
-    retry_join:
-      joins?.map((other) => ({
-        leader_api_addr: `https://127.0.0.1:${other.port}`,
-        leader_ca_cert_file: files.certificate,
-      })) ?? [],
+    retry_join: joins?.map((other) => ({
+      leader_api_addr: `https://127.0.0.1:${other.port}`,
+      leader_ca_cert_file: files.certificate,
+    })),
   };
   const configuration = {
-    storage: joins === undefined ? { file: { path } } : { raft },
+    storage: { raft },
     listener: {
       tcp: {
         ...{ address: `127.0.0.1:${port}`, cluster_address: `127.0.0.1:${clusterPort}` },
