@@ -60,7 +60,8 @@ export function svgOf(screen: readonly Line[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <title>A terminal: an environment is created, then its status is shown</title>
 <rect width="100%" height="100%" rx="8" fill="#0d1117"/>
-<g xml:space="preserve" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="14">
+<style>text, tspan { white-space: pre }</style>
+<g font-family="ui-monospace, Menlo, Consolas, monospace" font-size="14">
 ${rows.join('\n')}
 </g>
 </svg>
