@@ -16,7 +16,7 @@ type GoTool = ToolWith<'go'>;
 export function buildFlags(recipe: GoRecipe): string[] {
   const ldflags = ['-s -w', recipe.ldflags ?? ''].join(' ').trim();
   const tags = recipe.tags === undefined ? [] : ['-tags', recipe.tags];
-  // The linker drops the symbols of debuggers, so that the compiler need not write them.
+  // `-s -w` drops the debug information, so the compiler need not generate it.
   const gcflags = '-gcflags=all=-dwarf=false';
   return ['-mod=readonly', '-trimpath', '-buildvcs=false', gcflags, ...tags, '-ldflags', ldflags];
 }

@@ -26,8 +26,8 @@ export async function whyUnreachable(
 export const isReachable = async (host: string): Promise<boolean> =>
   (await whyUnreachable(host)) === undefined;
 
-// In a separate process: a DNS lookup cannot be cancelled and would keep this one running. It keeps its limit by itself, so
-// that it also ends after a SIGKILL of the run.
+// In a separate process: a DNS lookup cannot be cancelled and would keep this one running. It enforces its own
+// time limit, so that it ends even if the run was killed.
 const attempt = `const [host, port] = process.argv.slice(1);
 setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${answerWithinMs});
 require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {

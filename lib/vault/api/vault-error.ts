@@ -66,7 +66,7 @@ export function refused(
     status === 403
       ? `the token is no longer valid or has no policy for this path; ${taskCommand('init-vault')} uses the one of the keys file`
       : status >= 500
-        ? 'see the log of Vault: its disk may be full, or another service not answer'
+        ? 'see the log of Vault: its disk may be full, or a service that it needs may not answer'
         : undefined;
   return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status, errors });
 }

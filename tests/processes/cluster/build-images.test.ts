@@ -36,7 +36,7 @@ test('an image is built once, and again when Docker has lost it', async () => {
   });
 });
 
-test('a wrong tag is told before Docker is asked, and a Docker that cannot be reached by its own words', async () => {
+test('an invalid tag fails before Docker is asked; the error for an unreachable Docker quotes its reason', async () => {
   forget();
   const error = async (tag: string) => {
     const call = { task: buildToolset, args: { tag }, passThrough: [] };

@@ -230,7 +230,7 @@ const failing = (word: string, release: string, said: string, seconds = 0): void
 case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
   );
 
-test('of several releases the failed one is named; what helm has undone is told only if helm says so', async () => {
+test('the error names the failed one of several releases, and says what helm has undone only if helm does', async () => {
   const context = await project.context('minikube');
   cluster('deployed', 60);
   const said = 'Error: release app2-back failed, and has been rolled back due to x';

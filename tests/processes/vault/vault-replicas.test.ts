@@ -137,7 +137,7 @@ test('a new, unsealed or missing Vault is left alone; keys of a missing one caus
   assert.is(await unseal(state.context), 'unchanged');
 });
 
-test('a Vault beside the cluster that has ended is told soon', async ({ tools }) => {
+test('a Vault beside the cluster that has ended is an error within seconds', async ({ tools }) => {
   const context = await tools.context('embedded');
   const folder = join(context.environment.state, 'certificates');
   mkdirSync(folder, { recursive: true });

@@ -96,7 +96,7 @@ test('a backup with databases of removed applications names them and the rest', 
   assert.match((await restore('app1', 'old')).what, /that do not exist: old$/);
 });
 
-test('a snapshot that is missing or cut off is told as such, a failed tar as what it is', async ({
+test('the error says whether a snapshot is missing, incomplete, or could not be unpacked', async ({
   folder,
 }) => {
   const file = join(folder, 'raft.snap');
@@ -119,7 +119,7 @@ test('a snapshot that is missing or cut off is told as such, a failed tar as wha
   assert.match(full.why ?? '', 'No space left');
 });
 
-test('keys beside a snapshot that are not encrypted, or damaged, are told as such', async ({ folder }) => {
+test('the error says whether the keys beside a snapshot are damaged or not encrypted', async ({ folder }) => {
   const $ = answeringShell(() => ({ exitCode: 1, stderr: 'sops metadata not found' }));
   const reading = (text: string) =>
     writeFile(join(folder, 'keys.yaml'), text).then(() =>

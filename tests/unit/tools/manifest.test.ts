@@ -21,7 +21,7 @@ test('every Go module requires the very version that the manifest pins', () => {
     const goMod = readFileSync(join(goModules, go.module, 'go.mod'), 'utf8');
     const [, module, required] = /^require (\S+) (\S+)$/m.exec(goMod) ?? [];
     assert.is(required, `v${version}`, name);
-    // The program itself, or one of ours that is made of it.
+    // A package of the required module, or a main package of our own that imports it.
     assert.ok(
       [`${module}/`, `k8s-deployment/tools/${go.module}/`].some((of) => `${go.package}/`.startsWith(of)),
       name,
