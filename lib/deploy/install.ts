@@ -1,7 +1,7 @@
 import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
-import { isHelm3, repairPending, takeBack } from '../helm/helm.ts';
+import { isHelm3, repairReleases, takeBack } from '../helm/helm.ts';
 import {
   atOnce,
   declaredReleases,
@@ -29,7 +29,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   const { installed: releases, leftOut } = splitLeftOut(settings, declared);
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   const removed = leftOut.filter(({ id }) => deployed.has(id));
-  await repairPending(context, [...releases, ...removed], deployed);
+  await repairReleases(context, [...releases, ...removed], deployed);
 
   const { changed, unfinished, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {

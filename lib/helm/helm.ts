@@ -78,10 +78,10 @@ export async function rollBack(
 const waits = 2;
 
 /**
- * Repairs releases that a killed run left in `pending-*`, in which helm refuses changes: rolls back to the last good
- * revision or uninstalls. Throws `TaskError` if somebody may be working on one.
+ * Repairs releases that a killed run left in `pending-*` or `uninstalling`, in which helm refuses changes: rolls back
+ * to the last good revision, or uninstalls. Throws `TaskError` if somebody may be working on one.
  */
-export async function repairPending(
+export async function repairReleases(
   context: EnvironmentContext,
   releases: readonly Release[],
   deployed: Deployed,
@@ -90,9 +90,9 @@ export async function repairPending(
   await refuseBusy(context, releases, deployed);
   for (const release of releases) {
     const { status = '' } = deployed.get(release.id) ?? {};
-    if (!isPending(status)) continue;
+    if (!isUnfinished(status)) continue;
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
-    const good = await lastGoodRevision(context, release, false);
+    const good = status === 'uninstalling' ? undefined : await lastGoodRevision(context, release, false);
     if (good !== undefined) {
       await rollBack(context, release, good);
       continue;
@@ -102,10 +102,11 @@ export async function repairPending(
   }
 }
 
-const isPending = (status: string): boolean => status.startsWith('pending-');
+/** True if helm is, or was, at work on the release. */
+const isUnfinished = (status: string): boolean => status.startsWith('pending-') || status === 'uninstalling';
 
 /**
- * Throws `TaskError` if somebody may be working on a pending release: on a local cluster a running helm, elsewhere
+ * Throws `TaskError` if somebody may be working on an unfinished release: on a local cluster a running helm, elsewhere
  * anybody until helm's time limits are over.
  */
 export async function refuseBusy(
@@ -115,7 +116,7 @@ export async function refuseBusy(
 ): Promise<void> {
   for (const release of releases) {
     const { status, updated } = deployed.get(release.id) ?? {};
-    if (status === undefined || updated === undefined || !isPending(status)) continue;
+    if (status === undefined || updated === undefined || !isUnfinished(status)) continue;
     const what = `release ${release.name} is ${status}`;
     if (providerOf(environment).ownsCluster) {
       const pid = await runningHelm(environment, release);

@@ -12,7 +12,7 @@ export type DeployedRelease = {
   /** As helm names it: deployed, failed, pending-install, pending-upgrade, pending-rollback, uninstalling, … */
   readonly status: string;
   readonly revision: number;
-  /** Time of helm's last change; an invalid date if unknown. */
+  /** When helm's last change, or its uninstall, began; an invalid date if unknown. */
   readonly updated: Date;
   /** Digest of its manifest and hooks, comparable with `RenderedDigests`. */
   readonly digest: string;
@@ -26,7 +26,7 @@ export type Deployed = ReadonlyMap<string, DeployedRelease>;
 type Stored = {
   readonly manifest: string;
   readonly hooks?: readonly { readonly manifest: string }[];
-  readonly info?: { readonly last_deployed?: string };
+  readonly info?: { readonly last_deployed?: string; readonly deleted?: string };
 };
 
 type Secret = {
@@ -69,7 +69,7 @@ export async function deployedReleases(
       namespace,
       status: labels.status ?? 'unknown',
       revision: version(item),
-      updated: new Date(stored.info?.last_deployed ?? ''),
+      updated: new Date(stored.info?.deleted || (stored.info?.last_deployed ?? '')),
       digest: digestOf([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
       manifest: stored.manifest,
     };

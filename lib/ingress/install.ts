@@ -4,7 +4,7 @@ import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
-import { helmCommand, isHelm3, repairPending, takeBack } from '../helm/helm.ts';
+import { helmCommand, isHelm3, repairReleases, takeBack } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
@@ -123,7 +123,7 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   await writeRecord(context, { ...started, digest: '' });
   const id = `${started.namespace}/${releaseName}`;
   const release = { id, name: releaseName, namespace: started.namespace, timeout: timeoutSeconds };
-  await repairPending({ ...context, $ }, [release], await deployedReleases({ $, environment }));
+  await repairReleases({ ...context, $ }, [release], await deployedReleases({ $, environment }));
   context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
   await upgrade(context, started.namespace);
   await writeRecord(context, { ...started, digest });

@@ -46,6 +46,7 @@ const without =
     rm(sandbox.path(...names), { recursive: true, force: true });
 
 export const environment = process.env.TEST_ENVIRONMENT || 'development';
+const uninstall = (app: string) => ['uninstall-app', app, yes];
 const all = ['install-all'];
 const apps = ['install-tier', 'apps'];
 
@@ -68,7 +69,9 @@ export const trials: readonly Trial[] = [
   { words: all, ms: 15_000, change: otherValues, weight: 2 },
   { words: apps, ms: 12_000, change: otherValues, weight: 2 },
   { words: ['install-app', 'app1'], ms: 9000, change: otherValues, weight: 2 },
-  { words: ['uninstall-app', 'app1', yes], ms: 4000, after: [apps] },
+  // A first install that is interrupted is undone by helm, which can be interrupted, too.
+  { words: apps, ms: 12_000, before: [uninstall('app1'), uninstall('app2')], weight: 3 },
+  { words: uninstall('app1'), ms: 4000, after: [apps] },
   { words: ['rollback', 'app1-back', yes], ms: 6000, before: [all], change: otherValues, after: [all] },
   { words: ['test'], ms: 6000 },
   { words: ['test-app', 'app1'], ms: 4000 },

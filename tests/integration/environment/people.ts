@@ -116,16 +116,25 @@ others('pods that cannot be created are reported with the reason', async () => {
   assert.match(await installApp2(), told);
 });
 
+/** Starts a helm that has to wait, and returns once its release has this status. */
+async function startHelm(words: string, status: string) {
+  const script = `eval "$(./run env)"; exec helm -n frontend ${words} --wait --timeout 300s`;
+  const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
+  const ended = new Promise((resolve) => helm.once('exit', resolve));
+  const found = `kubectl -n frontend get secrets -l owner=helm,status=${status} -o name`;
+  await somebody(`until ${found} | grep -q .; do :; done`);
+  const kill = async () => {
+    helm.kill('SIGKILL');
+    await ended;
+  };
+  return { pid: helm.pid, kill };
+}
+
 others(
   'a release that another helm is changing is not touched, and repaired if that helm was killed',
   async () => {
-    const values = '--reuse-values --set-string resources.requests.cpu=60m --wait --timeout 300s';
-    const script = `eval "$(./run env)"; exec helm -n frontend upgrade app2-front charts/frontend ${values}`;
-    const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
-    const ended = new Promise((resolve) => helm.once('exit', resolve));
-    await somebody(
-      'until kubectl -n frontend get secrets -l owner=helm,status=pending-upgrade -o name | grep -q .; do :; done',
-    );
+    const values = '--reuse-values --set-string resources.requests.cpu=60m';
+    const helm = await startHelm(`upgrade app2-front charts/frontend ${values}`, 'pending-upgrade');
     for (const words of [
       ['install-app', 'app2'],
       ['rollback', 'app2-front', '--yes'],
@@ -136,12 +145,24 @@ others(
         new RegExp(`app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `),
       );
     }
-    helm.kill('SIGKILL');
-    await ended;
+    await helm.kill();
     await somebody('kubectl -n frontend delete quota team');
     assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
   },
 );
+
+others('an uninstall that was killed is finished, and the release installed', async () => {
+  const finalizers = (value: string) =>
+    somebody(
+      `kubectl -n frontend patch service app2-front --type merge -p '{"metadata":{"finalizers":${value}}}'`,
+    );
+  await finalizers('["example.com/hang"]');
+  const helm = await startHelm('uninstall app2-front', 'uninstalling');
+  await helm.kill();
+  await finalizers('null');
+  assert.match(await installApp2(), /repairing app2-front: a killed run left it uninstalling/);
+  assert.is(await replicas(), '2');
+});
 
 others('nothing is installed while a namespace is being deleted; it is recreated afterwards', async () => {
   await somebody(`

@@ -91,6 +91,19 @@ test('a pending release without a good revision is first removed', async ({ cont
   assert.is(helmCalls().at(-1), 'helm --namespace core uninstall devops --wait --timeout 120s');
 });
 
+test('an uninstall that was killed is finished before the release is installed again', async ({
+  context,
+}) => {
+  cluster('uninstalling', 1);
+  helm([
+    { revision: 2, status: 'superseded' },
+    { revision: 3, status: 'uninstalling' },
+  ]);
+  await install(context, { app: 'devops' });
+  assert.equal(helmCalls(), ['helm --namespace core uninstall devops --wait --timeout 120s']);
+  assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
+});
+
 test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {
   const context = await project.context('existing');
   cluster('pending-upgrade', 5);

@@ -18,6 +18,7 @@ type Stored = {
   readonly status?: string;
   readonly manifest?: string;
   readonly hooks?: readonly string[];
+  readonly deleted?: string;
 };
 
 /** A revision as helm keeps it: gzipped JSON, in base64, in the base64 of a Secret. */
@@ -31,7 +32,7 @@ function secret({
   const content = {
     manifest: release.manifest ?? '',
     hooks: (release.hooks ?? []).map((manifest) => ({ manifest })),
-    info: { last_deployed: '2026-01-02T03:04:05Z' },
+    info: { last_deployed: '2026-01-02T03:04:05Z', deleted: release.deleted ?? '' },
   };
   const packed = Buffer.from(gzipSync(JSON.stringify(content)).toString('base64')).toString('base64');
   const labels = { name, status, version: String(version), owner: 'helm' };
@@ -70,15 +71,20 @@ test('the newest revision of each release counts, compared as numbers', async ()
     { version: 9, status: 'deployed' },
     { version: 10, status: 'pending-upgrade' },
     { version: 2, status: 'failed', namespace: 'other' },
+    { name: 'gone', status: 'uninstalling', deleted: '2026-02-03T04:05:06Z' },
   );
   assert.equal(
     releases.map(({ namespace, revision, status }) => [namespace, revision, status]),
     [
+      ['core', 1, 'uninstalling'],
       ['other', 2, 'failed'],
       ['core', 10, 'pending-upgrade'],
     ],
   );
-  assert.equal(releases[0]?.updated, new Date('2026-01-02T03:04:05Z'));
+  assert.equal(
+    releases.map(({ updated }) => updated.toISOString().slice(0, 10)),
+    ['2026-02-03', '2026-01-02', '2026-01-02'],
+  );
 });
 
 test('a Secret that cannot be read is an error, or reported while the other releases are returned', async () => {
