@@ -168,7 +168,8 @@ for (let seed = firstSeed; seed < firstSeed + rounds; seed += 1) {
   const trial = chooseTrial(random);
   const what = disturbance(random);
   const share = random();
-  const name = `${trial.words.join(' ')}: ${what.name}`;
+  const words = [...(trial.before ?? []), trial.words].map((words) => words.join(' '));
+  const name = `${words.join(' , ')}: ${what.name}`;
   if (!name.includes(process.env.TEST_ONLY ?? '')) continue;
   test(`${name}; again: npm run test:chaos -- --seed ${seed} --rounds 1`, () =>
     told(`seed ${seed}: ${name}`, () => round(trial, what, share, seed)));
