@@ -1,5 +1,8 @@
-import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants, openSync } from 'node:fs';
+import { lstat, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { TaskError, UsageError } from '../errors.ts';
 
 /** In a report's page, by which an earlier one is recognised. */
@@ -20,19 +23,28 @@ export type ReportFile = {
 export async function openReportFile(path: string, option: string, mark: string): Promise<ReportFile> {
   const refuse = (why: string, another = 'a file in a folder that you may write to'): UsageError =>
     new UsageError({ what: `cannot write \`${path}\``, why, advice: `give \`${option}\` ${another}` });
-  if (path.trim() === '') throw refuse('the name is empty');
+  if (path === '-') throw refuse('it is no name of a file', 'a file, or /dev/stdout');
   // Resolves links, so that none is replaced by a file.
   const file = await realpath(path).catch(() => resolve(path));
   const found = await stat(file).catch(() => undefined);
   if (found?.isDirectory()) throw refuse('it is a folder');
+  if (!found && (await lstat(file).catch(() => undefined))) throw refuse('it is a link to nothing');
   if (found?.isFile() && found.size > 0 && !(await beginning(file)).includes(mark))
     throw refuse(`the file that is there is no earlier one of \`${option}\``, 'a new file');
   // A device or a pipe cannot be replaced.
   const inPlace = found !== undefined && !found.isFile();
   const partial = inPlace ? file : join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
+  let pipe: Socket | undefined;
   try {
     if (!inPlace) await writeFile(partial, '');
     if (!inPlace) await rm(partial);
+    // Opened without waiting for a reader, which may never come.
+    else if (!found.isCharacterDevice())
+      pipe = new Socket({
+        fd: openSync(file, constants.O_WRONLY | constants.O_NONBLOCK),
+        readable: false,
+        writable: true,
+      });
   } catch (error) {
     throw refuse(reasonOf(error as NodeJS.ErrnoException, dirname(path)));
   }
@@ -41,11 +53,15 @@ export async function openReportFile(path: string, option: string, mark: string)
     write: async (text) => {
       try {
         // Private, since logs may be confidential.
-        await writeFile(partial, text, { mode: 0o600 });
+        await (pipe ? pipeline([text], pipe) : writeFile(partial, text, { mode: 0o600 }));
         if (!inPlace) await rename(partial, file);
       } catch (error) {
         if (!inPlace) await rm(partial, { force: true });
-        throw new TaskError({ what: `cannot write \`${path}\``, why: (error as Error).message });
+        throw new TaskError({
+          what: `cannot write \`${path}\``,
+          why: (error as Error).message,
+          advice: `free some space, or give \`${option}\` another file`,
+        });
       }
     },
   };
@@ -64,5 +80,5 @@ function reasonOf({ code, message }: NodeJS.ErrnoException, folder: string): str
   if (code === 'ENOENT') return `there is no folder \`${folder}\``;
   if (code === 'ENOTDIR') return `\`${folder}\` is not a folder`;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return `\`${folder}\` is not writable`;
-  return message;
+  return code === 'ENXIO' ? 'no program reads this pipe' : message;
 }

@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -15,6 +18,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { TaskError } from '../../../errors.ts';
 import { openReportFile } from '../../../report/report-file.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
@@ -43,15 +47,19 @@ test('a file is for its owner alone; until the new one is whole, nothing changes
 test('what cannot be written is refused with the reason', async () => {
   writeFileSync(join(folder, 'file'), '');
   mkdirSync(join(folder, 'inner'));
+  symlinkSync('nothing', join(folder, 'dangling'));
+  await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
   for (const [path, why] of [
     [join(folder, 'none', 'run.html'), `there is no folder \`${join(folder, 'none')}\``],
     [join(folder, 'file', 'run.html'), `\`${join(folder, 'file')}\` is not a folder`],
     [join(folder, 'inner'), 'it is a folder'],
-    ['', 'the name is empty'],
+    [join(folder, 'pipe'), 'no program reads this pipe'],
+    [join(folder, 'dangling'), 'it is a link to nothing'],
+    ['-', 'it is no name of a file'],
   ] as const)
     assert.is((await refused(path)).why, why);
-  assert.match((await refused('')).advice, '--report');
-  assert.equal(readdirSync(folder).sort(), ['file', 'inner']);
+  assert.match((await refused('-')).advice, '/dev/stdout');
+  assert.equal(readdirSync(folder).sort(), ['dangling', 'file', 'inner', 'pipe']);
 });
 
 test('a file that is not an earlier report is not replaced', async () => {
@@ -75,10 +83,21 @@ test('a link is followed, not replaced', async () => {
 test('a pipe is written to, not replaced', async () => {
   const pipe = join(folder, 'pipe');
   await promisify(execFile)('mkfifo', [pipe]);
+  // More than fits into a pipe at once.
+  const page = 'page'.repeat(100_000);
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const file = await opened(pipe);
   const read = readFile(pipe, 'utf8');
-  await (await opened(pipe)).write('page');
-  assert.is(await read, 'page');
+  await file.write(page);
+  assert.is(await read, page);
+  closeSync(reader);
   assert.ok(statSync(pipe).isFIFO());
+});
+
+test('a failed write has advice', async () => {
+  const { why, advice } = await refusalOf((await opened('/dev/full')).write('page'), TaskError);
+  assert.match(why, 'ENOSPC');
+  assert.match(advice, '`--report`');
 });
 
 test.run();
