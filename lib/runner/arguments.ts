@@ -98,7 +98,7 @@ async function checkValue(
     const words = typeof value === 'object' ? value : [value];
     if (spec.type === 'number') return words.map((word) => checkNumber(name, spec, word));
     const items = words.map(String);
-    for (const item of items) await checkChoice(name, spec, item, options);
+    for (const item of items) await checkWord(name, spec, item, options);
     return items;
   }
   switch (spec.type) {
@@ -112,7 +112,7 @@ async function checkValue(
     case 'string':
     case 'path':
       if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
-      await checkChoice(name, spec, String(value), options);
+      await checkWord(name, spec, String(value), options);
       return String(value);
     default: {
       const never: never = spec.type;
@@ -127,7 +127,9 @@ function checkNumber(name: string, spec: ArgumentSpec, value: NonNullable<Option
   return number;
 }
 
-async function checkChoice(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {
+async function checkWord(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {
+  // An unset variable of a script would name the current folder.
+  if (spec.type === 'path' && word.trim() === '') throw wrongType(name, spec, 'a path', word);
   const choices = await choicesOf(spec, options);
   if (choices === undefined || choices.includes(word)) return;
   throw new UsageError({

@@ -85,6 +85,17 @@ test('wrong types are named with option, rule and value', async () => {
   );
 });
 
+test('a path is not empty', async () => {
+  const path = { type: 'path', positional: true, description: 'd' } as const;
+  for (const [spec, value] of [
+    [path, ''],
+    [{ ...path, variadic: true } as const, ['x', ' ']],
+  ] as const) {
+    const { what } = await errorOf({ file: spec }, { file: value });
+    assert.match(what, /^expected `<file>…?` to be a path, got ` ?`$/);
+  }
+});
+
 test('each of several numbers is checked', async () => {
   const specs = { ports: { type: 'number', positional: true, variadic: true, description: 'd' } } as const;
   assert.equal(await check(specs, { ports: ['80', '8080'] }), { ports: [80, 8080] });
