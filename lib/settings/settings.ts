@@ -56,8 +56,11 @@ export async function checkEnvironment(
   const made = (await foldersIn(root, '.state')).includes(name);
   if (made && enough === 'made') return;
   const wayOut = `${taskCommand('destroy-environment')} removes it`;
-  checkEnvironmentName(name, made ? wayOut : 'rename its folder under environments/');
   const names = await environmentNames(root);
+  const rename = names.includes(name)
+    ? 'rename its folder under environments/'
+    : `use one of ${names.join(', ')}`;
+  checkEnvironmentName(name, made ? wayOut : rename);
   if (names.includes(name)) return;
   throw new UsageError({
     what: `unknown environment \`${name}\``,

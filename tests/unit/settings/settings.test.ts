@@ -177,6 +177,7 @@ test('a name that is not a DNS label, or too long, is reported with the rule', a
     assert.is(error.exitCode, 2, name);
     assert.is(error.what, `\`${name}\` cannot be the name of an environment`);
     assert.match(error.why ?? '', /at most 50 of a-z, 0-9 and `-`/);
+    assert.match(error.advice ?? '', name === '' ? /^use one of .*development, .*lab/ : 'rename its folder');
   }
   for (const name of ['x', '0-1', 'a'.repeat(50)]) {
     write(`environments/${name}/settings.yaml`, '');
