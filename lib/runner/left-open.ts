@@ -27,18 +27,18 @@ let looking: NodeJS.Timeout | undefined;
 let onLateError: ((error: unknown) => void) | undefined;
 
 /**
- * Ends the process if tasks left timers, servers or the like open after the run, and says which. Waits until the main
- * file has set `process.exitCode` and stdout and stderr are read. An error until then is shown by `show` and makes
- * the process fail.
+ * Ends the process if tasks left timers, servers or the like open after the run, with `verbose` names them. Waits until
+ * the main file has set `process.exitCode` and stdout and stderr are read. An error until then is shown by `show` and
+ * makes the process fail.
  */
-export function endLeftOpen(show: (error: unknown) => void): void {
+export function endLeftOpen(show: (error: unknown) => void, verbose = false): void {
   let since: number | undefined;
   const look = (): void => {
     // A reader such as a pager may take its time.
     const isRead = process.stdout.writableLength + process.stderr.writableLength === 0;
     if (process.exitCode === undefined || !isRead) since = undefined;
     else since ??= performance.now();
-    if (since !== undefined && performance.now() - since >= graceMs) void end();
+    if (since !== undefined && performance.now() - since >= graceMs) void end(verbose);
     else wait();
   };
   // Keeps nothing open itself: the process ends sooner if nothing else does.
@@ -61,7 +61,14 @@ export function keepOpen(): void {
   if (onLateError !== undefined) process.removeListener('uncaughtException', onLateError);
 }
 
-async function end(): Promise<void> {
+async function end(verbose: boolean): Promise<void> {
+  if (verbose) warn();
+  // Only children that Node waits for: a daemon is protected by `unref`.
+  for (const handle of activeHandles()) if (handle instanceof ChildProcess) handle.kill();
+  await exitWhenRead();
+}
+
+function warn(): void {
   const kept = process.getActiveResourcesInfo();
   for (const stream of [process.stdout, process.stderr]) {
     const own = kept.indexOf(`${handleOf(stream)}Wrap`);
@@ -78,9 +85,6 @@ async function end(): Promise<void> {
   const { stderr } = process;
   stderr.write(`warning: ended although something was still open: ${list}\n`);
   stderr.write('  do: close in the task, or in its `onRunEnd`, what it opens\n');
-  // Only children that Node waits for: a daemon is protected by `unref`.
-  for (const handle of activeHandles()) if (handle instanceof ChildProcess) handle.kill();
-  await exitWhenRead();
 }
 
 async function exitWhenRead(): Promise<void> {

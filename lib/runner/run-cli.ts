@@ -90,7 +90,7 @@ export async function runCli(
     endLeftOpen((error) => {
       showFailure(toFailure(error));
       terminal.flush?.();
-    });
+    }, verbose);
   }
 }
 

@@ -148,6 +148,7 @@ test('after the end of a run process.exit is nobody else’s business', async ()
   assert.is(stderr, '');
 });
 
+const verbosely = "process.exitCode = await runCli(tasks, ['top', '--verbose']);";
 const stay = 'setInterval(() => {}, 1000);';
 
 test('what tasks have left open does not keep the process, whatever the outcome, and is named', async () => {
@@ -159,7 +160,7 @@ test('what tasks have left open does not keep the process, whatever the outcome,
   ] as const;
   // Together, since each is given 2 seconds.
   const ends = cases.map(([definition]) =>
-    run(`const tasks = [task({ ...described, name: 'top', ${definition} })];`),
+    run(`const tasks = [task({ ...described, name: 'top', ${definition} })];`, verbosely),
   );
   for (const [index, { exitCode, stderr }] of (await Promise.all(ends)).entries()) {
     const [, expected, named = ''] = cases[index] ?? [];
@@ -172,13 +173,14 @@ test('what tasks have left open does not keep the process, whatever the outcome,
 });
 
 test('a process left by a task ends with the run, and no output is lost', async () => {
-  const { exitCode, stdout } = await run(`
+  const { exitCode, stdout, stderr } = await run(`
     const top = task({ ...described, name: 'top', run: ({ print }) => {
       print(String(spawn('sleep', ['600']).pid));
       print('x'.repeat(900_000));
     } });
     const tasks = [top];`);
   assert.is(exitCode, 0);
+  assert.is(stderr, '', 'only --verbose names it');
   const [pid, text] = stdout.split('\n');
   assert.is(text?.length, 900_000);
   assert.is(await processStartTime(Number(pid)), undefined);
