@@ -7,9 +7,13 @@ import { statusRows } from './status-text.ts';
 /** Milliseconds for each query, since an old page is worse than an incomplete one. */
 const answerMs = 5000;
 
-/** Shows the status again and again until the run is stopped, whatever becomes of the cluster. */
+/** Shows the status again and again until the run is stopped or its reader has gone, whatever becomes of the cluster. */
 export async function watchStatus(context: EnvironmentContext, everyMs = 3000): Promise<void> {
-  while (!context.signal.aborted) {
+  let isRead = true;
+  process.stdout.once('error', () => {
+    isRead = false;
+  });
+  while (!context.signal.aborted && isRead) {
     const unknown: PageRow[] = [];
     const log = (text: string) => unknown.push({ name: '', text, tone: 'bad' });
     const rows = await readRows({ ...context, log });

@@ -113,7 +113,7 @@ export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput
    * get it every 30 seconds, with `--verbose` always.
    */
   readonly progress: (text: string, share?: Share) => void;
-  /** Shows rows in place of those shown before, of which the last stay; a log gets all of them each time. */
+  /** Shows rows in place of those shown before, of which the last stay; a stdout that is no terminal gets all of them. */
   readonly page: (rows: readonly PageRow[]) => void;
   /** Reports whether the task changed anything, for the summary. */
   readonly report: (outcome: 'changed' | 'unchanged') => void;

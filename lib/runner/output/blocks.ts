@@ -1,5 +1,5 @@
 import type { Renderer, RunEvent } from '../events.ts';
-import { type EndEvent, endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
+import { type EndEvent, endLine, isEnd, printResult, RunView, runLine, taskLine } from './lines.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Limits of lines and characters kept for a task that waits for its block. */
@@ -52,7 +52,7 @@ export function blockRenderer(terminal: Terminal, verbose: boolean, format: Bloc
     onEvent: (event) => {
       view.note(event);
       format.note?.(event);
-      if (event.type === 'task-result') terminal.out(event.text);
+      printResult(event, terminal);
       const own = taskLine(event, style, verbose);
       if (own !== undefined && 'id' in event) {
         if (view.running.size === 1 && !waiting.has(event.id)) {

@@ -1,7 +1,7 @@
 import type { Renderer } from '../events.ts';
 import type { PageRow } from '../task.ts';
 import { Frame } from './frame.ts';
-import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
+import { endLine, isEnd, printResult, RunView, runLine, taskLine } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -10,17 +10,14 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const view = new RunView();
   const { style } = terminal;
   let page: readonly PageRow[] = [];
-  const frame = terminal.isTerminal
-    ? new Frame(terminal, (width, height) => pageRows(page, width, height, style))
-    : undefined;
+  const frame =
+    terminal.isTerminal && !terminal.isPiped
+      ? new Frame(terminal, (width, height) => pageRows(page, width, height, style))
+      : undefined;
   const write = (lines: string): void => (frame === undefined ? terminal.err(lines) : frame.redraw(lines));
   return {
     onEvent: (event) => {
       view.note(event);
-      if (event.type === 'task-result') {
-        frame?.hide();
-        terminal.out(event.text);
-      }
       if (isEnd(event) && page.length > 0) {
         const last = lastPage(page, terminal);
         page = [];
@@ -31,6 +28,8 @@ export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
         frame.redraw();
         return;
       }
+      if (event.type === 'task-result') frame?.hide();
+      printResult(event, terminal);
       const line =
         taskLine(event, style, verbose) ?? runLine(event, view, style) ?? view.progressLine(event, style);
       if (line !== undefined) write(`${line}\n`);
@@ -60,7 +59,7 @@ export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer
   return {
     onEvent: (event) => {
       view.note(event);
-      if (event.type === 'task-result') terminal.out(event.text);
+      printResult(event, terminal);
       const own = taskLine(event, style, verbose);
       if (own !== undefined && 'id' in event) terminal.err(`${prefix(event.id)}${own}\n`);
       const line =

@@ -3,7 +3,7 @@ import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import { pageLines } from './page.ts';
 import { Progress } from './progress.ts';
-import type { Style } from './terminal.ts';
+import type { Style, Terminal } from './terminal.ts';
 import { plainText } from './text.ts';
 
 type EventOf<Type extends RunEvent['type']> = Extract<RunEvent, { type: Type }>;
@@ -116,11 +116,16 @@ function endText(event: EndEvent, view: RunView, style: Style): string {
   }
 }
 
+/** Prints a result, or a page that is not shown in place. */
+export function printResult(event: RunEvent, terminal: Terminal): void {
+  if (event.type === 'task-result') terminal.out(event.text);
+  if (event.type === 'task-page') terminal.out(`${pageLines(event.rows).join('\n')}\n`);
+}
+
 /** A line of a task's own output; undefined for other events and those of the live view. */
 export function taskLine(event: RunEvent, style: Style, verbose: boolean): string | undefined {
   if (event.type === 'task-output') return event.line;
   if (event.type === 'task-command') return style.dim(`$ ${event.command}`);
-  if (event.type === 'task-page') return pageLines(event.rows).join('\n');
   if (event.type === 'task-progress' && verbose) return style.dim(event.text);
   return undefined;
 }

@@ -7,6 +7,8 @@ export type Terminal = {
   readonly err: (text: string) => void;
   /** True if stderr is a terminal that can be redrawn. */
   readonly isTerminal: boolean;
+  /** True if stdout is no terminal, and a page drawn on stderr would miss it. */
+  readonly isPiped?: boolean;
   readonly columns: () => number;
   readonly rows?: () => number;
   readonly style: Style;
@@ -93,6 +95,7 @@ export function openTerminal(
       if (waiting.length > batchLength) flush();
     },
     isTerminal: stderr.isTTY === true && env.TERM !== 'dumb',
+    isPiped: stdout.isTTY !== true,
     // A pseudo-terminal without a size reports 0.
     columns: () => stderr.columns || 80,
     rows: () => stderr.rows || 24,

@@ -63,12 +63,18 @@ test('beside other tasks, a page is between them and the counts', () => {
   renderer.close?.();
 });
 
-test('a log gets every page', () => {
-  const log = logOf();
-  const renderer = createRenderer('auto', log, false, 1, { env: {}, redact });
-  for (const text of ['absent', 'running'])
-    renderer.onEvent({ ...page({ name: 'cluster', text }, { name: '', text: 'now' }), at: 0 });
-  assert.is(log.shown, 'cluster  absent\n         now\ncluster  running\n         now\n');
+test('stdout gets every page if it is not a terminal', () => {
+  for (const [log, mode] of [
+    [logOf(), 'auto'],
+    [logOf(), 'grouped'],
+    [logOf(), 'prefixed'],
+    [Object.assign(logOf(true), { isPiped: true }), 'auto'],
+  ] as const) {
+    const renderer = createRenderer(mode, log, false, 1, { env: {}, redact });
+    for (const text of ['absent', 'running'])
+      renderer.onEvent({ ...page({ name: 'cluster', text }, { name: '', text: 'now' }), at: 0 });
+    assert.is(log.results, 'cluster  absent\n         now\ncluster  running\n         now\n');
+  }
 });
 
 test.run();
