@@ -6,6 +6,7 @@ import { textIfThere } from '../ground/if-there.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
+import { runFolder } from '../settings/run-folder.ts';
 
 const authorityDays = 3650;
 export const serverDays = 90;
@@ -43,7 +44,7 @@ export const authorityCommand = (environment: Environment, folder: string): stri
 export async function createAuthority({ $, environment }: ShellContext): Promise<void> {
   const folder = folderOf(environment.state);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const fresh = await mkdtemp(join(folder, '.new-'));
+  const fresh = await mkdtemp(join(await runFolder(environment.state), 'authority-'));
   try {
     const words = authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt'));
     await $({ quiet: true })`${words}`;

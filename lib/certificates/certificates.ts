@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
+import { runFolder } from '../settings/run-folder.ts';
 import {
   authorityCommand,
   authorityProblem,
@@ -115,7 +116,7 @@ async function createMissing(
   const $ = context.$({ quiet: true });
   const openssl = (words: readonly string[]) => $`${words}`;
   // In a separate folder: an unfinished certificate must not replace a working one.
-  const fresh = await mkdtemp(join(folder, '.new-'));
+  const fresh = await mkdtemp(join(await runFolder(environment.state), 'certificate-'));
   try {
     if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
     const file = join(fresh, request.name);
