@@ -41,10 +41,10 @@ export const authorityCommand = (environment: Environment, folder: string): stri
   `[ -e ${folder}/ca.crt ] || ${shellWords(authorityWords(environment, `${folder}/ca.key`, `${folder}/ca.crt`))}`;
 
 /** Replaces the authority in the environment's folder. */
-export async function createAuthority({ $, environment }: ShellContext): Promise<void> {
+export async function createAuthority({ $, environment, onRunEnd }: ShellContext): Promise<void> {
   const folder = folderOf(environment.state);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const fresh = await mkdtemp(join(await runFolder(environment.state), 'authority-'));
+  const fresh = await mkdtemp(join(await runFolder(environment.state, onRunEnd), 'authority-'));
   try {
     const words = authorityWords(environment, join(fresh, 'ca.key'), join(fresh, 'ca.crt'));
     await $({ quiet: true })`${words}`;

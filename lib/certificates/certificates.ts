@@ -109,14 +109,14 @@ async function createMissing(
   request: CertificateRequest,
   now: Date,
 ): Promise<'changed' | 'unchanged'> {
-  const { environment } = context;
+  const { environment, onRunEnd } = context;
   const folder = folderOf(environment.state);
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
   const openssl = (words: readonly string[]) => $`${words}`;
   // In a separate folder: an unfinished certificate must not replace a working one.
-  const fresh = await mkdtemp(join(await runFolder(environment.state), 'certificate-'));
+  const fresh = await mkdtemp(join(await runFolder(environment.state, onRunEnd), 'certificate-'));
   try {
     if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
     const file = join(fresh, request.name);
