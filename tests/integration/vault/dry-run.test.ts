@@ -21,7 +21,7 @@ const test = suite<Servers>('vault, plain commands');
 test.after(removeServers);
 
 test('the plain commands of the dry run configure the same Vault', async (context) => {
-  Object.assign(context, await startServers());
+  await startServers(context);
   const { folder, keysPath, address, identity, authorityFile } = context.vault;
   await mkdir(join(folder, 'keys'));
   // Instead of sops with the project's key, which is not tested here.

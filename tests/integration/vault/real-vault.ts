@@ -95,11 +95,13 @@ export async function realVault({ place, joins, seal }: RealVaultOptions = {}): 
     });
     ended(child).then(
       ({ exitCode, stdout, stderr }) =>
-        failed.abort(new Error(`vault ended with ${exitCode}: ${stdout}${stderr}`)),
+        failed.abort(new Error(`vault ended with ${exitCode}: ${`${stdout}${stderr}`.slice(-2000)}`)),
       (error) => failed.abort(new Error(`this test needs vault on the PATH: ${error.message}`)),
     );
     const client = vaultClient({ address, identity, signal: failed.signal });
-    await waitForVault(client, 30_000, failed.signal);
+    await waitForVault(client, 30_000, failed.signal).catch((error: unknown) => {
+      throw failed.signal.reason ?? error;
+    });
   }
 
   async function stop(): Promise<void> {

@@ -27,14 +27,14 @@ export type Servers = {
   password: string;
 };
 
-export async function startServers(): Promise<Servers> {
+/** Adds each one as it starts: `removeServers` ends those that started before a failure. */
+export async function startServers(context: Servers): Promise<void> {
   const [state, password] = [await loadDesiredState(join(root, 'vault')), 'first-password'];
-  const [review, vault] = [await tokenReview(reviewer), await realVault()];
-  await vault.start();
-  const database = await databaseServer('localhost', { log_statement: 'all' });
-  const issuers = { vault: { password } };
-  await setUpDatabases(database.login, JSON.stringify({ applications: { app1: { password: '' } }, issuers }));
-  return { vault, review, database, state, password };
+  Object.assign(context, { state, password, review: await tokenReview(reviewer), vault: await realVault() });
+  await context.vault.start();
+  Object.assign(context, { database: await databaseServer('localhost', { log_statement: 'all' }) });
+  const roles = { applications: { app1: { password: '' } }, issuers: { vault: { password } } };
+  await setUpDatabases(context.database.login, JSON.stringify(roles));
 }
 
 export async function removeServers({ vault, review, database }: Partial<Servers>): Promise<void> {

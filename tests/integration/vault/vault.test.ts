@@ -29,7 +29,7 @@ const test = suite<Servers>('vault, a real server');
 
 // A test, not a hook: uvu ignores an error in `before` and exits with 0.
 test('a real Vault and a real PostgreSQL start', async (context) => {
-  Object.assign(context, await startServers());
+  await startServers(context);
 });
 test.after(removeServers);
 
