@@ -38,7 +38,11 @@ async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
   const servers = await Promise.all(
     places.map((place) => realVault({ place, joins: places.filter((other) => other !== place) })),
   );
-  await Promise.all(servers.map((server) => server.start()));
+  await Promise.all(servers.map((server) => server.start())).catch(async (error) => {
+    // They would keep the test running.
+    await Promise.all(servers.map((server) => server.remove()));
+    throw error;
+  });
   return servers;
 }
 
