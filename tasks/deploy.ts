@@ -162,10 +162,11 @@ export const render = task({
     importGpgKeys,
     need(certificates, { offline: true }),
   ],
-  check: async (input) => {
+  check: async (input, names) => {
     await (await declared()).checkLeftOut(input);
     await refuseDevelopmentKeys(input);
     await (await manifests()).checkOutput(input, input.args);
+    if (!names.includes('create-k8s')) (await manifests()).checkAddresses(input.environment);
   },
   commands: async (input) => (await manifests()).renderCommands(input, input.args),
   run: async (context) => (await manifests()).renderManifests(context, context.args),

@@ -53,14 +53,14 @@ const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] a
 
 /** Fields that get the settings too. */
 type KnownFields<Known> = {
-  readonly check?: (input: Known) => void | Promise<void>;
+  readonly check?: (input: Known, names: readonly string[]) => void | Promise<void>;
   readonly inputs?: (input: Known) => readonly string[] | Promise<readonly string[]>;
   readonly status?: (input: Known) => string | Promise<string>;
   readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
   readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
 };
 
-const knownFields = ['check', 'inputs', 'status', 'watched', 'commands'] as const;
+const knownFields = ['inputs', 'status', 'watched', 'commands'] as const;
 
 type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   TaskDefinition<Specs>,
@@ -109,7 +109,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     const found = early(given);
     return { ...found, ...(await more(found)) };
   };
-  const { run, onCluster, ...rest } = definition;
+  const { run, check, onCluster, ...rest } = definition;
   const fields: { [name: string]: unknown } = { ...rest };
   for (const name of earlyFields) {
     const field: unknown = definition[name];
@@ -119,6 +119,13 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     const field = definition[name];
     if (field) fields[name] = async (input: TaskInput<Specs>) => field(await known(input));
   }
+  if (check || onCluster === true)
+    fields.check = async (input: TaskInput<Specs>, names: readonly string[]) => {
+      const given = await known(input);
+      await check?.(given, names);
+      if (onCluster !== true || names.includes('create-k8s')) return;
+      (await import('../lib/cluster/not-running.ts')).requireCreated(given.environment);
+    };
   if (run)
     fields.run = async (context: TaskContext<Specs>) => {
       const given = await known(context);

@@ -1,7 +1,15 @@
+import { existsSync } from 'node:fs';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
+import { providerOf } from './providers.ts';
+
+/** Throws `TaskError` if nothing was created of an environment that has a cluster of its own. */
+export function requireCreated(environment: Environment): void {
+  if (providerOf(environment).ownsCluster && !existsSync(environment.state))
+    throw notRunning(environment, 'absent');
+}
 
 /** The error of a task that cannot use the cluster in this phase; `faults` are a degraded cluster's. */
 export function notRunning(

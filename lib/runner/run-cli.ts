@@ -212,7 +212,8 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     }
     return exitCodes.done;
   }
-  for (const node of graph.nodes) if (node.task.check !== undefined) await node.task.check(node.input);
+  const together = graph.nodes.map(({ task }) => task.name);
+  for (const node of graph.nodes) await node.task.check?.(node.input, together);
   if (graph.nodes.some((node) => node.task.confirm !== undefined)) {
     const { confirmTasks } = await import('./confirm.ts');
     await confirmTasks(graph.nodes, stop.signal);

@@ -163,10 +163,10 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** Tasks to complete first if they are part of the same run; they are not pulled in. */
   readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
   /**
-   * Called before anything runs or asks, even if the task is only needed; not in a dry run. Throws a `UsageError` or
-   * `TaskError` to end the run.
+   * Called before anything runs or asks, even if the task is only needed; not in a dry run. `names` are those of all
+   * tasks of the run. Throws a `UsageError` or `TaskError` to end the run.
    */
-  readonly check?: (input: TaskInput<Specs>) => void | Promise<void>;
+  readonly check?: (input: TaskInput<Specs>, names: readonly string[]) => void | Promise<void>;
   /** Asked before anything runs; undefined: nothing. Without an answer and a terminal it is a usage error. */
   readonly confirm?:
     | Question

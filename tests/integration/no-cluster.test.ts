@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -97,6 +98,8 @@ mistakes('render needs neither cluster nor context, and another machine renders 
   const embedded = await sandbox.task('render', '--provider', 'embedded', '--output', folder);
   assert.is(embedded.exitCode, 1, embedded.stderr);
   assert.match(embedded.stderr, /cannot be rendered before its cluster exists\n.*\n.*create-k8s /);
+  await sandbox.refuses(['install-app', 'app1', '--provider', 'embedded'], 1, /is not created/);
+  assert.not(existsSync(sandbox.path('.state', 'development')), 'nothing was done before');
   assert.match((await render()).stderr, /render .* changed/);
   // Another machine has what was committed, and no state.
   await rm(sandbox.path('.state'), { recursive: true });

@@ -52,7 +52,7 @@ export async function checkOutput(
 }
 
 /** Throws `TaskError` if the manifests would have addresses that the cluster has yet to get. */
-function checkAddresses(environment: Environment): void {
+export function checkAddresses(environment: Environment): void {
   const { ownsCluster, settingsFile } = providerOf(environment);
   if (!ownsCluster || settingsFile === undefined || existsSync(join(environment.state, settingsFile))) return;
   throw new TaskError({
@@ -71,7 +71,6 @@ export async function renderManifests(
   { output, format }: RenderArguments,
 ): Promise<'changed' | 'unchanged'> {
   const { environment, settings } = context;
-  checkAddresses(environment);
   const folder = resolve(output);
   const before = await renderedFiles(folder, environment.name);
   const releases = splitLeftOut(settings, await declaredReleases(environment.root)).installed;

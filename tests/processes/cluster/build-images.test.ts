@@ -42,7 +42,7 @@ test('an invalid tag fails before Docker is asked; the error for an unreachable 
     const call = { task: buildToolset, args: { tag }, passThrough: [] };
     const { roots } = await buildGraph([call], { env: 'development', provider: 'minikube' }, 'run');
     const [node] = roots;
-    return failureOf(Promise.resolve(node?.task.check?.(node.input)));
+    return failureOf(Promise.resolve(node?.task.check?.(node.input, [])));
   };
   assert.is((await error('a/b')).what, '`a/b` is not a valid image tag');
   assert.equal(calls(), []);

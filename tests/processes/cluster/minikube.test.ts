@@ -138,10 +138,10 @@ test('root and an unavailable Docker are refused only for the docker driver', as
   clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   assert.is((await failureOf(check(1000, 'docker'))).what, 'Docker does not answer');
   const build = async (): Promise<void> =>
-    buildBackendVerification.check?.({
-      ...{ args: { tag: '1.2.0' }, passThrough: [] },
-      options: { env: 'development', provider: 'embedded' },
-    });
+    buildBackendVerification.check?.(
+      { args: { tag: '1.2.0' }, passThrough: [], options: { env: 'development', provider: 'embedded' } },
+      [],
+    );
   assert.is((await failureOf(build())).what, 'Docker does not answer');
   await check(0, 'kvm2');
 });

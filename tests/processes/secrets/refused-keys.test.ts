@@ -26,7 +26,8 @@ test('tasks that bring secrets to a cluster or into manifests check first; other
   const refusing: string[] = [];
   for (const task of tasks) {
     if (['edit-secrets', 'rotate-keys'].includes(task.name)) continue;
-    const asked = async () => task.check?.({ args: { mode: 'create' }, options: elsewhere, passThrough: [] });
+    const asked = async () =>
+      task.check?.({ args: { mode: 'create' }, options: elsewhere, passThrough: [] }, []);
     await asked().catch((error: TaskError) => {
       // Others refuse an existing cluster, or missing arguments.
       if (/for a development key/.test(error.what)) refusing.push(task.name);

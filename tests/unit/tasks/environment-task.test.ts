@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { task } from '../../../tasks/environment-task.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
 
 const declared = task({
   name: 'sample',
@@ -23,6 +23,14 @@ test('the outcome that a body returns is reported', async () => {
   const context = taskContext({ env: 'development', provider: 'embedded' });
   await declared.run?.(context);
   assert.equal(context.reported, ['changed']);
+});
+
+test('a task on a cluster is refused before its needs if there is none, unless the run creates it', async () => {
+  const onCluster = task({ name: 'sample', description: 'a sample', commands: () => [], onCluster: true });
+  const input = taskContext({ env: 'nowhere', provider: 'minikube' });
+  const refused = Promise.resolve(onCluster.check?.(input, ['sample']));
+  assert.is((await failureOf(refused)).what, 'the cluster of environment `nowhere` is not created');
+  await onCluster.check?.(input, ['create-k8s', 'sample']);
 });
 
 test.run();

@@ -31,7 +31,9 @@ test('an existing cluster is neither created nor removed', async () => {
     options: { env: 'development', provider: 'existing', context: 'team' },
     passThrough: [],
   };
-  const error = await Promise.resolve(verifyEnvironment.check?.(input)).catch((thrown: unknown) => thrown);
+  const error = await Promise.resolve(verifyEnvironment.check?.(input, [])).catch(
+    (thrown: unknown) => thrown,
+  );
   assert.is((error as { exitCode?: number }).exitCode, 2);
 });
 
