@@ -23,14 +23,14 @@ export type ReportFile = {
 export async function openReportFile(path: string, option: string, mark: string): Promise<ReportFile> {
   const refuse = (why: string, another = 'a file in a folder that you may write to'): UsageError =>
     new UsageError({ what: `cannot write \`${path}\``, why, advice: `give \`${option}\` ${another}` });
-  if (path === '-') throw refuse('it is no name of a file', 'a file, or /dev/stdout');
+  if (path === '-') throw refuse('it is not a file name', 'a file, or /dev/stdout');
   // Resolves links, so that none is replaced by a file.
   const file = await realpath(path).catch(() => resolve(path));
   const found = await stat(file).catch(() => undefined);
   if (found?.isDirectory()) throw refuse('it is a folder');
   if (!found && (await lstat(file).catch(() => undefined))) throw refuse('it is a link to nothing');
   if (found?.isFile() && found.size > 0 && !(await beginning(file)).includes(mark))
-    throw refuse(`the file that is there is no earlier one of \`${option}\``, 'a new file');
+    throw refuse(`\`${option}\` has not written this file`, 'a new file');
   // A device or a pipe cannot be replaced.
   const inPlace = found !== undefined && !found.isFile();
   const partial = inPlace ? file : join(dirname(file), `.${basename(file)}.${process.pid}.partial`);

@@ -55,7 +55,7 @@ test('what cannot be written is refused with the reason', async () => {
     [join(folder, 'inner'), 'it is a folder'],
     [join(folder, 'pipe'), 'no program reads this pipe'],
     [join(folder, 'dangling'), 'it is a link to nothing'],
-    ['-', 'it is no name of a file'],
+    ['-', 'it is not a file name'],
   ] as const)
     assert.is((await refused(path)).why, why);
   assert.match((await refused('-')).advice, '/dev/stdout');
@@ -67,7 +67,7 @@ test('a file that is not an earlier report is not replaced', async () => {
   writeFileSync(path, '');
   await opened(path);
   writeFileSync(path, '<!doctype html>');
-  assert.is((await refused(path)).why, 'the file that is there is no earlier one of `--report`');
+  assert.is((await refused(path)).why, '`--report` has not written this file');
   assert.is(readFileSync(path, 'utf8'), '<!doctype html>');
 });
 
