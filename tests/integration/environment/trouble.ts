@@ -66,12 +66,12 @@ trouble('a dead Vault and a dead database are named, and start-k8s starts only t
   assert.is((await status()).cluster.state, 'running');
 });
 
-trouble('pods that were marked as not ready, as after a suspended machine, become ready again', () =>
-  somebody(`
+trouble('pods that were marked as not ready, as after a suspended machine, become ready again', async () => {
+  await somebody(`
     pod=pod/$(kubectl -n core get pods -o jsonpath='{.items[0].metadata.name}')
     kubectl -n core patch "$pod" --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'
-    kubectl -n core wait "$pod" --for=condition=Ready --timeout=30s`),
-);
+    kubectl -n core wait "$pod" --for=condition=Ready --timeout=30s`);
+});
 
 trouble('stop-k8s ends every process', async () => {
   await succeeds('stop-k8s');
