@@ -101,24 +101,15 @@ async function checkValue(
     for (const item of items) await checkWord(name, spec, item, options);
     return items;
   }
-  switch (spec.type) {
-    case 'number':
-      return checkNumber(name, spec, value);
-    case 'boolean':
-      if (value === true || value === 'true' || value === '1') return true;
-      if (value === false || value === 'false' || value === '0') return false;
-      throw wrongType(name, spec, '`true` or `false`', value);
-    case 'choice':
-    case 'string':
-    case 'path':
-      if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
-      await checkWord(name, spec, String(value), options);
-      return String(value);
-    default: {
-      const never: never = spec.type;
-      throw new Error(`unknown argument type ${String(never)}`);
-    }
+  if (spec.type === 'number') return checkNumber(name, spec, value);
+  if (spec.type === 'boolean') {
+    if (value === true || value === 'true' || value === '1') return true;
+    if (value === false || value === 'false' || value === '0') return false;
+    throw wrongType(name, spec, '`true` or `false`', value);
   }
+  if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
+  await checkWord(name, spec, String(value), options);
+  return String(value);
 }
 
 function checkNumber(name: string, spec: ArgumentSpec, value: NonNullable<OptionValue>): number {

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { formatPlace } from './call-site.ts';
 import { LineSplitter } from './child-output.ts';
 import { TaskError } from './errors.ts';
@@ -9,7 +8,7 @@ import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
 import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
 import type { Gate, Run } from './run.ts';
-import { type Shell, stoppedError } from './shell.ts';
+import type { Shell } from './shell.ts';
 import { createShell } from './start-command.ts';
 import type { TaskContext } from './task.ts';
 
@@ -26,15 +25,13 @@ export class Attempt {
   readonly #node: TaskNode;
   readonly #run: Run;
   readonly #gate: Gate;
-  #context: TaskContext | undefined;
-  #shell: Shell | undefined;
   #abort: AbortController | undefined;
   #giveUp: (() => void) | undefined;
   #reject: ((error: TaskError) => void) | undefined;
   readonly lastLines: string[] = [];
-  stopping = false;
+  #stopping = false;
   /** True once it has ended; it may start nothing more. */
-  over = false;
+  #over = false;
   report: 'changed' | 'unchanged' | undefined;
   onLine: ((line: string) => void) | undefined;
 
@@ -45,35 +42,49 @@ export class Attempt {
     gate.interrupts.add(this.#onStop);
   }
 
-  /** Created on first use, since most tasks never need it. */
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
-    if (this.stopping) this.#abort.abort();
-    return this.#abort.signal;
-  }
-
-  get context(): TaskContext {
-    this.#context ??= createContext(this.#node, this.#run, this);
-    return this.#context;
-  }
-
   /**
    * Runs the task's body. Throws or rejects as the body does, or if it takes too long to stop. Returns a promise only
    * if the body does, since many tasks only group their needs.
    */
   body(): void | Promise<void> {
-    const running = runBody(this.#node, this, this.#run);
+    const running = this.#start();
     // Anything but a promise is already done.
     if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
       this.#giveUp = () => {
-        this.show('log', 'did not end when it was asked to; given up');
+        this.#show('log', 'did not end when it was asked to; given up');
         reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
       };
       this.#reject = reject;
       this.#run.stop.waiting.add(this);
       Promise.resolve(running).then(resolve, reject);
     });
+  }
+
+  #start(): void | Promise<void> {
+    const { task, input } = this.#node;
+    if (task.run !== undefined) return task.run(this.#context());
+    const commands = task.commands(input);
+    if (!('then' in commands) && commands.length === 0) return;
+    return this.#runCommands(commands);
+  }
+
+  async #runCommands(listed: readonly string[] | Promise<readonly string[]>): Promise<void> {
+    const { input, task } = this.#node;
+    const { settings, shell } = this.#run;
+    const commands = await listed;
+    if (commands.length === 0) return;
+    const options = (await shell?.(input.options)) ?? {};
+    for (const command of commands) {
+      // No code reads these streams separately, but JSON tells them apart.
+      const pipe = settings.output !== 'json' && !task.interactive ? await takePipe() : undefined;
+      try {
+        // A template of one piece: the command is used as it is, without quoting.
+        await this.#shell(pipe)(options)(Object.assign([command], { raw: [command] }));
+      } finally {
+        returnPipe(pipe);
+      }
+    }
   }
 
   /** Fails the body, because nothing can end it any more. */
@@ -87,15 +98,10 @@ export class Attempt {
     );
   }
 
-  show(stream: OutputStream, line: string): void {
+  #show(stream: OutputStream, line: string): void {
     if (this.lastLines.push(ownBeginning(line, keptLength)) > keptLines) this.lastLines.shift();
     this.onLine?.(line);
     this.#run.emit({ type: 'task-output', id: this.#node.id, stream, line });
-  }
-
-  get shell(): Shell {
-    this.#shell ??= shellOf(this.#node, this.#run, this);
-    return this.#shell;
   }
 
   /** Deferred: the signal comes before the children are told to end, so waiting for them must start later. */
@@ -103,7 +109,7 @@ export class Attempt {
 
   /** Asks the body to stop, and abandons it some time after its children have ended. */
   interrupt(gone: Promise<void>): void {
-    this.stopping = true;
+    this.#stopping = true;
     this.#abort?.abort();
     void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
   }
@@ -112,8 +118,65 @@ export class Attempt {
   close(): void | Promise<void> {
     this.#gate.interrupts.delete(this.#onStop);
     this.#run.stop.waiting.delete(this);
-    this.over = true;
+    this.#over = true;
     if (this.#run.children.has(this.#node.id)) return this.#run.children.end(this.#node.id);
+  }
+
+  #context(): TaskContext {
+    const { id, input } = this.#node;
+    const { emit, redactor, cleanups, settings } = this.#run;
+    this.#abort = new AbortController();
+    if (this.#stopping) this.#abort.abort();
+    return {
+      ...input,
+      verbose: settings.verbose,
+      $: this.#shell(),
+      signal: this.#abort.signal,
+      print: (text) => emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
+      log: (text) => {
+        for (const line of text.split('\n')) this.#show('log', line);
+      },
+      progress: (text, share) => emit({ type: 'task-progress', id, text, share }),
+      page: (rows) => emit({ type: 'task-page', id, rows }),
+      report: (outcome) => {
+        this.report = outcome;
+      },
+      // The type only allows text, but the value may come from a file or command.
+      secret: (value: unknown) => {
+        if (value !== undefined && value !== null) redactor.add(String(value));
+      },
+      onRunEnd: (cleanup) => void cleanups.push({ node: this.#node, run: cleanup }),
+    };
+  }
+
+  /** The shell of this attempt; the run knows its commands. */
+  #shell(pipe?: OnePipe): Shell {
+    const { id, task } = this.#node;
+    const { children, emit, holder, redactor, terminal } = this.#run;
+    const splitter = (stream: OutputStream): LineSplitter =>
+      new LineSplitter(redactor, (line) => this.#show(stream, line));
+    return createShell({
+      interactive: task.interactive ?? false,
+      pipe,
+      check: () => {
+        if (this.#run.cleaning) return;
+        if (this.#stopping) throw new TaskError({ what: 'the run was stopped' });
+        if (this.#over) throw overError(this.#node);
+      },
+      spawn: (command, args, options, { interactive, daemons }) => {
+        const mark = daemons ? markEnvironment(undefined) : holder && markEnvironment(holder);
+        const env = { ...options.env, ...nestedEnvironment(), ...mark };
+        return children.spawn(id, command, args, { ...options, env }, interactive);
+      },
+      end: (child) => void children.end(child),
+      onCommand: (command) => emit({ type: 'task-command', id, command }),
+      newOutput: () => ({
+        stdout: splitter(pipe === undefined ? 'stdout' : 'output'),
+        stderr: splitter('stderr'),
+      }),
+      redact: (text) => redactor.redact(text),
+      pressure: terminal.pressure,
+    });
   }
 }
 
@@ -122,92 +185,5 @@ function overError(node: TaskNode): TaskError {
     what: `task \`${node.label}\` starts a command after it has ended`,
     why: 'something that it began was not waited for',
     advice: `\`await\` all of it in \`run\`, see ${formatPlace(node.task)}`,
-  });
-}
-
-function runBody(node: TaskNode, attempt: Attempt, run: Run): void | Promise<void> {
-  const { task, input } = node;
-  if (task.run !== undefined) return task.run(attempt.context);
-  const commands = task.commands(input);
-  if (!('then' in commands) && commands.length === 0) return;
-  return runCommands(commands, node, attempt, run);
-}
-
-async function runCommands(
-  listed: readonly string[] | Promise<readonly string[]>,
-  node: TaskNode,
-  attempt: Attempt,
-  run: Run,
-): Promise<void> {
-  const commands = await listed;
-  if (commands.length === 0) return;
-  const options = (await run.shell?.(node.input.options)) ?? {};
-  for (const command of commands) {
-    // No code reads these streams separately.
-    const pipe = run.oneStream && !node.task.interactive ? await takePipe() : undefined;
-    try {
-      // A template of one piece: the command is used as it is, without quoting.
-      await shellOf(node, run, attempt, pipe)(options)(Object.assign([command], { raw: [command] }));
-    } finally {
-      returnPipe(pipe);
-    }
-  }
-}
-
-function createContext(node: TaskNode, run: Run, attempt: Attempt): TaskContext {
-  const { id } = node;
-  return {
-    ...node.input,
-    verbose: run.verbose,
-    get $() {
-      return attempt.shell;
-    },
-    get signal() {
-      return attempt.signal;
-    },
-    print: (text) => run.emit({ type: 'task-result', id, text: text.endsWith('\n') ? text : `${text}\n` }),
-    log: (text) => {
-      for (const line of text.split('\n')) attempt.show('log', line);
-    },
-    progress: (text, share) => run.emit({ type: 'task-progress', id, text, share }),
-    page: (rows) => run.emit({ type: 'task-page', id, rows }),
-    report: (outcome) => {
-      attempt.report = outcome;
-    },
-    // The type only allows text, but the value may come from a file or command.
-    secret: (value: unknown) => {
-      if (value !== undefined && value !== null) run.redactor.add(String(value));
-    },
-    onRunEnd: (cleanup) => {
-      run.cleanups.push({ node, run: cleanup });
-    },
-  };
-}
-
-/** The shell of an attempt; the run knows its commands. */
-function shellOf(node: TaskNode, run: Run, attempt: Attempt, pipe?: OnePipe): Shell {
-  const { id } = node;
-  const splitter = (stream: OutputStream): LineSplitter =>
-    new LineSplitter(run.redactor, (line) => attempt.show(stream, line));
-  return createShell({
-    interactive: node.task.interactive ?? false,
-    pipe,
-    check: () => {
-      if (!run.cleaning && attempt.stopping) throw stoppedError();
-      if (!run.cleaning && attempt.over) throw overError(node);
-    },
-    spawn: (command, args, options, { interactive, daemons }) => {
-      const mark = daemons ? markEnvironment(undefined) : run.holder && markEnvironment(run.holder);
-      const env = { ...options.env, ...nestedEnvironment(), ...mark };
-      return run.children.spawn(id, command, args, { ...options, env }, interactive);
-    },
-    end: (child: ChildProcess) => void run.children.end(child),
-    onCommand: (command) => run.emit({ type: 'task-command', id, command }),
-    newOutput: () => ({
-      stdout: splitter(pipe === undefined ? 'stdout' : 'output'),
-      stderr: splitter('stderr'),
-    }),
-    redact: (text) => run.redactor.redact(text),
-    pressure: run.pressure,
   });
 }

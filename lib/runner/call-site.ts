@@ -4,24 +4,34 @@ import { fileURLToPath } from 'node:url';
 export type Place = { readonly file: string; readonly line: number };
 
 /**
- * The place of a function call. Captures the stack now and formats it on request, because mapping it to TypeScript
- * costs far more.
+ * What knows the place of a function call, such as a task of its declaration. Captures the stack now and formats it on
+ * request, because mapping it to TypeScript costs far more. A class, because own getters would turn each task into a slow
+ * dictionary object.
  */
 export class CallSite {
-  // Captured into this object: another one per task would live as long as the task.
-  declare readonly stack: string;
+  // Another object, as the stack would be a slow property of this one.
+  readonly #trace: { stack?: string } = {};
   #place: Place | undefined;
 
   constructor(callee: (...args: never[]) => unknown) {
     // One frame suffices, and kept frames are expensive with thousands of tasks.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 1;
-    Error.captureStackTrace(this, callee);
+    Error.captureStackTrace(this.#trace, callee);
     Error.stackTraceLimit = stackTraceLimit;
   }
 
-  get place(): Place {
-    this.#place ??= parsePlace(this.stack);
+  /** File in which the function was called. */
+  get file(): string {
+    return this.#called.file;
+  }
+
+  get line(): number {
+    return this.#called.line;
+  }
+
+  get #called(): Place {
+    this.#place ??= parsePlace(this.#trace.stack ?? '');
     return this.#place;
   }
 }

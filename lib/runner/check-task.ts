@@ -2,6 +2,11 @@ import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
 import type { AnyTask } from './task.ts';
 
+/** The error for a mistake in the declaration of a task, with its place. */
+export function mistakeIn(task: AnyTask, what: string, why?: string, more = ''): UsageError {
+  return new UsageError({ what, why, advice: `see ${formatPlace(task)}${more}` });
+}
+
 /** Throws UsageError for anything but a task. In a circular import a task can be undefined, which the compiler accepts. */
 export function checkTask(
   needed: unknown,
@@ -10,36 +15,31 @@ export function checkTask(
 ): void {
   const { name, commands } = (needed ?? {}) as Partial<AnyTask>;
   if (typeof name === 'string' && typeof commands === 'function') return;
-  throw new UsageError({
-    what: `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``,
-    why: 'needs are tasks, not names; one whose declaration comes later is undefined until then',
-    advice: `see ${formatPlace(owner)}; \`${field}: () => […]\` is read when all are declared`,
-  });
+  const what = `\`${field}\` of task \`${owner.name}\` holds something that is no task: \`${String(needed)}\``;
+  const why = 'needs are tasks, not names; one whose declaration comes later is undefined until then';
+  throw mistakeIn(owner, what, why, `; \`${field}: () => […]\` is read when all are declared`);
 }
 
 /** Throws UsageError for a need with `steps`, which only works on the command line. */
 export function checkNeeded(needed: AnyTask, owner: AnyTask): void {
   if (needed.steps === undefined) return;
-  throw new UsageError({
-    what: `task \`${needed.name}\` has \`steps\` and cannot be needed by \`${owner.name}\``,
-    why: 'steps are for a task that is named on the command line',
-    advice: `see ${formatPlace(owner)}`,
-  });
+  const what = `task \`${needed.name}\` has \`steps\` and cannot be needed by \`${owner.name}\``;
+  throw mistakeIn(owner, what, 'steps are for a task that is named on the command line');
 }
 
 /** Throws UsageError for an invalid number, which may have been calculated. */
 export function checkNumbers(task: AnyTask): void {
   const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
-  const [field, , expected] =
-    [
-      ['retries', Number.isInteger(retries) && retries >= 0, 'a whole number, 0 or more'] as const,
-      ['retryDelayMs', retryDelayMs >= 0, 'a number of milliseconds, 0 or more'] as const,
-      ['timeoutMs', timeoutMs > 0, 'a number of milliseconds above 0'] as const,
-    ].find(([, isRight]) => !isRight) ?? [];
-  if (field === undefined) return;
-  throw new UsageError({
-    what: `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,
-    why: `expected ${expected}`,
-    advice: `see ${formatPlace(task)}`,
-  });
+  const checks = [
+    ['retries', Number.isInteger(retries) && retries >= 0, 'a whole number, 0 or more'],
+    ['retryDelayMs', retryDelayMs >= 0, 'a number of milliseconds, 0 or more'],
+    ['timeoutMs', timeoutMs > 0, 'a number of milliseconds above 0'],
+  ] as const;
+  for (const [field, isRight, expected] of checks)
+    if (!isRight)
+      throw mistakeIn(
+        task,
+        `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,
+        `expected ${expected}`,
+      );
 }

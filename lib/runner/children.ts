@@ -21,7 +21,11 @@ const termMs = 5000;
  */
 export class Children {
   readonly #groups = new Map<number, Group>();
-  readonly #spared = new Set<string>();
+  /**
+   * Owners whose groups are excluded from signals to all groups, except SIGKILL: finalisers and their needs continue
+   * when the run stops.
+   */
+  readonly spared = new Set<string>();
   readonly #onExit = (): void => this.kill();
 
   constructor() {
@@ -55,18 +59,6 @@ export class Children {
 
   get interactive(): boolean {
     return [...this.#groups.values()].some(({ target }) => target > 0);
-  }
-
-  /**
-   * Excludes this owner's groups from signals to all groups, except SIGKILL: finalisers and their needs continue when
-   * the run stops.
-   */
-  spare(owner: string): void {
-    this.#spared.add(owner);
-  }
-
-  spareNoMore(owner: string): void {
-    this.#spared.delete(owner);
   }
 
   /** Sends a signal to groups, by default all that are not spared. A stopped process handles it only after SIGCONT. */
@@ -115,7 +107,7 @@ export class Children {
 
   #of(which: Which | undefined): Group[] {
     return [...this.#groups.values()].filter(({ owner, child }) =>
-      which === undefined ? !this.#spared.has(owner) : owner === which || child === which,
+      which === undefined ? !this.spared.has(owner) : owner === which || child === which,
     );
   }
 

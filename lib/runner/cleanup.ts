@@ -3,7 +3,7 @@ import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import { nestingLevel } from './nesting.ts';
 import type { TaskNode } from './node.ts';
-import { pause } from './pause.ts';
+import { deferred } from './pause.ts';
 import type { Cleanup, Gate, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 import type { RunOutcome } from './task.ts';
@@ -32,16 +32,14 @@ export async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolea
 }
 
 async function runBounded(cleanup: Cleanup, run: Run, outcome: RunOutcome): Promise<void> {
-  const limit = run.stop.hurried ? hurriedLimitMs : limitMs;
-  const settled = new AbortController();
+  const limit = run.stop.hurrySignal.aborted ? hurriedLimitMs : limitMs;
+  const late = deferred<'late'>();
+  const endLimit = startLimit(limit, () => late.resolve('late'));
   const work = Promise.resolve()
     .then(() => cleanup.run(outcome))
-    .finally(() => settled.abort());
-  const late = pause(limit, settled.signal).then(async () => {
-    if (settled.signal.aborted) return work;
+    .finally(endLimit);
+  if ((await Promise.race([work, late.promise])) === 'late')
     throw new TaskError({ what: `did not end within ${formatDuration(limit)}` });
-  });
-  await Promise.race([work, late]);
 }
 
 /** Milliseconds for a finaliser without `timeoutMs` after a signal; less after a second one. */
@@ -67,10 +65,12 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
   };
   const limit = (): void => {
     // After a failure nobody is waiting, so finalisers have no limit.
-    if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurried) return;
-    const usual = stop.hurried ? hurriedFinaliserMs : finaliserMs;
+    if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurrySignal.aborted)
+      return;
+    const usual = stop.hurrySignal.aborted ? hurriedFinaliserMs : finaliserMs;
     // A nested run must finish before the outer one loses patience.
-    const milliseconds = (stop.hurried ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
+    const milliseconds =
+      (stop.hurrySignal.aborted ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
     endLimit = startLimit(milliseconds, () => {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
       failure = new TaskError({ what, exitCode: exitCodes.timeout });
@@ -78,10 +78,10 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
     });
   };
 
-  children.spare(node.id);
+  children.spared.add(node.id);
   if (stop.signal.aborted) limit();
   else stop.signal.addEventListener('abort', limit);
-  if (!stop.hurried) stop.hurrySignal.addEventListener('abort', end);
+  if (!stop.hurrySignal.aborted) stop.hurrySignal.addEventListener('abort', end);
   return {
     signal: abort.signal,
     interrupts,
@@ -91,7 +91,7 @@ export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
       endLimit?.();
       stop.signal.removeEventListener('abort', limit);
       stop.hurrySignal.removeEventListener('abort', end);
-      children.spareNoMore(node.id);
+      children.spared.delete(node.id);
     },
   };
 }

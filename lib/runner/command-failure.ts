@@ -4,7 +4,7 @@ import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
 import type { CommandOutput } from './shell.ts';
 
-export type FinishedCommand = {
+type FinishedCommand = {
   readonly command: string;
   readonly output: CommandOutput;
   /** Set if the command could not be started. */
@@ -19,9 +19,13 @@ export type FinishedCommand = {
 const longestCommand = 100;
 const longestLine = 500;
 
-/** The error of a failed command, for users. */
-export function commandFailure(finished: FinishedCommand, redact: (text: string) => string): TaskError {
-  const { output, startError, timeoutMs } = finished;
+/** The error of a failed command, for users; undefined if it has not failed. At its time limit, it has even with code 0. */
+export function commandFailure(
+  finished: FinishedCommand,
+  redact: (text: string) => string,
+): TaskError | undefined {
+  const { output, startError, timeoutMs, overflow } = finished;
+  if (output.exitCode === 0 && (startError ?? timeoutMs ?? overflow) === undefined) return undefined;
   const shown = `\`${shorten(redact(finished.command))}\``;
   // Later output is usually about cleaning up.
   const said = output.stderr || output.stdout;
@@ -34,8 +38,8 @@ export function commandFailure(finished: FinishedCommand, redact: (text: string)
     return fail(`timed out after ${formatDuration(timeoutMs)}`, { exitCode: exitCodes.timeout });
   if (startError !== undefined)
     return fail('could not be started', { why: startReason(startError, finished.cwd), cause: startError });
-  if (finished.overflow !== undefined && output.exitCode === 0) {
-    return fail(`printed more than ${finished.overflow >> 20} MiB`, {
+  if (overflow !== undefined && output.exitCode === 0) {
+    return fail(`printed more than ${overflow >> 20} MiB`, {
       why: 'its output is wanted as a result, and only the end of it was kept',
       advice: 'send it to a file (`… > file`), or let it print less',
     });

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { argumentForm, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
+import type { CliConfig } from './global-options.ts';
 import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
 
@@ -30,12 +31,15 @@ type Found = {
   readonly negated: boolean;
 };
 type Values = { [name: string]: OptionValue };
-type Known = {
+
+/** A program of tasks, as its command line is read, completed and explained. */
+export type Program = {
   readonly tasks: readonly AnyTask[];
+  /** Global options. */
+  readonly specs: ArgumentSpecs;
+  /** The name in usage lines. */
   readonly program: string;
-  /** Also accepts private tasks, which are only shown. */
-  readonly privateToo?: boolean;
-  readonly calledIn?: string | undefined;
+  readonly config: CliConfig;
 };
 
 /** The command line ends where an option needs a value. */
@@ -56,12 +60,10 @@ export class MissingValueError extends UsageError {
 /**
  * Parses the command line. Global options may stand anywhere before `--`, a task's own after its name. `,` begins the
  * next task. `--` ends the options: the rest goes to the last task, as pass-through words or else as positional
- * arguments. Throws UsageError for an unknown task or option, a missing value or an extra word.
+ * arguments. With `privateToo`, private tasks are accepted, which are only shown. Throws UsageError for an unknown task
+ * or option, a missing value or an extra word.
  */
-export function parseCommandLine(
-  argv: readonly string[],
-  known: Known & { readonly options: ArgumentSpecs },
-): CommandLine {
+export function parseCommandLine(argv: readonly string[], known: Program, privateToo = false): CommandLine {
   const options: Values = {};
   const calls: Call[] = [];
   let args: Values = {};
@@ -75,15 +77,15 @@ export function parseCommandLine(
       endCall([]);
       continue;
     }
-    if (!isOption(word, known.options, task)) {
-      if (task === undefined) task = findTask(word, known);
+    if (!isOption(word, known.specs, task)) {
+      if (task === undefined) task = findTask(word, known, privateToo);
       else words.push(word);
       continue;
     }
     const [written = '', given] = splitAtEquals(word);
     if (!written.startsWith('--') && written.length > 2) {
       // `-vn` is `-v -n`, `-j4` is `-j 4`. There is no option `-`: the rest of `-v-` would end the options.
-      const flag = isFlag(find(written.slice(0, 2)));
+      const flag = find(written.slice(0, 2)).spec.type === 'boolean';
       if (flag && word[2] === '-') throw unknownOption(written);
       const rest = flag ? `-${word.slice(2)}` : word.slice(2);
       argv = [...argv.slice(0, index), written.slice(0, 2), rest, ...argv.slice(index + 1)];
@@ -91,7 +93,7 @@ export function parseCommandLine(
       continue;
     }
     const found = find(written);
-    if (isFlag(found)) {
+    if (found.spec.type === 'boolean') {
       if (found.negated && given !== undefined) {
         const advice = `\`${written}\`, or \`--${kebab(found.name)}=${given}\``;
         throw new UsageError({ what: `option \`${written}\` takes no value`, advice });
@@ -107,7 +109,7 @@ export function parseCommandLine(
     found.values[found.name] = meant(next, found.spec, known);
   }
   const rest = argv.slice(index + 1);
-  if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known);
+  if (task === undefined && rest.length > 0) task = findTask(rest.shift() ?? '', known, privateToo);
   const isOpen = task === undefined;
   if (!isOpen) endCall(rest);
   return { options, calls, isOpen };
@@ -130,13 +132,13 @@ export function parseCommandLine(
 
   function find(written: string): Found {
     const own = optionSpecs(task?.args ?? {});
-    const found = findOption(written, own, args) ?? findOption(written, known.options, options);
+    const found = findOption(written, own, args) ?? findOption(written, known.specs, options);
     if (found !== undefined) return found;
     throw unknownOption(written);
   }
 
   function unknownOption(written: string): UsageError {
-    const specs = { ...optionSpecs(task?.args ?? {}), ...known.options };
+    const specs = { ...optionSpecs(task?.args ?? {}), ...known.specs };
     const forms = Object.entries(specs).map(([name, spec]) => argumentForm(name, spec));
     const owner = task === undefined ? '' : ` of task \`${task.name}\``;
     const help = `${known.program}${task === undefined ? '' : ` ${task.name}`} --help`;
@@ -167,8 +169,8 @@ export function usageLine(task: AnyTask, program: string): string {
   return ['usage:', program, task.name, ...parts, ...(task.passThrough ? ['[-- …]'] : [])].join(' ');
 }
 
-function findTask(word: string, known: Known): AnyTask {
-  const callable = known.tasks.filter((task) => !task.private || known.privateToo);
+function findTask(word: string, known: Program, privateToo: boolean): AnyTask {
+  const callable = known.tasks.filter((task) => !task.private || privateToo);
   const found = callable.find((task) => isCalled(task, word));
   if (found !== undefined) return found;
   const names = callable.flatMap((task) => [task.name, ...(task.aliases ?? [])]);
@@ -182,7 +184,7 @@ function isCalled(task: AnyTask, word: string): boolean {
   return task.name === word || task.aliases?.includes(word) === true;
 }
 
-function assignWords(task: AnyTask, words: readonly string[], args: Values, known: Known): void {
+function assignWords(task: AnyTask, words: readonly string[], args: Values, known: Program): void {
   const rest = [...words];
   for (const [name, spec] of specsOf(task)) {
     if (!spec.positional || rest.length === 0) continue;
@@ -200,7 +202,8 @@ function assignWords(task: AnyTask, words: readonly string[], args: Values, know
 }
 
 /** A path as the user means it; other words as they are. */
-function meant(word: string, { type }: ArgumentSpec, { calledIn = process.cwd() }: Known): string {
+function meant(word: string, { type }: ArgumentSpec, { config }: Program): string {
+  const { calledIn = process.cwd() } = config;
   if (type !== 'path' || word === '') return word;
   if (word.startsWith('~/')) return join(homedir(), word.slice(2));
   return calledIn === process.cwd() ? word : resolve(calledIn, word);
@@ -212,23 +215,12 @@ export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
 
 /** The option with this spelling: `--env`, `-e`, `--no-wait`. */
 export function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
-  for (const [name, spec] of Object.entries(specs)) {
-    const form = `--${kebab(name)}`;
-    if (written === form || (spec.short !== undefined && written === `-${spec.short}`)) {
-      return { name, spec, values, negated: false };
-    }
-  }
+  const all = Object.entries(specs);
+  const plain = all.find(([name, { short }]) => written === `--${kebab(name)}` || written === `-${short}`);
   // For every flag, whatever its default: the environment or a shell alias may set it.
-  for (const [name, spec] of Object.entries(specs)) {
-    if (spec.type === 'boolean' && written === `--no-${kebab(name)}`) {
-      return { name, spec, values, negated: true };
-    }
-  }
-  return undefined;
-}
-
-function isFlag(found: Found): boolean {
-  return found.spec.type === 'boolean';
+  const negated = all.find(([name, { type }]) => type === 'boolean' && written === `--no-${kebab(name)}`);
+  const found = plain ?? negated;
+  return found && { name: found[0], spec: found[1], values, negated: plain === undefined };
 }
 
 /** True if the task accepts any word that begins with a dash. */

@@ -24,9 +24,8 @@ export async function readDotenv(file: string): Promise<void> {
 
 /** The text without its byte order mark. Refuses other encodings, which would silently change a password. */
 function textOf(bytes: Buffer): string {
-  const isText = !bytes.includes(0);
   try {
-    if (isText) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    if (!bytes.includes(0)) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     // Reported below.
   }

@@ -48,36 +48,30 @@ export class MissingToolError extends TaskError {
 /** A failure as a value, for events and renderers. */
 export type Failure = {
   readonly what: string;
-  readonly why?: string;
-  readonly advice?: string;
+  readonly why?: string | undefined;
+  readonly advice?: string | undefined;
   readonly exitCode: number;
   /** A UsageError: a mistake of the user that no log explains further. A command's own exit code may be 2 too. */
   readonly usage?: true;
   /** For internal errors only; shown with `--verbose`. */
-  readonly stack?: string;
+  readonly stack?: string | undefined;
 };
 
 /** Converts a thrown value; anything but a `TaskError` becomes an internal error. */
 export function toFailure(error: unknown): Failure {
   if (error instanceof TaskError) {
-    return {
-      what: error.what,
-      ...(error.why === undefined ? {} : { why: error.why }),
-      ...(error.advice === undefined ? {} : { advice: error.advice }),
-      exitCode: failureExitCode(error.exitCode),
-      ...(error instanceof UsageError ? { usage: true } : {}),
-    };
+    const { what, why, advice } = error;
+    const exitCode = failureExitCode(error.exitCode);
+    return { what, why, advice, exitCode, ...(error instanceof UsageError && { usage: true }) };
   }
   const file = fileFailure(error);
   if (file !== undefined) return file;
-  const why = reasonsOf(error).filter((reason) => reason !== '');
-  const stack = error instanceof Error ? error.stack : undefined;
   return {
     what: `Internal error: ${messageOf(error)}`,
-    ...(why.length === 0 ? {} : { why: why.join('\n') }),
+    why: reasonsOf(error).filter(Boolean).join('\n') || undefined,
     advice: 'this is a bug; `--verbose` shows where',
     exitCode: exitCodes.failed,
-    ...(stack === undefined ? {} : { stack }),
+    stack: error instanceof Error ? error.stack : undefined,
   };
 }
 

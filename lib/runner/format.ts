@@ -15,11 +15,9 @@ export function count(number: number, noun: string, plural = `${noun}s`): string
 
 /** `12:01`, or `2031-05-02 12:01` if not today; local time. */
 export function formatSince(time: Date, now = new Date()): string {
-  const join = (parts: readonly number[], by: string): string =>
-    parts.map((part) => String(part).padStart(2, '0')).join(by);
-  const clock = join([time.getHours(), time.getMinutes()], ':');
-  if (time.toDateString() === now.toDateString()) return clock;
-  return `${join([time.getFullYear(), time.getMonth() + 1, time.getDate()], '-')} ${clock}`;
+  // Swedish is ISO 8601: `2031-05-02 12:01:33`.
+  const text = time.toLocaleString('sv').slice(0, -3);
+  return time.toDateString() === now.toDateString() ? text.slice(-5) : text;
 }
 
 /** The first changes, and the number of others. */

@@ -3,7 +3,7 @@ import { kebab } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import type { FailureMode } from './schedule.ts';
 import type { CommandOptions } from './shell.ts';
-import type { AnyTask, ArgumentSpecs, Options } from './task.ts';
+import type { AnyTask, ArgumentSpecs, Arguments, Options } from './task.ts';
 
 export const outputModes = [
   'auto',
@@ -21,7 +21,7 @@ export type OutputMode = (typeof outputModes)[number];
 const failureModes = ['no-new', 'continue', 'kill'] as const satisfies readonly FailureMode[];
 
 /** The runner's own options, allowed before or after the task's name. */
-export const runnerOptions: ArgumentSpecs = {
+export const runnerOptions = {
   help: { type: 'boolean', short: 'h', description: 'explains the task, or everything' },
   version: { type: 'boolean', description: 'prints the version' },
   list: { type: 'boolean', short: 'l', description: 'shows all tasks, as the task `list` does' },
@@ -65,7 +65,7 @@ export const runnerOptions: ArgumentSpecs = {
     default: true,
     description: 'do not wait for another run; fail at once (default with CI set)',
   },
-};
+} as const satisfies ArgumentSpecs;
 
 const contradictions = [
   ['force', 'resume'],
@@ -74,21 +74,11 @@ const contradictions = [
   ['dryRun', 'resume'],
 ] as const;
 
-export type RunnerSettings = {
-  readonly jobs: number;
-  readonly verbose: boolean;
-  readonly output: OutputMode;
-  readonly failureMode: FailureMode;
-  readonly wait: boolean;
-  readonly explain: boolean;
-  readonly force: boolean;
-  readonly resume: boolean;
-  readonly watch: boolean;
-  /** Files to write at the end of a run. */
-  readonly reports: { readonly report: string | undefined; readonly trace: string | undefined };
-};
+type Given = Arguments<typeof runnerOptions>;
 
-/** The runner's options in typed form. Throws UsageError for problems that the specs cannot express. */
+export type RunnerSettings = Given & { readonly jobs: number };
+
+/** The runner's options, with defaults that depend on the machine. Throws UsageError for what the specs cannot express. */
 export function runnerSettings(options: Options): RunnerSettings {
   const jobs = options.jobs ?? Math.max(4, availableParallelism());
   if (typeof jobs !== 'number' || !Number.isInteger(jobs) || jobs < 1) {
@@ -101,18 +91,7 @@ export function runnerSettings(options: Options): RunnerSettings {
     if (options[one] === true && options[other] === true)
       throw new UsageError({ what: `\`--${kebab(one)}\` and \`--${kebab(other)}\` exclude each other` });
   }
-  return {
-    jobs,
-    verbose: options.verbose === true,
-    output: options.output as OutputMode,
-    failureMode: options.failure as FailureMode,
-    wait: options.wait === true && !isSet(process.env.CI),
-    explain: options.explain === true,
-    force: options.force === true,
-    resume: options.resume === true,
-    watch: options.watch === true,
-    reports: { report: options.report as string | undefined, trace: options.trace as string | undefined },
-  };
+  return { ...(options as Given), jobs, wait: options.wait === true && !isSet(process.env.CI) };
 }
 
 /** True if a variable such as `CI` is set to a true value. */
@@ -130,7 +109,7 @@ export type CliConfig = {
    * Checks and completes the global options before the graph is built; not called for list, help and version. Throws
    * UsageError.
    */
-  readonly resolve?: Resolve;
+  readonly resolve?: (options: Options, tasks: readonly AnyTask[]) => Promise<Options>;
   /** Path of the lock for runs with a task that has `lock`. */
   readonly lock?: (options: Options) => string;
   /** Folder and variables of commands of tasks without `run`. Default: this process's. */
@@ -144,5 +123,3 @@ export type CliConfig = {
   /** Name of a launcher next to the main file, such as `run`, to complete too. */
   readonly launcher?: string;
 };
-
-export type Resolve = (options: Options, tasks: readonly AnyTask[]) => Promise<Options>;

@@ -1,17 +1,13 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
-import { formatPlace } from './call-site.ts';
-import { checkNeeded, checkNumbers, checkTask } from './check-task.ts';
+import { checkNeeded, checkNumbers, checkTask, mistakeIn } from './check-task.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
-import type { Graph, TaskNode } from './node.ts';
+import { chainOf, type Graph, type TaskNode } from './node.ts';
 import {
   type AnyTask,
   type ArgumentValues,
   declared,
-  finalisersOf,
-  longForm,
-  type Needs,
   needsOf,
   type Options,
   type TaskInput,
@@ -54,7 +50,7 @@ export async function buildGraph(
   }
   // Sets can grow while they are iterated: finalisers have needs and finalisers too.
   for (const node of nodes.values()) {
-    for (const { task, args } of finalisersOf(node.task, node.input)) {
+    for (const { task, args } of needsOf(node.task, node.input, 'finally')) {
       checkTask(task, 'finally', node.task);
       const finaliser = await expand({ task, args, neededBy: node, finalises: node }, lateTurn);
       finalise(finaliser, node);
@@ -81,8 +77,7 @@ export async function buildGraph(
     const { task, passThrough } = call;
     if (task.steps === undefined) return [];
     const args = (await checkRequest({ ...call, neededBy: undefined })) as TaskInput['args'];
-    const steps = declared<Needs>(task.steps, { args, options, passThrough }) ?? [];
-    return longForm(steps).map((step) => {
+    return needsOf(task, { args, options, passThrough }, 'steps').map((step) => {
       checkTask(step.task, 'steps', task);
       return { ...step, passThrough: [] };
     });
@@ -114,15 +109,13 @@ export async function buildGraph(
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
       const { what, why, advice } = error;
-      if (neededBy === undefined)
-        throw calls.length === 1
-          ? error
-          : new UsageError({ what: `${what} for task \`${task.name}\``, why, advice });
-      throw new UsageError({
-        what: `task \`${neededBy.label}\` ${finalises === undefined ? 'needs' : 'has the finaliser'} \`${task.name}\` in a wrong way`,
-        why: [what, why].filter(Boolean).join('; '),
-        advice: `see ${formatPlace(neededBy.task)}`,
-      });
+      if (neededBy !== undefined) {
+        const verb = finalises === undefined ? 'needs' : 'has the finaliser';
+        const how = `task \`${neededBy.label}\` ${verb} \`${task.name}\` in a wrong way`;
+        throw mistakeIn(neededBy.task, how, [what, why].filter(Boolean).join('; '));
+      }
+      if (calls.length === 1) throw error;
+      throw new UsageError({ what: `${what} for task \`${task.name}\``, why, advice });
     }
   }
 
@@ -169,14 +162,9 @@ export async function buildGraph(
 }
 
 function endlessError(node: TaskNode): UsageError {
-  const labels: string[] = [];
-  for (let next: TaskNode | undefined = node; next !== undefined; next = next.neededBy)
-    labels.unshift(next.label);
-  return new UsageError({
-    what: `task \`${node.task.name}\` needs itself or others without end`,
-    why: `${labels.slice(0, 4).join(' -> ')} -> …, more than ${mostNodes} tasks`,
-    advice: `see ${formatPlace(node.task)}`,
-  });
+  const labels = chainOf(node);
+  const why = `${labels.slice(0, 4).join(' -> ')} -> …, more than ${mostNodes} tasks`;
+  return mistakeIn(node.task, `task \`${node.task.name}\` needs itself or others without end`, why);
 }
 
 function connect(needed: TaskNode, dependent: TaskNode): void {
@@ -215,11 +203,8 @@ function finalise(finaliser: TaskNode, node: TaskNode): void {
   if (finalisers.length < finalises.length ? finalisers.includes(finaliser) : finalises.includes(node))
     return;
   if (!finaliser.late) {
-    throw new UsageError({
-      what: `task \`${finaliser.label}\` is needed too early to be a finaliser of \`${node.label}\``,
-      why: 'a finaliser runs when all others have ended',
-      advice: `see ${formatPlace(node.task)}`,
-    });
+    const what = `task \`${finaliser.label}\` is needed too early to be a finaliser of \`${node.label}\``;
+    throw mistakeIn(node.task, what, 'a finaliser runs when all others have ended');
   }
   finalisers.push(finaliser);
   finalises.push(node);

@@ -16,9 +16,10 @@ export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view
 
 /** Output of `<task> --help`: arguments, options, needs, aliases and the place of declaration. */
 export function taskHelpText(task: AnyTask, view: HelpView): string {
-  const specs = specsOf(task);
-  const positional = specs.filter(([, spec]) => spec.positional);
-  const named = specs.filter(([, spec]) => !spec.positional);
+  const rows = (positional: boolean): (readonly [string, string])[] =>
+    specsOf(task)
+      .filter(([, spec]) => (spec.positional ?? false) === positional)
+      .map(([name, spec]) => optionRow(name, spec));
   const facts = [
     ['needs', neededNames(task, {}).join(', ')],
     ['also', (task.aliases ?? []).join(', ')],
@@ -27,16 +28,8 @@ export function taskHelpText(task: AnyTask, view: HelpView): string {
   const parts = [
     `${usageLine(task, view.program)}\n`,
     `${task.description}\n`,
-    section(
-      'arguments',
-      positional.map(([name, spec]) => [argumentForm(name, spec), explain(spec)]),
-      view.style,
-    ),
-    section(
-      'options',
-      named.map(([name, spec]) => optionRow(name, spec)),
-      view.style,
-    ),
+    section('arguments', rows(true), view.style),
+    section('options', rows(false), view.style),
     `${facts.map(([name, text]) => `${name}: ${text}`).join('\n')}\n`,
     `global options: ${view.program} --help\n`,
   ];
@@ -51,6 +44,7 @@ function section(title: string, rows: readonly (readonly [string, string])[], st
 }
 
 function optionRow(name: string, spec: ArgumentSpec): [string, string] {
+  if (spec.positional) return [argumentForm(name, spec), explain(spec)];
   const short = spec.short === undefined ? '    ' : `-${spec.short}, `;
   return [short + optionForm(name, spec), explain(spec)];
 }

@@ -1,4 +1,4 @@
-import { formatPlace } from './call-site.ts';
+import { mistakeIn } from './check-task.ts';
 import { UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 import { declared, isEmpty, type Readiness } from './task.ts';
@@ -14,12 +14,8 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
     const readiness = declared<Readiness>(node.task.ready, node.input);
     if (readiness === undefined) continue;
     const wrong = mistake(node, readiness, needed);
-    if (wrong !== undefined) {
-      throw new UsageError({
-        what: `task \`${node.label}\` cannot become ready: ${wrong}`,
-        advice: `see ${formatPlace(node.task)}`,
-      });
-    }
+    if (wrong !== undefined)
+      throw mistakeIn(node.task, `task \`${node.label}\` cannot become ready: ${wrong}`);
     const { keptBy, requested } = await keepersOf(node);
     if (requested !== undefined && requested !== roots.at(-1)) {
       throw new UsageError({

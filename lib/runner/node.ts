@@ -25,6 +25,14 @@ export type TaskNode = {
   longRunning: LongRunningNode | undefined;
 };
 
+/** Labels from the requested task down to this node. */
+export function chainOf(node: TaskNode): string[] {
+  const chain: string[] = [];
+  for (let step: TaskNode | undefined = node; step !== undefined; step = step.neededBy)
+    chain.unshift(step.label);
+  return chain;
+}
+
 export type Graph = {
   /** The requested tasks, in the order of the command line. */
   readonly roots: readonly TaskNode[];

@@ -7,6 +7,15 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
   await setTimeout(milliseconds, undefined, signal && { signal }).catch(() => {});
 }
 
+/** A promise and the function that resolves it. `Promise.withResolvers` needs Node 22. */
+export function deferred<Value>() {
+  let resolve: (value: Value) => void = () => {};
+  const promise = new Promise<Value>((found) => {
+    resolve = found;
+  });
+  return { promise, resolve };
+}
+
 /** Polls at least once until the answer is true; false after the time. The end of a grandchild raises no event. */
 export async function poll(isDone: () => Promise<boolean>, withinMs: number): Promise<boolean> {
   for (const deadline = Date.now() + withinMs; !(await isDone()); await pause(pollMs)) {

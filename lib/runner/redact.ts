@@ -5,6 +5,8 @@ const mask = '***';
 const notText = new Set(
   'type id name because needs from to kind marks stream outcome status report signal'.split(' '),
 );
+/** Characters by which patterns and forms are found. */
+const anchorLength = 4;
 /** Shorter base64 fragments would hide harmless text. */
 const shortestEncoded = 6;
 /** Each line of a longer secret is hidden, but not `{` and the like. */
@@ -16,9 +18,12 @@ const shortestLine = 4;
  */
 export class Redactor {
   readonly #known = new Set<string>();
-  readonly #index = new AnchorIndex();
-  /** Patterns without an anchor, tried on each text. */
-  readonly #always: Found[] = [];
+  /**
+   * Patterns by their anchor, to find candidates in a text: a key of 50 lines has hundreds of forms, and trying all
+   * everywhere would take longer than the rest of a run. Those without one, under '', are tried on each text.
+   */
+  readonly #patterns = new Map<string, Found[]>();
+  #anchors: RegExp | undefined;
   readonly #broken = new BrokenForms();
   /** Length of the longest text to replace, to hold back when a line is cut. */
   longest = 0;
@@ -39,7 +44,12 @@ export class Redactor {
   redact(text: string): string {
     if (this.#known.size === 0) return text;
     let redacted = this.#broken.redact(text);
-    const found = [...this.#index.find(redacted), ...this.#always];
+    this.#anchors ??= new RegExp([...this.#patterns.keys()].filter(Boolean).join('|'));
+    const parts = new Set(['']);
+    if (this.#anchors.test(redacted))
+      for (let place = 0; place < redacted.length; place += 1)
+        parts.add(redacted.slice(place, place + anchorLength));
+    const found = [...parts].flatMap((anchor) => this.#patterns.get(anchor) ?? []);
     if (found.length === 0) return redacted;
     // If one begins like another, the longer one is replaced.
     found.sort((left, right) => right.longest - left.longest);
@@ -65,44 +75,10 @@ export class Redactor {
     if (this.#known.has(pattern.source)) return;
     this.#known.add(pattern.source);
     this.longest = Math.max(this.longest, pattern.longest);
-    if (pattern.anchor === undefined) this.#always.push({ ...pattern });
-    else this.#index.add(pattern.anchor, { ...pattern });
+    const { anchor = '' } = pattern;
+    this.#patterns.set(anchor, [...(this.#patterns.get(anchor) ?? []), { ...pattern }]);
+    this.#anchors = undefined;
   }
-}
-
-const anchorLength = 4;
-
-/**
- * Finds candidates among the patterns by four characters that each contains. A key of 50 lines has hundreds of forms;
- * trying all everywhere would take longer than the rest of a run.
- */
-class AnchorIndex {
-  readonly #patterns = new Map<number, Found[]>();
-  /** A filter by the key's last bits, faster than the map. */
-  readonly #seen = new Uint8Array(1 << 20);
-
-  add(anchor: string, pattern: Found): void {
-    let key = 0;
-    for (let place = 0; place < anchorLength; place += 1) key = nextKey(key, anchor.charCodeAt(place));
-    this.#seen[key & 0xfffff] = 1;
-    this.#patterns.set(key, [...(this.#patterns.get(key) ?? []), pattern]);
-  }
-
-  find(text: string): Set<Found> {
-    const found = new Set<Found>();
-    let key = 0;
-    for (let place = 0; place < text.length; place += 1) {
-      key = nextKey(key, text.charCodeAt(place));
-      if (this.#seen[key & 0xfffff] === 0) continue;
-      for (const pattern of this.#patterns.get(key) ?? []) found.add(pattern);
-    }
-    return found;
-  }
-}
-
-/** The last four characters, seven bits each. */
-function nextKey(key: number, character: number): number {
-  return ((key << 7) | (character & 0x7f)) & 0xfffffff;
 }
 
 /** What a line of pure base64 never contains: `base64` breaks it after 76 characters, PEM files after 64. */

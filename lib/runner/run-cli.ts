@@ -1,7 +1,6 @@
 import { checkArguments, kebab } from './arguments.ts';
 import { Children } from './children.ts';
-import { type CommandLine, parseCommandLine, requestedTasks } from './command-line.ts';
-import type { Program } from './completion/candidates.ts';
+import { type CommandLine, type Program, parseCommandLine, requestedTasks } from './command-line.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import { exitCodes, type StopReason, signalExitCode, stopExitCode } from './exit-codes.ts';
 import { type CliConfig, runnerOptions, runnerSettings } from './global-options.ts';
@@ -10,7 +9,7 @@ import { listJson, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { completionTask, graphTask, listTask, ownTasks } from './own-tasks.ts';
 import { Redactor } from './redact.ts';
-import type { RunRequest } from './run-tasks.ts';
+import type { RunRequest } from './run.ts';
 import { Stop } from './stop.ts';
 import { Suspend } from './suspend.ts';
 import type { AnyTask } from './task.ts';
@@ -131,13 +130,12 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     const { candidates } = await import('./completion/candidates.ts');
     return answer(await candidates(argv.slice(1), session));
   }
-  const known = { tasks, names, options: specs, program, calledIn: config.calledIn };
   if (argv.includes(graphTask.name)) {
     const { showGraph } = await import('./graph/show.ts');
-    const text = await showGraph(argv, known, config.resolve);
+    const text = await showGraph(argv, session, names);
     if (text !== undefined) return answer(text);
   }
-  const line = parseCommandLine(argv, known);
+  const line = parseCommandLine(argv, session);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
   if (line.options.help === true) {

@@ -1,42 +1,25 @@
 import { BackPressure } from './back-pressure.ts';
-import type { Children } from './children.ts';
 import { finaliserGate, runCleanups } from './cleanup.ts';
 import { formatFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode } from './execute.ts';
 import { exitCodes } from './exit-codes.ts';
-import type { RunnerSettings } from './global-options.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
 import { startLongRunning } from './long-running.ts';
-import type { Graph, TaskNode } from './node.ts';
+import type { TaskNode } from './node.ts';
 import { endOrphans } from './orphans.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
-import type { Terminal } from './output/terminal.ts';
-import type { Redactor } from './redact.ts';
 import { RunRecorder } from './report/recorder.ts';
-import type { Run } from './run.ts';
+import type { Run, RunRequest } from './run.ts';
 import { runSchedule } from './schedule.ts';
-import type { Stop } from './stop.ts';
-import { emptyTally, outcomeOf, settle, summarize, type Tally } from './tally.ts';
-
-export type RunRequest = {
-  readonly graph: Graph;
-  readonly settings: RunnerSettings;
-  readonly children: Children;
-  readonly stop: Stop;
-  readonly redactor: Redactor;
-  readonly terminal: Terminal;
-  readonly shell: Run['shell'];
-  readonly lock: string | undefined;
-  readonly memory: string;
-};
+import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
 
 /** Runs a checked graph and returns the exit code. */
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
-  const recorder = new RunRecorder(graph, { lines: settings.reports.report !== undefined });
+  const recorder = new RunRecorder(graph, { lines: settings.report !== undefined });
   const writeReports = await reportsOf(request, recorder);
   terminal.pressure = new BackPressure();
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length, {
@@ -55,21 +38,9 @@ export async function runTasks(request: RunRequest): Promise<number> {
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
   const lock = await takeLock(request, emit);
   try {
-    const run: Run = {
-      children,
-      stop,
-      redactor,
-      emit,
-      cleanups: [],
-      verbose: settings.verbose,
-      oneStream: settings.output !== 'json',
-      shell: request.shell,
-      lock: request.lock,
-      holder: lock?.holder,
-      pressure: terminal.pressure,
-      cleaning: false,
-    };
-    const tally = await runNodes(request, run, screen);
+    const tally = emptyTally();
+    const run: Run = { ...request, emit, tally, cleanups: [], holder: lock?.holder, cleaning: false };
+    await runNodes(run, screen);
     await stop.ended();
     const clean = await runCleanups(run, outcomeOf(stop.reason, tally));
     await children.end();
@@ -97,10 +68,11 @@ export async function runTasks(request: RunRequest): Promise<number> {
 }
 
 /** Throws UsageError if a requested file cannot be written. */
-async function reportsOf({ settings, graph, redactor }: RunRequest, recorder: RunRecorder) {
-  if (settings.reports.report === undefined && settings.reports.trace === undefined) return undefined;
+async function reportsOf(request: RunRequest, recorder: RunRecorder) {
+  const { report, trace } = request.settings;
+  if (report === undefined && trace === undefined) return undefined;
   const { openReports } = await import('./report/reports.ts');
-  return await openReports(settings.reports, { recorder, graph, redactor });
+  return await openReports(request, recorder);
 }
 
 /** What the time was spent on, for longer runs. */
@@ -112,15 +84,14 @@ async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorde
   return timingLines(redactor.redactAll(recorder.recorded()), terminal.style, columns);
 }
 
-async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promise<Tally> {
-  const { graph, settings, stop } = request;
-  const tally = emptyTally();
+async function runNodes(run: Run, screen: Renderer): Promise<void> {
+  const { graph, settings, stop, tally } = run;
   const { openMemory } = await import('./memory/memory.ts');
-  const memory = await openMemory(request, run, tally);
+  const memory = await openMemory(run);
   await runSchedule({
     nodes: graph.nodes,
     jobs: settings.jobs,
-    failureMode: settings.failureMode,
+    failureMode: settings.failure,
     signal: stop.signal,
     run: async (node, late) => {
       const settled = await memory?.before(node, late);
@@ -133,21 +104,13 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
       if (node.task.interactive) screen.resume?.();
       gate?.release();
       await memory?.after(node, result);
-      settle(node, result, Date.now() - at, tally, run.emit);
-      return result.status === 'done';
+      return settle(node, result, at, run);
     },
     launch: (node) => {
       if (node.longRunning === undefined) throw new Error(`${node.label} is no long-running process`);
       memory?.launched(node);
       run.emit({ type: 'task-started', id: node.id });
-      const at = Date.now();
-      const process = startLongRunning(node, node.longRunning, run);
-      const ended = process.result.then((result) => {
-        settle(node, result, Date.now() - at, tally, run.emit);
-        return result.status === 'done';
-      });
-      const ready = Promise.race([process.ready.then(() => true), ended.then(() => false)]);
-      return { ready, ended, stop: process.stop };
+      return startLongRunning(node, node.longRunning, run);
     },
     skip: (node, because) => {
       tally.skipped += 1;
@@ -156,7 +119,6 @@ async function runNodes(request: RunRequest, run: Run, screen: Renderer): Promis
     kill: () => stop.begin({ type: 'failure' }),
   });
   memory?.end(outcomeOf(stop.reason, tally));
-  return tally;
 }
 
 async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit): Promise<Lock | undefined> {

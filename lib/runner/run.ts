@@ -1,12 +1,14 @@
-import type { BackPressure } from './back-pressure.ts';
 import type { Children } from './children.ts';
 import type { Failure, TaskError } from './errors.ts';
 import type { Emit } from './events.ts';
+import type { RunnerSettings } from './global-options.ts';
 import type { LockHolder } from './lock.ts';
-import type { TaskNode } from './node.ts';
+import type { Graph, TaskNode } from './node.ts';
+import type { Terminal } from './output/terminal.ts';
 import type { Redactor } from './redact.ts';
 import type { CommandOptions } from './shell.ts';
 import type { Stop } from './stop.ts';
+import type { Tally } from './tally.ts';
 import type { Options, RunOutcome } from './task.ts';
 
 export type Cleanup = {
@@ -14,23 +16,27 @@ export type Cleanup = {
   readonly run: (outcome: RunOutcome) => void | Promise<void>;
 };
 
-/** Shared by all tasks of a run. */
-export type Run = {
+/** A checked graph and what it is run with. */
+export type RunRequest = {
+  readonly graph: Graph;
+  readonly settings: RunnerSettings;
   readonly children: Children;
   readonly stop: Stop;
   readonly redactor: Redactor;
-  readonly emit: Emit;
-  readonly cleanups: Cleanup[];
-  readonly verbose: boolean;
-  /** Both streams of a command are read as one, in the order of its writes, unless they have to be told apart. */
-  readonly oneStream: boolean;
+  readonly terminal: Terminal;
   /** Options for commands of tasks without `run`. */
   readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
   readonly lock: string | undefined;
+  readonly memory: string;
+};
+
+/** Shared by all tasks of a run. */
+export type Run = RunRequest & {
+  readonly emit: Emit;
+  readonly tally: Tally;
+  readonly cleanups: Cleanup[];
   /** The run as its lock's holder; undefined in a nested run, too. */
   readonly holder: LockHolder | undefined;
-  /** Slows down children that print faster than we can write. */
-  readonly pressure: BackPressure | undefined;
   /** True while cleanups run, whose commands are allowed even if the run was stopped. */
   cleaning: boolean;
 };

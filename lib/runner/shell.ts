@@ -1,7 +1,6 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { BackPressure } from './back-pressure.ts';
-import { TaskError } from './errors.ts';
 import type { OnePipe } from './one-pipe.ts';
 
 /** Options of a command: `$({ cwd, env })`. */
@@ -77,11 +76,6 @@ export type ShellHost = {
   /** Slows down children that print faster than we can write. */
   readonly pressure?: BackPressure | undefined;
 };
-
-/** Thrown by `$` of a stopped task. */
-export function stoppedError(): TaskError {
-  return new TaskError({ what: 'the run was stopped' });
-}
 
 /** Quotes a word for any POSIX shell; zx's form (`$'…'`) needs bash. */
 export function quote(text: string): string {

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type * as Zx from 'zx/core';
 import { Capture } from './child-output.ts';
-import { commandFailure, type FinishedCommand } from './command-failure.ts';
+import { commandFailure } from './command-failure.ts';
 import { TaskError } from './errors.ts';
 import { exitCodes, signalExitCode } from './exit-codes.ts';
 import type { OnePipe } from './one-pipe.ts';
@@ -85,7 +85,7 @@ function startCommand(
         shown[entry.kind].push(entry.data);
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
-      if (file.includes('\0')) throw nulInCommand(file);
+      if (file.includes('\0')) throw cannotStart(`\`${programOf(file)}\``);
       // Without zx's signal, which would kill only the shell, and immediately: the run stops commands.
       const { signal: _, ...rest } = spawnOptions;
       const child = host.spawn(file, args, rest, {
@@ -119,7 +119,7 @@ function startCommand(
       signal,
       truncated,
     };
-    const finished: FinishedCommand = {
+    const finished = {
       command: running.cmd,
       output,
       startError: cause ?? undefined,
@@ -127,7 +127,8 @@ function startCommand(
       overflow: truncated && quiet ? capturedBytes : undefined,
       cwd: options.cwd,
     };
-    if (!nothrow && hasFailed(finished)) throw commandFailure(finished, host.redact);
+    const failure = nothrow ? undefined : commandFailure(finished, host.redact);
+    if (failure !== undefined) throw failure;
     return output;
   };
   return Object.defineProperties(running.then(settle, settle), {
@@ -146,17 +147,10 @@ const unset = {
 } as unknown as Partial<Zx.Options>;
 
 /** bash if available; otherwise sh, which has no pipefail. */
-function shellOf(
-  zx: typeof Zx,
-): Required<Pick<Zx.Options, 'prefix' | 'postfix' | 'quote'>> & { shell: string } {
-  const found = zx.$.shell;
-  const bash = typeof found === 'string' && found.includes('bash');
-  return {
-    shell: bash ? found : '/bin/sh',
-    prefix: bash ? 'set -euo pipefail;' : 'set -eu;',
-    postfix: '',
-    quote,
-  };
+function shellOf({ $ }: typeof Zx) {
+  const bash = String($.shell).includes('bash');
+  const [shell, prefix] = bash ? [$.shell, 'set -euo pipefail;'] : ['/bin/sh', 'set -eu;'];
+  return { shell, prefix, postfix: '', quote };
 }
 
 /** Delays the child's `close` until this pipe ends, since Node does not know that the child writes to it. */
@@ -195,35 +189,21 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
   });
 }
 
-function nulInCommand(text: string): TaskError {
-  const [program] = text.replace(/^set -eu[^;]*;\s*/, '').split(/[\s\0]/, 1);
-  return cannotStart(`\`${program}\``, 'its command holds a NUL character');
+function programOf(command: string): string | undefined {
+  return command.replace(/^set -eu[^;]*;\s*/, '').split(/[\s\0]/, 1)[0];
 }
 
 /** Throws TaskError, without the value, for options that the system would refuse or misinterpret. */
 function checkOptions({ cwd, env = {} }: CommandOptions): void {
-  if (cwd?.includes('\0')) throw cannotStart('a command with this `cwd`', 'it holds a NUL character');
+  if (cwd?.includes('\0')) throw cannotStart('a command with this `cwd`');
   for (const [name, value = ''] of Object.entries(env)) {
-    const [known = ''] = name.split(/[=\0]/, 1);
-    if (known !== name || value.includes('\0')) {
-      const why =
-        known === name ? 'its value holds a NUL character' : 'its name holds `=` or a NUL character';
-      throw cannotStart(`a command with the variable \`${known}\``, why);
-    }
+    const [known = ''] = name.split('=', 1);
+    if (known !== name) throw cannotStart(`a command with the variable \`${known}\``, '`=` in its name');
+    if ((name + value).includes('\0')) throw cannotStart(`a command with the variable \`${name}\``);
   }
 }
 
-function cannotStart(what: string, why: string): TaskError {
-  return new TaskError({
-    what: `cannot start ${what}`,
-    why,
-    advice: 'leave it out: no program can be given that',
-  });
-}
-
-/** A command that ends with exit code 0 at its time limit has still failed. */
-function hasFailed({ output, startError, timeoutMs, overflow }: FinishedCommand): boolean {
-  return (
-    output.exitCode !== 0 || startError !== undefined || timeoutMs !== undefined || overflow !== undefined
-  );
+function cannotStart(what: string, held = 'a NUL character'): TaskError {
+  const advice = 'leave it out: no program can be given that';
+  return new TaskError({ what: `cannot start ${what}`, why: `it holds ${held}`, advice });
 }

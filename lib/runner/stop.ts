@@ -48,12 +48,7 @@ export class Stop {
     return this.#controller.signal;
   }
 
-  /** True after a further signal, which leaves cleanups little time. */
-  get hurried(): boolean {
-    return this.#hurry.signal.aborted;
-  }
-
-  /** Aborted by a further signal. */
+  /** Aborted by a further signal, which leaves cleanups little time. */
   get hurrySignal(): AbortSignal {
     return this.#hurry.signal;
   }

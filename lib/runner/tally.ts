@@ -1,8 +1,8 @@
 import { formatPlace } from './call-site.ts';
-import type { Emit, RunCounts, RunSummary, TaskFailure } from './events.ts';
+import type { RunCounts, RunSummary, TaskFailure } from './events.ts';
 import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
-import type { TaskNode } from './node.ts';
-import type { NodeResult } from './run.ts';
+import { chainOf, type TaskNode } from './node.ts';
+import type { NodeResult, Run } from './run.ts';
 import type { RunOutcome } from './task.ts';
 
 /** Numbers of a run's nodes by result so far. */
@@ -13,42 +13,25 @@ export function emptyTally(): Tally {
   return { ...tasks, failures: [] };
 }
 
-/** Counts a node's result and emits it. */
-export function settle(
-  node: TaskNode,
-  result: NodeResult,
-  durationMs: number,
-  tally: Tally,
-  emit: Emit,
-): void {
-  switch (result.status) {
-    case 'done':
-      tally.done += 1;
-      if (result.report !== undefined) tally[result.report] += 1;
-      emit({ type: 'task-done', id: node.id, report: result.report, durationMs });
-      return;
-    case 'interrupted':
-      tally.interrupted += 1;
-      emit({ type: 'task-interrupted', id: node.id, durationMs });
-      return;
-    case 'failed': {
-      const failure: TaskFailure = {
-        id: node.id,
-        label: node.label,
-        failure: result.failure,
-        chain: chainOf(node),
-        lastLines: result.lastLines,
-        place: formatPlace(node.task),
-      };
-      tally.failures.push(failure);
-      emit({ type: 'task-failed', durationMs, ...failure });
-      return;
-    }
-    default: {
-      const never: never = result;
-      throw new Error(`unknown result ${String(never)}`);
-    }
+/** Counts the result of a node that was started then, and emits it. Returns whether it is done. */
+export function settle(node: TaskNode, result: NodeResult, startedAt: number, { tally, emit }: Run): boolean {
+  const { id, label } = node;
+  const durationMs = Date.now() - startedAt;
+  if (result.status === 'done') {
+    tally.done += 1;
+    if (result.report !== undefined) tally[result.report] += 1;
+    emit({ type: 'task-done', id, report: result.report, durationMs });
+  } else if (result.status === 'interrupted') {
+    tally.interrupted += 1;
+    emit({ type: 'task-interrupted', id, durationMs });
+  } else {
+    const { failure, lastLines } = result;
+    const place = formatPlace(node.task);
+    const failed: TaskFailure = { id, label, failure, chain: chainOf(node), lastLines, place };
+    tally.failures.push(failed);
+    emit({ type: 'task-failed', durationMs, ...failed });
   }
+  return result.status === 'done';
 }
 
 /** The run's summary; `clean` is true if all cleanups succeeded. */
@@ -76,12 +59,4 @@ export function outcomeOf(reason: StopReason | undefined, tally: Tally): RunOutc
   if (reason?.type === 'signal' || reason?.type === 'hang-up' || reason?.type === 'change')
     return 'interrupted';
   return reason !== undefined || tally.failures.length > 0 ? 'failed' : 'done';
-}
-
-/** From the requested task down to this node. */
-function chainOf(node: TaskNode): string[] {
-  const chain: string[] = [];
-  for (let step: TaskNode | undefined = node; step !== undefined; step = step.neededBy)
-    chain.unshift(step.label);
-  return chain;
 }

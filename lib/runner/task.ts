@@ -140,6 +140,11 @@ export type Readiness = {
 /** A question that `--yes` answers, or one that needs a word: typed, or by `--confirm <word>`. */
 export type Question = string | { readonly question: string; readonly word: string };
 
+/** A value, or a function of the task's input. */
+type Declared<Value, Specs extends ArgumentSpecs = ArgumentSpecs> =
+  | Value
+  | ((input: TaskInput<Specs>) => Value);
+
 /** The fields of a task; only name, description and commands are required. */
 export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** kebab-case; unique. */
@@ -154,29 +159,27 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   /** Takes words after `--`. */
   readonly passThrough?: boolean;
   /** Tasks to complete first. A shared need runs once. */
-  readonly needs?: Needs | ((input: TaskInput<Specs>) => Needs);
+  readonly needs?: Declared<Needs, Specs>;
   /**
    * Tasks to run one after another before this one, as if separated by `,` on the command line. Only for tasks named
    * there: no other task can need this one.
    */
-  readonly steps?: Needs | ((input: TaskInput<Specs>) => Needs);
+  readonly steps?: Declared<Needs, Specs>;
   /** Tasks to complete first if they are part of the same run; they are not pulled in. */
-  readonly after?: readonly AnyTask[] | ((input: TaskInput<Specs>) => readonly AnyTask[]);
+  readonly after?: Declared<readonly AnyTask[], Specs>;
   /**
    * Called before anything runs or asks, even if the task is only needed; not in a dry run. `names` are those of all
    * tasks of the run. Throws a `UsageError` or `TaskError` to end the run.
    */
   readonly check?: (input: TaskInput<Specs>, names: readonly string[]) => void | Promise<void>;
   /** Asked before anything runs; undefined: nothing. Without an answer and a terminal it is a usage error. */
-  readonly confirm?:
-    | Question
-    | ((input: TaskInput<Specs>) => Question | undefined | Promise<Question | undefined>);
+  readonly confirm?: Declared<Question | undefined | Promise<Question | undefined>, Specs>;
   /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`. */
   readonly lock?: boolean;
   /** Gets the terminal and runs alone. */
   readonly interactive?: boolean;
   /** Tasks with the same mutex never run at the same time. A long-running process releases it once ready. */
-  readonly mutex?: string | ((input: TaskInput<Specs>) => string);
+  readonly mutex?: Declared<string, Specs>;
   /** Milliseconds for each attempt, then exit code 124; for a long-running process, to become ready (see `ready`). */
   readonly timeoutMs?: number;
   /** Number of further attempts after a failure. Default: 0. */
@@ -189,37 +192,32 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
    * tasks, each once for all its tasks. After a signal each has 2 minutes or its `timeoutMs`, after a second one 5
    * seconds. If one fails, the run fails.
    */
-  readonly finally?: Needs | ((input: TaskInput<Specs>) => Needs);
+  readonly finally?: Declared<Needs, Specs>;
   /**
    * Makes it a long-running process: dependents start once it is ready, and it is stopped after the last of them
    * (SIGTERM to its group, SIGKILL after 5 s). If it ends earlier, it has failed. A task without commands passes it
    * on to its own dependents. On the command line, or as a need of such a task there, it runs until a signal.
    * `retries` apply until it is ready.
    */
-  readonly ready?: Readiness | ((input: TaskInput<Specs>) => Readiness);
+  readonly ready?: Declared<Readiness, Specs>;
   /**
    * Globs of the files that the task reads, relative to the folder of `CliConfig.shell`; a leading `!` excludes. It is
    * up to date while they, the inputs of its needs and its arguments are unchanged.
    */
-  readonly inputs?:
-    | readonly string[]
-    | ((input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>);
+  readonly inputs?: Declared<readonly string[] | Promise<readonly string[]>, Specs>;
   /** Globs of further files for `--watch`. Unlike `inputs`, they never make a task up to date. */
   readonly watched?: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** A command that exits with 0 if nothing has to be done. With `inputs`, both have to agree. */
-  readonly status?: string | ((input: TaskInput<Specs>) => string | Promise<string>);
+  readonly status?: Declared<string | Promise<string>, Specs>;
   /** Equivalent plain commands, ready to paste, for `--dry-run`. Pure: needs no tool, cluster or key. */
   readonly commands: (input: TaskInput<Specs>) => readonly string[] | Promise<readonly string[]>;
   /** Default: runs `commands` one by one. */
   readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
 };
 
-/** A declared task. */
-export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
-  /** File in which `task()` was called. */
-  readonly file: string;
-  readonly line: number;
-};
+/** A declared task, with the place of the call of `task()`. */
+export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> &
+  Pick<CallSite, 'file' | 'line'>;
 
 /** A task with any arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: a task of any arguments; contravariance of `run` leaves no other type
@@ -235,25 +233,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: TaskDefinition<Specs>,
   callee: (...args: never[]) => unknown = task,
 ): Task<Specs> {
-  return new DeclaredTask(definition, new CallSite(callee)) as unknown as Task<Specs>;
-}
-
-/** A class, because own getters would turn each task into a slow dictionary object. */
-class DeclaredTask {
-  readonly #site: CallSite;
-
-  constructor(definition: object, site: CallSite) {
-    this.#site = site;
-    Object.assign(this, definition);
-  }
-
-  get file(): string {
-    return this.#site.place.file;
-  }
-
-  get line(): number {
-    return this.#site.place.line;
-  }
+  return Object.assign(new CallSite(callee), definition);
 }
 
 /** Arguments that a need must give: without a default, not optional, and without a variable. */
@@ -279,11 +259,8 @@ export function need<Specs extends ArgumentSpecs>(
   return { task: needed, args: (args[0] ?? {}) as ArgumentValues };
 }
 
-/** Evaluates a field that is a value or a function of the input. */
-export function declared<Value>(
-  field: Value | ((input: TaskInput) => Value) | undefined,
-  input: TaskInput,
-): Value | undefined {
+/** Evaluates such a field. */
+export function declared<Value>(field: Declared<Value> | undefined, input: TaskInput): Value | undefined {
   return typeof field === 'function' ? (field as (input: TaskInput) => Value)(input) : field;
 }
 
@@ -292,19 +269,13 @@ export async function isEmpty(task: AnyTask, input: TaskInput): Promise<boolean>
   return task.run === undefined && (await task.commands(input)).length === 0;
 }
 
-/** A task's needs for an input, in long form. */
-export function needsOf({ needs }: AnyTask, input: TaskInput): Required<Need>[] {
-  return longForm(declared<Needs>(needs, input) ?? []);
-}
-
-/** A task's finalisers for an input, in long form. */
-export function finalisersOf({ finally: finalisers }: AnyTask, input: TaskInput): Required<Need>[] {
-  return longForm(declared<Needs>(finalisers, input) ?? []);
-}
-
-/** Adds empty arguments to tasks without any. */
-export function longForm(needs: Needs): Required<Need>[] {
-  return needs.map((entry) =>
+/** A task's needs, finalisers or steps for an input, each with its arguments. */
+export function needsOf(
+  task: AnyTask,
+  input: TaskInput,
+  field: 'needs' | 'finally' | 'steps' = 'needs',
+): Required<Need>[] {
+  return (declared<Needs>(task[field], input) ?? []).map((entry) =>
     // An untyped value such as `needs: ['build']` has no fields; the check of the graph refuses it.
     Object.hasOwn(Object(entry), 'task')
       ? { args: {}, ...(entry as Need) }

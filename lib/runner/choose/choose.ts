@@ -1,6 +1,6 @@
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from '../arguments.ts';
-import type { Call, CommandLine } from '../command-line.ts';
-import { offered, type Program } from '../completion/candidates.ts';
+import type { Call, CommandLine, Program } from '../command-line.ts';
+import { offered } from '../completion/candidates.ts';
 import { TaskError, UsageError } from '../errors.ts';
 import { taskForm } from '../list.ts';
 import type { Terminal } from '../output/terminal.ts';
@@ -100,24 +100,17 @@ async function askArgument(
   const title = `${argumentForm(name, spec)} (${spec.description})`;
   // Suggestions do not exclude other values; choices are checked even if they cannot be listed.
   const free = known === undefined || spec.choices === undefined;
-  const check = (word: string): Promise<string | undefined> => complain(name, spec, word, options, dashes);
   return await ask({ title, items, free, check }, view);
-}
 
-async function complain(
-  name: string,
-  spec: ArgumentSpec,
-  word: string,
-  options: Options,
-  dashes: boolean,
-): Promise<string | undefined> {
-  if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
-  try {
-    const value = spec.variadic ? [word] : word;
-    await checkArguments({ [name]: spec }, { [name]: value }, { options, usage: '' });
-    return undefined;
-  } catch (error) {
-    if (error instanceof TaskError) return [error.what, error.why].filter(Boolean).join(': ');
-    throw error;
+  async function check(word: string): Promise<string | undefined> {
+    if (!dashes && spec.positional && word.startsWith('-') && word !== '-') return 'it cannot begin with -';
+    try {
+      const value = spec.variadic ? [word] : word;
+      await checkArguments({ [name]: spec }, { [name]: value }, { options, usage: '' });
+      return undefined;
+    } catch (error) {
+      if (error instanceof TaskError) return [error.what, error.why].filter(Boolean).join(': ');
+      throw error;
+    }
   }
 }

@@ -1,14 +1,14 @@
 import { argumentForm, checkArguments, specsOf } from '../arguments.ts';
-import { type Call, findOption, MissingValueError, optionSpecs, parseCommandLine } from '../command-line.ts';
-import type { CliConfig } from '../global-options.ts';
-import type { AnyTask, ArgumentSpec, ArgumentSpecs, Options } from '../task.ts';
-
-export type Program = {
-  readonly tasks: readonly AnyTask[];
-  readonly specs: ArgumentSpecs;
-  readonly program: string;
-  readonly config: CliConfig;
-};
+import {
+  type Call,
+  type CommandLine,
+  findOption,
+  MissingValueError,
+  optionSpecs,
+  type Program,
+  parseCommandLine,
+} from '../command-line.ts';
+import type { AnyTask, ArgumentSpec, Options } from '../task.ts';
 
 /**
  * Completions for the last of `words`, possibly empty. Returns `files`, `none`, or `words` and a line for each: the
@@ -17,10 +17,10 @@ export type Program = {
 export async function candidates(words: readonly string[], known: Program): Promise<string> {
   const before = words.slice(0, -1);
   const typed = words.at(-1) ?? '';
-  const { tasks, specs, program } = known;
-  let line: ReturnType<typeof parseCommandLine>;
+  const { tasks, specs } = known;
+  let line: CommandLine;
   try {
-    line = parseCommandLine(before, { tasks, options: specs, program });
+    line = parseCommandLine(before, known);
   } catch (error) {
     if (!(error instanceof MissingValueError) || before.includes('--')) return 'none\n';
     return values(error.spec, '');
@@ -88,16 +88,13 @@ function shown(words: readonly (readonly [word: string, description: string])[])
 }
 
 /** The global options in the longest valid beginning of the unfinished line. */
-async function optionsOf(
-  line: readonly string[],
-  { tasks, specs, program, config }: Program,
-): Promise<Options> {
+async function optionsOf(line: readonly string[], known: Program): Promise<Options> {
   try {
-    const { options, calls } = parseCommandLine(line, { tasks, options: specs, program });
-    const checked = await checkArguments(specs, options, { options, usage: '' });
+    const { options, calls } = parseCommandLine(line, known);
+    const checked = await checkArguments(known.specs, options, { options, usage: '' });
     const named = calls.map(({ task }) => task);
-    return await (config.resolve?.(checked, named).catch(() => checked) ?? checked);
+    return await (known.config.resolve?.(checked, named).catch(() => checked) ?? checked);
   } catch {
-    return line.length === 0 ? {} : optionsOf(line.slice(0, -1), { tasks, specs, program, config });
+    return line.length === 0 ? {} : optionsOf(line.slice(0, -1), known);
   }
 }

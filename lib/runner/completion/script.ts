@@ -3,11 +3,10 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { checkArguments } from '../arguments.ts';
-import { usageLine } from '../command-line.ts';
+import { type Program, usageLine } from '../command-line.ts';
 import { completionTask } from '../own-tasks.ts';
 import { quote } from '../shell.ts';
 import type { ArgumentValues } from '../task.ts';
-import type { Program } from './candidates.ts';
 
 type ShellName = keyof typeof parts;
 

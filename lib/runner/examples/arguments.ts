@@ -1,7 +1,9 @@
-import { runCli, task } from '../runner.ts';
+import { join } from 'node:path';
+import { runCli, task, UsageError } from '../runner.ts';
 
 /*
  * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve`. What `args` holds is known to the compiler.
+ * Options for all tasks, and a lock: `arguments.ts copy a.txt --to backup --stage live`.
  */
 const copy = task({
   name: 'copy',
@@ -19,11 +21,23 @@ const copy = task({
   },
   // Words after `--` are handed on as they are.
   passThrough: true,
-  commands: ({ args, passThrough }) => [
-    `echo cp ${[...passThrough, ...args.files].join(' ')} ${args.to}`,
+  // A second run for the same stage waits for this one, or with `--no-wait` fails at once.
+  lock: true,
+  commands: ({ args, options, passThrough }) => [
+    `echo cp ${[...passThrough, ...args.files].join(' ')} ${options.stage}/${args.to}`,
     `echo keep ${args.versions}, ${args.compress}`,
     ...(args.check ? ['echo compare'] : []),
   ],
 });
 
-process.exitCode = await runCli([copy], process.argv.slice(2), { program: 'arguments.ts' });
+process.exitCode = await runCli([copy], process.argv.slice(2), {
+  program: 'arguments.ts',
+  version: '1.0.0',
+  options: { stage: { type: 'string', short: 's', env: 'STAGE', default: 'test', description: 'where to' } },
+  // Checked once, before the graph is built.
+  resolve: async (options) => {
+    if (options.stage === 'test' || options.stage === 'live') return options;
+    throw new UsageError({ what: `unknown stage \`${options.stage}\``, advice: 'use test or live' });
+  },
+  lock: ({ stage }) => join('.state', String(stage), 'lock'),
+});

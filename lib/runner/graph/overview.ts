@@ -1,15 +1,7 @@
 import { choicesOf, isRequired, specsOf } from '../arguments.ts';
-import {
-  type AnyTask,
-  declared,
-  finalisersOf,
-  needsOf,
-  type Options,
-  type OptionValue,
-  type TaskInput,
-} from '../task.ts';
+import { type AnyTask, declared, needsOf, type Options, type OptionValue, type TaskInput } from '../task.ts';
 import { claimName } from '../task-names.ts';
-import { describe, type EdgeKind, type GraphView, marksOf, type ViewEdge } from './view.ts';
+import { type Edge, type EdgeKind, type GraphView, viewOf } from './view.ts';
 
 /**
  * All public tasks and their needs, one node per task: an edge means that the task has this need with its default
@@ -17,10 +9,10 @@ import { describe, type EdgeKind, type GraphView, marksOf, type ViewEdge } from 
  */
 export async function overview(tasks: readonly AnyTask[], options: Options): Promise<GraphView> {
   const nodes = new Set(tasks.filter((task) => !task.private));
-  const edges = new Map<string, { from: AnyTask; to: AnyTask; kind: EdgeKind }>();
+  const edges = new Map<string, Edge<AnyTask>>();
   const finalisers = new Set<AnyTask>();
   const connect = (from: AnyTask, to: AnyTask, kind: EdgeKind): void => {
-    if (from !== to) edges.set(`${from.name} ${to.name} ${kind}`, { from, to, kind });
+    if (from !== to) edges.set(`${from.name} ${to.name} ${kind}`, [from, to, kind]);
   };
   // Grows while it is iterated, by needed private tasks.
   const names = new Map<string, AnyTask>();
@@ -31,7 +23,7 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
         nodes.add(needed.task);
         connect(needed.task, task, 'need');
       }
-      for (const finaliser of ask(() => finalisersOf(task, input))) {
+      for (const finaliser of ask(() => needsOf(task, input, 'finally'))) {
         nodes.add(finaliser.task);
         finalisers.add(finaliser.task);
         connect(task, finaliser.task, 'finally');
@@ -40,19 +32,8 @@ export async function overview(tasks: readonly AnyTask[], options: Options): Pro
       for (const earlier of after) if (nodes.has(earlier)) connect(earlier, task, 'after');
     }
   }
-  const ids = new Map([...nodes].map((task, index) => [task, `n${index}`]));
-  return {
-    title: 'all tasks',
-    nodes: [...ids].map(([task, id]) => ({
-      ...describe(task),
-      id,
-      label: task.name,
-      marks: [...marksOf(task), ...(finalisers.has(task) ? (['finaliser'] as const) : [])],
-    })),
-    edges: [...edges.values()].map(
-      ({ from, to, kind }): ViewEdge => ({ from: ids.get(from) ?? '', to: ids.get(to) ?? '', kind }),
-    ),
-  };
+  const marked = { requested: [], finaliser: finalisers };
+  return viewOf('all tasks', nodes, [...edges.values()], marked, (task) => ({ task, label: task.name }));
 }
 
 /** Default arguments, with each choice of the required ones in turn. */

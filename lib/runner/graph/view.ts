@@ -32,50 +32,55 @@ export type GraphView = {
 };
 
 /** A run's graph in its order, including finalisers. */
-export function viewOfGraph(graph: Graph): GraphView {
-  const ids = new Map(graph.nodes.map((node, index) => [node, `n${index}`]));
-  const idOf = (node: TaskNode): string => ids.get(node) ?? '';
-  const edges: ViewEdge[] = [];
-  const connect = (from: TaskNode, to: TaskNode, kind: EdgeKind): void => {
-    edges.push({ from: idOf(from), to: idOf(to), kind });
-  };
-  for (const node of graph.nodes) {
+export function viewOfGraph({ label, nodes, roots }: Graph): GraphView {
+  const edges = nodes.flatMap((node): Edge<TaskNode>[] => {
     const { needs, comesAfter, finalises } = node;
-    for (const needed of needs)
-      if (!finalises.includes(needed)) connect(needed, node, comesAfter.has(needed) ? 'after' : 'need');
-    for (const owner of finalises) if (owner !== node) connect(owner, node, 'finally');
-  }
-  return {
-    title: graph.label,
-    nodes: graph.nodes.map((node) => ({
-      ...describe(node.task),
-      id: idOf(node),
-      label: node.label,
-      marks: [
-        ...(graph.roots.includes(node) ? (['requested'] as const) : []),
-        ...marksOf(node.task),
-        ...(node.finalises.length > 0 ? (['finaliser'] as const) : []),
-      ],
-    })),
-    edges,
+    const needed = [...needs].filter((need) => !finalises.includes(need));
+    const owners = finalises.filter((owner) => owner !== node);
+    return [
+      ...needed.map((need) => [need, node, comesAfter.has(need) ? 'after' : 'need'] as const),
+      ...owners.map((owner) => [owner, node, 'finally'] as const),
+    ];
+  });
+  const marked = {
+    requested: new Set(roots),
+    finaliser: nodes.filter(({ finalises }) => finalises.length > 0),
   };
+  return viewOf(label, nodes, edges, marked, (node) => node);
 }
 
-/** A task in a view, independent of arguments. */
-export function describe(task: AnyTask): Omit<ViewNode, 'id' | 'label' | 'marks'> {
-  return {
-    task: task.name,
-    group: task.group ?? 'tasks',
-    description: task.description,
-    file: shortPath(task.file),
-    line: task.line,
-  };
-}
+/** From the earlier to the later one. */
+export type Edge<Item> = readonly [from: Item, to: Item, kind: EdgeKind];
 
-/** The marks that a task's declaration implies. */
-export function marksOf(task: AnyTask): Mark[] {
-  return [
-    ...(task.private ? (['private'] as const) : []),
-    ...(task.ready === undefined ? [] : (['long-running'] as const)),
-  ];
+/** The view of any items that stand for tasks. */
+export function viewOf<Item>(
+  title: string,
+  items: Iterable<Item>,
+  edges: readonly Edge<Item>[],
+  marked: { readonly requested: Iterable<Item>; readonly finaliser: Iterable<Item> },
+  labelled: (item: Item) => { readonly task: AnyTask; readonly label: string },
+): GraphView {
+  const ids = new Map([...items].map((item, index) => [item, `n${index}`]));
+  const idOf = (item: Item): string => ids.get(item) ?? '';
+  const [requested, finalisers] = [new Set(marked.requested), new Set(marked.finaliser)];
+  const nodes = [...ids].map(([item, id]) => {
+    const { task, label } = labelled(item);
+    const marks: readonly (readonly [Mark, boolean | undefined])[] = [
+      ['requested', requested.has(item)],
+      ['private', task.private],
+      ['long-running', task.ready !== undefined],
+      ['finaliser', finalisers.has(item)],
+    ];
+    return {
+      task: task.name,
+      group: task.group ?? 'tasks',
+      description: task.description,
+      file: shortPath(task.file),
+      line: task.line,
+      id,
+      label,
+      marks: marks.flatMap(([mark, has]) => (has ? [mark] : [])),
+    };
+  });
+  return { title, nodes, edges: edges.map(([from, to, kind]) => ({ from: idOf(from), to: idOf(to), kind })) };
 }

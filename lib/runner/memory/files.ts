@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import PQueue from 'p-queue';
 import { listChanges } from '../format.ts';
 import { findFiles, type Globs } from './glob.ts';
 import { digestOf } from './node-settings.ts';
@@ -29,19 +30,16 @@ export async function readFiles(globs: Globs, folder: string, memory: string): P
   const { files, unmatched, unreadable } = await findFiles(globs, memory);
   const found = new Map<string, string>();
   const problems = unreadable.map((path) => `${relative(folder, path)} cannot be read`);
-  const rest = [...files];
-  const reader = async (): Promise<void> => {
-    for (let path = rest.pop(); path !== undefined; path = rest.pop()) {
-      try {
-        found.set(path, await fileDigest(path));
-      } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (code !== 'ENOENT' && code !== 'ENOTDIR')
-          problems.push(`${relative(folder, path)} cannot be read (${code ?? message})`);
-      }
+  const read = async (path: string): Promise<void> => {
+    try {
+      found.set(path, await fileDigest(path));
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR')
+        problems.push(`${relative(folder, path)} cannot be read (${code ?? message})`);
     }
   };
-  await Promise.all(Array.from({ length: readers }, reader));
+  await new PQueue({ concurrency: readers }).addAll(files.map((path) => () => read(path)));
   const digests = [...found].map(([path, digest]) => [relative(folder, path), digest] as const);
   return { digests: Object.fromEntries(digests.sort()), unmatched, problem: problems.sort()[0] };
 }

@@ -27,9 +27,7 @@ export type Look = {
   /** Completes a sentence: `src/a.ts changed`, `12 inputs say so`. */
   readonly reason: string;
   /** Digests by name that decide whether it is up to date; undefined if something is unreadable. */
-  readonly parts: Digests | undefined;
-  /** Digests of its last success. */
-  readonly before: Digests | undefined;
+  readonly parts?: Digests | undefined;
 };
 
 /** Decides whether tasks are up to date, and records what they were made from. */
@@ -37,8 +35,8 @@ export class Fingerprints {
   readonly #settings: FingerprintSettings;
   /** Digests of this run's tasks. */
   readonly #found = new Map<TaskNode, string>();
-  /** Marks of this run's unfinished tasks. */
-  readonly #marks = new Map<TaskNode, string>();
+  /** Of this run, in the records of its unfinished tasks. */
+  readonly #mark = randomUUID();
 
   constructor(settings: FingerprintSettings) {
     this.#settings = settings;
@@ -48,12 +46,12 @@ export class Fingerprints {
   async look(node: TaskNode): Promise<Look> {
     const { task, input } = node;
     const says: string[] = [];
-    let look: Look = { run: true, reason: '--force asks for it', parts: undefined, before: undefined };
+    let look: Look = { run: true, reason: '--force asks for it' };
     if (task.inputs !== undefined) {
       const { files, parts, problem } = await this.#partsOf(node);
       const before = parseRecord(await readRecord(this.#settings.memory, this.#key(node)));
       const change = before ? changeBetween(before, parts) : 'no earlier success is remembered';
-      look = { ...look, parts: problem === undefined ? parts : undefined, before };
+      look = { ...look, parts: problem === undefined ? parts : undefined };
       const reason = problem ?? change;
       if (reason !== undefined && !this.#settings.force) return { ...look, reason };
       says.push(count(files, 'input'));
@@ -70,29 +68,24 @@ export class Fingerprints {
   }
 
   /** Removes the task's record before it starts, so that an interrupted run leaves none. */
-  async started(node: TaskNode, { before }: Look): Promise<void> {
+  async started(node: TaskNode): Promise<void> {
     if (node.task.inputs === undefined) return;
-    const mark = randomUUID();
-    this.#marks.set(node, mark);
-    try {
-      await writeRecord(this.#settings.memory, this.#key(node), { running: mark });
-    } catch {
+    const { memory } = this.#settings;
+    const key = this.#key(node);
+    await writeRecord(memory, key, { running: this.#mark }).catch(async () => {
       // On a full disk, removing may still work. Otherwise the old record would be wrong.
-      if (before !== undefined) await removeRecord(this.#settings.memory, this.#key(node));
-    }
+      if ((await readRecord(memory, key)) !== undefined) await removeRecord(memory, key);
+    });
   }
 
   /** Records a success, unless another run has started the same task meanwhile. */
   async succeeded(node: TaskNode, { parts }: Look): Promise<void> {
     if (node.task.inputs === undefined) return;
-    const found = (await readRecord(this.#settings.memory, this.#key(node))) as
-      | { running?: unknown }
-      | undefined;
-    const isOurs = found?.running === this.#marks.get(node);
-    const change =
-      isOurs && parts !== undefined
-        ? writeRecord(this.#settings.memory, this.#key(node), { parts })
-        : removeRecord(this.#settings.memory, this.#key(node));
+    const { memory } = this.#settings;
+    const key = this.#key(node);
+    const { running } = Object(await readRecord(memory, key)) as { running?: unknown };
+    const isOurs = running === this.#mark && parts !== undefined;
+    const change = isOurs ? writeRecord(memory, key, { parts }) : removeRecord(memory, key);
     // Without a record, the task just runs again.
     await change.catch(() => {});
   }

@@ -1,20 +1,15 @@
 import { resolve } from 'node:path';
 import { toFailure, UsageError } from '../errors.ts';
 import { executeNode } from '../execute.ts';
-import { type RunnerSettings, runnerOptions } from '../global-options.ts';
-import type { Graph, TaskNode } from '../node.ts';
-import type { NodeResult, Run } from '../run.ts';
-import { settle, type Tally } from '../tally.ts';
+import { runnerOptions } from '../global-options.ts';
+import type { TaskNode } from '../node.ts';
+import type { NodeResult, Run, RunRequest } from '../run.ts';
+import { settle } from '../tally.ts';
 import { type AnyTask, isEmpty, type Options, type RunOutcome } from '../task.ts';
 import type { FingerprintSettings, Fingerprints, Look } from './fingerprint.ts';
 import { digestOf, isTracked, neededBy, passing, settingsDigest } from './node-settings.ts';
 
-export type MemoryRequest = {
-  readonly graph: Graph;
-  readonly settings: RunnerSettings;
-  readonly memory: string;
-  readonly shell: Run['shell'];
-};
+type MemoryRequest = Pick<RunRequest, 'graph' | 'settings' | 'memory' | 'shell'>;
 
 /** Wraps each node of a run. No function rejects. */
 export type Memory = {
@@ -35,18 +30,14 @@ export type Memory = {
  * Throws UsageError if nothing can be resumed. Requires the lock: an earlier run must have ended before its journal
  * is read.
  */
-export async function openMemory(
-  request: MemoryRequest,
-  run: Run,
-  tally: Tally,
-): Promise<Memory | undefined> {
-  const { graph, settings } = request;
+export async function openMemory(run: Run): Promise<Memory | undefined> {
+  const { graph, settings, tally } = run;
   const tracks = graph.nodes.some(isTracked);
   const single = graph.nodes.length === 1;
   if (single && run.holder === undefined && !tracks && !settings.explain && !settings.resume)
     return undefined;
 
-  const folder = resolve(request.memory);
+  const folder = resolve(run.memory);
   const { Journal, readLastRun } = await import('./journal.ts');
   const { label, roots } = graph;
   // A nested run under the same lock does nothing that the outer run does not know.
@@ -59,7 +50,7 @@ export async function openMemory(
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await Journal.begin(folder, asked);
   const fingerprints = tracks
-    ? await openFingerprints(request, (node, command) => askStatus(node, command, run))
+    ? await openFingerprints(run, (node, command) => askStatus(node, command, run))
     : undefined;
   const looks = new Map<TaskNode, Look>();
   return {
@@ -74,8 +65,7 @@ export async function openMemory(
         const result: NodeResult = stopped()
           ? { status: 'interrupted' }
           : { status: 'failed', failure: toFailure(error), lastLines: [] };
-        settle(node, result, 0, tally, run.emit);
-        return false;
+        return settle(node, result, Date.now(), run);
       }
     },
     launched: (node) => explain(node, resumption ? 'it does not outlast a run' : declaredReason(node)),
@@ -110,7 +100,7 @@ export async function openMemory(
     const look = await tracked.look(node);
     if (stopped()) throw new Error('stopped');
     if (look.run) {
-      await tracked.started(node, look);
+      await tracked.started(node);
       looks.set(node, look);
       explain(node, look.reason);
       return undefined;

@@ -2,7 +2,7 @@ import { UsageError } from '../errors.ts';
 import { formatSince } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { isSameProcess } from '../process-identity.ts';
-import { finalisersOf } from '../task.ts';
+import { needsOf } from '../task.ts';
 import type { JournaledRun } from './journal.ts';
 import { neededBy, passing, settingsDigest } from './node-settings.ts';
 
@@ -22,7 +22,7 @@ export async function resume(
 ): Promise<Resumption> {
   const { done } = await checkResumable(run, task);
   const finalisers = new Set(
-    nodes.flatMap((node) => finalisersOf(node.task, node.input)).map((finaliser) => finaliser.task),
+    nodes.flatMap((node) => needsOf(node.task, node.input, 'finally')).map((finaliser) => finaliser.task),
   );
   const settled = new Set<TaskNode>();
   const passes = (node: TaskNode): boolean => isPassing(node) || done.get(node.id) === passing;

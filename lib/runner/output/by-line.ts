@@ -1,42 +1,41 @@
 import type { Renderer } from '../events.ts';
 import type { PageRow } from '../task.ts';
 import { Frame } from './frame.ts';
-import { endLine, isEnd, printResult, RunView, runLine, taskLine } from './lines.ts';
+import { isEnd, RunView } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Each line as it comes; for a run of a single task, whose output is all there is. On a terminal its page is in place. */
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
-  const view = new RunView();
   const { style } = terminal;
+  const view = new RunView(style, verbose);
   let page: readonly PageRow[] = [];
   const frame =
     terminal.isTerminal && !terminal.isPiped
       ? new Frame(terminal, (width, height) => pageRows(page, width, height, style))
       : undefined;
   const write = (lines: string): void => (frame === undefined ? terminal.err(lines) : frame.redraw(lines));
+  const line = (text: string): void => write(`${text}\n`);
   return {
     onEvent: (event) => {
-      view.note(event);
-      if (isEnd(event) && page.length > 0) {
-        const last = lastPage(page, terminal);
-        page = [];
-        write(last);
-      }
+      if (event.type === 'task-result') frame?.hide();
       if (event.type === 'task-page' && frame !== undefined) {
         page = event.rows;
         frame.redraw();
         return;
       }
-      if (event.type === 'task-result') frame?.hide();
-      printResult(event, terminal);
-      const line =
-        taskLine(event, style, verbose) ?? runLine(event, view, style) ?? view.progressLine(event, style);
-      if (line !== undefined) write(`${line}\n`);
-      if (view.size < 2) return;
-      if (event.type === 'task-started')
-        write(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}\n`);
-      if (isEnd(event)) write(endLine(event, view, style, true));
+      if (isEnd(event) && page.length > 0) {
+        const last = lastPage(page, terminal);
+        page = [];
+        write(last);
+      }
+      if (event.type === 'task-started' && view.size > 1)
+        line(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}`);
+      view.tell(event, terminal, {
+        own: line,
+        about: line,
+        end: (ended) => view.size > 1 && line(view.endText(ended)),
+      });
     },
     pause: () => frame?.pause(),
     resume: () => frame?.resume(),
@@ -48,27 +47,22 @@ const widest = 28;
 
 /** Each line as it comes, after its task's name. */
 export function prefixedRenderer(terminal: Terminal, verbose: boolean): Renderer {
-  const view = new RunView();
   const { style } = terminal;
-  const prefix = (id: string): string => {
+  const view = new RunView(style, verbose);
+  const write = (id: string, line: string): void => {
     // On a narrow terminal, names take at most a third.
     const limit = Math.max(8, Math.min(widest, Math.floor(terminal.columns() / 3)));
     const width = Math.min(limit, view.widest);
-    return style.cyan(`${view.label(id).slice(0, width).padEnd(width)} ${style.symbols.bar} `);
+    const name = view.label(id).slice(0, width).padEnd(width);
+    if (line !== '') terminal.err(`${style.cyan(`${name} ${style.symbols.bar} `)}${line}`);
   };
   return {
-    onEvent: (event) => {
-      view.note(event);
-      printResult(event, terminal);
-      const own = taskLine(event, style, verbose);
-      if (own !== undefined && 'id' in event) terminal.err(`${prefix(event.id)}${own}\n`);
-      const line =
-        runLine(event, view, style) ?? (own === undefined ? view.progressLine(event, style) : undefined);
-      if (line !== undefined) terminal.err(`${line}\n`);
-      if (!isEnd(event)) return;
-      const end = endLine(event, view, style, verbose);
-      if (end !== '') terminal.err(prefix(event.id) + end);
-    },
+    onEvent: (event) =>
+      view.tell(event, terminal, {
+        own: (line, id) => write(id, `${line}\n`),
+        about: (line) => terminal.err(`${line}\n`),
+        end: (ended) => write(ended.id, view.endLine(ended)),
+      }),
   };
 }
 

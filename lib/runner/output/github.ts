@@ -1,50 +1,43 @@
+import { randomBytes } from 'node:crypto';
 import { relative } from 'node:path';
-import type { NodeSummary, Renderer } from '../events.ts';
+import type { Place } from '../call-site.ts';
+import type { Renderer } from '../events.ts';
 import { blockRenderer } from './blocks.ts';
 import type { Terminal } from './terminal.ts';
-
-export type GitHubOptions = {
-  /** The repository's folder, to which annotations are relative. */
-  readonly root: string;
-  /** Turns workflow commands on again; must stay secret. */
-  readonly token: string;
-  /** True for a single task, which needs no group. */
-  readonly single: boolean;
-};
 
 /**
  * Blocks as groups in GitHub Actions' log, with an annotation at the declaration of each failed task. Children's
  * output is plain text: workflow commands are turned off (`::stop-commands::`), since a line that looks like one
  * could set outputs or hide text. Secrets are not passed to `::add-mask::`, which would print them: the log never has
- * them. Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+ * them. A `single` task needs no group; annotations are relative to the repository's folder `root`. Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
-export function githubRenderer(terminal: Terminal, verbose: boolean, options: GitHubOptions): Renderer {
-  const { root, token, single } = options;
-  const nodes = new Map<string, NodeSummary>();
-  return blockRenderer(terminal, verbose, {
-    note: (event) => {
-      if (event.type === 'run-started') for (const node of event.nodes) nodes.set(node.id, node);
-    },
-    open: (_id, label, again) => {
+export function githubRenderer(
+  terminal: Terminal,
+  verbose: boolean,
+  single: boolean,
+  root: string,
+): Renderer {
+  // Turns workflow commands on again, so it must stay secret.
+  const token = randomBytes(20).toString('hex');
+  return blockRenderer(terminal, verbose, (view) => ({
+    open: (label, again) => {
       const group = single ? '' : `::group::${escapeData(again ? `${label} (continued)` : label)}\n`;
       return `${group}::stop-commands::${token}\n`;
     },
     line: (line) => `${line}\n`,
     close: () => `::${token}::\n${single ? '' : '::endgroup::\n'}`,
-    afterEnd: (event, view) => {
+    afterEnd: (event) => {
       if (event.type !== 'task-failed') return '';
       const { what, why, advice } = event.failure;
-      const message = [what, ...(why === undefined ? [] : [why]), ...(advice === undefined ? [] : [advice])];
-      const place = placeOf(nodes.get(event.id), root);
+      const message = [what, why, advice].filter((text) => text !== undefined).join('\n');
       const title = `title=${escapeProperty(view.label(event.id))}`;
-      return `::error ${place}${title}::${escapeData(message.join('\n'))}\n`;
+      return `::error ${placeOf(view.place(event.id), root)}${title}::${escapeData(message)}\n`;
     },
-  });
+  }));
 }
 
 /** Empty for a task declared outside the repository. */
-function placeOf(node: NodeSummary | undefined, root: string): string {
-  const place = node?.place();
+function placeOf(place: Place | undefined, root: string): string {
   const path = place === undefined ? '' : relative(root, place.file);
   if (place === undefined || path === '' || path.startsWith('..')) return '';
   return `file=${escapeProperty(path)},line=${place.line},`;
@@ -66,22 +59,17 @@ function escapeProperty(text: string): string {
 export function gitlabRenderer(terminal: Terminal, verbose: boolean): Renderer {
   let sections = 0;
   let section = '';
-  let now = 0;
-  const marker = (kind: 'start' | 'end', flags = ''): string =>
-    `\u001B[0Ksection_${kind}:${Math.floor(now / 1000)}:${section}${flags}\r\u001B[0K`;
-  return blockRenderer(terminal, verbose, {
-    note: (event) => {
-      now = event.at;
-    },
-    open: (_id, label, again, ended) => {
+  const marker = (kind: 'start' | 'end', at: number, flags = ''): string =>
+    `\u001B[0Ksection_${kind}:${Math.floor(at / 1000)}:${section}${flags}\r\u001B[0K`;
+  return blockRenderer(terminal, verbose, (view) => ({
+    open: (label, again, ended) => {
       sections += 1;
       // Unique by the number in the run, by the time in the job.
-      section = `task_${sections}_${now}_${label.replace(/[^\w.-]+/g, '_').slice(0, 60)}`;
-      const start = marker('start', ended?.type === 'task-done' ? '[collapsed=true]' : '');
+      section = `task_${sections}_${view.at}_${label.replace(/[^\w.-]+/g, '_').slice(0, 60)}`;
+      const start = marker('start', view.at, ended?.type === 'task-done' ? '[collapsed=true]' : '');
       return `${start}${terminal.style.cyan(again ? `${label} (continued)` : label)}\n`;
     },
     line: (line) => `${line}\n`,
-    close: () => `${marker('end')}\n`,
-    afterEnd: () => '',
-  });
+    close: () => `${marker('end', view.at)}\n`,
+  }));
 }

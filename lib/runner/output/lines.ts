@@ -1,4 +1,4 @@
-import type { RunEvent } from '../events.ts';
+import type { NodeSummary, RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
 import { pageLines } from './page.ts';
@@ -14,34 +14,53 @@ const trivialMs = 10_000;
 /** Waiting tasks among which each frame looks for the next one: there may be thousands. */
 const mostLooked = 100;
 
-/** The state of a run that line-by-line renderers need. */
+export type EndEvent = EventOf<'task-done' | 'task-failed' | 'task-interrupted'>;
+
+export function isEnd(event: RunEvent): event is EndEvent {
+  return event.type === 'task-done' || event.type === 'task-failed' || event.type === 'task-interrupted';
+}
+
+/** The state of a run that line-by-line renderers need, and the lines for its events. */
 export class RunView {
-  readonly #labels = new Map<string, string>();
+  readonly #style: Style;
+  readonly #verbose: boolean;
+  readonly #nodes = new Map<string, NodeSummary>();
   /** Private tasks that have said nothing. */
   readonly #silent = new Set<string>();
   /** Tasks that have not started, with their needs, in the order of the run. */
   readonly #waiting = new Map<string, readonly string[]>();
   /** How far the running tasks are. */
   readonly running = new Map<string, Progress>();
-
-  /** Number of nodes; with 1, no output can mix. */
-  get size(): number {
-    return this.#labels.size;
-  }
-
+  /** Time of the last event. */
+  at = 0;
   /** Length of the longest label. */
   widest = 0;
 
-  label(id: string | undefined): string {
-    return (id === undefined ? undefined : this.#labels.get(id)) ?? id ?? '';
+  constructor(style: Style, verbose = false) {
+    this.#style = style;
+    this.#verbose = verbose;
+  }
+
+  /** Number of nodes; with 1, no output can mix. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
+  label(id: string): string {
+    return this.#nodes.get(id)?.label ?? id;
+  }
+
+  place(id: string): ReturnType<NodeSummary['place']> | undefined {
+    return this.#nodes.get(id)?.place();
   }
 
   note(event: RunEvent): void {
+    this.at = event.at;
     if (event.type === 'run-started') {
-      // Labels may contain anything. Copies two fields only: a full copy would compute each node's place.
-      for (const node of event.nodes) {
-        const plain = plainText(node.label);
-        this.#labels.set(node.id, plain);
+      for (const { label, ...node } of event.nodes) {
+        // Labels may contain anything.
+        const plain = plainText(label);
+        this.#nodes.set(node.id, { ...node, label: plain });
         if (node.private) this.#silent.add(node.id);
         this.#waiting.set(node.id, node.needs);
         this.widest = Math.max(this.widest, plain.length);
@@ -71,99 +90,97 @@ export class RunView {
   }
 
   /** A line of a log about a task's progress, now and then. */
-  progressLine(event: RunEvent, style: Style): string | undefined {
+  #progressLine(event: RunEvent): string | undefined {
     if (event.type !== 'task-progress') return undefined;
     const line = this.running.get(event.id)?.line(event);
     if (line === undefined) return undefined;
-    const { next } = this;
-    return style.dim(`${this.label(event.id)}: ${line}${next === undefined ? '' : `; next: ${next}`}`);
+    const next = this.next === undefined ? '' : `; next: ${this.next}`;
+    return this.#style.dim(`${this.label(event.id)}: ${line}${next}`);
   }
 
-  /** True if nobody needs to know that the task has ended: a private one that did nothing, such as finding a tool. */
-  isTrivial(event: EndEvent): boolean {
-    if (event.type !== 'task-done' || event.report === 'changed') return false;
-    return this.#silent.has(event.id) && event.durationMs < trivialMs;
+  /** A line such as `✓ init-vault 2.1s changed`, with its line break; empty for a trivial task, unless verbose. */
+  endLine(event: EndEvent): string {
+    // Nobody needs to know that a private task has ended that did nothing, such as finding a tool.
+    const isTrivial =
+      event.type === 'task-done' &&
+      event.report !== 'changed' &&
+      this.#silent.has(event.id) &&
+      event.durationMs < trivialMs;
+    return isTrivial && !this.#verbose ? '' : `${this.endText(event)}\n`;
   }
-}
 
-export type EndEvent = EventOf<'task-done' | 'task-failed' | 'task-interrupted'>;
+  endText(event: EndEvent): string {
+    const { dim, green, red, yellow, symbols } = this.#style;
+    const text = `${this.label(event.id)} ${dim(formatDuration(event.durationMs))}`;
+    if (event.type === 'task-failed') return `${red(symbols.failed)} ${text} ${red(event.failure.what)}`;
+    if (event.type === 'task-interrupted') return `${yellow(symbols.failed)} ${text} stopped`;
+    return `${green(symbols.done)} ${text}${event.report === undefined ? '' : ` ${dim(event.report)}`}`;
+  }
 
-export function isEnd(event: RunEvent): event is EndEvent {
-  return event.type === 'task-done' || event.type === 'task-failed' || event.type === 'task-interrupted';
-}
+  /** A line of a task's own output; undefined for other events and those of the live view. */
+  ownLine(event: RunEvent): string | undefined {
+    if (event.type === 'task-output') return event.line;
+    if (event.type === 'task-command') return this.#style.dim(`$ ${event.command}`);
+    if (event.type === 'task-progress' && this.#verbose) return this.#style.dim(event.text);
+    return undefined;
+  }
 
-/** A line such as `✓ init-vault 2.1s changed`, with its line break; without `verbose`, empty for a trivial task. */
-export function endLine(event: EndEvent, view: RunView, style: Style, verbose: boolean): string {
-  return view.isTrivial(event) && !verbose ? '' : `${endText(event, view, style)}\n`;
-}
-
-function endText(event: EndEvent, view: RunView, style: Style): string {
-  const time = style.dim(formatDuration(event.durationMs));
-  const label = view.label(event.id);
-  switch (event.type) {
-    case 'task-done': {
-      const report = event.report === undefined ? '' : ` ${style.dim(event.report)}`;
-      return `${style.green(style.symbols.done)} ${label} ${time}${report}`;
-    }
-    case 'task-failed':
-      return `${style.red(style.symbols.failed)} ${label} ${time} ${style.red(event.failure.what)}`;
-    case 'task-interrupted':
-      return `${style.yellow(style.symbols.failed)} ${label} ${time} stopped`;
-    default: {
-      const never: never = event;
-      throw new Error(`unknown event ${String(never)}`);
+  /** A line about the whole run, if the event is about it. */
+  runLine(event: RunEvent): string | undefined {
+    const { cyan, dim, green, red, symbols, yellow } = this.#style;
+    switch (event.type) {
+      case 'lock-waiting':
+        return yellow(`waiting for ${describeHolder(event.holder)}`);
+      case 'orphans-ended':
+        return yellow(
+          `ended ${count(event.count, 'process', 'processes')} that the ${describeHolder(event.holder)}, which was killed, left behind`,
+        );
+      case 'task-retried': {
+        const again = `attempt ${event.attempt} of ${event.attempts} failed, trying again`;
+        return yellow(`${this.label(event.id)}: ${again}: ${event.failure.what}`);
+      }
+      case 'task-ready':
+        return dim(`${this.label(event.id)} is ready after ${formatDuration(event.durationMs)}`);
+      case 'cleanup-failed':
+        return red(`${this.label(event.id)}: cleaning up failed: ${event.failure.what}`);
+      case 'task-up-to-date':
+      case 'task-resumed': {
+        const word = event.type === 'task-resumed' ? 'was done by the last run' : 'is up to date';
+        return `${green(symbols.done)} ${event.explanation ?? `${this.label(event.id)} ${word}`}`;
+      }
+      case 'task-explained':
+        return dim(event.explanation);
+      case 'watch-waiting':
+        return dim(
+          `watching ${count(event.files, 'input')} of ${count(event.tasks, 'task')}; Ctrl-C ends it`,
+        );
+      case 'watch-changed':
+        return cyan(listChanges(event.changes, 3));
+      case 'run-stopping':
+        return yellow(stoppingText(event.reason));
+      default:
+        return undefined;
     }
   }
-}
 
-/** Prints a result, or a page that is not shown in place. */
-export function printResult(event: RunEvent, terminal: Terminal): void {
-  if (event.type === 'task-result') terminal.out(event.text);
-  if (event.type === 'task-page') terminal.out(`${pageLines(event.rows).join('\n')}\n`);
-}
-
-/** A line of a task's own output; undefined for other events and those of the live view. */
-export function taskLine(event: RunEvent, style: Style, verbose: boolean): string | undefined {
-  if (event.type === 'task-output') return event.line;
-  if (event.type === 'task-command') return style.dim(`$ ${event.command}`);
-  if (event.type === 'task-progress' && verbose) return style.dim(event.text);
-  return undefined;
-}
-
-/** A line about the whole run, if the event is about it. */
-export function runLine(event: RunEvent, view: RunView, style: Style): string | undefined {
-  switch (event.type) {
-    case 'lock-waiting':
-      return style.yellow(`waiting for ${describeHolder(event.holder)}`);
-    case 'orphans-ended':
-      return style.yellow(
-        `ended ${count(event.count, 'process', 'processes')} that the ${describeHolder(event.holder)}, which was killed, left behind`,
-      );
-    case 'task-retried': {
-      const again = `attempt ${event.attempt} of ${event.attempts} failed, trying again`;
-      return style.yellow(`${view.label(event.id)}: ${again}: ${event.failure.what}`);
-    }
-    case 'task-ready':
-      return style.dim(`${view.label(event.id)} is ready after ${formatDuration(event.durationMs)}`);
-    case 'cleanup-failed':
-      return style.red(`${view.label(event.id)}: cleaning up failed: ${event.failure.what}`);
-    case 'task-up-to-date':
-    case 'task-resumed': {
-      const word = event.type === 'task-resumed' ? 'was done by the last run' : 'is up to date';
-      return `${style.green(style.symbols.done)} ${event.explanation ?? `${view.label(event.id)} ${word}`}`;
-    }
-    case 'task-explained':
-      return style.dim(event.explanation);
-    case 'watch-waiting':
-      return style.dim(
-        `watching ${count(event.files, 'input')} of ${count(event.tasks, 'task')}; Ctrl-C ends it`,
-      );
-    case 'watch-changed':
-      return style.cyan(listChanges(event.changes, 3));
-    case 'run-stopping':
-      return style.yellow(stoppingText(event.reason));
-    default:
-      return undefined;
+  /** Writes a task's result, or a page that is not shown in place, and hands out the lines for an event. Those of `own` and `about` have no line break. */
+  tell(
+    event: RunEvent,
+    terminal: Terminal,
+    to: {
+      readonly own: (line: string, id: string) => void;
+      readonly about: (line: string) => void;
+      readonly end: (event: EndEvent) => unknown;
+    },
+  ): void {
+    this.note(event);
+    if (event.type === 'task-result') terminal.out(event.text);
+    if (event.type === 'task-page') terminal.out(`${pageLines(event.rows).join('\n')}\n`);
+    const own = this.ownLine(event);
+    if (own !== undefined && 'id' in event) to.own(own, event.id);
+    const about = this.runLine(event) ?? (own === undefined ? this.#progressLine(event) : undefined);
+    if (about !== undefined) to.about(about);
+    if (isEnd(event)) to.end(event);
   }
 }
 
@@ -177,9 +194,5 @@ function stoppingText(reason: EventOf<'run-stopping'>['reason']): string {
       return 'stopping what is running';
     case 'change':
       return 'stopping: an input changed';
-    default: {
-      const never: never = reason;
-      throw new Error(`unknown reason ${String(never)}`);
-    }
   }
 }

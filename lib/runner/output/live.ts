@@ -2,7 +2,7 @@ import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
 import type { PageRow } from '../task.ts';
 import { Frame, type Row, rowOf } from './frame.ts';
-import { endLine, isEnd, RunView, runLine, taskLine } from './lines.ts';
+import { isEnd, RunView } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 import { cutText, ownBeginning, plainText, textWidth } from './text.ts';
@@ -24,8 +24,8 @@ type Running = { readonly since: number; text: string; page: readonly PageRow[] 
  * the progress of the run.
  */
 export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
-  const view = new RunView();
   const { style } = terminal;
+  const view = new RunView(style, verbose);
   const { symbols } = style;
   const running = new Map<string, Running>();
   const counts = { done: 0, failed: 0, skipped: 0 };
@@ -83,7 +83,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       frame.redraw();
       return;
     }
-    const own = event.type === 'task-progress' ? event.text : taskLine(event, style, verbose);
+    const own = event.type === 'task-progress' ? event.text : view.ownLine(event);
     if (own !== undefined && state !== undefined && own.trim() !== '')
       state.text = ownBeginning(own, longestText);
     if (event.type === 'task-result') {
@@ -91,13 +91,13 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       terminal.out(event.text);
       frame.redraw();
     }
-    const line = runLine(event, view, style);
+    const line = view.runLine(event);
     if (line !== undefined) frame.redraw(`${line}\n`);
     if (isEnd(event)) {
       running.delete(event.id);
       if (event.type === 'task-done') counts.done += 1;
       if (event.type === 'task-failed') counts.failed += 1;
-      frame.redraw(lastPage(state?.page ?? [], terminal) + endLine(event, view, style, verbose));
+      frame.redraw(lastPage(state?.page ?? [], terminal) + view.endLine(event));
     }
   }
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Renderer } from '../events.ts';
 import { isSet, type OutputMode } from '../global-options.ts';
 import { nestingLevel } from '../nesting.ts';
@@ -8,11 +7,7 @@ import { githubRenderer, gitlabRenderer } from './github.ts';
 import { liveRenderer } from './live.ts';
 import type { Terminal } from './terminal.ts';
 
-/**
- * The renderer for a mode. `auto`: in jobs of GitHub Actions and GitLab CI their own; a single task prints directly;
- * several are shown live on a terminal (prefixed with `verbose`, to show all lines; grouped with CI set, since nobody
- * watches), otherwise grouped.
- */
+/** The renderer for a mode. `redact` hides secrets in ids. */
 export function createRenderer(
   mode: OutputMode,
   terminal: Terminal,
@@ -20,15 +15,7 @@ export function createRenderer(
   nodes: number,
   { env, redact }: { readonly env: NodeJS.ProcessEnv; readonly redact: (text: string) => string },
 ): Renderer {
-  switch (mode) {
-    case 'auto': {
-      const found = detected(terminal, env);
-      if (found === 'gitlab' && nodes === 1) return plainRenderer(terminal, verbose);
-      if (found !== undefined) return createRenderer(found, terminal, verbose, nodes, { env, redact });
-      if (nodes === 1) return plainRenderer(terminal, verbose);
-      if (!terminal.isTerminal || isSet(env.CI)) return groupedRenderer(terminal, verbose);
-      return verbose ? prefixedRenderer(terminal, verbose) : liveRenderer(terminal, verbose);
-    }
+  switch (mode === 'auto' ? suitedMode(terminal, verbose, nodes, env) : mode) {
     case 'live':
       // Only a terminal can be redrawn.
       return terminal.isTerminal ? liveRenderer(terminal, verbose) : groupedRenderer(terminal, verbose);
@@ -40,29 +27,28 @@ export function createRenderer(
       return plainRenderer(terminal, verbose);
     case 'json':
       return jsonRenderer(terminal, redact);
-    case 'github': {
-      const root = env.GITHUB_WORKSPACE || process.cwd();
-      return githubRenderer(terminal, verbose, {
-        root,
-        token: randomBytes(20).toString('hex'),
-        single: nodes === 1,
-      });
-    }
+    case 'github':
+      return githubRenderer(terminal, verbose, nodes === 1, env.GITHUB_WORKSPACE || process.cwd());
     case 'gitlab':
       return gitlabRenderer(terminal, verbose);
-    default: {
-      const never: never = mode;
-      throw new Error(`unknown output mode ${String(never)}`);
-    }
   }
 }
 
 /**
- * The CI system whose job log this run writes. Undefined for a nested run, whose lines belong to a task, and for a
- * log on a terminal.
+ * In jobs of GitHub Actions and GitLab CI their own, except in a nested run, whose lines belong to a task, and for a log
+ * on a terminal. A single task prints directly; several are shown live on a terminal (prefixed with `verbose`, to show
+ * all lines; grouped with CI set, since nobody watches), otherwise grouped.
  */
-function detected(terminal: Terminal, env: NodeJS.ProcessEnv): 'github' | 'gitlab' | undefined {
-  if (terminal.isTerminal || nestingLevel() > 0) return undefined;
-  if (env.GITHUB_ACTIONS === 'true') return 'github';
-  return env.GITLAB_CI === 'true' ? 'gitlab' : undefined;
+function suitedMode(
+  { isTerminal }: Terminal,
+  verbose: boolean,
+  nodes: number,
+  env: NodeJS.ProcessEnv,
+): Exclude<OutputMode, 'auto'> {
+  const isJobLog = !isTerminal && nestingLevel() === 0;
+  if (isJobLog && env.GITHUB_ACTIONS === 'true') return 'github';
+  if (nodes === 1) return 'plain';
+  if (isJobLog && env.GITLAB_CI === 'true') return 'gitlab';
+  if (!isTerminal || isSet(env.CI)) return 'grouped';
+  return verbose ? 'prefixed' : 'live';
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { GraphView } from '../graph/view.ts';
-import { criticalPath, measured } from './critical-path.ts';
+import { criticalPath } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
 import { pageMark } from './report-file.ts';
@@ -66,7 +66,7 @@ function embeddedJson(value: unknown): string {
 
 /** The page's type `Run`. */
 function pageData({ run, view }: ReportSource): object {
-  const critical = criticalPath(measured(run.tasks));
+  const critical = criticalPath(run.tasks);
   const onPath = new Set(critical.tasks);
   return {
     ...run,

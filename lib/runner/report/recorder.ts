@@ -1,9 +1,11 @@
+import { stripVTControlCharacters } from 'node:util';
 import { formatPlace } from '../call-site.ts';
 import type { Renderer, RunEvent } from '../events.ts';
 import type { Graph, TaskNode } from '../node.ts';
-import { RunView, runLine } from '../output/lines.ts';
+import { RunView } from '../output/lines.ts';
+import { Newest } from '../output/newest.ts';
 import { createStyle } from '../output/terminal.ts';
-import { KeptLines } from './kept-lines.ts';
+import { ownBeginning } from '../output/text.ts';
 import type { RecordedLine, RecordedRun, RecordedTask } from './recorded-run.ts';
 
 type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
@@ -15,7 +17,7 @@ type State = Mutable<
   readonly node: TaskNode;
   readonly place: number;
   readonly retriedAt: number[];
-  readonly kept: KeptLines | undefined;
+  readonly kept: Newest<RecordedLine> | undefined;
   /** When its dependents could start, if not at its end. */
   readyAt?: number;
   /** An id. */
@@ -24,7 +26,9 @@ type State = Mutable<
 
 const unknown = { report: undefined, startedAt: undefined, endedAt: undefined, lane: undefined };
 
-const plainStyle = createStyle(false, true);
+/** Limits for the last lines of a task: their number, and the characters of each. */
+const linesOfTask = 1000;
+const lineLength = 2000;
 
 /**
  * Records a run, as a renderer that shows nothing. Stores a few fields per task; with `lines` also its last lines.
@@ -36,7 +40,7 @@ export class RunRecorder implements Renderer {
   readonly #states: readonly State[];
   readonly #byId: Map<string, State>;
   readonly #lines: boolean;
-  readonly #view = new RunView();
+  readonly #view = new RunView(createStyle(false, true));
   readonly #notes: { at: number; text: string }[] = [];
   /** Lanes of the timeline; true if taken. */
   readonly #lanes: boolean[] = [];
@@ -45,7 +49,8 @@ export class RunRecorder implements Renderer {
   constructor(graph: Graph, { lines }: { readonly lines: boolean }) {
     this.#run = { label: graph.label, startedAt: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 };
     this.#states = graph.nodes.map((node, place) => {
-      const kept = lines ? new KeptLines() : undefined;
+      const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
+      const kept = lines ? new Newest<RecordedLine>(most) : undefined;
       return {
         ...unknown,
         node,
@@ -93,13 +98,13 @@ export class RunRecorder implements Renderer {
       endedAt: state.endedAt ?? (status === 'running' ? this.durationMs : undefined),
       waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),
       because: because === undefined ? undefined : this.#byId.get(because)?.place,
-      ...(kept?.kept ?? { lines: [], dropped: 0 }),
+      ...(kept?.kept(linesOfTask) ?? { lines: [], dropped: 0 }),
     };
   }
 
   #noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
     const keep = (stream: RecordedLine['stream'], text: string): void =>
-      state.kept?.add({ at, stream, text });
+      state.kept?.add({ at, stream, text: ownBeginning(plain(text), lineLength) }, 0);
     switch (event.type) {
       case 'task-started':
         Object.assign(state, { status: 'running', startedAt: at, lane: this.#freeLane() });
@@ -146,7 +151,7 @@ export class RunRecorder implements Renderer {
   /** Records what renderers say about the whole run, in the same words. */
   #noteRun(event: RunEvent): void {
     this.#view.note(event);
-    const text = event.type === 'task-retried' ? undefined : runLine(event, this.#view, plainStyle);
+    const text = event.type === 'task-retried' ? undefined : this.#view.runLine(event);
     if (text !== undefined) this.#notes.push({ at: this.durationMs, text });
   }
 
@@ -162,4 +167,10 @@ export class RunRecorder implements Renderer {
     this.#lanes[lane] = true;
     return lane;
   }
+}
+
+/** Without colours; a carriage return becomes a new line. */
+function plain(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what has no look of its own
+  return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');
 }

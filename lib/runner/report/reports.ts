@@ -1,14 +1,11 @@
 import { resolve } from 'node:path';
 import { type Failure, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
-import type { Graph } from '../node.ts';
-import type { Redactor } from '../redact.ts';
+import type { RunRequest } from '../run.ts';
 import type { RunRecorder } from './recorder.ts';
 import { openReportFile, pageMark } from './report-file.ts';
 
 export { openReportFile };
-
-type Source = { readonly recorder: RunRecorder; readonly graph: Graph; readonly redactor: Redactor };
 
 /** The files written at the end of a run, and why some were not. */
 type Written = { readonly files: readonly string[]; readonly failure: Failure | undefined };
@@ -18,31 +15,26 @@ type Written = { readonly files: readonly string[]; readonly failure: Failure | 
  * a secret was known. Throws UsageError if a file cannot be written or both are the same.
  */
 export async function openReports(
-  paths: { readonly report: string | undefined; readonly trace: string | undefined },
-  source: Source,
+  { graph, redactor, settings }: RunRequest,
+  recorder: RunRecorder,
 ): Promise<() => Promise<Written>> {
-  if (
-    paths.report !== undefined &&
-    paths.trace !== undefined &&
-    resolve(paths.report) === resolve(paths.trace)
-  ) {
+  const [page, slices] = [settings.report, settings.trace];
+  if (page !== undefined && slices !== undefined && resolve(page) === resolve(slices)) {
     throw new UsageError({
-      what: `\`--report\` and \`--trace\` both name \`${paths.report}\``,
+      what: `\`--report\` and \`--trace\` both name \`${page}\``,
       why: 'one would overwrite the other',
       advice: 'give each a file of its own',
     });
   }
-  const report =
-    paths.report === undefined ? undefined : await openReportFile(paths.report, '--report', pageMark);
-  const trace =
-    paths.trace === undefined ? undefined : await openReportFile(paths.trace, '--trace', '{"traceEvents":');
+  const report = page === undefined ? undefined : await openReportFile(page, '--report', pageMark);
+  const trace = slices === undefined ? undefined : await openReportFile(slices, '--trace', '{"traceEvents":');
   return async () => {
     const files: string[] = [];
     try {
-      const run = source.redactor.redactAll(source.recorder.recorded());
+      const run = redactor.redactAll(recorder.recorded());
       if (report !== undefined) {
         const { reportPage } = await import('./html.ts');
-        const view = source.redactor.redactAll(viewOfGraph(source.graph));
+        const view = redactor.redactAll(viewOfGraph(graph));
         await report.write(await reportPage({ run, view }));
         files.push(report.path);
       }

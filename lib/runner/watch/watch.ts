@@ -5,8 +5,9 @@ import { exitCodes } from '../exit-codes.ts';
 import { count } from '../format.ts';
 import { changesBetween, type Digests, readFiles } from '../memory/files.ts';
 import { compileGlobs, existingFolder, type Globs, mayHold } from '../memory/glob.ts';
-import { RunView, runLine } from '../output/lines.ts';
-import { type RunRequest, runTasks } from '../run-tasks.ts';
+import { RunView } from '../output/lines.ts';
+import type { RunRequest } from '../run.ts';
+import { runTasks } from '../run-tasks.ts';
 import { declared } from '../task.ts';
 import { openChanges } from './changes.ts';
 
@@ -30,7 +31,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
   const tell = (body: RunEventBody): void => {
     const event = redactor.redactAll({ ...body, at: Date.now() });
     const json = settings.output === 'json';
-    terminal.err(`${json ? JSON.stringify(event) : runLine(event, new RunView(), terminal.style)}\n`);
+    terminal.err(`${json ? JSON.stringify(event) : new RunView(terminal.style).runLine(event)}\n`);
   };
   try {
     let files = await look();
