@@ -73,11 +73,6 @@ function has(shell: ShellName): boolean {
 const zshIt = has('zsh') ? test : test.skip;
 const fishIt = has('fish') ? test : test.skip;
 
-test('bash: tasks and aliases, without private ones', async () => {
-  assert.equal(await complete(['./run', 'inst']), ['install-app', 'install']);
-  assert.equal(await complete(['./run', 'x']), []);
-});
-
 test('bash: every form of launching', async () => {
   for (const launch of [
     ['./run'],

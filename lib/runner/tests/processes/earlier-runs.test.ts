@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -116,32 +116,6 @@ test('a plain single task remembers nothing', async () => {
   const env = { RIG_MEMORY: memory };
   assert.is(await rig.run([{ name: 'plain', commands: ['true'] }], ['plain'], env).exit, 0);
   assert.not(existsSync(memory));
-});
-
-test('a dry run explains on stderr and leaves stdout to paste; nothing is run for it', async () => {
-  const inputs = [join(folder, 'source')];
-  await writeFile(inputs[0] ?? '', '');
-  const late = join(folder, 'late');
-  const tasks = [
-    ok('generate', { inputs }),
-    ok('late', { inputs: [late], needs: ['generate'] }),
-    ok('test', { inputs: [], needs: ['generate'] }),
-    { name: 'make', commands: ['echo make'], status: `touch ${folder}/asked` },
-    { name: 'deploy', commands: ['echo deploy'], needs: ['late', 'test', 'make'] },
-  ];
-  const run = rig.run(tasks, ['deploy', '--dry-run', '--explain']);
-  assert.is(await run.exit, 0);
-  const names = ['generate', 'late', 'test', 'make', 'deploy'];
-  assert.is(run.stdout, names.map((name) => `echo ${name}\n`).join(''));
-  assert.equal(run.stderr.trim().split('\n'), [
-    'generate runs: no earlier success is remembered',
-    `late runs after generate: input \`${late}\` of task \`late\` matches no file yet`,
-    'test runs: no earlier success is remembered',
-    'make runs unless its status command says that nothing is to be done',
-    'deploy runs: it declares neither inputs nor status',
-  ]);
-  assert.not(existsSync(join(folder, 'asked')));
-  assert.equal(await readdir(rig.memory), []);
 });
 
 test.run();

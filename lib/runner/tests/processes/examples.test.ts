@@ -36,12 +36,13 @@ test('minimal: one task, and how it is found', async () => {
   assert.match((await run('minimal.ts')).stdout, /hello +say hello/);
 });
 
-test('arguments: by place, by name, from the environment, as they are', async () => {
+test('arguments: by place, by name, as they are; options for all tasks', async () => {
   const words = ['copy', 'a.txt', 'b.txt', '--to', 'backup', '-v', '2', '--', '--preserve'];
   const full = await run('arguments.ts', ...words);
-  assert.match(full.stderr, 'cp --preserve a.txt b.txt backup\n');
+  assert.match(full.stderr, 'cp --preserve a.txt b.txt test/backup\n');
   assert.match(full.stderr, 'keep 2, none\n');
   assert.is(times(full.stderr, 'compare'), 1);
+  assert.match((await run('arguments.ts', '-s', 'live', 'cp', 'a', '--to=b')).stderr, 'cp a live/b\n');
 });
 
 test('needs: before their dependents, a shared one once, and what the README shows of reports and graphs', async () => {
@@ -77,11 +78,6 @@ test('commands: what is destructive wants a yes, after its check', async () => {
     checked.stderr,
     /^error: the database production is never removed\n {2}do: name another one\n$/,
   );
-});
-
-test('configured: options for all tasks', async () => {
-  const { exitCode, stderr } = await run('configured.ts', '--stage', 'live', 'deploy');
-  assert.equal([exitCode, times(stderr, 'deploy to live')], [0, 1]);
 });
 
 test('servers: up before who needs them, taken away at the end, also after a failure', async () => {

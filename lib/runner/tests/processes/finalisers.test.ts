@@ -101,15 +101,6 @@ test('after a signal a finaliser has only the time that it says, else 2 minutes'
   }
 });
 
-test('a failing finaliser fails the run, and the others run all the same', async () => {
-  const run = rig.run(story(), ['test', '--failure', 'kill']);
-  await pass('cluster', 'app', 'test');
-  await (await rig.next('remove-app')).exit(9);
-  await pass('tool', 'remove-cluster');
-  assert.is(await run.exit, 9);
-  assert.match(run.stderr, 'task: test → app → remove-app');
-});
-
 test('cleanups come after finalisers', async () => {
   const run = rig.run(
     [

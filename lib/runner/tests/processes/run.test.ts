@@ -1,4 +1,5 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { folder, rig, useRig } from '../rig/rig.ts';
@@ -71,12 +72,13 @@ test('a dry run prints the plain commands of all needs to paste, and does nothin
       { name: 'a', commands: ['first command', 'second command'], lock: true },
       { name: 'b', commands: ['third', 'serve'], needs: ['a'], confirm: 'really?', ready: { log: 'up' } },
     ],
-    ['b', '--dry-run'],
+    ['b', '--dry-run', '--report', join(folder, 'run.html')],
     { RIG_LOCK: '/nonexistent/lock' },
   );
   assert.is(await run.exit, 0);
   assert.is(run.stdout, 'first command\nsecond command\nthird\nserve &\n');
   assert.is(run.stderr, '');
+  assert.not(existsSync(join(folder, 'run.html')));
 });
 
 test('folder and variables of the configuration are those of plain commands, a `run` gives its own', async () => {

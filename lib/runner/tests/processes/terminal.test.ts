@@ -129,19 +129,6 @@ test('an error outside of any task leaves the terminal as it was', async () => {
   assert.equal(launched.processes(), []);
 });
 
-test('what a child prints does nothing to the terminal', async () => {
-  const launched = open(pair(), ['top', '--output', 'prefixed']);
-  const [a, b] = await both();
-  await a.print('\u001B[2J\u001B]0;title\u0007\u001B[?1049hclear\u001B[31mred\n');
-  await launched.shows('red');
-  await a.exit();
-  await b.exit();
-  assert.is(await launched.exit, 0);
-  // It throws for every sequence that it does not know.
-  assert.match(screenOf(launched).lines.join('\n'), 'a   │ clearred');
-  assert.match(launched.shown, '\u001B[31mred\u001B[0m');
-});
-
 const looks: readonly [string, NodeJS.ProcessEnv, { readonly colour: boolean; readonly live: boolean }][] = [
   ['a terminal', {}, { colour: true, live: true }],
   ['NO_COLOR', { NO_COLOR: '1' }, { colour: false, live: true }],

@@ -19,8 +19,8 @@ export const direct = make();
 export const [within] = [0].map(function inner() { return make(); });`;
       writeFileSync(file, text);
       const { direct, within } = await import(pathToFileURL(file).href);
-      assert.equal(direct.place, { file, line: 3 });
-      assert.equal(within.place, { file, line: 4 });
+      assert.equal([direct.file, direct.line], [file, 3]);
+      assert.equal([within.file, within.line], [file, 4]);
     }
   } finally {
     rmSync(base, { recursive: true });

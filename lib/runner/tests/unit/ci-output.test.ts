@@ -9,10 +9,13 @@ const redact = (text: string): string => text;
 
 function github(events: readonly RunEventBody[], single = false): string[] {
   const log = logOf();
-  const renderer = githubRenderer(log, false, { root: '/repository', token: 'token', single });
+  const renderer = githubRenderer(log, false, single, '/repository');
   for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
   renderer.close?.();
-  return log.shown.split('\n').slice(0, -1);
+  return log.shown
+    .replace(/\b[0-9a-f]{40}\b/g, 'token')
+    .split('\n')
+    .slice(0, -1);
 }
 
 test('GitHub: one group for each task, no command of a child is taken', () => {

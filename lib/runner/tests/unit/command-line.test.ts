@@ -35,7 +35,8 @@ const plain = task({ name: 'plain', description: 'd', commands });
 const known = {
   tasks: [install, test_, hidden, plain],
   program: 'run',
-  options: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
+  config: {},
+  specs: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
 };
 
 /** A line of at most one task. */
@@ -118,7 +119,7 @@ test('a path starts from the home, or from the folder in which the launcher was 
   });
   const parsed = (calledIn: string | undefined) => {
     const words = ['copy', '--to=~/out', '--text', '~/t', 'a', '../b', '/c', '--report=r.html'];
-    const { calls, options } = parseCommandLine(words, { ...known, tasks: [copy], calledIn });
+    const { calls, options } = parseCommandLine(words, { ...known, tasks: [copy], config: { calledIn } });
     return { ...calls[0]?.args, ...options };
   };
   const to = join(homedir(), 'out');

@@ -34,8 +34,7 @@ test('a crash of a Go program is reported by the message before its stack trace'
   const stderr = 'panic: bad\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\n';
   const output = { stdout: '', stderr, truncated: false, exitCode: 2, signal: null };
   const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
-  const { why } = commandFailure({ command: 'x', output, ...limits }, (text) => text);
-  assert.is(why, 'panic: bad');
+  assert.is(commandFailure({ command: 'x', output, ...limits }, (text) => text)?.why, 'panic: bad');
 });
 
 test('any other error is a bug, its stack only shown when asked for', () => {

@@ -171,7 +171,7 @@ test('a cycle is an error that shows the way and each place', async () => {
   assert.match(why, /^a \(.*graph\.test\.ts:\d+\) -> b \(.*\) -> c \(.*\) -> a \(.*\)$/);
 });
 
-test('a task that needs itself is a cycle, with ever new arguments it is endless', async () => {
+test('refuses what never ends, and a finaliser that is needed in the usual way', async () => {
   const self: AnyTask = plain('self', { needs: () => [self] });
   const endless: AnyTask = task({
     ...described,
@@ -179,9 +179,17 @@ test('a task that needs itself is a cycle, with ever new arguments it is endless
     args: { depth: { type: 'number', default: 0, description: 'd' } },
     needs: ({ args }) => [{ task: endless, args: { depth: args.depth + 1 } }],
   });
-  assert.match((await refusalOf(build(self))).message, 'circle');
-  const error = await refusalOf(build(endless));
-  assert.match(error.message, 'without end: endless -> endless --depth=1 -> ');
+  const undo: AnyTask = plain('undo', { finally: () => [other] });
+  const other = plain('other', { finally: [undo] });
+  const remove = plain('remove');
+  const made = plain('made', { finally: [remove] });
+  for (const [refused, message] of [
+    [self, 'circle'],
+    [endless, 'without end: endless -> endless --depth=1 -> '],
+    [plain('top', { finally: [undo] }), 'circle'],
+    [plain('top', { needs: [made, remove] }), '`remove` is needed too early to be a finaliser of `made`'],
+  ] as const)
+    assert.match((await refusalOf(build(refused))).message, message);
 });
 
 test('wrong arguments of a need or finaliser name both tasks, even if it takes none and is already part of the run', async () => {
@@ -274,21 +282,6 @@ test('finalisers come after all others, those of the latest tasks first, with wh
   assert.equal(
     nodes.map((node) => node.late),
     [false, false, true, true, true],
-  );
-});
-
-test('finalisers of each other are a cycle', async () => {
-  const undo: AnyTask = plain('undo', { finally: () => [other] });
-  const other = plain('other', { finally: [undo] });
-  assert.match((await refusalOf(build(plain('top', { finally: [undo] })))).message, 'circle');
-});
-
-test('what is needed in the usual way is no finaliser', async () => {
-  const undo = plain('undo');
-  const made = plain('made', { finally: [undo] });
-  assert.is(
-    (await refusalOf(build(plain('top', { needs: [made, undo] })))).what,
-    'task `undo` is needed too early to be a finaliser of `made`',
   );
 });
 

@@ -28,7 +28,7 @@ function listenTo(...signals: NodeJS.Signals[]): { readonly calls: string[]; rea
 test('the same signal at once is an echo and does not kill', () => {
   const { calls, stop } = listenTo('SIGINT', 'SIGINT');
   assert.equal(calls, ['stop SIGINT']);
-  assert.not(stop.hurried);
+  assert.not(stop.hurrySignal.aborted);
 });
 
 test('nothing is left of the handlers', () => {

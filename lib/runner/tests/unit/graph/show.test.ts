@@ -4,7 +4,7 @@ import { UsageError } from '../../../errors.ts';
 import { runnerOptions } from '../../../global-options.ts';
 import { showGraph } from '../../../graph/show.ts';
 import { ownTasks } from '../../../own-tasks.ts';
-import { task } from '../../../task.ts';
+import { type Options, task } from '../../../task.ts';
 import { plain } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
@@ -13,18 +13,18 @@ const build = plain('build', { needs: [tool] });
 const check = task({ name: 'test', description: 'd', needs: [build], after: [tool], commands: () => [] });
 const known = {
   tasks: [tool, build, check, ...ownTasks],
-  options: { ...runnerOptions, environment: { type: 'string', default: 'here', description: 'd' } as const },
+  specs: { ...runnerOptions, environment: { type: 'string', default: 'here', description: 'd' } as const },
   program: 'rig',
+  config: {
+    resolve: async (options: Options) => {
+      if (options.environment === 'nowhere') throw new UsageError({ what: 'unknown environment `nowhere`' });
+      return options;
+    },
+  },
 };
 
 /** Empty when the line is no one of `graph`. */
-const graph = async (...argv: string[]): Promise<string> => {
-  const text = await showGraph(argv, known, async (options) => {
-    if (options.environment === 'nowhere') throw new UsageError({ what: 'unknown environment `nowhere`' });
-    return options;
-  });
-  return text ?? '';
-};
+const graph = async (...argv: string[]): Promise<string> => (await showGraph(argv, known)) ?? '';
 
 test('graph shows what a task needs, a private one too', async () => {
   assert.match(

@@ -39,7 +39,7 @@ async function go(definition: AnyTask, by = opened()): Promise<string> {
   for (const node of (await graphOf(definition)).nodes.filter(isTracked)) {
     look = await by.look(node);
     if (!look.run) continue;
-    await by.started(node, look);
+    await by.started(node);
     await by.succeeded(node, look);
   }
   return look?.run ? look.reason : `fresh: ${look?.reason}`;
@@ -110,9 +110,9 @@ test('what is under way or was started by two runs is not remembered', async () 
   const [one, two] = [opened(), opened()];
   await go(define());
   const look = await one.look(node);
-  await one.started(node, look);
+  await one.started(node);
   assert.is((await two.look(node)).reason, forgotten);
-  await two.started(node, look);
+  await two.started(node);
   for (const each of [one, two]) {
     await each.succeeded(node, look);
     assert.is((await one.look(node)).reason, forgotten);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -168,9 +168,10 @@ test('a dry run knows what is up to date, and what hangs on a need', async () =>
     plain('late', { needs: [ok('make')], inputs: [] }),
   ];
   const top = plain('top', { needs: checks });
-  const predicted = async (): Promise<string[]> => {
+  const predicted = async (requested = top): Promise<string[]> => {
+    const graph = await graphOf(requested);
     const settings = runnerSettings({ jobs: 1 });
-    return [...(await predict({ graph: await graphOf(top), settings, memory, shell: undefined })).values()];
+    return [...(await predict({ graph, settings, memory, shell: undefined })).values()];
   };
   const rest = [
     'make runs: it declares neither inputs nor status',
@@ -186,6 +187,15 @@ test('a dry run knows what is up to date, and what hangs on a need', async () =>
   writeFileSync(source(), '2');
   const [, changed] = await predicted();
   assert.is(changed, 'test runs: generate, which it needs, changed');
+  const none = join(memory, 'none');
+  const missing = plain('missing', { needs: [ok('make')], inputs: [none] });
+  const asks = plain('asks', { needs: [missing], status: `touch ${none}` });
+  assert.equal(await predicted(asks), [
+    ...rest.slice(0, 1),
+    `missing runs after make: input \`${none}\` of task \`missing\` matches no file yet`,
+    'asks runs unless its status command says that nothing is to be done',
+  ]);
+  assert.not(existsSync(none));
 });
 
 test('--resume goes with neither --force, --watch nor --dry-run', () => {

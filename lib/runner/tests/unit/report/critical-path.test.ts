@@ -1,46 +1,34 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createStyle } from '../../../output/terminal.ts';
-import { criticalPath, type Measured, measured, timingLines } from '../../../report/critical-path.ts';
+import { criticalPath, durationsOf, timingLines } from '../../../report/critical-path.ts';
 import { plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
 import { graphOf, ran, recordedRun } from './fixture.ts';
 
-function tasks(
-  ...entries: readonly (readonly [durationMs: number, needs?: readonly number[]])[]
-): Measured[] {
-  return entries.map(([durationMs, needs = []], task) => ({ task, needs, durationMs }));
-}
-
 test('the critical path is the longest chain of needs, not the chain of most tasks', () => {
-  const chain = tasks([10], [10, [0]], [10, [1]], [50], [5, [2, 3]], [30]);
+  const chain = [
+    ...[ran('a', 0, 10), ran('b', 10, 20, { needs: [0] }), ran('c', 20, 30, { needs: [1] })],
+    ...[ran('long', 0, 50), ran('d', 50, 55, { needs: [2, 3] }), ran('e', 0, 30)],
+  ];
   assert.equal(criticalPath(chain), { tasks: [3, 4], durationMs: 55 });
   assert.equal(criticalPath([]), { tasks: [], durationMs: 0 });
 });
 
 test('only what ran is measured, and its places are those of the run', () => {
   const skipped = { ...ran('b', 0, 0), startedAt: undefined, endedAt: undefined };
-  const run = measured([ran('a', 0, 40), skipped, ran('c', 40, 100, { needs: [0] })]);
-  assert.equal(
-    run.map(({ task, needs, durationMs }) => ({ task, needs, durationMs })),
-    [
-      { task: 0, needs: [], durationMs: 40 },
-      { task: 2, needs: [0], durationMs: 60 },
-    ],
-  );
+  const run = [ran('a', 0, 40), skipped, ran('c', 40, 100, { needs: [0, 1] })];
+  assert.equal(durationsOf(run), [40, undefined, 60]);
   assert.equal(criticalPath(run).tasks, [0, 2]);
 });
 
 test('a long-running task counts until its first dependent could begin', () => {
-  const run = measured([
+  const run = [
     ran('server', 0, 500),
     ran('test', 30, 480, { needs: [0] }),
     ran('more', 90, 95, { needs: [0] }),
-  ]);
-  assert.equal(
-    run.map(({ durationMs }) => durationMs),
-    [30, 450, 5],
-  );
+  ];
+  assert.equal(durationsOf(run), [30, 450, 5]);
   assert.equal(criticalPath(run), { tasks: [0, 1], durationMs: 480 });
 });
 

@@ -13,6 +13,7 @@ test('each worker is a thread with a name, each task that ran a slice in microse
     { ...ran('never', 0, 0), startedAt: undefined, endedAt: undefined, lane: undefined },
   ]);
   const { traceEvents: events, ...rest } = traceOf(run);
+  assert.match(JSON.stringify(traceOf(run)), /^\{"traceEvents":/, 'another trace may replace it');
   assert.equal(rest, {
     displayTimeUnit: 'ms',
     otherData: { task: 'top', outcome: 'done', started: '2023-11-14T22:13:20.000Z', jobs: '2' },
