@@ -44,6 +44,9 @@ export type TaskFailure = {
   readonly place: string;
 };
 
+/** Numbers of a run's nodes by result so far. */
+export type Tally = { -readonly [Name in keyof RunCounts]: number } & { readonly failures: TaskFailure[] };
+
 /** All events of a run; the only input of renderers. */
 export type RunEventBody =
   | { readonly type: 'run-started'; readonly nodes: readonly NodeSummary[]; readonly jobs: number }

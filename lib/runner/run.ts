@@ -1,6 +1,6 @@
 import type { Children } from './children.ts';
 import type { Failure, TaskError } from './errors.ts';
-import type { Emit } from './events.ts';
+import type { Emit, Tally } from './events.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { LockHolder } from './lock.ts';
 import type { Graph, TaskNode } from './node.ts';
@@ -8,7 +8,6 @@ import type { Terminal } from './output/terminal.ts';
 import type { Redactor } from './redact.ts';
 import type { CommandOptions } from './shell.ts';
 import type { Stop } from './stop.ts';
-import type { Tally } from './tally.ts';
 import type { Options, RunOutcome } from './task.ts';
 
 export type Cleanup = {

@@ -1,12 +1,9 @@
 import { formatPlace } from './call-site.ts';
-import type { RunCounts, RunSummary, TaskFailure } from './events.ts';
+import type { RunSummary, Tally, TaskFailure } from './events.ts';
 import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
 import { chainOf, type TaskNode } from './node.ts';
 import type { NodeResult, Run } from './run.ts';
 import type { RunOutcome } from './task.ts';
-
-/** Numbers of a run's nodes by result so far. */
-export type Tally = { -readonly [Name in keyof RunCounts]: number } & { readonly failures: TaskFailure[] };
 
 export function emptyTally(): Tally {
   const tasks = { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, upToDate: 0, resumed: 0 };
