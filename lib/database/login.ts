@@ -69,6 +69,10 @@ async function connect<Result>(
 export const isRefusedLogin = (error: unknown): boolean =>
   ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
 
+/** True if the server rejected a statement, which therefore has no effect. */
+export const isRefusedStatement = (error: unknown): boolean =>
+  (error as { readonly severity?: unknown } | undefined)?.severity === 'ERROR';
+
 /**
  * True if the connection was lost. kubectl ends a port-forward ("lost connection to pod") if either side resets one of its
  * connections, as at the end of a TLS session.

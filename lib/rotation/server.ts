@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { acceptsLogin, isLostConnection, type Login, withLogin } from '../database/login.ts';
+import { acceptsLogin, isRefusedStatement, type Login, withLogin } from '../database/login.ts';
 import type { LoginRole } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
@@ -53,7 +53,8 @@ export async function replaceInServer(
       if (pair === undefined) continue;
       await withPostgresql(context, (address) =>
         setPassword({ ...login, ...address }, role.name, pair.new).catch((error: unknown) => {
-          changed ||= isLostConnection(error);
+          // After a time-out, for one, the server may still change it.
+          changed ||= !isRefusedStatement(error);
           throw error;
         }),
       );

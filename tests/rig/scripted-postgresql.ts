@@ -23,12 +23,13 @@ const done = Buffer.concat([message('C', 'SET\0'), message('Z', 'I')]);
 
 /**
  * A PostgreSQL on loopback with the environment's certificate: agrees to TLS, asks for the password in clear text, and
- * answers it with the error of a SQLSTATE, by accepting it, or by losing the connection. A statement with values loses
- * the connection, too. Returns the port.
+ * answers it with the error of a SQLSTATE, by accepting it, or by losing the connection. A statement with values gets
+ * the error of a SQLSTATE, loses the connection, or gets an answer that is none. Returns the port.
  */
 export async function scriptedPostgresql(
   { environment, settings }: Target,
   answer: (password: string) => 'accepted' | 'lost' | string,
+  statement: 'lost' | 'garbled' | string = 'lost',
 ): Promise<number> {
   const files = databaseCertificate(environment);
   const folder = dirname(files.authority);
@@ -36,14 +37,17 @@ export async function scriptedPostgresql(
   const made = await makeCertificate(folder, 'scripted', [`DNS:${settings.database.host}`]);
   writeFileSync(files.authority, made.authority);
   const [key, cert] = [readFileSync(made.key), readFileSync(made.certificate)];
+  const refuse = (severity: string, code: string) => message('E', `S${severity}\0C${code}\0Mno\0\0`);
   const reply = (socket: Socket, secure: TLSSocket, data: Buffer) => {
     const type = String.fromCharCode(data[0] ?? 0);
-    const said = type === 'p' ? answer(data.subarray(5, -1).toString()) : '';
+    const said = type === 'p' ? answer(data.subarray(5, -1).toString()) : type === 'P' ? statement : '';
     if (type === '\0') secure.write(askPassword);
     else if (type === 'Q') secure.write(done);
     else if (said === 'accepted') secure.write(accepted);
-    else if (type === 'P' || said === 'lost') socket.resetAndDestroy();
-    else if (type === 'p') secure.end(message('E', `SFATAL\0C${said}\0Mno\0\0`));
+    else if (said === 'lost') socket.resetAndDestroy();
+    else if (said === 'garbled') socket.write('no TLS');
+    else if (type === 'p') secure.end(refuse('FATAL', said));
+    else if (type === 'P') secure.write(Buffer.concat([refuse('ERROR', said), message('Z', 'I')]));
   };
   const server = createServer((socket) => {
     socket

@@ -21,14 +21,19 @@ test.after(project.remove);
 const secret = { data: { password: Buffer.from('installed').toString('base64') } };
 
 /** Changes the superuser's password in a server that answers each password so; returns also what it was given. */
-async function replaced(context: CloneContext, answer: (password: string, login: number) => string) {
+async function replaced(
+  context: CloneContext,
+  answer: (password: string, login: number) => string,
+  statement?: string,
+) {
   const given: string[] = [];
-  const port = await scriptedPostgresql(context, (password) => {
+  const login = (password: string) => {
     // The readiness check has none.
     if (password === '') return '28P01';
     given.push(password);
     return answer(password, given.length);
-  });
+  };
+  const port = await scriptedPostgresql(context, login, statement);
   project.script(
     'kubectl',
     `case "$*" in *port-forward*) echo 'Forwarding from 127.0.0.1:${port} -> 5432'; exec sleep 1000;; *) echo '${JSON.stringify({ items: [secret] })}';; esac`,
@@ -58,8 +63,16 @@ test('a connection that is lost three times is an error, and nothing was changed
   assert.equal([changed, given], [false, ['old', 'old', 'old']]);
 });
 
-test('a connection that is lost with the new password counts as changed', async ({ context }) => {
-  assert.is((await replaced(context, () => 'accepted')).changed, true);
+test('unless the server refuses the new password, any failure counts as changed', async ({ context }) => {
+  for (const [statement, expected] of [
+    ['lost', true],
+    ['garbled', true],
+    ['42501', false],
+  ] as const) {
+    const { changed, failure } = await replaced(context, () => 'accepted', statement);
+    assert.is(changed, expected, statement);
+    assert.ok(failure);
+  }
 });
 
 test('roles that are not rotated must have the password of the encrypted file', async ({ context }) => {
