@@ -13,6 +13,7 @@ import { forgetKey, forgetUnfinished, generate, parametersFile, privateHalf, sta
 import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 import {
+  changedSince,
   isSealed,
   putInPlace,
   readStaged,
@@ -54,9 +55,13 @@ export async function rotateKeysCommands(
 export async function rotateKeys(context: Context, keyFile: string | undefined): Promise<void> {
   const { root } = context.environment;
   if (await isSealed(root)) {
-    const replaced = await putInPlace(root);
-    context.print(`the interrupted rotation is finished\n${toCommit(replaced)}`);
-    return context.report('changed');
+    const changed = await changedSince(root, await allSecretFiles(root));
+    if (changed === undefined) {
+      const replaced = await putInPlace(root);
+      context.print(`the interrupted rotation is finished\n${toCommit(replaced)}`);
+      return context.report('changed');
+    }
+    context.log(`the interrupted rotation begins again, as ${changed} was changed or added since`);
   }
   await forgetUnfinished(context);
   const place = await keyPlace(context, keyFile);

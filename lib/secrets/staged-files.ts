@@ -1,9 +1,11 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { ifThere } from '../ground/if-there.ts';
+import { fileDigest } from '../ground/file-digest.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
+import { howToRestore } from './how-to-restore.ts';
 import { isInProject } from './operational-key.ts';
 
 /*
@@ -11,11 +13,20 @@ import { isInProject } from './operational-key.ts';
  * the list nothing was replaced; with it, any later run can finish the replacement.
  */
 
-type Staged = { readonly file: string; readonly target: string; readonly mode: number };
+type Staged = {
+  readonly file: string;
+  readonly target: string;
+  readonly mode: number;
+  /** Digest of the target's text before. */
+  readonly before: string;
+};
 
 /** Never an environment's name: those begin with a letter or digit. */
 export const stagingFolder = (root: string): string => join(root, '.state', '.key-rotation');
 const listFile = (root: string): string => join(stagingFolder(root), 'ready.json');
+const readList = async (root: string): Promise<readonly Staged[]> =>
+  JSON.parse(await readFile(listFile(root), 'utf8'));
+const digestOf = (target: string): Promise<string> => fileDigest('/', [target]);
 
 export async function startStaging(root: string): Promise<void> {
   await dropStaged(root);
@@ -44,7 +55,7 @@ export async function sealStaged(root: string, targets: ReadonlyMap<string, stri
           () => 0o644,
         )
       : 0o600;
-    return { file, target, mode };
+    return { file, target, mode, before: await digestOf(target) };
   });
   await writeWhole(listFile(root), JSON.stringify(await Promise.all(staged)));
 }
@@ -54,11 +65,33 @@ export const isSealed = async (root: string): Promise<boolean> =>
   (await ifThere(stat(listFile(root)))) !== undefined;
 
 /**
+ * A target that was changed since it was staged and would lose that change, or one of `files` that is not staged, relative
+ * to the project; undefined if there is none. Throws `TaskError` for a changed one if others are replaced already, which
+ * only work together with it.
+ */
+export async function changedSince(root: string, files: readonly string[]): Promise<string | undefined> {
+  let changed: string | undefined;
+  let isBegun = false;
+  const staged = await readList(root);
+  for (const { file, target, before } of staged) {
+    if ((await textIfThere(target)) === (await readStaged(root, file))) isBegun = true;
+    else if ((await digestOf(target)) !== before) changed ??= relative(root, target);
+  }
+  if (!isBegun) return changed ?? files.find((file) => !staged.some((one) => one.file === file));
+  if (changed === undefined) return undefined;
+  throw new TaskError({
+    what: `the interrupted rotation cannot be finished: ${changed} was changed since`,
+    why: 'other files are already for the new key, and the new version of this one has the values from before',
+    advice: `${await howToRestore(root, changed)}. Then run again`,
+  });
+}
+
+/**
  * Moves the files into place, removes the folder, and returns those inside the project. If one cannot be written, the
  * previous ones are restored. If the process is killed, the list remains and the next call finishes.
  */
 export async function putInPlace(root: string): Promise<string[]> {
-  const staged = JSON.parse(await readFile(listFile(root), 'utf8')) as readonly Staged[];
+  const staged = await readList(root);
   try {
     const contents = staged.map(async ({ file, target, mode }) => ({
       ...{ path: target, mode },

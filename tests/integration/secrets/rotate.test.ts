@@ -219,11 +219,31 @@ test('the next run finishes a rotation that was killed while it replaced files',
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
 });
 
+test('a killed rotation never replaces what was changed since: it begins again, or stops if it had begun to replace', async () => {
+  const [one, two] = [sandbox.path('one'), sandbox.path('two')];
+  await write('one', 'old one');
+  await write('two', 'old two');
+  await staged(one, two);
+  await write('two', 'changed');
+  assert.match(await rotate(), /two was changed or added since.*the operational key is now/s);
+  assert.equal([await readText(one), await readText(two)], ['old one', 'changed']);
+  await staged(one, two);
+  assert.match(await rotate(), /yaml was changed or added since.*the operational key is now/s);
+  await staged(one, two);
+  await write('one', 'new one');
+  await write('two', 'changed again');
+  assert.match(await rotate(), /^error: the interrupted rotation cannot be finished: two was changed since/);
+  assert.is(await readText(two), 'changed again');
+  await write('two', 'changed');
+  assert.match(await rotate(), 'the interrupted rotation is finished');
+  assert.is(await readText(two), 'new two');
+});
+
 test('if a file cannot be put in place, those before it are restored', async () => {
   const one = sandbox.path('one');
   await write('one', 'old one');
-  // a path below a file cannot be created
-  await staged(one, `${one}/two`);
+  // nobody can create a file there
+  await staged(one, '/proc/two');
   assert.match(String(await putInPlace(sandbox.folder).catch(String)), 'the old ones are restored');
   assert.not.ok(await isSealed(sandbox.folder));
   assert.is(await readText(one), 'old one');
