@@ -55,7 +55,8 @@ export const config: CliConfig = {
   calledIn: process.env.TASKS_CALLED_IN,
   // Not in .state, which exists only for created environments.
   memory: ({ env }) => memoryOf(`${env}`, root),
-  lock: ({ env }) => join(root, '.state', `${env}.lock`),
+  // `project` is for tasks that change files of all environments; the dot, so that it is no environment's.
+  lock: ({ env }, name) => join(root, '.state', `${name === true ? env : `.${name}`}.lock`),
 };
 
 /** Runs the project's command line and returns the exit code. */

@@ -9,7 +9,7 @@ export const newApp = task({
   name: 'new-app',
   description: 'add an application to the settings, with its secrets',
   group: 'project',
-  lock: true,
+  lock: 'project',
   args: {
     name: { ...newName, description: `${newName.description} app3` },
     secrets: {
@@ -30,7 +30,7 @@ export const removeApp = task({
   name: 'remove-app',
   description: 'remove an application that is not installed from the settings',
   group: 'project',
-  lock: true,
+  lock: 'project',
   args: {
     app: {
       type: 'choice',
@@ -55,7 +55,7 @@ export const newEnvironment = task({
   name: 'new-environment',
   description: 'add an environment to the settings, with secrets of its own',
   group: 'project',
-  lock: true,
+  lock: 'project',
   args: {
     name: { ...newName, description: `${newName.description} staging` },
     from: {

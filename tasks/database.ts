@@ -9,7 +9,7 @@ export const rotateDatabasePassword = task({
   name: 'rotate-database-password',
   description: 'change the passwords in SOPS, PostgreSQL, Vault and the pods; finish an interrupted rotation',
   group: 'secrets',
-  lock: true,
+  lock: 'project',
   args: {
     role: {
       type: 'string',

@@ -40,7 +40,7 @@ export const makeSecrets = task({
   name: 'make-secrets',
   description: 'create the missing secrets files of the environment, with random encrypted values',
   group: 'secrets',
-  lock: true,
+  lock: 'project',
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
   commands: async (input) => (await import('../lib/secrets/make.ts')).makeCommands(input),
@@ -51,7 +51,7 @@ export const editSecrets = task({
   name: 'edit-secrets',
   description: 'open an encrypted file of the environment in your editor',
   group: 'secrets',
-  lock: true,
+  lock: 'project',
   interactive: true,
   args: {
     file: {
@@ -76,7 +76,7 @@ export const rotateKeys = task({
   name: 'rotate-keys',
   description: 'replace the operational SOPS key and re-encrypt the secrets of all environments for it',
   group: 'secrets',
-  lock: true,
+  lock: 'project',
   args: {
     keyFile: {
       type: 'path',

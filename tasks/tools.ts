@@ -74,6 +74,7 @@ export const update = task({
   name: 'update',
   description: 'pin newer charts and images with their digests, and the places and checksums of tools',
   group: 'tools',
+  lock: 'project',
   args: {
     what: {
       type: 'choice',

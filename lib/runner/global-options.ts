@@ -110,8 +110,8 @@ export type CliConfig = {
    * UsageError.
    */
   readonly resolve?: (options: Options, tasks: readonly AnyTask[]) => Promise<Options>;
-  /** Path of the lock for runs with a task that has `lock`. */
-  readonly lock?: (options: Options) => string;
+  /** Path of the lock for runs with a task that has `lock`; with a name, of the one that a task names. */
+  readonly lock?: (options: Options, name: true | string) => string;
   /** Folder and variables of commands of tasks without `run`. Default: this process's. */
   readonly shell?: (options: Options) => Promise<CommandOptions>;
   /** Folder for records between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */

@@ -216,14 +216,16 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     const { confirmTasks } = await import('./confirm.ts');
     await confirmTasks(graph.nodes, stop.signal);
   }
-  const locked = graph.nodes.some((node) => node.task.lock);
+  const wanted = graph.nodes.flatMap(({ task }) => task.lock || []);
+  // In the same order in every run, so that two never wait for each other.
+  const locks = new Set<string | true>(wanted.length === 0 ? [] : [true, ...wanted.sort()]);
   const request: RunRequest = {
     ...session,
     graph,
     settings,
     shell: config.shell,
     memory,
-    lock: locked ? config.lock?.(options) : undefined,
+    locks: Array.from(locks, (name) => config.lock?.(options, name) ?? []).flat(),
   };
   session.begun = true;
   if (settings.watch) return (await import('./watch/watch.ts')).watchTasks(request);

@@ -36,10 +36,11 @@ export async function runTasks(request: RunRequest): Promise<number> {
     if (reason.type !== 'crash') emit({ type: 'run-stopping', reason });
   };
   emit({ type: 'run-started', nodes: graph.nodes.map(nodeSummary), jobs: settings.jobs });
-  const lock = await takeLock(request, emit);
+  const locks: (Lock | undefined)[] = [];
   try {
+    for (const path of request.locks) locks.push(await takeLock(path, request, emit));
     const tally = emptyTally();
-    const run: Run = { ...request, emit, tally, cleanups: [], holder: lock?.holder, cleaning: false };
+    const run: Run = { ...request, emit, tally, cleanups: [], holder: locks[0]?.holder, cleaning: false };
     await runNodes(run, screen);
     await stop.ended();
     const clean = await runCleanups(run, outcomeOf(stop.reason, tally));
@@ -63,7 +64,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
     return summary.exitCode || exitCodes.failed;
   } finally {
     screen.close?.();
-    await lock?.release();
+    for (const lock of locks.reverse()) await lock?.release();
   }
 }
 
@@ -121,9 +122,13 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
   memory?.end(outcomeOf(stop.reason, tally));
 }
 
-async function takeLock({ lock, graph, settings, stop }: RunRequest, emit: Emit): Promise<Lock | undefined> {
-  if (lock === undefined || (await isHeldAround(lock))) return undefined;
-  return await acquireLock(lock, {
+async function takeLock(
+  path: string,
+  { graph, settings, stop }: RunRequest,
+  emit: Emit,
+): Promise<Lock | undefined> {
+  if (await isHeldAround(path)) return undefined;
+  return await acquireLock(path, {
     task: graph.label,
     wait: settings.wait,
     ownsFolder: true,

@@ -25,7 +25,8 @@ export type RunRequest = {
   readonly terminal: Terminal;
   /** Options for commands of tasks without `run`. */
   readonly shell: ((options: Options) => Promise<CommandOptions>) | undefined;
-  readonly lock: string | undefined;
+  /** Paths, in the order in which they are taken. */
+  readonly locks: readonly string[];
   readonly memory: string;
 };
 
@@ -34,7 +35,7 @@ export type Run = RunRequest & {
   readonly emit: Emit;
   readonly tally: Tally;
   readonly cleanups: Cleanup[];
-  /** The run as its lock's holder; undefined in a nested run, too. */
+  /** The run as its first lock's holder; undefined in a nested run, too. */
   readonly holder: LockHolder | undefined;
   /** True while cleanups run, whose commands are allowed even if the run was stopped. */
   cleaning: boolean;

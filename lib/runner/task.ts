@@ -174,8 +174,8 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly check?: (input: TaskInput<Specs>, names: readonly string[]) => void | Promise<void>;
   /** Asked before anything runs; undefined: nothing. Without an answer and a terminal it is a usage error. */
   readonly confirm?: Declared<Question | undefined | Promise<Question | undefined>, Specs>;
-  /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`. */
-  readonly lock?: boolean;
+  /** The run holds the lock of `CliConfig.lock` if any of its tasks has `lock`, and then those that its tasks name. */
+  readonly lock?: boolean | string;
   /** Gets the terminal and runs alone. */
   readonly interactive?: boolean;
   /** Tasks with the same mutex never run at the same time. A long-running process releases it once ready. */

@@ -41,7 +41,7 @@ export async function openMemory(run: Run): Promise<Memory | undefined> {
   const { Journal, readLastRun } = await import('./journal.ts');
   const { label, roots } = graph;
   // A nested run under the same lock does nothing that the outer run does not know.
-  const lock = run.holder === undefined ? undefined : run.lock;
+  const lock = run.holder === undefined ? undefined : run.locks[0];
   const words = roots.map(({ id, input }) => [id, input.passThrough]);
   const asked = { name: digestOf([ownOptions(graph.options), words]), task: label, lock };
   const resumption = settings.resume

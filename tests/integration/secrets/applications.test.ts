@@ -61,6 +61,14 @@ test('an application gets a password in every environment that has secrets, and 
   assert.is(await changes(), '');
 });
 
+test('runs for two environments add both applications', async () => {
+  const add = (name: string, env: string) =>
+    sandbox.succeeds('new-app', name, '--secrets', 'vault', '--env', env);
+  await Promise.all([add('fresh', 'development'), add('other', 'lab')]);
+  const changed = await git('diff', '--unified=0');
+  for (const name of ['fresh', 'other']) assert.match(changed, `+  - name: ${name}-back`);
+});
+
 test('the plain commands do the same', async () => {
   await sandbox.succeeds('new-app', 'fresh', '--secrets', 'vault');
   await sandbox.succeeds('new-app', 'other', '--secrets', 'vault');

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { config, tasks } from '../../../tasks/all.ts';
 import { task } from '../../../tasks/environment-task.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 
@@ -12,7 +13,7 @@ const declared = task({
 
 test('a task is declared where the factory is called', () => {
   assert.match(declared.file, /environment-task\.test\.ts$/);
-  assert.is(declared.line, 6);
+  assert.is(declared.line, 7);
 });
 
 test('the runner sees only what a task declares', () => {
@@ -31,6 +32,23 @@ test('a task on a cluster is refused before its needs if there is none, unless t
   const refused = Promise.resolve(onCluster.check?.(input, ['sample']));
   assert.is((await failureOf(refused)).what, 'the cluster of environment `nowhere` is not created');
   await onCluster.check?.(input, ['create-k8s', 'sample']);
+});
+
+test('tasks that change the project’s files, or all encrypted ones, wait for each other in all environments', () => {
+  const names = tasks.filter(({ lock }) => lock === 'project').map(({ name }) => name);
+  assert.equal(names.sort(), [
+    'edit-secrets',
+    'make-secrets',
+    'new-app',
+    'new-environment',
+    'remove-app',
+    'rotate-database-password',
+    'rotate-keys',
+    'update',
+  ]);
+  const locks = ['development', 'lab'].map((env) => config.lock?.({ env }, 'project'));
+  assert.match(locks[0] ?? '', /\.state\/\.project\.lock$/);
+  assert.is(locks[0], locks[1]);
 });
 
 test.run();

@@ -13,8 +13,8 @@ const inside = (): string => `${process.execPath} ${rig.program}`;
 const outer = (...commands: string[]): RigTask => ({ name: 'create', lock: true, plain: true, commands });
 const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
 
-async function isLocked(): Promise<boolean> {
-  return access(join(folder, 'development.lock')).then(
+async function isLocked(path = join(folder, 'development.lock')): Promise<boolean> {
+  return access(path).then(
     () => true,
     () => false,
   );
@@ -44,6 +44,26 @@ test('with CI set or --no-wait the second run ends at once with 1', async () => 
   }
   await create.exit();
   assert.is(await first.exit, 0);
+});
+
+test('a run waits for the lock that its tasks name, too, and for no other', async () => {
+  const project = join(folder, 'project.lock');
+  const staging = { RIG_LOCK: join(folder, 'staging.lock') };
+  const task = (name: string): RigTask => ({ ...locked(name), lock: project });
+  const first = rig.run([task('create')], ['create'], environment());
+  const create = await rig.next('create');
+  const free = rig.run([locked('free')], ['free'], staging);
+  await (await rig.next('free')).exit();
+  assert.is(await free.exit, 0);
+  const second = rig.run([locked('before'), task('destroy')], ['before', ',', 'destroy'], staging);
+  await second.says('waiting for run of create by pid');
+  assert.not(rig.hasStarted('before'));
+  await create.exit();
+  assert.is(await first.exit, 0);
+  await (await rig.next('before')).exit();
+  await (await rig.next('destroy')).exit();
+  assert.is(await second.exit, 0);
+  assert.not(await isLocked(project));
 });
 
 test('a task without lock does not wait', async () => {

@@ -46,7 +46,7 @@ export function runInProcess(
       style: createStyle(false, true),
     },
     shell: undefined,
-    lock: undefined,
+    locks: [],
     memory,
   }).finally(() => children.close());
   return { stop, events, exitCode, stderr: () => stderr };

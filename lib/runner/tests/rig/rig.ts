@@ -19,7 +19,7 @@ export type RigTask = {
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
   readonly behaviour?: 'print' | 'wait' | 'bug' | 'stray';
-  readonly lock?: boolean;
+  readonly lock?: boolean | string;
   readonly interactive?: boolean;
   readonly confirm?: string | { readonly question: string; readonly word: string };
   readonly private?: boolean;

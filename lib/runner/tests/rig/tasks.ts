@@ -16,7 +16,7 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
     if (options.environment === 'nowhere') throw new UsageError({ what: 'unknown environment `nowhere`' });
     return options;
   },
-  lock: () => process.env.RIG_LOCK ?? '',
+  lock: (_, name) => (name === true ? (process.env.RIG_LOCK ?? '') : name),
   ...(process.env.RIG_SHELL && {
     shell: async () => {
       const { cwd, ...variables } = JSON.parse(process.env.RIG_SHELL ?? '');
