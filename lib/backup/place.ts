@@ -27,28 +27,37 @@ export async function existingPlace(named: string): Promise<string> {
   });
 }
 
-/** Throws `UsageError` if something is at the named path of a new backup. */
+/** Where a backup is until it is complete. */
+const partialOf = (path: string): string => `${path}.partial`;
+
+/** Throws `UsageError` if something is at the named path of a new backup, or where it is written. */
 export async function checkNewPlace(named: string | undefined): Promise<void> {
   if (named === undefined) return;
   const path = resolve(named);
-  if (!existsSync(path)) return checkWritable(dirname(path));
-  throw new UsageError({
-    what: `${named} already exists`,
-    why: 'a backup never replaces another one',
-    advice: 'name a folder that does not exist yet',
-  });
+  if (existsSync(path))
+    throw new UsageError({
+      what: `${named} already exists`,
+      why: 'a backup never replaces another one',
+      advice: 'name a folder that does not exist yet',
+    });
+  if (existsSync(partialOf(path)))
+    throw new UsageError({
+      what: `${partialOf(path)} already exists`,
+      why: 'the backup is written there first; it is yours, or a killed run left it',
+      advice: `remove it, or name another folder: rm -r ${shellWord(partialOf(path))}`,
+    });
+  await checkWritable(dirname(path));
 }
 
 /**
  * Calls `fill` with a new folder of mode 0700, which is at `path` only once it is complete; after a failure nothing is
- * left.
+ * left. Rejects if there is anything.
  */
 export async function wholeFolder<Result>(
   path: string,
   fill: (folder: string) => Promise<Result>,
 ): Promise<Result> {
-  const partial = `${path}.partial`;
-  await rm(partial, { recursive: true, force: true });
+  const partial = partialOf(path);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await mkdir(partial, { mode: 0o700 });
   try {

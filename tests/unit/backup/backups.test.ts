@@ -20,12 +20,8 @@ test.before.each(async (context) => {
 });
 test.after.each(({ folder }) => rm(folder, { recursive: true }));
 
-test('a backup is at its place only when it is whole; a failed or killed one leaves nothing', async ({
-  folder,
-}) => {
+test('a backup is at its place only when it is whole; a failed one leaves nothing', async ({ folder }) => {
   const place = join(folder, 'above', 'backup');
-  await mkdir(`${place}.partial`, { recursive: true });
-  await writeFile(join(`${place}.partial`, 'of-a-killed-run'), '');
   const failed = await failureOf(
     wholeFolder(place, async (partial) => {
       await writeFile(join(partial, 'half'), '');
@@ -38,6 +34,18 @@ test('a backup is at its place only when it is whole; a failed or killed one lea
   await wholeFolder(place, (partial) => writeFile(join(partial, 'whole'), ''));
   assert.equal(await readdir(place), ['whole']);
   assert.is((await stat(place)).mode & 0o777, 0o700);
+});
+
+test('the folder for an unfinished backup is never replaced: it may be somebody’s', async ({ folder }) => {
+  const place = join(folder, 'backup');
+  const note = join(`${place}.partial`, 'note');
+  await mkdir(`${place}.partial`);
+  await writeFile(note, 'mine');
+  const refused = await failureOf(checkNewPlace(place));
+  assert.is(refused.what, `${place}.partial already exists`);
+  assert.match(refused.advice ?? '', 'remove it');
+  await failureOf(wholeFolder(place, async () => undefined));
+  assert.is(await readFile(note, 'utf8'), 'mine');
 });
 
 test('a backup goes to a new folder, by default in the state folder; a restore needs an existing one', async ({
