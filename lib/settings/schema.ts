@@ -136,15 +136,18 @@ export const settingsSchema = map({
     ),
     applications: roles(text(`${secretForm}, or empty`, new RegExp(`^$|${secretPattern.source}`))),
     issuers: roles(secret),
-    sslmode: anyText,
+    sslmode: v.picklist(['verify-full', 'verify-ca', 'require'], '`verify-full`, `verify-ca` or `require`'),
   }),
   vault: map({
     address: text('a URL', /^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/),
     tls: map({
       clusterIssuer: text('the name of an issuer, or empty', nameOrEmpty),
-      hosts: different(
-        'a host name or an IP address',
-        new RegExp(`^(?:(?:\\*\\.)?${hostName.source.slice(1, -1)}|[0-9a-f]*:[0-9a-f:.]*)$`),
+      hosts: v.pipe(
+        different(
+          'a host name or an IP address',
+          new RegExp(`^(?:(?:\\*\\.)?${hostName.source.slice(1, -1)}|[0-9a-f]*:[0-9a-f:.]*)$`),
+        ),
+        v.minLength(1, 'a list of at least one text'),
       ),
     }),
     auditLog: text('an absolute path or `stdout`', /^(stdout|\/[^\r\n]+)$/),

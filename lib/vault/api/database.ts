@@ -15,13 +15,14 @@ export type DatabaseSources = ValueSources & {
   readonly databaseAuthority: string;
 };
 
-/** Vault's login to a database server. Vault tries it on each write. */
+/** Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it one. */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,
   connection: DatabaseConnection,
   sources: DatabaseSources,
 ): VaultObject {
+  checkLogin(connection, sources.settings);
   const path = `${mount.path}/config/${connection.name}`;
   // Read once: decrypting takes far longer than asking Vault.
   let password = '';
@@ -30,7 +31,6 @@ export function connectionObject(
     kind: 'database connection',
     path,
     find: async () => {
-      checkSecret(connection, sources.settings);
       password ||= await resolveValue(connection.password, sources);
       return client.read(path);
     },
@@ -75,14 +75,25 @@ export const connectionValues = (
   max_open_connections: maxOpenConnections,
 });
 
-/** Throws `TaskError` unless the password is the secret that the settings give to this role. */
-function checkSecret(
-  { name, username, password }: DatabaseConnection,
+/** A connection to the environment's own PostgreSQL. */
+const ownServer = /\$\{(?:vault\.databaseAddress|database\.host)\}/;
+
+/** Throws `TaskError` unless the password is the secret that the settings give to this role, which has to exist. */
+function checkLogin(
+  { name, url, username, password }: DatabaseConnection,
   settings: ValueSources['settings'],
 ): void {
   const wanted = valueAt(settings, ['database', 'issuers', username, 'password']);
   const named = `sops://${password.file}#/${password.key}`;
-  if (wanted === undefined || wanted === named) return;
+  if (wanted === named) return;
+  if (wanted === undefined) {
+    if (!ownServer.test(url) || username === valueAt(settings, ['database', 'user'])) return;
+    throw new TaskError({
+      what: `the connection \`${name}\` of vault/state.yaml logs in as \`${username}\`, which is no role of the database`,
+      why: `the setting \`database.issuers.${username}\` is null, or missing`,
+      advice: `give it the password ${named}, or change the connection, which is that of all environments`,
+    });
+  }
   throw new TaskError({
     what: `the connection \`${name}\` of vault/state.yaml has the password ${named}`,
     why: `the setting \`database.issuers.${username}.password\` is ${wanted}`,

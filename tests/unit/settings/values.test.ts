@@ -91,7 +91,8 @@ for (const [path, rule, good, bad] of [
   ['images.backend.repository', 'the name of an image', ['host:5000/a'], ['UPPER/a', 'a:tag', '--x']],
   ['buildArguments', 'a', [{ A_B: 'x' }], [{ NODE: 22 }, { 'A B': 'x' }, { 'A=B': 'x' }, { '': 'x' }]],
   ['database.port', 'a port number', [5433], ['5432']],
-  ['database.sslmode', 'a text', ['disable'], [5]],
+  ['database.sslmode', '`verify-full`, `verify-ca` or `require`', ['verify-ca'], ['disable', 'nonsense', 5]],
+  ['vault.tls.hosts', 'a list of at least one text', [['vault.vault.svc']], [[]]],
   [
     'vault.tls.hosts',
     'a list of different texts, each a host name or an IP address',

@@ -35,6 +35,8 @@ const password = {
   ],
 };
 
+const issuers = { vault: { password: 'sops://database.yaml#/vaultPassword' } };
+
 const test = suiteWithFolder('vault/converge');
 
 function converge(
@@ -48,7 +50,7 @@ function converge(
     state: { ...emptyState(), ...state },
     kubernetes,
     sources: {
-      settings: { database: { host: 'db' } },
+      settings: { database: { host: 'db', issuers } },
       decrypt: async () => 'hunter22',
       record: join(tmpdir(), 'no-record'),
       databaseAuthority: 'ca',
@@ -240,16 +242,33 @@ const role = {
 
 test('a password that is not the secret of the role is refused before anything is decrypted or written', async () => {
   const vault = await vaultWith({ ...databaseThere, 'GET db/roles/app-back': data(role) });
-  const issuers = { vault: { password: 'sops://database.yaml#/other' } };
+  const others = { vault: { password: 'sops://database.yaml#/other' } };
   const failure = await failureOf(
     converge(vault, { mounts: [database] }, undefined, {
-      settings: { database: { host: 'db', issuers } },
+      settings: { database: { host: 'db', issuers: others } },
       decrypt: () => Promise.reject(new Error('decrypted')),
     }),
   );
   assert.match(failure.what, 'has the password sops://database.yaml#/vaultPassword');
   assert.match(failure.why, '`database.issuers.vault.password` is sops://database.yaml#/other');
   assert.is(writtenTo(vault), undefined);
+});
+
+test('a role that no setting declares is refused before anything is written, unless it is the superuser or elsewhere', async () => {
+  const settings = { database: { host: 'db', user: 'postgres', issuers: { vault: null } } };
+  const as = (changed: object) => ({ ...database, connections: [{ ...connection, ...changed }] });
+  const failing = async (mount: Mount) => {
+    const vault = await vaultWith({});
+    const decrypt = () => Promise.reject(new Error('decrypted'));
+    const failure = await failureOf(converge(vault, { mounts: [mount] }, undefined, { settings, decrypt }));
+    return { failure, asked: linesOf(vault) };
+  };
+  const { failure, asked } = await failing(as({}));
+  assert.match(failure.what ?? '', 'logs in as `vault`');
+  assert.match(failure.why ?? '', '`database.issuers.vault`');
+  assert.equal(asked, []);
+  for (const other of [{ username: 'postgres' }, { url: 'db://{{username}}@elsewhere' }])
+    assert.ok((await failing(as(other))).asked.length > 0);
 });
 
 test('a login is created by the statements in their order', async () => {
