@@ -135,7 +135,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
       const body = { ...given, $: context.$({ env, cwd: given.environment.root }) };
       if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {
         const { requireCluster } = await import('../lib/cluster/cluster.ts');
-        await requireCluster(body);
+        await requireCluster(body, definition.lock ? 'change' : 'read');
       }
       const outcome = await run(body);
       if (outcome !== undefined) context.report(outcome);

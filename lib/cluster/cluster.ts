@@ -8,18 +8,18 @@ import {
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { notRunning } from './not-running.ts';
-import type { Cluster } from './provider.ts';
+import type { Cluster, Purpose } from './provider.ts';
 import { providerOf } from './providers.ts';
 
 /** The provider's implementation for the environment's cluster. */
 export const clusterOf = (environment: Pick<Environment, 'provider'>): Promise<Cluster> =>
   providerOf(environment).load();
 
-/** Throws `TaskError` unless the cluster is running and answers. */
-export async function requireCluster(context: EnvironmentContext): Promise<void> {
+/** Throws `TaskError` unless the cluster is running and answers, and is not somebody else's to change. */
+export async function requireCluster(context: EnvironmentContext, purpose: Purpose = 'read'): Promise<void> {
   const { environment } = context;
   const cluster = await clusterOf(environment);
-  if (cluster.requireAnswer) return cluster.requireAnswer(context);
+  if (cluster.requireAnswer) return cluster.requireAnswer(context, purpose);
   const phase = await cluster.phase(context);
   if (phase === 'running') return;
   const faults = phase === 'degraded' ? await cluster.faults?.(context) : [];

@@ -54,6 +54,9 @@ export type Servers = {
   readonly settings: Omit<Settings['vault'], 'tls'>;
 };
 
+/** What a task does with the cluster. */
+export type Purpose = 'read' | 'change';
+
 /** A provider's operations. Methods are idempotent and throw `TaskError`; commands are pure and show no secret. */
 export type Cluster = {
   /** Plain commands of the tasks for `--dry-run`; a `#` line for what is not possible. */
@@ -69,8 +72,11 @@ export type Cluster = {
    * `TaskError` if its infrastructure does not answer.
    */
   check?(settings: Settings, user: number | undefined): Promise<void>;
-  /** Throws `TaskError` unless the cluster answers; for providers whose phase lacks the reason. */
-  requireAnswer?(context: EnvironmentContext): Promise<void>;
+  /**
+   * Throws `TaskError` unless the cluster answers, and to change it, if the environment's namespaces are somebody
+   * else's; for providers whose phase does not tell this.
+   */
+  requireAnswer?(context: EnvironmentContext, purpose: Purpose): Promise<void>;
   /** Throws `TaskError` if the cluster lacks what these releases (by default all) need; before anything is installed. */
   checkRequirements?(context: Context, releases?: readonly string[]): Promise<void>;
   /** The faults of a degraded cluster, each in a few words. */

@@ -46,7 +46,7 @@ export async function rollBackRelease(
   const deployed = await deployedReleases(context);
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
-  const wanted = revision ?? (await lastGoodRevision(context, release, true));
+  const wanted = revision ?? (await lastGoodRevision(context, release));
   if (wanted === undefined) {
     throw new TaskError({
       what: `${name} has no earlier revision to roll back to`,

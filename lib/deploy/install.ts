@@ -1,7 +1,7 @@
 import { providerOf } from '../cluster/providers.ts';
 import { checkPasswords } from '../database/roles.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
-import { isHelm3, repairReleases, takeBack } from '../helm/helm.ts';
+import { isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
 import {
   atOnce,
   declaredReleases,
@@ -12,7 +12,8 @@ import {
 } from '../helm/helmfile.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { type Deployed, deployedReleases } from '../helm/releases.ts';
-import { ensureRouteCertificates } from '../ingress/certificates.ts';
+import { ensureRouteCertificates, isFront } from '../ingress/certificates.ts';
+import { checkPlace, readRecord } from '../ingress/installed.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
 import { checkDeployedPassword } from './database-password.ts';
@@ -29,11 +30,11 @@ export async function install(context: Context, selection: Selection): Promise<v
   const { installed: releases, leftOut } = splitLeftOut(settings, declared);
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   const removed = leftOut.filter(({ id }) => deployed.has(id));
-  await repairReleases(context, [...releases, ...removed], deployed);
+  await refuseBusy(context, [...releases, ...removed], deployed);
 
   const { changed, unfinished, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
-    // Only releases that are not deployed have not been rendered yet.
+    // Only releases without a complete revision have not been rendered yet.
     await checkPasswords(context, changed);
     await checkDeployedPassword(context, changed, deployed);
     await checkVault(context, changed);
@@ -42,6 +43,7 @@ export async function install(context: Context, selection: Selection): Promise<v
       context,
       changed.map(({ name }) => name),
     );
+    if (changed.some(isFront)) checkPlace(context, await readRecord(context));
     await prepareNamespaces(context, changed);
   }
   const certificates = await ensureRouteCertificates(context, releases);
@@ -54,6 +56,7 @@ export async function install(context: Context, selection: Selection): Promise<v
     return context.report(certificates === 'changed' || replaced ? 'changed' : 'unchanged');
   if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);
   if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
+  await repairReleases(context, [...changed, ...removed], deployed);
   let now = deployed;
   for (const batch of batchesOf([...changed, ...removed], deployed)) {
     await runHelmfile(context, 'installing', batch, [
@@ -69,7 +72,8 @@ export async function install(context: Context, selection: Selection): Promise<v
   context.report('changed');
   // Arguments for helmfile may change what it renders.
   if (context.passThrough.length > 0) return;
-  for (const { id, name } of releases) {
+  // Of the others, somebody else may have changed the one in the cluster meanwhile.
+  for (const { id, name } of changed) {
     const digest = now.get(id)?.digest;
     // With an autoscaler's replicas, the digest is unknown until the next rendering.
     if (digest !== undefined && !scaled.has(name)) digests.known.set(name, digest);

@@ -7,6 +7,7 @@ import { writeStateFile } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
 import { isDrift, tellDrift } from './drift.ts';
+import { isUnfinished } from './helm.ts';
 import { helmfileCommand, type Release } from './helmfile.ts';
 import { type Deployed, digestOf, isSameExceptReplicas } from './releases.ts';
 import { render } from './render.ts';
@@ -78,7 +79,9 @@ export async function findChanged(
   deployed: Deployed,
   digests: RenderedDigests,
 ): Promise<Changed> {
-  const known = releases.filter(({ id }) => deployed.get(id)?.status === 'deployed');
+  const statusOf = ({ id }: Release) => deployed.get(id)?.status ?? '';
+  // A chart's fault has to be known before an unfinished release is repaired.
+  const known = releases.filter((one) => statusOf(one) === 'deployed' || isUnfinished(statusOf(one)));
   const all = context.passThrough.length > 0;
   const isComplete = all || known.every(({ name }) => digests.known.has(name));
   const [drifts, rendered] = await Promise.all([
@@ -102,7 +105,7 @@ export async function findChanged(
   };
   const changed = releases.filter(
     (release) =>
-      all || !known.includes(release) || isDrift(drifts.get(release.name)) || !isAsRendered(release),
+      all || statusOf(release) !== 'deployed' || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
   const kept = changed.flatMap(({ name }) =>
     scaled.has(name) ? [[name, scaled.get(name) ?? 0] as const] : [],

@@ -26,16 +26,19 @@ export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
 export const isHelm3 = async (): Promise<boolean> =>
   (await findTool('helm'))?.version.startsWith('3.') ?? false;
 
-type Revision = { readonly revision: number; readonly status: string };
+type Revision = { readonly revision: number; readonly status: string; readonly description?: string };
+
+/** How helm describes a revision that was never in service; a later rollback that fails too makes it `superseded`. */
+const neverInService =
+  /^(?:(?:Upgrade|Rollback|Release) ".*" failed: |(?:Preparing upgrade|Initial install underway)$)/;
 
 /**
- * The newest revision that was in service, or undefined; helm's "previous revision" may have failed. `beforeCurrent`
- * skips the present one. Throws `TaskError` if helm does not list revisions.
+ * The newest revision before the last one that was in service, or undefined; helm's "previous revision" may have
+ * failed. Throws `TaskError` if helm does not list revisions.
  */
 export async function lastGoodRevision(
   { $, environment }: ShellContext,
   release: Release,
-  beforeCurrent: boolean,
 ): Promise<number | undefined> {
   const output = await $({
     quiet: true,
@@ -48,8 +51,12 @@ export async function lastGoodRevision(
       advice: 'run again',
     });
   }
-  const good = beforeCurrent ? ['superseded'] : ['superseded', 'deployed'];
-  return revisions.filter(({ status }) => good.includes(status)).at(-1)?.revision;
+  return revisions
+    .slice(0, -1)
+    .findLast(
+      ({ status, description = '' }) =>
+        ['superseded', 'deployed'].includes(status) && !neverInService.test(description),
+    )?.revision;
 }
 
 /** helm's arguments to roll a release back, by default to the previous revision; `options` are `takeBack` with Helm 4. */
@@ -79,7 +86,7 @@ const waits = 2;
 
 /**
  * Repairs releases that a killed run left in `pending-*` or `uninstalling`, in which helm refuses changes: rolls back
- * to the last good revision, or uninstalls. Throws `TaskError` if somebody may be working on one.
+ * to the last good revision, or uninstalls. Call `refuseBusy` and all checks before.
  */
 export async function repairReleases(
   context: EnvironmentContext,
@@ -87,12 +94,11 @@ export async function repairReleases(
   deployed: Deployed,
 ): Promise<void> {
   const { $, environment } = context;
-  await refuseBusy(context, releases, deployed);
   for (const release of releases) {
     const { status = '' } = deployed.get(release.id) ?? {};
     if (!isUnfinished(status)) continue;
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
-    const good = status === 'uninstalling' ? undefined : await lastGoodRevision(context, release, false);
+    const good = status === 'uninstalling' ? undefined : await lastGoodRevision(context, release);
     if (good !== undefined) {
       await rollBack(context, release, good);
       continue;
@@ -103,7 +109,8 @@ export async function repairReleases(
 }
 
 /** True if helm is, or was, at work on the release. */
-const isUnfinished = (status: string): boolean => status.startsWith('pending-') || status === 'uninstalling';
+export const isUnfinished = (status: string): boolean =>
+  status.startsWith('pending-') || status === 'uninstalling';
 
 /**
  * Throws `TaskError` if somebody may be working on an unfinished release: on a local cluster a running helm, elsewhere

@@ -129,12 +129,16 @@ export const atOnce = ['--concurrency', '10'] as const;
 export const namesText = (releases: readonly Pick<Release, 'name'>[]): string =>
   releases.map(({ name }) => name).join(', ');
 
+/** helmfile's commands that need no chart, and so no chart repository. */
+const withoutCharts = ['test', 'destroy'];
+
 /**
- * The words of every helmfile call, with kubeconfig, context, values and the places of the tools' charts; it runs in
- * the project's folder. For `--dry-run` with relative paths, and the charts as in the settings.
+ * The beginning of a helmfile call that ends with `words`: kubeconfig, context, values and the places of the tools'
+ * charts; it runs in the project's folder. For `--dry-run` with relative paths, and the charts as in the settings.
  */
 export async function helmfileCommand(
   { environment, settings }: Target,
+  words: readonly string[] = [],
   form: 'run' | 'dry-run' = 'run',
 ): Promise<string[]> {
   const { name, provider, root, context } = environment;
@@ -149,15 +153,17 @@ export async function helmfileCommand(
     ...(await stateValues(files, root)),
     // As a string, since the name may be 1234 or true.
     ...['--state-values-set-string', `environment=${name}`],
-    // With local charts only, no chart repository is contacted.
-    ...(needsRepositories(settings) ? [] : ['--skip-deps']),
+    // Otherwise, chart repositories are contacted.
+    ...(needsRepositories(settings) && !words.some((word) => withoutCharts.includes(word))
+      ? []
+      : ['--skip-deps']),
     ...(await Promise.all(charts)).flat(),
   ];
 }
 
 /** A call as text for `--dry-run`; the shell finds the tools of charts on PATH. */
 export async function helmfileText(target: Target, ...args: readonly string[]): Promise<string> {
-  const text = shellWords([...(await helmfileCommand(target, 'dry-run')), ...args]);
+  const text = shellWords([...(await helmfileCommand(target, args, 'dry-run')), ...args]);
   return text.replaceAll(/=tool:\/\/([\w-]+)(\S+)/g, '="$(dirname "$(command -v $1)")$2"');
 }
 
@@ -171,7 +177,7 @@ export async function callHelmfile(
   explain: (error: TaskError, stderr: string) => TaskError | Promise<TaskError>,
   quiet = true,
 ): Promise<CommandOutput> {
-  const running = context.$({ quiet })`${await helmfileCommand(context)} --quiet ${words}`;
+  const running = context.$({ quiet })`${await helmfileCommand(context, words)} --quiet ${words}`;
   let stderr = '';
   running.stderr.on('data', (chunk) => {
     stderr += chunk;

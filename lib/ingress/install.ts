@@ -4,7 +4,7 @@ import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
-import { helmCommand, isHelm3, repairReleases, takeBack } from '../helm/helm.ts';
+import { helmCommand, isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
@@ -18,6 +18,7 @@ import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
 import {
   type ControllerRecord,
+  checkPlace,
   type Named,
   namespaceManifest,
   readRecord,
@@ -108,6 +109,7 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const $ = context.$({ quiet: true });
   const classes = await classesOf(context, controller.class);
   const record = await readRecord(context);
+  checkPlace(context, record);
   if (settings.ingress.controller !== 'traefik' || (classes.length > 0 && record === undefined)) {
     const { controller: wanted } = settings.ingress;
     context.log(
@@ -120,12 +122,18 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const digest = await digestOf(environment.root, settings);
   if (record?.digest === digest && classes.length > 0) return 'unchanged';
   const started = record ?? (await firstRecord(context, namespace));
+  const release = {
+    id: `${namespace}/${releaseName}`,
+    name: releaseName,
+    namespace,
+    timeout: timeoutSeconds,
+  };
+  const deployed = await deployedReleases({ $, environment });
+  await refuseBusy(context, [release], deployed);
   await writeRecord(context, { ...started, digest: '' });
-  const id = `${started.namespace}/${releaseName}`;
-  const release = { id, name: releaseName, namespace: started.namespace, timeout: timeoutSeconds };
-  await repairReleases({ ...context, $ }, [release], await deployedReleases({ $, environment }));
-  context.log(`installing the ingress controller traefik into namespace ${started.namespace}`);
-  await upgrade(context, started.namespace);
+  await repairReleases({ ...context, $ }, [release], deployed);
+  context.log(`installing the ingress controller traefik into namespace ${namespace}`);
+  await upgrade(context, namespace);
   await writeRecord(context, { ...started, digest });
   return 'changed';
 }

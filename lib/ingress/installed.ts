@@ -59,6 +59,20 @@ export async function readRecord(context: ShellContext): Promise<ControllerRecor
   });
 }
 
+/** Throws `TaskError` if create-k8s installed the controller into another namespace than the settings name now. */
+export function checkPlace({ environment, settings }: Target, record: ControllerRecord | undefined): void {
+  const namespace = controllerOf(settings)?.namespace;
+  if (record === undefined || settings.ingress.controller !== 'traefik' || record.namespace === namespace)
+    return;
+  const { namespace: old, ownNamespace } = record;
+  const rest = ownNamespace ? `delete namespace ${old}` : `-n ${old} delete configmap ${recordName}`;
+  throw new TaskError({
+    what: `the ingress controller is to be in the namespace ${namespace}, but create-k8s installed it into ${old}`,
+    why: 'network policies would let only pods of the new namespace call the fronts',
+    advice: `set ingress.namespace: ${old}; or to move it, remove it first, which stops the routes: ${helmText(environment)} --namespace ${old} uninstall ${releaseName} --wait && ${kubectlText(environment)} ${rest}`,
+  });
+}
+
 /** Where older versions kept the record, on one machine. */
 const localFile = 'ingress.json';
 

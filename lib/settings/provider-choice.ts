@@ -28,9 +28,11 @@ export async function resolveOptions(
   adviseOn(environment);
   const needsFolder = tasks.some(({ name }) => !withoutFolder.includes(name));
   await checkEnvironment(environment, needsFolder ? 'folder' : 'made', root);
+  let isDamaged = false;
   const memory = await remembered({ name: environment, root }).catch((error: unknown) => {
     // The user's choice replaces a damaged record.
-    if (asked !== undefined) return undefined;
+    isDamaged = asked !== undefined;
+    if (isDamaged) return undefined;
     throw error;
   });
   if (memory && asked && memory.provider !== asked) {
@@ -66,7 +68,7 @@ export async function resolveOptions(
   }
   const context =
     known ?? options.context ?? (await loadSettings({ name: environment, provider, root })).cluster.context;
-  const without = memory ? withoutCluster : [...withoutCluster, 'destroy-environment'];
+  const without = memory || isDamaged ? withoutCluster : [...withoutCluster, 'destroy-environment'];
   if (context !== '' || tasks.every(({ name }) => without.includes(name)))
     return { ...given, provider, context };
   throw new UsageError({

@@ -106,7 +106,10 @@ export const settingsSchema = map({
   ingress: map({
     controller: v.picklist(['traefik', 'nginx', 'none'], '`traefik`, `nginx` or `none`'),
     kind: v.picklist(['ingress', 'httproute'], '`ingress` or `httproute`'),
-    namespace: text('the name of a namespace, or empty', new RegExp(`^(?:${label})?$`)),
+    namespace: text(
+      'the name of a namespace without releases, or empty',
+      new RegExp(`^(?!(?:core|vault|database|backend|frontend)$)(?:${label})?$`),
+    ),
     loadBalancer: map({ cidrs, proxyProtocol: flag }),
     address: text('a host or host:port, or empty', /^(?:[\w.-]+(?::\d{1,5})?)?$/),
     tls: map({

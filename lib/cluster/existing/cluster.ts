@@ -47,17 +47,22 @@ export const cluster: Cluster = {
     services: routeCommands,
   },
 
-  requireAnswer: checkReachable,
+  requireAnswer: async (context, purpose) => {
+    await checkReachable(context);
+    if (purpose === 'change') await checkNamespaces(context);
+  },
   checkRequirements,
 
   phase: async (context) => {
     const { environment } = context;
-    const known = (await remembered(environment)) !== undefined;
-    const connected = await connectExisting(context).then(
-      () => true,
-      () => false,
-    );
-    if (!known && !(connected && (await isDeployed(context)))) return 'absent';
+    if ((await remembered(environment)) !== undefined) await connectExisting(context).catch(() => undefined);
+    else {
+      // Only a cluster that answers can tell that it does not have the environment, whichever machine created it.
+      await connectExisting(context);
+      await checkReachable(context);
+      const namespaces = await existingNamespaces(context);
+      if (!namespaces.some((one) => isOurs(environment, one))) return 'absent';
+    }
     const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;
     return output.exitCode === 0 ? 'running' : 'degraded';
@@ -72,8 +77,7 @@ export const cluster: Cluster = {
     const { environment } = context;
     await connectExisting(context);
     const $ = context.$({ quiet: true });
-    await checkReachable(context);
-    await checkNamespaces(context);
+    await cluster.requireAnswer?.(context, 'change');
     await checkRequirements(context);
     for (const [verb, resource] of rights) {
       const answer = await $({
@@ -101,10 +105,3 @@ export const cluster: Cluster = {
 
   addresses: routeAddresses,
 };
-
-/** True if the cluster has the environment, whichever machine created it. */
-const isDeployed = (context: EnvironmentContext): Promise<boolean> =>
-  existingNamespaces(context).then(
-    (namespaces) => namespaces.some((one) => isOurs(context.environment, one)),
-    () => false,
-  );

@@ -15,7 +15,6 @@ import { removeController, removeControllerCommands } from '../../ingress/instal
 import { helmText, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import { installedTypes, removeTypes } from '../../kubernetes/types.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { remembered } from '../../settings/environment.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
 
@@ -34,17 +33,11 @@ const objectsSeconds = 60;
  */
 export async function removeFromCluster(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
-  // An unreadable record means that an environment exists.
-  const known = await remembered(environment).catch(() => true);
+  // Without a name, kubectl would use the current context.
+  if (environment.context === '') return 'unchanged';
   // A fresh clone knows the environment by its namespaces only.
-  const connected = await connectExisting(context).then(
-    () => true,
-    (error: unknown) => {
-      if (known) throw error;
-      return false;
-    },
-  );
-  const removed = connected ? await removeOurs(context) : false;
+  await connectExisting(context);
+  const removed = await removeOurs(context);
   await rm(environment.kubeconfig, { force: true });
   return removed ? 'changed' : 'unchanged';
 }

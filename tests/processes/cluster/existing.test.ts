@@ -1,7 +1,10 @@
+import { rmSync } from 'node:fs';
 import * as assert from 'uvu/assert';
+import { requireCluster } from '../../../lib/cluster/cluster.ts';
 import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
 import { loadSettings, type Settings, settingsFiles } from '../../../lib/settings/settings.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { task } from '../../../tasks/environment-task.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
 import { answers, clone, context, existingSuite, kubectl } from './scripted-existing.ts';
 
 const test = existingSuite('existing');
@@ -185,13 +188,55 @@ test('autoscalers without a metrics API are refused', async () => {
   assert.is(why, 'the autoscaler of app2-back needs v1beta1.metrics.k8s.io');
 });
 
-test('a cluster never connected is absent; one no longer answering is degraded', async () => {
+const noContext = `echo 'error: cannot locate context "some-context"' >&2; exit 1`;
+
+test('an environment is absent only from a cluster that answers; one that was created there is degraded', async () => {
   kubectl();
   assert.is(await provider.phase(context), 'absent');
+  const noList = 'echo Forbidden >&2; exit 1';
+  for (const changes of [{ ready: noAnswer }, { view: noContext }, { namespaces: noList }]) {
+    rmSync(environment.kubeconfig, { force: true });
+    kubectl(changes);
+    const error = await failureOf(provider.phase(context));
+    assert.is((await failureOf(provider.destroy(context))).what, error.what);
+  }
+  kubectl();
   await provider.create(context);
   assert.is(await provider.phase(context), 'running');
   kubectl({ ready: 'exit 1' });
   assert.is(await provider.phase(context), 'degraded');
+});
+
+test('without a context nothing is removed, from the current one neither', async () => {
+  kubectl();
+  assert.is(
+    await provider.destroy({ ...context, environment: { ...environment, context: '' } }),
+    'unchanged',
+  );
+  assert.equal(clone.calls(), []);
+});
+
+test('a task that changes a cluster first looks whose its namespaces are', async () => {
+  const of = (owner: string) =>
+    `echo '{"items":[{"metadata":{"name":"core","labels":{"k8s-deployment/environment":"${owner}"}}}]}'`;
+  kubectl({ namespaces: of('other') });
+  const error = await failureOf(requireCluster(context, 'change'));
+  assert.is(error.why, 'it belongs to environment `other`');
+  await requireCluster(context);
+  kubectl({ namespaces: of('development') });
+  await requireCluster(context, 'change');
+  const run = async (lock: boolean) =>
+    task({
+      name: 'x',
+      description: 'x',
+      lock,
+      commands: () => [],
+      onCluster: true,
+      run: async () => {},
+    }).run?.(taskContext({ env: 'development', provider: 'existing', context: 'some-context' }));
+  kubectl({ namespaces: of('other') });
+  await run(false);
+  assert.is((await failureOf(run(true))).what, error.what);
 });
 
 test('start and stop do nothing and say so', async () => {

@@ -1,10 +1,10 @@
-import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { databaseCertificate } from '../../../lib/database/certificate.ts';
-import { test as testReleases } from '../../../lib/deploy/deployed.ts';
+import { rollBackRelease, test as testReleases } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
@@ -40,6 +40,7 @@ function cluster(
   manifest = '',
   found = `echo '{"items": []}'`,
   pods = 'true',
+  configMaps: readonly object[] = [],
 ): void {
   const last_deployed = Number.isNaN(ageSeconds)
     ? undefined
@@ -50,7 +51,7 @@ function cluster(
   const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
   project.script(
     'kubectl',
-    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *"get namespaces"*) echo '{"items": []}';; *version*) echo '{"serverVersion": {"gitVersion": "v1.31.0", "minor": "31"}}';; *managed-by=Helm*) ${found};; *"get -f -"*) ;; *"get pods"*) ${pods}; exec sleep 1000;; *--watch*) exec sleep 1000;; esac`,
+    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *"get namespaces"*) echo '{"items": []}';; *"get configmaps"*) ${listed(...configMaps)};; *version*) echo '{"serverVersion": {"gitVersion": "v1.31.0", "minor": "31"}}';; *managed-by=Helm*) ${found};; *"get -f -"*) ;; *"get pods"*) ${pods}; exec sleep 1000;; *--watch*) exec sleep 1000;; esac`,
   );
 }
 
@@ -84,6 +85,58 @@ test('a release that a killed run left pending is first rolled back to its last 
   assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
 });
 
+for (const [title, revisions, good] of [
+  [
+    'a revision that failed and was replaced by a rollback that failed, too',
+    [
+      [1, 'superseded', 'Install complete'],
+      [2, 'deployed', 'Upgrade complete'],
+      [3, 'superseded', 'Upgrade "devops" failed: context deadline exceeded'],
+      [4, 'failed', 'Rollback "devops" failed: a conflict'],
+      [5, 'superseded', 'Release "devops" failed: a hook'],
+      [6, 'superseded', 'Preparing upgrade'],
+      [7, 'failed', 'Rollback "devops" failed: a conflict'],
+    ],
+    2,
+  ],
+  [
+    'a killed upgrade',
+    [
+      [3, 'superseded', 'Install complete'],
+      [4, 'deployed', 'Rollback to 3'],
+      [5, 'pending-upgrade', 'Preparing upgrade'],
+    ],
+    4,
+  ],
+  [
+    'a good upgrade',
+    [
+      [3, 'superseded', 'of our own, since the last one failed'],
+      [4, 'deployed', 'Upgrade complete'],
+    ],
+    3,
+  ],
+] as const)
+  test(`after ${title}, rollback takes the newest revision before it that was in service`, async ({
+    context,
+  }) => {
+    const [last] = revisions.slice(-1);
+    cluster(last?.[1] ?? '', 1000);
+    helm(revisions.map(([revision, status, description]) => ({ revision, status, description })));
+    await rollBackRelease(context, 'devops', undefined);
+    assert.match(helmCalls().at(-1) ?? '', ` rollback devops ${good} --wait`);
+  });
+
+test('a release without such a revision is not rolled back', async ({ context }) => {
+  cluster('deployed', 1000);
+  helm([
+    { revision: 1, status: 'superseded', description: 'Release "devops" failed: a hook' },
+    { revision: 2, status: 'deployed', description: 'Upgrade complete' },
+  ]);
+  const error = await failureOf(rollBackRelease(context, 'devops', undefined));
+  assert.is(error.what, 'devops has no earlier revision to roll back to');
+});
+
 test('a pending release without a good revision is first removed', async ({ context }) => {
   cluster('pending-install', 1);
   helm([{ revision: 1, status: 'pending-install' }]);
@@ -104,6 +157,24 @@ test('an uninstall that was killed is finished before the release is installed a
   assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
 });
 
+test('a release is repaired after all checks: a failed one, or a chart that cannot be rendered, changes nothing', async ({
+  context,
+}) => {
+  for (const status of ['pending-install', 'uninstalling']) {
+    cluster(status, 1);
+    helm([{ revision: 1, status }]);
+    project.script('sops', `echo '${JSON.stringify({ ...secrets, password: '' })}'`);
+    const refused = await failureOf(install(context, { app: 'postgresql' }));
+    assert.match(refused.what, /database.yaml cannot be a password$/);
+    project.script('sops', `echo '${JSON.stringify(secrets)}'`);
+    failing('--output-dir', 'devops', 'Error: execution error at (devops/templates/a.yaml:3:4): x');
+    const unrendered = await failureOf(install(context, { app: 'devops' }));
+    assert.is(unrendered.what, 'rendering devops failed');
+    project.script('helmfile', emptyFolders);
+  }
+  assert.equal(helmCalls(), []);
+});
+
 test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {
   const context = await project.context('existing');
   cluster('pending-upgrade', 5);
@@ -117,7 +188,10 @@ test('on an existing cluster a pending release is only repaired after helm’s t
   assert.is(unknown.what, 'release devops is pending-upgrade since an unknown time');
   assert.equal(helmCalls(), []);
   cluster('pending-upgrade', 241);
-  helm([{ revision: 2, status: 'deployed' }]);
+  helm([
+    { revision: 2, status: 'deployed' },
+    { revision: 3, status: 'pending-upgrade' },
+  ]);
   await install(context, { app: 'devops' });
   assert.match(helmCalls().at(-1) ?? '', /^helm --namespace core rollback devops 2 --wait --timeout 120s/);
 });
@@ -217,6 +291,30 @@ test('a release with all its objects is skipped, after one look at them, and ren
   assert.is(await renderings(), 3);
 });
 
+test('what somebody else changes during an install is not taken for what the install rendered', async ({
+  context,
+}) => {
+  rendering();
+  const namespace = listed({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } });
+  const known = () =>
+    JSON.parse(readFileSync(join(context.environment.state, 'rendered.json'), 'utf8')).digests;
+  cluster('deployed', 60, manifest, namespace);
+  await install(context, { app: 'devops' });
+  const { devops } = known();
+  // During the installation of another release.
+  const upgraded = `${manifest}  labels: { theirs: a }\n`;
+  const script = join(project.folder, '..', 'bin', 'kubectl');
+  const before = readFileSync(script);
+  cluster('deployed', 60, upgraded, namespace);
+  const after = join(project.folder, '..', 'kubectl-after');
+  renameSync(script, after);
+  writeFileSync(script, before, { mode: 0o755 });
+  project.script('helmfile', `${emptyFolders}\ncase "$*" in *sync*) mv '${after}' '${script}';; esac`);
+  await install(context, { app: 'reloader' });
+  assert.equal(context.reported, ['unchanged', 'changed']);
+  assert.is(known().devops, devops);
+});
+
 test('an unreadable history, which would remove the release, is an error', async ({ context }) => {
   const what = async () => (await failureOf(install(context, { app: 'devops' }))).what;
   cluster('pending-upgrade', 1);
@@ -288,6 +386,15 @@ test('a failed check is explained by its own pod; for a recreated authority the 
   const error = await failureOf(testReleases(await project.context('minikube'), { app: 'devops' }));
   assert.is(error.why, `pod core/devops-check-b: ${reason}`);
   assert.match(error.advice ?? '', /^run `.* install-tier core`: /);
+});
+
+test('fronts are not installed for the pods of a namespace in which the ingress controller is not', async () => {
+  cluster('deployed', 60, '', undefined, undefined, [
+    { metadata: { namespace: 'elsewhere' }, data: { typesBefore: 'a' } },
+  ]);
+  const error = await failureOf(install(await project.context('minikube'), { app: 'app2' }));
+  assert.match(error.what, /in the namespace ingress, but create-k8s installed it into elsewhere$/);
+  assert.not.ok(project.calls().some((line) => / sync /.test(line)));
 });
 
 test('if helmfile fails before the first release, none is named', async () => {

@@ -241,12 +241,25 @@ test('another machine upgrades and removes it, too; the record of an older versi
   mkdirSync(elsewhere.environment.state, { recursive: true });
   writeFileSync(
     local,
-    JSON.stringify({ namespace: 'old', ownNamespace: true, typesBefore: [], digest: 'x' }),
+    JSON.stringify({ namespace: 'ingress', ownNamespace: true, typesBefore: [], digest: 'x' }),
   );
   assert.is(await ensure(elsewhere), 'changed');
   assert.not.ok(existsSync(local));
   await removeController(context);
-  assert.match(changes().at(-1) ?? '', 'delete namespace old');
+  assert.match(changes().at(-1) ?? '', 'delete namespace ingress');
+});
+
+test('a controller in another namespace than the settings name is neither moved nor left without its fronts', async ({
+  context,
+}) => {
+  cluster({});
+  await ensure(context);
+  project.forget();
+  const error = await failureOf(ensure(context, { namespace: 'other' }));
+  assert.match(error.what, /in the namespace other, but create-k8s installed it into ingress$/);
+  assert.match(error.advice ?? '', /^set ingress\.namespace: ingress; .* uninstall traefik --wait/);
+  assert.equal(changes(), []);
+  assert.is(await ensure(context, { namespace: 'other', controller: 'nginx' }), 'unchanged');
 });
 
 test('a damaged record is reported, and nothing is changed', async ({ context }) => {

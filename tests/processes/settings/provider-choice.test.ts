@@ -107,6 +107,8 @@ test('the user’s choice replaces a damaged record', async () => {
   writeFileSync(join(folder, '.state/development/environment.json'), '{');
   assert.match((await failureOf(resolve())).what, /is damaged/);
   assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
+  // What was created somewhere is not removed without saying where.
+  await refused(/needs a kube context/, { provider: 'existing' }, undefined, 'destroy-environment');
 });
 
 test.run();

@@ -51,4 +51,19 @@ test('chart repositories are loaded only if a chart comes from one; the chart of
   );
 });
 
+test('what needs no chart contacts no chart repository', async () => {
+  const production = await targetOf({ env: 'production', provider: 'existing', context: 'some' });
+  for (const [command, skips] of [
+    ['test', true],
+    ['destroy', true],
+    ['sync', false],
+    ['diff', false],
+  ] as const)
+    assert.is(
+      (await helmfileText(production, '-l', 'app=vault', command)).includes('--skip-deps'),
+      skips,
+      command,
+    );
+});
+
 test.run();

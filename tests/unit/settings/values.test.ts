@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+import { declaredNamespaces } from '../../../lib/helm/namespaces.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -83,6 +85,12 @@ for (const [path, rule, good, bad] of [
   ['cluster.storageClass', 'the name of a class', ['', 'csi-hostpath-sc'], ['A b', 3]],
   ['cluster.context', 'a text', ['', 'arn:aws:eks:x'], [5]],
   ['ingress.controller', '`traefik`, `nginx` or `none`', ['none'], ['haproxy']],
+  [
+    'ingress.namespace',
+    'the name of a namespace without releases, or empty',
+    ['', 'ingress', 'core2'],
+    [...(await declaredNamespaces({ root })), 'A'],
+  ],
   ['ingress.tls.enabled', '`true` or `false`', [true], ['false']],
   ['ingress.tls.port', 'a port number', [8443], [65_536]],
   ['images.backendVerification.tag', 'a tag as text', ['1.2.0'], ['a b', '-x', 15, true, null]],
