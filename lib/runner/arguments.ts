@@ -63,7 +63,7 @@ export async function checkArguments(
     } else if (isRequired(spec)) {
       throw new UsageError({
         what: `missing ${spec.positional ? 'argument' : 'option'} \`${argumentForm(name, spec)}\``,
-        why: await missingReason(spec, context.options),
+        why: possible(await choicesOf(spec, context.options)) ?? spec.description,
         advice: context.usage,
       });
     } else {
@@ -71,11 +71,6 @@ export async function checkArguments(
     }
   }
   return checked;
-}
-
-async function missingReason(spec: ArgumentSpec, options: Options): Promise<string> {
-  const choices = await choicesOf(spec, options);
-  return choices === undefined ? spec.description : possible(choices);
 }
 
 function fromEnvironment(spec: ArgumentSpec): string | undefined {
@@ -130,8 +125,8 @@ async function checkWord(name: string, spec: ArgumentSpec, word: string, options
   });
 }
 
-const possible = (choices: readonly string[]): string =>
-  choices.length === 0 ? 'there is none' : `possible: ${choices.join(', ')}`;
+const possible = (choices: readonly string[] | undefined): string | undefined =>
+  choices?.length === 0 ? 'there is none' : choices && `possible: ${choices.join(', ')}`;
 
 function wrongType(name: string, spec: ArgumentSpec, expected: string, value: unknown): UsageError {
   const source = spec.env !== undefined && process.env[spec.env] === value ? ` (from ${spec.env})` : '';

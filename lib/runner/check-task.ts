@@ -20,13 +20,6 @@ export function checkTask(
   throw mistakeIn(owner, what, why, `; \`${field}: () => […]\` is read when all are declared`);
 }
 
-/** Throws UsageError for a need with `steps`, which only works on the command line. */
-export function checkNeeded(needed: AnyTask, owner: AnyTask): void {
-  if (needed.steps === undefined) return;
-  const what = `task \`${needed.name}\` has \`steps\` and cannot be needed by \`${owner.name}\``;
-  throw mistakeIn(owner, what, 'steps are for a task that is named on the command line');
-}
-
 /** Throws UsageError for an invalid number, which may have been calculated. */
 export function checkNumbers(task: AnyTask): void {
   const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;

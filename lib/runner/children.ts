@@ -61,10 +61,12 @@ export class Children {
     return [...this.#groups.values()].some(({ target }) => target > 0);
   }
 
-  /** Sends a signal to groups, by default all that are not spared. A stopped process handles it only after SIGCONT. */
+  /** Sends a signal to groups, by default all that are not spared. */
   #signal(signal: NodeJS.Signals, which?: Which): void {
-    for (const { target } of this.#of(which)) sendSignal(target, signal);
-    for (const { target } of this.#of(which)) sendSignal(target, 'SIGCONT');
+    sendSignals(
+      this.#of(which).map(({ target }) => target),
+      signal,
+    );
   }
 
   /**
@@ -123,6 +125,11 @@ export class Children {
 
 /** All groups of an owner, or that of a child. */
 type Which = string | ChildProcess;
+
+/** A stopped process handles a signal only after SIGCONT. */
+export function sendSignals(targets: readonly number[], signal: NodeJS.Signals): void {
+  for (const one of [signal, 'SIGCONT'] as const) for (const target of targets) sendSignal(target, one);
+}
 
 /** Returns false if the process does not exist. */
 export function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {

@@ -38,10 +38,3 @@ export function stopExitCode(reason: StopReason): number | undefined {
   if (reason.type === 'signal') return signalExitCode(reason.signal);
   return reason.type === 'hang-up' ? signalExitCode('SIGHUP') : undefined;
 }
-
-/** The exit code of a finished run: the only failure's own code, or 1 for several. */
-export function failuresExitCode(failures: readonly { readonly exitCode: number }[]): number {
-  const [first, second] = failures;
-  if (first === undefined) return exitCodes.done;
-  return second === undefined ? first.exitCode : exitCodes.failed;
-}

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { kebab } from './arguments.ts';
 import { UsageError } from './errors.ts';
-import type { FailureMode } from './schedule.ts';
 import type { CommandOptions } from './shell.ts';
 import type { AnyTask, ArgumentSpecs, Arguments, Options } from './task.ts';
 
@@ -18,7 +17,9 @@ export const outputModes = [
 
 export type OutputMode = (typeof outputModes)[number];
 
-const failureModes = ['no-new', 'continue', 'kill'] as const satisfies readonly FailureMode[];
+const failureModes = ['no-new', 'continue', 'kill'] as const;
+
+export type FailureMode = (typeof failureModes)[number];
 
 /** The runner's own options, allowed before or after the task's name. */
 export const runnerOptions = {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { sendSignal } from './children.ts';
+import { sendSignal, sendSignals } from './children.ts';
 import { poll } from './pause.ts';
 import {
   isSameProcess,
@@ -32,8 +32,10 @@ export async function endOrphans(holder: ProcessIdentity): Promise<number> {
   const found = (await Promise.all(pids.map(processIdentity))).filter((orphan) => orphan !== undefined);
   const gone = (): Promise<boolean> =>
     poll(async () => !(await Promise.all(found.map(isSameProcess))).includes(true), graceMs);
-  for (const { pid } of found) sendSignal(pid, 'SIGTERM');
-  for (const { pid } of found) sendSignal(pid, 'SIGCONT');
+  sendSignals(
+    found.map(({ pid }) => pid),
+    'SIGTERM',
+  );
   if (await gone()) return found.length;
   for (const orphan of found) if (await isSameProcess(orphan)) sendSignal(orphan.pid, 'SIGKILL');
   // A process in uninterruptible sleep survives SIGKILL for a while; no more can be done.

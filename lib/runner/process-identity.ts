@@ -26,18 +26,13 @@ export async function processStartTime(pid: number): Promise<string | undefined>
 let ownBootId: Promise<string> | undefined;
 
 /** Changes with each boot. */
-export function bootId(): Promise<string> {
-  ownBootId ??= readBootId();
-  return ownBootId;
-}
-
-async function readBootId(): Promise<string> {
-  if (process.platform === 'linux') {
-    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
-  }
-  // Not kern.boottime, which macOS changes when the clock is set.
-  const { stdout } = await run('sysctl', ['-n', 'kern.bootsessionuuid']).catch(() => ({ stdout: '' }));
-  return stdout.trim();
+export async function bootId(): Promise<string> {
+  ownBootId ??=
+    process.platform === 'linux'
+      ? readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+      : // Not kern.boottime, which macOS changes when the clock is set.
+        run('sysctl', ['-n', 'kern.bootsessionuuid']).then(({ stdout }) => stdout);
+  return (await ownBootId.catch(() => '')).trim();
 }
 
 export async function ownIdentity(): Promise<ProcessIdentity> {

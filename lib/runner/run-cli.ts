@@ -62,10 +62,11 @@ export async function runCli(
     const lines = formatFailure(session.redactor.redactAll(failure), verbose);
     terminal.err(lines.map((line) => `${line}\n`).join(''));
   };
-  stop.onCutShort = (error) => {
+  const showNow = (error: unknown): void => {
     showFailure(toFailure(error));
     terminal.flush?.();
   };
+  stop.onCutShort = showNow;
   const stoppedCode = (reason: StopReason, otherwise: number): number => {
     if (reason.type === 'crash') showFailure(toFailure(reason.error));
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
@@ -86,10 +87,7 @@ export async function runCli(
     suspend.close();
     children.close();
     terminal.close();
-    endLeftOpen((error) => {
-      showFailure(toFailure(error));
-      terminal.flush?.();
-    }, verbose);
+    endLeftOpen(showNow, verbose);
   }
 }
 

@@ -86,14 +86,10 @@ async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorde
 }
 
 async function runNodes(run: Run, screen: Renderer): Promise<void> {
-  const { graph, settings, stop, tally } = run;
+  const { stop, tally } = run;
   const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(run);
-  await runSchedule({
-    nodes: graph.nodes,
-    jobs: settings.jobs,
-    failureMode: settings.failure,
-    signal: stop.signal,
+  await runSchedule(run, {
     run: async (node, late) => {
       const settled = await memory?.before(node, late);
       if (settled !== undefined) return settled;
@@ -117,7 +113,6 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
       tally.skipped += 1;
       run.emit({ type: 'task-skipped', id: node.id, because: because?.id });
     },
-    kill: () => stop.begin({ type: 'failure' }),
   });
   memory?.end(outcomeOf(stop.reason, tally));
 }

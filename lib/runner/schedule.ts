@@ -1,8 +1,8 @@
 import { countDependents } from './dependency-order.ts';
+import type { FailureMode } from './global-options.ts';
 import type { TaskNode } from './node.ts';
+import type { Run } from './run.ts';
 import { Slots } from './slots.ts';
-
-export type FailureMode = 'no-new' | 'continue' | 'kill';
 
 export type Launched = {
   /** Resolves to true once ready, to false if it ends before. */
@@ -13,23 +13,16 @@ export type Launched = {
   readonly stop: () => void;
 };
 
-export type Schedule = {
-  /** In dependency order. */
-  readonly nodes: readonly TaskNode[];
-  readonly jobs: number;
-  readonly failureMode: FailureMode;
-  /** When aborted, nothing starts except finalisers and their needs. */
-  readonly signal: AbortSignal;
+/** What is done with nodes. */
+export type Work = {
   /**
    * Runs a node and never rejects. False if its dependents must not run. `late` marks finalisers and their needs, to
-   * which `signal` does not apply.
+   * which the run's stop does not apply.
    */
   readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
   readonly launch: (node: TaskNode) => Launched;
   /** Called for a node that will never run, because of another node or because the run stops. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
-  /** Called if a node fails in mode `kill`, except a finaliser, since the others still run. */
-  readonly kill: () => void;
 };
 
 /** `up`: a long-running process is ready. */
@@ -41,12 +34,17 @@ type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
  * waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by one,
  * in dependency order.
  */
-export async function runSchedule(schedule: Schedule): Promise<void> {
-  await new Scheduler(schedule).run();
+export async function runSchedule(run: Scheduled, work: Work): Promise<void> {
+  await new Scheduler(run, work).run();
 }
 
+type Scheduled = Pick<Run, 'graph' | 'settings' | 'stop'>;
+
 class Scheduler {
-  readonly #schedule: Schedule;
+  readonly #nodes: readonly TaskNode[];
+  readonly #failureMode: FailureMode;
+  readonly #stop: Run['stop'];
+  readonly #do: Work;
   readonly #slots: Slots;
   readonly #priorities: ReadonlyMap<TaskNode, number>;
   readonly #states = new Map<TaskNode, State>();
@@ -62,10 +60,12 @@ class Scheduler {
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(schedule: Schedule) {
-    const { nodes, jobs } = schedule;
-    this.#schedule = schedule;
-    this.#slots = new Slots(jobs, (node) => this.#work(node), {
+  constructor({ graph: { nodes }, settings, stop }: Scheduled, work: Work) {
+    this.#nodes = nodes;
+    this.#failureMode = settings.failure;
+    this.#stop = stop;
+    this.#do = work;
+    this.#slots = new Slots(settings.jobs, (node) => this.#work(node), {
       idle: () => this.#advance(),
       error: (error) => this.#reject(error),
     });
@@ -81,7 +81,7 @@ class Scheduler {
   }
 
   async run(): Promise<void> {
-    const { nodes, signal } = this.#schedule;
+    const { signal } = this.#stop;
     const onAbort = (): void => {
       this.#slots.clear();
       // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
@@ -92,7 +92,7 @@ class Scheduler {
       this.#reject = reject;
       signal.addEventListener('abort', onAbort);
       this.#slots.together(() => {
-        for (const node of nodes) if (node.needs.size === 0) this.#add(node);
+        for (const node of this.#nodes) if (node.needs.size === 0) this.#add(node);
       });
       this.#look();
     }).finally(() => signal.removeEventListener('abort', onAbort));
@@ -112,7 +112,7 @@ class Scheduler {
       this.#resolve();
       return;
     }
-    const requested = this.#schedule.nodes.filter(({ longRunning }) => longRunning?.requested);
+    const requested = this.#nodes.filter(({ longRunning }) => longRunning?.requested);
     // A requested long-running process runs until a signal or its own end.
     if (this.#mayStart() && requested.some((node) => this.#states.get(node) === 'up')) return;
     this.#phase = 'closing';
@@ -123,7 +123,7 @@ class Scheduler {
   }
 
   #mayStart(): boolean {
-    return this.#phase === 'main' && !this.#failed && !this.#schedule.signal.aborted;
+    return this.#phase === 'main' && !this.#failed && !this.#stop.signal.aborted;
   }
 
   #add(node: TaskNode): void {
@@ -138,7 +138,7 @@ class Scheduler {
 
   async #run(node: TaskNode): Promise<void> {
     this.#states.set(node, 'running');
-    const done = await this.#schedule.run(node, this.#phase === 'late');
+    const done = await this.#do.run(node, this.#phase === 'late');
     if (done) this.#satisfy(node);
     else this.#fail(node);
     this.#end(node, 'ended');
@@ -146,7 +146,7 @@ class Scheduler {
 
   async #launch(node: TaskNode): Promise<void> {
     this.#states.set(node, 'running');
-    const launched = this.#schedule.launch(node);
+    const launched = this.#do.launch(node);
     this.#stops.set(node, launched.stop);
     const ready = await launched.ready;
     if (ready) {
@@ -184,13 +184,11 @@ class Scheduler {
   }
 
   #fail(node: TaskNode): void {
-    const { failureMode, kill } = this.#schedule;
-    if (this.#phase === 'main') {
-      if (failureMode !== 'continue') {
-        this.#failed = true;
-        this.#slots.clear();
-      }
-      if (failureMode === 'kill') kill();
+    // Not if a finaliser fails, since the others still run.
+    if (this.#phase === 'main' && this.#failureMode !== 'continue') {
+      this.#failed = true;
+      this.#slots.clear();
+      if (this.#failureMode === 'kill') this.#stop.begin({ type: 'failure' });
     }
     const rest = dependentsOf(node);
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
@@ -202,7 +200,7 @@ class Scheduler {
 
   #skip(node: TaskNode, because: TaskNode | undefined): void {
     this.#slots.remove(node);
-    this.#schedule.skip(node, because);
+    this.#do.skip(node, because);
     this.#end(node, 'skipped');
   }
 
@@ -243,7 +241,7 @@ class Scheduler {
 
   /** Finalisers that have to run, their needs, and the finalisers of all these. */
   #wantedLate(): Set<TaskNode> {
-    const wanted = new Set(this.#schedule.nodes.filter((node) => this.#isEligible(node)));
+    const wanted = new Set(this.#nodes.filter((node) => this.#isEligible(node)));
     // Sets can grow while they are iterated.
     for (const node of wanted) {
       for (const other of [...node.needs, ...node.finalisers]) if (this.#canBeLate(other)) wanted.add(other);
@@ -252,9 +250,9 @@ class Scheduler {
   }
 
   async #runFinalisers(): Promise<void> {
-    const places = new Map(this.#schedule.nodes.map((node, place) => [node, place]));
+    const places = new Map(this.#nodes.map((node, place) => [node, place]));
     const placeOf = (node: TaskNode): number => places.get(node) ?? 0;
-    for (const finaliser of this.#schedule.nodes) {
+    for (const finaliser of this.#nodes) {
       if (!this.#isEligible(finaliser)) continue;
       const wanted = new Set([finaliser]);
       for (const node of wanted)
@@ -267,7 +265,7 @@ class Scheduler {
   }
 
   #skipRest(choose: (node: TaskNode) => boolean): void {
-    for (const node of this.#schedule.nodes) {
+    for (const node of this.#nodes) {
       if (this.#isWaiting(node) && choose(node)) this.#skip(node, undefined);
     }
   }

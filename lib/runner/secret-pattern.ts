@@ -8,8 +8,6 @@ export type SecretPattern = {
   readonly piece: boolean;
 };
 
-type Spelling = { readonly source: string; readonly longest: number };
-
 /** JSON in JSON in a shell: this many backslashes before a character count as its escape. */
 const backslashes = 4;
 
@@ -31,7 +29,8 @@ export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
     source += `(?:${spellings.map((spelling) => spelling.source).join('|')})`;
     longest += Math.max(...spellings.map((spelling) => spelling.longest));
   }
-  return { source, longest, anchor: anchorOf(text) };
+  // Nothing escapes letters and digits.
+  return { source, longest, anchor: /[A-Za-z0-9]{4}/.exec(text)?.[0] };
 }
 
 /** Characters with a short escape in JSON or shells, or a name in XML. */
@@ -53,11 +52,12 @@ const letters: { readonly [character: string]: string } = {
   '\f': 'f',
 };
 
-function spellingsOf(character: string): Spelling[] {
+function spellingsOf(character: string): Pick<SecretPattern, 'source' | 'longest'>[] {
   const characters = [...character];
-  const spellings = (special[characters[0] ?? ''] ?? []).map((text) =>
-    literal(text.repeat(characters.length)),
-  );
+  const spellings = (special[characters[0] ?? ''] ?? []).map((one) => {
+    const text = one.repeat(characters.length);
+    return { source: escapePattern(text), longest: text.length };
+  });
   // Each escaping doubles a backslash.
   if (character.startsWith('\\')) {
     const most = 2 * backslashes * character.length;
@@ -82,10 +82,6 @@ function spellingsOf(character: string): Spelling[] {
   return spellings;
 }
 
-function literal(text: string): Spelling {
-  return { source: escapePattern(text), longest: text.length };
-}
-
 /** In upper or lower case. */
 function hexadecimal(number: number, digits: number): string {
   const text = number.toString(16).padStart(digits, '0');
@@ -94,11 +90,6 @@ function hexadecimal(number: number, digits: number): string {
 
 function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-}
-
-/** The first four letters or digits in a row, which nothing escapes. */
-function anchorOf(text: string): string | undefined {
-  return /[A-Za-z0-9]{4}/.exec(text)?.[0];
 }
 
 /** Compiled on first use. */

@@ -1,6 +1,6 @@
 import { formatPlace } from './call-site.ts';
 import type { RunSummary, Tally, TaskFailure } from './events.ts';
-import { exitCodes, failuresExitCode, type StopReason, stopExitCode } from './exit-codes.ts';
+import { exitCodes, type StopReason, stopExitCode } from './exit-codes.ts';
 import { chainOf, type TaskNode } from './node.ts';
 import type { NodeResult, Run } from './run.ts';
 import type { RunOutcome } from './task.ts';
@@ -40,11 +40,12 @@ export function summarize(
 ): RunSummary {
   const { failures, ...counts } = tally;
   const stopped = reason === undefined ? undefined : stopExitCode(reason);
-  const exitCode = stopped ?? failuresExitCode(failures.map(({ failure }) => failure));
-  const dirty = !clean || reason?.type === 'crash';
+  const dirty = !clean || reason?.type === 'crash' || failures.length > 1;
+  // A single failure has its own code.
+  const own = failures.length > 1 ? undefined : failures[0]?.failure.exitCode;
   return {
     outcome: outcomeOf(reason, tally),
-    exitCode: exitCode === exitCodes.done && dirty ? exitCodes.failed : exitCode,
+    exitCode: stopped ?? own ?? (dirty ? exitCodes.failed : exitCodes.done),
     durationMs,
     ...counts,
     failed: failures.length,

@@ -22,8 +22,8 @@ export class Frame {
   readonly #rows: RowsFor;
   #drawn: readonly string[] = [];
   #drawnColumns = 0;
-  #paused = false;
-  #suspended = false;
+  /** How often it was paused and not resumed. */
+  #pauses = 0;
   readonly #onResize = (): void => this.redraw();
   readonly #forgetSuspend: () => void;
 
@@ -32,13 +32,9 @@ export class Frame {
     this.#rows = rows;
     process.on('SIGWINCH', this.#onResize);
     this.#forgetSuspend = onSuspend({
-      hide: () => {
-        this.hide();
-        terminal.flush?.();
-        this.#suspended = true;
-      },
+      hide: () => this.pause(),
       show: () => {
-        this.#suspended = false;
+        this.resume();
         this.redraw();
       },
     });
@@ -50,7 +46,7 @@ export class Frame {
 
   /** Draws the current rows, with lines that stay above them. */
   redraw(above = ''): void {
-    if (this.#paused || this.#suspended) {
+    if (this.#pauses > 0) {
       this.#terminal.err(above);
       return;
     }
@@ -80,13 +76,13 @@ export class Frame {
 
   pause(): void {
     this.hide();
-    // Before the child that gets the terminal writes to it.
+    // Before the shell, or the child that gets the terminal, writes to it.
     this.#terminal.flush?.();
-    this.#paused = true;
+    this.#pauses += 1;
   }
 
   resume(): void {
-    this.#paused = false;
+    this.#pauses -= 1;
   }
 
   close(): void {

@@ -24,7 +24,7 @@ export function isEnd(event: RunEvent): event is EndEvent {
 export class RunView {
   readonly #style: Style;
   readonly #verbose: boolean;
-  readonly #nodes = new Map<string, NodeSummary>();
+  readonly #nodes = new Map<string, Pick<NodeSummary, 'label' | 'place'>>();
   /** Private tasks that have said nothing. */
   readonly #silent = new Set<string>();
   /** Tasks that have not started, with their needs, in the order of the run. */
@@ -57,13 +57,13 @@ export class RunView {
   note(event: RunEvent): void {
     this.at = event.at;
     if (event.type === 'run-started') {
-      for (const { label, ...node } of event.nodes) {
+      for (const node of event.nodes) {
         // Labels may contain anything.
-        const plain = plainText(label);
-        this.#nodes.set(node.id, { ...node, label: plain });
+        const label = plainText(node.label);
+        this.#nodes.set(node.id, { label, place: node.place });
         if (node.private) this.#silent.add(node.id);
         this.#waiting.set(node.id, node.needs);
-        this.widest = Math.max(this.widest, plain.length);
+        this.widest = Math.max(this.widest, label.length);
       }
     } else if ('id' in event) this.#noteTask(event);
   }

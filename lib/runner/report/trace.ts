@@ -59,13 +59,15 @@ function slicesOf(tasks: readonly RecordedTask[]): TraceEvent[] {
 }
 
 function facts({ status, report, waitedMs, retriedAt, place, failure }: RecordedTask) {
+  const { what, exitCode } = failure ?? {};
   return {
     status,
-    ...(report === undefined ? {} : { report }),
+    report,
     waitedMs,
     attempts: retriedAt.length + 1,
     declared: place,
-    ...(failure === undefined ? {} : { failure: failure.what, exitCode: failure.exitCode }),
+    failure: what,
+    exitCode,
   };
 }
 

@@ -25,9 +25,6 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     await Promise.all(starts.map((start) => existingFolder(dirname(start)))),
     (path) => path === memory || !globs.some((inputs) => mayHold(inputs, path)),
   );
-  const tellWaiting = (files: number): void => {
-    tell({ type: 'watch-waiting', files, tasks: globs.length });
-  };
   const tell = (body: RunEventBody): void => {
     const event = redactor.redactAll({ ...body, at: Date.now() });
     const json = settings.output === 'json';
@@ -41,7 +38,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       await running;
       await restarted;
       if (isStopped()) return exitCodes.done;
-      const news = await nextChange(files, stop.signal, tellWaiting);
+      const news = await nextChange(files, stop.signal, true);
       if (news === undefined) return exitCodes.done;
       files = news.files;
       tell({ type: 'watch-changed', changes: news.changes });
@@ -75,13 +72,13 @@ export async function watchTasks(request: RunRequest): Promise<number> {
     return stop.reason !== undefined && stop.reason.type !== 'failure' && stop.reason.type !== 'change';
   }
 
-  /** Undefined if the signal came first. */
+  /** Undefined if the signal came first. With `tells`, says that it waits. */
   async function nextChange(
     before: Digests,
     signal: AbortSignal,
-    onWait?: (files: number) => void,
+    tells = false,
   ): Promise<{ readonly files: Digests; readonly changes: string[] } | undefined> {
-    for (let told = false; !signal.aborted; ) {
+    for (let told = !tells; !signal.aborted; ) {
       let now = await look();
       // The change may have been seen incomplete.
       if (watcher.some() && changesBetween(before, now).length > 0) {
@@ -91,7 +88,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       const changes = changesBetween(before, now);
       if (signal.aborted) return undefined;
       if (changes.length > 0) return { files: now, changes };
-      if (!told) onWait?.(Object.keys(now).length);
+      if (!told) tell({ type: 'watch-waiting', files: Object.keys(now).length, tasks: globs.length });
       told = true;
       await watcher.next(signal);
     }
