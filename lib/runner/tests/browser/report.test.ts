@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
@@ -7,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reportPage } from '../../report/html.ts';
 import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
+import { temporaryFolder } from '../rig/folder.ts';
 import { edge, node } from '../rig/views.ts';
 import { ran, recordedRun } from '../unit/report/fixture.ts';
 
@@ -22,7 +22,7 @@ if (executable === undefined)
   );
 const browserTest = executable === undefined ? test.skip : test;
 
-const folder = mkdtempSync(join(tmpdir(), 'report-browser-'));
+const folder = temporaryFolder();
 const file = join(folder, 'run.html');
 const nasty = `</script><img src=x onerror="document.title='broken'">\u2028 end`;
 let browser: Browser | undefined;
@@ -48,10 +48,7 @@ test.before.each(async () => {
 test.after.each(async () => {
   if (browser !== undefined) await page.close();
 });
-test.after(async () => {
-  await browser?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(() => browser?.close());
 
 /** a and b side by side, c after a; d fails and top is left out. */
 async function makeReport(): Promise<void> {

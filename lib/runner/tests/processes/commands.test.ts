@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { chmodSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'uvu';
@@ -10,45 +9,39 @@ import { exitCodes } from '../../exit-codes.ts';
 import { MissingToolError, type TaskError } from '../../runner.ts';
 import type { Shell, ShellHost } from '../../shell.ts';
 import { createShell } from '../../start-command.ts';
+import { temporaryFolder } from '../rig/folder.ts';
 
-type Rig = {
-  readonly $: Shell;
-  readonly shown: string[];
-  readonly commands: string[];
-};
-
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'commands-')));
+const folder = temporaryFolder();
 mkdirSync(join(folder, 'place'));
 symlinkSync(join(folder, 'place'), join(folder, 'link'));
-test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 type Show = (stream: 'stdout' | 'stderr', chunk: Buffer | string) => void;
 
-const outputOf = (show: Show): ReturnType<ShellHost['newOutput']> => ({
-  stdout: { push: (chunk) => show('stdout', chunk) },
-  stderr: { push: (chunk) => show('stderr', chunk) },
-});
-
-function rigOf(more: Partial<ShellHost> = {}): Rig {
-  const shown: string[] = [];
-  const commands: string[] = [];
-  const kill = ({ pid }: ChildProcess, signal: NodeJS.Signals): void => {
-    if (pid !== undefined) process.kill(-pid, signal);
-  };
+function shellOf(show: Show = () => {}, more: Partial<ShellHost> = {}): Shell {
   const host: ShellHost = {
     interactive: false,
     check: () => {},
-    spawn: (file, args, options) => {
-      // A command already leads its own process group.
-      return spawn(file, args, options);
-    },
-    end: (child) => kill(child, 'SIGTERM'),
-    onCommand: (command) => commands.push(command),
-    newOutput: () => outputOf((stream, chunk) => shown.push(`${stream}: ${chunk}`)),
+    // A command already leads its own process group.
+    spawn: (file, args, options) => spawn(file, args, options),
+    end: ({ pid = 0 }) => void process.kill(-pid, 'SIGTERM'),
+    onCommand: () => {},
+    newOutput: () => ({
+      stdout: { push: (chunk) => show('stdout', chunk) },
+      stderr: { push: (chunk) => show('stderr', chunk) },
+    }),
     redact: (text) => text,
     ...more,
   };
-  return { $: createShell(host, { cwd: folder }), shown, commands };
+  return createShell(host, { cwd: folder });
+}
+
+const $ = shellOf();
+
+/** A shell with what it has shown and the commands that it has told. */
+function noted(): { readonly $: Shell; readonly shown: string[]; readonly commands: string[] } {
+  const [shown, commands]: [string[], string[]] = [[], []];
+  const onCommand = (command: string): void => void commands.push(command);
+  return { $: shellOf((stream, chunk) => shown.push(`${stream}: ${chunk}`), { onCommand }), shown, commands };
 }
 
 function script(name: string, body: string, mode = 0o755): string {
@@ -73,7 +66,7 @@ const words = script(
 );
 
 test('output, echo and exit code', async () => {
-  const { $, shown, commands } = rigOf();
+  const { $, shown, commands } = noted();
   const output = await $`node -e ${'console.log("out"); console.error("err")'}`;
   assert.equal(output, { stdout: 'out\n', stderr: 'err\n', exitCode: 0, signal: null, truncated: false });
   assert.equal([...shown].sort(), ['stderr: err\n', 'stdout: out\n']);
@@ -81,7 +74,6 @@ test('output, echo and exit code', async () => {
 });
 
 test('a failing command throws with its own code and last words, with nothrow it gives its output', async () => {
-  const { $ } = rigOf();
   // The border of a box says nothing.
   const command = 'console.log("one"); console.error("two\\n╰──╯"); process.exit(7)';
   const error = await failure($`node -e ${command}`);
@@ -93,7 +85,6 @@ test('a failing command throws with its own code and last words, with nothrow it
 });
 
 test('words arrive as they were given', async () => {
-  const { $ } = rigOf();
   const given = [
     "it's",
     'a b',
@@ -103,24 +94,18 @@ test('words arrive as they were given', async () => {
     '',
     'ü€😀',
     'a\nb',
-    '\\',
-    '"',
-    '--x=y',
-    '~',
-    '{a,b}',
-    '#c',
+    ...'\\ " --x=y ~ {a,b} #c'.split(' '),
   ];
   assert.equal(JSON.parse((await $`${words} ${given}`).stdout), given);
 });
 
 test('a value that is missing is a mistake', () => {
-  const { $ } = rigOf();
   for (const value of [undefined, ['x', null]])
     assert.throws(() => $`a ${value}`, /expected a value after `a `, got/);
 });
 
 test('a command that is not there is a missing tool', async () => {
-  const { $, commands } = rigOf();
+  const { $, commands } = noted();
   const error = await failure($`no-such-program --flag`);
   assert.is(error.name, MissingToolError.name);
   assert.is(error.exitCode, exitCodes.missingTool);
@@ -131,7 +116,6 @@ test('a command that is not there is a missing tool', async () => {
 });
 
 test('a command gets the given environment, and PWD is its folder', async () => {
-  const { $ } = rigOf();
   const show = 'console.log(process.env.OWN, process.env.PWD, process.cwd())';
   for (const [cwd, PWD, expected] of [
     [folder, '/somewhere/else', folder],
@@ -146,14 +130,12 @@ test('a command gets the given environment, and PWD is its folder', async () => 
 });
 
 test('bash does not read the user’s startup file, as it does under rshd, whose input is a socket, too', async () => {
-  const { $ } = rigOf();
   writeFileSync(join(folder, '.bashrc'), 'echo from the startup file\n');
   const env = { ...process.env, HOME: folder, SHLVL: undefined };
   assert.is((await $({ env, input: 'x' })`cat`).stdout, 'x');
 });
 
 test('a folder that is not there is named', async () => {
-  const { $ } = rigOf();
   const error = await failure($({ cwd: '/no/such/folder' })`node --version`);
   assert.match(error.what, /could not be started$/);
   assert.is(error.why, 'is there a folder /no/such/folder?');
@@ -161,7 +143,6 @@ test('a folder that is not there is named', async () => {
 });
 
 test('what no program can be given is said without its value', async () => {
-  const { $ } = rigOf();
   const hidden = 'shown-by-nobody';
   for (const [start, expected] of [
     [() => $({ env: { A: `${hidden}\0b` } })`true`, 'cannot start a command with the variable `A`'],
@@ -177,14 +158,12 @@ test('what no program can be given is said without its value', async () => {
 });
 
 test('a command that is too long for the system says so', async () => {
-  const { $ } = rigOf();
   const error = await failure($`echo ${'x'.repeat(4 << 20)}`);
   assert.match(error.what, /^`echo x+ …` could not be started$/);
   assert.is(error.why, 'it is longer than the system takes: pass what is long by `input`');
 });
 
 test('a command that dies by a signal says so', async () => {
-  const { $ } = rigOf();
   const error = await failure($`node -e ${'process.kill(process.pid, "SIGTERM")'}`);
   assert.is(error.exitCode, 143);
   assert.match(error.what, /was ended by SIGTERM$/);
@@ -193,14 +172,12 @@ test('a command that dies by a signal says so', async () => {
 });
 
 test('a time limit ends a command with 124', async () => {
-  const { $ } = rigOf();
   const error = await failure($({ timeoutMs: 1 })`node -e ${'setInterval(() => {}, 1000)'}`);
   assert.is(error.exitCode, exitCodes.timeout);
   assert.match(error.what, /timed out after 0.0s$/);
 });
 
 test('stdin is empty, a text or a stream', async () => {
-  const { $ } = rigOf();
   assert.is((await $`cat`).stdout, '');
   assert.is((await $({ input: 'a text' })`cat`).stdout, 'a text');
   assert.is((await $({ input: '' })`cat`).stdout, '');
@@ -211,7 +188,7 @@ test('stdin is empty, a text or a stream', async () => {
 });
 
 test('with quiet nothing is shown, the last line is shown without a line break', async () => {
-  const { $, shown, commands } = rigOf();
+  const { $, shown, commands } = noted();
   assert.is((await $({ quiet: true })`node -p 1`).stdout, '1\n');
   assert.equal([...shown, ...commands], []);
   await $`node -e ${'process.stdout.write("open")'}`;
@@ -219,7 +196,6 @@ test('with quiet nothing is shown, the last line is shown without a line break',
 });
 
 test('a command leads its own group, and can be read while it runs', async () => {
-  const { $ } = rigOf();
   const command = $({
     nothrow: true,
     quiet: true,
@@ -230,14 +206,12 @@ test('a command leads its own group, and can be read while it runs', async () =>
 });
 
 test('what is left in the background does not keep a command from ending', async () => {
-  const { $ } = rigOf();
   const leave = `const c = require('node:child_process').spawn('sleep', ['600'], {stdio: 'inherit'}); console.log(c.pid); c.unref()`;
   const { stdout } = await $`node -e ${leave}`;
   process.kill(Number(stdout), 'SIGKILL');
 });
 
 test('a captured output is whole up to its limit, and too much of it is an error', async () => {
-  const { $ } = rigOf();
   const whole = await $({ quiet: true })`head -c ${60 << 20} /dev/zero`;
   assert.is(whole.stdout.length, 60 << 20);
   const error = await failure($({ quiet: true })`head -c ${66 << 20} /dev/zero`);
@@ -247,7 +221,7 @@ test('a captured output is whole up to its limit, and too much of it is an error
 });
 
 test('of a logged command the end is kept', async () => {
-  const { $, shown } = rigOf();
+  const { $, shown } = noted();
   const output = await $`seq 1000000`;
   assert.ok(output.truncated);
   assert.match(output.stdout, /^\d+\n/);
@@ -267,28 +241,15 @@ test('nothing more is read while what was read cannot be written', async () => {
     },
   });
   let received = 0;
-  const { $ } = rigOf({
-    pressure,
-    newOutput: () =>
-      outputOf((_stream, chunk) => {
-        received += chunk.length;
-        target.write(chunk);
-        pressure.note(target);
-      }),
-  });
-  const command = $`head -c ${64 << 20} /dev/zero`;
-  let over = false;
-  void command.then(() => {
-    over = true;
-  });
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (over || pressure.holds(command.stdout)) resolve();
-      else setImmediate(look);
-    };
-    look();
-  });
-  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  const show: Show = (_stream, chunk) => {
+    received += chunk.length;
+    target.write(chunk);
+    pressure.note(target);
+  };
+  const command = shellOf(show, { pressure })`head -c ${64 << 20} /dev/zero`;
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  while (!pressure.holds(command.stdout) && received < 2 << 20) await turn();
+  for (let turns = 0; turns < 100; turns += 1) await turn();
   assert.ok(received < 2 << 20, `${received} bytes`);
   open = true;
   take?.();
@@ -298,7 +259,6 @@ test('nothing more is read while what was read cannot be written', async () => {
 });
 
 test('what only a shell can do is done by one', async () => {
-  const { $ } = rigOf();
   assert.is((await $`echo a | tr a b`).stdout, 'b\n');
   assert.is((await $`cd / && pwd`).stdout, '/\n');
   assert.is((await failure($`false | cat`)).exitCode, 1);

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,20 +6,17 @@ import { root } from '../../../ground/project.ts';
 import { processStartTime } from '../../process-identity.ts';
 import { bundled } from '../rig/bundled.ts';
 import { type Ended, runFile } from '../rig/ended.ts';
+import { folder, useFolder } from '../rig/folder.ts';
 
 /* Runs that end in another way than by the end of their tasks. */
 
-let folder = '';
+useFolder(test);
 let runner = '';
 let files = 0;
 test.before(async () => {
   runner = await bundled(join(root, 'lib', 'runner', 'runner.ts'));
 });
-test.before.each(() => {
-  folder = mkdtempSync(join(tmpdir(), 'cut-short-'));
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-});
-test.after.each(() => rmSync(folder, { recursive: true, force: true }));
+test.before.each(() => writeFileSync(join(folder, 'package.json'), '{"type":"module"}'));
 
 const head = () => `
 import { spawn } from 'node:child_process';
@@ -30,16 +26,24 @@ import { runCli, task, TaskError } from '${runner}';
 const described = { description: 'd', commands: () => [] };
 `;
 
-/** Runs the task `top` of a file; `last` is what the file ends with. */
-function run(
+/** A file of tasks; `last` is what it ends with. */
+function fileOf(
   body: string,
   last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
-): Promise<Ended> {
+): string {
   files += 1;
   const file = join(folder, `${files}-tasks.js`);
   writeFileSync(file, `${head()}\n${body}\n${last}\n`);
-  return runFile(process.execPath, [file, 'top'], folder);
+  return file;
 }
+
+/** Runs the task `top` of such a file. */
+const run = (body: string, last?: string): Promise<Ended> =>
+  runFile(process.execPath, [fileOf(body, last), 'top'], folder);
+
+/** Runs the line in bash, `$0` being the file. */
+const inShell = (file: string, line: string): Promise<Ended> =>
+  runFile('bash', ['-c', line.replace('$0', `"${process.execPath}" "${file}"`)], folder);
 
 const then = `runCli(tasks, process.argv.slice(2)).then((code) => { process.exitCode = code; });`;
 
@@ -96,15 +100,13 @@ test('a run that cannot even begin, because its options never come, is no succes
 
 test('losing a result to a full disk is a failure, losing its reader is not', async () => {
   const body = `const top = task({ ...described, name: 'top', run: ({ print }) => print('result') }); const tasks = [top];`;
-  const file = join(folder, 'full.js');
-  writeFileSync(file, `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, process.argv.slice(2));\n`);
-  const start = `"${process.execPath}" "${file}"`;
+  const file = fileOf(body);
   for (const words of ['top', 'list']) {
-    const { exitCode, stderr } = await runFile('bash', ['-c', `${start} ${words} > /dev/full`], folder);
+    const { exitCode, stderr } = await inShell(file, `$0 ${words} > /dev/full`);
     assert.is(exitCode, 1, stderr);
     assert.match(stderr, /error: cannot write all results\n {2}why: ENOSPC/);
   }
-  const closed = await runFile('bash', ['-c', `set -o pipefail; ${start} top | true`], folder);
+  const closed = await inShell(file, 'set -o pipefail; $0 top | true');
   assert.equal([closed.exitCode, closed.stderr], [0, '']);
 });
 
@@ -115,13 +117,8 @@ test('a log that the disk does not take ends the run as a failure', async () => 
       await new Promise((resolve) => { setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve); });
     } });
     const tasks = [top];`;
-  const file = join(folder, 'full.js');
-  writeFileSync(
-    file,
-    `${head()}\n${body}\nprocess.exitCode = await runCli(tasks, ['top']); process.exit();\n`,
-  );
-  const start = `"${process.execPath}" "${file}"`;
-  const { exitCode } = await runFile('bash', ['-c', `${start} 2> /dev/full`], folder);
+  const file = fileOf(body, "process.exitCode = await runCli(tasks, ['top']); process.exit();");
+  const { exitCode } = await inShell(file, '$0 2> /dev/full');
   assert.is(exitCode, 1);
 });
 

@@ -3,18 +3,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { folder, type RigTask, rig, useRig } from '../rig/rig.ts';
+import { driven, folder, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
 const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
   name,
   commands: [`echo ${name}`],
-  ...more,
-});
-const driven = (name: string, more: Partial<RigTask> = {}): RigTask => ({
-  name,
-  commands: [rig.command(name)],
   ...more,
 });
 
@@ -104,7 +99,7 @@ test('a status command decides, sees the variables of the commands and stays sil
 });
 
 test('a signal ends a status command and the run', async () => {
-  const run = rig.run([{ name: 'make', commands: ['true'], status: rig.command('status') }], ['make']);
+  const run = rig.run([{ name: 'make', commands: ['true'], status: rig.command('status') }]);
   const status = await rig.next('status');
   run.kill('SIGTERM');
   await status.ended;

@@ -1,20 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
 import { type Ended, loader, runFile } from '../rig/ended.ts';
+import { folder, useFolder } from '../rig/folder.ts';
 
 const examples = join(root, 'lib', 'runner', 'examples');
 
 /* Examples run in a folder that is empty but for what they make themselves. */
-let folder = '';
-test.before.each(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'runner-examples-')));
-});
-test.after.each(() => rm(folder, { recursive: true, force: true }));
+useFolder(test);
 
 const ran = new Set<string>();
 

@@ -1,24 +1,18 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type RigTask, rig, useRig } from '../rig/rig.ts';
+import { driven, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
 /** A cluster, an app in it and a test, with a finaliser for each. */
-function story(): RigTask[] {
-  const commands = (name: string): Pick<RigTask, 'name' | 'commands'> => ({
-    name,
-    commands: [rig.command(name)],
-  });
-  return [
-    commands('tool'),
-    { ...commands('remove-cluster'), needs: ['tool'] },
-    commands('remove-app'),
-    { ...commands('cluster'), finally: ['remove-cluster'] },
-    { ...commands('app'), needs: ['cluster'], finally: ['remove-app'] },
-    { ...commands('test'), needs: ['app'] },
-  ];
-}
+const story = (): RigTask[] => [
+  driven('tool'),
+  driven('remove-cluster', { needs: ['tool'] }),
+  driven('remove-app'),
+  driven('cluster', { finally: ['remove-cluster'] }),
+  driven('app', { needs: ['cluster'], finally: ['remove-app'] }),
+  driven('test', { needs: ['app'] }),
+];
 
 async function pass(...names: string[]): Promise<void> {
   for (const name of names) {
@@ -28,22 +22,8 @@ async function pass(...names: string[]): Promise<void> {
   }
 }
 
-test('finalisers run after a signal, which does not reach them', async () => {
-  const run = rig.run(story(), ['test']);
-  await pass('cluster');
-  const app = await rig.next('app');
-  run.kill('SIGTERM');
-  await app.ended;
-  const removeApp = await rig.next('remove-app');
-  assert.not(rig.hasStarted('test'));
-  await removeApp.exit();
-  await pass('tool', 'remove-cluster');
-  assert.is(await run.exit, 143);
-  assert.equal(await rig.survivors(), []);
-});
-
 test('the first signal leaves a finaliser that runs alone, a second one kills it, and the next still runs', async () => {
-  const run = rig.run(story(), ['test']);
+  const run = rig.run(story());
   await pass('cluster', 'app', 'test');
   const removeApp = await rig.next('remove-app');
   for (const signal of ['SIGINT', 'SIGTERM'] as const) await removeApp.trap(signal);
@@ -62,10 +42,7 @@ test('the first signal leaves a finaliser that runs alone, a second one kills it
 
 test('a finaliser that waits without a command ends with the second signal, not with the first', async () => {
   const run = rig.run(
-    [
-      { name: 'undo', commands: [rig.command('undo')], behaviour: 'wait' },
-      { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
-    ],
+    [driven('undo', { behaviour: 'wait' }), driven('work', { finally: ['undo'] })],
     ['work', '--output', 'json'],
   );
   await pass('work', 'undo');
@@ -86,7 +63,7 @@ test('after a signal a finaliser has only the time that it says, else 2 minutes'
     const run = rig.run(
       [
         { name: 'undo', commands: ['sleep 600'], ...(timeoutMs ? { timeoutMs } : { retries: 2 }) },
-        { name: 'work', commands: [rig.command('work')], finally: ['undo'] },
+        driven('work', { finally: ['undo'] }),
       ],
       ['work'],
       { TASK_RUNNER_LEVEL: level },
@@ -102,13 +79,7 @@ test('after a signal a finaliser has only the time that it says, else 2 minutes'
 });
 
 test('cleanups come after finalisers', async () => {
-  const run = rig.run(
-    [
-      { name: 'undo', commands: [rig.command('undo')] },
-      { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup'), finally: ['undo'] },
-    ],
-    ['a'],
-  );
+  const run = rig.run([driven('undo'), driven('a', { cleanup: rig.command('cleanup'), finally: ['undo'] })]);
   await pass('a', 'undo', 'cleanup');
   assert.is(await run.exit, 0);
 });

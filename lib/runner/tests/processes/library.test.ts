@@ -1,27 +1,25 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
 import { type Ended, loader, runFile } from '../rig/ended.ts';
+import { temporaryFolder } from '../rig/folder.ts';
 
 const library = join(root, 'lib', 'runner');
 const door = join(library, 'runner.ts');
 
 /* Somebody else's project: nothing in it is ours but the path of the door. */
-let folder = '';
+const folder = temporaryFolder();
 test.before(async () => {
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'runner-library-')));
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   await mkdir(join(folder, 'node_modules'));
   // tsc looks for the types of Node there.
   await symlink(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
   await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
 });
-test.after(() => rm(folder, { recursive: true, force: true }));
 
 /** What somebody who wants to be warned of everything sets. */
 const compilerOptions = {
@@ -39,47 +37,13 @@ const compilerOptions = {
   skipLibCheck: true,
 };
 
-const tasks = `
-import { need, runCli, task } from '${door}';
-
-const greet = task({
-  name: 'greet',
-  description: 'greet somebody',
-  args: {
-    name: { type: 'string', positional: true, description: 'whom' },
-    times: { type: 'number', default: 1, description: 'how often' },
-    tone: { type: 'choice', choices: ['kind', 'loud'], default: 'kind', description: 'how' },
-  },
-  commands: ({ args }) => [\`echo Hello \${args.name}\`],
-  run: async ({ args, $, print }) => {
-    const tone: 'kind' | 'loud' = args.tone;
-    const { stdout } = await $\`echo Hello \${args.name.toUpperCase()} \${args.times + 1} \${tone}\`;
-    print(stdout);
-  },
-});
-
-const party = task({
-  name: 'party',
-  description: 'greet everybody',
-  needs: [need(greet, { name: 'Ada', times: 2 }), need(greet, { name: 'Grace', tone: 'loud' })],
-  commands: () => ['echo done'],
-});
-
-process.exitCode = await runCli([greet, party], process.argv.slice(2), { program: 'npx tsx tasks.ts' });
-`;
-
 const run = (program: string, ...words: readonly string[]): Promise<Ended> => runFile(program, words, folder);
 
-test('a file of tasks outside the project imports the door and runs', async () => {
-  await writeFile(join(folder, 'tasks.ts'), tasks);
-  const party = await run(process.execPath, '--import', loader, 'tasks.ts', 'party', '--jobs', '1');
-  assert.is(party.exitCode, 0, party.stderr);
-  assert.is(party.stdout, 'Hello ADA 3 kind\nHello GRACE 2 loud\n');
-  assert.match(party.stderr, 'done: 3 tasks');
-});
-
-test('such a file compiles', async () => {
-  await writeFile(join(folder, 'tasks.ts'), tasks);
+test('a file of tasks outside the project imports the door, compiles and runs', async () => {
+  const example = readFileSync(join(library, 'examples', 'commands.ts'), 'utf8');
+  await writeFile(join(folder, 'tasks.ts'), example.replace('../runner.ts', door));
+  const inspected = await run(process.execPath, '--import', loader, 'tasks.ts', 'inspect');
+  assert.is(inspected.exitCode, 0, inspected.stderr);
   const compiled = await run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
   assert.is(compiled.exitCode, 0, compiled.stdout);
 });

@@ -1,22 +1,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
 import { acquireLock, type LockHolder } from '../../lock.ts';
 import { ownIdentity } from '../../process-identity.ts';
+import { folder, useFolder } from '../rig/folder.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
-let folder: string;
+useFolder(test);
 let path: string;
 test.before.each(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'lock-'));
   path = join(folder, 'state', 'development.lock');
+  await mkdir(join(folder, 'state'));
 });
-test.after.each(() => rm(folder, { recursive: true, force: true }));
 
 const since = new Date(2026, 0, 1, 12, 1).toISOString();
 
@@ -39,15 +38,10 @@ test('a lock that exists and cannot be read ends the attempt, whether it may wai
   for (const link of links) await symlink(link === links[0] ? join(folder, 'a', 'b') : link, link);
   for (const place of [path, ...links]) {
     for (const wait of [true, false]) {
-      await acquireLock(place, { task: 'x', wait }).then(
-        () => assert.unreachable(),
-        (error) => {
-          assert.instance(error, TaskError);
-          assert.is(error.what, `cannot read the lock ${place}`);
-          assert.match(error.why, /^(?:EISDIR|ELOOP|it is a link that leads nowhere)/);
-          assert.is(error.advice, 'remove it if no other run is at work');
-        },
-      );
+      const error = await refusalOf(acquireLock(place, { task: 'x', wait }), TaskError);
+      assert.is(error.what, `cannot read the lock ${place}`);
+      assert.match(error.why, /^(?:EISDIR|ELOOP|it is a link that leads nowhere)/);
+      assert.is(error.advice, 'remove it if no other run is at work');
     }
   }
 });
@@ -69,7 +63,6 @@ test('a lock of a dead process, of a reused pid and of another boot is taken ove
   const dead = spawn('true');
   await once(dead, 'exit');
   const stale = [{ pid: dead.pid ?? 0 }, { startTime: '1' }, { bootId: 'before' }];
-  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
   for (const changes of stale) {
     await writeFile(path, await holderOf(changes));
     const lock = await acquireLock(path, { task: 'new', wait: false });
@@ -80,7 +73,6 @@ test('a lock of a dead process, of a reused pid and of another boot is taken ove
 });
 
 test('a takeover that was killed in the middle is taken over too', async () => {
-  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
   await writeFile(path, await holderOf({ startTime: '1' }));
   await writeFile(`${path}.takeover`, await holderOf({ startTime: '2' }));
   await (await acquireLock(path, { task: 'new', wait: false })).release();
@@ -91,24 +83,19 @@ test('a lock that was taken while one waited to remove a stale one is left alone
   const guard = await acquireLock(`${path}.takeover`, { task: 'guard', wait: false });
   await writeFile(path, await holderOf({ startTime: '1' }));
   // Handled from the start: on a busy machine it may end before the guard is released.
-  const second = acquireLock(path, { task: 'second', wait: false }).then(
-    () => assert.unreachable(),
-    (error) => assert.match(error.what, 'run of other'),
-  );
+  const second = refusalOf(acquireLock(path, { task: 'second', wait: false }), TaskError);
   for (let turns = 0; turns < 500; turns += 1) await new Promise((resolve) => setImmediate(resolve));
   await writeFile(path, await holderOf());
   await guard.release();
-  await second;
+  assert.match((await second).what, 'run of other');
 });
 
 test('a file without a holder is a killed writer after a while', async () => {
-  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
   await writeFile(path, '{"pid": 12');
   await (await acquireLock(path, { task: 'new', wait: true })).release();
 });
 
 test('many that find the same stale lock get it one after another', async () => {
-  await (await acquireLock(path, { task: 'makes the folder', wait: false })).release();
   for (let round = 0; round < 5; round += 1) {
     await writeFile(path, await holderOf({ startTime: '1' }));
     let holders = 0;
@@ -143,13 +130,9 @@ test('a folder that disappears during the wait is created again', async () => {
 
 test('a folder that cannot be written is a plain error', async () => {
   await writeFile(join(folder, 'file'), '');
-  await acquireLock(join(folder, 'file', 'x.lock'), { task: 'x', wait: false }).then(
-    () => assert.unreachable(),
-    (error) => {
-      assert.instance(error, TaskError);
-      assert.match(error.what, /^cannot write the lock/);
-    },
-  );
+  const path = join(folder, 'file', 'x.lock');
+  const { what } = await refusalOf(acquireLock(path, { task: 'x', wait: false }), TaskError);
+  assert.match(what, /^cannot write the lock/);
 });
 
 test.run();

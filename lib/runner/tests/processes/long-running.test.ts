@@ -1,16 +1,16 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type RigTask, rig, useRig } from '../rig/rig.ts';
+import { driven, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
 /** A server, a task that needs it, one that needs nothing, and a requested task that needs both. */
 function story(ready: RigTask['ready'], server: Partial<RigTask> = {}): RigTask[] {
   return [
-    { name: 'server', commands: [rig.command('server')], ...(ready && { ready }), ...server },
-    { name: 'user', commands: [rig.command('user')], needs: ['server'] },
-    { name: 'other', commands: [rig.command('other')] },
-    { name: 'top', commands: [rig.command('top')], needs: ['user', 'other'] },
+    driven('server', { ...(ready && { ready }), ...server }),
+    driven('user', { needs: ['server'] }),
+    driven('other'),
+    driven('top', { needs: ['user', 'other'] }),
   ];
 }
 
@@ -70,36 +70,30 @@ test('that it ends before it is ready is a failure, also with exit code 0; retri
   assert.match(run.stderr, 'ended by itself before it was ready (attempt 1 of 2)');
 });
 
-test('that it ends while it is needed is a failure: what runs may end, nothing new is started', async () => {
-  const run = rig.run(story({ log: 'up' }), ['top']);
-  const server = await rig.next('server');
-  await server.print('up\n');
-  const [user, other] = await Promise.all([rig.next('user'), rig.next('other')]);
-  await server.exit(3);
-  await run.says('✗ server');
-  await Promise.all([user.exit(), other.exit()]);
-  assert.is(await run.exit, 3);
-  assert.match(run.stderr, 'task `server` ended by itself while it was needed');
-  assert.not(rig.hasStarted('top'));
-});
-
-test('when it ends while it is needed, the failure mode kill ends its dependents', async () => {
-  const run = rig.run(story({ log: 'up' }), ['user', '--failure', 'kill']);
-  const server = await rig.next('server');
-  await server.print('up\n');
-  const user = await rig.next('user');
-  await server.exit(5);
-  await user.ended;
-  assert.is(await run.exit, 5);
-});
+for (const [mode, effect] of [
+  ['no-new', 'what runs may end'],
+  ['kill', 'what runs is ended'],
+] as const)
+  test(`that it ends while it is needed is a failure: nothing new is started, and in mode ${mode} ${effect}`, async () => {
+    const run = rig.run(story({ log: 'up' }), ['top', '--failure', mode]);
+    const server = await rig.next('server');
+    await server.print('up\n');
+    const both = await Promise.all([rig.next('user'), rig.next('other')]);
+    await server.exit(3);
+    await run.says('✗ server');
+    await Promise.all(both.map((one) => (mode === 'kill' ? one.ended : one.exit())));
+    assert.is(await run.exit, 3);
+    assert.match(run.stderr, 'task `server` ended by itself while it was needed');
+    assert.not(rig.hasStarted('top'));
+  });
 
 test('when it ends, those who wait behind a group are left out too', async () => {
   const run = rig.run(
     [
-      { name: 'server', commands: [rig.command('server')], ready: { log: 'up' } },
-      { name: 'slow', commands: [rig.command('slow')] },
+      driven('server', { ready: { log: 'up' } }),
+      driven('slow'),
       { name: 'group', plain: true, needs: ['server'] },
-      { name: 'user', commands: [rig.command('user')], needs: ['group', 'slow'] },
+      driven('user', { needs: ['group', 'slow'] }),
     ],
     ['user', '--failure', 'continue'],
   );
@@ -126,14 +120,11 @@ test('requested on the command line it runs until a signal, which it gets itself
 });
 
 test('a requested one is ended when another task fails', async () => {
-  const run = rig.run(
-    [
-      { name: 'api', commands: [rig.command('api')], ready: { log: 'up' } },
-      { name: 'build', commands: [rig.command('build')] },
-      { name: 'develop', plain: true, needs: ['api', 'build'] },
-    ],
-    ['develop'],
-  );
+  const run = rig.run([
+    driven('api', { ready: { log: 'up' } }),
+    driven('build'),
+    { name: 'develop', plain: true, needs: ['api', 'build'] },
+  ]);
   const api = await rig.next('api');
   await api.print('up\n');
   await run.says('api is ready');

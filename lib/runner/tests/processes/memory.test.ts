@@ -1,14 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../rig/folder.ts';
 import { Rig, type RigTask } from '../rig/rig.ts';
 
 // A slow machine needs a while for half a GiB.
 process.env.RIG_DEADLINE_MS ??= '150000';
 
-const folder = mkdtempSync(join(tmpdir(), 'memory-'));
+const folder = temporaryFolder();
 const preload = join(folder, 'peak.mjs');
 const peakFile = join(folder, 'peak');
 // The kernel's own high-water mark, in KiB; of the run itself, not of its children.
@@ -18,7 +18,6 @@ writeFileSync(
 if (process.argv[1]?.endsWith('/program.mjs'))
   process.once('exit', () => writeFileSync(${JSON.stringify(peakFile)}, String(process.resourceUsage().maxRSS)));`,
 );
-test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A run whose output is read as fast as it comes but not kept; how much that was, and its own peak in MiB. */
 async function measure(

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { test } from 'uvu';
@@ -13,6 +12,7 @@ import {
   ownIdentity,
   processStartTime,
 } from '../../process-identity.ts';
+import { temporaryFolder } from '../rig/folder.ts';
 import { onPlatform } from '../rig/platform.ts';
 
 test('a process is the same with pid, start time and boot, and another one when any of them differs', async () => {
@@ -73,24 +73,20 @@ test('a group of nothing but zombies is not alive', async () => {
 });
 
 test('on macOS the boot is known by its session, and a start time does not depend on the time zone', async () => {
-  const bin = mkdtempSync(join(tmpdir(), 'mac-'));
+  const bin = temporaryFolder();
   const script = '#!/bin/sh\n[ "$*" = "-n kern.bootsessionuuid" ] && echo 2F6A\n';
   writeFileSync(join(bin, 'sysctl'), script, { mode: 0o755 });
-  try {
-    const variables = { PATH: [bin, process.env.PATH].join(delimiter), TZ: 'Asia/Tokyo' };
-    await onPlatform('darwin', variables, async () => {
-      // A copy that has not asked for the boot yet.
-      const module = '../../process-identity.ts?mac';
-      const fresh: typeof import('../../process-identity.ts') = await import(module);
-      const own = await fresh.ownIdentity();
-      assert.is(own.bootId, '2F6A');
-      assert.match(own.startTime, /^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}$/);
-      process.env.TZ = 'America/Lima';
-      assert.ok(await fresh.isSameProcess(own));
-    });
-  } finally {
-    rmSync(bin, { recursive: true });
-  }
+  const variables = { PATH: [bin, process.env.PATH].join(delimiter), TZ: 'Asia/Tokyo' };
+  await onPlatform('darwin', variables, async () => {
+    // A copy that has not asked for the boot yet.
+    const module = '../../process-identity.ts?mac';
+    const fresh: typeof import('../../process-identity.ts') = await import(module);
+    const own = await fresh.ownIdentity();
+    assert.is(own.bootId, '2F6A');
+    assert.match(own.startTime, /^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}$/);
+    process.env.TZ = 'America/Lima';
+    assert.ok(await fresh.isSameProcess(own));
+  });
 });
 
 test.run();

@@ -2,20 +2,12 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { folder, rig, useRig } from '../rig/rig.ts';
+import type { RecordedTask } from '../../report/recorded-run.ts';
+import { driven, folder, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
-type Line = { readonly stream: string; readonly text: string };
-type Task = {
-  readonly label: string;
-  readonly status: string;
-  readonly lane?: number;
-  readonly attempts: number;
-  readonly because?: number;
-  readonly failure?: { readonly what: string; readonly why: string };
-  readonly lines: readonly Line[];
-};
+type Task = RecordedTask & { readonly attempts: number };
 
 /** What the page of a report is drawn from. */
 function dataOf(page: string) {
@@ -30,8 +22,8 @@ const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
 test('the report of a failed run has its tasks, their lanes, attempts, logs and what was left out', async () => {
   const run = rig.run(
     [
-      { name: 'a', commands: [rig.command('a')], behaviour: 'print' },
-      { name: 'b', commands: [rig.command('b')], retries: 1, retryDelayMs: 1 },
+      driven('a', { behaviour: 'print' }),
+      driven('b', { retries: 1, retryDelayMs: 1 }),
       { name: 'top', needs: ['a', 'b'] },
     ],
     ['top', '--report', join(folder, 'run.html'), '--trace', join(folder, 'trace.json'), '--jobs', '3'],
@@ -69,25 +61,11 @@ test('the report of a failed run has its tasks, their lanes, attempts, logs and 
   assert.equal(readdirSync(folder).sort(), ['run.html', 'trace.json']);
 });
 
-test('an interrupted run is reported too', async () => {
-  const tasks = [{ name: 'slow', commands: [rig.command('slow')] }];
-  const run = rig.run(tasks, ['slow', '--report', join(folder, 'run.html')]);
-  const slow = await rig.next('slow');
-  run.kill('SIGTERM');
-  await slow.ended;
-  assert.is(await run.exit, 143);
-  const report = dataOf(read('run.html'));
-  assert.equal(
-    [report.outcome, report.exitCode, report.of('slow').status],
-    ['interrupted', 143, 'interrupted'],
-  );
-});
-
-test('a secret is in neither of the files, not even where it was printed before it was one', async () => {
+test('an interrupted run is reported; a secret is in neither file, not even where it was printed before it was one', async () => {
   const secret = 'correct horse battery';
   const run = rig.run(
     [
-      { name: 'early', commands: [rig.command('early')] },
+      driven('early'),
       { name: 'leak', secrets: [secret], commands: [`${rig.command('leak')} '${secret}'`], needs: ['early'] },
     ],
     ['leak', '--report', join(folder, 'run.html'), '--trace', join(folder, 'trace.json')],
@@ -97,8 +75,10 @@ test('a secret is in neither of the files, not even where it was printed before 
   await early.exit();
   const leak = await rig.next('leak');
   await leak.printError(`failed: ${secret}\n`);
-  await leak.exit(1);
-  assert.is(await run.exit, 1);
+  run.kill('SIGTERM');
+  assert.is(await run.exit, 143);
+  const report = dataOf(read('run.html'));
+  assert.equal([report.outcome, report.of('early').status], ['interrupted', 'done']);
   assert.match(read('run.html'), 'it is ***');
   assert.match(read('run.html'), 'failed: ***');
   for (const name of ['run.html', 'trace.json']) assert.not.match(read(name), 'horse');
@@ -107,7 +87,7 @@ test('a secret is in neither of the files, not even where it was printed before 
 test('files that cannot be written, and one for both, are errors before anything runs', async () => {
   const both = join(folder, 'both');
   const refused = async (...options: string[]): Promise<string> => {
-    const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a', ...options]);
+    const run = rig.run([driven('a')], ['a', ...options]);
     assert.is(await run.exit, 2);
     return run.stderr;
   };
@@ -127,10 +107,7 @@ test('a report that cannot be written in the end fails a run that went well, and
   ] as const) {
     const inner = join(folder, 'inner');
     mkdirSync(inner);
-    const run = rig.run(
-      [{ name: 'a', commands: [rig.command('a')] }],
-      ['a', '--report', join(inner, 'run.html')],
-    );
+    const run = rig.run([driven('a')], ['a', '--report', join(inner, 'run.html')]);
     const a = await rig.next('a');
     rmSync(inner, { recursive: true });
     await a.exit(code);

@@ -2,12 +2,12 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { folder, rig, useRig } from '../rig/rig.ts';
+import { driven, folder, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
 test('a time limit ends the whole group and gives 124', async () => {
-  const run = rig.run([{ name: 'slow', commands: [rig.command('slow')], timeoutMs: 1500 }], ['slow']);
+  const run = rig.run([driven('slow', { timeoutMs: 1500 })]);
   const slow = await rig.next('slow');
   slow.spawn('grandchild');
   const grandchild = await rig.next('grandchild');
@@ -19,13 +19,10 @@ test('a time limit ends the whole group and gives 124', async () => {
 });
 
 test('what a task leaves in the background ends with the task, not with the command', async () => {
-  const run = rig.run(
-    [
-      { name: 'server', commands: [`sh -c '${rig.command('background')} & exit 0'`, rig.command('next')] },
-      { name: 'after', commands: [rig.command('after')], needs: ['server'] },
-    ],
-    ['after'],
-  );
+  const run = rig.run([
+    { name: 'server', commands: [`sh -c '${rig.command('background')} & exit 0'`, rig.command('next')] },
+    driven('after', { needs: ['server'] }),
+  ]);
   const background = await rig.next('background');
   const next = await rig.next('next');
   assert.ok((await rig.survivors()).includes(background.pid));
@@ -93,7 +90,7 @@ test('folder and variables of the configuration are those of plain commands, a `
       RIG_SHELL: JSON.stringify({ cwd: folder, COLOUR: 'blue' }),
     });
     const a = await rig.next('a');
-    assert.is(await a.folder(), realpathSync(folder));
+    assert.is(await a.environment('PWD'), realpathSync(folder));
     assert.is(await a.environment('COLOUR'), colour);
     assert.is(await a.environment('OTHER'), other);
     await a.exit();
@@ -102,10 +99,7 @@ test('folder and variables of the configuration are those of plain commands, a `
 });
 
 test('a stop ends the wait before another attempt', async () => {
-  const run = rig.run(
-    [{ name: 'flaky', commands: [rig.command('flaky')], retries: 9, retryDelayMs: 3_600_000 }],
-    ['flaky'],
-  );
+  const run = rig.run([driven('flaky', { retries: 9, retryDelayMs: 3_600_000 })]);
   await (await rig.next('flaky')).exit(3);
   await run.says('attempt 1 of 10 failed');
   run.kill('SIGTERM');

@@ -1,18 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { rig, useRig } from '../rig/rig.ts';
+import { driven, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
 test('a signal reaches every child and grandchild, and the cleanups run', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup-a') },
-      { name: 'b', commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
-      { name: 'top', commands: [rig.command('top')], needs: ['a', 'b'] },
-    ],
-    ['top'],
-  );
+  const run = rig.run([
+    driven('a', { cleanup: rig.command('cleanup-a') }),
+    driven('b', { cleanup: rig.command('cleanup-b') }),
+    driven('top', { needs: ['a', 'b'] }),
+  ]);
   const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
   a.spawn('grandchild');
   const grandchild = await rig.next('grandchild');
@@ -31,7 +28,7 @@ test('a signal reaches every child and grandchild, and the cleanups run', async 
 });
 
 test('a second signal kills children and grandchildren that ignore all others', async () => {
-  const run = rig.run([{ name: 'deaf', commands: [rig.command('deaf')] }], ['deaf']);
+  const run = rig.run([driven('deaf')]);
   const deaf = await rig.next('deaf');
   deaf.spawn('grandchild');
   const grandchild = await rig.next('grandchild');
@@ -50,7 +47,7 @@ test('a second signal kills children and grandchildren that ignore all others', 
 
 test('children that ignore the signal and SIGTERM are killed in the end, without a second signal', async () => {
   // A run inside a run is in more of a hurry: 4 levels down the first grace time is 0.6 s instead of 10 s.
-  const run = rig.run([{ name: 'deaf', commands: [rig.command('deaf')] }], ['deaf'], {
+  const run = rig.run([driven('deaf')], ['deaf'], {
     TASK_RUNNER_LEVEL: '4',
   });
   const deaf = await rig.next('deaf');
@@ -64,13 +61,10 @@ test('children that ignore the signal and SIGTERM are killed in the end, without
 });
 
 test('a signal while a cleanup runs kills its children, and the next cleanup still runs', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', commands: [rig.command('a')], cleanup: rig.command('cleanup-a') },
-      { name: 'b', needs: ['a'], commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
-    ],
-    ['b'],
-  );
+  const run = rig.run([
+    driven('a', { cleanup: rig.command('cleanup-a') }),
+    driven('b', { needs: ['a'], cleanup: rig.command('cleanup-b') }),
+  ]);
   await (await rig.next('a')).exit();
   const b = await rig.next('b');
   run.kill('SIGTERM');
@@ -86,13 +80,10 @@ test('a signal while a cleanup runs kills its children, and the next cleanup sti
 });
 
 test('cleanups run in reverse order and get the outcome', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', cleanup: rig.command('cleanup-a') },
-      { name: 'b', needs: ['a'], commands: [rig.command('b')], cleanup: rig.command('cleanup-b') },
-    ],
-    ['b'],
-  );
+  const run = rig.run([
+    { name: 'a', cleanup: rig.command('cleanup-a') },
+    driven('b', { needs: ['a'], cleanup: rig.command('cleanup-b') }),
+  ]);
   await (await rig.next('b')).exit(3);
   const cleanup = await rig.next('cleanup-b');
   assert.equal(cleanup.words, ['failed']);
@@ -103,10 +94,7 @@ test('cleanups run in reverse order and get the outcome', async () => {
 });
 
 test('a reader that has stopped reading the log does not keep a run from ending', async () => {
-  const run = rig.run(
-    [{ name: 'loud', commands: [rig.command('loud')], cleanup: rig.command('cleanup') }],
-    ['loud'],
-  );
+  const run = rig.run([driven('loud', { cleanup: rig.command('cleanup') })]);
   const loud = await rig.next('loud');
   run.child.stderr?.pause();
   // Not awaited: it is only through when somebody has read it.
@@ -122,7 +110,7 @@ test('a reader that has stopped reading the log does not keep a run from ending'
 });
 
 test('the run stops as on a hang-up if stderr loses its reader', async () => {
-  const run = rig.run([{ name: 'a', commands: [rig.command('a')] }], ['a']);
+  const run = rig.run([driven('a')]);
   const a = await rig.next('a');
   run.child.stderr?.destroy();
   a.say('one\n');

@@ -4,29 +4,27 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LaunchFolder } from '../../../../tests/rig/launch.ts';
 import type { Launched } from '../../../../tests/rig/launched.ts';
-import { type Invocation, Rig, type RigTask, within } from '../rig/rig.ts';
+import { driven, type Invocation, type RigTask, rig, useRig, within } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
 /* Ctrl-Z on a real terminal, in a shell with job control. */
 
-let rig: Rig;
+useRig(test);
 let project: LaunchFolder;
 let launched: Launched | undefined;
 test.before(async () => {
   project = await LaunchFolder.make();
 });
 test.after(() => project.remove());
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(async () => {
-  launched?.end();
-  await rig.close();
-});
+test.after.each(() => launched?.end());
 
 /** Starts a run in a shell that says `stopped` when it has its terminal back, and at the next line does `next`. */
-function open(tasks: readonly RigTask[], line = `node ${rig.program}`, next = 'fg; echo back $?'): Launched {
-  const shell = `set -m; ${line} top; echo stopped $?; read -r; ${next}`;
+function open(
+  tasks: readonly RigTask[],
+  line = `node ${rig.program} top`,
+  next = 'fg; echo back $?',
+): Launched {
+  const shell = `set -m; ${line}; echo stopped $?; read -r; ${next}`;
   launched = project.inTerminal(`bash -c '${shell}'`, tasks, []);
   return launched;
 }
@@ -39,13 +37,9 @@ async function stops({ name, pid }: Invocation): Promise<void> {
   await within(stopped(), `the stop of ${name}`);
 }
 
-for (const line of ['./run', 'npx tsx tasks.ts']) {
+for (const line of ['./run top', 'npx tsx tasks.ts top']) {
   test(`Ctrl-Z stops all commands and the run, fg lets them go on, as often as wanted: ${line}`, async () => {
-    const tasks = [
-      { name: 'a', commands: [rig.command('a')] },
-      { name: 'b', commands: [rig.command('b')] },
-      { name: 'top', needs: ['a', 'b'] },
-    ];
+    const tasks = [driven('a'), driven('b'), { name: 'top', needs: ['a', 'b'] }];
     const run = open(tasks, line, 'fg; echo again $?; read -r; fg; echo back $?');
     const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
     a.spawn('grandchild');
@@ -70,32 +64,25 @@ for (const line of ['./run', 'npx tsx tasks.ts']) {
   });
 }
 
-test('what has the terminal stops with the run', async () => {
-  const run = open([{ name: 'top', interactive: true, commands: [rig.command('a')] }]);
-  const a = await rig.next('a');
-  run.type('\x1A');
-  await run.shows('stopped 148');
-  await stops(a);
-  run.type('\n');
-  await a.environment('HOME');
-  await a.exit();
-  await run.shows('back 0');
-});
-
-test('a run inside a task stops its own commands', async () => {
-  const run = open([
-    { name: 'top', commands: [`node ${rig.program} inner`] },
-    { name: 'inner', commands: [rig.command('inner')] },
-  ]);
-  const inner = await rig.next('inner');
-  run.type('\x1A');
-  await run.shows('stopped 148');
-  await stops(inner);
-  run.type('\n');
-  await inner.environment('HOME');
-  await inner.exit();
-  await run.shows('back 0');
-});
+for (const [name, tasksOf] of [
+  ['what has the terminal stops with the run', () => [driven('top', { interactive: true })]],
+  [
+    'a run inside a task stops its own commands',
+    () => [{ name: 'outer', commands: [`node ${rig.program} top`] }, driven('top')],
+  ],
+] as const)
+  test(name, async () => {
+    const tasks = tasksOf();
+    const run = open(tasks, `node ${rig.program} ${tasks[0]?.name}`);
+    const top = await rig.next('top');
+    run.type('\x1A');
+    await run.shows('stopped 148');
+    await stops(top);
+    run.type('\n');
+    await top.environment('HOME');
+    await top.exit();
+    await run.shows('back 0');
+  });
 
 test('a run that is stopped can be ended, with its commands and cleanups', async () => {
   const tasks = [{ name: 'top', commands: [rig.command('a')], cleanup: rig.command('cleanup') }];
@@ -111,7 +98,7 @@ test('a run that is stopped can be ended, with its commands and cleanups', async
 });
 
 test('a command that something else has stopped is ended by a signal to the run all the same', async () => {
-  const run = rig.run([{ name: 'top', commands: [rig.command('a')] }], ['top']);
+  const run = rig.run([{ name: 'top', commands: [rig.command('a')] }]);
   const a = await rig.next('a');
   process.kill(a.pid, 'SIGSTOP');
   run.kill('SIGINT');

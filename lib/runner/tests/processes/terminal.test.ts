@@ -3,23 +3,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LaunchFolder } from '../../../../tests/rig/launch.ts';
 import type { Launched } from '../../../../tests/rig/launched.ts';
-import { type Invocation, Rig, type RigTask } from '../rig/rig.ts';
+import { driven, type Invocation, type RigTask, rig, useRig } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
-let rig: Rig;
+useRig(test);
 let project: LaunchFolder;
-let started: Launched[] = [];
+const started: Launched[] = [];
 test.before(async () => {
   project = await LaunchFolder.make();
 });
 test.after(() => project.remove());
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(async () => {
-  for (const launched of started) launched.end();
-  started = [];
-  await rig.close();
+test.after.each(() => {
+  for (const launched of started.splice(0)) launched.end();
 });
 
 function open(
@@ -34,11 +29,7 @@ function open(
 }
 
 function pair(more: Partial<RigTask> = {}): RigTask[] {
-  return [
-    { name: 'a', commands: [rig.command('a')], ...more },
-    { name: 'b', commands: [rig.command('b')], ...more },
-    { name: 'top', needs: ['a', 'b'] },
-  ];
+  return [driven('a', { ...more }), driven('b', { ...more }), { name: 'top', needs: ['a', 'b'] }];
 }
 
 function both(): Promise<[Invocation, Invocation]> {
@@ -83,51 +74,35 @@ function tty(pid: number): string | undefined {
 
 for (const [name, stop, code] of [
   ['Ctrl-C', (launched: Launched) => launched.type('\x03'), 130],
-  ['a failing task', undefined, 9],
-] as const) {
-  test(`after ${name} the cursor is at the start of an empty line and nothing runs`, async () => {
-    const launched = open(pair(), ['top', '--failure', 'kill']);
-    const [a] = await both();
+  ['a failing task', (_launched: Launched, [a]: Invocation[]) => a?.exit(9), 9],
+  ['an error outside of any task', (_launched: Launched, [, b]: Invocation[]) => b?.exit(), 1],
+  // The cursor was never hidden, nor left a line.
+  [
+    'SIGKILL',
+    (launched: Launched, both: Invocation[]) => {
+      const own = both.map(({ pid }) => pid);
+      const run = launched.processes().find((pid) => tty(pid) !== undefined && !own.includes(pid));
+      process.kill(run ?? 0, 'SIGKILL');
+    },
+    137,
+  ],
+] as const)
+  test(`after ${name} the cursor is at the start of an empty line, and nothing runs`, async () => {
+    const [a, b, top] = pair();
+    const tasks = [a, { ...b, behaviour: 'stray' }, top] as RigTask[];
+    const launched = open(tasks, ['top', '--failure', 'kill']);
+    const running = await both();
     await launched.shows('2 running');
-    if (stop === undefined) await a.exit(9);
-    else stop(launched);
+    await stop(launched, running);
     assert.is(await launched.exit, code);
     const screen = screenOf({ ...launched, shown: launched.shown.replaceAll('^C', '') } as Launched);
     assert.is(screen.cursor.column, 0);
     assert.is(screen.lines[screen.cursor.row], '');
+    if (code === 1) assert.match(screen.lines.join('\n'), 'Internal error: a stray bug');
+    if (code === 137) return;
     assert.not.match(screen.lines.join('\n'), /\d running/);
     assert.equal(launched.processes(), []);
   });
-}
-
-test('also after SIGKILL there is nothing to put right: the cursor was never hidden, nor left a line', async () => {
-  const launched = open(pair(), ['top']);
-  const [a, b] = await both();
-  await launched.shows('2 running');
-  const run = launched.processes().find((pid) => tty(pid) !== undefined && pid !== a.pid && pid !== b.pid);
-  process.kill(run ?? 0, 'SIGKILL');
-  assert.is(await launched.exit, 137);
-  const screen = screenOf(launched);
-  assert.is(screen.cursor.column, 0);
-  assert.is(screen.lines[screen.cursor.row], '');
-});
-
-test('an error outside of any task leaves the terminal as it was', async () => {
-  const tasks: RigTask[] = [
-    { name: 'a', commands: [rig.command('a')] },
-    { name: 'b', commands: [rig.command('b')], behaviour: 'stray' },
-    { name: 'top', needs: ['a', 'b'] },
-  ];
-  const launched = open(tasks, ['top']);
-  const [, b] = await both();
-  await launched.shows('2 running');
-  await b.exit();
-  assert.is(await launched.exit, 1);
-  const screen = screenOf(launched);
-  assert.match(screen.lines.join('\n'), 'Internal error: a stray bug');
-  assert.is(screen.cursor.column, 0);
-  assert.equal(launched.processes(), []);
-});
 
 const looks: readonly [string, NodeJS.ProcessEnv, { readonly colour: boolean; readonly live: boolean }][] = [
   ['a terminal', {}, { colour: true, live: true }],

@@ -1,16 +1,13 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { root } from '../../../ground/project.ts';
 import { loader } from './ended.ts';
+import { temporaryFolder } from './folder.ts';
 
 /** Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed with this process. */
 export async function bundled(entry: string): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'bundled-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const output = join(folder, 'program.mjs');
+  const output = join(temporaryFolder(), 'program.mjs');
   await bundle(entry, output);
   return output;
 }

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import type { RunEvent } from '../../events.ts';
+import type { FailureMode } from '../../global-options.ts';
 import type { Graph, TaskNode } from '../../node.ts';
-import type { FailureMode } from '../../schedule.ts';
 
 type State = 'done' | 'failed' | 'interrupted' | 'skipped';
 

@@ -20,7 +20,6 @@ const actions = {
   // A grandchild in the same process group; it connects by itself.
   spawn: (message) => spawn(process.execPath, [process.argv[1], port, message.name], { stdio: 'ignore' }),
   environment: ({ variable }) => tell({ event: 'environment', value: process.env[variable] ?? null }),
-  folder: () => tell({ event: 'folder', folder: process.cwd() }),
   exit: ({ code }) => socket.end(() => process.exit(code)),
 };
 

@@ -1,4 +1,6 @@
 import type { NodeSummary, RunEventBody } from '../../events.ts';
+import type { OutputMode } from '../../global-options.ts';
+import { createRenderer } from '../../output/renderer.ts';
 import { createStyle, type Terminal } from '../../output/terminal.ts';
 
 /** A terminal that keeps what is written. */
@@ -19,6 +21,19 @@ export function logOf(isTerminal = false, columns = 80): Log {
     style: createStyle(false, true),
   };
   return log;
+}
+
+/** What is shown of these events, all of the same time. */
+export function rendered(
+  mode: OutputMode,
+  events: readonly RunEventBody[],
+  more: { nodes?: number; verbose?: boolean; env?: NodeJS.ProcessEnv; terminal?: Log; at?: number } = {},
+): Log {
+  const { nodes = 2, verbose = false, env = {}, terminal = logOf(false, 60), at = 0 } = more;
+  const renderer = createRenderer(mode, terminal, verbose, nodes, { env, redact: (text) => text });
+  for (const event of events) renderer.onEvent({ ...event, at });
+  renderer.close?.();
+  return terminal;
 }
 
 export function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
@@ -43,7 +58,11 @@ export const done = (id: string, report?: 'changed'): RunEventBody => ({
   durationMs: 1200,
 });
 
-export const failed = (id: string, what = 'it broke', why?: string): RunEventBody => ({
+export const failed = (
+  id: string,
+  what = 'it broke',
+  why?: string,
+): Extract<RunEventBody, { type: 'task-failed' }> => ({
   type: 'task-failed',
   id,
   label: id,

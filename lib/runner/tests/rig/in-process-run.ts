@@ -1,12 +1,12 @@
 import { Children } from '../../children.ts';
 import type { RunEvent } from '../../events.ts';
+import type { FailureMode } from '../../global-options.ts';
 import { type RunnerSettings, runnerSettings } from '../../global-options.ts';
 import type { Graph } from '../../node.ts';
-import { createStyle } from '../../output/terminal.ts';
 import { Redactor } from '../../redact.ts';
 import { runTasks } from '../../run-tasks.ts';
-import type { FailureMode } from '../../schedule.ts';
 import { Stop } from '../../stop.ts';
+import { logOf } from './events.ts';
 
 export type InProcessRun = {
   readonly stop: Stop;
@@ -27,7 +27,7 @@ export function runInProcess(
   const children = new Children();
   const stop = new Stop(children);
   const events: RunEvent[] = [];
-  let stderr = '';
+  const log = logOf();
   const settings = { ...runnerSettings({ jobs, failure: failureMode }), output: 'json', ...more } as const;
   const exitCode = runTasks({
     graph,
@@ -36,18 +36,15 @@ export function runInProcess(
     stop,
     redactor: new Redactor(),
     terminal: {
-      out: () => {},
+      ...log,
       err: (text) => {
-        stderr += text;
+        log.err(text);
         if (settings.output === 'json') events.push(JSON.parse(text));
       },
-      isTerminal: false,
-      columns: () => 80,
-      style: createStyle(false, true),
     },
     shell: undefined,
     locks: [],
     memory,
   }).finally(() => children.close());
-  return { stop, events, exitCode, stderr: () => stderr };
+  return { stop, events, exitCode, stderr: () => log.shown };
 }

@@ -4,18 +4,16 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
-  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './bundled.ts';
 import { type Ended, ended } from './ended.ts';
+import { temporaryFolder } from './folder.ts';
 import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -110,7 +108,7 @@ export type Program = {
 let model: string | undefined;
 
 export async function makeProgram(): Promise<Program> {
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'program-')));
+  const base = temporaryFolder();
   const folder = join(base, 'a program');
   const bin = join(base, 'bin');
   const log = join(base, 'starts');
@@ -125,8 +123,7 @@ export async function makeProgram(): Promise<Program> {
   const files = ['program.mjs', 'program.mjs.map'];
   if (model === undefined) {
     await bundle(join(folder, 'tasks.ts'), join(folder, 'program.mjs'));
-    const kept = mkdtempSync(join(tmpdir(), 'program-'));
-    process.once('exit', () => rmSync(kept, { recursive: true }));
+    const kept = temporaryFolder();
     for (const file of files) copyFileSync(join(folder, file), join(kept, file));
     model = kept;
   } else for (const file of files) copyFileSync(join(model, file), join(folder, file));

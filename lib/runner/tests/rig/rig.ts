@@ -1,17 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
-import { processStartTime, type Readiness } from '../../runner.ts';
+import { processStartTime, type Question, type Readiness, type TaskDefinition } from '../../runner.ts';
 import { bundled } from './bundled.ts';
+import { temporaryFolder, useFolder } from './folder.ts';
+
+export { folder } from './folder.ts';
 
 /** A task of the program `tasks.ts`; `commands` are mostly made by `Rig.command`. */
-export type RigTask = {
-  readonly name: string;
+export type RigTask = Pick<
+  TaskDefinition<never>,
+  'name' | 'interactive' | 'private' | 'timeoutMs' | 'retries' | 'retryDelayMs'
+> & {
   readonly commands?: readonly string[];
   readonly needs?: readonly string[];
   readonly after?: readonly string[];
@@ -19,13 +21,8 @@ export type RigTask = {
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
   readonly behaviour?: 'print' | 'wait' | 'bug' | 'stray';
+  readonly confirm?: Question;
   readonly lock?: boolean | string;
-  readonly interactive?: boolean;
-  readonly confirm?: string | { readonly question: string; readonly word: string };
-  readonly private?: boolean;
-  readonly timeoutMs?: number;
-  readonly retries?: number;
-  readonly retryDelayMs?: number;
   /** Given to `$` for each of its commands. */
   readonly explicit?: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv };
   /** May be declared later than this one. */
@@ -161,11 +158,6 @@ export class Invocation {
     return (await this.#ask({ action: 'environment', variable }, 'environment')).value;
   }
 
-  /** Its working directory. */
-  async folder(): Promise<unknown> {
-    return (await this.#ask({ action: 'folder' }, 'folder')).folder;
-  }
-
   spawn(name: string): void {
     this.#send({ action: 'spawn', name });
   }
@@ -265,7 +257,7 @@ export class Rig {
   static async open(): Promise<Rig> {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new Rig(server, await mkdtemp(join(tmpdir(), 'rig-memory-')), await rigProgram());
+    return new Rig(server, temporaryFolder(), await rigProgram());
   }
 
   /** The shell command of an invocation with this name. */
@@ -285,8 +277,12 @@ export class Rig {
     return this.#invocations.has((invocation) => invocation.name === name);
   }
 
-  /** Starts `tests/rig/tasks.ts` with these tasks. */
-  run(tasks: readonly RigTask[], args: readonly string[], env: NodeJS.ProcessEnv = {}): RunnerProcess {
+  /** Starts `tests/rig/tasks.ts` with these tasks, by default the last of them. */
+  run(
+    tasks: readonly RigTask[],
+    args: readonly string[] = [tasks.at(-1)?.name ?? ''],
+    env: NodeJS.ProcessEnv = {},
+  ): RunnerProcess {
     const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
     const child = spawn(process.execPath, [this.program, ...args], {
       env: {
@@ -317,7 +313,6 @@ export class Rig {
     for (const run of this.#runs) run.kill('SIGKILL');
     for (const pid of await this.survivors()) process.kill(pid, 'SIGKILL');
     await new Promise((resolve) => this.#server.close(resolve));
-    await rm(this.memory, { recursive: true, force: true });
   }
 
   async #onConnection(socket: Socket): Promise<void> {
@@ -334,19 +329,19 @@ export class Rig {
 
 /** Of the test that runs, see `useRig`. */
 export let rig: Rig;
-/** Likewise: empty at its start, removed after it. */
-export let folder: string;
+
+/** A task of that rig whose command does what the test tells it. */
+export function driven(name: string, more: Partial<RigTask> = {}): RigTask {
+  return { name, commands: [rig.command(name)], ...more };
+}
 
 /** Gives each test of a file a rig and a folder of its own. */
 export function useRig(test: Test): void {
+  useFolder(test);
   test.before.each(async () => {
     rig = await Rig.open();
-    folder = await mkdtemp(join(tmpdir(), 'rig-folder-'));
   });
-  test.after.each(async () => {
-    await rig.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+  test.after.each(() => rig.close());
 }
 
 /** Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to end. */

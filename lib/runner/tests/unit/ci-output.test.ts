@@ -1,18 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../events.ts';
-import { githubRenderer } from '../../output/github.ts';
-import { createRenderer } from '../../output/renderer.ts';
-import { done, failed, logOf, node, output, start, started } from '../rig/events.ts';
+import { done, failed, logOf, node, output, rendered, start, started } from '../rig/events.ts';
 
-const redact = (text: string): string => text;
-
-function github(events: readonly RunEventBody[], single = false): string[] {
-  const log = logOf();
-  const renderer = githubRenderer(log, false, single, '/repository');
-  for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
-  renderer.close?.();
-  return log.shown
+function github(events: readonly RunEventBody[], nodes = 2): string[] {
+  const { shown } = rendered('github', events, { env: { GITHUB_WORKSPACE: '/repository' }, nodes });
+  return shown
     .replace(/\b[0-9a-f]{40}\b/g, 'token')
     .split('\n')
     .slice(0, -1);
@@ -67,20 +60,11 @@ test('GitHub: groups never nest, and commands are on again after each one, whate
     { type: 'run-stopping', reason: { type: 'signal', signal: 'SIGTERM' } },
     output('a', 'four'),
   ]);
-  let open = false;
-  for (const line of lines) {
-    if (line.startsWith('::group::')) assert.not(open, line);
-    if (line === '::endgroup::') assert.ok(open);
-    if (line.startsWith('::group::') || line === '::endgroup::') open = !open;
-  }
-  assert.not(open);
-  const marks = lines.filter((line) => line.includes('token'));
-  assert.ok(marks.length > 0);
-  assert.equal(
-    marks,
-    marks.map((_, index) => (index % 2 === 0 ? '::stop-commands::token' : '::token::')),
-  );
-  assert.ok(lines.includes('two') && lines.includes('three') && lines.includes('four'));
+  const text = lines.map((line) => `${line}\n`).join('');
+  const block = /::group::.*\n::stop-commands::token\n((?:[^:].*\n)*)::token::\n::endgroup::\n/g;
+  const kept = [...text.matchAll(block)].map(([, inside]) => inside);
+  assert.equal(kept.join('').trim().split('\n').sort(), ['four', 'one', 'three', 'two']);
+  assert.match(text.replace(block, ''), /^stopping on SIGTERM.*\n$/);
 });
 
 test('GitHub: a failure is an annotation at the declaration of its task, escaped as GitHub documents it', () => {
@@ -100,36 +84,25 @@ test('GitHub: a failure is an annotation at the declaration of its task, escaped
 });
 
 test('GitHub: a single task has no group, and no command of its child is taken either', () => {
-  const lines = github([started(node('a')), start('a'), output('a', '::error::x'), failed('a', 'no')], true);
+  const lines = github([started(node('a')), start('a'), output('a', '::error::x'), failed('a', 'no')], 1);
   assert.equal(lines.slice(0, 3), ['::stop-commands::token', '::error::x', '::token::']);
   assert.is(lines.filter((line) => line.includes('group')).length, 0);
   assert.is(lines.at(-1), '::error file=tasks/vault.ts,line=12,title=a::no');
 });
-
-function gitlab(events: readonly RunEventBody[]): string {
-  const log = logOf();
-  const renderer = createRenderer('gitlab', log, false, 2, { env: {}, redact });
-  for (const event of events) renderer.onEvent({ ...event, at: 1_700_000_000_000 });
-  renderer.close?.();
-  return log.shown;
-}
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: how GitLab reads a marker
 const marker = /\u001B\[0Ksection_(start|end):(\d+):([\w.-]+)(\[collapsed=true\])?\r\u001B\[0K/g;
 
 test('GitLab: a section for each task with a safe, unique name, collapsed when it went well', () => {
   const label = 'install app=a/b "c" ü';
-  const shown = gitlab([
+  const events = [
     started(node(label), node('b')),
     ...[start(label), start('b'), output(label, 'one'), output('b', 'two'), done(label)],
     ...[output('b', 'three'), failed('b', 'no'), start(label), output(label, 'again'), done(label)],
-  ]);
-  const markers = [...shown.matchAll(marker)].map(([, kind, time, name, flag]) => ({
-    kind,
-    time,
-    name,
-    flag,
-  }));
+  ];
+  const { shown } = rendered('gitlab', events, { at: 1_700_000_000_000 });
+  const found = [...shown.matchAll(marker)];
+  const markers = found.map(([, kind, time, name, flag]) => ({ kind, time, name, flag }));
   assert.equal(
     markers.map(({ kind, flag }) => `${kind}${flag ?? ''}`),
     ['start[collapsed=true]', 'end', 'start', 'end', 'start', 'end'],
@@ -162,24 +135,19 @@ const choices: readonly [string, NodeJS.ProcessEnv, boolean, number, RegExp][] =
 
 for (const [name, env, isTerminal, nodes, expected] of choices) {
   test(`how the log is shown by itself: ${name}`, () => {
-    const log = logOf(isTerminal);
-    const renderer = createRenderer('auto', log, false, nodes, { env, redact });
     const all = [node('a'), node('b')].slice(0, nodes);
-    for (const event of [started(...all), start('a'), output('a', 'line'), done('a')])
-      renderer.onEvent({ ...event, at: Date.now() });
-    renderer.close?.();
-    assert.match(log.shown, expected);
+    const events = [started(...all), start('a'), output('a', 'line'), done('a')];
+    const { shown } = rendered('auto', events, { env, nodes, terminal: logOf(isTerminal) });
+    assert.match(shown, expected);
   });
 }
 
 test('a nested run has no groups', () => {
   process.env.TASK_RUNNER_LEVEL = '1';
-  const log = logOf();
-  const renderer = createRenderer('auto', log, false, 2, { env: { GITHUB_ACTIONS: 'true' }, redact });
+  const events = [started(node('a'), node('b')), start('a'), output('a', 'x')];
+  const { shown } = rendered('auto', events, { env: { GITHUB_ACTIONS: 'true' } });
   delete process.env.TASK_RUNNER_LEVEL;
-  for (const event of [started(node('a'), node('b')), start('a'), output('a', 'x')])
-    renderer.onEvent({ ...event, at: 0 });
-  assert.is(log.shown, '→ a\n  x\n');
+  assert.is(shown, '→ a\n  x\n');
 });
 
 test.run();

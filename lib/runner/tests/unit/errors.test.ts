@@ -6,20 +6,18 @@ import { formatFailure, MissingToolError, TaskError, toFailure, UsageError } fro
 test('an expected failure is what, why and advice', () => {
   const error = new TaskError({ what: 'it broke', why: 'of age', advice: 'buy another', exitCode: 4 });
   assert.equal(formatFailure(toFailure(error)), ['error: it broke', '  why: of age', '  do: buy another']);
-  assert.is(toFailure(error).exitCode, 4);
   assert.is(error.message, 'it broke: of age');
-});
-
-test('what is not known is left out', () => {
-  assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke' }))), ['error: it broke']);
   assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke', why: ' ' }))), ['error: it broke']);
-});
-
-test('the classes have their exit codes', () => {
-  assert.is(new TaskError({ what: 'x' }).exitCode, 1);
-  assert.is(new UsageError({ what: 'x' }).exitCode, 2);
-  assert.is(new MissingToolError({ what: 'x' }).exitCode, 127);
-  assert.instance(new UsageError({ what: 'x' }), TaskError);
+  const codes = [
+    error,
+    new TaskError({ what: 'x' }),
+    new UsageError({ what: 'x' }),
+    new MissingToolError({ what: 'x' }),
+  ];
+  assert.equal(
+    codes.map((one) => toFailure(one).exitCode),
+    [4, 1, 2, 127],
+  );
 });
 
 test('an expected failure is no success, also when its exit code says so', () => {

@@ -283,19 +283,12 @@ test('finalisers come after all others, those of the latest tasks first, with wh
     nodes.map((node) => node.late),
     [false, false, true, true, true],
   );
-});
-
-test('a shared finaliser comes after those of all the later tasks', async () => {
   const shared = plain('shared');
   const base = plain('base', { finally: [shared] });
   const top = plain('top', { needs: [base], finally: [shared, plain('own')] });
   assert.equal(await labels(top), ['base', 'top', 'own', 'shared']);
-});
-
-test('`after` does not wait for a finaliser', async () => {
-  const undo: AnyTask = plain('undo');
-  const a = plain('a', { after: [undo], finally: [undo] });
-  assert.equal(await labels(a), ['a', 'undo']);
+  const after = plain('after', { after: [shared], finally: [shared] });
+  assert.equal(await labels(after), ['after', 'shared'], 'nothing waits for a finaliser');
 });
 
 test('a long-running process is kept by those who need it, also behind a task without commands', async () => {

@@ -3,17 +3,16 @@ import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../events.ts';
 import { createRenderer } from '../../output/renderer.ts';
 import type { PageRow } from '../../task.ts';
-import { done, logOf, node, output, start, started } from '../rig/events.ts';
+import { done, logOf, node, output, rendered, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
 
 /* Pages of tasks, which are drawn in place. */
 
-const redact = (text: string): string => text;
 const page = (...rows: PageRow[]): RunEventBody => ({ type: 'task-page', id: 'a', rows });
 
 function viewOf(ids: readonly string[], columns: number, rows = 24) {
   const screen = new Screen(columns, rows);
-  const renderer = createRenderer('auto', screen.terminal(), false, ids.length, { env: {}, redact });
+  const renderer = createRenderer('auto', screen.terminal(), false, ids.length, { env: {}, redact: String });
   const tell = (...events: RunEventBody[]): void => {
     for (const event of events) renderer.onEvent({ ...event, at: Date.now() });
   };
@@ -70,9 +69,8 @@ test('stdout gets every page if it is not a terminal', () => {
     [logOf(), 'prefixed'],
     [Object.assign(logOf(true), { isPiped: true }), 'auto'],
   ] as const) {
-    const renderer = createRenderer(mode, log, false, 1, { env: {}, redact });
-    for (const text of ['absent', 'running'])
-      renderer.onEvent({ ...page({ name: 'cluster', text }, { name: '', text: 'now' }), at: 0 });
+    const rows = (cluster: string) => page({ name: 'cluster', text: cluster }, { name: '', text: 'now' });
+    rendered(mode, [rows('absent'), rows('running')], { terminal: log, nodes: 1 });
     assert.is(log.results, 'cluster  absent\n         now\ncluster  running\n         now\n');
   }
 });

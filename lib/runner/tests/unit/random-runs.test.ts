@@ -1,8 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
+import type { FailureMode } from '../../global-options.ts';
 import type { TaskNode } from '../../node.ts';
-import type { FailureMode } from '../../schedule.ts';
 import type { TaskContext } from '../../task.ts';
 import { checkEvents } from '../rig/check-events.ts';
 import { runInProcess } from '../rig/in-process-run.ts';

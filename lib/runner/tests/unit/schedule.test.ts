@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TaskNode } from '../../node.ts';
-import { runSchedule, type Schedule } from '../../schedule.ts';
+import type { Run } from '../../run.ts';
+import { runSchedule, type Work } from '../../schedule.ts';
 import { type AnyTask, task } from '../../task.ts';
 import { graphOf, plain } from '../rig/graphs.ts';
 
@@ -11,44 +12,37 @@ async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
 }
 
 /** Runs the nodes and returns their labels in the order in which they were started. */
-async function orderOf(nodes: readonly TaskNode[], traits: Partial<Schedule> = {}): Promise<string[]> {
+async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {}): Promise<string[]> {
   const order: string[] = [];
-  await runSchedule({
-    nodes,
-    jobs: 1,
-    failureMode: 'no-new',
-    signal: new AbortController().signal,
+  const scheduled = {
+    graph: { nodes },
+    settings: { jobs: 1, failure: 'no-new' },
+    stop: { signal: new AbortController().signal },
+    ...more,
+  };
+  await runSchedule(scheduled as unknown as Run, {
     skip: () => {},
     launch: () => assert.unreachable() as never,
-    kill: assert.unreachable,
-    ...traits,
     run: async (node, late) => {
       order.push(node.label);
-      return (await traits.run?.(node, late)) ?? true;
+      return (await run?.(node, late)) ?? true;
     },
   });
   return order;
 }
 
-test('the ready node with the most dependents goes first', async () => {
-  const lonely = plain('lonely');
+test('the ready node with the most dependents goes first, of equals the first written, whenever it became ready', async () => {
   const base = plain('base');
   const middle = plain('middle', { needs: [base] });
   const late = plain('late', { needs: [middle] });
-  assert.equal(await orderOf(await nodesOf(lonely, late)), ['base', 'middle', 'lonely', 'late', 'top']);
-});
-
-test('of equals the first written goes first', async () => {
-  const names = ['c', 'a', 'b', 'z', 'd'];
-  const tasks = names.map((name) => plain(name));
-  assert.equal(await orderOf(await nodesOf(...tasks)), [...names, 'top']);
-});
-
-test('of equals the first written goes first, even if it became ready later', async () => {
-  const base = plain('base');
+  const equals = ['c', 'a', 'b', 'z', 'd'].map((name) => plain(name));
   const user = plain('user', { needs: [base] });
-  const other = plain('other');
-  assert.equal(await orderOf(await nodesOf(user, other)), ['base', 'user', 'other', 'top']);
+  for (const [tasks, order] of [
+    [[plain('lonely'), late], 'base middle lonely late top'],
+    [equals, 'c a b z d top'],
+    [[user, plain('other')], 'base user other top'],
+  ] as const)
+    assert.is((await orderOf(await nodesOf(...tasks))).join(' '), order);
 });
 
 test('a mutex goes to the node with the most dependents, even if it came later', async () => {
@@ -72,13 +66,13 @@ test('a mutex may depend on the arguments', async () => {
   });
   const top = plain('top', { needs: ['a1', 'b1', 'a2'].map((app) => ({ task: deploy, args: { app } })) });
   const seen: string[] = [];
-  const run: Schedule['run'] = async ({ label }) => {
+  const run: Work['run'] = async ({ label }) => {
     seen.push(`${label} begins`);
     await new Promise((resolve) => setImmediate(resolve));
     seen.push(`${label} ends`);
     return true;
   };
-  await orderOf((await graphOf(top)).nodes.slice(0, 3), { jobs: 4, run });
+  await orderOf((await graphOf(top)).nodes.slice(0, 3), run, { settings: { jobs: 4, failure: 'no-new' } });
   assert.equal(seen.slice(0, 2), ['deploy a1 begins', 'deploy b1 begins']);
   assert.ok(seen.indexOf('deploy a2 begins') > seen.indexOf('deploy a1 ends'), seen.join());
 });
@@ -88,16 +82,14 @@ test('what is on its way is heard between tasks that wait for nothing', async ()
   const nodes = await nodesOf(...tasks);
   const abort = new AbortController();
   let ran = 0;
-  await orderOf(nodes, {
-    signal: abort.signal,
-    run: async () => {
-      ran += 1;
-      // As a signal would come: by the event loop.
-      if (ran === 1) setTimeout(() => abort.abort(), 1);
-      for (const end = performance.now() + 5; performance.now() < end; );
-      return true;
-    },
-  });
+  const run = async (): Promise<boolean> => {
+    ran += 1;
+    // As a signal would come: by the event loop.
+    if (ran === 1) setTimeout(() => abort.abort(), 1);
+    for (const end = performance.now() + 5; performance.now() < end; );
+    return true;
+  };
+  await orderOf(nodes, run, { stop: abort });
   assert.ok(ran < tasks.length, `${ran} ran`);
 });
 
@@ -111,9 +103,7 @@ test('a chain of 10,000 with a finaliser each is no problem', async () => {
 
 test('a bug in what is called ends the schedule with its error', async () => {
   const nodes = await nodesOf(plain('a'));
-  const error = await orderOf(nodes, { run: () => Promise.reject(new Error('a bug')) }).catch(
-    (thrown) => thrown,
-  );
+  const error = await orderOf(nodes, () => Promise.reject(new Error('a bug'))).catch((thrown) => thrown);
   assert.is(error.message, 'a bug');
 });
 

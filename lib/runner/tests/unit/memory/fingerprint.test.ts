@@ -1,25 +1,23 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type FingerprintSettings, Fingerprints, type Look } from '../../../memory/fingerprint.ts';
 import { isTracked } from '../../../memory/node-settings.ts';
 import { type AnyTask, type TaskDefinition, task } from '../../../task.ts';
+import { folder, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
 type Definition = Partial<TaskDefinition<Record<never, never>>>;
 
-let folder: string;
+useFolder(test);
 let status: string | undefined;
 test.before.each(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'fingerprint-'));
   status = undefined;
   await mkdir(join(folder, 'src'));
   await write('src/a.ts', 'one');
 });
-test.after.each(() => rm(folder, { recursive: true, force: true }));
 
 const write = (path: string, text: string): Promise<void> => writeFile(join(folder, path), text);
 const memory = (): string => join(folder, '.tasks');

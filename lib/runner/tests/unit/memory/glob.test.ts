@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileGlobs, existingFolder, findFiles, mayHold } from '../../../memory/glob.ts';
+import { temporaryFolder } from '../../rig/folder.ts';
 
-const root = realpathSync(mkdtempSync(join(tmpdir(), 'glob-')));
+const root = temporaryFolder();
 // A folder whose name is itself a pattern.
 const folder = join(root, 'a [b] {c}');
 const paths = [
@@ -29,7 +29,6 @@ for (const path of paths) {
 writeFileSync(join(root, 'outside.ts'), '');
 symlinkSync('src', join(folder, 'link'));
 symlinkSync('..', join(folder, 'src/circle'));
-test.after(() => rmSync(root, { recursive: true, force: true }));
 
 async function found(...texts: string[]): Promise<string[]> {
   const { files } = await findFiles(compileGlobs(texts, folder));

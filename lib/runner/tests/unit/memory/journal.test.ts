@@ -1,15 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Journal, parseJournal, readLastRun } from '../../../memory/journal.ts';
+import { folder as memory, useFolder } from '../../rig/folder.ts';
 
-let memory: string;
-test.before.each(() => {
-  memory = mkdtempSync(join(tmpdir(), 'journal-'));
-});
-test.after.each(() => rmSync(memory, { recursive: true, force: true }));
+useFolder(test);
 
 const request = (name = 'abc', lock?: string) => ({ name, task: 'build', lock });
 const files = (): string[] => readdirSync(join(memory, 'journal')).sort();

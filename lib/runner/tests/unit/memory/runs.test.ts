@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,17 +7,14 @@ import { type RunnerSettings, runnerSettings } from '../../../global-options.ts'
 import { buildGraph } from '../../../graph.ts';
 import { predict } from '../../../memory/memory.ts';
 import { type AnyTask, type Options, task } from '../../../task.ts';
+import { folder as memory, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
 /* What runs remember of each other: --resume and tasks that are up to date. */
 
-let memory: string;
-test.before.each(() => {
-  memory = mkdtempSync(join(tmpdir(), 'runs-'));
-});
-test.after.each(() => rmSync(memory, { recursive: true, force: true }));
+useFolder(test);
 
 const source = (): string => join(memory, 'source');
 

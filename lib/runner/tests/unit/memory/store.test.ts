@@ -1,15 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readRecord, removeRecord, writeRecord } from '../../../memory/store.ts';
+import { folder, useFolder } from '../../rig/folder.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'store-'));
-test.after(() => rmSync(folder, { recursive: true, force: true }));
+useFolder(test);
 
 test('a reader sees the old or the new value and never a half, whoever writes', async () => {
-  const memory = join(folder, 'torn');
+  const memory = join(folder, 'new');
   const values = ['a', 'b', 'c'].map((letter) => ({ letter, long: letter.repeat(1 << 20) }));
   await writeRecord(memory, 'key', values[0]);
   let over = false;
@@ -31,14 +30,13 @@ test('a reader sees the old or the new value and never a half, whoever writes', 
 });
 
 test('what cannot be written is thrown, and leaves no draft', async () => {
-  const memory = join(folder, 'blocked');
-  const records = join(memory, 'fingerprints');
-  await writeRecord(memory, 'key', 1);
+  const records = join(folder, 'fingerprints');
+  await writeRecord(folder, 'key', 1);
   const [name = ''] = readdirSync(records);
-  await removeRecord(memory, 'key');
+  await removeRecord(folder, 'key');
   mkdirSync(join(records, name));
   writeFileSync(join(records, name, 'in the way'), '');
-  const code = await writeRecord(memory, 'key', 2).then(
+  const code = await writeRecord(folder, 'key', 2).then(
     () => 'none',
     (error: NodeJS.ErrnoException) => error.code,
   );

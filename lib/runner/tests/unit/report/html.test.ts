@@ -1,28 +1,18 @@
 import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { GraphView } from '../../../graph/view.ts';
 import { reportPage } from '../../../report/html.ts';
 import { pageMark } from '../../../report/report-file.ts';
+import { node } from '../../rig/views.ts';
 import { ran, recordedRun } from './fixture.ts';
 
 const nasty = '</script><script>alert(1)</script><!-- \u2028\u2029 $& {{x}} <!-- data -->';
 
-function viewOf(labels: readonly string[]): GraphView {
-  const nodes = labels.map((label, place) => {
-    const marks: GraphView['nodes'][number]['marks'] = [];
-    return { id: `n${place}`, label, task: label, group: 'g', description: 'd', marks, file: 'x', line: 1 };
-  });
-  return { title: 'top', nodes, edges: [] };
-}
-
 function page(labels: readonly string[]): Promise<string> {
   const lines = [{ at: 1, stream: 'stdout' as const, text: nasty }];
   const tasks = labels.map((label, place) => ran(label, place * 10, place * 10 + 10, { lines }));
-  return reportPage({
-    run: recordedRun(tasks, { jobs: 3 }),
-    view: viewOf(labels),
-  });
+  const nodes = labels.map((label, place) => node(`n${place}`, label));
+  return reportPage({ run: recordedRun(tasks), view: { title: 'top', nodes, edges: [] } });
 }
 
 const scripts = (html: string) => [...html.matchAll(/<script([^>]*)>(.*?)<\/script>/gs)];

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../../events.ts';
 import type { RecordedTask } from '../../../report/recorded-run.ts';
 import type { AnyTask } from '../../../task.ts';
+import { done, failed, output, start } from '../../rig/events.ts';
 import { plain } from '../../rig/graphs.ts';
 import { begin, graphOf, idOf, record, summary } from './fixture.ts';
 
@@ -13,12 +14,9 @@ const c = plain('c', { needs: [a] });
 type Timed = readonly [number, RunEventBody];
 type Step = (id: string, at: number) => Timed;
 
-const starts: Step = (id, at) => [at, { type: 'task-started', id }];
-const ends: Step = (id, at) => [at, { type: 'task-done', id, report: 'changed', durationMs: 0 }];
-const prints = (id: string, at: number, line: string): Timed => [
-  at,
-  { type: 'task-output', id, stream: 'stdout', line },
-];
+const starts: Step = (id, at) => [at, start(id)];
+const ends: Step = (id, at) => [at, done(id, 'changed')];
+const prints = (id: string, at: number, line: string): Timed => [at, output(id, line)];
 
 async function recorded(tasks: AnyTask[], events: (ids: (label: string) => string) => Timed[]) {
   const graph = await graphOf(tasks);
@@ -92,19 +90,7 @@ test('records every result of a task with its reason', async () => {
     starts(id('a'), 0),
     starts(id('b'), 0),
     [40, { type: 'task-retried', id: id('a'), attempt: 1, attempts: 2, failure }],
-    [
-      90,
-      {
-        type: 'task-failed',
-        id: id('a'),
-        label: 'a',
-        failure,
-        chain: ['top', 'a'],
-        lastLines: [],
-        place: 'x',
-        durationMs: 90,
-      },
-    ],
+    [90, { ...failed(id('a')), chain: ['top', 'a'] }],
     [90, { type: 'task-skipped', id: id('c'), because: id('a') }],
     [91, { type: 'task-skipped', id: id('top'), because: undefined }],
     [92, { type: 'run-stopping', reason: { type: 'signal', signal: 'SIGTERM' } }],

@@ -3,30 +3,24 @@ import {
   closeSync,
   constants,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
 import { openReportFile } from '../../../report/report-file.ts';
+import { folder, useFolder } from '../../rig/folder.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
-let folder: string;
-test.before.each(() => {
-  folder = mkdtempSync(join(tmpdir(), 'report-file-'));
-});
-test.after.each(() => rmSync(folder, { recursive: true, force: true }));
+useFolder(test);
 
 const opened = (path: string) => openReportFile(path, '--report', 'by us');
 const refused = (path: string) => refusalOf(opened(path));

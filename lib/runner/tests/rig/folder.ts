@@ -1,0 +1,26 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'uvu';
+
+let base: string | undefined;
+
+/** An empty folder, which is removed with this process. */
+export function temporaryFolder(): string {
+  if (base === undefined) {
+    const made = realpathSync(mkdtempSync(join(tmpdir(), 'runner-tests-')));
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+    base = made;
+  }
+  return mkdtempSync(join(base, 'folder-'));
+}
+
+/** Of the test that runs, see `useFolder`. */
+export let folder: string;
+
+/** Gives each test of a file an empty folder of its own. */
+export function useFolder(test: Test): void {
+  test.before.each(() => {
+    folder = temporaryFolder();
+  });
+}
