@@ -139,7 +139,7 @@ const manifests = () => import('../lib/deploy/manifests/render.ts');
 
 export const render = task({
   name: 'render',
-  description: 'write what install-all would apply to a folder, with encrypted Secrets; needs no cluster',
+  description: 'write what install-all would apply to a folder, with encrypted Secrets; asks no cluster',
   group: 'deploy',
   lock: true,
   args: {

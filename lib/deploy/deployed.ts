@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand } from '../ground/launcher.ts';
+import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
@@ -51,7 +51,7 @@ export async function rollBackRelease(
     throw new TaskError({
       what: `${name} has no earlier revision to roll back to`,
       why: 'only a revision that was once in service counts',
-      advice: `see: helm --namespace ${release.namespace} history ${name}`,
+      advice: `see: eval "$(${taskLine('env')})"; helm --namespace ${release.namespace} history ${name}`,
     });
   }
   await rollBack(context, release, wanted);

@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand } from '../ground/launcher.ts';
+import { taskCommand, taskLine } from '../ground/launcher.ts';
 
 /**
  * Matches an object that the server refuses to change: its namespace, if helm names it ("server-side apply failed for
@@ -73,8 +73,17 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
       `${kind.toLowerCase()} ${name} is being deleted and waits for its finalizers: whoever set them must finish; then run again`,
   ],
   [
+    /release has no \d+ version/,
+    () => `see which revisions exist: eval "$(${taskLine('env')})"; helm history <release> -n <namespace>`,
+  ],
+  [
     /another operation \(install\/upgrade\/rollback\) is in progress/,
     () => 'somebody else is changing the release: wait until they are done, then run again',
+  ],
+  [
+    /VaultClientConfigError|SecretSyncError/,
+    () =>
+      `Vault has given no secret: ${taskCommand('init-vault')} sets it up if something is missing; then run again`,
   ],
   [
     /password authentication failed/,

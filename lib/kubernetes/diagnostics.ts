@@ -80,17 +80,8 @@ export async function watchCluster(
     },
   );
   const eventWords = ['events', '--field-selector', 'type=Warning'];
-  const watchEvents = watch(
-    { $, environment },
-    eventWords,
-    eventTemplate,
-    ([namespace, kind, name, ...rest]) => {
-      if (!namespace || !namespaces.has(namespace)) return;
-      const [reason, ...message] = rest;
-      const object = `${kind?.toLowerCase()} ${namespace}/${name}`;
-      warnings.push({ object, text: `${reason}: ${message.join('|')}` });
-    },
-  );
+  const readEvent = eventReader(namespaces, warnings);
+  const watchEvents = watch({ $, environment }, eventWords, eventTemplate, readEvent);
 
   return {
     pods: () => [...pods.values()],
@@ -121,6 +112,21 @@ export async function watchCluster(
     stop: async () => {
       await Promise.all([watchPods, watchEvents].map(endCommand));
     },
+  };
+}
+
+/** Returns a function that adds an event, or the next line of a long message, to `warnings`. */
+export function eventReader(namespaces: ReadonlySet<string>, warnings: Finding[]) {
+  let isOurs = false;
+  return ([namespace = '', kind, name, ...rest]: readonly string[]): void => {
+    const last = warnings.at(-1);
+    if (rest.length > 0) {
+      const [reason, ...message] = rest;
+      isOurs = namespaces.has(namespace);
+      const object = `${kind?.toLowerCase()} ${namespace}/${name}`;
+      if (isOurs) warnings.push({ object, text: `${reason}: ${message.join('|')}` });
+    } else if (isOurs && last !== undefined)
+      warnings[warnings.length - 1] = { ...last, text: `${last.text} ${namespace.trim()}`.trimEnd() };
   };
 }
 

@@ -185,7 +185,7 @@ async function describeDatabase(context: EnvironmentContext, status: Status): Pr
 function describeVault(status: Status): string {
   const { vault } = status;
   if (vault === null) return isDeployed(status, 'vault') ? notReachable : '-';
-  if (!vault.initialized) return 'not initialised';
+  if (!vault.initialized) return `not initialised: run ${taskCommand('create-environment')}`;
   if (vault.sealed) return 'sealed';
   if (vault.configured === null) return 'unsealed; whether it is configured is not known';
   return vault.configured

@@ -43,14 +43,14 @@ export async function isInitialised(context: HealthContext): Promise<boolean> {
 
 /**
  * Throws `TaskError` if a release in `changed` gets its secrets from a Vault that is sealed, new or unreachable: it
- * would wait until its timeout. Skips a Vault that the same run installs.
+ * would wait until its timeout. Logs if Vault is not as its state file says.
  */
 export async function checkVault(context: HealthContext, changed: readonly Release[]): Promise<void> {
   const { name } = context.environment;
   const waiting = changed
     .filter(({ needs }) => needs.includes('vault/vault-operator'))
     .map(({ name }) => name);
-  if (waiting.length === 0 || changed.some(({ name }) => name === 'vault')) return;
+  if (waiting.length === 0) return;
   const status = await readVaultStatus(context).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
@@ -60,9 +60,13 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
     throw new TaskError({
       what: `Vault of environment \`${name}\` does not answer`,
       why: `${status.what}; ${why}`,
-      advice: `run ${taskCommand('start-k8s')}, then install again`,
+      advice: changed.some(({ name }) => name === 'vault')
+        ? `run ${taskCommand('create-environment')}, which installs and initialises Vault, then install again`
+        : `run ${taskCommand('start-k8s')}, then install again`,
     });
   }
+  if (status.configured === false && status.initialized && !status.sealed)
+    context.log(`Vault is not configured as vault/state.yaml says: run ${taskCommand('init-vault')}`);
   // If only some replicas are sealed, the others still serve.
   if (status.initialized && (!status.sealed || status.configured !== false)) return;
   throw new TaskError({

@@ -241,6 +241,11 @@ test('cluster errors have advice that never loses data', () => {
       /^service frontend\/a is being deleted and waits for its finalizers/,
     ],
     ['another operation (install/upgrade/rollback) is in progress', /^somebody else is changing the release/],
+    ['release has no 99 version', /helm history/],
+    [
+      'vaultdynamicsecret backend/a: VaultClientConfigError: Failed to get Vault client: Code: 503',
+      /`npx tsx tasks.ts init-vault`/,
+    ],
     [
       'FAILED database login: password authentication failed for user "app2"',
       /run `npx tsx tasks.ts rotate-database-password`$/,

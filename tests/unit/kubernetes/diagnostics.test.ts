@@ -2,6 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   aboutMetrics,
+  eventReader,
+  type Finding,
   type Pod,
   type PodStatus,
   problemOf,
@@ -73,6 +75,16 @@ test('warnings about slow pods are ignored, and what prevents pods from being cr
     { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' },
   ];
   assert.equal(telling([slow, broken, quota], pods), [quota, broken]);
+});
+
+test('a warning keeps all lines of its message, and those of other namespaces are left out', () => {
+  const warnings: Finding[] = [];
+  const read = eventReader(new Set(['here']), warnings);
+  const lines = 'here|Vault|a|Failed|No client: a|b\n\nCode: 503. Errors:\n* sealed\nthere|Pod|c|Failed|x\ny';
+  for (const line of lines.split('\n')) read(line.split('|'));
+  assert.equal(warnings, [
+    { object: 'vault here/a', text: 'Failed: No client: a|b Code: 503. Errors: * sealed' },
+  ]);
 });
 
 test('autoscaler warnings before the first metrics are ignored', () => {

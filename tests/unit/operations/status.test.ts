@@ -85,7 +85,7 @@ test('version and ready nodes stand beside the state', async () => {
 test('Vault’s and the database’s states in words', async () => {
   const vault = async (initialized: boolean, sealed: boolean, configured: boolean | null) =>
     (await lines({ vault: { initialized, sealed, configured } }))[2]?.slice(13);
-  assert.is(await vault(false, true, false), 'not initialised');
+  assert.is(await vault(false, true, false), 'not initialised: run `npx tsx tasks.ts create-environment`');
   assert.is(await vault(true, true, false), 'sealed');
   assert.is(await vault(true, false, false), 'unsealed, not configured: run `npx tsx tasks.ts init-vault`');
   assert.is(await vault(true, false, true), 'unsealed, configured');
