@@ -20,12 +20,12 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   const keys = await readStoredKeys(context, folder);
   await redactKeys(context);
   await withAnsweringReplicas(context, async (replicas) => {
+    // What the snapshot's Vault was given may be older, such as a password.
+    await rm(writtenPath(environment), { force: true });
     const secret = (text: string) => context.secret(text);
     const input = { replicas, keysPath: keysPlace(context), file, keys, secret, signal };
     if (await restoreSnapshot(input))
       context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);
-    // What the snapshot's Vault was given may be older, such as a password.
-    await rm(writtenPath(environment), { force: true });
   });
   await initVault(context);
   context.report('changed');

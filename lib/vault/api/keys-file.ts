@@ -31,7 +31,7 @@ export type SharedKeys = {
   readonly write: (content: object) => Promise<void>;
 };
 
-const pathOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.path);
+export const pathOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.path);
 
 export const nameOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.name);
 
@@ -95,7 +95,7 @@ export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKey
     throw new TaskError({
       what: `the Vault keys cannot be stored at ${path}`,
       why: error instanceof Error ? error.message : String(error),
-      advice: 'free some space or make the folder writable; Vault was not initialised',
+      advice: 'free some space or make the folder writable; nothing was changed',
       cause: error,
     });
   }

@@ -1,8 +1,7 @@
-import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { type KeysPlace, nameOf, readKeys, type VaultKeys } from './keys-file.ts';
-import { unreadable } from './vault-error.ts';
+import { KeysError, unreadable } from './vault-error.ts';
 
 /** A server of Vault: the only one, or one of several with shared raft data. */
 export type Replica = {
@@ -29,11 +28,11 @@ export async function sealStatus(client: VaultClient): Promise<JsonObject> {
   );
 }
 
-/** The keys of this Vault. Throws `TaskError` if there are none. */
+/** The keys of this Vault. Throws `KeysError` if there are none. */
 export async function requireKeys(client: VaultClient, keysPath: KeysPlace): Promise<VaultKeys> {
   const keys = await readKeys(keysPath);
   if (keys !== undefined) return keys;
-  throw new TaskError({
+  throw new KeysError({
     what: `Vault at ${client.address} is initialised, but its keys are not in ${nameOf(keysPath)}`,
     why: 'Vault shows its keys only once; without them its data cannot be read',
     advice: `${typeof keysPath === 'string' ? 'restore the file from a copy' : 'get the file from whoever initialised Vault (git pull)'}, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,

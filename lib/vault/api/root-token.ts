@@ -1,12 +1,11 @@
-import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { dataOf, type JsonObject, type VaultClient } from './client.ts';
 import type { VaultKeys } from './keys-file.ts';
-import { unreadable, VaultError } from './vault-error.ts';
+import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /**
  * Generates a root token with the unseal keys, or with the recovery keys under auto-unseal. The caller revokes it.
- * Throws `TaskError` if the keys do not suffice.
+ * Throws `KeysError` if the keys do not suffice.
  */
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
   const shares = keys.recoveryKeys ?? keys.unsealKeys;
@@ -63,8 +62,8 @@ function decode(encoded: string, password: string): string {
   return Buffer.from(bytes).toString();
 }
 
-function notEnough(client: VaultClient, reason: string): TaskError {
-  return new TaskError({
+function notEnough(client: VaultClient, reason: string): KeysError {
+  return new KeysError({
     what: `Vault at ${client.address} generates no root token, which is needed to set up the token of init-vault`,
     why: reason,
     advice: `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,

@@ -34,32 +34,35 @@ export async function saveSnapshot({ client, token, file, signal }: SnapshotInpu
   await pipeline(answer, createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
 }
 
-/** Replaces Vault's storage. `force` skips Vault's check that its present keys open the snapshot. Throws `VaultError`. */
-async function loadSnapshot({ client, token, file, signal }: SnapshotInput, force: boolean): Promise<void> {
+/** A path of the token's own, which no snapshot has. */
+const marker = 'cubbyhole/before-the-restore';
+
+/**
+ * Replaces Vault's storage; `force` skips Vault's check that its present keys open the snapshot. Vault restores it only
+ * after its answer. Throws `VaultError`.
+ */
+export async function loadSnapshot(
+  { client, token, file, signal }: SnapshotInput,
+  force: boolean,
+): Promise<void> {
+  const withToken = client.withToken(token);
+  await withToken.write(marker, { value: 'here' });
   const path = `sys/storage/raft/${force ? 'snapshot-force' : 'snapshot'}`;
-  const body = createReadStream(file);
-  const answer = await client.withToken(token).stream('POST', path, { body, signal });
+  const answer = await withToken.stream('POST', path, { body: createReadStream(file), signal });
   await finished(answer.resume());
 }
 
 /** Milliseconds for a replica to restore the data after Vault accepted it. */
 const restoreMs = 60_000;
 
-/** A path of the token's own, which no snapshot has. */
-const marker = 'cubbyhole/before-the-restore';
-
 /**
- * Restores a snapshot, and waits until that is done, which is after Vault's answer: the token's marker is gone, or, with
- * other keys, the replicas have sealed themselves. Throws `VaultError` if Vault refuses, `TaskError` if it does not end.
+ * Waits until each replica has restored a loaded snapshot: the token's marker is gone, or, with other keys, the replica
+ * has sealed itself. Throws `TaskError` if it does not end.
  */
-export async function restoreData(
-  input: SnapshotInput,
-  force: boolean,
+export async function waitForRestore(
+  { token, signal }: Pick<SnapshotInput, 'token' | 'signal'>,
   replicas: readonly Replica[],
 ): Promise<void> {
-  const { client, token, signal } = input;
-  await client.withToken(token).write(marker, { value: 'here' });
-  await loadSnapshot(input, force);
   const isRestored = async (replica: Replica): Promise<boolean> => {
     try {
       if ((await sealStatus(replica.client)).sealed === true) return true;

@@ -4,7 +4,7 @@ import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { type KeysPlace, nameOf } from './keys-file.ts';
 import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
-import { unreadable, VaultError } from './vault-error.ts';
+import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /** Milliseconds for a replica to find its leader, and again for its first data. */
 const joinMs = 60_000;
@@ -42,7 +42,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   }
   const { unsealKeys } = await requireKeys(client, keysPath);
   if (unsealKeys.length === 0) {
-    throw new TaskError({
+    throw new KeysError({
       what: `Vault at ${client.address} is sealed, and ${nameOf(keysPath)} holds no unseal key`,
       why: 'the keys are kept elsewhere',
       advice: 'have their owner run `vault operator unseal` for each pod of Vault',
@@ -88,10 +88,10 @@ async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultI
   });
 }
 
-function wrongKeys(client: VaultClient, keysPath: KeysPlace, reason: string): TaskError {
-  return new TaskError({
+function wrongKeys(client: VaultClient, keysPath: KeysPlace, reason: string): KeysError {
+  return new KeysError({
     what: `Vault at ${client.address} stays sealed: the keys of ${nameOf(keysPath)} do not open it`,
     why: reason,
-    advice: `the file belongs to other data: restore the right one, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
+    advice: `they belong to other data: after an interrupted ${taskCommand('restore-vault')}, run it again, since the backup has the right ones; otherwise restore the file, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });
 }

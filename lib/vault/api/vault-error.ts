@@ -15,6 +15,9 @@ export class VaultError extends TaskError {
   }
 }
 
+/** The stored keys are missing, too few, or another Vault's. */
+export class KeysError extends TaskError {}
+
 export const unreachable = (address: string, call: string, reason: string): VaultError =>
   new VaultError({
     what: `Vault at ${address} cannot be reached`,
