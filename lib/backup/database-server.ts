@@ -6,6 +6,7 @@ import { decryptPassword, passwordAdvice } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
+import { poll } from '../ground/poll.ts';
 import type { Context } from '../settings/context.ts';
 
 /** The environment's server, as its superuser. */
@@ -51,18 +52,46 @@ export async function setUp(server: DatabaseServer, wanted: string): Promise<voi
     await server.login((login) => runFile({ ...login, database: database ?? login.database }, wanted, file));
 }
 
-/** Scratch databases; one of another, killed run is replaced. */
+/** Fixed names, so that what a killed run left is found. */
 export const scratch = 'k8s_deployment_scratch';
 const replaced = 'k8s_deployment_replaced';
 
-export const dropDatabase = (server: DatabaseServer, name: string) =>
+const dropDatabase = (server: DatabaseServer, name: string) =>
   server.in((query) => query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`));
 
-/** Creates an empty scratch database, as the chart's Job creates an application's. */
+/**
+ * Calls `use` while no other run, of any machine, has a scratch database on the server, and drops it afterwards. Throws
+ * `TaskError` if one still has after `waitMs` milliseconds.
+ */
+export async function withScratch<Result>(
+  server: DatabaseServer,
+  signal: AbortSignal,
+  use: () => Promise<Result>,
+  waitMs = 10_000,
+): Promise<Result> {
+  let used: Promise<Result> | undefined;
+  await server.in(async (query) => {
+    const lock = `SELECT pg_try_advisory_lock(hashtext('${scratch}')) AS held`;
+    const held = async () => (await query(lock)).find((row) => row.held === true);
+    if ((await poll(held, waitMs, signal)) === undefined) {
+      throw new TaskError({
+        what: 'another backup or restore uses this database server',
+        why: 'both would restore into the same scratch database; nothing was changed',
+        advice: 'wait until it has ended, then run again',
+      });
+    }
+    used ??= use().finally(() => dropDatabase(server, scratch));
+    await Promise.allSettled([used]);
+  });
+  return used as Promise<Result>;
+}
+
+/** Creates an empty scratch database with the rights of an application's. */
 export async function createScratch(server: DatabaseServer, owner?: string): Promise<void> {
   await dropDatabase(server, scratch);
   const owned = owner === undefined ? '' : ` OWNER "${owner}"`;
   await server.in((query) => query(`CREATE DATABASE "${scratch}"${owned}`));
+  await server.in((query) => query(`REVOKE CONNECT, TEMPORARY ON DATABASE "${scratch}" FROM PUBLIC`));
 }
 
 /** Names of the databases that exist. */
@@ -91,13 +120,17 @@ export const countRows = (
     return Object.fromEntries(counted);
   }, database);
 
-/** Names of tables, views and sequences; the database is empty without any. */
+/**
+ * What somebody created in a database, such as `table public.notes`; a new one has nothing. Objects of initdb have lower
+ * numbers, and parts of others depend on those, not on a schema.
+ */
 export async function objectsIn(server: DatabaseServer, database: string): Promise<readonly string[]> {
   const rows = await server.in(
     (query) =>
       query(
-        `SELECT format('%I.%I', nspname, relname) AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-         WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${ownSchemas} ORDER BY 1`,
+        `SELECT type || ' ' || identity AS name FROM pg_depend, pg_identify_object(classid, objid, 0)
+         WHERE objid >= 16384 AND refclassid = 'pg_namespace'::regclass AND deptype = 'n'
+         UNION SELECT 'large object ' || oid FROM pg_largeobject_metadata ORDER BY 1`,
       ),
     database,
   );
@@ -133,37 +166,35 @@ export const createRoles = (server: DatabaseServer, roles: readonly string[]): P
     return created;
   });
 
-/** Lets sessions in again, after a run that was killed while it replaced the database. */
-export const openDatabase = (server: DatabaseServer, database: string) =>
-  server.in((query) => query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS true`));
+/** SQLSTATE `object_in_use`: a session began after the others were ended. */
+const isInUse = (error: unknown): boolean => (error as { readonly code?: unknown }).code === '55006';
 
 /**
- * Puts the scratch database in the place of another one, in one transaction; only then is the other one dropped. Its
- * sessions are ended. A repeated call is no error.
+ * Puts the scratch database in the place of another one, whose sessions are ended. All of that is one transaction; only
+ * then is the other one dropped. Repeated after a lost connection, it goes on where it was.
  */
-export const putInPlace = (server: DatabaseServer, database: string): Promise<void> =>
-  server.in(async (query) => {
-    const exists = async (name: string) =>
-      (await query('SELECT FROM pg_database WHERE datname = $1', [name])).length > 0;
-    if (await exists(scratch)) {
-      const old = await exists(database);
-      await query(`DROP DATABASE IF EXISTS "${replaced}" WITH (FORCE)`);
+export async function putInPlace(server: DatabaseServer, database: string): Promise<void> {
+  const numberOf = async (query: Query, name: string) =>
+    (await query('SELECT oid FROM pg_database WHERE datname = $1', [name]))[0]?.oid;
+  const copy = await server.in((query) => numberOf(query, scratch));
+  await server.in(async (query) => {
+    const old = await numberOf(query, database);
+    const dropOld = () => query(`DROP DATABASE IF EXISTS "${replaced}" WITH (FORCE)`);
+    const swap = [
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${database}'`,
+      ...(old === undefined ? [] : [`ALTER DATABASE "${database}" RENAME TO "${replaced}"`]),
+      `ALTER DATABASE "${scratch}" RENAME TO "${database}"`,
+    ];
+    for (let attempt = 1; copy === undefined || old !== copy; attempt += 1) {
+      await dropOld();
       try {
-        if (old) {
-          await query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS false`);
-          await query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [
-            database,
-          ]);
-        }
-        await query('BEGIN');
-        if (old) await query(`ALTER DATABASE "${database}" RENAME TO "${replaced}"`);
-        await query(`ALTER DATABASE "${scratch}" RENAME TO "${database}"`);
-        await query('COMMIT');
+        // One message is one transaction, in which sessions can only begin before the first renaming.
+        await query(swap.join('; '));
+        break;
       } catch (error) {
-        await query('ROLLBACK');
-        if (old) await query(`ALTER DATABASE "${database}" ALLOW_CONNECTIONS true`);
-        throw error;
+        if (attempt === 3 || !isInUse(error)) throw error;
       }
     }
-    await query(`DROP DATABASE IF EXISTS "${replaced}" WITH (FORCE)`);
+    await dropOld();
   });
+}

@@ -1,4 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { databasesOf } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
 import { databasePrograms } from './database-programs.ts';
@@ -8,9 +9,9 @@ import {
   createScratch,
   databaseNames,
   databaseServer,
-  dropDatabase,
   rolesOf,
   scratch,
+  withScratch,
 } from './database-server.ts';
 import { digestOf, newPlace, wholeFolder } from './place.ts';
 
@@ -26,9 +27,7 @@ export async function backupDatabase(context: Context, named: string | undefined
   const serverVersion = String(version?.server_version);
   const programs = await databasePrograms(context, server.password, Number.parseInt(serverVersion, 10));
   const existing = await databaseNames(server);
-  const declared = Object.entries(settings.database.applications).flatMap(([name, role]) =>
-    role === null ? [] : [name],
-  );
+  const declared = databasesOf(settings);
   const names = declared.filter((name) => existing.includes(name));
   if (names.length === 0) {
     throw new TaskError({
@@ -39,7 +38,7 @@ export async function backupDatabase(context: Context, named: string | undefined
   }
   await wholeFolder(place, async (folder) => {
     const databases: { [name: string]: DatabaseRecord['databases'][string] } = {};
-    try {
+    await withScratch(server, context.signal, async () => {
       for (const name of names) {
         context.progress(`dumping ${name}`);
         const file = dumpFile(folder, name);
@@ -52,9 +51,7 @@ export async function backupDatabase(context: Context, named: string | undefined
         databases[name] = { digest: await digestOf(file), roles, rows };
         context.log(`${name}: ${describeRows(rows)}`);
       }
-    } finally {
-      await dropDatabase(server, scratch);
-    }
+    });
     const time = new Date().toISOString();
     await writeRecord(folder, { environment: environment.name, time, server: serverVersion, databases });
   });

@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
-import { superuserOf } from '../database/roles.ts';
+import { databasesOf, superuserOf } from '../database/roles.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText } from '../secrets/encrypted-file.ts';
@@ -24,7 +24,7 @@ export async function backupDatabaseCommands(
 ): Promise<readonly string[]> {
   const { environment, settings } = target;
   const { before, run, user } = await databaseAccess(target);
-  const databases = Object.keys(settings.database.applications);
+  const databases = databasesOf(settings);
   return [
     ...before,
     `umask 077; folder=${newPlaceText(environment, 'database', named)}; mkdir -p "$folder"`,
@@ -42,7 +42,7 @@ export async function restoreDatabaseCommands(
   { folder, databases }: { readonly folder: string; readonly databases: readonly string[] },
 ): Promise<readonly string[]> {
   const { before, run, user } = await databaseAccess(target);
-  const names = databases.length > 0 ? databases : Object.keys(target.settings.database.applications);
+  const names = databases.length > 0 ? databases : databasesOf(target.settings);
   return [
     ...before,
     ...names.flatMap((name) => [

@@ -1,7 +1,7 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword } from '../database/password.ts';
-import { loginRoles, wantedRoles } from '../database/roles.ts';
+import { databasesOf, loginRoles, wantedRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { Context } from '../settings/context.ts';
@@ -15,12 +15,11 @@ import {
   type DatabaseServer,
   databaseNames,
   databaseServer,
-  dropDatabase,
   objectsIn,
-  openDatabase,
   putInPlace,
   scratch,
   setUp,
+  withScratch,
 } from './database-server.ts';
 import { existingPlace } from './place.ts';
 
@@ -43,7 +42,7 @@ export async function restoreDatabase(
   const { settings } = context;
   const folder = await existingPlace(named);
   const record = await readRecord(folder);
-  const names = chosen(named, record, databases, Object.keys(settings.database.applications));
+  const names = chosen(named, record, databases, databasesOf(settings));
   const server = await databaseServer(context);
   const [version] = await server.in((query) => query('SHOW server_version'));
   const programs = await databasePrograms(
@@ -52,14 +51,10 @@ export async function restoreDatabase(
     Number.parseInt(String(version?.server_version), 10),
   );
   const existing = await databaseNames(server);
-  for (const name of names) {
-    if (!existing.includes(name)) continue;
-    await openDatabase(server, name);
-    if (!replace) await requireEmpty(server, name);
-  }
+  for (const name of names) if (existing.includes(name) && !replace) await requireEmpty(server, name);
   const wanted = await wantedRoles(context);
-  await setUp(server, wanted);
-  try {
+  await withScratch(server, context.signal, async () => {
+    await setUp(server, wanted);
     for (const name of names) {
       const { roles, rows } = record.databases[name] as DatabaseRecord['databases'][string];
       const created = await createRoles(server, roles);
@@ -72,11 +67,9 @@ export async function restoreDatabase(
       await putInPlace(server, name);
       context.log(`${name}: ${describeRows(rows)}`);
     }
-  } finally {
-    await dropDatabase(server, scratch);
-  }
-  // The rights to a database are not in its dump.
-  await setUp(server, wanted);
+    // Before PostgreSQL 15, the owner of the schema `public` is not in a dump.
+    await setUp(server, wanted);
+  });
   await requireLogins(context, server, names);
   context.report('changed');
 }

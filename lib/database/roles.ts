@@ -23,6 +23,10 @@ const rolesOf = (roles: DatabaseRoles) =>
 const withPassword = (roles: DatabaseRoles) =>
   rolesOf(roles).flatMap(({ name, secret }) => (secret === undefined ? [] : [{ name, secret }]));
 
+/** Names of the applications' databases. */
+export const databasesOf = ({ database }: Settings): readonly string[] =>
+  rolesOf(database.applications).map(({ name }) => name);
+
 /** Roles with passwords in SOPS, the superuser first. */
 export function loginRoles({ database, releases }: Settings): readonly LoginRole[] {
   const { postgresql } = (releases ?? {}) as { readonly postgresql?: { readonly password?: string } };

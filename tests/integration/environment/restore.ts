@@ -64,7 +64,7 @@ tests('a restore refuses what would lose data or is damaged, and changes nothing
   await refuses(
     ['restore-database', database, '--yes'],
     1,
-    /the database app1 is not empty\n {2}why: it has public\.notes/,
+    /the database app1 is not empty\n {2}why: it has sequence public\.notes_id_seq, table public\.notes/,
   );
   await refuses(['restore-database', database, 'app3', '--yes'], 2, /no database `app3`/);
 

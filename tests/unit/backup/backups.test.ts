@@ -91,10 +91,11 @@ test('a backup with databases of removed applications names them and the rest', 
   for (const name of names) await writeFile(dumpFile(folder, name), '');
   const databases = Object.fromEntries(names.map((name) => [name, entry]));
   await writeRecord(folder, { environment: 'development', time: '', server: '17.6', databases });
-  const context: Context = {
-    ...taskContext({}),
-    ...(await targetOf({ env: 'development', provider: 'embedded' })),
-  };
+  const target = await targetOf({ env: 'development', provider: 'embedded' });
+  const { database } = target.settings;
+  const applications = { ...database.applications, old: null };
+  const settings = { ...target.settings, database: { ...database, applications } };
+  const context: Context = { ...taskContext({}), ...target, settings };
   const restore = (...databases: string[]) =>
     failureOf(restoreDatabase(context, { folder, databases, replace: false }));
   const { what, advice, exitCode } = await restore();

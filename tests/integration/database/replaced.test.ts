@@ -1,0 +1,143 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  createScratch,
+  objectsIn,
+  putInPlace,
+  type DatabaseServer as Restored,
+  scratch,
+  withScratch,
+} from '../../../lib/backup/database-server.ts';
+import { type Query, withLogin } from '../../../lib/database/login.ts';
+import { setUpDatabases } from '../../../lib/database/set-up.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import { type DatabaseServer, databaseServer } from './server.ts';
+
+/* How a restore replaces a database, on a real server; tests/integration/environment/restore.ts has whole ones. */
+
+type State = { server: DatabaseServer };
+const test = suite<State>('replaced databases');
+
+const wanted = JSON.stringify({
+  applications: { app1: { password: 'one' }, app2: { password: 'two' } },
+  issuers: {},
+});
+const app1 = { user: 'app1', password: 'one' };
+const app2 = { user: 'app2', password: 'two', database: 'app2' };
+
+/** As a restore sees it; `around` each of its statements. */
+const restored = (
+  { login }: DatabaseServer,
+  around = (ask: Query, sql: string, values?: readonly string[]) => ask(sql, values),
+): Restored => ({
+  password: login.password,
+  login: (use) => use(login),
+  in: (use, database = login.database) =>
+    withLogin({ ...login, database }, (query) => use((sql, values) => around(query, sql, values))),
+});
+
+const wordIn = async ({ ask }: DatabaseServer) => (await ask('SELECT word FROM words', app2))[0]?.word;
+
+/** A scratch database as after a restore. */
+async function restoredCopy(server: DatabaseServer): Promise<void> {
+  await createScratch(restored(server), 'app2');
+  await server.ask("CREATE TABLE words AS SELECT 'new' AS word; GRANT SELECT ON words TO app2", {
+    database: scratch,
+  });
+}
+
+test('a new database is empty; one with anything of its own is not', async (context) => {
+  context.server = await databaseServer('postgresql.database.svc.example');
+  const { ask, login } = context.server;
+  await setUpDatabases(login, wanted);
+  const objects = () => objectsIn(restored(context.server), 'app2');
+  assert.equal(await objects(), []);
+  for (const [create, drop, name] of [
+    ['CREATE TABLE t (id serial)', 'DROP TABLE t', 'sequence public.t_id_seq,table public.t'],
+    ['CREATE VIEW v AS SELECT 1', 'DROP VIEW v', 'view public.v'],
+    ["SELECT lo_from_bytea(77777, 'x')", 'SELECT lo_unlink(77777)', 'large object 77777'],
+    ["CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", 'DROP FUNCTION f', 'function public.f()'],
+    ["CREATE SCHEMA s; CREATE TYPE s.e AS ENUM ('a')", 'DROP SCHEMA s CASCADE', 'type s.e'],
+  ] as const) {
+    await ask(create, app2);
+    assert.is((await objects()).join(), name);
+    await ask(drop, app2);
+  }
+  assert.equal(await objects(), []);
+});
+
+test('from the beginning, nobody but its owner may connect to a copy', async ({ server }) => {
+  await restoredCopy(server);
+  const denied = await server.ask('SELECT 1', { ...app1, database: scratch }).catch(String);
+  assert.match(String(denied), /permission denied for database/);
+  assert.is((await server.ask('SELECT 1', { ...app2, database: scratch })).length, 1);
+});
+
+test('a run that ends at any statement leaves a database that its owner can use', async ({ server }) => {
+  await server.ask("CREATE TABLE words AS SELECT 'old' AS word", app2);
+  let words = 0;
+  for (let last = 0; ; last += 1) {
+    await restoredCopy(server);
+    let statements = 0;
+    const cut = restored(server, (ask, sql, values) => {
+      statements += 1;
+      if (statements > last) throw new Error('killed');
+      return ask(sql, values);
+    });
+    const ended = await putInPlace(cut, 'app2').then(
+      () => 'whole',
+      ({ message }: Error) => message,
+    );
+    const word = await wordIn(server);
+    assert.ok(word === 'old' || word === 'new', `after ${last}: ${word}`);
+    words += word === 'old' ? 1 : 0;
+    if (ended === 'whole') break;
+    assert.is(ended, 'killed');
+  }
+  assert.ok(words > 1);
+  assert.is(await wordIn(server), 'new');
+  const [rights] = await server.ask(
+    "SELECT count(*) AS others FROM pg_database, aclexplode(datacl) WHERE datname = 'app2' AND grantee = 0",
+  );
+  assert.equal(rights, { others: '0' });
+});
+
+test('sessions are ended, and a new one is no obstacle', async ({ server }) => {
+  await restoredCopy(server);
+  const session = server.ask('SELECT pg_sleep(60)', app2).catch(String);
+  let refused = 0;
+  const busy = restored(server, (ask, sql, values) => {
+    if (sql.includes(`"${scratch}" RENAME`) && refused++ === 0)
+      throw Object.assign(new Error('is being accessed by other users'), { code: '55006' });
+    return ask(sql, values);
+  });
+  await putInPlace(busy, 'app2');
+  assert.match(String(await session), /terminating connection|Connection terminated/);
+  assert.is(refused, 2);
+});
+
+test('a copy that somebody else dropped is never taken for one that is in place', async ({ server }) => {
+  await restoredCopy(server);
+  await server.ask(`DROP DATABASE ${scratch}`);
+  assert.match((await failureOf(putInPlace(restored(server), 'app2'))).message, /does not exist/);
+  assert.is(await wordIn(server), 'new');
+});
+
+test('one run at a time has copies on a server, and removes them', async ({ server }) => {
+  const { signal } = new AbortController();
+  const exists = `SELECT FROM pg_database WHERE datname = '${scratch}'`;
+  await withScratch(restored(server), signal, async () => {
+    await restoredCopy(server);
+    const second = await failureOf(withScratch(restored(server), signal, async () => undefined, 50));
+    assert.match(second.what, /another backup or restore/);
+    assert.is((await server.ask(exists)).length, 1);
+  });
+  assert.is((await server.ask(exists)).length, 0);
+  assert.is(await withScratch(restored(server), signal, async () => 'next'), 'next');
+});
+
+test.after(async ({ server }) => {
+  await server?.remove();
+});
+
+test.run();
