@@ -91,6 +91,16 @@ test('a release that is left out is not rendered, and `installed` is no value of
   assert.equal([...new Set(found)], ['app2-front']);
 });
 
+test('an application whose role is null is rendered without a login or a database of its own', async () => {
+  const settings = 'database: { applications: { app2: null } }';
+  const options = { settings, selectors: ['app=devops', 'app=postgresql', 'app=app2'] };
+  const objects = objectsOf(await helmfileText('embedded', 'development', ['template'], options));
+  const secrets = ofKind(objects, 'Secret').filter(({ stringData = {} }) => 'DB_USER' in stringData);
+  assert.equal(secrets, []);
+  const { roles } = only(objects, 'Secret', 'postgresql-set-up').stringData;
+  assert.equal(Object.keys(JSON.parse(roles).applications), ['app1']);
+});
+
 /** Those without charts from a repository. */
 const whole = environments.filter(([provider, name]) => isWhole(provider, name));
 
