@@ -5,8 +5,9 @@ import {
   podStartMs,
   withPortForward,
 } from '../kubernetes/port-forward.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
+import { loadSettings, type Settings } from '../settings/settings.ts';
 import { notRunning } from './not-running.ts';
 import type { Cluster, Purpose } from './provider.ts';
 import { providerOf } from './providers.ts';
@@ -26,28 +27,29 @@ export async function requireCluster(context: EnvironmentContext, purpose: Purpo
   throw notRunning(environment, phase, faults);
 }
 
-export const postgresqlTarget = {
+export const postgresqlTarget = ({ database }: Settings) => ({
   namespace: 'database',
   resource: 'svc/postgresql',
-  port: 5432,
+  port: database.port,
   answers: ({ host, port }: Connection) => isPostgresqlReady(host, port),
-};
+});
 
 /**
  * Calls `use` with a local address of the environment's PostgreSQL; for Vault see lib/vault/replicas.ts. Waits up to
  * `waitMs` milliseconds for a pod to answer.
  */
 export async function withPostgresql<Result>(
-  context: ForwardContext,
+  context: ForwardContext & Partial<Pick<Target, 'settings'>>,
   use: (connection: Connection) => Promise<Result>,
   waitMs = podStartMs,
 ): Promise<Result> {
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) return use({ host: '127.0.0.1', port: servers.postgresql });
+  const target = postgresqlTarget(context.settings ?? (await loadSettings(environment)));
   for (let attempt = 1; ; attempt++) {
     try {
-      return await withPortForward(context, { ...postgresqlTarget, waitMs }, use);
+      return await withPortForward(context, { ...target, waitMs }, use);
     } catch (error) {
       if (attempt === 3 || !isLostConnection(error)) throw error;
     }

@@ -81,7 +81,7 @@ async function wayTo(name: Name, context: Context): Promise<Way> {
   const servers = await providerOf(environment).servers?.(environment);
   const scheme = schemes[name];
   if (servers) return { scheme, at: { host: '127.0.0.1', port: servers[name] } };
-  const target = name === 'vault' ? await vaultTarget(context) : postgresqlTarget;
+  const target = name === 'vault' ? await vaultTarget(context) : postgresqlTarget(context.settings);
   return { scheme, target, port: target.port };
 }
 
@@ -132,9 +132,9 @@ export async function forwardCommands(target: Target, asked: readonly Name[]): P
   if (servers) return (await clusterOf(environment)).commands.services(target);
   const commands = names.map((name) => {
     if (name !== 'ingress') {
-      return name === 'vault'
-        ? line('vault', 'svc/vault', 8200, 8200)
-        : line(postgresqlTarget.namespace, postgresqlTarget.resource, 5432, 5432);
+      const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
+      const { namespace, resource, port } = name === 'vault' ? vault : postgresqlTarget(settings);
+      return line(namespace, resource, port, port);
     }
     const controller = controllerOf(settings);
     if (controller === undefined || settings.ingress.address !== '')

@@ -17,7 +17,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   const superuser = roles[0] as LoginRole;
   const selected = selectRoles(roles, name);
   const servers = await providerOf(environment).servers?.(environment);
-  const port = servers?.postgresql ?? 5432;
+  const port = servers?.postgresql ?? settings.database.port;
   const kubectl = kubectlText(environment);
   const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
   // The superuser's comes last: until then its old password works for all of them.

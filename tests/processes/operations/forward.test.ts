@@ -6,10 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { forward, serversToForward } from '../../../lib/operations/forward.ts';
+import { withPostgresql } from '../../../lib/cluster/cluster.ts';
+import { forward, forwardCommands, serversToForward } from '../../../lib/operations/forward.ts';
+import { rotationCommands } from '../../../lib/rotation/dry-run.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { failureOf, targetOf } from '../../rig/task-context.ts';
 
 const project = scriptedFolder('environments');
 
@@ -78,6 +80,17 @@ test('without names it is all that can answer', async () => {
   const error = await failureOf((async () => serversToForward(embedded, ['ingress']))());
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'nothing answers behind the ingress of the embedded cluster');
+});
+
+test('PostgreSQL is reached at the port of the settings', async () => {
+  const { environment, settings } = await targetOf({ env: 'development', provider: 'minikube' });
+  const other = { environment, settings: { ...settings, database: { ...settings.database, port: 6543 } } };
+  project.script('kubectl', 'echo "Forwarding from 127.0.0.1:40123 -> 5432"; exec sleep 1000');
+  const use = async ({ port }: { port: number }) => port;
+  assert.is(await withPostgresql({ ...(await project.context('minikube')), ...other }, use, 0), 40123);
+  assert.match(project.calls().at(-1) ?? '', / -n database port-forward svc\/postgresql :6543 /);
+  for (const commands of [forwardCommands(other, ['postgresql']), rotationCommands(other, 'app2')])
+    assert.match((await commands).join('\n'), /port-forward svc\/postgresql (?:6543:)?6543 /);
 });
 
 test.run();
