@@ -44,12 +44,6 @@ export const certificates = task({
     provider.ownsCluster ? tools('openssl') : [need(certificateAuthority, args)],
   commands: async (input) =>
     (await import('../lib/vault/server-certificates.ts')).serverCertificatesCommands(input),
-  run: async (context) => {
-    const { ensureServerCertificates } = await import('../lib/vault/server-certificates.ts');
-    const outcome = await ensureServerCertificates(context);
-    // Servers in pods get them from their releases.
-    if (outcome === 'changed')
-      await (await context.provider.load()).reloadCertificates?.(context.environment);
-    return outcome;
-  },
+  run: async (context) =>
+    (await import('../lib/vault/server-certificates.ts')).ensureServerCertificates(context, context.args),
 });

@@ -56,11 +56,11 @@ export const initHelmfile = task({
 const deployment = {
   group: 'deploy',
   passThrough: true,
-  needs: (input: Pick<Early, 'provider'>) => [
+  needs: (input: Pick<Early, 'provider'>, made: Needs[number] = certificates) => [
     ...connection(input),
     initHelmfile,
     importGpgKeys,
-    certificates,
+    made,
   ],
   // The embedded cluster accepts releases while its operator still starts.
   after: (input: Pick<Early, 'environment'>): readonly AnyTask[] => {
@@ -114,6 +114,8 @@ export const installApp = task({
 
 const comparison = {
   ...deployment,
+  needs: (input: Pick<Early, 'provider'>) =>
+    deployment.needs(input, need(certificates, { offline: input.provider.ownsCluster })),
   commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).diffCommands(input),
   run: async (context: Omit<Body, 'args'> & Selected) =>
     (await import('../lib/deploy/diff.ts')).diff(context, context.args),

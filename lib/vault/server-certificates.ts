@@ -1,4 +1,5 @@
 import { ensureServerCertificate, serverCertificateCommands } from '../certificates/server.ts';
+import { clusterOf } from '../cluster/cluster.ts';
 import { databaseServer } from '../database/certificate.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import type { Context, Target } from '../settings/context.ts';
@@ -6,10 +7,18 @@ import { vaultServer } from './api/certificate.ts';
 
 const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServer(settings)];
 
-/** Ensures the certificates of PostgreSQL and Vault, and their authority. */
-export async function ensureServerCertificates(context: Context): Promise<Outcome> {
+/**
+ * Ensures the certificates of PostgreSQL and Vault, and their authority. Unless `offline`, servers beside the cluster load
+ * them; those in pods get them from their releases.
+ */
+export async function ensureServerCertificates(
+  context: Context,
+  { offline = false }: { readonly offline?: boolean },
+): Promise<Outcome> {
   const outcomes: Outcome[] = [];
   for (const server of serversOf(context)) outcomes.push(await ensureServerCertificate(context, server));
+  // Whether or not they were made now: an earlier run may only have rendered.
+  if (!offline) await (await clusterOf(context.environment)).reloadCertificates?.(context.environment);
   return outcomes.includes('changed') ? 'changed' : 'unchanged';
 }
 

@@ -142,7 +142,7 @@ async function bringCertificates(
     context.secret(pair.key);
     await place(context.environment, metadata.name.replace(/-tls$/, ''), pair);
   }
-  await ensureServerCertificates(context);
+  await ensureServerCertificates(context, { offline: true });
 }
 
 /** Lists the files of each folder for Flux, which would otherwise add those of the folders below, such as hooks. */

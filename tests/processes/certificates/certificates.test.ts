@@ -1,10 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:tls';
+import type { AnyTask } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -14,6 +15,11 @@ import {
   certificateProblem,
   ensureCertificate,
 } from '../../../lib/certificates/certificates.ts';
+import { recordService } from '../../../lib/cluster/embedded/services.ts';
+import { needsOf } from '../../../lib/runner/task.ts';
+import { ensureServerCertificates } from '../../../lib/vault/server-certificates.ts';
+import { certificates } from '../../../tasks/certificates.ts';
+import { diff, diffApp, diffTier, installAll, render } from '../../../tasks/deploy.ts';
 import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -165,6 +171,25 @@ test('two servers at the same time get certificates of one CA', async (state) =>
   assert.is(await handshake(second, 'localhost'), '');
 });
 
+test('a server loads a new certificate unless it is made only to render, and later one of then', async ({
+  clone,
+}) => {
+  const context = await clone.context('embedded');
+  const { state } = context.environment;
+  // SIGHUP ends it.
+  const server = spawn('sleep', ['1000']);
+  const ended = once(server, 'exit');
+  await once(server, 'spawn');
+  assert.ok(await recordService(state, 'postgresql', server.pid ?? 0));
+  try {
+    assert.is(await ensureServerCertificates(context, { offline: true }), 'changed');
+    assert.is(await ensureServerCertificates(context, { offline: false }), 'unchanged');
+    assert.equal(await ended, [null, 'SIGHUP']);
+  } finally {
+    server.kill();
+  }
+});
+
 /** The openssl of macOS: no environment variables in configurations, no newer options, world-readable keys. */
 const libressl = `[ "$1" != version ] || { echo LibreSSL 3.3.6; exit 0; }
 for word in "$@"; do
@@ -192,6 +217,13 @@ test('if openssl fails, nothing is created and the error names it; keys are crea
   const { message } = await failureOf(ensure(state));
   assert.match(message, /openssl.*-keyout \S+\/tmp\/run-/s);
   assert.equal(readdirSync(join(state.context.environment.state, 'certificates')), []);
+});
+
+test('what only renders or compares makes them for that alone', () => {
+  const input = { args: {}, options: { env: 'development', provider: 'embedded' }, passThrough: [] };
+  const made = (asked: AnyTask) => needsOf(asked, input).find(({ task }) => task === certificates)?.args;
+  for (const only of [diff, diffTier, diffApp, render]) assert.equal(made(only), { offline: true });
+  assert.equal(made(installAll), {});
 });
 
 test.run();
