@@ -31,10 +31,19 @@ export function statementsOf(text: string): Statement[] {
 
 /**
  * Sets up the roles and databases of `wanted` (JSON as the chart `postgresql` renders it) with the chart's SQL.
- * `login` is the superuser's. Returns the databases' names; rejects with the server's error.
+ * `login` is the superuser's, whose own database is created if it is missing. Returns the others' names; rejects with
+ * the server's error.
  */
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
   const steps = setUpSteps(wanted);
+  // The one that initdb always makes.
+  await withLogin({ ...login, database: 'postgres' }, async (query) => {
+    const [missing] = await query(
+      "SELECT format('CREATE DATABASE %I', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
+      [login.database],
+    );
+    if (missing !== undefined) await query(String(missing.sql));
+  });
   for (const { database = login.database, file } of steps)
     await runFile({ ...login, database }, wanted, file);
   return steps.flatMap(({ database }) => database ?? []);

@@ -65,6 +65,9 @@ export async function databaseCommands(target: Target, mode: Mode): Promise<read
   return [
     ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
     inBackground(environment, 'postgresql', [...(await plainAccount('postgres')), 'postgres', ...server]),
+    ...(mode === 'create' && name !== 'postgres'
+      ? [`${address} PGPASSWORD="$(${decrypt})" createdb ${name}`]
+      : []),
     ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
   ];
 }

@@ -118,6 +118,19 @@ test('an application can switch from Vault’s logins to its own password and ba
     assert.is(await refusal(server, sql, vaultAs('newer')), '');
 });
 
+test('the superuser’s own database is created if it is another one, and `postgres` stays closed', async ({
+  server,
+}) => {
+  const own = { ...server.login, database: 'platform' };
+  await server.ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
+  for (let run = 1; run <= 2; run += 1)
+    assert.equal(await setUpDatabases(own, wanted('new', 'newer')), ['app1', 'app2']);
+  assert.ok(await accepts(server, { ...vaultAs('newer'), database: 'platform' }));
+  for (const database of ['platform', 'postgres'])
+    assert.match(await refusal(server, 'SELECT 1', { ...app2('new'), database }), /permission denied/);
+  await setUpDatabases(server.login, wanted('new', 'newer'));
+});
+
 /** The chart's script, as in its Job; with `more` variables. */
 function script(
   { login, authorityFile }: DatabaseServer,

@@ -50,6 +50,7 @@ SELECT format('ALTER DATABASE %I OWNER TO %I', datname, name)
 
 -- Everybody may connect to everything, unless it is taken from them: owners keep their right, issuers need one.
 SELECT format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', name)
-  FROM (SELECT name FROM application UNION VALUES (current_database()), ('template1')) AS closed (name) \gexec
+  FROM (SELECT name FROM application UNION SELECT datname FROM pg_database
+    WHERE datname IN (current_database(), 'postgres', 'template1')) AS closed (name) \gexec
 
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name) FROM issuer \gexec
