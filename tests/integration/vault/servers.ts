@@ -44,7 +44,10 @@ export async function removeServers({ vault, review, database }: Partial<Servers
 }
 
 export const settingsOf = ({ vault, database }: Servers) => ({
-  database: { host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'verify-full' },
+  database: {
+    ...{ host: 'postgresql.database', port: 5432, name: 'postgres', sslmode: 'verify-full' },
+    issuers: { vault: { password: 'sops://database.yaml#/vaultPassword' } },
+  },
   vault: { auditLog: join(vault.folder, 'audit.log'), databaseAddress: `127.0.0.1:${database.login.port}` },
 });
 
