@@ -13,7 +13,7 @@ import { dropStaged, readStaged, stage } from './staged-files.ts';
 
 export const parametersFile = 'sops/new-key.txt';
 /** Holds the fingerprint of a key that this run created, until the key is in use. */
-const newKeyFile = 'new-key';
+export const newKeyFile = 'new-key';
 /** Name of the staged private half. */
 export const privateHalf = 'private.asc';
 

@@ -7,9 +7,18 @@ import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, notEncrypted, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainEncryption, explainSops } from './explain.ts';
+import { howToRestore } from './how-to-restore.ts';
 import { type KeyPlace, keyPlace } from './key-place.ts';
 import { importPublicKeys } from './keyring.ts';
-import { forgetKey, forgetUnfinished, generate, parametersFile, privateHalf, stageKey } from './new-key.ts';
+import {
+  forgetKey,
+  forgetUnfinished,
+  generate,
+  newKeyFile,
+  parametersFile,
+  privateHalf,
+  stageKey,
+} from './new-key.ts';
 import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 import {
@@ -19,6 +28,7 @@ import {
   readStaged,
   sealStaged,
   stage,
+  stagedTargets,
   stagingFolder,
   startStaging,
 } from './staged-files.ts';
@@ -55,13 +65,12 @@ export async function rotateKeysCommands(
 export async function rotateKeys(context: Context, keyFile: string | undefined): Promise<void> {
   const { root } = context.environment;
   if (await isSealed(root)) {
-    const changed = await changedSince(root, await allSecretFiles(root));
-    if (changed === undefined) {
-      const replaced = await putInPlace(root);
-      context.print(`the interrupted rotation is finished\n${toCommit(replaced)}`);
+    const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
+    if (isBegun || changed.length === 0) {
+      context.print(`the interrupted rotation is finished\n${toCommit(await finish(context, changed))}`);
       return context.report('changed');
     }
-    context.log(`the interrupted rotation begins again, as ${changed} was changed or added since`);
+    context.log(`the interrupted rotation begins again, as there were changes since: ${changed.join(' ')}`);
   }
   await forgetUnfinished(context);
   const place = await keyPlace(context, keyFile);
@@ -97,6 +106,46 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   await forgetKey(context, old[0] ?? '');
   context.report('changed');
   context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
+}
+
+/** Puts in place what a killed run had prepared, with `changed` secrets files as they are now. Returns the files to commit. */
+async function finish(context: Context, changed: readonly string[]): Promise<string[]> {
+  const { root } = context.environment;
+  const recipientsOf = async (folder: string) =>
+    (await creationRules(folder)).flatMap(({ recipients }) => recipients);
+  const now = await recipientsOf(stagingFolder(root));
+  const old = (await recipientsOf(root)).filter((recipient) => !now.includes(recipient));
+  if (changed.length > 0) await stageAgain(context, changed, old);
+  const replaced = await putInPlace(root);
+  for (const fingerprint of old) await forgetKey(context, fingerprint);
+  return replaced;
+}
+
+async function stageAgain(context: Context, changed: readonly string[], old: readonly string[]) {
+  const { root } = context.environment;
+  const other = changed.find((file) => !file.startsWith('environments/'));
+  if (other !== undefined)
+    throw new TaskError({
+      what: `the interrupted rotation cannot be finished: ${other} was changed since`,
+      why: 'other files are already for the new key, and need the new version of this one',
+      advice: `${await howToRestore(root, other)}. Then run again`,
+    });
+  const fresh = await readStaged(root, newKeyFile);
+  await importPublicKeys(context);
+  const targets = await stagedTargets(root);
+  // Without them until they are re-encrypted: if this run is killed, too, they count as added.
+  for (const file of changed) targets.delete(file);
+  await sealStaged(root, targets);
+  const [first, ...rest] = targets;
+  const again: [string, string][] = [];
+  const $ = await sopsShell(context);
+  for (const file of (await allSecretFiles(root)).filter((one) => changed.includes(one))) {
+    const { recipients } = await readEncrypted(root, file);
+    if (!recipients.some((recipient) => isAmong([...old, fresh], recipient))) continue;
+    await reencrypt($, root, file, old, fresh);
+    again.push([file, join(root, file)]);
+  }
+  await sealStaged(root, new Map([...(first ? [first] : []), ...again, ...rest]));
 }
 
 /** The rules, the public half and the encrypted files only work together. */

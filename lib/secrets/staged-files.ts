@@ -5,7 +5,6 @@ import { fileDigest } from '../ground/file-digest.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
-import { howToRestore } from './how-to-restore.ts';
 import { isInProject } from './operational-key.ts';
 
 /*
@@ -64,26 +63,26 @@ export async function sealStaged(root: string, targets: ReadonlyMap<string, stri
 export const isSealed = async (root: string): Promise<boolean> =>
   (await ifThere(stat(listFile(root)))) !== undefined;
 
+/** The staged files and their targets, in the order of replacement. */
+export const stagedTargets = async (root: string): Promise<Map<string, string>> =>
+  new Map((await readList(root)).map(({ file, target }) => [file, target]));
+
 /**
- * A target that was changed since it was staged and would lose that change, or one of `files` that is not staged, relative
- * to the project; undefined if there is none. Throws `TaskError` for a changed one if others are replaced already, which
- * only work together with it.
+ * Targets that were changed or removed since they were staged, and those of `files` that are not staged, relative to the
+ * project. `isBegun`: a killed run has replaced others, which only work together with them.
  */
-export async function changedSince(root: string, files: readonly string[]): Promise<string | undefined> {
-  let changed: string | undefined;
-  let isBegun = false;
+export async function changedSince(
+  root: string,
+  files: readonly string[],
+): Promise<{ readonly changed: readonly string[]; readonly isBegun: boolean }> {
   const staged = await readList(root);
+  const changed = files.filter((file) => !staged.some((one) => one.file === file));
+  let isBegun = false;
   for (const { file, target, before } of staged) {
     if ((await textIfThere(target)) === (await readStaged(root, file))) isBegun = true;
-    else if ((await digestOf(target)) !== before) changed ??= relative(root, target);
+    else if ((await digestOf(target)) !== before) changed.push(relative(root, target));
   }
-  if (!isBegun) return changed ?? files.find((file) => !staged.some((one) => one.file === file));
-  if (changed === undefined) return undefined;
-  throw new TaskError({
-    what: `the interrupted rotation cannot be finished: ${changed} was changed since`,
-    why: 'other files are already for the new key, and the new version of this one has the values from before',
-    advice: `${await howToRestore(root, changed)}. Then run again`,
-  });
+  return { changed, isBegun };
 }
 
 /**

@@ -198,6 +198,9 @@ async function staged(one: string, two: string): Promise<void> {
   await startStaging(folder);
   await stage(folder, 'one', 'new one');
   await stage(folder, 'two', 'new two');
+  // All secrets files count as added, encrypted for other keys.
+  await stage(folder, 'new-key', 'none');
+  await stage(folder, rules, await read(rules));
   await sealStaged(
     folder,
     new Map([
@@ -219,16 +222,16 @@ test('the next run finishes a rotation that was killed while it replaced files',
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
 });
 
-test('a killed rotation never replaces what was changed since: it begins again, or stops if it had begun to replace', async () => {
+test('a killed rotation never replaces what was changed since: it begins again, or stops if that is too late', async () => {
   const [one, two] = [sandbox.path('one'), sandbox.path('two')];
   await write('one', 'old one');
   await write('two', 'old two');
   await staged(one, two);
   await write('two', 'changed');
-  assert.match(await rotate(), /two was changed or added since.*the operational key is now/s);
+  assert.match(await rotate(), /changes since: .*two.*the operational key is now/s);
   assert.equal([await readText(one), await readText(two)], ['old one', 'changed']);
   await staged(one, two);
-  assert.match(await rotate(), /yaml was changed or added since.*the operational key is now/s);
+  assert.match(await rotate(), /changes since: .*yaml.*the operational key is now/s);
   await staged(one, two);
   await write('one', 'new one');
   await write('two', 'changed again');
@@ -237,6 +240,34 @@ test('a killed rotation never replaces what was changed since: it begins again, 
   await write('two', 'changed');
   assert.match(await rotate(), 'the interrupted rotation is finished');
   assert.is(await readText(two), 'new two');
+});
+
+test('a rotation that was killed after the first file takes secrets as they are now', async () => {
+  const before = await everything();
+  const kept = `${sandbox.home}/kept.asc`;
+  await copyFile(sandbox.path(developmentKey), kept);
+  await rotate();
+  const names = [developmentKey, 'sops/development-keys.yaml', halves[1] ?? '', file, other, rules];
+  const [fresh = ''] = await secretKeys();
+  await startStaging(sandbox.folder);
+  await stage(sandbox.folder, 'new-key', fresh);
+  for (const name of names) await stage(sandbox.folder, name, await read(name));
+  for (const name of names.slice(1)) await write(name, before.get(name) ?? '');
+  await inKeyring(sandbox, 'gpg', '--batch', '--import', kept);
+  await sealStaged(sandbox.folder, new Map(names.map((name) => [name, sandbox.path(name)])));
+  const set = await inKeyring(sandbox, 'sops', 'set', other, '["password"]', '"newer"');
+  assert.is(set.exitCode, 0, set.stderr);
+  const added = 'environments/staging/secrets/added.yaml';
+  await copyFile(sandbox.path(other), sandbox.path(added));
+  assert.match(await rotate(), 'the interrupted rotation is finished');
+  for (const name of [other, added]) {
+    assert.equal(await recipients(name), [fresh, backup].sort());
+    assert.match((await openedBy(sandbox, [sandbox.path(developmentKey)], name)) ?? '', /^password: newer$/m);
+  }
+  assert.equal(await recipients(file), [fresh, backup].sort());
+  assert.equal(await secretKeys(), [fresh], 'the old key is forgotten');
+  await rm(sandbox.path(added));
+  await copyFile(sandbox.path(file), sandbox.path(other));
 });
 
 test('if a file cannot be put in place, those before it are restored', async () => {
