@@ -161,7 +161,12 @@ export class Attempt {
       check: () => {
         if (this.#run.cleaning) return;
         if (this.#stopping) throw new TaskError({ what: 'the run was stopped' });
-        if (this.#over) throw overError(this.#node);
+        if (!this.#over) return;
+        throw new TaskError({
+          what: `task \`${this.#node.label}\` starts a command after it has ended`,
+          why: 'something that it began was not waited for',
+          advice: `\`await\` all of it in \`run\`, see ${formatPlace(task)}`,
+        });
       },
       spawn: (command, args, options, { interactive, daemons }) => {
         const mark = daemons ? markEnvironment(undefined) : holder && markEnvironment(holder);
@@ -178,12 +183,4 @@ export class Attempt {
       pressure: terminal.pressure,
     });
   }
-}
-
-function overError(node: TaskNode): TaskError {
-  return new TaskError({
-    what: `task \`${node.label}\` starts a command after it has ended`,
-    why: 'something that it began was not waited for',
-    advice: `\`await\` all of it in \`run\`, see ${formatPlace(node.task)}`,
-  });
 }

@@ -53,8 +53,7 @@ export class Children {
   }
 
   has(owner: string): boolean {
-    for (const group of this.#groups.values()) if (group.owner === owner) return true;
-    return false;
+    return this.#of(owner).length > 0;
   }
 
   get interactive(): boolean {

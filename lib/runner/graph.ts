@@ -119,23 +119,17 @@ export async function buildGraph(
     }
   }
 
-  function find(request: Request, args: Options, turn: number): TaskNode {
-    claimName(request.task.name, request.task, names, listed);
-    const id = `${request.task.name} ${JSON.stringify(canonical(args))}`;
-    return nodes.get(id) ?? create(id, request, args, turn);
-  }
-
-  function create(
-    id: string,
-    { task, neededBy, passThrough = [] }: Request,
-    args: Options,
-    turn: number,
-  ): TaskNode {
+  function find({ task, neededBy, passThrough = [] }: Request, args: Options, turn: number): TaskNode {
+    claimName(task.name, task, names, listed);
+    // Without undefined arguments; the specs define the order.
+    const given = Object.entries(args).filter(([, value]) => value !== undefined);
+    const id = `${task.name} ${JSON.stringify(given)}`;
+    const found = nodes.get(id);
+    if (found !== undefined) return found;
     const input: TaskInput = { args: args as TaskInput['args'], options, passThrough };
-    const label = nodeLabel(task, args);
     const node: TaskNode = {
       id,
-      label,
+      label: nodeLabel(task, args),
       task,
       input,
       needs: new Set(),
@@ -229,11 +223,6 @@ function connectAfter(nodes: readonly TaskNode[]): void {
       if (earlier !== node && earlier.turn === node.turn) connectOrder(earlier, node);
     }
   }
-}
-
-/** Drops undefined arguments; the specs define the order. */
-function canonical(args: Options): [string, unknown][] {
-  return Object.entries(args).filter(([, value]) => value !== undefined);
 }
 
 function nodeLabel(task: AnyTask, args: Options): string {

@@ -2,6 +2,7 @@ import { lstat, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatSince } from './format.ts';
+import { parseJson } from './parse-json.ts';
 import { pause } from './pause.ts';
 import { isAncestor, isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 
@@ -159,10 +160,6 @@ async function release(path: string, content: string, ownsFolder: boolean): Prom
 }
 
 function parseHolder(text: string): LockHolder | undefined {
-  try {
-    const holder = JSON.parse(text) as LockHolder;
-    return typeof holder.pid === 'number' && typeof holder.startTime === 'string' ? holder : undefined;
-  } catch {
-    return undefined;
-  }
+  const holder = Object(parseJson(text)) as LockHolder;
+  return typeof holder.pid === 'number' && typeof holder.startTime === 'string' ? holder : undefined;
 }

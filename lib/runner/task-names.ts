@@ -1,18 +1,10 @@
+import { specsOf } from './arguments.ts';
 import { formatPlace } from './call-site.ts';
 import { UsageError } from './errors.ts';
-import type { AnyTask, ArgumentSpec, ArgumentSpecs } from './task.ts';
+import type { AnyTask, ArgumentSpecs } from './task.ts';
 
 /** Tasks by their names and aliases. */
 export type TaskNames = ReadonlyMap<string, AnyTask>;
-
-/** Names and aliases of a program's tasks. Throws UsageError for duplicates. */
-export function namesOf(tasks: readonly AnyTask[]): TaskNames {
-  const names = new Map<string, AnyTask>();
-  for (const task of tasks) {
-    for (const name of [task.name, ...(task.aliases ?? [])]) claimName(name, task, names);
-  }
-  return names;
-}
 
 /**
  * Registers the name of a task that may be unlisted. Throws UsageError if another task has it, since runs, records
@@ -43,12 +35,12 @@ export function claimName(
   }
 }
 
-/** Finds mistakes in the declarations before users do. Throws UsageError. */
+/** Names and aliases of a program's tasks. Throws UsageError for mistakes in the declarations, before users find them. */
 export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
-  const names = namesOf(tasks);
+  const names = new Map<string, AnyTask>();
   for (const task of tasks) {
-    if (task.args === undefined) continue;
-    for (const [name, spec] of Object.entries<ArgumentSpec>(task.args)) {
+    for (const name of [task.name, ...(task.aliases ?? [])]) claimName(name, task, names);
+    for (const [name, spec] of specsOf(task)) {
       if (name in globals && !spec.hidesGlobal) {
         throw new UsageError({
           what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,

@@ -6,7 +6,7 @@ import { taskForm } from '../list.ts';
 import type { Terminal } from '../output/terminal.ts';
 import { quote } from '../shell.ts';
 import type { Stop } from '../stop.ts';
-import type { AnyTask, ArgumentSpec, ArgumentValues, Options } from '../task.ts';
+import type { AnyTask, ArgumentSpec, Options } from '../task.ts';
 import { ask, Left, type View } from './ask.ts';
 
 type Chooser = Program & { readonly terminal: Terminal; readonly stop: Stop };
@@ -52,7 +52,10 @@ async function completeLine(
   const words = argv.slice(0, end).filter((word) => word !== '--choose' && word !== '--choose=true');
   if (line.task === undefined) words.push(task.name);
   const checked = await checkArguments(specs, line.options, { options: line.options, usage: '' });
-  const missing = specsOf(task).filter(([name, spec]) => isMissing(spec, line.args?.[name]));
+  const missing = specsOf(task).filter(
+    ([name, spec]) =>
+      line.args?.[name] === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]),
+  );
   const options = missing.length > 0 ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
   const own: string[] = [];
   const places: string[] = [];
@@ -81,10 +84,6 @@ async function askTask(tasks: readonly AnyTask[], view: View): Promise<AnyTask> 
   const found = items.find(({ word }) => word === answer);
   if (found === undefined) throw new Error(`no task \`${answer}\``);
   return found.task;
-}
-
-function isMissing(spec: ArgumentSpec, given: ArgumentValues[string]): boolean {
-  return given === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]);
 }
 
 /** Asks for one value; of a list for its only one. */

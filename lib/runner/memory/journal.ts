@@ -1,6 +1,7 @@
 import { closeSync, openSync, renameSync, writeSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJson } from '../parse-json.ts';
 import { ownIdentity, type ProcessIdentity } from '../process-identity.ts';
 import type { RunOutcome } from '../task.ts';
 import { makeMemoryFolder } from './store.ts';
@@ -110,23 +111,17 @@ export async function readLastRun(
 
 /** Undefined without a header; skips damaged lines. */
 export function parseJournal(text: string): Omit<JournaledRun, 'later'> | undefined {
-  const [header, ...lines] = text.split('\n').map(parseLine);
-  if (header === undefined || header.version !== version || typeof header.task !== 'string') return undefined;
+  const [header, ...lines] = text.split('\n').map((line): Partial<Line> => Object(parseJson(line)));
+  if (header?.version !== version || typeof header.task !== 'string') return undefined;
   const done = new Map<string, string>();
   let outcome: RunOutcome | undefined;
   for (const line of lines) {
-    if (typeof line?.id === 'string' && typeof line.digest === 'string') done.set(line.id, line.digest);
-    if (line?.outcome === 'done' || line?.outcome === 'failed' || line?.outcome === 'interrupted')
-      outcome = line.outcome;
+    if (typeof line.id === 'string' && typeof line.digest === 'string') done.set(line.id, line.digest);
+    outcome = outcomes.find((one) => one === line.outcome) ?? outcome;
   }
   return { header: header as unknown as JournalHeader, done, outcome };
 }
 
-function parseLine(line: string): { readonly [name: string]: unknown } | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? (value as { [name: string]: unknown }) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+type Line = { readonly [name: string]: unknown };
+
+const outcomes: readonly RunOutcome[] = ['done', 'failed', 'interrupted'];

@@ -11,26 +11,12 @@ import { digestOf, isTracked, neededBy, passing, settingsDigest } from './node-s
 
 type MemoryRequest = Pick<RunRequest, 'graph' | 'settings' | 'memory' | 'shell'>;
 
-/** Wraps each node of a run. No function rejects. */
-export type Memory = {
-  /**
-   * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
-   * if it has to run. `late`: the run's stop does not apply.
-   */
-  readonly before: (node: TaskNode, late: boolean) => Promise<boolean | undefined>;
-  /** Explains why a long-running process runs, as it always does. */
-  readonly launched: (node: TaskNode) => void;
-  /** Records a node's result. */
-  readonly after: (node: TaskNode, result: NodeResult) => Promise<void>;
-  readonly end: (outcome: RunOutcome) => void;
-};
-
 /**
  * Opens the records for a run; undefined if the run needs none: a single task that declares nothing leaves no files.
  * Throws UsageError if nothing can be resumed. Requires the lock: an earlier run must have ended before its journal
- * is read.
+ * is read. The functions that wrap each node of a run never reject.
  */
-export async function openMemory(run: Run): Promise<Memory | undefined> {
+export async function openMemory(run: Run) {
   const { graph, settings, tally } = run;
   const tracks = graph.nodes.some(isTracked);
   const single = graph.nodes.length === 1;
@@ -54,7 +40,11 @@ export async function openMemory(run: Run): Promise<Memory | undefined> {
     : undefined;
   const looks = new Map<TaskNode, Look>();
   return {
-    before: async (node, late) => {
+    /**
+     * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
+     * if it has to run. `late`: the run's stop does not apply.
+     */
+    before: async (node: TaskNode, late: boolean): Promise<boolean | undefined> => {
       const stopped = (): boolean => run.stop.signal.aborted && !late;
       try {
         return isTracked(node) && fingerprints !== undefined
@@ -68,8 +58,11 @@ export async function openMemory(run: Run): Promise<Memory | undefined> {
         return settle(node, result, Date.now(), run);
       }
     },
-    launched: (node) => explain(node, resumption ? 'it does not outlast a run' : declaredReason(node)),
-    after: async (node, { status }) => {
+    /** Explains why a long-running process runs, as it always does. */
+    launched: (node: TaskNode) =>
+      explain(node, resumption ? 'it does not outlast a run' : declaredReason(node)),
+    /** Records a node's result. */
+    after: async (node: TaskNode, { status }: NodeResult): Promise<void> => {
       if (status !== 'done') return;
       const look = looks.get(node);
       if (look !== undefined) await fingerprints?.succeeded(node, look);
@@ -77,7 +70,7 @@ export async function openMemory(run: Run): Promise<Memory | undefined> {
       const passes = run.cleanups.some((cleanup) => cleanup.node === node);
       journal.note(node.id, passes ? passing : await settingsDigest(node));
     },
-    end: (outcome) => journal?.end(outcome),
+    end: (outcome: RunOutcome) => journal?.end(outcome),
   };
 
   async function resumed(node: TaskNode): Promise<boolean | undefined> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJson } from '../parse-json.ts';
 import { digestOf } from './node-settings.ts';
 
 /**
@@ -22,11 +23,7 @@ const pathOf = (memory: string, key: string): string => join(memory, folderName,
 
 /** The last value written for this key; undefined if there is none or it is damaged. */
 export async function readRecord(memory: string, key: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(pathOf(memory, key), 'utf8'));
-  } catch {
-    return undefined;
-  }
+  return parseJson(await readFile(pathOf(memory, key), 'utf8').catch(() => ''));
 }
 
 /** Writes atomically, so that readers see the old or the new value. Throws if it fails. */

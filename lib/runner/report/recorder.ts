@@ -24,8 +24,6 @@ type State = Mutable<
   because?: string | undefined;
 };
 
-const unknown = { report: undefined, startedAt: undefined, endedAt: undefined, lane: undefined };
-
 /** Limits for the last lines of a task: their number, and the characters of each. */
 const linesOfTask = 1000;
 const lineLength = 2000;
@@ -52,14 +50,14 @@ export class RunRecorder implements Renderer {
       const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
       const kept = lines ? new Newest<RecordedLine>(most) : undefined;
       return {
-        ...unknown,
-        node,
-        place,
-        status: 'waiting',
-        failure: undefined,
-        chain: [],
-        retriedAt: [],
-        kept,
+        ...{
+          report: undefined,
+          startedAt: undefined,
+          endedAt: undefined,
+          lane: undefined,
+          failure: undefined,
+        },
+        ...{ node, place, kept, status: 'waiting', chain: [], retriedAt: [] },
       };
     });
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));

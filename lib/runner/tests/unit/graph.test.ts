@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { UsageError } from '../../errors.ts';
 import { buildGraph } from '../../graph.ts';
 import { type AnyTask, type ArgumentValues, need, task } from '../../task.ts';
-import { namesOf } from '../../task-names.ts';
+import { checkDefinitions } from '../../task-names.ts';
 import { graphOf as build, plain } from '../rig/graphs.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
@@ -367,7 +367,7 @@ test('names are those of one task each, also of the listed ones; `after` looks a
   const lint = plain('lint', { aliases: ['check'] });
   const top = (more: Parameters<typeof plain>[1], needs: AnyTask[] = []) => {
     const requested = plain('top', { needs: [plain('publish', more), ...needs] });
-    const listed = namesOf([lint, requested]);
+    const listed = checkDefinitions([lint, requested], {});
     return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
   };
   const other = plain('lint');
