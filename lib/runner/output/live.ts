@@ -1,9 +1,9 @@
 import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
-import type { PageRow } from '../task.ts';
 import { Frame, type Row, rowOf } from './frame.ts';
 import { isEnd, RunView } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
+import type { Progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { cutText, ownBeginning, plainText, textWidth } from './text.ts';
 
@@ -17,8 +17,6 @@ const narrow = 60;
 /** A last line with less room is not shown. */
 const leastText = 8;
 
-type Running = { readonly since: number; text: string; page: readonly PageRow[] };
-
 /**
  * For a terminal: finished tasks scroll by as single lines, above the running ones with their time and last line and
  * the progress of the run.
@@ -27,7 +25,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { style } = terminal;
   const view = new RunView(style, verbose);
   const { symbols } = style;
-  const running = new Map<string, Running>();
+  const { running } = view;
   const counts = { done: 0, failed: 0, skipped: 0 };
   const frame = new Frame(terminal, currentRows);
   let tick = 0;
@@ -51,16 +49,15 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     return rows;
   }
 
-  function runningRow(id: string, state: Running, width: number): Row {
-    const time = formatDuration(Date.now() - state.since);
+  function runningRow(id: string, progress: Progress, width: number): Row {
+    const time = formatDuration(Date.now() - progress.startedAt);
     const symbol = symbols.running[tick % symbols.running.length] ?? '';
     const label = cutText(view.label(id), width - textWidth(symbol) - time.length - 2, symbols.ellipsis);
-    const progress = view.running.get(id);
-    const bar = width < narrow ? '' : (progress?.bar(Math.min(24, Math.floor(width / 8)), style) ?? '');
-    const parts = [symbol, label, time, bar, progress?.text(Date.now()) ?? ''];
+    const bar = width < narrow ? '' : progress.bar(Math.min(24, Math.floor(width / 8)), style);
+    const parts = [symbol, label, time, bar, progress.text(Date.now())];
     const head = cutText(parts.filter((part) => part !== '').join(' '), width, '');
     const left = width - textWidth(head) - 1;
-    const text = left < leastText ? '' : cutText(plainText(state.text), left, symbols.ellipsis);
+    const text = left < leastText ? '' : cutText(plainText(progress.said), left, symbols.ellipsis);
     if (text === '') return { text: style.cyan(head), plain: head };
     return { text: `${style.cyan(head)} ${style.dim(text)}`, plain: `${head} ${text}` };
   }
@@ -74,10 +71,9 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   }
 
   function onEvent(event: RunEvent): void {
+    const state = 'id' in event ? running.get(event.id) : undefined;
     view.note(event);
-    if (event.type === 'task-started') running.set(event.id, { since: event.at, text: '', page: [] });
     if (event.type === 'task-skipped') counts.skipped += 1;
-    const state = 'id' in event && event.id !== undefined ? running.get(event.id) : undefined;
     if (event.type === 'task-page' && state !== undefined) {
       state.page = event.rows;
       frame.redraw();
@@ -85,7 +81,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     }
     const own = event.type === 'task-progress' ? event.text : view.ownLine(event);
     if (own !== undefined && state !== undefined && own.trim() !== '')
-      state.text = ownBeginning(own, longestText);
+      state.said = ownBeginning(own, longestText);
     if (event.type === 'task-result') {
       frame.hide();
       terminal.out(event.text);
@@ -94,7 +90,6 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const line = view.runLine(event);
     if (line !== undefined) frame.redraw(`${line}\n`);
     if (isEnd(event)) {
-      running.delete(event.id);
       if (event.type === 'task-done') counts.done += 1;
       if (event.type === 'task-failed') counts.failed += 1;
       frame.redraw(lastPage(state?.page ?? [], terminal) + view.endLine(event));

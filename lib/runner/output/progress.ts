@@ -1,5 +1,6 @@
 import type { RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
+import type { PageRow } from '../task.ts';
 import type { Style } from './terminal.ts';
 
 type Told = Extract<RunEvent, { type: 'task-progress' }>;
@@ -10,13 +11,18 @@ const leastPart = 1 / 50;
 /** Milliseconds between the lines of a log about the same task. */
 const everyMs = 30_000;
 
-/** How far a running task is, as its `task-progress` events tell. Times are milliseconds since 1970. */
+/** How far a running task is, as its events tell. Times are milliseconds since 1970. */
 export class Progress {
+  readonly startedAt: number;
+  /** The last line and the page of the live view. */
+  said = '';
+  page: readonly PageRow[] = [];
   #shownAt: number;
   #first: Told | undefined;
   #last: Told | undefined;
 
   constructor(startedAt: number) {
+    this.startedAt = startedAt;
     this.#shownAt = startedAt;
   }
 
