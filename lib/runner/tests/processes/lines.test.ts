@@ -35,22 +35,15 @@ test('many commands at once have a pipe each, and each ends with its own lines',
     );
 });
 
-test('where no pipe can be made for both streams, each has its own', async () => {
-  const run = rig.run([{ name: 'talk', plain: true, commands: ['echo o; echo e >&2'] }], ['talk'], {
-    TMPDIR: '/nowhere',
-  });
-  assert.is(await run.exit, 0);
-  for (const line of ['o', 'e']) assert.match(run.stderr, new RegExp(`^${line}$`, 'm'));
-});
-
-test('in JSON every line says which stream it comes from', async () => {
-  const run = rig.run(
-    [{ name: 'talk', plain: true, commands: ['echo o; echo e >&2'] }],
-    ['talk', '--output', 'json'],
-  );
-  assert.is(await run.exit, 0);
-  assert.match(run.stderr, '"stream":"stdout","line":"o"');
-  assert.match(run.stderr, '"stream":"stderr","line":"e"');
+test('where no pipe can be made for both streams, and in JSON, each has its own', async () => {
+  const talk = { name: 'talk', plain: true, commands: ['echo o; echo e >&2'] };
+  const apart = rig.run([talk], ['talk'], { TMPDIR: '/nowhere' });
+  const json = rig.run([talk], ['talk', '--output', 'json']);
+  assert.equal([await apart.exit, await json.exit], [0, 0]);
+  for (const [stream, line] of Object.entries({ stdout: 'o', stderr: 'e' })) {
+    assert.match(apart.stderr, new RegExp(`^${line}$`, 'm'));
+    assert.match(json.stderr, `"stream":"${stream}","line":"${line}"`);
+  }
 });
 
 test('the reason of a failure and what bash says of a command are seen, whatever stream they come by', async () => {

@@ -35,7 +35,8 @@ async function interrupt(run: RunnerProcess): Promise<void> {
 }
 
 /** The next run, which has come for this change. */
-async function again(run: RunnerProcess, change: string): Promise<void> {
+async function again(run: RunnerProcess, change: string, ...changed: readonly unknown[]): Promise<void> {
+  await Promise.all(changed);
   await (await rig.next('build')).exit();
   assert.match(run.stderr, new RegExp(`^.*${change}.*$`, 'm'));
 }
@@ -48,18 +49,15 @@ test('runs again when an input changes, with the tasks that it matters for', asy
   await write('other', '');
   const run = await watching(tasks, 'build');
   assert.match(run.stderr, 'watching 2 inputs of 2 tasks; Ctrl-C ends it');
-  await write('src/a.ts', '2');
-  await again(run, 'src/a.ts changed');
+  await again(run, 'src/a.ts changed', write('src/a.ts', '2'));
   await run.says('✓ other is up to date');
   await interrupt(run);
 });
 
 test('sees new files, removed ones, and those that an editor writes beside and renames', async () => {
   const run = await watching([build()], 'build');
-  await write('src/b.ts', '1');
-  await again(run, 'src/b.ts is new');
-  await rm(join(folder, 'src/b.ts'));
-  await again(run, 'src/b.ts is gone');
+  await again(run, 'src/b.ts is new', write('src/b.ts', '1'));
+  await again(run, 'src/b.ts is gone', rm(join(folder, 'src/b.ts')));
   await write('draft', '2');
   await rename(join(folder, 'draft'), join(folder, 'src/a.ts'));
   await again(run, 'src/a.ts changed');
@@ -69,18 +67,15 @@ test('sees new files, removed ones, and those that an editor writes beside and r
 test('sees what appears in new folders, and folders that go away and come back', async () => {
   const run = await watching([build()], 'build');
   await mkdir(join(folder, 'src/deep/er'), { recursive: true });
-  await write('src/deep/er/c.ts', '1');
-  await again(run, 'src/deep/er/c.ts is new');
-  await write('src/deep/er/c.ts', '2');
-  await again(run, 'src/deep/er/c.ts changed');
+  await again(run, 'src/deep/er/c.ts is new', write('src/deep/er/c.ts', '1'));
+  await again(run, 'src/deep/er/c.ts changed', write('src/deep/er/c.ts', '2'));
   await rename(join(folder, 'src'), join(folder, 'away'));
   // No input is left, which is an error of the task, and watching goes on.
   await run.says('matches no file');
   await rename(join(folder, 'away'), join(folder, 'src'));
   await run.says('src/a.ts is new');
   await run.says('✓ build is up to date');
-  await write('src/deep/er/c.ts', '3');
-  await again(run, 'c.ts changed');
+  await again(run, 'c.ts changed', write('src/deep/er/c.ts', '3'));
   await interrupt(run);
 });
 
@@ -92,14 +87,10 @@ test('sees changes behind links: in a folder, in a file, of what they lead to', 
   await symlink('../other/file', join(folder, 'src/file'));
   await symlink('../other/later', join(folder, 'src/later'));
   const run = await watching([build()], 'build');
-  await write('ext/f', '2');
-  await again(run, 'src/link/f changed');
-  await write('ext/in/new', '1');
-  await again(run, 'src/link/in/new is new');
-  await write('other/file', '2');
-  await again(run, 'src/file changed');
-  await write('other/later', '2');
-  await again(run, 'src/later changed');
+  await again(run, 'src/link/f changed', write('ext/f', '2'));
+  await again(run, 'src/link/in/new is new', write('ext/in/new', '1'));
+  await again(run, 'src/file changed', write('other/file', '2'));
+  await again(run, 'src/later changed', write('other/later', '2'));
   await interrupt(run);
 });
 
@@ -107,8 +98,7 @@ test('a folder that does not exist yet is waited for', async () => {
   const run = rig.run([build({ inputs: ['gone/in/here/*.ts'] })], ['build', '--watch']);
   await run.says('matches no file');
   await mkdir(join(folder, 'gone/in/here'), { recursive: true });
-  await write('gone/in/here/a.ts', '1');
-  await again(run, 'gone/in/here/a.ts is new');
+  await again(run, 'gone/in/here/a.ts is new', write('gone/in/here/a.ts', '1'));
   await interrupt(run);
 });
 
@@ -131,8 +121,7 @@ test('neither what is left out nor the same text again is a change', async () =>
   await mkdir(join(folder, 'src/made'));
   await write('src/made/x', 'by a task');
   await write('src/a.ts', '1');
-  await write('src/b.ts', '1');
-  await again(run, 'src/b.ts is new');
+  await again(run, 'src/b.ts is new', write('src/b.ts', '1'));
   await interrupt(run);
   assert.not.match(run.stderr, 'made/x is new');
   assert.not.match(run.stderr, 'a.ts changed');
@@ -210,8 +199,7 @@ test('what is only watched brings another run and makes nothing up to date; it n
   const run = await watching([watched], 'build');
   assert.match(run.stderr, 'watching 1 input of 1 task');
   await write('src/a.ts~', 'draft');
-  await write('later', '1');
-  await again(run, 'later is new');
+  await again(run, 'later is new', write('later', '1'));
   await interrupt(run);
   const once = rig.run([watched], ['build']);
   await (await rig.next('build')).exit();

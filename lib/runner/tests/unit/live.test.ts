@@ -191,20 +191,14 @@ test('colours of a child stay, and end with its line; other sequences go', () =>
 });
 
 test('widths: wide characters are two columns, marks none', () => {
-  assert.is(textWidth('abc'), 3);
-  assert.is(textWidth('日本'), 4);
-  assert.is(textWidth('e\u0301'), 1);
-  assert.is(textWidth('😀'), 2);
-  assert.is(textWidth('한국어'), 6);
-  assert.is(textWidth('ｆｕｌｌ'), 8);
-  assert.is(textWidth('✓│…→⠋'), 5);
-  assert.is(linesOf('', 10), 1);
-  assert.is(linesOf('abcdef', 3), 2);
-  assert.is(linesOf('a日日日', 4), 2);
-  assert.is(linesOf('a日日日日', 4), 3);
-  assert.is(cutText('日本語', 4, '…'), '日…');
-  assert.is(cutText('日本語', 6, '…'), '日本語');
-  assert.is(cutText('abc', 2, '...'), '');
+  const widths = { abc: 3, 日本: 4, 'e\u0301': 1, '😀': 2, 한국어: 6, ｆｕｌｌ: 8, '✓│…→⠋': 5 };
+  for (const [text, width] of Object.entries(widths)) assert.is(textWidth(text), width, text);
+  const lines = ['', 'abcdef', 'a日日日', 'a日日日日'].map((text) => linesOf(text, 4));
+  assert.equal(lines, [1, 2, 2, 3]);
+  assert.equal(
+    [cutText('日本語', 4, '…'), cutText('日本語', 6, '…'), cutText('abc', 2, '...')],
+    ['日…', '日本語', ''],
+  );
 });
 
 test.run();
