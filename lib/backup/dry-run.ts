@@ -54,10 +54,9 @@ export async function restoreDatabaseCommands(
         `--username=${user}`,
         `--dbname=${target.settings.database.name}`,
         '--command',
-        `ALTER DATABASE ${scratch} RENAME TO ${name}`,
+        `REVOKE CONNECT, TEMPORARY ON DATABASE ${scratch} FROM PUBLIC; ALTER DATABASE ${scratch} RENAME TO ${name}`,
       ]),
     ]),
-    '# install-app postgresql sets the rights to the databases again',
   ];
 }
 
