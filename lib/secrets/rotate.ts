@@ -101,14 +101,15 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
     root,
     new Map([[privateHalf, place.path], ...inProject.map((file) => [file, join(root, file)] as const)]),
   );
-  const replaced = await putInPlace(root);
+  // Other tasks may have written one meanwhile, such as init-vault in another environment.
+  const { changed } = await changedSince(root, await allSecretFiles(root));
+  const replaced = await finish(context, changed);
   done = true;
-  await forgetKey(context, old[0] ?? '');
   context.report('changed');
   context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
 }
 
-/** Puts in place what a killed run had prepared, with `changed` secrets files as they are now. Returns the files to commit. */
+/** Puts in place what was prepared, by a killed run, too, with `changed` secrets files as they are now. Returns the files to commit. */
 async function finish(context: Context, changed: readonly string[]): Promise<string[]> {
   const { root } = context.environment;
   const recipientsOf = async (folder: string) =>

@@ -114,27 +114,29 @@ test('a file that cannot be opened changes nothing', async () => {
   await write(other, whole);
 });
 
-test('a private half that gpg leaves out of its export does not replace the old one', async () => {
+/** What a rotation says if calls of gpg first do something else. */
+async function saidIf(when: string, then: string, run = failed): Promise<string> {
   const { PATH } = process.env;
   const bin = `${sandbox.home}/bin`;
-  await mkdir(bin);
-  const said = async (when: string, then: string): Promise<string> => {
-    const gpg = findProgram('GPG', 'gpg');
-    const script = `#!/bin/sh\ncase "$*" in *${when}*) ${then};; esac\nexec ${gpg} "$@"\n`;
-    await writeFile(`${bin}/gpg`, script, { mode: 0o755 });
-    process.env.PATH = `${bin}:${PATH}`;
-    const text = await failed();
-    process.env.PATH = PATH;
-    return text;
-  };
+  await mkdir(bin, { recursive: true });
+  const gpg = findProgram('GPG', 'gpg');
+  const script = `#!/bin/sh\ncase "$*" in *${when}*) ${then};; esac\nexec ${gpg} "$@"\n`;
+  await writeFile(`${bin}/gpg`, script, { mode: 0o755 });
+  process.env.PATH = `${bin}:${PATH}`;
+  const text = await run();
+  process.env.PATH = PATH;
+  return text;
+}
+
+test('a private half that gpg leaves out of its export does not replace the old one', async () => {
   // The newest files belong to the new key.
   const lose = (parts: number) =>
     `cd "$GNUPGHOME/private-keys-v1.d"; rm $(ls -t | head -n ${parts}); cd - > /dev/null`;
   const what = 'error: gpg exported only a part of the new key; nothing was changed';
-  assert.match(await said('--export-secret-keys', lose(2)), `${what}\nwhy: it is empty`);
-  assert.match(await said('--export-secret-keys', lose(1)), what);
-  assert.match(await said('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no readable answer/);
-  const silent = await said('--generate-key', 'exit 0');
+  assert.match(await saidIf('--export-secret-keys', lose(2)), `${what}\nwhy: it is empty`);
+  assert.match(await saidIf('--export-secret-keys', lose(1)), what);
+  assert.match(await saidIf('--export\\ ', 'exit 0'), /error: `gpg --export .*` gave no readable answer/);
+  const silent = await saidIf('--generate-key', 'exit 0');
   assert.match(silent, 'error: `gpg --generate-key` gave no readable answer');
   assert.not.match(silent, 'new-key.txt');
 });
@@ -268,6 +270,14 @@ test('a rotation that was killed after the first file takes secrets as they are 
   assert.equal(await secretKeys(), [fresh], 'the old key is forgotten');
   await rm(sandbox.path(added));
   await copyFile(sandbox.path(file), sandbox.path(other));
+});
+
+test('a secrets file that another task writes meanwhile is for the new key, too', async () => {
+  const added = 'environments/staging/secrets/added.yaml';
+  const add = `cp ${sandbox.path(file)} ${sandbox.path(added)}`;
+  assert.match(await saidIf('--export-secret-keys', add, rotate), /commit these together: .*added\.yaml/);
+  assert.equal(await recipients(added), await recipients(file));
+  await rm(sandbox.path(added));
 });
 
 test('if a file cannot be put in place, those before it are restored', async () => {
