@@ -27,38 +27,26 @@ test('a signal reaches every child and grandchild, and the cleanups run', async 
   assert.match(run.stderr, 'stopping on SIGQUIT');
 });
 
-test('a second signal kills children and grandchildren that ignore all others', async () => {
-  const run = rig.run([driven('deaf')]);
-  const deaf = await rig.next('deaf');
-  deaf.spawn('grandchild');
-  const grandchild = await rig.next('grandchild');
-  for (const invocation of [deaf, grandchild]) {
-    await invocation.trap('SIGINT');
-    await invocation.trap('SIGTERM');
-  }
-  run.kill('SIGINT');
-  await Promise.all([deaf.signalled('SIGINT'), grandchild.signalled('SIGINT')]);
+for (const [how, signals, level, code] of [
   // Another signal than the first: the same one again so soon would count as its echo.
-  run.kill('SIGTERM');
-  await Promise.all([deaf.ended, grandchild.ended]);
-  assert.is(await run.exit, 130);
-  assert.equal(await rig.survivors(), []);
-});
-
-test('children that ignore the signal and SIGTERM are killed in the end, without a second signal', async () => {
+  ['by a second signal', ['SIGINT', 'SIGTERM'], '0', 130],
   // A run inside a run is in more of a hurry: 4 levels down the first grace time is 0.6 s instead of 10 s.
-  const run = rig.run([driven('deaf')], ['deaf'], {
-    TASK_RUNNER_LEVEL: '4',
+  ['in the end, without a second signal', ['SIGTERM'], '4', 143],
+] as const)
+  test(`children and grandchildren that ignore the signal and SIGTERM are killed ${how}`, async () => {
+    const run = rig.run([driven('deaf')], ['deaf'], { TASK_RUNNER_LEVEL: level });
+    const deaf = await rig.next('deaf');
+    deaf.spawn('grandchild');
+    const both = [deaf, await rig.next('grandchild')];
+    for (const one of both) for (const signal of ['SIGINT', 'SIGTERM'] as const) await one.trap(signal);
+    for (const signal of signals) {
+      run.kill(signal);
+      if (signal === signals[0]) await Promise.all(both.map((one) => one.signalled(signal)));
+    }
+    await Promise.all(both.map((one) => one.ended));
+    assert.is(await run.exit, code);
+    assert.equal(await rig.survivors(), []);
   });
-  const deaf = await rig.next('deaf');
-  deaf.spawn('grandchild');
-  const grandchild = await rig.next('grandchild');
-  for (const invocation of [deaf, grandchild]) await invocation.trap('SIGTERM');
-  run.kill('SIGTERM');
-  await Promise.all([deaf.ended, grandchild.ended]);
-  assert.is(await run.exit, 143);
-  assert.equal(await rig.survivors(), []);
-});
 
 test('a signal while a cleanup runs kills its children, and the next cleanup still runs', async () => {
   const run = rig.run([

@@ -83,18 +83,21 @@ test('global options stand before or after the task', () => {
   }
 });
 
-test('options of a task stand after its name', () => {
-  assert.equal(parse('install-app app1 --retries 5 --no-atomic').args, {
-    app: 'app1',
-    retries: '5',
-    atomic: false,
+for (const [line, args, passThrough, options] of [
+  ['install-app app1 --retries 5 --no-atomic', { app: 'app1', retries: '5', atomic: false }],
+  ['install-app app1 -r5 --atomic=false', { app: 'app1', retries: '5', atomic: 'false' }],
+  // A single value is taken from its last place.
+  ['install-app a -r 1 -r 2', { app: 'a', retries: '2' }],
+  ['install-app app1 -- --debug -- -x', { app: 'app1' }, ['--debug', '--', '-x']],
+  ['test-many a b - -1', { first: 'a', rest: ['b', '-', '-1'] }],
+  ['--json', undefined, undefined, { json: true }],
+  ['', undefined, undefined],
+] as const)
+  test(`what belongs to a task stands after its name: ${line}`, () => {
+    const { task: name, ...parsed } = parse(line);
+    assert.is(name, args && line.split(' ')[0]);
+    assert.equal(parsed, { args, passThrough: passThrough ?? (args && []), options: options ?? {} });
   });
-  assert.equal(parse('install-app app1 -r5 --atomic=false').args, {
-    app: 'app1',
-    retries: '5',
-    atomic: 'false',
-  });
-});
 
 test('every flag has its opposite, which takes no value and gives way to an option of that very name', () => {
   assert.equal(parse('install-app app1 --no-json --no-wait').options, { json: false, wait: false });
@@ -125,16 +128,6 @@ test('a path starts from the home, or from the folder in which the launcher was 
   assert.equal(parsed('/clone/docs'), { ...given, files, report: '/clone/docs/r.html' });
 });
 
-test('a single value is taken from its last place', () => {
-  assert.equal(parse('install-app a -r 1 -r 2').args?.retries, '2');
-});
-
-test('words after -- are passed through untouched', () => {
-  const { args, passThrough } = parse('install-app app1 -- --debug -- -x');
-  assert.equal(args, { app: 'app1' });
-  assert.equal(passThrough, ['--debug', '--', '-x']);
-});
-
 test('-- ends the options: what follows is for the positional arguments of a task that passes nothing through', () => {
   const of = (...words: string[]): unknown => {
     const { task: name, args, options } = parseWords(words);
@@ -162,10 +155,6 @@ test('what looks like a number is a word, and the value of an option may begin w
   for (const words of [['-r', '-.5'], ['--retries', '-.5'], ['--retries=-.5'], ['-r-.5']])
     assert.equal(parseWords(['install', ...words]).args, { retries: '-.5' }, words.join(' '));
   assert.equal(parse('install -s --x=1').args, { setValue: '--x=1' });
-});
-
-test('a variadic argument takes all further words, also - and negative numbers', () => {
-  assert.equal(parse('test-many a b - -1').args, { first: 'a', rest: ['b', '-', '-1'] });
 });
 
 test('a , begins the next task; global options are for all, and -- ends the line of tasks', () => {
@@ -206,11 +195,6 @@ test('what is wrong around a , is said', () => {
     () => requestedTasks(parseCommandLine(['plain', ','], known)),
     (error: UsageError) => error.what === 'there is no task after the last `,`',
   );
-});
-
-test('no task is no error', () => {
-  assert.is(parse('').task, undefined);
-  assert.equal(parse('--json').options, { json: true });
 });
 
 for (const [line, what, advice] of [

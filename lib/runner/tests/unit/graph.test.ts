@@ -82,11 +82,6 @@ test('two tasks of one name are refused, wherever they stand in the graph; a tas
     assert.match(error.why, /^\S*graph\.test\.ts:\d+ and (?:\S*graph\.test\.ts:\d+|an unknown place)/);
   }
   assert.equal(await labels(plain('top', { needs: [shared, shared] })), ['twin', 'top']);
-  const made = () => plain('made');
-  assert.match(
-    (await refusalOf(build(plain('top', { needs: () => [made(), made()] })))).why,
-    /^`task\(\)` was called twice at \S*graph\.test\.ts:\d+$/,
-  );
 });
 
 test('a label is what a user would type', async () => {
