@@ -68,9 +68,7 @@ test('in a narrow terminal no task is wider than it, and where names take all th
   has(44, '  install-app <app>\n      deploys one application (also install)\n');
   has(40, '  install-app <app>\n      deploys one application (also ins…\n');
   has(40, '      deploys one application (also i...\n', false);
-});
-
-test("a very long name does not push the others' descriptions away", () => {
+  // A very long name does not push the others' descriptions away.
   const long = task({ name: 'a'.repeat(60), description: 'long', commands });
   const text = listText([create, long], 'run', 100, style);
   assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
