@@ -1,4 +1,5 @@
-import { access, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
@@ -13,12 +14,7 @@ const inside = (): string => `${process.execPath} ${rig.program}`;
 const outer = (...commands: string[]): RigTask => ({ name: 'create', lock: true, plain: true, commands });
 const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
 
-async function isLocked(path = join(folder, 'development.lock')): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
-}
+const isLocked = (path = join(folder, 'development.lock')): boolean => existsSync(path);
 
 test('a second run waits for the first, and says for whom', async () => {
   const first = rig.run([locked('create')], ['create'], environment());
@@ -30,7 +26,7 @@ test('a second run waits for the first, and says for whom', async () => {
   assert.is(await first.exit, 0);
   await (await rig.next('destroy')).exit();
   assert.is(await second.exit, 0);
-  assert.not(await isLocked());
+  assert.not(isLocked());
 });
 
 test('with CI set or --no-wait the second run ends at once with 1; one without a lock does not wait', async () => {
@@ -64,7 +60,7 @@ test('a run waits for the lock that its tasks name, too, and for no other', asyn
   await (await rig.next('before')).exit();
   await (await rig.next('destroy')).exit();
   assert.is(await second.exit, 0);
-  assert.not(await isLocked(project));
+  assert.not(isLocked(project));
 });
 
 test('a run inside a run does not wait for the lock of the outer one', async () => {

@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LaunchFolder } from '../../../../tests/rig/launch.ts';
@@ -63,15 +63,6 @@ test('the live view shows what runs, and leaves one line for each task', async (
   assert.not.match(text, 'running');
 });
 
-function tty(pid: number): string | undefined {
-  try {
-    const file = readlinkSync(`/proc/${pid}/fd/2`);
-    return file.startsWith('/dev/pts/') ? file : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 for (const [name, stop, code] of [
   ['Ctrl-C', (launched: Launched) => launched.type('\x03'), 130],
   ['a failing task', (_launched: Launched, [a]: Invocation[]) => a?.exit(9), 9],
@@ -79,10 +70,10 @@ for (const [name, stop, code] of [
   // The cursor was never hidden, nor left a line.
   [
     'SIGKILL',
-    (launched: Launched, both: Invocation[]) => {
-      const own = both.map(({ pid }) => pid);
-      const run = launched.processes().find((pid) => tty(pid) !== undefined && !own.includes(pid));
-      process.kill(run ?? 0, 'SIGKILL');
+    (launched: Launched) => {
+      const isRun = (pid: number): boolean =>
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0');
+      process.kill(launched.processes().find(isRun) ?? 0, 'SIGKILL');
     },
     137,
   ],

@@ -2,7 +2,9 @@ import type { RunEventBody, RunSummary } from '../../../events.ts';
 import type { Graph } from '../../../node.ts';
 import type { RecordedRun, RecordedTask } from '../../../report/recorded-run.ts';
 import { RunRecorder } from '../../../report/recorder.ts';
+import { emptyTally } from '../../../tally.ts';
 import type { AnyTask } from '../../../task.ts';
+import { node } from '../../rig/events.ts';
 import { plain, graphOf as runOf } from '../../rig/graphs.ts';
 
 /** The graph of a task `top` that needs all of these. */
@@ -12,24 +14,15 @@ export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
 
 /** The id of the node with this label. */
 export function idOf(graph: Graph, label: string): string {
-  const found = graph.nodes.find((node) => node.label === label);
-  if (found === undefined) throw new Error(`no node ${label}`);
-  return found.id;
+  return graph.nodes.find((node) => node.label === label)?.id ?? '';
 }
 
 export const summary: RunSummary = {
+  ...emptyTally(),
   outcome: 'done',
   exitCode: 0,
   durationMs: 0,
-  done: 0,
-  changed: 0,
-  unchanged: 0,
-  upToDate: 0,
-  resumed: 0,
   failed: 0,
-  interrupted: 0,
-  skipped: 0,
-  failures: [],
 };
 
 /** Milliseconds since 1970 at which a recorded run begins. */
@@ -38,10 +31,7 @@ export const begin = 1_700_000_000_000;
 /** Records events given with their milliseconds since the start of the run. */
 export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
   const recorder = new RunRecorder(graph, { lines: true });
-  const place = () => ({ file: 'x', line: 1 });
-  const nodes = graph.nodes.map(({ id, label }) => ({
-    ...{ id, label, name: label, private: false, needs: [], place },
-  }));
+  const nodes = graph.nodes.map(({ id, label }) => ({ ...node(id), label }));
   for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
     recorder.onEvent({ ...event, at: begin + at });
   return recorder;
