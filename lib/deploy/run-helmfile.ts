@@ -96,7 +96,7 @@ async function failure(
   }
   const known =
     (doing === 'testing' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
-  const place = rendering ? placesToFix(failed, name) : 'it';
+  const place = rendering ? placesToFix(failed, name, said) : 'it';
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;
   return new TaskError({

@@ -20,10 +20,13 @@ export type HelmFailure = {
 const noise =
   /^(?:Use --debug flag|ensure CRDs are installed|level=(?:WARN|INFO|DEBUG)|Release ".*" does not exist)/;
 
+/** helm's words for values that a chart's schema refuses. */
+const refusedValues = "don't meet the specifications of the schema";
+
 const aboutRendering = new RegExp(
   [
     ...['execution error at', 'parse error', 'template: ', 'error calling', 'error converting YAML'],
-    ...["don't meet the specifications of the schema", 'unable to build kubernetes objects'],
+    ...[refusedValues, 'unable to build kubernetes objects'],
     'no matches for kind',
   ].join('|'),
 );
@@ -111,8 +114,10 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
 /** Lines of helm's message shown; a schema error has one for each value. */
 const shownLines = 8;
 
-/** Where to fix a release's charts and values, for an error's advice. */
-export function placesToFix(releases: readonly Release[], environment: string): string {
+/** Where to fix what helm has `said` of a release's charts and values, for an error's advice. */
+export function placesToFix(releases: readonly Release[], environment: string, said: string): string {
+  if (said.includes(refusedValues) && releases.length > 0)
+    return `${releases.map(({ name }) => `\`releases.${name}\``).join(' or ')} in environments/${environment}/`;
   const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));
   const places = [...new Set(charts.map((chart) => chart.slice(2)))];
   return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
@@ -128,7 +133,7 @@ export function renderingFailure(
 ): TaskError {
   const { failed, said, silent } = readHelmFailure(stderr, releases);
   if (said === '') return error;
-  const fix = silent ? '' : `fix ${placesToFix(failed, environment)} and `;
+  const fix = silent ? '' : `fix ${placesToFix(failed, environment, said)} and `;
   return new TaskError({
     what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
     why: said,

@@ -119,8 +119,17 @@ test('when helm was never called no release failed, and helmfile is quoted', () 
 });
 
 test('the places to fix are charts of this project, and the settings', () => {
-  assert.is(placesToFix(releases, 'development'), 'charts/backend or environments/development/');
-  assert.is(placesToFix([], 'development'), 'charts/ or environments/development/');
+  const places = (failed: readonly Release[], said = 'Error: no') => placesToFix(failed, 'development', said);
+  assert.is(places(releases), 'charts/backend or environments/development/');
+  assert.is(places([]), 'charts/ or environments/development/');
+  const refused = "Error: values don't meet the specifications of the schema(s)";
+  assert.is(
+    places(
+      releases.filter(({ name }) => name === 'app1-back'),
+      refused,
+    ),
+    '`releases.app1-back` in environments/development/',
+  );
 });
 
 test('a failure is explained by problems of the failed releases, else by those of none', () => {
