@@ -15,6 +15,7 @@ import { livingServices } from './services.ts';
 import {
   allServices,
   checkSpace,
+  clusterFolder,
   ensureState,
   type Mode,
   readState,
@@ -77,6 +78,8 @@ export const cluster: Cluster = {
     const stopped = await stopEverything(environment);
     // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
+    // First: without it, the half removed cluster is known as such.
+    await rm(join(clusterFolder(environment), 'kwok.yaml'), { force: true });
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },

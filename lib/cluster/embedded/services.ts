@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '@k8s-deployment/runner';
@@ -14,6 +14,8 @@ export type ServiceRecord = {
   readonly pid: number;
   readonly startTime: string;
   readonly bootId: string;
+  /** The state folder it was started for; older versions did not record it. */
+  readonly state?: string;
   /** Digest of its configuration, if a change requires a restart. */
   readonly digest?: string;
 };
@@ -22,7 +24,7 @@ const folder = (state: string): string => join(state, 'services');
 
 export const serviceLog = (state: string, name: string): string => join(state, 'logs', `${name}.log`);
 
-/** All recorded services that were not stopped, running or dead. */
+/** All recorded services that were not stopped, running or dead. Those of the clone that this one was copied from are not ours. */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
   const files = (await ifThere(readdir(folder(state)))) ?? [];
   const records = await Promise.all(
@@ -31,10 +33,18 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
       .map(async (file) => {
         // Undefined if another run has just removed it.
         const text = await textIfThere(join(folder(state), file));
-        return text === undefined ? undefined : parseRecord(text);
+        const record = text === undefined ? undefined : parseRecord(text);
+        return record && (await isSameFolder(record.state ?? state, state)) ? record : undefined;
       }),
   );
   return records.filter((record) => record !== undefined);
+}
+
+/** True if `recorded` is this folder under another path, or was moved here. */
+async function isSameFolder(recorded: string, state: string): Promise<boolean> {
+  if (recorded === state) return true;
+  const [former, own] = await Promise.all([ifThere(stat(recorded)), ifThere(stat(state))]);
+  return former === undefined || (former.dev === own?.dev && former.ino === own.ino);
 }
 
 /** Undefined for an incomplete file after a crash; its process, if running, is found as a stray. */
@@ -64,7 +74,7 @@ export async function recordService(
   const startTime = await processStartTime(pid);
   if (startTime === undefined) return undefined;
   const record: ServiceRecord = {
-    ...{ name, pid, startTime, bootId: await bootId() },
+    ...{ name, pid, startTime, bootId: await bootId(), state },
     ...(digest === undefined ? {} : { digest }),
   };
   await writeWhole(join(folder(state), `${name}.json`), `${JSON.stringify(record)}\n`);

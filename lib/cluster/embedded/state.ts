@@ -1,6 +1,8 @@
-import { rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readdir, rm, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
+import { ifThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Target } from '../../settings/context.ts';
 import {
@@ -48,15 +50,46 @@ export const allServices = [
   'job-runner',
 ] as const;
 
-/** The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable. */
-export const readState = (
-  environment: Pick<Environment, 'name' | 'state'>,
-): Promise<EmbeddedState | undefined> =>
-  readStateFile<EmbeddedState>(environment, file, {
+/**
+ * The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable, and for a
+ * cluster without its folder.
+ */
+export async function readState(environment: Named): Promise<EmbeddedState | undefined> {
+  const state = await readStateFile<EmbeddedState>(environment, file, {
     what: ', the record of the cluster, is damaged',
     isWhole: (state) => portNames.every((name) => Number.isInteger(state?.ports?.[name])),
-    advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`,
+    advice: `restore it from a copy; ${newOne()}`,
   });
+  if (state !== undefined) await checkFolder(environment, state);
+  return state;
+}
+
+type Named = Pick<Environment, 'name' | 'state' | 'clusterName'>;
+
+const newOne = (): string =>
+  `a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`;
+
+/** kwokctl's files contain the clone's path, as does the cluster's name. */
+async function checkFolder(environment: Named, { phase }: EmbeddedState): Promise<void> {
+  const folder = clusterFolder(environment);
+  if (existsSync(join(folder, 'kwok.yaml'))) return;
+  const found = (await ifThere(readdir(dirname(folder)))) ?? [];
+  const what = `the cluster of environment \`${environment.name}\` cannot be used`;
+  const of = found.find((name) => name !== environment.clusterName);
+  if (of !== undefined) {
+    throw new TaskError({
+      what: `${what}: this clone was moved or copied, or has another path here`,
+      why: `its cluster, ${of}, works only at the path where it was created`,
+      advice: `use the clone at that path, or move it back; ${newOne()}`,
+    });
+  }
+  if (phase === 'creating') return;
+  throw new TaskError({
+    what: `${what}: it is half removed`,
+    why: `${folder} is missing; a run that was to remove the environment was interrupted`,
+    advice: `run ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
+  });
+}
 
 /** The cluster's ports; for `--dry-run` those it would get if all were free. */
 export const expectedPorts = async (environment: Environment): Promise<Ports> =>

@@ -10,6 +10,7 @@ import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import { startedByThisRun, stopEverything } from '../../../lib/cluster/embedded/processes.ts';
 import { readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import {
+  clusterFolder,
   ensureState,
   expectedPorts,
   expectedServers,
@@ -78,9 +79,28 @@ test('a task on a cluster that does not run names its phase, with advice', async
   const state = await ensureState(context);
   await refused('only half created', /^run `npx tsx tasks.ts create-environment` again$/);
   await writeState(environment, { ...state, phase: 'created' });
+  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
   await refused('stopped', /^run `npx tsx tasks.ts start-k8s`$/);
   await recordService(environment.state, 'etcd', process.pid);
   assert.match((await refused('degraded', /start-k8s/)) ?? '', /kube-apiserver does not run/);
+});
+
+test('a cluster that belongs to another path, or is half removed, is neither started nor created again', async () => {
+  const state = await ensureState(context);
+  const refused = async (what: RegExp, advice: RegExp): Promise<void> => {
+    for (const attempt of [requireCluster, ensureState, () => requireState(environment)]) {
+      const error = await failureOf(attempt(context));
+      assert.match(error.what, what);
+      assert.match(error.advice ?? '', advice);
+    }
+  };
+  await writeState(environment, { ...state, phase: 'created' });
+  await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
+  const other = join(dirname(clusterFolder(environment)), 'development-0a1b2c3d');
+  await writeWhole(join(other, 'kwok.yaml'), '');
+  await refused(/this clone was moved or copied/, /move it back; a new environment .* has none of the data$/);
+  await writeState(environment, state);
+  await refused(/this clone was moved or copied/, /move it back/);
 });
 
 test('services of a lost state are stopped when a new one is created', async () => {

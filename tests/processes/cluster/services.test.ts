@@ -1,6 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isSameProcess, processStartTime } from '@k8s-deployment/runner';
@@ -128,6 +139,24 @@ for (const [title, change] of [
     }
   });
 }
+
+test('a copied clone has none of the services of the original; a moved one, or another path to it, has them', async ({
+  folder,
+}) => {
+  const own = join(folder, 'own');
+  const record = await startService(own, 'vault', server);
+  try {
+    const copy = join(folder, 'copy');
+    cpSync(own, copy, { recursive: true });
+    assert.equal(await readServices(copy), []);
+    symlinkSync(own, join(folder, 'link'));
+    assert.equal(await readServices(join(folder, 'link')), [record]);
+    renameSync(own, join(folder, 'moved'));
+    assert.equal(await readServices(join(folder, 'moved')), [record]);
+  } finally {
+    process.kill(record.pid, 'SIGKILL');
+  }
+});
 
 test('a process that has ended cannot be recorded', async ({ folder }) => {
   const ended = spawn('true', { stdio: 'ignore' });
