@@ -1,5 +1,6 @@
 import { UsageError } from '@k8s-deployment/runner';
 import { parse } from 'yaml';
+import { taskCommand } from '../ground/launcher.ts';
 import { otherReading } from '../ground/yaml-scalars.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { allSecretFiles } from '../secrets/encrypted-file.ts';
@@ -46,7 +47,10 @@ async function takenProblem({ environment, settings }: Target, name: string): Pr
   const { root } = environment;
   const releases = await declaredReleases(root);
   const taken = releases.find((release) => release.app === name || releaseNames(name).includes(release.name));
-  if (taken !== undefined) return `helmfile.yaml has the release \`${taken.name}\` of \`${taken.app}\``;
+  if (taken !== undefined) {
+    const has = `helmfile.yaml has the release \`${taken.name}\` of \`${taken.app}\``;
+    return taken.tier === 'apps' ? `${has}, which ${taskCommand(`remove-app ${taken.app}`)} removes` : has;
+  }
   const { database } = settings;
   if (Object.hasOwn(database.applications, name)) return 'it is in the setting `database.applications`';
   const applications = { ...database.applications, [name]: { password: '' } };

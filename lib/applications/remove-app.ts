@@ -17,6 +17,7 @@ import { type Changes, changeCommands, changedText, checkChanges, makeChanges } 
 import { type Path, removeEntries } from './yaml-edits.ts';
 
 type Removal = {
+  /** A killed run can be repeated: settings say which secrets go, and helmfile.yaml which applications there are. */
   readonly changes: Changes;
   /** Keys of encrypted files that hold other secrets, too. */
   readonly keysLeft: readonly { readonly environment: string; readonly secret: SecretKey }[];
@@ -41,10 +42,6 @@ export async function removal({ environment: { root } }: InEnvironment, app: str
     const after = edits.reduce((text, [path, fits]) => removeEntries(text, path, fits), before);
     if (after !== before) changes.set(file, after);
   };
-  await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);
-  for (const file of files) await edit(file, rules);
-  await edit('vault/state.yaml', [[['applications'], isOwn]]);
-  await checkChanges(changes, (file) => `${app} cannot be removed from ${file}`);
   const keysLeft: { environment: string; secret: SecretKey }[] = [];
   for (const secret of await secretsOf(root, app, files)) {
     for (const environment of await environmentNames(root)) {
@@ -53,6 +50,10 @@ export async function removal({ environment: { root } }: InEnvironment, app: str
       else keysLeft.push({ environment, secret });
     }
   }
+  for (const file of files) await edit(file, rules);
+  await edit('vault/state.yaml', [[['applications'], isOwn]]);
+  await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);
+  await checkChanges(changes, (file) => `${app} cannot be removed from ${file}`);
   return { changes, keysLeft };
 }
 

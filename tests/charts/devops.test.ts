@@ -51,6 +51,28 @@ test('every group of a team is bound to its role, which grants no single named o
     assert.not.ok(rules.some((rule: object) => 'resourceNames' in rule));
 });
 
+test('a namespace closed in one direction has no policy that closes the other', async () => {
+  for (const [closed, some] of [
+    ['Ingress', 'accept-vault-backup'],
+    ['Egress', 'vault-backup'],
+  ] as const) {
+    const namespaces = { vault: { isolate: [closed] } };
+    const objects = await devops({
+      monitoring: { enabled: true },
+      vaultBackup: { enabled: true },
+      namespaces,
+    });
+    const policies = ofKind(objects, 'NetworkPolicy').filter(
+      ({ metadata }) => metadata.namespace === 'vault',
+    );
+    assert.ok(
+      policies.some(({ metadata }) => metadata.name === some),
+      closed,
+    );
+    for (const { metadata, spec } of policies) assert.equal(spec.policyTypes, [closed], metadata.name);
+  }
+});
+
 test('a dropped team has no role, and a dropped namespace no object', async () => {
   const objects = await devops({ teams: { backend: null }, namespaces: { vault: null } });
   assert.not.ok(objects.some(({ metadata }) => metadata.name === 'vault' || metadata.namespace === 'vault'));

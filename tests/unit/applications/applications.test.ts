@@ -108,6 +108,35 @@ test('all applications can be removed, those of the project too, and new ones be
   );
 });
 
+test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes', async () => {
+  const removing = (app: string) => async () =>
+    (await removal({ environment: environmentIn(folder) }, app)).changes;
+  const adding = async () => additions(await target(), { name: 'fresh', secrets: 'vault' });
+  const nothing = async () => undefined;
+  for (const [app, prepare, changes] of [
+    ['app1', nothing, removing('app1')],
+    ['fresh', () => add('fresh', 'sops'), removing('fresh')],
+    ['fresh', nothing, adding],
+  ] as const) {
+    copy.reset();
+    await prepare();
+    await remove(app);
+    const removed = allTexts();
+    for (let written = 1, files = 2; written < files; written++) {
+      copy.reset();
+      await prepare();
+      const all = [...(await changes())];
+      files = all.length;
+      await makeChanges(folder, new Map(all.slice(0, written)));
+      const where = `${app}: ${written} of ${files} files`;
+      // Its argument is one of the applications of helmfile.yaml.
+      assert.ok((await declaredReleases(folder, { app })).length > 0, where);
+      await remove(app);
+      assert.is(allTexts(), removed, where);
+    }
+  }
+});
+
 test('a secret in a file with others is not removed, but named', async () => {
   const { keysLeft, changes } = await removal({ environment: environmentIn(folder) }, 'app2');
   assert.equal(
@@ -148,7 +177,7 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
     ...['user', 'public', 'none', 'all', 'superuser', 'prototype'].map(
       (word) => [word, 'a meaning'] as const,
     ),
-    ['app1', 'has the release `app1-back`'],
+    ['app1', /has the release `app1-back` of `app1`, which `.* remove-app app1` removes/],
     ['vault', 'has the release `vault`'],
     ...['postgres', 'template0'].map((role) => [role, 'PostgreSQL has another'] as const),
     ['database', 'secrets/database.yaml exists'],
