@@ -7,7 +7,12 @@ import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
 /** Sources that define the supported Jobs and variables. */
-const parts = ['lib/cluster/embedded/pod.ts', 'lib/verification/run-check.ts', 'lib/database/set-up.ts'];
+const parts = [
+  'lib/cluster/embedded/job-pod.ts',
+  'lib/cluster/embedded/pod.ts',
+  'lib/verification/run-check.ts',
+  'lib/database/set-up.ts',
+];
 
 /** processes.ts finds the process by the state folder, which the program itself does not read. */
 const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [

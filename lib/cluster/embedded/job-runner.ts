@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { environmentOf } from '../../settings/environment.ts';
-import type { Container, Volume, Workload } from '../../verification/pod-environment.ts';
+import type { Workload } from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
+import { type Pod, type Result, workOff } from './job-pod.ts';
 import { mountedFile, resolvePod } from './pod.ts';
 import { requireState } from './state.ts';
 
@@ -13,20 +14,6 @@ import { requireState } from './state.ts';
  * check in a simulated pod would prove nothing, as it runs nothing. This service runs the check as a process and
  * writes the result to the pod's status, so that helm sees a real success or failure.
  */
-
-type Pod = {
-  readonly metadata: Workload['metadata'] & {
-    readonly uid: string;
-    readonly annotations?: { readonly [name: string]: string };
-  };
-  readonly spec: {
-    readonly containers: readonly (Container & { readonly image: string })[];
-    readonly volumes?: readonly Volume[];
-  };
-  readonly status: { readonly phase?: string };
-};
-
-type Result = { readonly ok: boolean; readonly lines: readonly string[] };
 
 type Work = {
   readonly root: string;
@@ -58,7 +45,7 @@ async function main(environmentName: string): Promise<void> {
       seen.add(pod.metadata.uid);
       log(pod, `${annotation}: ${target}`);
       const work = { root: environment.root, api, pod, databasePort: ports.postgresql, signal: stop.signal };
-      run(work, job, target).catch((error: Error) => log(pod, `did not run: ${error.message}`));
+      void workOff({ ...work, log: (text) => log(pod, text) }, () => job(work, target));
     }
   };
 
@@ -79,13 +66,6 @@ async function main(environmentName: string): Promise<void> {
     // The API server sometimes ends a watch, and does not answer while the cluster starts.
     await delay(500, undefined, { signal: stop.signal }).catch(() => undefined);
   }
-}
-
-async function run(work: Work, job: (typeof jobs)[string], target: string): Promise<void> {
-  const { ok, lines } = await job(work, target);
-  for (const line of lines) log(work.pod, line);
-  const failed = lines.filter((line) => line.startsWith('FAILED '));
-  await finish(work.api, work.pod, ok, (ok ? lines : failed).join('\n'));
 }
 
 const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
@@ -130,36 +110,6 @@ async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> 
   } catch (error) {
     return { ok: false, lines: [`FAILED database roles: ${(error as Error).message}`] };
   }
-}
-
-/** Writes a kubelet's status: the container's end, its message and the pod's phase. */
-async function finish(api: Api, pod: Pod, ok: boolean, message: string): Promise<void> {
-  const { name, namespace } = pod.metadata;
-  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  const terminated = {
-    exitCode: ok ? 0 : 1,
-    reason: ok ? 'Completed' : 'Error',
-    // A kubelet keeps 4096 bytes of a termination message.
-    message: message.slice(0, 4096),
-    startedAt: now,
-    finishedAt: now,
-  };
-  const reason = ok ? 'PodCompleted' : 'PodFailed';
-  const notReady = { status: 'False', reason, lastTransitionTime: now };
-  const status = {
-    phase: ok ? 'Succeeded' : 'Failed',
-    conditions: ['Ready', 'ContainersReady'].map((type) => ({ type, ...notReady })),
-    containerStatuses: pod.spec.containers.map(({ name, image }) => ({
-      ...{ name, image, imageID: '', ready: false, started: false, restartCount: 0 },
-      state: { terminated },
-    })),
-  };
-  const path = `/api/v1/namespaces/${namespace}/pods/${name}/status`;
-  const answer = await api.call('PATCH', path, { status }, { contentType: 'application/merge-patch+json' });
-  log(
-    pod,
-    answer.status === 200 ? (ok ? 'succeeded' : 'failed') : `its status was refused: HTTP ${answer.status}`,
-  );
 }
 
 function log(pod: Pod | undefined, text: string): void {
