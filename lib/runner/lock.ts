@@ -1,16 +1,25 @@
 import { lstat, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatSince } from './format.ts';
 import { parseJson } from './parse-json.ts';
 import { pause } from './pause.ts';
-import { isAncestor, isSameProcess, ownIdentity, type ProcessIdentity } from './process-identity.ts';
+import {
+  isAncestor,
+  isElsewhere,
+  isSameProcess,
+  ownIdentity,
+  type ProcessIdentity,
+} from './process-identity.ts';
 
 /** A lock's holder: its process, its task and since when. */
 export type LockHolder = ProcessIdentity & {
   readonly task: string;
   /** Time of locking, ISO 8601. */
   readonly since: string;
+  /** For messages, if nothing here tells whether it is alive: where it runs and what to do. Never in the file. */
+  readonly elsewhere?: string;
 };
 
 /** How to take a lock. */
@@ -36,7 +45,7 @@ const unwrittenMs = 2000;
 
 /**
  * Takes the lock at this path, waiting for a living holder. Takes over a dead holder's lock (process gone, pid
- * reused, machine rebooted). Throws TaskError if it is taken and `wait` is false, or on the signal.
+ * reused, machine rebooted). A holder on another host or in another container counts as living. Throws TaskError if it is taken and `wait` is false, or on the signal.
  */
 export async function acquireLock(path: string, request: LockRequest): Promise<Lock> {
   const holder: LockHolder = {
@@ -63,17 +72,19 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
       continue;
     }
     unwrittenSince = undefined;
-    if (!(await isSameProcess(other))) {
+    const elsewhere = await isElsewhere(other);
+    if (!elsewhere && !(await isSameProcess(other))) {
       await takeAway(path, found, request);
       continue;
     }
+    const holding = elsewhere ? { ...other, elsewhere: placeOf(other, path) } : other;
     if (!request.wait) {
       throw new TaskError({
-        what: `another run is at work: ${describeHolder(other)}`,
+        what: `another run is at work: ${describeHolder(holding)}`,
         advice: 'try again when it has ended',
       });
     }
-    if (announced !== found) request.onWait?.(other);
+    if (announced !== found) request.onWait?.(holding);
     announced = found;
     await pause(pollMs, request.signal);
   }
@@ -89,9 +100,12 @@ export async function isHeldAround(path: string): Promise<boolean> {
 }
 
 /** `run of create-environment by pid 123 since 12:01`; with the day if not today. */
-export function describeHolder(holder: LockHolder): string {
-  return `run of ${holder.task} by pid ${holder.pid} since ${formatSince(new Date(holder.since))}`;
+export function describeHolder({ task, pid, since, elsewhere = '' }: LockHolder): string {
+  return `run of ${task} by pid ${pid} since ${formatSince(new Date(since))}${elsewhere}`;
 }
+
+const placeOf = ({ host }: LockHolder, path: string): string =>
+  ` ${host === hostname() ? 'in another container of this host' : `on host or in container ${host}`}; if it was killed there, remove ${path}`;
 
 /**
  * Removes a stale lock. Meanwhile another run may have removed it and taken the lock, and we would remove its file.
@@ -99,10 +113,11 @@ export function describeHolder(holder: LockHolder): string {
  * third.
  */
 async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
-  const { signal } = request;
+  const { onWait, signal } = request;
   const guard = await acquireLock(`${path}.takeover`, {
     task: request.task,
     wait: true,
+    ...(onWait && { onWait }),
     ...(signal && { signal }),
   });
   try {

@@ -1,11 +1,20 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
 /** A process. Pids are reused, but not with the same start time and boot. */
-export type ProcessIdentity = { readonly pid: number; readonly startTime: string; readonly bootId: string };
+export type ProcessIdentity = {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+  /** Where it runs; older versions did not record it. */
+  readonly host?: string;
+  /** Pids of another container say nothing here; only Linux has such namespaces. */
+  readonly pidNamespace?: string;
+};
 
 /**
  * When the process started, only for comparison (Linux: clock ticks since boot, field 22 of /proc/<pid>/stat;
@@ -35,19 +44,36 @@ export async function bootId(): Promise<string> {
   return (await ownBootId.catch(() => '')).trim();
 }
 
+const ownNamespace = (): Promise<string> => readlink('/proc/self/ns/pid').catch(() => '');
+
 export async function ownIdentity(): Promise<ProcessIdentity> {
-  return (await processIdentity(process.pid)) ?? { pid: process.pid, startTime: '', bootId: await bootId() };
+  return (await processIdentity(process.pid)) ?? identityOf(process.pid, '');
 }
 
 /** The identity of a running process; undefined if there is none with this pid. */
 export async function processIdentity(pid: number): Promise<ProcessIdentity | undefined> {
   const startTime = await processStartTime(pid);
-  return startTime === undefined ? undefined : { pid, startTime, bootId: await bootId() };
+  return startTime === undefined ? undefined : identityOf(pid, startTime);
 }
 
-/** True if this very process is still running. */
+const identityOf = async (pid: number, startTime: string): Promise<ProcessIdentity> => ({
+  ...{ pid, startTime, bootId: await bootId() },
+  ...{ host: hostname(), pidNamespace: await ownNamespace() },
+});
+
+/**
+ * True if the process was started on another host or in another container that may still run, so that nothing here
+ * tells whether it does. After a reboot of its host it has ended.
+ */
+export async function isElsewhere(identity: ProcessIdentity): Promise<boolean> {
+  const { host = hostname(), pidNamespace = await ownNamespace() } = identity;
+  if (identity.bootId !== (await bootId())) return host !== hostname();
+  return pidNamespace !== (await ownNamespace());
+}
+
+/** True if this very process is still running here. */
 export async function isSameProcess(identity: ProcessIdentity): Promise<boolean> {
-  if (identity.bootId !== (await bootId())) return false;
+  if (identity.bootId !== (await bootId()) || (await isElsewhere(identity))) return false;
   return (await processStartTime(identity.pid)) === identity.startTime;
 }
 

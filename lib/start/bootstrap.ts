@@ -109,7 +109,8 @@ async function install(): Promise<number | undefined> {
     const lock = await acquireLock(lockFile, {
       task: 'npm ci',
       wait: true,
-      onWait: (holder) => say(`waiting for process ${holder.pid}, which is installing the npm packages…`),
+      onWait: ({ pid, elsewhere = '…' }) =>
+        say(`waiting for process ${pid}, which is installing the npm packages${elsewhere}`),
       signal: waiting.signal,
     });
     try {

@@ -87,7 +87,8 @@ export async function fillEntry(
   const lock = await acquireLock(join(root, 'locks', `${platform}-${entry.id}`), {
     task: `install-tool ${entry.id}`,
     wait: true,
-    onWait: (holder) => context.log(`${entry.id}: waiting for process ${holder.pid}, which is installing it`),
+    onWait: ({ pid, elsewhere = '' }) =>
+      context.log(`${entry.id}: waiting for process ${pid}, which is installing it${elsewhere}`),
     signal: context.signal,
   });
   try {

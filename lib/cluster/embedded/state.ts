@@ -86,7 +86,7 @@ async function checkFolder(environment: Named, { phase }: EmbeddedState): Promis
   if (phase === 'creating') return;
   throw new TaskError({
     what: `${what}: it is half removed`,
-    why: `${folder} is missing; a run that was to remove the environment was interrupted`,
+    why: `${join(folder, 'kwok.yaml')} is missing; a run that was to remove the environment was interrupted`,
     advice: `run ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -73,6 +73,21 @@ test('a lock of a dead process, a reused pid, another boot or a killed writer is
   }
 });
 
+test('a holder on another host or in another container counts as living, and the lock to remove is named', async () => {
+  const host = 'build-3';
+  const places = [{ pidNamespace: 'pid:[1]' }, { host, bootId: 'theirs' }, { host, pidNamespace: 'pid:[1]' }];
+  for (const place of places) {
+    await writeFile(path, await holderOf({ ...place, startTime: '1' }));
+    const { what } = await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
+    const named = 'host' in place ? 'on host or in container build-3' : 'in another container of this host';
+    assert.match(what, `${named}; if it was killed there, remove ${path}`);
+    assert.match(await readFile(path, 'utf8'), '"other"');
+  }
+  // Everything of this host has ended with its reboot, containers included.
+  await writeFile(path, await holderOf({ bootId: 'before', pidNamespace: 'pid:[1]' }));
+  await (await acquireLock(path, { task: 'new', wait: false })).release();
+});
+
 test('a lock that was taken while one waited to remove a stale one is left alone', async () => {
   const guard = await acquireLock(`${path}.takeover`, { task: 'guard', wait: false });
   await writeFile(path, await holderOf({ startTime: '1' }));
