@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
+import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { secretNames } from '../secrets/encrypted-file.ts';
 import { encryptCommands, encryptRandom, missingSecrets, type NewSecrets } from '../secrets/make.ts';
@@ -32,12 +33,14 @@ async function settings(input: InEnvironment, { name, from }: Wanted): Promise<M
   await checkNewEnvironment(input, name);
   const { root } = input.environment;
   const folder = join('environments', from);
-  const entries = await readdir(join(root, folder), { withFileTypes: true });
   const texts = new Map<string, string>();
-  for (const entry of entries.filter((found) => found.isFile())) {
-    const text = await readFile(join(root, folder, entry.name), 'utf8');
+  for (const entry of await readdir(join(root, folder))) {
+    const path = join(root, folder, entry);
+    // Follows links.
+    if (!(await ifThere(stat(path)))?.isFile()) continue;
+    const text = await readFile(path, 'utf8');
     texts.set(
-      join('environments', name, entry.name),
+      join('environments', name, entry),
       text.replace(`environment \`${from}\``, `environment \`${name}\``),
     );
   }

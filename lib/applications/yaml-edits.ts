@@ -22,7 +22,20 @@ type Entry = Node | Pair<Node, Node | null>;
 
 /** Adds entries, in lines without indentation, after the last one of the map or list at a path. */
 export function addEntries(text: string, path: Path, entries: string): string {
-  const { found, entries: present, colon } = entriesAt(text, path);
+  const added = withEntries(text, path, entries);
+  const after = parseDocument(added, { merge: true });
+  // Who writes the file says what is wrong with one that is no YAML.
+  if (after.errors.length === 0 && !isCollection(after.getIn(path, true)))
+    throw new TaskError({
+      what: `nothing can be added to \`${path.join('.')}\``,
+      why: 'what follows its key is neither a map nor a list',
+      advice: 'give it the value {}, then run again',
+    });
+  return added;
+}
+
+function withEntries(text: string, path: Path, entries: string): string {
+  const { found, entries: present, colon, column } = entriesAt(text, path);
   const last = present.at(-1);
   if (last === undefined) {
     if (colon === 0)
@@ -33,7 +46,7 @@ export function addEntries(text: string, path: Path, entries: string): string {
     // Without the brackets of an empty map or list.
     const behind = isCollection(found) ? rangeOf(found)[1] : colon;
     const end = endOfLine(text, behind);
-    return `${text.slice(0, colon)}${text.slice(behind, end)}${indented(entries, ' '.repeat(2 * path.length))}${text.slice(end)}`;
+    return `${text.slice(0, colon)}${text.slice(behind, end)}${indented(entries, ' '.repeat(column + 2))}${text.slice(end)}`;
   }
   const gap = entries.includes('\n\n') ? '\n' : '';
   const start = startOfLine(text, startOf(last));
@@ -92,12 +105,12 @@ export function removeEntries(
 /** What belongs to an entry above it: the comment, and the empty line above that. */
 const lead = /(?<=^|\n)\n?(?: *#[^\n]*\n)*$/;
 
-/** The map or list at a path, its entries, and the place behind its key's colon; nothing if there is no such path. */
+/** The map or list at a path, its entries, its key's column and the place behind its colon; nothing without such a path. */
 function entriesAt(text: string, path: Path) {
   const document = parseDocument(text, { merge: true });
   const found = document.getIn(path, true) as Node | undefined;
-  const colon = colonOf(document, text, path);
-  if (!isCollection(found)) return { document, found, entries: [] as Entry[], colon };
+  const place = placeOf(document, text, path);
+  if (!isCollection(found)) return { document, found, entries: [] as Entry[], ...place };
   const entries = found.items as Entry[];
   if (found.flow && entries.length > 0)
     throw new TaskError({
@@ -105,13 +118,15 @@ function entriesAt(text: string, path: Path) {
       why: 'entries are added and removed by lines',
       advice: 'write each of its entries on a line of its own, without brackets, then run again',
     });
-  return { document, found, entries, colon };
+  return { document, found, entries, ...place };
 }
 
-function colonOf(document: Document, text: string, path: Path): number {
+function placeOf(document: Document, text: string, path: Path) {
   const above = document.getIn(path.slice(0, -1), true);
   const pair = isMap<Node>(above) ? above.items.find(({ key }) => String(key) === path.at(-1)) : undefined;
-  return pair === undefined ? 0 : text.indexOf(':', rangeOf(pair.key)[1]) + 1;
+  if (pair === undefined) return { colon: 0, column: 0 };
+  const [start, end] = rangeOf(pair.key);
+  return { colon: text.indexOf(':', end) + 1, column: start - startOfLine(text, start) };
 }
 
 const rangeOf = (node: Node | undefined): readonly [start: number, end: number] => {

@@ -1,11 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Changes, makeChanges } from '../../../lib/applications/changes.ts';
 import { checkName } from '../../../lib/applications/names.ts';
 import { additions, type SecretsKind } from '../../../lib/applications/new-app.ts';
-import { checkNewEnvironment } from '../../../lib/applications/new-environment.ts';
+import { checkNewEnvironment, newEnvironmentCommands } from '../../../lib/applications/new-environment.ts';
 import { removal } from '../../../lib/applications/remove-app.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { environmentNames, loadSettings } from '../../../lib/settings/settings.ts';
@@ -203,6 +203,17 @@ test('a new environment needs a name that none has, has had, or could not have',
     assert.match(error.why ?? '', why);
   }
   await checkNewEnvironment(input, 'staging');
+});
+
+test('a new environment has files that are links in the other one', async () => {
+  const from = join(folder, 'environments/linked');
+  mkdirSync(from);
+  symlinkSync('../lab/settings.yaml', join(from, 'settings.yaml'));
+  // As editors write one beside an open file.
+  symlinkSync('user@host.1', join(from, '.#settings.yaml'));
+  const input = { environment: environmentIn(folder) };
+  const commands = await newEnvironmentCommands(input, { name: 'staging', from: 'linked' });
+  assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml');
 });
 
 test('if one file cannot be written, all are as before, and no new folder stays', async () => {

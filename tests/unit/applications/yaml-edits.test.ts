@@ -48,6 +48,7 @@ test('entries follow the last one and its comments, indented like it; every othe
   assert.is(addEntries(text, ['last'], 'new: 1\n'), text.replace('last: {}\n', 'last:\n  new: 1\n'));
   assert.is(addEntries('a:\n  b: 1', ['a'], 'c: 2\n'), 'a:\n  b: 1\n  c: 2\n');
   assert.is(addEntries('a: # note\nb: 1\n', ['a'], 'c: 2\n'), 'a: # note\n  c: 2\nb: 1\n');
+  assert.is(addEntries('a:\n    b: {}\n', ['a', 'b'], 'c: 2\n'), 'a:\n    b:\n      c: 2\n');
 });
 
 test('an entry goes with the comment directly above it, and with the comments in it', () => {
@@ -86,6 +87,11 @@ test('what was added can be removed without a trace', () => {
       text,
       path.join('.'),
     );
+});
+
+test('entries that would not get to their path are refused', async () => {
+  const { what } = await failureOf((async () => addEntries('a:\n  b: |\n', ['a', 'b'], 'c: 2\n'))());
+  assert.is(what, 'nothing can be added to `a.b`');
 });
 
 test('entries in brackets are refused, as they are not lines', async () => {
