@@ -130,7 +130,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     fields.run = async (context: TaskContext<Specs>) => {
       const given = await known(context);
       if (definition.lock) await removeRunFolders(given.environment.state);
-      const variables = await processEnvironment(given.environment, context.onRunEnd);
+      const variables = await processEnvironment(given.environment, context);
       const env = { ...briefPrograms, ...variables };
       const body = { ...given, $: context.$({ env, cwd: given.environment.root }) };
       if (typeof onCluster === 'function' ? onCluster(body) : onCluster) {

@@ -18,7 +18,7 @@ export type EnvironmentContext = Omit<TaskContext, 'args' | 'options' | '$'> &
 
 /** The context of functions that run commands on an environment. */
 export type ShellContext = Pick<EnvironmentContext, '$' | 'environment'> &
-  Partial<Pick<EnvironmentContext, 'onRunEnd'>>;
+  Partial<Pick<EnvironmentContext, 'onRunEnd' | 'log'>>;
 
 /** The full context of functions in lib/; most take only a part. */
 export type Context = EnvironmentContext & Target;

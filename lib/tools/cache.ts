@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -10,7 +10,7 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { access, constants, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '@k8s-deployment/runner';
@@ -51,12 +51,16 @@ export function entryFor(name: string, version: string, way: string, recipe: str
   return { id: `${name}-${version}-${way}-${hash}`, version };
 }
 
-/** The program of an entry; undefined if the entry does not exist. */
+/** The program of an entry; undefined if the entry does not exist or is damaged, as by a crash of the machine. */
 export function findEntry(entry: CacheEntry): string | undefined {
   const folder = entryFolder(entry);
   try {
-    const program = join(folder, readFileSync(join(folder, 'program'), 'utf8').trim());
-    return existsSync(program) ? program : undefined;
+    // The second line is missing in an entry of an earlier version.
+    const [name = '', kept] = readFileSync(join(folder, 'program'), 'utf8').split('\n');
+    const program = join(folder, name);
+    accessSync(program, constants.X_OK);
+    const file = statSync(program);
+    return file.isFile() && file.size > 0 && file.size === Number(kept || file.size) ? program : undefined;
   } catch {
     return undefined;
   }
@@ -102,7 +106,8 @@ export async function fillEntry(
     try {
       const program = await make(folder);
       if (program === undefined) return undefined;
-      await writeFile(join(folder, 'program'), `${program}\n`);
+      await writeFile(join(folder, 'program'), `${program}\n${statSync(join(folder, program)).size}\n`);
+      await writeToDisk(folder);
       // A folder without its program would block the rename.
       await rm(entryFolder(entry), { recursive: true, force: true });
       await rename(folder, entryFolder(entry));
@@ -114,6 +119,15 @@ export async function fillEntry(
     throw cacheError(error);
   } finally {
     await lock.release();
+  }
+}
+
+/** Without it, a crash of the machine may leave an entry with empty files. */
+async function writeToDisk(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true })) {
+    // A link may lead to nothing.
+    const file = await open(join(folder, name)).catch(() => undefined);
+    await file?.sync().finally(() => file.close());
   }
 }
 

@@ -6,7 +6,12 @@ import { cacheFolder } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { versionIn } from './versions.ts';
 
-const answerWithinMs = 15_000;
+/** A test waits for a shorter time. */
+export const patience = { ms: 15_000 };
+
+/** Programs that did not answer in time, which are not asked again, and what is not logged about them yet. */
+const silent = new Map<string, { readonly problem: string }>();
+export const unlogged: string[] = [];
 
 type CachedVersion = { readonly size: number; readonly modified: number; readonly version: string };
 
@@ -71,22 +76,30 @@ export function ask(
   program: string,
   words: readonly string[],
 ): Promise<{ readonly output: string } | { readonly problem: string }> {
+  const command = [program, ...words].join(' ');
+  const known = silent.get(command);
+  if (known !== undefined) return Promise.resolve(known);
   return new Promise((resolve) => {
     // Without stdin, a program that asks a question ends instead of waiting.
     const child = execFile(
       program,
       words,
-      { timeout: answerWithinMs, killSignal: 'SIGKILL' },
+      { timeout: patience.ms, killSignal: 'SIGKILL' },
       (error, stdout, stderr) => {
         if (error === null) return resolve({ output: stdout.trim() === '' ? stderr : stdout });
         const refused = cannotRun[String(error.code)];
-        const command = [basename(program), ...words].join(' ');
         const end = error.killed
-          ? ` within ${answerWithinMs / 1000} s`
+          ? ` within ${patience.ms / 1000} s`
           : error.signal
             ? `: ended by ${error.signal}`
             : `: exit code ${error.code}`;
-        return resolve({ problem: refused ?? `does not print its version with \`${command}\`${end}` });
+        const asked = [basename(program), ...words].join(' ');
+        const answer = { problem: refused ?? `does not print its version with \`${asked}\`${end}` };
+        if (error.killed && !silent.has(command)) {
+          silent.set(command, answer);
+          unlogged.push(`${program} ${answer.problem}: it is not used`);
+        }
+        return resolve(answer);
       },
     );
     child.stdin?.end();

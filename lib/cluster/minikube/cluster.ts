@@ -6,15 +6,14 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { Context } from '../../settings/context.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, remember, remembered, writeWhole } from '../../settings/environment.ts';
-import { loadSettings } from '../../settings/settings.ts';
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } from './docker.ts';
 import { loadCommands, loadImages } from './images.ts';
-import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
+import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
 import { isLost, refuseBroken, startCreated, startNodes } from './start.ts';
 
@@ -114,7 +113,7 @@ export const cluster: Cluster = {
   destroy: async (context) => {
     const { environment } = context;
     const profile = await readProfile(context);
-    const removed = await removeProfile({ ...context, settings: await loadSettings(environment) }, profile);
+    const removed = await removeProfile(context, profile);
     await rm(environment.kubeconfig, { force: true });
     return removed ? 'changed' : 'unchanged';
   },
@@ -133,16 +132,13 @@ const readProgress = ({ state }: Environment): Promise<string | undefined> =>
 const progressFile = (state: string): string => join(state, 'minikube.progress');
 
 /** Removes the profile and its remains. Returns true if there was anything. */
-async function removeProfile(context: Context, profile: Profile): Promise<boolean> {
-  const {
-    environment,
-    settings: { cluster },
-  } = context;
+async function removeProfile(context: EnvironmentContext, profile: Profile): Promise<boolean> {
+  const { environment } = context;
   // A start that failed early leaves files but no profile.
   if (profile.kind !== 'none' || (await remembered(environment)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
-  const remains = cluster.driver === 'docker' && (await removeRemains(context));
+  const remains = (await driverOf(context)) === 'docker' && (await removeRemains(context));
   await forgetMachines((name) => nodeNames(environment).test(name));
   await rm(progressFile(environment.state), { force: true });
   return profile.kind !== 'none' || remains;

@@ -1,7 +1,7 @@
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import type { ShellContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
-import { loadSettings } from '../../settings/settings.ts';
+import { loadSettings, type Settings } from '../../settings/settings.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';
@@ -46,8 +46,7 @@ export async function readProfile(context: ShellContext): Promise<Profile> {
   if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube lists no nodes if one machine is gone or Docker does not answer.
   if (nodes.length > 0) return { kind: 'nodes', nodes };
-  const { driver } = (await loadSettings(environment)).cluster;
-  if (driver !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
+  if ((await driverOf(context)) !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
   const { containers, volumes } = await findRemains(context);
   const listed = await $`minikube node list --profile ${environment.clusterName}`;
   if (listed.exitCode !== 0) throw failed(environment, 'node list', listed);
@@ -56,6 +55,16 @@ export async function readProfile(context: ShellContext): Promise<Profile> {
   const missing = names.filter((name) => !containers.includes(name));
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
+
+/** The driver of the settings; docker, the default, if they are damaged or missing: the tasks that stop and remove need none. */
+export const driverOf = ({ environment, log }: ShellContext): Promise<Settings['cluster']['driver']> =>
+  loadSettings(environment).then(
+    ({ cluster }) => cluster.driver,
+    (error: Error) => {
+      log?.(`the settings cannot be read, so docker is taken for the driver of minikube: ${error.message}`);
+      return 'docker';
+    },
+  );
 
 /** The error of a failed command. Never quotes incomplete or foreign output as the reason. */
 function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {

@@ -171,4 +171,14 @@ test('stop and destroy name the profile, remove minikube’s leftovers, and do n
   assert.throws(() => readFileSync(progressFile));
 });
 
+test('damaged settings do not keep destroy from its work', async () => {
+  writeFileSync(join(clone.folder, 'environments/development/zz.yaml'), 'cluster: { driver: [');
+  progress('complete');
+  status('null', 7);
+  docker({ network: [clusterName] });
+  assert.is(await provider.destroy(context), 'changed');
+  assert.equal(changes(), [`minikube delete --profile ${clusterName}`, `docker network rm ${clusterName}`]);
+  assert.match(context.logged.join('\n'), /the settings cannot be read, so docker is taken .*zz\.yaml/);
+});
+
 test.run();

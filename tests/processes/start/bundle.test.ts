@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,6 +83,8 @@ test('the bundle is built once, and again when a source, a package or the list o
     () => write('package-lock.json', '{"name":"x"}\n'),
     () => write('tasks/more.ts', ''),
     () => rmSync(join(folder, 'tasks/more.ts')),
+    // As `cp -p` of an older file does.
+    () => utimesSync(join(folder, 'tasks/word.ts'), 1, 1),
   ];
   for (const change of changes) {
     change();

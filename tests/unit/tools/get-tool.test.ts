@@ -1,4 +1,12 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
@@ -95,8 +103,8 @@ test('PATH comes first, and a cached tool is not run to be found', () =>
   inPlace(async (place) => {
     const entry = builtTool(place);
     const built = await get(place, entry);
-    writeScript(built.path, 'exit 1');
-    assert.is((await get(place, entry)).source, 'go');
+    writeFileSync(built.path, readFileSync(built.path, 'utf8').replace('echo', 'fail'));
+    assert.is((await get(place, { ...entry, for: 'a look with no memory' })).source, 'go');
     place.script('hammer', 'echo 1.2.0');
     const other = { ...entry, minimum: '1.2.0' };
     assert.is((await get(place, other)).source, 'PATH');
@@ -281,17 +289,31 @@ test('a full disk is reported as such', () =>
     assert.equal(inCache(place), { tools: [], temporary: [], locks: [] });
   }));
 
-test('leftovers of a killed run are removed, and an entry without its program is rebuilt', () =>
+test('leftovers of a killed run are removed, and a damaged entry is rebuilt', () =>
   inPlace(async (place) => {
     const entry = builtTool(place);
     const tool = await get(place, entry);
     const [id] = inCache(place).tools;
     mkdirSync(join(place.cache, 'temporary', platform, `${id}~killed`));
-    rmSync(tool.path);
-    await get(place, { ...entry, for: 'a look with no memory' });
-    assert.is(place.calls().length, 2);
-    assert.match(readFileSync(tool.path, 'utf8'), /hammer 1\.2\.3/);
+    const record = join(tool.folder, 'program');
+    const damages = [
+      () => rmSync(tool.path),
+      () => truncateSync(tool.path, 10),
+      () => chmodSync(tool.path, 0o644),
+      () => truncateSync(record),
+      // A record of an earlier version, without a size.
+      () => [writeFileSync(record, 'hammer\n'), truncateSync(tool.path)],
+    ];
+    for (const [index, damage] of damages.entries()) {
+      damage();
+      await get(place, { ...entry, for: `look ${index} with no memory` });
+      assert.is(place.calls().length, index + 2, String(damage));
+      assert.match(readFileSync(tool.path, 'utf8'), /hammer 1\.2\.3/);
+    }
     assert.equal(inCache(place).temporary, []);
+    writeFileSync(record, 'hammer\n');
+    assert.is((await get(place, { ...entry, for: 'an entry of an earlier version' })).path, tool.path);
+    assert.is(place.calls().length, damages.length + 1);
   }));
 
 test('a stopped run builds nothing more and leaves nothing', () =>

@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findOnPath } from '../../../lib/tools/on-path.ts';
-import { askVersion } from '../../../lib/tools/program-version.ts';
+import { askVersion, patience } from '../../../lib/tools/program-version.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
 import { entryOf, inPlace, writeScript } from './tool-fixture.ts';
 
@@ -122,6 +122,23 @@ test('a script is asked every time: it may stand for another version tomorrow', 
     await askVersion(program, entryOf({}));
     await askVersion(program, entryOf({}));
     assert.is(calls().length, 2);
+  }));
+
+test('a tool that does not answer is waited for once and logged once', () =>
+  inPlace(async ({ script, calls }) => {
+    const program = script('helm', 'echo asked >> "$LOG"; exec sleep 100');
+    const usual = patience.ms;
+    patience.ms = 300;
+    const logged: string[] = [];
+    const log = (line: string) => logged.push(line);
+    const path = await toolEnvironment(['helm']).finally(() => {
+      patience.ms = usual;
+    });
+    for (const _ of [1, 2]) assert.is(await toolEnvironment(['helm'], log), path);
+    assert.is(calls().length, 1);
+    assert.equal(logged, [
+      `${program} does not print its version with \`helm version --short\` within 0.3 s: it is not used`,
+    ]);
   }));
 
 test('a damaged or read-only version cache is no error', () =>
