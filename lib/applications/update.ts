@@ -45,9 +45,13 @@ export async function updateSettings(
       ...(await chartEdits(run, own, programs)),
       ...(await imageEdits(run, own, below, programs)),
     ];
-    const after = replaceValues(text, edits);
-    for (const { path, value: now } of edits)
-      run.changed.push(`${file}: ${path.join('.')} ${valueAt(own, path) || '(none)'} → ${now}`);
+    const { text: after, left } = replaceValues(text, edits);
+    for (const edit of edits) {
+      const [what, now] = [`${file}: ${edit.path.join('.')}`, edit.value];
+      if (left.includes(edit))
+        run.notes.push(`${what} → ${now}: others share its value (an alias or \`<<\`); write it by hand`);
+      else run.changed.push(`${what} ${valueAt(own, edit.path) || '(none)'} → ${now}`);
+    }
     if (after !== text) await writeWhole(join(root, file), after, 0o644);
   }
   return run;

@@ -7,9 +7,11 @@ import {
   isScalar,
   type Node,
   type Pair,
+  parse,
   parseDocument,
   stringify,
 } from 'yaml';
+import { leavesOf } from '../secrets/encrypted-file.ts';
 
 /*
  * Edits YAML as text, at places that the parser finds, so that every other byte stays. Writing the parsed document
@@ -58,19 +60,52 @@ function withEntries(text: string, path: Path, entries: string): string {
 
 export type Edit = { readonly path: Path; readonly value: string };
 
-/** Replaces texts at paths that exist; quoted where readers would take one for something else. */
-export function replaceValues(text: string, edits: readonly Edit[]): string {
+/**
+ * Replaces texts at paths that exist; quoted where readers would take one for something else. `left` are those whose
+ * value is shared (by an alias or `<<`) with one that wants another, and those beside them in the same map.
+ */
+export function replaceValues(
+  text: string,
+  edits: readonly Edit[],
+): { readonly text: string; readonly left: readonly Edit[] } {
   const document = parseDocument(text);
-  const places = edits.map(({ path, value }) => {
+  const before = leaves(text);
+  const wanted = new Map(edits.map(({ path, value }) => [keyOf(path), value]));
+  const done = new Set<string>();
+  const places = edits.flatMap(({ path, value }) => {
     const found = document.getIn(path, true);
-    if (!isScalar(found)) throw new Error(`no value at ${path.join('.')}`);
-    return { range: rangeOf(found), value: stringify(value).trim() };
+    if (!isScalar(found)) return [];
+    const place = { range: rangeOf(found), value: stringify(value).trim() };
+    const changed = [...leaves(replaced(text, [place]))].filter(([key, now]) => now !== before.get(key));
+    if (changed.some(([key, now]) => now !== wanted.get(key))) return [];
+    for (const [key] of changed) done.add(key);
+    return [place];
   });
-  // From the end, so that the other places stay right.
-  return places
+  const maps = new Set(
+    edits.filter(({ path }) => !done.has(keyOf(path))).map(({ path }) => keyOf(path.slice(0, -1))),
+  );
+  if (maps.size === 0) return { text: replaced(text, places), left: [] };
+  const isLeft = ({ path }: Edit): boolean => maps.has(keyOf(path.slice(0, -1)));
+  const rest = replaceValues(
+    text,
+    edits.filter((edit) => !isLeft(edit)),
+  );
+  return { text: rest.text, left: [...edits.filter(isLeft), ...rest.left] };
+}
+
+const keyOf = (path: Path): string => path.join('\n');
+
+/** Values by path, as readers see them. */
+const leaves = (text: string): Map<string, unknown> =>
+  new Map(leavesOf(parse(text, { merge: true })).map(({ path, value }) => [keyOf(path), value]));
+
+type Place = { readonly range: readonly [start: number, end: number]; readonly value: string };
+
+/** From the end, so that the other places stay right. */
+const replaced = (text: string, places: readonly Place[]): string =>
+  [...places]
     .sort((one, other) => other.range[0] - one.range[0])
     .reduce((done, { range, value }) => done.slice(0, range[0]) + value + done.slice(range[1]), text);
-}
 
 /** Removes the entries whose key or value fits, with the comment above each. Unchanged without such an entry or path. */
 export function removeEntries(

@@ -145,6 +145,34 @@ test('charts and images get the newest versions, images of charts those of the c
   assert.equal([again.changed, again.failed], [[], []]);
 });
 
+test('a shared version is written where it is if all who share it want the same, else it is noted', async () => {
+  const shared = (chart: string): string => `charts:
+  hammer: &hammer { chart: smith/hammer, version: &chart ${chart} }
+  second: { chart: smith/hammer, version: *chart }
+  third: { <<: *hammer, values: {} }
+images:
+  anvil: { repository: ${host}/smith/anvil, tag: &tag 1.2.3, digest: "", build: "" }
+  other: { repository: ours, tag: *tag, build: docker/ours }
+`;
+  write({
+    'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/charts/\n`,
+    [common]: shared('0.3.0'),
+    [own]: '{}\n',
+  });
+  const { changed, notes, failed } = await update();
+  assert.equal(failed, []);
+  assert.is(read(common), shared('0.3.1'));
+  assert.equal(
+    changed,
+    ['hammer', 'second', 'third'].map((name) => `${common}: charts.${name}.version 0.3.0 → 0.3.1`),
+  );
+  const byHand = 'others share its value (an alias or `<<`); write it by hand';
+  assert.equal(notes.slice(-2), [
+    `${common}: images.anvil.tag → 1.10.0: ${byHand}`,
+    `${common}: images.anvil.digest → ${digest('1.10.0')}: ${byHand}`,
+  ]);
+});
+
 test('what cannot be asked is reported and stays; the rest is written', async () => {
   write({
     'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/none\n`,
