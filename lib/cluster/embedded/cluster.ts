@@ -10,7 +10,7 @@ import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
 import { ensureKubernetes, restartEnded } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
-import { handOver, stopEverything } from './processes.ts';
+import { handOver, refuseElsewhere, stopEverything } from './processes.ts';
 import { livingServices } from './services.ts';
 import {
   allServices,
@@ -72,9 +72,14 @@ export const cluster: Cluster = {
 
   create: complete,
   start: complete,
-  stop: async ({ environment }) => ((await stopEverything(environment)) > 0 ? 'changed' : 'unchanged'),
+  stop: async (context) => {
+    await refuseElsewhere(context);
+    return (await stopEverything(context.environment)) > 0 ? 'changed' : 'unchanged';
+  },
 
-  destroy: async ({ environment }) => {
+  destroy: async (context) => {
+    const { environment } = context;
+    await refuseElsewhere(context);
     const stopped = await stopEverything(environment);
     // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
@@ -127,7 +132,9 @@ export const parts = {
     ensure: async (context, mode) => {
       if (mode === 'start') await requireState(context.environment);
       await ensureState(context);
-      if ((await cluster.phase(context)) !== 'running') await checkSpace(context.environment);
+      if ((await cluster.phase(context)) === 'running') return undefined;
+      await refuseElsewhere(context);
+      await checkSpace(context.environment);
       return undefined;
     },
   },

@@ -1,8 +1,11 @@
-import { bootId, processStartTime } from '@k8s-deployment/runner';
+import { join } from 'node:path';
+import { bootId, processStartTime, TaskError } from '@k8s-deployment/runner';
 import { commandLines } from '../../ground/command-lines.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { readServices, type ServiceRecord, stopServices } from './services.ts';
+import { clusterFolder } from './state.ts';
 
 const programs = new Set([
   'kwokctl',
@@ -41,6 +44,23 @@ export async function findProcesses({
     if (hasPath || words.some((word) => names.has(word))) found.push({ pid, program });
   }
   return found;
+}
+
+/**
+ * Throws `TaskError` if the cluster runs where its processes cannot be seen, as in another container: etcd locks its
+ * data, PostgreSQL does not. Without flock(1), as on macOS, nothing is known.
+ */
+export async function refuseElsewhere({ $, environment }: EnvironmentContext): Promise<void> {
+  const data = join(clusterFolder(environment), 'etcd', 'member', 'snap', 'db');
+  const test = '[ -e "$0" ] && command -v flock >/dev/null || exit 0; exec flock -n "$0" true';
+  const { exitCode } = await $({ quiet: true, nothrow: true })`sh -c ${test} ${data}`;
+  if (exitCode !== 1) return;
+  if ((await findProcesses(environment)).some(({ program }) => program === 'etcd')) return;
+  throw new TaskError({
+    what: `the cluster of environment \`${environment.name}\` runs in another container or on another host`,
+    why: `${data} is locked, but no process here has it open`,
+    advice: `use it there, or run ${taskCommand('stop-k8s')} there first`,
+  });
 }
 
 /** Stops all processes of the environment, recorded or not. Returns their number. */

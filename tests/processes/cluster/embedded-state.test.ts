@@ -7,7 +7,11 @@ import * as assert from 'uvu/assert';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { writePids } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
-import { startedByThisRun, stopEverything } from '../../../lib/cluster/embedded/processes.ts';
+import {
+  refuseElsewhere,
+  startedByThisRun,
+  stopEverything,
+} from '../../../lib/cluster/embedded/processes.ts';
 import { readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import {
   clusterFolder,
@@ -120,6 +124,25 @@ test('services of a lost state are stopped when a new one is created', async () 
   } finally {
     old.kill('SIGKILL');
   }
+});
+
+test('a cluster that runs where nothing of it is seen is not started here', async () => {
+  const data = join(clusterFolder(environment), 'etcd/member/snap/db');
+  await refuseElsewhere(context);
+  await writeWhole(data, '');
+  await refuseElsewhere(context);
+  const holder = spawn('flock', [data, 'sh', '-c', 'echo locked; exec cat'], { stdio: 'pipe' });
+  try {
+    await once(holder.stdout, 'data');
+    assert.match(
+      (await failureOf(refuseElsewhere(context))).what,
+      /runs in another container or on another host$/,
+    );
+  } finally {
+    holder.stdin.end();
+    await once(holder, 'exit');
+  }
+  await refuseElsewhere(context);
 });
 
 test('kwokctl never sees a pid file of an earlier life', async () => {
