@@ -27,7 +27,7 @@ export async function updateManifest(context: ToolContext, file = manifestFile):
   );
   if (changed.length > 0) {
     const lines = changed.map(({ path, value }) => `${path.join('.')}: ${value}`);
-    throw otherChecksum(lines, 'the pinned one from lib/tools/manifest.yaml');
+    throw otherChecksum(lines, 'lib/tools/manifest.yaml', 'the pinned one');
   }
   const fresh = pins.filter(({ path }) => !document.hasIn(path));
   for (const { path, value } of fresh)

@@ -111,15 +111,15 @@ function refuseChanges(entries: readonly ReleasedTool[], before: string, after: 
   const changed = [...checksums(entries, before)]
     .filter(([line, checksum]) => checksum !== undefined && checksum !== now.get(line))
     .map(([line]) => `${line}: ${now.get(line)}`);
-  if (changed.length > 0) throw otherChecksum(changed, 'the tool from lib/tools/mise.lock');
+  if (changed.length > 0) throw otherChecksum(changed, 'lib/tools/mise.lock', 'the tool');
 }
 
-/** The error for checksums that differ from the pinned ones; `pinned` tells what to remove if they are right. */
-export const otherChecksum = (lines: readonly string[], pinned: string): TaskError =>
+/** The error for checksums that differ from those in `file`, which is unchanged; `pin` is what to remove there if they are right. */
+export const otherChecksum = (lines: readonly string[], file: string, pin: string): TaskError =>
   new TaskError({
-    what: 'a publisher has another checksum than the pinned one; nothing was written',
+    what: `a publisher has another checksum than the pinned one; ${file} was not changed`,
     why: lines.join('\n'),
-    advice: `ask the publisher; if the new one is right, remove ${pinned} and run again`,
+    advice: `ask the publisher; if the new one is right, remove ${pin} from ${file} and run again`,
   });
 
 /** Runs `body` in a temporary folder of the cache, above which mise looks for no configuration. */
