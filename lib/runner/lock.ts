@@ -45,7 +45,8 @@ const unwrittenMs = 2000;
 
 /**
  * Takes the lock at this path, waiting for a living holder. Takes over a dead holder's lock (process gone, pid
- * reused, machine rebooted). A holder on another host or in another container counts as living. Throws TaskError if it is taken and `wait` is false, or on the signal.
+ * reused, machine rebooted). A holder on another host or in another container counts as living. Throws TaskError if
+ * the lock is taken and `wait` is false, or on the signal.
  */
 export async function acquireLock(path: string, request: LockRequest): Promise<Lock> {
   const holder: LockHolder = {

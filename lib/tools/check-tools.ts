@@ -15,7 +15,7 @@ export type ToolRow = {
   readonly for: string;
   /** True if the provider needs it. */
   readonly needed: boolean;
-  readonly state: 'there' | 'can be got' | 'missing';
+  readonly state: 'installed' | 'can be installed' | 'missing';
   /** The installed version, or the one to install. */
   readonly version: string | null;
   readonly source: FoundTool['source'] | null;
@@ -43,7 +43,7 @@ export async function checkTools(
     const result = await lookForTool(entry, requirement);
     if (!('reason' in result)) {
       const { version, source, path } = result;
-      return { ...base, state: 'there', version, source, path, how: null };
+      return { ...base, state: 'installed', version, source, path, how: null };
     }
     const way = await possibleWay(entry, requirement, goInstalled || (await canDownload(go)));
     const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
@@ -54,7 +54,7 @@ export async function checkTools(
     }
     const { source, how } = way;
     const version = entry.version ?? null;
-    return { ...absent, state: 'can be got', version, source, how: `${onPath}${how}` };
+    return { ...absent, state: 'can be installed', version, source, how: `${onPath}${how}` };
   });
   return Promise.all(rows);
 }
@@ -105,7 +105,7 @@ function lines(rows: readonly ToolRow[]): string[] {
   const cells = rows.map((row) => [
     row.name,
     row.version ?? '-',
-    row.state === 'there' ? `${row.source}` : row.state,
+    row.state === 'installed' ? `${row.source}` : row.state,
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(...cells.map((cell) => cell[column]?.length ?? 0)));
   return rows.map((row, index) => {

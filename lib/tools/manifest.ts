@@ -105,7 +105,7 @@ export type ToolEntry = {
   readonly advice: string;
 };
 
-/** A tool that can be got in this way. */
+/** A tool that can be installed in this way. */
 export type ToolWith<Way extends 'release' | 'image' | 'go' | 'npm'> = ToolEntry &
   Required<Pick<ToolEntry, Way>>;
 

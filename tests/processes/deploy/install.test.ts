@@ -1,200 +1,28 @@
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { databaseCertificate } from '../../../lib/database/certificate.ts';
-import { rollBackRelease, test as testReleases } from '../../../lib/deploy/deployed.ts';
+import { test as testReleases } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import type { CloneContext } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { failureOf } from '../../rig/task-context.ts';
+import {
+  cluster,
+  deploySuite,
+  emptyFolders,
+  failing,
+  helm,
+  helmCalls,
+  isSync,
+  listed,
+  printed,
+  project,
+  secrets,
+} from './deploy-project.ts';
 
-const test = suite<{ context: CloneContext }>('deploy');
-const project = scriptedFolder(
-  ...['charts', 'environments', 'helmfile.yaml'],
-  'lib/certificates/certificates.cnf',
-);
-
-const secrets = { password: 'first secret', app2Password: 'second secret', vaultPassword: 'third secret' };
-
-test.before.each(async (state) => {
-  state.context = await project.context('minikube');
-  mkdirSync(state.context.environment.state, { recursive: true });
-  project.script('sops', `echo '${JSON.stringify(secrets)}'`);
-  project.script('helmfile', emptyFolders);
-  project.forget();
-});
-test.after.each(project.reset);
-test.after(project.remove);
-
-/** What helmfile does for releases that render nothing. */
-const emptyFolders = `folder=; last=
-for word; do [ "$last" = --output-dir ] && folder=$word; last=$word; done
-[ -z "$folder" ] || for word; do case "$word" in name=*) mkdir -p "$folder/\${word#name=}";; esac; done`;
-
-/** A cluster in which devops is in this state, last touched so many seconds ago. */
-function cluster(
-  status: string,
-  ageSeconds: number,
-  manifest = '',
-  found = `echo '{"items": []}'`,
-  pods = 'true',
-  configMaps: readonly object[] = [],
-): void {
-  const last_deployed = Number.isNaN(ageSeconds)
-    ? undefined
-    : new Date(Date.now() - ageSeconds * 1000).toISOString();
-  const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
-  const labels = { name: 'devops', status, version: '3', owner: 'helm' };
-  const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
-  const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
-  project.script(
-    'kubectl',
-    `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *"get namespaces"*) echo '{"items": []}';; *"get configmaps"*) ${listed(...configMaps)};; *version*) echo '{"serverVersion": {"gitVersion": "v1.31.0", "minor": "31"}}';; *managed-by=Helm*) ${found};; *"get -f -"*) ;; *"get pods"*) ${pods}; exec sleep 1000;; *--watch*) exec sleep 1000;; esac`,
-  );
-}
-
-const helm = (history: readonly object[]): void =>
-  project.script('helm', `case "$*" in *history*) echo '${JSON.stringify(history)}';; esac`);
-
-/** A helmfile call that installs devops and reverts manual changes. */
-const isSync = (line: string): boolean =>
-  line.endsWith('-l name=devops sync --concurrency 10 --sync-args --force-conflicts --server-side=true');
-
-const helmCalls = (): string[] =>
-  project
-    .calls()
-    .filter((line) => line.startsWith('helm '))
-    .map((line) => line.replace(/--kubeconfig \S+ --kube-context \S+ /, ''));
-
-test('a release that a killed run left pending is first rolled back to its last good revision', async ({
-  context,
-}) => {
-  cluster('pending-upgrade', 1);
-  helm([
-    { revision: 1, status: 'superseded' },
-    { revision: 2, status: 'deployed' },
-    { revision: 3, status: 'pending-upgrade' },
-  ]);
-  await install(context, { app: 'devops' });
-  assert.equal(helmCalls(), [
-    'helm --namespace core history devops -o json',
-    'helm --namespace core rollback devops 2 --wait --timeout 120s --force-conflicts --server-side=true',
-  ]);
-  assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
-});
-
-for (const [title, revisions, good] of [
-  [
-    'a revision that failed and was replaced by a rollback that failed, too',
-    [
-      [1, 'superseded', 'Install complete'],
-      [2, 'deployed', 'Upgrade complete'],
-      [3, 'superseded', 'Upgrade "devops" failed: context deadline exceeded'],
-      [4, 'failed', 'Rollback "devops" failed: a conflict'],
-      [5, 'superseded', 'Release "devops" failed: a hook'],
-      [6, 'superseded', 'Preparing upgrade'],
-      [7, 'failed', 'Rollback "devops" failed: a conflict'],
-    ],
-    2,
-  ],
-  [
-    'a killed upgrade',
-    [
-      [3, 'superseded', 'Install complete'],
-      [4, 'deployed', 'Rollback to 3'],
-      [5, 'pending-upgrade', 'Preparing upgrade'],
-    ],
-    4,
-  ],
-  [
-    'a good upgrade',
-    [
-      [3, 'superseded', 'of our own, since the last one failed'],
-      [4, 'deployed', 'Upgrade complete'],
-    ],
-    3,
-  ],
-] as const)
-  test(`after ${title}, rollback takes the newest revision before it that was in service`, async ({
-    context,
-  }) => {
-    const [last] = revisions.slice(-1);
-    cluster(last?.[1] ?? '', 1000);
-    helm(revisions.map(([revision, status, description]) => ({ revision, status, description })));
-    await rollBackRelease(context, 'devops', undefined);
-    assert.match(helmCalls().at(-1) ?? '', ` rollback devops ${good} --wait`);
-  });
-
-test('a release without such a revision is not rolled back', async ({ context }) => {
-  cluster('deployed', 1000);
-  helm([
-    { revision: 1, status: 'superseded', description: 'Release "devops" failed: a hook' },
-    { revision: 2, status: 'deployed', description: 'Upgrade complete' },
-  ]);
-  const error = await failureOf(rollBackRelease(context, 'devops', undefined));
-  assert.is(error.what, 'devops has no earlier revision to roll back to');
-});
-
-test('a pending release without a good revision is first removed', async ({ context }) => {
-  cluster('pending-install', 1);
-  helm([{ revision: 1, status: 'pending-install' }]);
-  await install(context, { app: 'devops' });
-  assert.is(helmCalls().at(-1), 'helm --namespace core uninstall devops --wait --timeout 120s');
-});
-
-test('an uninstall that was killed is finished before the release is installed again', async ({
-  context,
-}) => {
-  cluster('uninstalling', 1);
-  helm([
-    { revision: 2, status: 'superseded' },
-    { revision: 3, status: 'uninstalling' },
-  ]);
-  await install(context, { app: 'devops' });
-  assert.equal(helmCalls(), ['helm --namespace core uninstall devops --wait --timeout 120s']);
-  assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
-});
-
-test('a release is repaired after all checks: a failed one, or a chart that cannot be rendered, changes nothing', async ({
-  context,
-}) => {
-  for (const status of ['pending-install', 'uninstalling']) {
-    cluster(status, 1);
-    helm([{ revision: 1, status }]);
-    project.script('sops', `echo '${JSON.stringify({ ...secrets, password: '' })}'`);
-    const refused = await failureOf(install(context, { app: 'postgresql' }));
-    assert.match(refused.what, /database.yaml cannot be a password$/);
-    project.script('sops', `echo '${JSON.stringify(secrets)}'`);
-    failing('--output-dir', 'devops', 'Error: execution error at (devops/templates/a.yaml:3:4): x');
-    const unrendered = await failureOf(install(context, { app: 'devops' }));
-    assert.is(unrendered.what, 'rendering devops failed');
-    project.script('helmfile', emptyFolders);
-  }
-  assert.equal(helmCalls(), []);
-});
-
-test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {
-  const context = await project.context('existing');
-  cluster('pending-upgrade', 5);
-  helm([]);
-  const error = await failureOf(install(context, { app: 'devops' }));
-  assert.match(error.what, /^release devops is pending-upgrade since [56] s$/);
-  // helm may wait twice as long as the release's limit says.
-  assert.match(error.advice ?? '', /240 s/);
-  cluster('pending-upgrade', Number.NaN);
-  const unknown = await failureOf(install(context, { app: 'devops' }));
-  assert.is(unknown.what, 'release devops is pending-upgrade since an unknown time');
-  assert.equal(helmCalls(), []);
-  cluster('pending-upgrade', 241);
-  helm([
-    { revision: 2, status: 'deployed' },
-    { revision: 3, status: 'pending-upgrade' },
-  ]);
-  await install(context, { app: 'devops' });
-  assert.match(helmCalls().at(-1) ?? '', /^helm --namespace core rollback devops 2 --wait --timeout 120s/);
-});
+const test = deploySuite('install');
 
 test('namespaces are created, and recorded as this environment’s, before helm is called: Helm 3 would create it too late', async ({
   context,
@@ -259,11 +87,6 @@ const rendering = (): void =>
     'helmfile',
     `case "$*" in *--output-dir*) while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n;; esac`,
   );
-
-const printed = (lines: readonly string[]): string =>
-  `printf '%s\\n' ${lines.map((line) => `'${line}'`).join(' ')}`;
-
-const listed = (...items: readonly object[]): string => printed([JSON.stringify({ items })]);
 
 test('a release with all its objects is skipped, after one look at them, and rendered once for the same inputs', async ({
   context,
@@ -332,14 +155,6 @@ test('only a deployed release can be tested', async ({ context }) => {
   assert.is(error.what, 'not deployed: devops');
   assert.is(error.advice, 'run `npx tsx tasks.ts install-app devops`');
 });
-
-/** A helmfile whose command fails as it does when helm fails with a release. */
-const failing = (word: string, release: string, said: string, seconds = 0): void =>
-  project.script(
-    'helmfile',
-    `${emptyFolders}
-case "$*" in *${word}*) sleep ${seconds}; cat >&2 <<'END'\nARGS:\n  0: helm (4 bytes)\n  1: ${release} (1 bytes)\n\nSTDERR:\n  ${said}\n  Use --debug flag to render out invalid YAML\n\nCOMBINED OUTPUT:\n  ${said}\n  Use --debug flag to render out invalid YAML\nEND\nexit 1;; esac`,
-  );
 
 test('the error names the failed one of several releases, and says what helm has undone only if helm does', async () => {
   const context = await project.context('minikube');

@@ -29,13 +29,13 @@ test('shows what is installed, what can be installed and what is missing', () =>
       name: 'helm',
       for: 'charts and releases',
       needed: true,
-      state: 'there',
+      state: 'installed',
       version: '4.0.2',
       source: 'PATH',
       path: helm,
       how: null,
     });
-    assert.is(rows.get('vault')?.state, 'can be got');
+    assert.is(rows.get('vault')?.state, 'can be installed');
     assert.is(
       rows.get('vault')?.how,
       '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com',
@@ -81,7 +81,7 @@ test('the table puts first what the provider needs', () =>
     assert.is(lines[0], 'provider existing needs:');
     assert.match(
       lines[1] ?? '',
-      /^ {2}sops +3\.13\.2 {2}can be got +`.* install-tools` downloads it from github\.com$/,
+      /^ {2}sops +3\.13\.2 {2}can be installed +`.* install-tools` downloads it from github\.com$/,
     );
     assert.ok(lines.indexOf('not needed for it:') > 0);
   }));
