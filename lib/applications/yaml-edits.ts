@@ -140,7 +140,9 @@ export function removeEntries(
 /** What belongs to an entry above it: the comment, and the empty line above that. */
 const lead = /(?<=^|\n)\n?(?: *#[^\n]*\n)*$/;
 
-/** The map or list at a path, its entries, its key's column and the place behind its colon; nothing without such a path. */
+/**
+ * The map or list at a path, its entries, its key's column and the place behind its colon; nothing without such a path.
+ */
 function entriesAt(text: string, path: Path) {
   const document = parseDocument(text, { merge: true });
   const found = document.getIn(path, true) as Node | undefined;

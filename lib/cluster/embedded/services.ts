@@ -24,7 +24,10 @@ const folder = (state: string): string => join(state, 'services');
 
 export const serviceLog = (state: string, name: string): string => join(state, 'logs', `${name}.log`);
 
-/** All recorded services that were not stopped, running or dead. Those of the clone that this one was copied from are not ours. */
+/**
+ * All recorded services that were not stopped, running or dead. Those of the clone that this one was copied from are
+ * left out.
+ */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
   const files = (await ifThere(readdir(folder(state)))) ?? [];
   const records = await Promise.all(
