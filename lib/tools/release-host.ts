@@ -27,9 +27,9 @@ export const isReachable = async (host: string): Promise<boolean> =>
   (await whyUnreachable(host)) === undefined;
 
 // In a separate process: a DNS lookup cannot be cancelled and would keep this one running. It enforces its own
-// time limit, so that it ends even if the run was killed.
+// time limit, so that it ends even if the run was killed. A connection made while the process was suspended counts.
 const attempt = `const [host, port] = process.argv.slice(1);
-setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${answerWithinMs});
+setTimeout(() => setImmediate(() => process.kill(process.pid, 'SIGKILL')), ${answerWithinMs});
 require('net').connect({ host, port }).on('connect', () => process.exit()).on('error', ({ code }) => {
   process.stdout.write(String(code), () => process.exit(1));
 });`;

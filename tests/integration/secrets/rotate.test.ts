@@ -143,8 +143,9 @@ test('a private half that gpg leaves out of its export does not replace the old 
 
 test('a run removes what a killed one left; the new key opens all files, and the old one none', async () => {
   const generate = '--batch --status-fd 1 --passphrase  --quick-generate-key abandoned future-default';
-  const { stdout } = await inKeyring(sandbox, 'gpg', ...generate.split(' '));
-  const abandoned = /KEY_CREATED \w ([0-9A-F]{40})/.exec(stdout)?.[1] ?? '';
+  const created = await inKeyring(sandbox, 'gpg', ...generate.split(' '));
+  assert.is(created.exitCode, 0, created.stderr);
+  const abandoned = /KEY_CREATED \w ([0-9A-F]{40})/.exec(created.stdout)?.[1] ?? '';
   assert.equal((await secretKeys()).sort(), [oldFingerprint, abandoned].sort());
   await mkdir(sandbox.path('.state/.key-rotation'));
   await write('.state/.key-rotation/new-key', abandoned);
