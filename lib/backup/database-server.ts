@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { isRefusedLogin, type Login, type Query, withLogin } from '../database/login.ts';
+import { isRefusedLogin, type Login, type Query, withSuperuser } from '../database/login.ts';
 import { decryptPassword, passwordAdvice } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
@@ -42,7 +42,7 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
   return {
     password,
     login,
-    in: (use, database = own) => login((login) => withLogin({ ...login, database }, use)),
+    in: (use, database = own) => login((login) => withSuperuser({ ...login, database }, use)),
   };
 }
 

@@ -35,6 +35,16 @@ export const withLogin = <Result>(
   );
 
 /**
+ * As `withLogin`, for a superuser in the database of an application, which could give it a search path on which functions
+ * of its own stand before PostgreSQL's.
+ */
+export const withSuperuser: typeof withLogin = (login, use) =>
+  withLogin(login, async (query) => {
+    await query('SET search_path = pg_catalog');
+    return use(query);
+  });
+
+/**
  * True if a PostgreSQL server asks for a password over TLS within `timeoutMs`. It never gets one, so its identity is
  * not verified. Never rejects.
  */

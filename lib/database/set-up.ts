@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { root } from '../ground/project.ts';
-import { type Login, withLogin } from './login.ts';
+import { type Login, withSuperuser } from './login.ts';
 
 /** The chart's SQL files, which a real pod's Job runs with psql. */
 const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
@@ -37,7 +37,7 @@ export function statementsOf(text: string): Statement[] {
 export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
   const steps = setUpSteps(wanted);
   // The one that initdb always makes.
-  await withLogin({ ...login, database: 'postgres' }, async (query) => {
+  await withSuperuser({ ...login, database: 'postgres' }, async (query) => {
     const [missing] = await query(
       "SELECT format('CREATE DATABASE %I', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
       [login.database],
@@ -59,7 +59,7 @@ export function setUpSteps(wanted: string): readonly { readonly database?: strin
 /** Runs a file of the set-up. */
 export async function runFile(login: Login, wanted: string, file: string): Promise<void> {
   const statements = statementsOf(await readFile(join(folder, file), 'utf8'));
-  await withLogin(login, async (query) => {
+  await withSuperuser(login, async (query) => {
     await query("SELECT set_config('setup.wanted', $1, false)", [wanted]);
     for (const { sql, givesStatements } of statements) {
       const rows = await query(sql);

@@ -8,7 +8,7 @@ import {
   scratch,
   withScratch,
 } from '../../../lib/backup/database-server.ts';
-import { type Query, withLogin } from '../../../lib/database/login.ts';
+import { type Query, withSuperuser } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { type DatabaseServer, databaseServer } from './server.ts';
@@ -33,7 +33,7 @@ const restored = (
   password: login.password,
   login: (use) => use(login),
   in: (use, database = login.database) =>
-    withLogin({ ...login, database }, (query) => use((sql, values) => around(query, sql, values))),
+    withSuperuser({ ...login, database }, (query) => use((sql, values) => around(query, sql, values))),
 });
 
 const wordIn = async ({ ask }: DatabaseServer) => (await ask('SELECT word FROM words', app2))[0]?.word;

@@ -224,6 +224,19 @@ test("the chart's script does the same with psql", async ({ server }) => {
   assert.is(await refusal(server, 'CREATE TABLE t (id integer)', app2(awkward)), '');
 });
 
+test('no function of an application runs as the superuser', async ({ server }) => {
+  const own = app2(awkward);
+  for (const sql of [
+    `CREATE FUNCTION set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN ALTER ROLE app2 SUPERUSER; RETURN pg_catalog.set_config($1, $2, $3); END $$`,
+    'ALTER DATABASE app2 SET search_path = public, pg_catalog',
+  ])
+    assert.is(await refusal(server, sql, own), '');
+  await setUpDatabases(server.login, wanted(awkward));
+  assert.is((await script(server, server.login.password, wanted(awkward))).exitCode, 0);
+  assert.equal(await server.ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'app2'"), [{ rolsuper: false }]);
+});
+
 test('a refused login is reported in one line without a password', async ({ server }) => {
   const { exitCode, stdout } = await script(server, 'wrong-one', wanted('hidden'));
   assert.is(exitCode, 1);

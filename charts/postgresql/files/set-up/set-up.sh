@@ -3,12 +3,14 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
+# The owner of a database can give it a search path on which functions of its own stand before PostgreSQL's.
 run() { # database, words of psql
   database=$1
   shift
   # The roles come by the environment and go as a setting: no argument of a process, no statement.
   psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbname="$database" --file=- "$@" <<'SQL' 2>&1
 \getenv wanted DATABASE_ROLES
+SET search_path = pg_catalog;
 SELECT set_config('setup.wanted', :'wanted', false) \g /dev/null
 SQL
 }
