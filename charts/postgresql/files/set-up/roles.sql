@@ -30,7 +30,8 @@ SELECT format('ALTER ROLE %I NOSUPERUSER NOCREATEDB CREATEROLE NOREPLICATION NOB
 SELECT format('GRANT %I TO %I WITH ADMIN OPTION', application.name, issuer.name)
   FROM application, issuer WHERE application.password = '' \gexec
 
-SELECT format('REVOKE %I FROM %I', application.name, issuer.name)
+-- Also from the logins that it made: from PostgreSQL 16 on, they have the role by its right to give it.
+SELECT format('REVOKE %I FROM %I CASCADE', application.name, issuer.name)
   FROM application, issuer
   WHERE application.password <> '' AND pg_has_role(issuer.name, application.name, 'MEMBER') \gexec
 
