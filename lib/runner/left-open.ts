@@ -1,27 +1,9 @@
 import { ChildProcess } from 'node:child_process';
 import { exitCodes } from './exit-codes.ts';
-import { count } from './format.ts';
 
 /** Milliseconds for a process to close everything after its exit code is set. */
 const graceMs = 2000;
 const lookMs = 100;
-
-/** Descriptions of Node's resources that keep a process running. */
-const words: { readonly [resource: string]: string } = {
-  Timeout: 'timer',
-  Immediate: 'timer',
-  FSReqCallback: 'file operation',
-  FSReqPromise: 'file operation',
-  TCPServerWrap: 'server',
-  TCPSocketWrap: 'connection',
-  TLSWrap: 'connection',
-  UDPWrap: 'socket',
-  PipeWrap: 'pipe',
-  TTYWrap: 'terminal',
-  ProcessWrap: 'child process',
-  FSEventWrap: 'file watcher',
-  StatWatcher: 'file watcher',
-};
 
 let looking: NodeJS.Timeout | undefined;
 let onLateError: ((error: unknown) => void) | undefined;
@@ -74,26 +56,15 @@ function warn(): void {
     const own = kept.indexOf(`${handleOf(stream)}Wrap`);
     if (own >= 0) kept.splice(own, 1);
   }
-  const counts = new Map<string, number>();
-  for (const resource of kept) {
-    const word = words[resource] ?? resource;
-    counts.set(word, (counts.get(word) ?? 0) + 1);
-  }
   // Node does not list worker threads.
-  const list =
-    [...counts].map(([word, number]) => count(number, word, plural(word))).join(', ') || 'a worker';
-  const { stderr } = process;
-  stderr.write(`warning: ended although something was still open: ${list}\n`);
-  stderr.write('  do: close in the task, or in its `onRunEnd`, what it opens\n');
+  const list = kept.join(', ') || 'a worker';
+  process.stderr.write(`warning: ended although something was still open: ${list}\n`);
+  process.stderr.write('  do: close in the task, or in its `onRunEnd`, what it opens\n');
 }
 
 async function exitWhenRead(): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map(drained));
   process.exit();
-}
-
-function plural(word: string): string {
-  return word.endsWith('s') ? `${word}es` : `${word}s`;
 }
 
 function handleOf(stream: object): string | undefined {

@@ -1,4 +1,4 @@
-import { checkArguments, kebab } from './arguments.ts';
+import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
 import { type CommandLine, type Program, parseCommandLine, requestedTasks } from './command-line.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
@@ -36,7 +36,6 @@ export async function runCli(
   config: CliConfig = {},
 ): Promise<number> {
   keepOpen();
-  const codeBefore = process.exitCode;
   const children = new Children();
   const stop = new Stop(children);
   stop.listen();
@@ -72,8 +71,7 @@ export async function runCli(
     return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
   };
   try {
-    const code = await Promise.race([dispatch(argv, session), abandoned(session)]);
-    const exitCode = code || strayExitCode(codeBefore, showFailure);
+    const exitCode = await Promise.race([dispatch(argv, session), abandoned(session)]);
     return stop.reason === undefined ? exitCode : stoppedCode(stop.reason, exitCode);
   } catch (error) {
     await stop.ended();
@@ -103,17 +101,6 @@ function abandoned(session: Session): Promise<never> {
     };
     signal.addEventListener('abort', () => setTimeout(giveUp, abandonMs).unref(), { once: true });
   });
-}
-
-/** `process.exitCode` as set by a failed library in this process, which would otherwise be lost. */
-function strayExitCode(before: unknown, showFailure: (failure: Failure) => void): number {
-  const { exitCode } = process;
-  if (exitCode === before || Number(exitCode ?? 0) === 0) return exitCodes.done;
-  const what = `something that a task called has set \`process.exitCode\` to ${exitCode}`;
-  const advice = 'let the task throw: a TaskError has an exit code of its own';
-  const failure = toFailure(new TaskError({ what, advice, exitCode: Number(exitCode) }));
-  showFailure(failure);
-  return failure.exitCode;
 }
 
 async function dispatch(argv: readonly string[], session: Session): Promise<number> {
@@ -157,7 +144,6 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     });
   }
   if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
-    if (own === undefined && line.options.list !== true) refuseSwallowed(line, session);
     const json = line.options.json === true;
     return answer(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
   }
@@ -166,17 +152,6 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return answer(await completionAnswer(own.args, session));
   }
   return runRequested(line, names, session);
-}
-
-/** Throws UsageError if an option before the task has taken the task's name as its value. */
-function refuseSwallowed({ options }: CommandLine, { tasks, program }: Session): void {
-  const [name, value] =
-    Object.entries(options).find(([, given]) => tasks.some((task) => task.name === given)) ?? [];
-  if (name === undefined) return;
-  throw new UsageError({
-    what: `there is no task: \`${value}\` is the value of \`--${kebab(name)}\``,
-    advice: `write the task first: \`${program} ${value} --${kebab(name)} …\``,
-  });
 }
 
 async function runRequested(line: CommandLine, names: TaskNames, session: Session): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * The candidate that was probably meant, if any. Tolerates a few wrong, missing, extra or swapped letters, the
- * beginning of a single candidate, and another order of words (`k8s-create`).
+ * The candidate that was probably meant, if any. Tolerates a few wrong, missing, extra or swapped letters, and
+ * the beginning of a single candidate.
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
@@ -9,7 +9,6 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   let bestDistance = allowed + 1;
   for (const candidate of candidates) {
     const name = candidate.toLowerCase();
-    if (sortedWords(name) === sortedWords(wanted)) return candidate;
     const distance = editDistance(wanted, name);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
@@ -22,10 +21,6 @@ export function suggest(word: string, candidates: readonly string[]): string | u
 export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
   const found = suggest(word, candidates);
   return found === undefined ? otherwise : `Did you mean \`${found}\`?`;
-}
-
-function sortedWords(name: string): string {
-  return name.split(/[-_ ]/).sort().join(' ');
 }
 
 /** Number of insertions, deletions, replacements and swaps of neighbours. */
