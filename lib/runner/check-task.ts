@@ -19,20 +19,3 @@ export function checkTask(
   const why = 'needs are tasks, not names; one whose declaration comes later is undefined until then';
   throw mistakeIn(owner, what, why, `; \`${field}: () => […]\` is read when all are declared`);
 }
-
-/** Throws UsageError for an invalid number, which may have been calculated. */
-export function checkNumbers(task: AnyTask): void {
-  const { retries = 0, retryDelayMs = 0, timeoutMs = 1 } = task;
-  const checks = [
-    ['retries', Number.isInteger(retries) && retries >= 0, 'a whole number, 0 or more'],
-    ['retryDelayMs', retryDelayMs >= 0, 'a number of milliseconds, 0 or more'],
-    ['timeoutMs', timeoutMs > 0, 'a number of milliseconds above 0'],
-  ] as const;
-  for (const [field, isRight, expected] of checks)
-    if (!isRight)
-      throw mistakeIn(
-        task,
-        `\`${field}\` of task \`${task.name}\` is \`${task[field]}\``,
-        `expected ${expected}`,
-      );
-}

@@ -44,18 +44,11 @@ export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   }
 }
 
-/** Longer cycles show only their ends. */
-const shownOfCircle = 12;
-
 function cycleError(path: readonly TaskNode[]): Error {
   const circle = [...path, ...path.slice(0, 1)];
-  const steps = circle.map(({ label, task }) => `${label} (${formatPlace(task)})`);
-  const half = shownOfCircle / 2;
-  const left = steps.length - shownOfCircle;
-  if (left > 0) steps.splice(half, left, `… ${left} more …`);
   return new UsageError({
     what: 'tasks need each other in a circle',
-    why: steps.join(' -> '),
+    why: circle.map(({ label, task }) => `${label} (${formatPlace(task)})`).join(' -> '),
     advice: 'remove one of these needs, or a finaliser',
   });
 }

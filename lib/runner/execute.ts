@@ -58,8 +58,9 @@ export async function withRetries(
 ): Promise<NodeResult> {
   const attempts = 1 + (node.task.retries ?? 0);
   for (let attempt = 1; ; attempt += 1) {
+    // No number of attempts (NaN) is one.
     const result = await execute(attempts > 1 ? ` (attempt ${attempt} of ${attempts})` : '');
-    if (result.status !== 'failed' || attempt === attempts || gate.signal.aborted || !mayRetry())
+    if (result.status !== 'failed' || !(attempt < attempts) || gate.signal.aborted || !mayRetry())
       return result;
     run.emit({ type: 'task-retried', id: node.id, attempt, attempts, failure: result.failure });
     await pause(retryDelay(node.task.retryDelayMs, attempt), gate.signal);

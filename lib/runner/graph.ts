@@ -1,5 +1,5 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
-import { checkNumbers, checkTask, mistakeIn } from './check-task.ts';
+import { checkTask, mistakeIn } from './check-task.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
@@ -142,7 +142,6 @@ export async function buildGraph(
       turn,
       longRunning: undefined,
     };
-    checkNumbers(task);
     if (neededBy !== undefined && task.steps !== undefined) {
       const what = `task \`${task.name}\` has \`steps\` and cannot be needed by \`${neededBy.task.name}\``;
       throw mistakeIn(neededBy.task, what, 'steps are for a task that is named on the command line');

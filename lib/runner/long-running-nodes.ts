@@ -4,7 +4,7 @@ import type { TaskNode } from './node.ts';
 import { declared, isEmpty, type Readiness } from './task.ts';
 
 /**
- * Sets `longRunning` of nodes whose task declares `ready`. Throws UsageError for an invalid `ready`, for one that a
+ * Sets `longRunning` of nodes whose task declares `ready`. Throws UsageError for an interactive one, for one that a
  * finaliser needs, and for a requested one before other `roots`, which would wait forever.
  */
 export async function markLongRunning(nodes: readonly TaskNode[], roots: readonly TaskNode[]): Promise<void> {
@@ -13,9 +13,10 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
   for (const node of nodes) {
     const readiness = declared<Readiness>(node.task.ready, node.input);
     if (readiness === undefined) continue;
-    const wrong = mistake(node, readiness, needed);
-    if (wrong !== undefined)
-      throw mistakeIn(node.task, `task \`${node.label}\` cannot become ready: ${wrong}`);
+    const refuse = (why: string): UsageError =>
+      mistakeIn(node.task, `task \`${node.label}\` cannot become ready: ${why}`);
+    if (node.task.interactive) throw refuse('a long-running process cannot have the terminal');
+    if (needed.has(node)) throw refuse('it ends before the finaliser that needs it');
     const { keptBy, requested } = await keepersOf(node);
     if (requested !== undefined && requested !== roots.at(-1)) {
       throw new UsageError({
@@ -56,17 +57,4 @@ function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
   for (const { needs, comesAfter } of needed)
     for (const need of needs) if (!comesAfter.has(need)) needed.add(need);
   return needed;
-}
-
-function mistake(
-  node: TaskNode,
-  { log, timeoutMs }: Readiness,
-  late: ReadonlySet<TaskNode>,
-): string | undefined {
-  if (node.task.interactive) return 'a long-running process cannot have the terminal';
-  if (late.has(node)) return 'it ends before the finaliser that needs it';
-  if (typeof log !== 'string') return `expected \`log\` to be a text, got \`${log}\``;
-  if (timeoutMs !== undefined && !(timeoutMs > 0))
-    return `expected \`timeoutMs\` to be a number of milliseconds above 0, got \`${timeoutMs}\``;
-  return undefined;
 }

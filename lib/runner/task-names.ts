@@ -18,21 +18,12 @@ export function claimName(
 ): void {
   const owner = names.get(name) ?? listed?.get(name);
   if (owner === undefined) names.set(name, task);
-  else if (owner !== task) {
-    const [first, second] = [formatPlace(owner), formatPlace(task)];
-    const alias = owner.name !== task.name;
-    const again = !alias && first === second;
-    const both = alias
-      ? `\`${owner.name}\` at ${first} and \`${task.name}\` at ${second}`
-      : `${first} and ${second}`;
+  else if (owner !== task)
     throw new UsageError({
       what: `two tasks are called \`${name}\``,
-      why: again ? `\`task()\` was called twice at ${first}` : both,
-      advice: again
-        ? 'call it once and need that task'
-        : `give one of them another name${alias ? ' or alias' : ''}`,
+      why: `\`${owner.name}\` at ${formatPlace(owner)} and \`${task.name}\` at ${formatPlace(task)}`,
+      advice: 'give one of them another name or alias, and call `task()` once for each',
     });
-  }
 }
 
 /** Names and aliases of a program's tasks. Throws UsageError for mistakes in the declarations, before users find them. */

@@ -66,17 +66,11 @@ function failureLines(failed: TaskFailure, view: SummaryView): string[] {
   lines[0] = style.red(lines[0] ?? '');
   // A user's mistake needs no log, and a single task's log was just shown.
   if (view.nodes === 1 || failed.failure.usage) return lines;
-  lines.push(`  task: ${chainText(failed.chain, style)} (${failed.place})`);
+  lines.push(`  task: ${failed.chain.join(` ${style.symbols.arrow} `)} (${failed.place})`);
   // Minus a heading, another failure and the counts.
   const room = failed.failure.why === undefined ? shownLines : Math.max(0, errorLines - lines.length - 3);
   const last = room === 0 ? [] : failed.lastLines.slice(-Math.min(room, shownLines));
   if (last.length > 0)
     lines.push('  last lines:', ...last.map((line) => style.dim(`  ${style.symbols.bar} ${line}`)));
   return lines;
-}
-
-/** A long chain is shortened in the middle, since its ends matter most. */
-function chainText(chain: readonly string[], { symbols }: Style): string {
-  const shown = chain.length <= 12 ? chain : [...chain.slice(0, 2), symbols.ellipsis, ...chain.slice(-8)];
-  return shown.join(` ${symbols.arrow} `);
 }

@@ -25,13 +25,13 @@ test('two tasks that share an alias are both named', () => {
     const error = errorOf(...tasks);
     assert.match(error?.what ?? '', /^two tasks are called `(?:x|test)`$/);
     assert.match(error?.why ?? '', /^`build` at \S+:\d+ and `test` at \S+:\d+$/);
-    assert.is(error?.advice, 'give one of them another name or alias');
+    assert.is(error?.advice, 'give one of them another name or alias, and call `task()` once for each');
   }
   assert.match(
     errorOf(make('build', ['list']))?.why ?? '',
     /^`build` at \S+ and `list` at \S+own-tasks\.ts:\d+$/,
   );
-  assert.match(errorOf(make('build'), make('build'))?.why ?? '', /^`task\(\)` was called twice at \S+:\d+$/);
+  assert.match(errorOf(make('build'), make('build'))?.why ?? '', /^`build` at (\S+) and `build` at \1$/);
   assert.is(errorOf(make('build', ['b']), make('test', ['t'])), undefined);
 });
 
