@@ -12,7 +12,7 @@ import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
 import { RunRecorder } from './report/recorder.ts';
 import type { Run, RunRequest } from './run.ts';
-import { runSchedule } from './schedule.ts';
+import { Scheduler } from './schedule.ts';
 import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
 
 /** Runs a checked graph and returns the exit code. */
@@ -20,7 +20,9 @@ export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
   const recorder = new RunRecorder(graph, { lines: settings.report !== undefined });
-  const writeReports = await reportsOf(request, recorder);
+  const isReported = (settings.report ?? settings.trace) !== undefined;
+  const reports = isReported ? await import('./report/reports.ts') : undefined;
+  const writeReports = await reports?.openReports(request, recorder);
   terminal.pressure = new BackPressure();
   const screen = createRenderer(settings.output, terminal, settings.verbose, graph.nodes.length, {
     env: process.env,
@@ -68,14 +70,6 @@ export async function runTasks(request: RunRequest): Promise<number> {
   }
 }
 
-/** Throws UsageError if a requested file cannot be written. */
-async function reportsOf(request: RunRequest, recorder: RunRecorder) {
-  const { report, trace } = request.settings;
-  if (report === undefined && trace === undefined) return undefined;
-  const { openReports } = await import('./report/reports.ts');
-  return await openReports(request, recorder);
-}
-
 /** What the time was spent on, for longer runs. */
 async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorder): Promise<string[]> {
   if (recorder.durationMs < 1000) return [];
@@ -89,7 +83,7 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
   const { stop, tally } = run;
   const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(run);
-  await runSchedule(run, {
+  const scheduler = new Scheduler(run, {
     run: async (node, late) => {
       const settled = await memory?.before(node, late);
       if (settled !== undefined) return settled;
@@ -114,6 +108,7 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
       run.emit({ type: 'task-skipped', id: node.id, because: because?.id });
     },
   });
+  await scheduler.run();
   memory?.end(outcomeOf(stop.reason, tally));
 }
 

@@ -29,18 +29,12 @@ export type Work = {
 type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
 /**
- * Runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits
+ * `run` runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits
  * how many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued, so
  * waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by one,
  * in dependency order.
  */
-export async function runSchedule(run: Scheduled, work: Work): Promise<void> {
-  await new Scheduler(run, work).run();
-}
-
-type Scheduled = Pick<Run, 'graph' | 'settings' | 'stop'>;
-
-class Scheduler {
+export class Scheduler {
   readonly #nodes: readonly TaskNode[];
   readonly #failureMode: FailureMode;
   readonly #stop: Run['stop'];
@@ -60,7 +54,7 @@ class Scheduler {
   #resolve: () => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor({ graph: { nodes }, settings, stop }: Scheduled, work: Work) {
+  constructor({ graph: { nodes }, settings, stop }: Pick<Run, 'graph' | 'settings' | 'stop'>, work: Work) {
     this.#nodes = nodes;
     this.#failureMode = settings.failure;
     this.#stop = stop;

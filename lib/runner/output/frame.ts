@@ -1,17 +1,10 @@
+import { stripVTControlCharacters } from 'node:util';
 import { onSuspend } from '../suspend.ts';
-import type { Style, Terminal } from './terminal.ts';
-import { cutText, linesOf } from './text.ts';
-
-export type Row = { readonly text: string; readonly plain: string };
+import type { Terminal } from './terminal.ts';
+import { linesOf } from './text.ts';
 
 /** At most `height` rows of at most `width` columns: a wrapped one, or one out of reach, could not be erased. */
-type RowsFor = (width: number, height: number) => readonly Row[];
-
-/** A row of plain text, cut to the width, then coloured. */
-export function rowOf(text: string, width: number, { symbols }: Style, paint: (text: string) => string): Row {
-  const plain = cutText(text, width, symbols.ellipsis);
-  return { text: paint(plain), plain };
-}
+type RowsFor = (width: number, height: number) => readonly string[];
 
 /**
  * Rows at the end of what a terminal shows, drawn again in place. The cursor is always visible, at the start of the
@@ -54,16 +47,17 @@ export class Frame {
     const rows = this.#rows(columns - 1, this.#height - 1);
     const erase = this.#erase(columns);
     if (above === '' && erase === '' && rows.length === 0) return;
-    this.#terminal.err(erase + above + rows.map((row) => `${row.text}\n`).join(''));
-    this.#drawn = rows.map((row) => row.plain);
+    this.#terminal.err(erase + above + rows.map((row) => `${row}\n`).join(''));
+    this.#drawn = rows;
     this.#drawnColumns = columns;
   }
 
   /** On a terminal that became narrower, rows take several lines. */
   #erase(columns: number): string {
     if (this.#drawn.length === 0) return '';
-    const narrower = columns < this.#drawnColumns;
-    const lines = this.#drawn.reduce((sum, row) => sum + (narrower ? linesOf(row, columns) : 1), 0);
+    const linesNow = (row: string): number =>
+      columns < this.#drawnColumns ? linesOf(stripVTControlCharacters(row), columns) : 1;
+    const lines = this.#drawn.reduce((sum, row) => sum + linesNow(row), 0);
     // Lines that scrolled out are out of reach, and the cursor stops at the top.
     return `\u001B[${Math.min(lines, this.#height - 1)}A\r\u001B[0J`;
   }

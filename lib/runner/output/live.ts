@@ -1,6 +1,6 @@
 import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
-import { Frame, type Row, rowOf } from './frame.ts';
+import { Frame } from './frame.ts';
 import { isEnd, RunView } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
 import type { Progress } from './progress.ts';
@@ -36,7 +36,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   // The view must not keep the process running.
   timer.unref();
 
-  function currentRows(width: number, height: number): Row[] {
+  function currentRows(width: number, height: number): string[] {
     if (running.size === 0) return [];
     // Leaves lines for the cursor, the counts and what scrolls by.
     const room = Math.max(1, Math.min(listed, height - 2));
@@ -44,12 +44,13 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const rows = [...running].slice(0, shown).map(([id, state]) => runningRow(id, state, width));
     for (const { page } of running.values())
       rows.push(...pageRows(page, width, height - 2 - rows.length, style));
-    if (running.size > shown) rows.push(rowOf(`  and ${running.size - shown} more`, width, style, style.dim));
-    if (height > 2 && view.size > 1) rows.push(rowOf(countsText(), width, style, style.dim));
+    const note = (text: string): unknown => rows.push(style.dim(cutText(text, width, symbols.ellipsis)));
+    if (running.size > shown) note(`  and ${running.size - shown} more`);
+    if (height > 2 && view.size > 1) note(countsText());
     return rows;
   }
 
-  function runningRow(id: string, progress: Progress, width: number): Row {
+  function runningRow(id: string, progress: Progress, width: number): string {
     const time = formatDuration(Date.now() - progress.startedAt);
     const symbol = symbols.running[tick % symbols.running.length] ?? '';
     const label = cutText(view.label(id), width - textWidth(symbol) - time.length - 2, symbols.ellipsis);
@@ -58,8 +59,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const head = cutText(parts.filter((part) => part !== '').join(' '), width, '');
     const left = width - textWidth(head) - 1;
     const text = left < leastText ? '' : cutText(plainText(progress.said), left, symbols.ellipsis);
-    if (text === '') return { text: style.cyan(head), plain: head };
-    return { text: `${style.cyan(head)} ${style.dim(text)}`, plain: `${head} ${text}` };
+    return `${style.cyan(head)} ${style.dim(text)}`.trimEnd();
   }
 
   function countsText(): string {

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TaskNode } from '../../node.ts';
 import type { Run } from '../../run.ts';
-import { runSchedule, type Work } from '../../schedule.ts';
+import { Scheduler, type Work } from '../../schedule.ts';
 import { type AnyTask, task } from '../../task.ts';
 import { graphOf, plain } from '../rig/graphs.ts';
 
@@ -20,7 +20,7 @@ async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {})
     stop: { signal: new AbortController().signal },
     ...more,
   };
-  await runSchedule(scheduled as unknown as Run, {
+  const scheduler = new Scheduler(scheduled as unknown as Run, {
     skip: () => {},
     launch: () => assert.unreachable() as never,
     run: async (node, late) => {
@@ -28,6 +28,7 @@ async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {})
       return (await run?.(node, late)) ?? true;
     },
   });
+  await scheduler.run();
   return order;
 }
 
