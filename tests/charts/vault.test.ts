@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root } from '../../lib/ground/project.ts';
 import { ofKind, only, render } from './render.ts';
 
 const test = suite('vault');
@@ -30,6 +33,20 @@ test('several servers join each other, and a budget keeps all but one, also thos
 
 test('a single server has no budget, which would only block node drains', async () => {
   assert.equal(ofKind(await render('vault'), 'PodDisruptionBudget'), []);
+});
+
+test('every server lets its keys alone generate a root token, for which Vault 2 wants a token otherwise', async () => {
+  for (const file of [
+    'charts/vault/files/vault.hcl',
+    'environments/common.yaml',
+    'environments/production/settings.yaml',
+    'lib/cluster/embedded/vault.hcl',
+  ])
+    assert.match(
+      await readFile(join(root, file), 'utf8'),
+      /^ *disable_mlock = true\n *enable_unauthenticated_access = \["generate-root"\]$/m,
+      file,
+    );
 });
 
 test.run();

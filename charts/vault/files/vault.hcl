@@ -1,5 +1,6 @@
 ui            = false
 disable_mlock = true
+enable_unauthenticated_access = ["generate-root"]
 log_level     = "{{ .Values.logLevel }}"
 
 listener "tcp" {

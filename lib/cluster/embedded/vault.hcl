@@ -1,6 +1,7 @@
 # The real Vault server behind the simulated pod. ${...} is filled in when the cluster is created.
 ui            = false
 disable_mlock = true
+enable_unauthenticated_access = ["generate-root"]
 api_addr      = "https://127.0.0.1:${port}"
 cluster_addr  = "https://127.0.0.1:${clusterPort}"
 

@@ -11,7 +11,9 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   const shares = keys.recoveryKeys ?? keys.unsealKeys;
   if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
   // An unfinished attempt blocks a new one, and its shares are lost.
-  await client.request('DELETE', 'sys/generate-root/attempt');
+  await client.request('DELETE', 'sys/generate-root/attempt').catch((error: unknown) => {
+    throw error instanceof VaultError && error.status === 403 ? closed(client, error) : error;
+  });
   const start = 'sys/generate-root/attempt';
   const attempt = (await client.request('PUT', start, { body: {} })).body;
   const password = attempt.otp;
@@ -62,9 +64,21 @@ function decode(encoded: string, password: string): string {
   return Buffer.from(bytes).toString();
 }
 
+const noRootToken = ({ address }: VaultClient): string =>
+  `Vault at ${address} generates no root token, which is needed to set up the token of init-vault`;
+
+function closed(client: VaultClient, { why }: VaultError): KeysError {
+  return new KeysError({
+    what: noRootToken(client),
+    why: `it wants a token for that, as Vault 2 does by default: ${why}`,
+    advice:
+      'add `enable_unauthenticated_access = ["generate-root"]` to its configuration, as environments/common.yaml has it, then run again',
+  });
+}
+
 function notEnough(client: VaultClient, reason: string): KeysError {
   return new KeysError({
-    what: `Vault at ${client.address} generates no root token, which is needed to set up the token of init-vault`,
+    what: noRootToken(client),
     why: reason,
     advice: `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,
   });

@@ -148,6 +148,18 @@ test('without keys there is no root token, and the error says who can generate o
   assert.is((await failureOf(run(keysPath, foreign, vaultWith({})))).why, 'wrong ***');
 });
 
+test('a Vault that generates root tokens for token holders only needs another configuration', async ({
+  keysPath,
+}) => {
+  const closed = vaultWith({}, ({ path, token }) =>
+    path.startsWith('sys/generate-root/') && token === undefined
+      ? refused(403, 'permission denied')
+      : undefined,
+  );
+  const failure = await failureOf(run(keysPath, one, closed));
+  assert.match(failure.advice, 'enable_unauthenticated_access = ["generate-root"]');
+});
+
 test('recovery keys generate a root token if Vault unseals itself', async ({ keysPath }) => {
   const keys = { unseal_keys_b64: [], recovery_keys_b64: ['a2V5'], admin_token: 'hvs.admin' };
   assert.is((await run(keysPath, keys, vaultWith({}))).token, 'hvs.new');
