@@ -187,4 +187,13 @@ test('our charts render the same policies for every provider', async () => {
     assert.equal(await policies(provider), embedded, provider);
 });
 
+test('another port of PostgreSQL’s Service leaves the policies as they are: its pods listen on the same', async () => {
+  const policies = async (settings: string) =>
+    ofKind(
+      objectsOf(await helmfileText('embedded', 'development', ['template'], { settings })),
+      'NetworkPolicy',
+    );
+  assert.equal(await policies('database: { port: 6432 }'), await policies(''));
+});
+
 test.run();
