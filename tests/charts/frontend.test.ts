@@ -153,6 +153,19 @@ test('as HTTPRoute, every rule has the filter with its source ranges', async () 
   assert.is(grant.to[0].name, 'app-tls');
 });
 
+test('fronts that share a certificate share no object', async () => {
+  const ingress = { kind: 'httproute', tls: { enabled: true, secretName: 'wildcard' } };
+  const names = async (release: string) =>
+    (await render('frontend', { release, values: { ingress } })).map(
+      ({ kind, metadata }) => `${kind} ${metadata.name}`,
+    );
+  const [one, other] = await Promise.all([names('app1-front'), names('app2-front')]);
+  assert.equal(
+    one.filter((name) => other.includes(name)),
+    [],
+  );
+});
+
 test('settings that would silently drop the source ranges are refused with the reason', async () => {
   const refusal = async (ingress: Tree) => (await tryRender('frontend', { values: { ingress } })).stderr;
   assert.match(

@@ -55,6 +55,13 @@ suiteTest('the configuration is complete: braces match, no template is left', as
   assert.match(text, /location = \/health \{\s+return 404;/);
 });
 
+suiteTest('it listens on the addresses of its pods, of either family', async () => {
+  const listens = async (podCidr: string) =>
+    [...(await configuration({ cluster: { podCidr } })).matchAll(/listen (.+);/g)].map(([, at]) => at);
+  assert.equal(await listens('10.244.0.0/16'), ['8080', '8081']);
+  assert.equal(await listens('fd00:10:244::/56'), ['[::]:8080', '[::]:8081']);
+});
+
 suiteTest('its expression knows every spelling of the parameter env, and no other parameter', async () => {
   const text = await configuration();
   const [, expression = ''] = /"~\*(.+)" 1;/.exec(text) ?? [];

@@ -141,6 +141,11 @@ app.kubernetes.io/name: {{ get (dict "nginx" "ingress-nginx" "traefik" "traefik"
 {{ include "frontend.safe" (dict "release" .Values.backend.release "suffix" "") }}.{{ .Values.backend.namespace }}.svc.{{ .Values.cluster.domain }}
 {{- end }}
 
+{{/* Start of what nginx listens on: without an address it means IPv4 only. */}}
+{{- define "frontend.anyAddress" -}}
+{{- if contains ":" .Values.cluster.podCidr }}[::]:{{ end -}}
+{{- end }}
+
 {{- define "frontend.configuration" -}}
 {{ tpl (.Files.Get "files/nginx.conf") . }}
 {{- end }}
