@@ -165,8 +165,16 @@ test('losing a node loses no data: a replica has every commit, servers are sprea
   assert.is(spec.affinity.podAntiAffinityType, 'required');
   assert.is(spec.enablePDB, true);
   assert.is(metadata.annotations?.['helm.sh/resource-policy'], 'keep');
-  const alone = only(await cluster({ cluster: { synchronousReplicas: 0 } }), 'Cluster').spec;
-  assert.is(alone.postgresql.synchronous, undefined);
+  const asynchronous = only(await cluster({ cluster: { synchronousReplicas: 0 } }), 'Cluster').spec;
+  assert.is(asynchronous.postgresql.synchronous, undefined);
+});
+
+test('a Cluster of one server waits for no replica, and lets its node be drained', async () => {
+  const { spec } = only(await cluster({ cluster: { instances: 1 } }), 'Cluster');
+  assert.is(spec.postgresql.synchronous, undefined);
+  assert.is(spec.enablePDB, false);
+  const two = only(await cluster({ cluster: { instances: 2, synchronousReplicas: 2 } }), 'Cluster').spec;
+  assert.is(two.postgresql.synchronous.number, 1);
 });
 
 test('logins to a Cluster need TLS, and clients trust the certificate', async () => {
