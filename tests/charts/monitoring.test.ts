@@ -88,7 +88,8 @@ test('monitors carry the labels that Prometheus selects by, and the name of the 
     port: 9000,
     endpoint: { port: 'http' },
   };
-  const labels = { release: 'stack' };
+  // also one that all objects have
+  const labels = { release: 'stack', 'app.kubernetes.io/part-of': 'stack' };
   const objects = await devops({ labels, targets: { app3: own, traefik: null } });
   const monitors = objects.filter(({ kind }) => /Monitor$/.test(kind));
   assert.equal(monitors.map(({ metadata }) => metadata.name).sort(), [
@@ -101,7 +102,7 @@ test('monitors carry the labels that Prometheus selects by, and the name of the 
   assert.equal(places(monitors), ['backend', 'database', 'vault', 'vault']);
   assert.equal(places(ofKind(await devops(), 'PodMonitor')), ['core', 'database', 'vault'], 'Traefik');
   for (const { metadata, spec } of [...monitors, only(objects, 'PrometheusRule')]) {
-    assert.is(metadata.labels?.release, 'stack', metadata.name);
+    assert.equal({ ...metadata.labels, ...labels }, metadata.labels, metadata.name);
     const [endpoint] = spec.podMetricsEndpoints ?? spec.endpoints ?? [];
     if (endpoint) assert.equal(endpoint.relabelings, [{ targetLabel: 'job', replacement: metadata.name }]);
   }

@@ -56,6 +56,8 @@ const wrong: readonly Wrong[] = [
   ['frontend', 'extraVolumeMounts', [{ name: 'a', mountPath: 'relative' }]],
   ['frontend', 'containerPorts.http', 8081],
   ['backend', 'readinessProbe.httpGet.path', 'ready'],
+  ['backend', 'readinessProbe.httpGet.port', '8080'],
+  ['frontend', 'livenessProbe.tcpSocket.port', '8080'],
   ['backend', 'imagePullSecrets', ['registry']],
   ['backend', 'livenessProbe.successThreshold', 2],
   ['frontend', 'startupProbe.successThreshold', 2],
