@@ -55,6 +55,16 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
   yield* roleProblems(found.output);
   yield* textProblems(found.output);
   yield* vaultProblems(found.output, provider);
+  yield* certificateProblems(found.output);
+}
+
+/** cert-manager writes the certificate of one front into the Secret, and gives the others none. */
+function* certificateProblems({ ingress: { kind, tls } }: Settings): Generator<Problem> {
+  if (kind === 'ingress' && tls.existingSecret !== '' && tls.clusterIssuer !== '')
+    yield {
+      path: ['ingress', 'tls', 'existingSecret'],
+      rule: 'empty with `clusterIssuer`, which creates a Secret for each front',
+    };
 }
 
 /** Vault serves only TLS. An embedded cluster of an older version keeps another address until it is created or started again. */

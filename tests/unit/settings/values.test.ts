@@ -234,6 +234,13 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
       'plain text and no template',
     ],
   ],
+  'a certificate of all fronts is not given to cert-manager, which would replace it by that of one': [
+    [
+      'ingress: { tls: { existingSecret: wildcard, clusterIssuer: letsencrypt } }',
+      'ingress.tls.existingSecret',
+      'empty with `clusterIssuer`',
+    ],
+  ],
   'an exception is a part of its range': [
     [
       `cluster: { podCidr: "fd00::/48" }\n${except('0.0.0.0/0', '{{ .Values.cluster.podCidr }}')}`,
