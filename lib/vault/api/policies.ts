@@ -23,7 +23,8 @@ export async function removedApplications(client: VaultClient, state: DesiredSta
   const { keys } = (await client.read('sys/policies/acl?list=true')) ?? {};
   const removed: VaultObject[] = [];
   for (const name of (Array.isArray(keys) ? keys : []).map(String)) {
-    if (wanted.has(name) || name === 'root') continue;
+    // An application's name has no other characters; the token may not read `team/reader`.
+    if (wanted.has(name) || name === 'root' || !/^[\w-]+$/.test(name)) continue;
     const application = removedApplication(client, state, name);
     if ((await differenceOf(application)) !== undefined) removed.push(application);
   }

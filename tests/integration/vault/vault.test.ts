@@ -242,7 +242,8 @@ test('an entry adds an application; without it only its secrets stay', async (co
   assert.ok(await app.read('kv/data/app3/more'));
 
   context.state = before;
-  await asRoot(context, (root) => root.write('sys/policies/acl/by-hand', { policy: '# mine' }));
+  for (const name of ['by-hand', 'by/hand'])
+    await asRoot(context, (root) => root.write(`sys/policies/acl/${name}`, { policy: '# mine' }));
   // As in a restored Vault: with the connection of an earlier database, which cannot end the logins.
   await (await operatorClient(context)).write('database/config/postgresql', {
     ...{ plugin_name: 'postgresql-database-plugin', allowed_roles: ['*'], verify_connection: false },

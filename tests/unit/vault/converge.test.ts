@@ -271,6 +271,15 @@ test('a role that no setting declares is refused before anything is written, unl
     assert.ok((await failing(as(other))).asked.length > 0);
 });
 
+test('policies of others may have names that no application has, and that the token may not read', async () => {
+  const vault = await vaultWith({
+    'GET sys/policies/acl?list=true': data({ keys: ['default', 'team/reader'] }),
+    'GET sys/policies/acl/default': data({ policy: 'by hand' }),
+    'GET sys/policies/acl/team/reader': refused(403, 'permission denied'),
+  });
+  assert.equal(await converge(vault, {}), []);
+});
+
 test('a login is created by the statements in their order', async () => {
   const vault = await vaultWith({
     ...databaseThere,
