@@ -92,7 +92,7 @@ export function runnerSettings(options: Options): RunnerSettings {
     if (options[one] === true && options[other] === true)
       throw new UsageError({ what: `\`--${kebab(one)}\` and \`--${kebab(other)}\` exclude each other` });
   }
-  return { ...(options as Given), jobs, wait: options.wait === true && !isSet(process.env.CI) };
+  return { ...(options as Given), jobs };
 }
 
 /** True if a variable such as `CI` is set to a true value. */

@@ -3,7 +3,7 @@ import { Children } from './children.ts';
 import { type CommandLine, type Program, parseCommandLine, requestedTasks } from './command-line.ts';
 import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
 import { exitCodes, type StopReason, signalExitCode, stopExitCode } from './exit-codes.ts';
-import { type CliConfig, runnerOptions, runnerSettings } from './global-options.ts';
+import { type CliConfig, isSet, runnerOptions, runnerSettings } from './global-options.ts';
 import { endLeftOpen, keepOpen } from './left-open.ts';
 import { listJson, listText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
@@ -157,10 +157,9 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
 async function runRequested(line: CommandLine, names: TaskNames, session: Session): Promise<number> {
   const { specs, program, config, stop, terminal } = session;
   const { buildGraph } = await import('./graph.ts');
-  const given = await checkArguments(specs, line.options, {
-    options: line.options,
-    usage: `${program} --help`,
-  });
+  const values = { wait: !isSet(process.env.CI), ...line.options };
+  const usage = `${program} --help`;
+  const given = await checkArguments(specs, values, { options: line.options, usage });
   const settings = runnerSettings(given);
   const calls = requestedTasks(line);
   const named = calls.map(({ task }) => task);

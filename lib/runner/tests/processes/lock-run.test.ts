@@ -29,18 +29,23 @@ test('a second run waits for the first, and says for whom', async () => {
   assert.not(isLocked());
 });
 
-test('with CI set or --no-wait the second run ends at once with 1; one without a lock does not wait', async () => {
+test('with CI set or --no-wait the second run ends at once with 1, but waits with --wait; one without a lock does not wait', async () => {
   const first = rig.run([locked('create')], ['create'], environment());
   const create = await rig.next('create');
   const second = rig.run([locked('create')], ['create', '--no-wait'], environment());
-  const third = rig.run([locked('create')], ['create'], { ...environment(), CI: 'true' });
+  const pipeline = { ...environment(), CI: 'true' };
+  const third = rig.run([locked('create')], ['create'], pipeline);
   for (const run of [second, third]) {
     assert.is(await run.exit, 1);
     assert.match(run.stderr, 'another run is at work: run of create by pid');
   }
+  const fourth = rig.run([locked('destroy')], ['destroy', '--wait'], pipeline);
+  await fourth.says('waiting for run of create by pid');
   assert.is(await rig.run([{ name: 'status' }], ['status'], environment()).exit, 0);
   await create.exit();
   assert.is(await first.exit, 0);
+  await (await rig.next('destroy')).exit();
+  assert.is(await fourth.exit, 0);
 });
 
 test('a run waits for the lock that its tasks name, too, and for no other', async () => {
