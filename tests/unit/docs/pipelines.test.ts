@@ -59,6 +59,16 @@ for (const [name, commands] of Object.entries(lines)) {
   });
 }
 
+test('GitHub: the job gets every secret that docs/ci.md names', () => {
+  const [, secrets = ''] = /\| secret ([^|]*)/.exec(readFileSync(join(root, 'docs/ci.md'), 'utf8')) ?? [];
+  const names = [...secrets.matchAll(/`(\w+)`/g)].flatMap(([, name = '']) => name);
+  assert.ok(names.length > 1);
+  for (const name of names) {
+    const given = gitHub.map(({ jobs }) => jobs.environment?.env[name]);
+    assert.ok(given.includes(`\${{ secrets.${name} }}`), name);
+  }
+});
+
 test('GitLab: jobs have nothing but keywords that GitLab knows, with values that it takes', () => {
   const keywords = new Set(
     `after_script allow_failure artifacts before_script cache coverage dependencies dast_configuration environment extends

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { providerNames } from '../../../lib/cluster/providers.ts';
@@ -22,6 +22,12 @@ test('the build gets the files that it copies, and no other file of the clone', 
   assert.is(everything, '*');
   assert.equal(allowed, copied.map((path) => `!${path}`).sort());
   for (const path of copied) assert.ok(existsSync(join(root, path)), path);
+});
+
+test('its user may start what is copied from a clone that was made with umask 077', () => {
+  const stage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+  for (const [, path = '', to = ''] of stage.matchAll(/^COPY (?!--from)(\S+) (\S+)$/gm))
+    assert.match(stage, `chmod a+rx ${join(to, basename(path))}\n`);
 });
 
 test('the image has the tools of every provider', () => {
