@@ -43,7 +43,7 @@ test('shows what is installed, what can be installed and what is missing', () =>
     assert.is(rows.get('gpg')?.state, 'missing');
     assert.match(
       rows.get('gpg')?.how ?? '',
-      /^gpg 2\.0\.22 at \S+ is too old; put gpg 2\.2\.0 or newer on PATH: install GnuPG/,
+      /^gpg 2\.0\.22 at \S+ is too old; put gpg 2\.2\.8 or newer on PATH: install GnuPG/,
     );
     assert.is(rows.get('docker')?.needed, false);
     // Not the pinned version.
