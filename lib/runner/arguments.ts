@@ -27,9 +27,7 @@ export function kebab(name: string): string {
 }
 
 export function isRequired(spec: ArgumentSpec): boolean {
-  return (
-    spec.default === undefined && !spec.optional && (spec.type !== 'boolean' || spec.positional === true)
-  );
+  return spec.default === undefined && !spec.optional && spec.type !== 'boolean';
 }
 
 /** The allowed values, if necessary read from their source. */
@@ -67,7 +65,7 @@ export async function checkArguments(
         advice: context.usage,
       });
     } else {
-      checked[name] = emptyValue(spec);
+      checked[name] = spec.variadic ? [] : spec.type === 'boolean' ? false : undefined;
     }
   }
   return checked;
@@ -78,11 +76,6 @@ function fromEnvironment(spec: ArgumentSpec): string | undefined {
   return spec.env === undefined ? undefined : process.env[spec.env] || undefined;
 }
 
-function emptyValue(spec: ArgumentSpec): OptionValue {
-  if (spec.variadic) return [];
-  return spec.type === 'boolean' && !spec.optional ? false : undefined;
-}
-
 async function checkValue(
   name: string,
   spec: ArgumentSpec,
@@ -90,13 +83,15 @@ async function checkValue(
   options: Options,
 ): Promise<OptionValue> {
   if (spec.variadic) {
-    const words = typeof value === 'object' ? value : [value];
-    if (spec.type === 'number') return words.map((word) => checkNumber(name, spec, word));
-    const items = words.map(String);
+    const items = (typeof value === 'object' ? value : [value]).map(String);
     for (const item of items) await checkWord(name, spec, item, options);
     return items;
   }
-  if (spec.type === 'number') return checkNumber(name, spec, value);
+  if (spec.type === 'number') {
+    const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+    if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
+    return number;
+  }
   if (spec.type === 'boolean') {
     if (value === true || value === 'true' || value === '1') return true;
     if (value === false || value === 'false' || value === '0') return false;
@@ -105,12 +100,6 @@ async function checkValue(
   if (typeof value === 'object') throw wrongType(name, spec, 'one word', value);
   await checkWord(name, spec, String(value), options);
   return String(value);
-}
-
-function checkNumber(name: string, spec: ArgumentSpec, value: NonNullable<OptionValue>): number {
-  const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
-  if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
-  return number;
 }
 
 async function checkWord(name: string, spec: ArgumentSpec, word: string, options: Options): Promise<void> {

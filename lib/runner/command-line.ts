@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { argumentForm, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
+import { argumentForm, isRequired, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import type { CliConfig } from './global-options.ts';
 import { didYouMean } from './suggest.ts';
@@ -164,7 +164,7 @@ export function usageLine(task: AnyTask, program: string): string {
   const parts = specsOf(task).map(([name, spec]) => {
     if (spec.positional) return argumentForm(name, spec);
     const full = optionForm(name, spec);
-    return spec.default === undefined && !spec.optional && spec.type !== 'boolean' ? full : `[${full}]`;
+    return isRequired(spec) ? full : `[${full}]`;
   });
   return ['usage:', program, task.name, ...parts, ...(task.passThrough ? ['[-- …]'] : [])].join(' ');
 }

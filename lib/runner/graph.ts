@@ -228,8 +228,8 @@ function nodeLabel(task: AnyTask, args: Options): string {
   const words: string[] = [task.name];
   for (const [name, spec] of specsOf(task)) {
     const value = args[name];
-    const isFlag = spec.type === 'boolean' && !spec.positional;
-    const usual = spec.default ?? (isFlag && !spec.optional ? false : '');
+    const isFlag = spec.type === 'boolean';
+    const usual = spec.default ?? (isFlag ? false : '');
     if (value === undefined || String(value) === String(usual)) continue;
     const text = Array.isArray(value) ? value.join(' ') : String(value);
     if (spec.positional) words.push(text);

@@ -40,14 +40,11 @@ export type ArgumentSpec = CommonSpec & {
 /** A union instead would hide the type of the parameter of a `choices` function from the compiler. */
 type ExactSpec =
   | { readonly type: 'string' | 'path'; readonly default?: string }
-  | { readonly type: 'number'; readonly default?: number; readonly choices?: never }
-  | {
-      readonly type: 'boolean';
-      readonly default?: boolean;
-      readonly choices?: never;
-      readonly variadic?: never;
-    }
+  | (Single & { readonly type: 'number'; readonly default?: number })
+  | (Single & { readonly type: 'boolean'; readonly default?: boolean; readonly positional?: never })
   | { readonly type: 'choice'; readonly default?: string; readonly choices: Words };
+
+type Single = { readonly choices?: never; readonly variadic?: never };
 
 /** A task's arguments by name; `dryRun` is written `--dry-run` on the command line. */
 export type ArgumentSpecs = { readonly [name: string]: ArgumentSpec };
@@ -68,7 +65,7 @@ type Value<Spec extends ArgumentSpec> = Spec extends { readonly variadic: true }
 export type Arguments<Specs extends ArgumentSpecs> = { readonly [Name in keyof Specs]: Value<Specs[Name]> };
 
 /** A typed value of an argument or option. */
-export type OptionValue = string | number | boolean | readonly string[] | readonly number[] | undefined;
+export type OptionValue = string | number | boolean | readonly string[] | undefined;
 
 /** Global options by name, after `CliConfig.resolve`. */
 export type Options = { readonly [name: string]: OptionValue };

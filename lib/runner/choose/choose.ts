@@ -94,7 +94,7 @@ async function askArgument(
   view: View,
   dashes: boolean,
 ): Promise<string> {
-  const known = spec.type === 'boolean' ? ['true', 'false'] : await offered(spec, options);
+  const known = await offered(spec, options);
   const items = (known ?? []).map((word) => ({ word, text: '' }));
   const title = `${argumentForm(name, spec)} (${spec.description})`;
   // Suggestions do not exclude other values; choices are checked even if they cannot be listed.

@@ -79,14 +79,6 @@ for (const [type, value, expected] of [
     assert.is(what, `expected \`--level\` to be ${expected}, got \`${value}\``);
   });
 
-test('each of several numbers is checked', async () => {
-  const specs = { ports: { type: 'number', positional: true, variadic: true, description: 'd' } } as const;
-  assert.equal(await check(specs, { ports: ['80', '8080'] }), { ports: [80, 8080] });
-  const { what, advice } = await errorOf(specs, { ports: ['80', 'http'] });
-  assert.is(what, 'expected `<ports>…` to be a number, got `http`');
-  assert.is(advice, 'use a number for `<ports>…`: d');
-});
-
 test('the number of jobs is a whole number, at least 1', async () => {
   for (const jobs of [0, 1.5]) {
     const { what, advice } = await refusalOf((async () => runnerSettings({ jobs }))());

@@ -11,7 +11,7 @@ const deploy = task({
   aliases: ['d'],
   args: {
     app: { type: 'choice', positional: true, choices: async () => ['app1', 'two words'], description: 'a' },
-    sure: { type: 'boolean', positional: true, optional: true, description: 's' },
+    sure: { type: 'choice', positional: true, choices: ['yes', 'no'], optional: true, description: 's' },
     files: { type: 'string', positional: true, variadic: true, optional: true, description: 'f' },
     dryRun: { type: 'boolean', short: 'n', description: 'only shown' },
     other: { type: 'choice', choices: ['red', 'green'], optional: true, description: 'more' },
@@ -44,13 +44,13 @@ test('tasks and aliases with their descriptions in one line, without private one
 test('what stands by place, one after the other; a word with a space cannot be offered', async () => {
   assert.equal(await at('deploy', ''), ['app1']);
   assert.equal(await at('-e', 'prod', 'd', '-n', ''), ['app1']);
-  assert.equal(await at('deploy', 'app1', ''), ['true', 'false']);
-  assert.equal(await at('deploy', 'app1', 'true', 'x', ''), ['files']);
+  assert.equal(await at('deploy', 'app1', ''), ['yes', 'no']);
+  assert.equal(await at('deploy', 'app1', 'yes', 'x', ''), ['files']);
 });
 
 test('after -- only words: those by place, or files for a task that passes them on', async () => {
   assert.equal(await at('deploy', '--', ''), ['app1']);
-  assert.equal(await at('deploy', '--', 'app1', '--'), ['true', 'false']);
+  assert.equal(await at('deploy', '--', 'app1', '--'), ['yes', 'no']);
   assert.equal((await at('--', 'dep')).length, 3);
   assert.equal(await at('pass', '--', '-'), ['files']);
   assert.equal(await at('pass', '--', 'x', '--env='), ['files']);
@@ -71,6 +71,7 @@ test('values of options, written in any way', async () => {
   assert.equal(await at('deploy', '--other=r'), ['--other=red', '--other=green']);
   assert.equal(await at('--env=prod', 'deploy', '--tier', ''), ['core-prod']);
   assert.equal(await at('deploy', '--broken', ''), ['files'], 'choices that cannot be read');
+  assert.equal(await at('--wait='), ['--wait=true', '--wait=false']);
   assert.equal(await at('--no-wait='), ['none']);
 });
 

@@ -92,7 +92,7 @@ test('a label is what a user would type', async () => {
     ...described,
     name: 'build',
     args: {
-      really: { type: 'boolean', positional: true, description: 'd' },
+      really: { type: 'string', positional: true, description: 'd' },
       dryRun: { type: 'string', optional: true, description: 'd' },
       check: { type: 'boolean', default: true, description: 'd' },
       keepAll: { type: 'boolean', description: 'd' },
@@ -100,8 +100,8 @@ test('a label is what a user would type', async () => {
   });
   const top = plain('top', {
     needs: [
-      need(build, { really: true }),
-      need(build, { really: false, check: false, keepAll: true, dryRun: 'x' }),
+      need(build, { really: 'true' }),
+      need(build, { really: 'false', check: false, keepAll: true, dryRun: 'x' }),
     ],
   });
   assert.equal(await labels(top), ['build true', 'build false --dry-run=x --no-check --keep-all', 'top']);

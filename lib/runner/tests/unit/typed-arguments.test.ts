@@ -15,7 +15,7 @@ const specs = {
   choice: { type: 'choice', choices: ['one', 'two'], env: 'SOME_CHOICE', description: 'd' },
   read: { type: 'choice', choices: async (options: Options) => [String(options.env)], description: 'd' },
   maybe: { type: 'number', optional: true, description: 'd' },
-  rest: { type: 'number', positional: true, variadic: true, optional: true, description: 'd' },
+  rest: { type: 'path', positional: true, variadic: true, optional: true, description: 'd' },
 } as const;
 
 test('the compiler gives each argument the type of its spec', () => {
@@ -26,7 +26,7 @@ test('the compiler gives each argument the type of its spec', () => {
   same<Typed['choice'], 'one' | 'two'>(true);
   same<Typed['read'], string>(true);
   same<Typed['maybe'], number | undefined>(true);
-  same<Typed['rest'], readonly number[]>(true);
+  same<Typed['rest'], readonly string[]>(true);
   // @ts-expect-error: a wrong one is told, or all of the above means nothing
   same<Typed['text'], number>(true);
 });
@@ -43,6 +43,10 @@ test('a spec that contradicts itself does not compile', () => {
     () => task({ ...common, args: { a: { type: 'choice', description: 'd' } } }),
     // @ts-expect-error: a number has none
     () => task({ ...common, args: { a: { type: 'number', choices: ['1'], description: 'd' } } }),
+    // @ts-expect-error: nor is it a list
+    () => task({ ...common, args: { a: { type: 'number', variadic: true, description: 'd' } } }),
+    // @ts-expect-error: a flag has no place
+    () => task({ ...common, args: { a: { type: 'boolean', positional: true, description: 'd' } } }),
     // @ts-expect-error: there is no such type
     () => task({ ...common, args: { a: { type: 'date', description: 'd' } } }),
     // @ts-expect-error: everything is explained
@@ -58,7 +62,7 @@ test('a spec that contradicts itself does not compile', () => {
         commands: ({ args }) => [args.level],
       }),
   ];
-  assert.is(wrong.length, 8);
+  assert.is(wrong.length, 10);
 });
 
 test('a need gives what its task requires, and nothing else', () => {
