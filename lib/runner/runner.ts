@@ -1,33 +1,24 @@
 /* The runner's public interface for tasks and other modules. */
 
 export { reasonIn } from './command-failure.ts';
-export { type Failure, MissingToolError, TaskError, UsageError } from './errors.ts';
+export { MissingToolError, TaskError, UsageError } from './errors.ts';
 export { exitCodes } from './exit-codes.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
-export { acquireLock, type Lock, type LockHolder, type LockRequest } from './lock.ts';
-export {
-  bootId,
-  childrenOf,
-  isSameProcess,
-  type ProcessIdentity,
-  processStartTime,
-} from './process-identity.ts';
+export { acquireLock } from './lock.ts';
+export { bootId, childrenOf, isSameProcess, processStartTime } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
 export { quote } from './shell.ts';
-export { didYouMean, suggest } from './suggest.ts';
+export { didYouMean } from './suggest.ts';
 export {
   type AnyTask,
-  type ArgumentSpec,
   type ArgumentSpecs,
   type Arguments,
-  type ArgumentValues,
   type Need,
   type Needs,
   need,
   type Options,
-  type OptionValue,
   type PageRow,
   type Question,
   type Readiness,

@@ -31,8 +31,6 @@ export type CommandOutput = {
   /** Complete with `quiet`; of logged output the last MiB, from the start of a line. */
   readonly stdout: string;
   readonly stderr: string;
-  /** True if more was printed than kept. */
-  readonly truncated: boolean;
   /** 128 + n for a command ended by signal n. */
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | null;

@@ -110,21 +110,19 @@ function startCommand(
   const settle = ({ exitCode, signal, cause }: Zx.ProcessOutput): CommandOutput => {
     endLimit?.();
     if (cause instanceof TaskError) throw cause;
-    const truncated = stdout.truncated || stderr.truncated;
     const ownCode = signal === null ? (exitCode ?? exitCodes.failed) : signalExitCode(signal);
     const output: CommandOutput = {
       stdout: stdout.text(),
       stderr: stderr.text(),
       exitCode: timedOut ? exitCodes.timeout : ownCode,
       signal,
-      truncated,
     };
     const finished = {
       command: running.cmd,
       output,
       startError: cause ?? undefined,
       timeoutMs: timedOut ? timeoutMs : undefined,
-      overflow: truncated && quiet ? capturedBytes : undefined,
+      overflow: quiet && (stdout.truncated || stderr.truncated) ? capturedBytes : undefined,
       cwd: options.cwd,
     };
     const failure = nothrow ? undefined : commandFailure(finished, host.redact);

@@ -30,7 +30,7 @@ test('an expected failure is no success, also when its exit code says so', () =>
 
 test('a crash of a Go program is reported by the message before its stack trace', () => {
   const stderr = 'panic: bad\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\n';
-  const output = { stdout: '', stderr, truncated: false, exitCode: 2, signal: null };
+  const output = { stdout: '', stderr, exitCode: 2, signal: null };
   const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
   assert.is(commandFailure({ command: 'x', output, ...limits }, (text) => text)?.why, 'panic: bad');
 });
