@@ -46,10 +46,7 @@ export class MissingToolError extends TaskError {
 }
 
 /** A failure as a value, for events and renderers. */
-export type Failure = {
-  readonly what: string;
-  readonly why?: string | undefined;
-  readonly advice?: string | undefined;
+export type Failure = Pick<ErrorText, 'what' | 'why' | 'advice'> & {
   readonly exitCode: number;
   /** A UsageError: a mistake of the user that no log explains further. A command's own exit code may be 2 too. */
   readonly usage?: true;

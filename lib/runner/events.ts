@@ -14,19 +14,16 @@ export type NodeSummary = {
   readonly place: () => Place;
 };
 
-/** Numbers of a run's tasks by result. */
-export type RunCounts = {
-  readonly done: number;
-  readonly changed: number;
-  readonly unchanged: number;
-  readonly interrupted: number;
-  readonly skipped: number;
-  /** Skipped because inputs or status command say that nothing has to be done. */
-  readonly upToDate: number;
-  readonly resumed: number;
-};
+/**
+ * Numbers of a run's tasks by result. `upToDate`: skipped because inputs or status command say that nothing has to be
+ * done.
+ */
+type Counts = Record<
+  'done' | 'changed' | 'unchanged' | 'interrupted' | 'skipped' | 'upToDate' | 'resumed',
+  number
+>;
 
-export type RunSummary = RunCounts & {
+export type RunSummary = Readonly<Counts> & {
   readonly outcome: RunOutcome;
   readonly exitCode: number;
   readonly durationMs: number;
@@ -45,7 +42,7 @@ export type TaskFailure = {
 };
 
 /** Numbers of a run's nodes by result so far. */
-export type Tally = { -readonly [Name in keyof RunCounts]: number } & { readonly failures: TaskFailure[] };
+export type Tally = Counts & { readonly failures: TaskFailure[] };
 
 /** All events of a run; the only input of renderers. */
 export type RunEventBody =

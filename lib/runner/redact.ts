@@ -1,4 +1,4 @@
-import { type Found, hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
+import { hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
 
 const mask = '***';
 /** Fields of events, recorded runs and graph views that are not text: a secret may be `task` or `done`. */
@@ -22,7 +22,7 @@ export class Redactor {
    * Patterns by their anchor, to find candidates in a text: a key of 50 lines has hundreds of forms, and trying all
    * everywhere would take longer than the rest of a run. Those without one, under '', are tried on each text.
    */
-  readonly #patterns = new Map<string, Found[]>();
+  readonly #patterns = new Map<string, SecretPattern[]>();
   #anchors: RegExp | undefined;
   readonly #broken = new BrokenForms();
   /** Length of the longest text to replace, to hold back when a line is cut. */
@@ -76,7 +76,7 @@ export class Redactor {
     this.#known.add(pattern.source);
     this.longest = Math.max(this.longest, pattern.longest);
     const { anchor = '' } = pattern;
-    this.#patterns.set(anchor, [...(this.#patterns.get(anchor) ?? []), { ...pattern }]);
+    this.#patterns.set(anchor, [...(this.#patterns.get(anchor) ?? []), pattern]);
     this.#anchors = undefined;
   }
 }

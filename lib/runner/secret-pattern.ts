@@ -6,6 +6,8 @@ export type SecretPattern = {
   readonly anchor: string | undefined;
   /** True for a part of a secret that is too long for one expression. */
   readonly piece: boolean;
+  /** Compiled on first use. */
+  expression?: RegExp;
 };
 
 /** JSON in JSON in a shell: this many backslashes before a character count as its escape. */
@@ -92,9 +94,6 @@ function escapePattern(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** Compiled on first use. */
-export type Found = SecretPattern & { expression?: RegExp };
-
 /** Maximum length of one expression, since engines have limits. */
 const longestPiece = 1000;
 
@@ -115,7 +114,7 @@ function piecesOf(text: string): string[] {
 }
 
 /** Masks matches of pieces, neighbours as one. Searches everywhere, since a secret may repeat itself. */
-export function hidePieces(text: string, found: readonly Found[], mask: string): string {
+export function hidePieces(text: string, found: readonly SecretPattern[], mask: string): string {
   const ranges: [start: number, end: number][] = [];
   for (const { expression, piece } of found) {
     if (!piece || expression === undefined) continue;

@@ -103,46 +103,23 @@ export class RunRecorder implements Renderer {
   #noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
     const keep = (stream: RecordedLine['stream'], text: string): void =>
       state.kept?.add({ at, stream, text: ownBeginning(plain(text), lineLength) }, 0);
-    switch (event.type) {
-      case 'task-started':
-        Object.assign(state, { status: 'running', startedAt: at, lane: this.#freeLane() });
-        return;
-      case 'task-done':
-        this.#end(state, at, { status: 'done', report: event.report });
-        return;
-      case 'task-failed':
-        this.#end(state, at, { status: 'failed', failure: event.failure, chain: event.chain });
-        return;
-      case 'task-interrupted':
-        this.#end(state, at, { status: 'interrupted' });
-        return;
-      case 'task-up-to-date':
-      case 'task-resumed':
-        state.status = event.type === 'task-resumed' ? 'resumed' : 'up-to-date';
-        state.readyAt = at;
-        return;
-      case 'task-ready':
-        state.readyAt = at;
-        return;
-      case 'task-skipped':
-        state.status = 'skipped';
-        state.because = event.because;
-        return;
-      case 'task-retried':
-        state.retriedAt.push(at);
-        keep('log', `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`);
-        return;
-      case 'task-command':
-        keep('command', event.command);
-        return;
-      case 'task-output':
-        keep(event.stream, event.line);
-        return;
-      case 'task-result':
-        for (const line of event.text.trimEnd().split('\n')) keep('stdout', line);
-        return;
-      default:
-        return;
+    const note = (now: Partial<State>): void => void Object.assign(state, now);
+    if (event.type === 'task-started') note({ status: 'running', startedAt: at, lane: this.#freeLane() });
+    else if (event.type === 'task-done') this.#end(state, at, { status: 'done', report: event.report });
+    else if (event.type === 'task-failed')
+      this.#end(state, at, { status: 'failed', failure: event.failure, chain: event.chain });
+    else if (event.type === 'task-interrupted') this.#end(state, at, { status: 'interrupted' });
+    else if (event.type === 'task-up-to-date') note({ status: 'up-to-date', readyAt: at });
+    else if (event.type === 'task-resumed') note({ status: 'resumed', readyAt: at });
+    else if (event.type === 'task-ready') note({ readyAt: at });
+    else if (event.type === 'task-skipped') note({ status: 'skipped', because: event.because });
+    else if (event.type === 'task-command') keep('command', event.command);
+    else if (event.type === 'task-output') keep(event.stream, event.line);
+    else if (event.type === 'task-result')
+      for (const line of event.text.trimEnd().split('\n')) keep('stdout', line);
+    else if (event.type === 'task-retried') {
+      state.retriedAt.push(at);
+      keep('log', `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`);
     }
   }
 
@@ -167,7 +144,7 @@ export class RunRecorder implements Renderer {
   }
 }
 
-/** Without colours; a carriage return becomes a new line. */
+/** Without colours and control characters other than tabs and line breaks. */
 function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: what has no look of its own
   return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000B-\u001F\u007F]/g, '');
