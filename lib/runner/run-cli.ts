@@ -11,7 +11,7 @@ import { completionTask, graphTask, listTask, ownTasks } from './own-tasks.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run.ts';
 import { Stop } from './stop.ts';
-import { Suspend } from './suspend.ts';
+import { listenForSuspend } from './suspend.ts';
 import type { AnyTask } from './task.ts';
 import { checkDefinitions, type TaskNames } from './task-names.ts';
 
@@ -39,8 +39,7 @@ export async function runCli(
   const children = new Children();
   const stop = new Stop(children);
   stop.listen();
-  const suspend = new Suspend(children);
-  suspend.listen();
+  const endSuspend = listenForSuspend(children);
   const terminal = openTerminal((error) =>
     stop.begin(error === undefined ? { type: 'hang-up' } : { type: 'crash', error }),
   );
@@ -82,7 +81,7 @@ export async function runCli(
     return failure.exitCode;
   } finally {
     stop.close();
-    suspend.close();
+    endSuspend();
     children.close();
     terminal.close();
     endLeftOpen(showNow, verbose);

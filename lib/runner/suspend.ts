@@ -42,57 +42,53 @@ export function startLimit(milliseconds: number, onLimit: () => void): () => boo
 /**
  * Ctrl-Z (SIGTSTP): stops each child group, then this process, so that the shell gets its terminal back; SIGCONT
  * resumes all. SIGTTIN and SIGTTOU have no handler, with which refused terminal access would be retried forever.
+ * Returns a function that ends this.
  */
-export class Suspend {
-  readonly #children: Children;
-  #stopping: NodeJS.Timeout | undefined;
+export function listenForSuspend(children: Children): () => void {
+  let stopping: NodeJS.Timeout | undefined;
+  const listen = (): void => {
+    process.on('SIGTSTP', onStop);
+    process.on('SIGCONT', onContinue);
+  };
+  const close = (): void => {
+    clearTimeout(stopping);
+    process.removeListener('SIGTSTP', onStop);
+    process.removeListener('SIGCONT', onContinue);
+  };
+  listen();
+  return close;
 
-  constructor(children: Children) {
-    this.#children = children;
-  }
-
-  listen(): void {
-    process.on('SIGTSTP', this.#onStop);
-    process.on('SIGCONT', this.#onContinue);
-  }
-
-  close(): void {
-    clearTimeout(this.#stopping);
-    process.removeListener('SIGTSTP', this.#onStop);
-    process.removeListener('SIGCONT', this.#onContinue);
-  }
-
-  readonly #onStop = (): void => {
-    if (this.#stopping !== undefined) return;
+  function onStop(): void {
+    if (stopping !== undefined) return;
     for (const view of shown) view.hide();
     // The kernel ignores SIGTSTP in an orphaned process group, such as each command's, unless it is caught.
-    if (!this.#children.suspend('SIGTSTP')) this.#stop();
-    else this.#stopping = setTimeout(() => this.#stop(), graceMs / 2 ** nestingLevel());
-  };
+    if (!children.suspend('SIGTSTP')) stop();
+    else stopping = setTimeout(stop, graceMs / 2 ** nestingLevel());
+  }
 
   /** npx stops immediately, so its shell may resume us before we have stopped. */
-  readonly #onContinue = (): void => {
-    if (this.#stopping === undefined) return;
-    clearTimeout(this.#stopping);
-    this.#goOn();
-  };
+  function onContinue(): void {
+    if (stopping === undefined) return;
+    clearTimeout(stopping);
+    goOn();
+  }
 
-  #stop(): void {
-    this.#children.suspend('SIGSTOP');
+  function stop(): void {
+    children.suspend('SIGSTOP');
     const since = performance.now();
     // Without our handler, the signal has its normal effect: none if no shell could resume us. A nested run is
     // resumed by the outer one.
-    this.close();
+    close();
     process.kill(process.pid, nestingLevel() > 0 ? 'SIGSTOP' : 'SIGTSTP');
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stopMs);
-    this.listen();
+    listen();
     stoppedMs += performance.now() - since;
-    this.#goOn();
+    goOn();
   }
 
-  #goOn(): void {
-    this.#stopping = undefined;
-    this.#children.resume();
+  function goOn(): void {
+    stopping = undefined;
+    children.resume();
     for (const view of shown) view.show();
   }
 }

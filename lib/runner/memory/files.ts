@@ -4,29 +4,22 @@ import { lstat, readFile, readlink, stat } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import PQueue from 'p-queue';
-import { listChanges } from '../format.ts';
 import { findFiles, type Globs } from './glob.ts';
 import { digestOf } from './node-settings.ts';
 
-/** Digests by name: of files by path (see `readFiles`) or of anything else. */
+/** By name: of files by path (contents, permission to execute, a link's target) or of anything else. */
 export type Digests = { readonly [name: string]: string };
-
-export type SeenFiles = {
-  /** Of contents, permission to execute and, for a link, its target. */
-  readonly digests: Digests;
-  /** Globs without a match, as written. */
-  readonly unmatched: readonly string[];
-  /** The first unreadable file or folder, as a sentence. */
-  readonly problem: string | undefined;
-};
 
 /** Larger files are read in chunks. */
 const wholeBytes = 1 << 20;
 /** Number of files read at the same time. */
 const readers = 16;
 
-/** Files that match the globs, by path relative to the folder; skips files removed meanwhile. Never searches `memory`. */
-export async function readFiles(globs: Globs, folder: string, memory: string): Promise<SeenFiles> {
+/**
+ * Digests of the files that match the globs, by path relative to the folder, without those removed meanwhile; globs
+ * without a match; and the first unreadable file or folder, as a sentence. Never searches `memory`.
+ */
+export async function readFiles(globs: Globs, folder: string, memory: string) {
   const { files, unmatched, unreadable } = await findFiles(globs, memory);
   const found = new Map<string, string>();
   const problems = unreadable.map((path) => `${relative(folder, path)} cannot be read`);
@@ -66,10 +59,4 @@ export function changesBetween(before: Digests, now: Digests): string[] {
       // A name may contain line breaks, but an explanation is one line.
       return `${JSON.stringify(name).slice(1, -1).replaceAll('\\"', '"').replaceAll('\\\\', '\\')} ${change}`;
     });
-}
-
-/** The first change and the number of others; undefined without changes. */
-export function changeBetween(before: Digests, now: Digests): string | undefined {
-  const changes = changesBetween(before, now);
-  return changes.length === 0 ? undefined : listChanges(changes);
 }

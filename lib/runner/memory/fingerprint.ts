@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { formatPlace } from '../call-site.ts';
 import { UsageError } from '../errors.ts';
-import { count } from '../format.ts';
+import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { declared } from '../task.ts';
-import { changeBetween, type Digests, readFiles } from './files.ts';
+import { changesBetween, type Digests, readFiles } from './files.ts';
 import { compileGlobs } from './glob.ts';
 import { digestOf, neededBy, settingsOf } from './node-settings.ts';
 import { readRecord, removeRecord, writeRecord } from './store.ts';
@@ -50,10 +50,10 @@ export class Fingerprints {
     if (task.inputs !== undefined) {
       const { files, parts, problem } = await this.#partsOf(node);
       const before = parseRecord(await readRecord(this.#settings.memory, this.#key(node)));
-      const change = before ? changeBetween(before, parts) : 'no earlier success is remembered';
+      const changes = before ? changesBetween(before, parts) : ['no earlier success is remembered'];
       look = { ...look, parts: problem === undefined ? parts : undefined };
-      const reason = problem ?? change;
-      if (reason !== undefined && !this.#settings.force) return { ...look, reason };
+      const reason = problem ?? listChanges(changes);
+      if (reason !== '' && !this.#settings.force) return { ...look, reason };
       says.push(count(files, 'input'));
     }
     if (this.#settings.force) return look;

@@ -15,15 +15,6 @@ type Pattern = {
 
 export type Globs = { readonly included: readonly Pattern[]; readonly excluded: readonly Pattern[] };
 
-type Found = {
-  /** Absolute and sorted. Files and symbolic links, whatever their targets. */
-  readonly files: readonly string[];
-  /** Globs without a match, as written. */
-  readonly unmatched: readonly string[];
-  /** Unreadable folders. */
-  readonly unreadable: readonly string[];
-};
-
 /** Folders that only count if a glob names them. */
 const passedOver = ['.git', 'node_modules'];
 
@@ -40,10 +31,11 @@ export function compileGlobs(texts: readonly string[], folder: string): Globs {
 }
 
 /**
- * Finds the files that match the globs. Follows links to folders, except back to a folder on the way, which would
- * never end. A link counts as a file too. `ignored`: a folder to skip.
+ * Finds the files that match the globs: absolute paths, sorted; globs without a match, as written; and unreadable
+ * folders. Follows links to folders, except back to a folder on the way, which would never end. A link counts as a
+ * file too, whatever its target. `ignored`: a folder to skip.
  */
-export async function findFiles(globs: Globs, ignored?: string): Promise<Found> {
+export async function findFiles(globs: Globs, ignored?: string) {
   const files = new Set<string>();
   const unmatched: string[] = [];
   const unreadable = new Set<string>();

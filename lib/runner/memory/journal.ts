@@ -38,58 +38,50 @@ export type JournaledRun = {
 };
 
 /**
- * Records what the last run of a request has done, one line of JSON per finished node. Lines are written in the same
- * turn of the event loop, so they survive a killed run. An unwritable journal is given up, never a failure.
+ * Begins to record what the last run of a request has done, one line of JSON per finished node. Lines are written in
+ * the same turn of the event loop, so they survive a killed run. An unwritable journal is given up, never a failure:
+ * undefined if it cannot even begin.
  */
-export class Journal {
-  #file: number | undefined;
+export async function beginJournal(memory: string, { name, task, lock }: JournaledRequest) {
+  let file: number | undefined;
+  try {
+    const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
+    const header = { version, task, since: new Date().toISOString(), ...identity, lock };
+    const draft = join(folder, `${name}-${process.pid}.tmp`);
+    file = openSync(draft, 'w', 0o600);
+    writeSync(file, `${JSON.stringify(header)}\n`);
+    renameSync(draft, join(folder, `${name}${ending}`));
+  } catch {
+    return undefined;
+  }
   /** Lines of one turn of the event loop, in which thousands of small tasks may end. */
-  #pending = '';
-
-  private constructor(file: number) {
-    this.#file = file;
-  }
-
-  /** Begins a run's journal; undefined if it cannot be written. */
-  static async begin(memory: string, { name, task, lock }: JournaledRequest): Promise<Journal | undefined> {
+  let pending = '';
+  const close = (): void => {
+    if (file !== undefined) closeSync(file);
+    file = undefined;
+  };
+  const flush = (): void => {
+    const text = pending;
+    pending = '';
     try {
-      const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
-      const header = { version, task, since: new Date().toISOString(), ...identity, lock };
-      const draft = join(folder, `${name}-${process.pid}.tmp`);
-      const file = openSync(draft, 'w', 0o600);
-      writeSync(file, `${JSON.stringify(header)}\n`);
-      renameSync(draft, join(folder, `${name}${ending}`));
-      return new Journal(file);
+      if (file !== undefined) writeSync(file, text);
     } catch {
-      return undefined;
+      close();
     }
-  }
-
-  /** Records a finished node, unless its digest is undefined. */
-  note(id: string, digest: string | undefined): void {
-    if (digest === undefined) return;
-    if (this.#pending === '') setImmediate(() => this.#flush());
-    this.#pending += `{"id":${JSON.stringify(id)},"digest":"${digest}"}\n`;
-  }
-
-  end(outcome: RunOutcome): void {
-    this.#pending += `${JSON.stringify({ outcome })}\n`;
-    this.#flush();
-    if (this.#file !== undefined) closeSync(this.#file);
-    this.#file = undefined;
-  }
-
-  #flush(): void {
-    const text = this.#pending;
-    this.#pending = '';
-    if (this.#file === undefined) return;
-    try {
-      writeSync(this.#file, text);
-    } catch {
-      closeSync(this.#file);
-      this.#file = undefined;
-    }
-  }
+  };
+  return {
+    /** Records a finished node, unless its digest is undefined. */
+    note: (id: string, digest: string | undefined): void => {
+      if (digest === undefined) return;
+      if (pending === '') setImmediate(flush);
+      pending += `{"id":${JSON.stringify(id)},"digest":"${digest}"}\n`;
+    },
+    end: (outcome: RunOutcome): void => {
+      pending += `${JSON.stringify({ outcome })}\n`;
+      flush();
+      close();
+    },
+  };
 }
 
 /** The last run of a request; undefined when there is none. */

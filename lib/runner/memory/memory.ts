@@ -24,7 +24,7 @@ export async function openMemory(run: Run) {
     return undefined;
 
   const folder = resolve(run.memory);
-  const { Journal, readLastRun } = await import('./journal.ts');
+  const { beginJournal, readLastRun } = await import('./journal.ts');
   const { label, roots } = graph;
   // A nested run under the same lock does nothing that the outer run does not know.
   const lock = run.holder === undefined ? undefined : run.locks[0];
@@ -34,7 +34,7 @@ export async function openMemory(run: Run) {
     ? await (await import('./resume.ts')).resume(await readLastRun(folder, asked), graph.nodes, label)
     : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
-  const journal = single && lock === undefined ? undefined : await Journal.begin(folder, asked);
+  const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
   const fingerprints = tracks
     ? await openFingerprints(run, (node, command) => askStatus(node, command, run))
     : undefined;

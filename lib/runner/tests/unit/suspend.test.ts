@@ -2,7 +2,7 @@ import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Children } from '../../children.ts';
-import { Suspend, startLimit } from '../../suspend.ts';
+import { listenForSuspend, startLimit } from '../../suspend.ts';
 
 test.after.each(() => {
   mock.timers.reset();
@@ -23,11 +23,10 @@ test('the time for which the process was stopped is not part of a time limit', (
     reached = true;
   });
   startLimit(1000, () => assert.unreachable('it was ended'))();
-  const suspend = new Suspend({ suspend: () => false, resume: () => {} } as unknown as Children);
-  suspend.listen();
+  const close = listenForSuspend({ suspend: () => false, resume: () => {} } as unknown as Children);
   now = 500;
   process.emit('SIGTSTP');
-  suspend.close();
+  close();
   mock.timers.tick(1000);
   assert.not(reached);
   now += 500;

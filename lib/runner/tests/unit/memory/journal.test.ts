@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Journal, parseJournal, readLastRun } from '../../../memory/journal.ts';
+import { beginJournal, parseJournal, readLastRun } from '../../../memory/journal.ts';
 import { folder as memory, useFolder } from '../../rig/folder.ts';
 
 useFolder(test);
@@ -11,8 +11,8 @@ const request = (name = 'abc', lock?: string) => ({ name, task: 'build', lock })
 const files = (): string[] => readdirSync(join(memory, 'journal')).sort();
 const lastFile = (): string => join(memory, 'journal', files().at(-1) ?? '');
 
-async function begin(name = 'abc', lock?: string): Promise<Journal> {
-  const journal = await Journal.begin(memory, request(name, lock));
+async function begin(name = 'abc', lock?: string) {
+  const journal = await beginJournal(memory, request(name, lock));
   if (journal === undefined) throw new Error('no journal');
   return journal;
 }
@@ -34,7 +34,7 @@ test('a line that was cut off by a kill is left out, a file without a header is 
 
 test('an unwritable journal counts as none', async () => {
   writeFileSync(join(memory, 'file'), '');
-  assert.is(await Journal.begin(join(memory, 'file'), request()), undefined);
+  assert.is(await beginJournal(join(memory, 'file'), request()), undefined);
 });
 
 test.run();
