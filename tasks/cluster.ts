@@ -44,7 +44,7 @@ export const createK8s = task({
     const made = await (await provider.load()).create(context);
     // It may have started a stopped cluster, with a sealed Vault. Servers beside a cluster start by their own tasks.
     const mayBeSealed = provider.servers !== undefined || made === 'changed';
-    const opened = mayBeSealed ? await openAgain(context, made) : 'unchanged';
+    const opened = mayBeSealed ? await openAgain(context, made, 'reopenBeforeInstall') : 'unchanged';
     let controller: Outcome = 'unchanged';
     if (!provider.simulatedPods) {
       const { ensureController } = await import('../lib/ingress/install.ts');
@@ -73,18 +73,22 @@ export const startK8s = task({
   },
   run: async (context) => {
     const outcome = await (await context.provider.load()).start(context);
-    const opened = await openAgain(context, outcome);
+    const opened = await openAgain(context, outcome, 'reopen');
     return opened === 'changed' ? opened : outcome;
   },
 });
 
 /** Unseals Vault, except on an existing cluster; `started` is `changed` if its nodes just started. */
-async function openAgain(context: Body, started: Outcome): Promise<Outcome> {
+async function openAgain(
+  context: Body,
+  started: Outcome,
+  way: 'reopen' | 'reopenBeforeInstall',
+): Promise<Outcome> {
   const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
   return provider.servers
     ? (await import('../lib/vault/init-vault.ts')).unseal(context)
-    : (await import('../lib/operations/reopen.ts')).reopen(context, started);
+    : (await import('../lib/operations/reopen.ts'))[way](context, started);
 }
 
 export const stopK8s = taskWithoutSettings({

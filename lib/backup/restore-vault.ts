@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Context } from '../settings/context.ts';
 import { restoreSnapshot } from '../vault/api/restore.ts';
 import { writtenPath } from '../vault/desired.ts';
-import { initVault, redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
+import { answerMs, initVault, redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
 import { keysFileName, keysPlace } from '../vault/keys-place.ts';
 import { existingPlace } from './place.ts';
 import { checkSnapshot, snapshotFile } from './vault.ts';
@@ -19,7 +19,7 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   await checkSnapshot(context, file);
   const keys = await readStoredKeys(context, folder);
   await redactKeys(context);
-  await withAnsweringReplicas(context, async (replicas) => {
+  await withAnsweringReplicas(context, answerMs, async (replicas) => {
     // What the snapshot's Vault was given may be older, such as a password.
     await rm(writtenPath(environment), { force: true });
     const secret = (text: string) => context.secret(text);

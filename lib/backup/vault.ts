@@ -14,7 +14,7 @@ import { activeOf } from '../vault/api/init.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
 import { requireRaft, saveSnapshot } from '../vault/api/snapshot.ts';
 import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
-import { redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
+import { answerMs, redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
 import { keysPlace } from '../vault/keys-place.ts';
 import { digestOf, newPlace, wholeFolder } from './place.ts';
 import { writeKeys } from './vault-keys.ts';
@@ -29,7 +29,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
   const { environment, signal } = context;
   const place = newPlace(environment, 'vault', named);
   await redactKeys(context);
-  await withAnsweringReplicas(context, async (replicas) => {
+  await withAnsweringReplicas(context, answerMs, async (replicas) => {
     const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
     if (states.every(({ sealed }) => sealed === true)) {
       throw new TaskError({

@@ -8,6 +8,7 @@ import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
+import { UntrustedError } from '../vault/api/vault-error.ts';
 import { unseal } from '../vault/init-vault.ts';
 
 /**
@@ -58,6 +59,14 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   );
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
+
+/** As `reopen`; leaves a Vault that cannot be verified to an install, which renews its certificate, and `init-vault`. */
+export const reopenBeforeInstall = (context: EnvironmentContext, started: Outcome): Promise<Outcome> =>
+  reopen(context, started).catch((error: unknown) => {
+    if (!(error instanceof UntrustedError)) throw error;
+    context.log(`Vault may be sealed: ${error.what} (${error.why}); ${error.advice}`);
+    return 'unchanged';
+  });
 
 /** The namespaces of the releases and of the ingress controller. */
 export async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {

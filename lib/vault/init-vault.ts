@@ -20,8 +20,12 @@ import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenP
 import { adoptLocalKeys, keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
-/** Milliseconds for a started Vault to answer; beside a cluster, its start has waited already. */
-const startMs = (environment: Environment): number => (providerOf(environment).servers ? 3000 : 60_000);
+/** Milliseconds for a Vault that has started to answer. */
+export const answerMs = 3000;
+
+/** The same, after an install that may have renewed the certificate in the pods. */
+const loadMs = (environment: Environment): number =>
+  providerOf(environment).servers ? answerMs : podStartMs;
 
 /**
  * Brings Vault to the state kept under `vault/`: initialised, unsealed, configured. Logs each object and reports
@@ -35,7 +39,7 @@ export async function initVault(context: Context): Promise<void> {
   const { authority } = await serverIdentity(context);
   await adoptLocalKeys(context);
   await redactKeys(context);
-  await withAnsweringReplicas(context, async (replicas) => {
+  await withAnsweringReplicas(context, loadMs(environment), async (replicas) => {
     const input = { keysPath: keysPlace(context), signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
     if (initialised)
@@ -73,7 +77,7 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   // A recreated cluster has no Vault, even if keys of the previous one exist.
   if (!(await hasVault(context))) return 'unchanged';
   await redactKeys(context);
-  return withAnsweringReplicas(context, async (replicas) => {
+  return withAnsweringReplicas(context, answerMs, async (replicas) => {
     const { signal } = context;
     const outcome = await unsealVault({ replicas, keysPath: keysPlace(context), signal });
     if (outcome === 'changed') context.log('Vault is unsealed');
@@ -81,15 +85,14 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   });
 }
 
-/** Calls `use` with the replicas once each of them answers, sealed or not. */
+/** Calls `use` with the replicas once each of them answers, sealed or not, and is verified within `verifiedMs`. */
 export const withAnsweringReplicas = <Result>(
   context: EnvironmentContext,
+  verifiedMs: number,
   use: (replicas: readonly Replica[]) => Promise<Result>,
 ): Promise<Result> =>
   withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas) => {
-    await Promise.all(
-      replicas.map(({ client }) => waitForVault(client, startMs(context.environment), context.signal)),
-    );
+    await Promise.all(replicas.map(({ client }) => waitForVault(client, verifiedMs, context.signal)));
     return use(replicas);
   });
 

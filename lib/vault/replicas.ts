@@ -12,6 +12,7 @@ import type { ShellContext } from '../settings/context.ts';
 import { vaultIdentity } from './api/certificate.ts';
 import { type VaultClient, type VaultClientInput, vaultClient } from './api/client.ts';
 import { type Replica, sealStatus } from './api/replica.ts';
+import { UntrustedError } from './api/vault-error.ts';
 
 /** kubectl's answer for the release: its StatefulSet and pods. */
 type VaultWorkload = {
@@ -122,11 +123,11 @@ export async function withVaultReplicas<Result>(
   }
 }
 
-/** True if Vault answers, sealed or not. */
+/** True if Vault answers, sealed or not, or a server that cannot be verified, about which the caller's own call tells. */
 const isVault = (client: VaultClient): Promise<boolean> =>
   sealStatus(client).then(
     () => true,
-    () => false,
+    (error: unknown) => error instanceof UntrustedError,
   );
 
 const vaultPorts = { namespace: 'vault', port: 8200 };

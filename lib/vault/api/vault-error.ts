@@ -15,6 +15,9 @@ export class VaultError extends TaskError {
   }
 }
 
+/** The server does not speak TLS, or has a certificate of another authority, name or time. */
+export class UntrustedError extends VaultError {}
+
 /** The stored keys are missing, too few, or another Vault's. */
 export class KeysError extends TaskError {}
 
@@ -25,9 +28,8 @@ export const unreachable = (address: string, call: string, reason: string): Vaul
     advice: `${taskCommand('status')} shows if Vault runs; ${taskCommand('start-k8s')} starts it`,
   });
 
-/** The error for a server that does not speak TLS, or has a certificate of another authority, name or time. */
 export const untrusted = (address: string, call: string, reason: string): VaultError =>
-  new VaultError({
+  new UntrustedError({
     what: `Vault at ${address} cannot be verified by its certificate`,
     why: `${call}: ${reason}`,
     advice: `${taskCommand('create-environment')} renews the certificate and updates a Vault that does not use it yet`,

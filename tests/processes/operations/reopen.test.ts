@@ -1,7 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { reopen } from '../../../lib/operations/reopen.ts';
+import { reopen, reopenBeforeInstall } from '../../../lib/operations/reopen.ts';
+import { writeWhole } from '../../../lib/settings/environment.ts';
+import { makeCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -94,6 +100,29 @@ test('a database that the user may not reach is an error', async (state) => {
   const error = await failureOf(reopen(state.context, 'changed'));
   assert.is(error.what, 'svc/postgresql of the namespace database cannot be reached');
   assert.match(error.why ?? '', /Forbidden.*\npod database\/postgresql-0: it is not ready$/);
+});
+
+test('before an install, a Vault with an expired certificate is left to it; otherwise it is an error', async (state) => {
+  const { folder } = project;
+  const [own, other] = await Promise.all(
+    ['own', 'other'].map((name) => makeCertificate(folder, name, ['DNS:vault.vault.svc'])),
+  );
+  await writeWhole(join(state.context.environment.state, 'certificates', 'ca.crt'), own?.authority ?? '');
+  const [cert, key] = [readFileSync(other?.certificate ?? ''), readFileSync(other?.key ?? '')];
+  const server = createServer({ cert, key });
+  await once(server.unref().listen(0, '127.0.0.1'), 'listening');
+  const vault = {
+    ...{ kind: 'Pod', status: { phase: 'Running' }, spec: { containers: [] } },
+    metadata: { name: 'vault-0', ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
+  };
+  cluster({
+    'port-forward': [forward({ ...state, port: (server.address() as AddressInfo).port })],
+    'get pods': [print([pod(true)])],
+    statefulsets: [print([vault])],
+  });
+  assert.match((await failureOf(reopen(state.context, 'unchanged'))).what, 'by its certificate');
+  assert.is(await reopenBeforeInstall(state.context, 'unchanged'), 'unchanged');
+  assert.match(state.context.logged.join(), /^Vault may be sealed: .*by its certificate/);
 });
 
 test.run();
