@@ -17,6 +17,7 @@ import { checkPlace, readRecord } from '../ingress/installed.ts';
 import type { Context } from '../settings/context.ts';
 import { checkVault } from '../vault/health.ts';
 import { checkDeployedPassword } from './database-password.ts';
+import { keepReplicas } from './keep-replicas.ts';
 import { finishReplacement, hasOnDelete, replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
@@ -57,6 +58,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);
   if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
   await repairReleases(context, [...changed, ...removed], deployed);
+  await keepReplicas(context, changed, deployed);
   let now = deployed;
   for (const batch of batchesOf([...changed, ...removed], deployed)) {
     await runHelmfile(context, 'installing', batch, [
