@@ -44,16 +44,19 @@ export async function diff(context: Context, selection: Selection): Promise<void
   const parsed = await Promise.all(
     releases.map(async (release) => {
       const objects = await objectsOf(rendered.get(release.name) ?? [], release);
-      return { release, objects: objects.map(drifts.get(release.name)?.asKept ?? ((same) => same)) };
+      const drift = drifts.get(release.name);
+      const removed = drift?.leftOutOf(objects) ?? [];
+      return { release, removed, objects: objects.map(drift?.asKept ?? ((same) => same)) };
     }),
   );
   const known = parsed.filter(({ release }) => deployed.has(release.id));
   const differences = await compare(context, known);
-  for (const { release, objects } of parsed) {
-    const { name } = release;
+  for (const { release, objects, removed } of parsed) {
+    const { id, name } = release;
     const text = differences.get(name);
-    if (!deployed.has(release.id)) context.print(announce(release, objects));
-    else context.print(text === undefined ? `${name}: no difference` : `${name}:\n${text}`);
+    const lines = [...listed('-', removed), ...(text === undefined ? [] : [text])];
+    if (!deployed.has(id)) context.print([`${name}: would be installed`, ...listed('+', objects)].join('\n'));
+    else context.print(lines.length === 0 ? `${name}: no difference` : `${name}:\n${lines.join('\n')}`);
   }
   const unknown = differences.get('');
   if (unknown !== undefined) context.print(unknown);
@@ -136,7 +139,5 @@ export function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<s
   return new Map([...found].map(([name, part]) => [name, short(part)]));
 }
 
-const announce = ({ name }: Release, objects: readonly AppliedObject[]): string =>
-  [`${name}: would be installed`, ...objects.map(({ kind, metadata }) => `+ ${kind} ${metadata.name}`)].join(
-    '\n',
-  );
+const listed = (sign: string, objects: readonly AppliedObject[]): readonly string[] =>
+  objects.map(({ kind, metadata }) => `${sign} ${kind} ${metadata.name}`);

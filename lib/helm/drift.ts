@@ -30,6 +30,8 @@ export type Drift = {
   readonly autoscaled: ReadonlyMap<string, number>;
   /** An object of the release with what the cluster keeps different without drift. */
   readonly asKept: (object: AppliedObject) => AppliedObject;
+  /** The objects that an install of these would remove. */
+  readonly leftOutOf: (rendered: readonly AppliedObject[]) => readonly AppliedObject[];
 };
 
 /** True if an install has something to restore. */
@@ -105,15 +107,26 @@ function driftOf(
     pairs.filter(isScaled).map(({ object, live }) => [object.metadata.name, live?.spec?.replicas ?? 0]),
   );
   const asKept = (object: AppliedObject): AppliedObject => {
-    const replicas = autoscaled.get(object.metadata.name);
-    const isScaled = replicas !== undefined && object.spec?.replicas !== undefined;
-    const scaled = isScaled ? { ...object, spec: { ...object.spec, replicas } } : object;
     const pair = pairs.find((pair) => nameOf(pair) === nameOf({ object }));
+    // An autoscaler keeps its own number, and one that takes over the last one of helm.
+    const replicas =
+      object.spec?.replicas !== undefined
+        ? autoscaled.get(object.metadata.name)
+        : pair?.object.spec?.replicas !== undefined
+          ? pair.live?.spec?.replicas
+          : undefined;
+    const scaled = replicas === undefined ? object : { ...object, spec: { ...object.spec, replicas } };
     return pair === undefined ? scaled : withoutDropped(scaled, pair);
   };
+  const leftOutOf = (rendered: readonly AppliedObject[]): readonly AppliedObject[] =>
+    pairs
+      .filter(({ live }) => live !== undefined)
+      .map(({ object }) => object)
+      .filter(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy'] !== 'keep')
+      .filter((object) => !rendered.some((one) => nameOf({ object: one }) === nameOf({ object })));
   const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
   const unfinished = pairs.some(isUnfinished);
-  return { missing: missing.map(nameOf), changed, added, unready, unfinished, autoscaled, asKept };
+  return { missing: missing.map(nameOf), changed, added, unready, unfinished, autoscaled, asKept, leftOutOf };
 }
 
 const isLostNamespace = ({ object, live }: Pair): boolean =>

@@ -174,6 +174,33 @@ test('an empty text that an operator dropped is no difference; one that helm has
   assert.equal(withoutDropped({ spec }, { ...pair, live: { spec } }), { spec });
 });
 
+test('an object that is no longer rendered would be removed, unless it is kept or gone', async () => {
+  const { drift } = await told(list(namespace, deployment));
+  const names = (rendered: readonly object[]) =>
+    drift?.leftOutOf(rendered as never).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  assert.equal(names([]), ['Namespace backend', 'Deployment front']);
+  assert.equal(names([{ ...namespace, metadata: { ...namespace.metadata, namespace: 'core' } }]), [
+    'Deployment front',
+  ]);
+  const kept = manifest.replace(
+    '  name: backend',
+    '  name: backend\n  annotations: {helm.sh/resource-policy: keep}',
+  );
+  const other = await told(list(namespace, deployment), { manifest: kept });
+  assert.equal(
+    other.drift?.leftOutOf([]).map(({ kind }) => kind),
+    ['Deployment'],
+  );
+});
+
+test('where an autoscaler takes over, the number of pods stays', async () => {
+  const scaled = manifest.replace('  namespace: frontend\n', '  namespace: frontend\nspec:\n  replicas: 2\n');
+  const live = { ...deployment, spec: { replicas: 2 } };
+  const { drift } = await told(list(namespace, live, secret), { manifest: scaled });
+  const front = { ...deployment, metadata: { ...deployment.metadata, ...helm } };
+  assert.equal(drift?.asKept(front).spec, { replicas: 2 });
+});
+
 test('a failed release is compared with its last manifest, a pending or uninstalled one with nothing', async () => {
   const faulty = { ...deployment, status: { readyReplicas: 0 } };
   const answer = list(namespace, faulty, secret);
