@@ -2,7 +2,7 @@ import { relative } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { databasesOf, superuserOf } from '../database/roles.ts';
-import { shellWord, shellWords } from '../ground/shell-words.ts';
+import { eachAfter, shellWord, shellWords } from '../ground/shell-words.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText } from '../secrets/encrypted-file.ts';
 import { isShared } from '../secrets/shared-file.ts';
@@ -13,6 +13,7 @@ import { unsealVaultCommands, vaultAccessCommands } from '../vault/plain-command
 import { dumpWords, inPod, localVariables, restoreWords } from './database-programs.ts';
 import { scratch } from './database-server.ts';
 import { newPlaceText } from './place.ts';
+import type { Restore } from './restore-database.ts';
 import { accountTokenWords, backupLogin } from './vault.ts';
 import { encryptionWords } from './vault-keys.ts';
 
@@ -39,24 +40,27 @@ export async function backupDatabaseCommands(
 
 export async function restoreDatabaseCommands(
   target: Target,
-  { folder, databases }: { readonly folder: string; readonly databases: readonly string[] },
+  { folder, databases, replace }: Restore,
 ): Promise<readonly string[]> {
   const { before, run, user } = await databaseAccess(target);
   const names = databases.length > 0 ? databases : databasesOf(target.settings);
   return [
     ...before,
-    ...names.flatMap((name) => [
-      run(['createdb', `--username=${user}`, `--owner=${name}`, scratch]),
-      run(restoreWords(user, scratch), { from: `${shellWord(folder)}/${name}.dump` }),
-      run(['dropdb', '--if-exists', '--force', `--username=${user}`, name]),
-      run([
-        'psql',
-        `--username=${user}`,
-        `--dbname=${target.settings.database.name}`,
-        '--command',
-        `REVOKE CONNECT, TEMPORARY ON DATABASE ${scratch} FROM PUBLIC; ALTER DATABASE ${scratch} RENAME TO ${name}`,
+    ...(replace ? [] : ['# only for databases that are empty: without --replace, the task refuses others']),
+    ...names.map((name) =>
+      eachAfter([
+        run(['createdb', `--username=${user}`, `--owner=${name}`, scratch]),
+        run(restoreWords(user, scratch), { from: `${shellWord(folder)}/${name}.dump` }),
+        run(['dropdb', '--if-exists', '--force', `--username=${user}`, name]),
+        run([
+          'psql',
+          `--username=${user}`,
+          `--dbname=${target.settings.database.name}`,
+          '--command',
+          `REVOKE CONNECT, TEMPORARY ON DATABASE ${scratch} FROM PUBLIC; ALTER DATABASE ${scratch} RENAME TO ${name}`,
+        ]),
       ]),
-    ]),
+    ),
   ];
 }
 
@@ -121,8 +125,10 @@ export async function restoreVaultCommands(target: Target, folder: string): Prom
     exportHomes(environment, 'GNUPGHOME'),
     ...(await vaultAccessCommands(target)),
     '# with a root token, which `vault operator generate-root` creates: export VAULT_TOKEN=…',
-    `vault operator raft snapshot restore -force ${place}/raft.snap`,
-    `(umask 077; sops decrypt --output-type json ${place}/keys.yaml > ${keys})`,
+    eachAfter([
+      `vault operator raft snapshot restore -force ${place}/raft.snap`,
+      `(umask 077; sops decrypt --output-type json ${place}/keys.yaml > ${keys})`,
+    ]),
     ...(await unsealVaultCommands(target)),
     '# then the commands of init-vault, as far as Vault differs',
   ];

@@ -8,3 +8,6 @@ export function shellWord(text: string): string {
 }
 
 export const shellWords = (words: readonly string[]): string => words.map(shellWord).join(' ');
+
+/** Commands of which each needs the one before: pasted into a shell, the others are left out after a failure. */
+export const eachAfter = (commands: readonly string[]): string => commands.join(' &&\n');

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
+import { eachAfter } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
@@ -45,15 +46,18 @@ export async function rotateKeysCommands(
   return [
     exportHomes(target.environment, 'GNUPGHOME'),
     `old=$(${show} | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1)`,
-    `new=$(gpg --batch --status-fd 1 --generate-key ${parametersFile} | sed -n 's/.*KEY_CREATED B \\([0-9A-F]*\\).*/\\1/p')`,
-    `sed -i.old "s/$old/$new/" ${rulesFile} && rm ${rulesFile}.old`,
-    ...files
-      .map(quote)
-      .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
-    plainWriting(root, place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
-    `gpg --batch --armor --export "$new" > ${place.publicFile}`,
-    ...(place.kind === 'development' ? [`echo "- $new # operational" >> ${developmentKeysFile}`] : []),
-    'gpg --batch --yes --delete-secret-and-public-key "$old"',
+    eachAfter([
+      `new=$(gpg --batch --status-fd 1 --generate-key ${parametersFile} | sed -n 's/.*KEY_CREATED B \\([0-9A-F]*\\).*/\\1/p')`,
+      '[ -n "$new" ]',
+      `sed -i.old "s/$old/$new/" ${rulesFile} && rm ${rulesFile}.old`,
+      ...files
+        .map(quote)
+        .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
+      plainWriting(root, place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
+      `gpg --batch --armor --export "$new" > ${place.publicFile}`,
+      ...(place.kind === 'development' ? [`echo "- $new # operational" >> ${developmentKeysFile}`] : []),
+      'gpg --batch --yes --delete-secret-and-public-key "$old"',
+    ]),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { shellWord, shellWords } from '../../ground/shell-words.ts';
+import { eachAfter, shellWord, shellWords } from '../../ground/shell-words.ts';
 import { encryption } from '../../secrets/encrypt.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
 import type { ProgramTrust } from './certificate.ts';
@@ -61,7 +61,8 @@ export function initCommands(input: InitCommandsInput): string[] {
   const { state, keysPath, pods, kubernetes, settings } = input;
   const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
   const exec = pods === undefined ? '' : `${pods.kubectl} -n vault exec vault-0 -- `;
-  const initialise = `(umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${shellWord(keysPath)})`;
+  const keys = shellWord(keysPath);
+  const initialise = `[ -s ${keys} ] || (umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${keys})`;
   const opened =
     pods === undefined
       ? [...reach(input), initialise, unsealCommand(input)]
@@ -151,8 +152,10 @@ function sharedCommands({ environment, keysPath, shared }: InitCommandsInput): s
   const script = `process.stdout.write(JSON.stringify({ environment: process.argv[2], ...JSON.parse(fs.readFileSync(process.argv[1])) }))`;
   return [
     line`mkdir -p ${dirname(shared)}`,
-    `${line`node -e ${script} ${keysPath} ${environment}`} | sops ${shellWords(encryption(shared))} --output ${shellWord(shared)} /dev/stdin`,
-    line`rm ${keysPath}`,
+    eachAfter([
+      `${line`node -e ${script} ${keysPath} ${environment}`} | sops ${shellWords(encryption(shared))} --output ${shellWord(shared)} /dev/stdin`,
+      line`rm ${keysPath}`,
+    ]),
   ];
 }
 
