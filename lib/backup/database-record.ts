@@ -15,8 +15,10 @@ export type DatabaseRecord = {
     readonly [database: string]: {
       /** SHA-256 of the dump. */
       readonly digest: string;
-      /** Roles that own something or have rights. */
+      /** Roles that own something, or have rights or settings. */
       readonly roles: readonly string[];
+      /** What the dump lacks, see `propertiesOf`; undefined in a backup of an older version. */
+      readonly properties?: readonly string[];
       /** Number of rows by table. */
       readonly rows: { readonly [table: string]: number };
     };

@@ -137,13 +137,37 @@ export async function objectsIn(server: DatabaseServer, database: string): Promi
   return rows.map(({ name }) => String(name));
 }
 
-/** Roles that own something in a database or have rights to it. */
+/**
+ * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, and the rights of
+ * others than its owner. `FROM CURRENT` takes a value as it is stored, also a list.
+ */
+export const propertiesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
+  server.in(async (query) => {
+    const rows = await query(
+      `SELECT format('SELECT set_config(%1$L, %2$L, true); ALTER %3$s DATABASE ${scratch} SET %1$I FROM CURRENT',
+           split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1),
+           (SELECT format('ROLE %I IN', rolname) FROM pg_roles WHERE oid = setrole)) AS sql
+         FROM pg_db_role_setting, unnest(setconfig) AS setting
+         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = $1)
+       UNION ALL SELECT format('GRANT %s ON DATABASE ${scratch} TO %I', privilege_type, rolname)
+         FROM pg_database, aclexplode(datacl) AS granted JOIN pg_roles ON pg_roles.oid = grantee
+         WHERE datname = $1 AND grantee <> datdba
+       ORDER BY 1`,
+      [database],
+    );
+    return rows.map(({ sql }) => String(sql));
+  });
+
+/** Roles that own something in a database, or have rights or settings of their own in it. */
 export async function rolesOf(server: DatabaseServer, database: string): Promise<readonly string[]> {
   const rows = await server.in(
     (query) =>
       query(
-        `SELECT rolname FROM pg_roles WHERE oid IN (SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
-         AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1`,
+        `WITH own AS (SELECT oid FROM pg_database WHERE datname = current_database())
+         SELECT rolname FROM pg_roles WHERE oid IN (
+           SELECT refobjid FROM pg_shdepend, own WHERE refclassid = 'pg_authid'::regclass
+             AND (dbid = own.oid OR classid = 'pg_database'::regclass AND objid = own.oid)
+           UNION SELECT setrole FROM pg_db_role_setting, own WHERE setdatabase = own.oid) ORDER BY 1`,
       ),
     database,
   );

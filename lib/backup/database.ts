@@ -9,6 +9,7 @@ import {
   createScratch,
   databaseNames,
   databaseServer,
+  propertiesOf,
   rolesOf,
   scratch,
   withScratch,
@@ -44,11 +45,12 @@ export async function backupDatabase(context: Context, named: string | undefined
         const file = dumpFile(folder, name);
         await programs.dump(name, file);
         const roles = await rolesOf(server, name);
+        const properties = await propertiesOf(server, name);
         context.progress(`restoring ${name} into a scratch database`);
         await createScratch(server);
         await programs.restore(file, scratch);
         const rows = await countRows(server, scratch);
-        databases[name] = { digest: await digestOf(file), roles, rows };
+        databases[name] = { digest: await digestOf(file), roles, properties, rows };
         context.log(`${name}: ${describeRows(rows)}`);
       }
     });

@@ -56,7 +56,7 @@ export async function restoreDatabase(
   await withScratch(server, context.signal, async () => {
     await setUp(server, wanted);
     for (const name of names) {
-      const { roles, rows } = record.databases[name] as DatabaseRecord['databases'][string];
+      const { roles, properties = [], rows } = record.databases[name] as DatabaseRecord['databases'][string];
       const created = await createRoles(server, roles);
       if (created.length > 0)
         context.log(`created without a login, since ${name} refers to them: ${created.join(', ')}`);
@@ -64,6 +64,7 @@ export async function restoreDatabase(
       await createScratch(server, name);
       await programs.restore(dumpFile(folder, name), scratch);
       requireSame(name, rows, await countRows(server, scratch));
+      for (const statement of properties) await server.in((query) => query(statement));
       await putInPlace(server, name);
       context.log(`${name}: ${describeRows(rows)}`);
     }

@@ -3,8 +3,10 @@ import * as assert from 'uvu/assert';
 import {
   createScratch,
   objectsIn,
+  propertiesOf,
   putInPlace,
   type DatabaseServer as Restored,
+  rolesOf,
   scratch,
   withScratch,
 } from '../../../lib/backup/database-server.ts';
@@ -121,6 +123,27 @@ test('a copy that somebody else dropped is never taken for one that is in place'
   await server.ask(`DROP DATABASE ${scratch}`);
   assert.match((await failureOf(putInPlace(restored(server), 'app2'))).message, /does not exist/);
   assert.is(await wordIn(server), 'new');
+});
+
+test('settings and rights of a database come back, which a dump lacks', async ({ server }) => {
+  await server.ask('CREATE ROLE reader');
+  for (const sql of [
+    'ALTER DATABASE app2 SET search_path = extra, "Odd Name", public',
+    `ALTER DATABASE app2 SET own.word = 'it''s'`,
+    'ALTER ROLE app2 IN DATABASE app2 SET default_transaction_read_only = on',
+    'GRANT CONNECT ON DATABASE app2 TO reader',
+  ])
+    await server.ask(sql);
+  const found = () => propertiesOf(restored(server), 'app2');
+  const before = await found();
+  assert.is(before.length, 4);
+  assert.ok((await rolesOf(restored(server), 'app2')).includes('reader'));
+  await restoredCopy(server);
+  for (const sql of before) await server.ask(sql);
+  await putInPlace(restored(server), 'app2');
+  assert.equal(await found(), before);
+  const shown = "SELECT current_setting('search_path') AS path, current_setting('own.word') AS word";
+  assert.equal(await server.ask(shown, app2), [{ path: 'extra, "Odd Name", public', word: "it's" }]);
 });
 
 test('one run at a time has copies on a server, and removes them', async ({ server }) => {
