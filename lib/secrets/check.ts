@@ -15,9 +15,9 @@ import {
   secretsFile,
 } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
-import { gitContents, indexOfHook } from './git-contents.ts';
+import { type GitContent, gitContents, gitFiles, indexOfHook } from './git-contents.ts';
 import { ensureHome, importCommands, importKeys } from './keyring.ts';
-import { findPrivateKeys, secretForms, shortestSecret, withoutZeros } from './leaks.ts';
+import { findPrivateKeys, keyMarks, secretForms, shortestSecret } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 
@@ -64,15 +64,18 @@ export async function checkSecrets(context: Context): Promise<void> {
   const known = await developmentKeys(root);
   /** Described without the value. */
   const findings: string[] = [];
-  const files = new Set<string>();
-  for await (const { file, inIndexOnly, isLink, content: found } of gitContents(git, root)) {
-    files.add(file);
-    const place = inIndexOnly ? `${file} (in the index)` : file;
-    const content = withoutZeros(found);
-    if (!isLink && /^environments\/[^/]+\/secrets\//.test(file)) {
-      if (ruleFor(rules, file) === undefined) findings.push(`${place}: no rule of ${rulesFile} matches it`);
-      findings.push(...(await plainIn(place, found.toString())));
-    }
+  const placeOf = ({ file, inIndexOnly }: GitContent) => (inIndexOnly ? `${file} (in the index)` : file);
+  const files = await gitFiles(git);
+  for (const found of await gitContents(git, ['-e', '', '--', ':(glob)environments/*/secrets/**'])) {
+    const place = placeOf(found);
+    if (ruleFor(rules, found.file) === undefined)
+      findings.push(`${place}: no rule of ${rulesFile} matches it`);
+    findings.push(...(await plainIn(place, found.content.toString())));
+  }
+  const texts = [...keyMarks, ...values.flatMap(({ forms }) => forms.map(({ text }) => longestLine(text)))];
+  for (const found of await gitContents(git, ['--fixed-strings', '-f', '-'], `${texts.join('\n')}\n`)) {
+    const { file, content } = found;
+    const place = placeOf(found);
     for (const { line, what, armour } of findPrivateKeys(content.toString('latin1'))) {
       if (armour !== undefined && (await isDevelopmentKey($, armour, known))) continue;
       findings.push(`${place}:${line}: ${what}`);
@@ -101,6 +104,10 @@ export async function checkSecrets(context: Context): Promise<void> {
       'remove or encrypt it (in the index: `git add`, `git rm --cached`), and change a value that was committed: it stays in the history',
   });
 }
+
+/** What `git grep` can look for: it reads a text a line. */
+const longestLine = (text: string): string =>
+  text.split('\n').reduce((longest, line) => (line.length > longest.length ? line : longest));
 
 /** Unencrypted values, and comments, which may contain secrets too. */
 async function plainIn(place: string, text: string): Promise<string[]> {

@@ -1,8 +1,5 @@
-import { createHash } from 'node:crypto';
-import { lstat, readFile, readlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { type CommandOutput, type Shell, TaskError } from '@k8s-deployment/runner';
-import { ifThere } from '../ground/if-there.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 
 /** A version of a file that git has or would add. */
@@ -10,12 +7,8 @@ export type GitContent = {
   readonly file: string;
   /** True if the work tree has a different version or none. */
   readonly inIndexOnly: boolean;
-  /** True for a symbolic link, whose content is its target, as in git. */
-  readonly isLink: boolean;
   readonly content: Buffer;
 };
-
-type Staged = { readonly file: string; readonly id: string; readonly isLink: boolean };
 
 /**
  * The index of the git hook that started this run, since `git commit FILE` uses a temporary one. Undefined for the
@@ -28,75 +21,45 @@ export async function indexOfHook($: Shell, variables: NodeJS.ProcessEnv): Promi
   return dirname(index) === folder ? index : undefined;
 }
 
-/** All versions of all files below `folder`, the working folder of `$`. */
-export async function* gitContents($: Shell, folder: string): AsyncGenerator<GitContent> {
-  const elsewhere: Staged[] = [];
-  for (const { file, path, staged } of await listed($)) {
-    const found = await inWorkTree(Buffer.concat([Buffer.from(`${folder}/`), path]), join(folder, file));
-    if (found !== undefined) yield { file, inIndexOnly: false, ...found };
-    else if (staged.length === 0)
-      throw unchecked(file, 'git lists it, but it does not exist', 'run it again');
-    elsewhere.push(...staged.filter(({ id }) => found === undefined || id !== idOf(found.content, id)));
-  }
-  yield* contentsInIndex($, elsewhere);
-}
-
-/**
- * All files in the index and the work tree, with their versions in the index: none for an untracked file, several in
- * a merge. Names are read as latin1, since they may not be UTF-8.
- */
-async function listed($: Shell) {
-  const byPath = new Map<string, { file: string; path: Buffer; staged: Staged[] }>();
-  const entry = (name: string) => {
-    const path = Buffer.from(name, 'latin1');
-    const found = byPath.get(name) ?? { file: readable(path), path, staged: [] };
-    byPath.set(name, found);
-    return found;
-  };
-  const records = async (...words: string[]): Promise<string[]> =>
-    (await bytesOf($, '', 'ls-files', '-z', ...words)).toString('latin1').split('\0').slice(0, -1);
-  for (const record of await records('--stage')) {
-    const [, mode, id = '', name = ''] = /^(\d+) (\w+) \d\t(.*)$/s.exec(record) ?? [];
-    // A submodule: only the id of a commit.
-    if (mode === '160000') continue;
-    const { file, staged } = entry(name);
-    staged.push({ file, id, isLink: mode === '120000' });
-  }
+/** The files that git has or would add in the working folder of `$`. */
+export async function gitFiles($: Shell): Promise<Set<string>> {
+  const names = await bytesOf($, '', 'ls-files', '-z', '--cached', '--others', '--exclude-standard');
   // A folder here is another repository.
-  for (const name of await records('--others', '--exclude-standard')) if (!name.endsWith('/')) entry(name);
-  return byPath.values();
+  const files = names
+    .toString('latin1')
+    .split('\0')
+    .slice(0, -1)
+    .filter((name) => !name.endsWith('/'));
+  return new Set(files.map(readable));
 }
 
-/** The content of a file or link; undefined for anything else. */
-async function inWorkTree(
-  path: Buffer,
-  name: string,
-): Promise<Pick<GitContent, 'content' | 'isLink'> | undefined> {
-  const found = await ifThere(lstat(path).catch(noFolder), name);
-  const isLink = found?.isSymbolicLink() ?? false;
-  if (!isLink && !found?.isFile()) return undefined;
-  const content = await ifThere(isLink ? readlink(path, 'buffer') : readFile(path), name);
-  return content && { content, isLink };
+/** Both versions, if they differ, of each file that `git grep` finds by `wanted`; `input` is its stdin. */
+export async function gitContents(
+  $: Shell,
+  wanted: readonly string[],
+  input = '',
+): Promise<readonly GitContent[]> {
+  const inTree = await search($, '--untracked', wanted, input);
+  const inIndex = await search($, '--cached', wanted, input);
+  for (const [name, content] of inIndex) if (inTree.get(name) === content) inIndex.delete(name);
+  return [inTree, inIndex].flatMap((found) =>
+    [...found].map(([name, content]) => ({
+      file: readable(name),
+      inIndexOnly: found === inIndex,
+      content: Buffer.from(content, 'latin1'),
+    })),
+  );
 }
 
-/** If a file replaced the folder, the file in it does not exist either. */
-function noFolder(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOTDIR') throw error;
-}
-
-async function* contentsInIndex($: Shell, wanted: readonly Staged[]): AsyncGenerator<GitContent> {
-  if (wanted.length === 0) return;
-  const answer = await bytesOf($, wanted.map(({ id }) => `${id}\n`).join(''), 'cat-file', '--batch');
-  let at = 0;
-  for (const { file, isLink } of wanted) {
-    const end = answer.indexOf('\n', at);
-    // `<id> missing` means that the content was never fetched.
-    const size = / blob (\d+)$/.exec(answer.subarray(at, end).toString())?.[1];
-    if (size === undefined)
-      throw unchecked(file, 'git lacks its content', 'see what else is missing: git fsck');
-    at = end + 1 + Number(size) + 1;
-    yield { file, inIndexOnly: true, isLink, content: answer.subarray(end + 1, at - 1) };
-  }
+/** Content by name, both as latin1, since they may not be UTF-8. */
+async function search($: Shell, place: string, wanted: readonly string[], input: string) {
+  // The context is the rest of the file, so that nothing has to be read again.
+  const fixed = ['--no-color', '--no-line-number', '--no-column', '--no-recurse-submodules', '--text', '-z'];
+  const found = await bytesOf($, input, 'grep', place, ...fixed, '--context=999999999', ...wanted);
+  const contents = new Map<string, string>();
+  for (const [, name = '', line] of found.toString('latin1').matchAll(/(?:--\n)?([^\0]+)\0([^\n]*\n)/g))
+    contents.set(name, (contents.get(name) ?? '') + line);
+  return contents;
 }
 
 /** git's output as bytes; the shell returns text. */
@@ -105,7 +68,9 @@ async function bytesOf($: Shell, input: string, ...words: readonly string[]): Pr
   const chunks: Buffer[] = [];
   command.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   const ended: CommandOutput = await command;
-  if (ended.exitCode !== 0) throw gitFailure(ended);
+  // `git grep` ends with 1 if it finds nothing, and may end with 0 or 1 if it could not read a file.
+  const isDone = ended.exitCode === 0 || (words[0] === 'grep' && ended.exitCode === 1);
+  if (!isDone || /^error: /m.test(ended.stderr)) throw gitFailure(ended);
   return Buffer.concat(chunks);
 }
 
@@ -113,26 +78,19 @@ async function bytesOf($: Shell, input: string, ...words: readonly string[]): Pr
 export function gitFailure(output: Ended): TaskError {
   if (signalOf(output) !== undefined) return toolFailure('git', output);
   return new TaskError({
-    what: 'git cannot list the files of the repository',
-    why: /^fatal: (.+)$/m.exec(output.stderr)?.[1] ?? reasonOf(output),
+    what: 'git cannot read the files of the repository',
+    why:
+      (/^fatal: (.+)$/m.exec(output.stderr) ?? /^error: (.+)$/m.exec(output.stderr))?.[1] ?? reasonOf(output),
     advice:
       /^\s+(git config .+)$/m.exec(output.stderr)?.[1] ??
-      'run `git status` in a clone of the repository to see more',
+      'run `git status` and `git fsck` in a clone of the repository to see more',
   });
 }
 
-/** The id that git gives to a content; the other id's length tells the hash function. */
-function idOf(content: Buffer, { length }: string): string {
-  const hash = createHash(length === 40 ? 'sha1' : 'sha256');
-  return hash.update(`blob ${content.length}\0`).update(content).digest('hex');
-}
-
-const unchecked = (file: string, why: string, advice: string): TaskError =>
-  new TaskError({ what: `${file} could not be checked`, why, advice });
-
 /** A printable name: `caf\xe9.pem` if it is not UTF-8. */
-function readable(path: Buffer): string {
+function readable(name: string): string {
+  const path = Buffer.from(name, 'latin1');
   const text = path.toString();
   if (Buffer.from(text).equals(path)) return text;
-  return path.toString('latin1').replace(/[^ -~]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16)}`);
+  return name.replace(/[^ -~]/g, (sign) => `\\x${sign.charCodeAt(0).toString(16)}`);
 }

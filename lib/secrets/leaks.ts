@@ -41,6 +41,15 @@ const others: readonly (readonly [what: string, pattern: RegExp])[] = [
 /** PEM in base64, as in a kubeconfig. */
 const packed = /LS0tLS1CRUdJTi[A-Za-z0-9+/=]{60,}/g;
 
+/** Each text with a key or token has one of these. */
+export const keyMarks = [
+  'PRIVATE KEY-----',
+  'PRIVATE KEY BLOCK-----',
+  'AGE-SECRET-KEY-1',
+  'hvs.',
+  'LS0tLS1CRUdJTi',
+];
+
 /** Finds private keys and tokens in a text. */
 export function findPrivateKeys(text: string): FoundKey[] {
   const lineOf = (index: number): number => text.slice(0, index).split('\n').length;
@@ -59,7 +68,3 @@ export function findPrivateKeys(text: string): FoundKey[] {
   }
   return found;
 }
-
-/** The bytes without zeros, which turns UTF-16 of either byte order into ASCII. */
-export const withoutZeros = (content: Buffer): Buffer =>
-  content.includes(0) ? Buffer.from(content.filter((byte) => byte !== 0)) : content;

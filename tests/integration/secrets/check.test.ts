@@ -91,7 +91,7 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
     'sops/development-mine.asc': `DEVELOPMENT ONLY.\n\n${(await makeKey(sandbox, 'ed25519')).secret}`,
     'sops/other-name.asc': await readFile(sandbox.path(developmentKey)),
     'docs/config': `data: ${Buffer.from(pem).toString('base64')}\n${pem}`,
-    'u16.pem': Buffer.from(`\ufeff${pem}`, 'utf16le'),
+    'zeros.bin': `\0\n${pem}\0`,
   });
   const { found, what, log } = await check();
   await clean();
@@ -109,7 +109,7 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
     'environments/lab/secrets/new.yaml: it is not encrypted by SOPS: `token`',
     'environments/lab/secrets/token.txt: it is not a YAML map',
     'environments/lab/secrets/token.txt: no rule of .sops.yaml matches it',
-    ...['sops/development-mine.asc:3: a private OpenPGP key', 'u16.pem:1: a private key'],
+    ...['sops/development-mine.asc:3: a private OpenPGP key', 'zeros.bin:2: a private key'],
   ];
   assert.equal(found, expected.sort());
   assert.match(what, `, and ${found.length - 1} more`);

@@ -1,18 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type GitContent, gitContents, indexOfHook } from '../../../lib/secrets/git-contents.ts';
+import { gitContents, gitFiles, indexOfHook } from '../../../lib/secrets/git-contents.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 
 type State = {
@@ -43,13 +35,12 @@ test.after.each(({ folder }) => rmSync(folder, { recursive: true }));
 const shell = (folder: string, variables: NodeJS.ProcessEnv = {}) =>
   taskContext({}).$({ cwd: folder, env: { ...process.env, ...variables } });
 
-/** As `file: content`, with `(index)` for what only the index has. */
-async function contents(folder: string, variables?: NodeJS.ProcessEnv): Promise<string[]> {
-  const found: GitContent[] = [];
-  for await (const content of gitContents(shell(folder, variables), folder)) found.push(content);
+/** As `file: content`, with `(index)` for what only the index has, of files with one of the texts. */
+async function contents(folder: string, variables?: NodeJS.ProcessEnv, texts = 'clean\nstaged\n') {
+  const found = await gitContents(shell(folder, variables), ['--fixed-strings', '-f', '-'], texts);
   return found.map(
-    ({ file, inIndexOnly, isLink, content }) =>
-      `${file}${inIndexOnly ? ' (index)' : ''}${isLink ? ' ->' : ':'} ${content.toString('latin1')}`,
+    ({ file, inIndexOnly, content }) =>
+      `${file}${inIndexOnly ? ' (index)' : ''}: ${content.toString('latin1')}`,
   );
 }
 
@@ -58,103 +49,71 @@ test('staged content is found even if the work tree has another version, or none
   git,
   write,
 }) => {
-  assert.equal(await contents(folder), ['a: clean']);
-  write('a', 'staged\n\0');
-  write('gone', 'staged too');
+  assert.equal(await contents(folder), ['a: clean\n']);
+  write('a', 'first\r\n--\n\0staged\0\n\nlast');
+  mkdirSync(join(folder, 'b'));
+  write('b/key', 'staged, too');
+  write('gone', 'staged, too');
   git('add', '.');
   write('a', 'clean');
   rmSync(join(folder, 'gone'));
-  write('untracked', 'new');
-  assert.equal(await contents(folder), [
-    'a: clean',
-    'untracked: new',
-    'a (index): staged\n\0',
-    'gone (index): staged too',
-  ]);
-});
-
-test('the index is read for a folder that a file or link replaced', async ({ folder, git, write }) => {
-  mkdirSync(join(folder, 'b'));
-  write('b/key', 'staged');
-  git('add', '.');
   rmSync(join(folder, 'b'), { recursive: true });
-  write('b', 'a file');
-  assert.equal(await contents(folder), ['a: clean', 'b: a file', 'b/key (index): staged']);
-  rmSync(join(folder, 'b'));
-  symlinkSync('/nowhere', join(folder, 'b'));
-  assert.equal(await contents(folder), ['a: clean', 'b -> /nowhere', 'b/key (index): staged']);
-});
-
-test('a file that the work tree skips is read from git', async ({ folder, git }) => {
-  git('update-index', '--skip-worktree', 'a');
-  rmSync(join(folder, 'a'));
-  assert.equal(await contents(folder), ['a (index): clean']);
-});
-
-test('files of equal content keep their own names', async ({ folder, git, write }) => {
-  for (const file of ['b', 'c']) write(file, 'same');
-  git('add', '.');
-  for (const file of ['b', 'c']) rmSync(join(folder, file));
-  assert.equal(await contents(folder), ['a: clean', 'b (index): same', 'c (index): same']);
-});
-
-test('every side of a merge is found', async ({ folder, git, write }) => {
-  git('checkout', '--quiet', '-b', 'other');
-  write('a', 'theirs');
-  git('commit', '--quiet', '--all', '--message', 'theirs');
-  git('checkout', '--quiet', '-');
-  write('a', 'ours');
-  git('commit', '--quiet', '--all', '--message', 'ours');
-  assert.throws(() => git('merge', 'other'));
-  write('a', 'merged');
+  write('b', 'clean, a file');
+  write('other', 'of no interest');
   assert.equal(await contents(folder), [
-    'a: merged',
-    'a (index): clean',
-    'a (index): ours',
-    'a (index): theirs',
+    'a: clean\n',
+    'b: clean, a file\n',
+    'a (index): first\r\n--\n\0staged\0\n\nlast\n',
+    'b/key (index): staged, too\n',
+    'gone (index): staged, too\n',
   ]);
 });
 
-test('ids work in repositories of either hash', async ({ folder, git, write }) => {
-  rmSync(join(folder, '.git'), { recursive: true });
-  git('init', '--quiet', '--object-format=sha256');
-  git('add', 'a');
-  assert.equal(await contents(folder), ['a: clean']);
-  write('a', 'other');
-  assert.equal(await contents(folder), ['a: other', 'a (index): clean']);
+test('settings of git do not change the answer', async ({ folder, git }) => {
+  for (const name of ['color.ui', 'grep.lineNumber', 'grep.column', 'submodule.recurse'])
+    git('config', name, name === 'color.ui' ? 'always' : 'true');
+  assert.equal(await contents(folder), ['a: clean\n']);
 });
 
 test('a name is bytes, not UTF-8', async ({ folder, git }) => {
   const path = (name: string): Buffer => Buffer.from(`${folder}/${name}`, 'latin1');
-  writeFileSync(path('caf\xe9.pem'), 'untracked');
-  writeFileSync(path('caf\xe8.pem'), 'tracked');
-  writeFileSync(path('caf\xc3\xa9 "\n.pem'), 'in UTF-8');
+  writeFileSync(path('caf\xe9.pem'), 'clean, untracked');
+  writeFileSync(path('caf\xe8.pem'), 'staged');
+  writeFileSync(path('caf\xc3\xa9 "\n.pem'), 'clean, in UTF-8');
   git('add', 'caf?.pem');
   git('reset', '--quiet', '--', 'caf*9.pem');
-  assert.equal(
-    (await contents(folder)).sort(),
-    ['a: clean', 'café "\n.pem: in UTF-8', 'caf\\xe8.pem: tracked', 'caf\\xe9.pem: untracked'].sort(),
-  );
+  rmSync(path('caf\xe8.pem'));
+  assert.equal(await contents(folder), [
+    'a: clean\n',
+    'café "\n.pem: clean, in UTF-8\n',
+    'caf\\xe9.pem: clean, untracked\n',
+    'caf\\xe8.pem (index): staged\n',
+  ]);
+  assert.equal([...(await gitFiles(shell(folder)))].sort(), [
+    'a',
+    'caf\\xe8.pem',
+    'caf\\xe9.pem',
+    'café "\n.pem',
+  ]);
 });
 
-test('a link is read as its path; a nested repository is skipped', async ({ folder, git, write }) => {
-  symlinkSync('/nowhere', join(folder, 'link'));
+test('a nested repository is skipped', async ({ folder, git, write }) => {
   mkdirSync(join(folder, 'inner'));
   git('init', '--quiet', 'inner');
-  write('inner/file', 'its own');
-  assert.equal(await contents(folder), ['a: clean', 'link -> /nowhere']);
+  write('inner/file', 'clean, its own');
+  assert.equal(await contents(folder), ['a: clean\n']);
+  assert.equal([...(await gitFiles(shell(folder)))], ['a']);
   git('-C', 'inner', 'add', '.');
   git('-C', 'inner', '-c', 'user.name=a', 'commit', '--quiet', '--message', 'a file');
   git('add', '.');
-  rmSync(join(folder, 'link'));
-  assert.equal(await contents(folder), ['a: clean', 'link (index) -> /nowhere']);
+  assert.equal(await contents(folder), ['a: clean\n']);
 });
 
 test('content that git lacks is a failure', async ({ folder, git, write }) => {
   const id = git('rev-parse', ':a').trim();
   rmSync(join(folder, '.git/objects', id.slice(0, 2), id.slice(2)));
-  write('a', 'other');
-  assert.is((await failureOf(contents(folder))).what, 'a could not be checked');
+  write('a', 'clean, other');
+  assert.is((await failureOf(contents(folder))).why, `'a': unable to read ${id}`);
 });
 
 test('a hook checks what it commits, not the index of another repository', async ({ folder, git, write }) => {
@@ -172,14 +131,15 @@ test('a hook checks what it commits, not the index of another repository', async
   assert.is(await indexOfHook($, { GIT_INDEX_FILE: '/else/.git/index' }), undefined);
   assert.is(await indexOfHook($, {}), undefined);
   git('reset', '--quiet', 'HEAD~');
-  assert.equal(await contents(folder, { GIT_INDEX_FILE: `${seen}.lock` }), ['a: committed']);
+  const variables = { GIT_INDEX_FILE: `${seen}.lock` };
+  assert.equal(await contents(folder, variables, 'committed\n'), ['a: committed\n']);
 });
 
 test('without a repository, the error has git’s reason', async ({ folder }) => {
   rmSync(join(folder, '.git'), { recursive: true });
-  const { why, advice } = await failureOf(contents(folder));
+  const { why, advice } = await failureOf(gitFiles(shell(folder)));
   assert.match(why ?? '', /^not a git repository/);
-  assert.is(advice, 'run `git status` in a clone of the repository to see more');
+  assert.is(advice, 'run `git status` and `git fsck` in a clone of the repository to see more');
 });
 
 test.run();

@@ -23,7 +23,7 @@ test('the reason is the fatal message, not what follows it', () => {
     ended('warning: odd\nerror: bad signature 0x0\nfatal: index file corrupt\nhint: look\n'),
   );
   assert.is(why, 'index file corrupt');
-  assert.is(advice, 'run `git status` in a clone of the repository to see more');
+  assert.is(advice, 'run `git status` and `git fsck` in a clone of the repository to see more');
   assert.is(gitFailure(ended('bash: git: command not found\n', 127)).why, 'bash: git: command not found');
   assert.is(gitFailure(ended('', 137)).what, '`git` was ended by SIGKILL');
 });
