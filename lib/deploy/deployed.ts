@@ -47,14 +47,16 @@ export async function rollBackRelease(
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release));
+  const advice = `see: eval "$(${taskLine('env')})"; helm --namespace ${release.namespace} history ${name}`;
   if (wanted === undefined) {
-    throw new TaskError({
-      what: `${name} has no earlier revision to roll back to`,
-      why: 'only a revision that was once in service counts',
-      advice: `see: eval "$(${taskLine('env')})"; helm --namespace ${release.namespace} history ${name}`,
-    });
+    const why = 'only a revision that was once in service counts';
+    throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
   }
-  await rollBack(context, release, wanted);
+  await rollBack(context, release, wanted).catch((error: TaskError) => {
+    const { why = '' } = error;
+    if (!/release has no \d+ version/.test(why)) throw error;
+    throw new TaskError({ what: `${name} has no revision ${wanted}`, why, advice, cause: error });
+  });
   await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
 }

@@ -4,6 +4,7 @@ import {
   authorityAdvice,
   detailsIn,
   findingsOf,
+  historyAdvice,
   placesToFix,
   readHelmFailure,
   saidByHelm,
@@ -95,7 +96,8 @@ async function failure(
     });
   }
   const known =
-    (doing === 'testing' ? authorityAdvice(why, named) : undefined) ?? adviceFor(`${said}\n${why}`);
+    (doing === 'testing' ? authorityAdvice(why, named) : historyAdvice(said, named)) ??
+    adviceFor(`${said}\n${why}`);
   const place = rendering ? placesToFix(failed, name, said) : 'it';
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;

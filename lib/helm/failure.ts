@@ -111,6 +111,15 @@ export function authorityAdvice(why: string, failed: readonly Release[]): string
   return `run ${tasks}: the pods then trust the authority of the database's certificate`;
 }
 
+/** Advice if helm finds no revision of a release to upgrade. */
+export function historyAdvice(said: string, failed: readonly Release[]): string | undefined {
+  const [, found] = /"([^"]+)" has no deployed releases/.exec(said) ?? [];
+  const release = failed.find(({ name }) => name === found);
+  if (release === undefined) return undefined;
+  const { name, namespace } = release;
+  return `no revision was ever deployed, or its Secret is gone: go back to an earlier one (${taskCommand(`rollback ${name}`)}), or, without one, delete its history (\`kubectl -n ${namespace} delete secret -l owner=helm,name=${name}\`), and run again`;
+}
+
 /** Lines of helm's message shown; a schema error has one for each value. */
 const shownLines = 8;
 

@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand, taskLine } from '../ground/launcher.ts';
+import { taskCommand } from '../ground/launcher.ts';
 
 /**
  * Matches an object that the server refuses to change: its namespace, if helm names it ("server-side apply failed for
@@ -15,9 +15,10 @@ const clusterWide =
 
 /** Advice for an immutable object; `namespace` may be unknown. */
 function recreate(namespace: string | undefined, kind: string, name: string): string {
-  const flag = clusterWide.test(kind) ? '' : ` -n ${namespace || '<namespace>'}`;
+  const flag = namespace ? ` -n ${namespace}` : '';
+  const place = namespace || clusterWide.test(kind) ? '' : ' in its namespace';
   const kept = withPods.includes(kind);
-  return `delete the object, and run again to recreate it${kept ? '; its pods and volumes stay' : ''} (\`kubectl${flag} delete ${kind.toLowerCase()} ${name}${kept ? ' --cascade=orphan' : ''}\`)`;
+  return `delete the object, and run again to recreate it${kept ? '; its pods and volumes stay' : ''} (\`kubectl${flag} delete ${kind.toLowerCase()} ${name}${kept ? ' --cascade=orphan' : ''}\`${place})`;
 }
 
 /** Advice for the cluster's error messages. */
@@ -59,11 +60,6 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
     (policy) => `ask the owner of the ValidatingAdmissionPolicy ${policy}, then run again`,
   ],
   [
-    /"([^"]+)" has no deployed releases/,
-    (release) =>
-      `no revision was ever deployed, or its Secret is gone: go back to an earlier one (\`rollback ${release}\`), or, without one, delete its history (\`kubectl -n <namespace> delete secret -l owner=helm,name=${release}\`), and run again`,
-  ],
-  [
     /(?:User|user) "([^"]+)" cannot (\w+) resource "([^"]+)"/,
     (user, verb, resource) => `give ${user} the right to ${verb} ${resource}, then run again`,
   ],
@@ -71,10 +67,6 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
     /(\w+)\/([\w.-]+\/[\w.-]+) (?:still exists|not ready)\. status: Terminating/,
     (kind, name) =>
       `${kind.toLowerCase()} ${name} is being deleted and waits for its finalizers: whoever set them must finish; then run again`,
-  ],
-  [
-    /release has no \d+ version/,
-    () => `see which revisions exist: eval "$(${taskLine('env')})"; helm history <release> -n <namespace>`,
   ],
   [
     /another operation \(install\/upgrade\/rollback\) is in progress/,

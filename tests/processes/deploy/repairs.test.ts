@@ -85,6 +85,14 @@ test('a release without such a revision is not rolled back', async ({ context })
   assert.is(error.what, 'devops has no earlier revision to roll back to');
 });
 
+test('a revision that does not exist is not rolled back to', async ({ context }) => {
+  cluster('deployed', 1000);
+  project.script('helm', 'echo "Error: release has no 99 version" >&2; exit 1');
+  const error = await failureOf(rollBackRelease(context, 'devops', 99));
+  assert.is(error.what, 'devops has no revision 99');
+  assert.match(error.advice ?? '', /helm --namespace core history devops$/);
+});
+
 test('a pending release without a good revision is first removed', async ({ context }) => {
   cluster('pending-install', 1);
   helm([{ revision: 1, status: 'pending-install' }]);

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import {
   authorityAdvice,
   findingsOf,
+  historyAdvice,
   placesToFix,
   readHelmFailure,
   renderingFailure,
@@ -165,6 +166,14 @@ test('a check with another CA gets the advice to install its tier, other failure
   assert.is(said('backend: self-signed certificate'), '');
 });
 
+test('a release without a deployed revision has advice with its own namespace', () => {
+  const said = 'Error: UPGRADE FAILED: "app1-back" has no deployed releases';
+  const advice = historyAdvice(said, releases) ?? '';
+  assert.match(advice, '(`npx tsx tasks.ts rollback app1-back`)');
+  assert.match(advice, '(`kubectl -n vault delete secret -l owner=helm,name=app1-back`)');
+  assert.is(historyAdvice('Error: no', releases), undefined);
+});
+
 test('a killed helm says nothing about charts', () => {
   const [head = ''] = told('app1-back').split('STDERR:');
   const stderr = `${head}ERROR:\n  signal: killed\n\nEXIT STATUS\n  -1\n`;
@@ -215,7 +224,7 @@ test('cluster errors have advice that never loses data', () => {
     ],
     [
       'cannot patch "a" with kind Secret: Secret "a" is invalid: type: Invalid value: "Opaque": field is immutable',
-      /`kubectl -n <namespace> delete secret a`/,
+      /`kubectl delete secret a` in its namespace\)$/,
     ],
     [
       'object /a scheduling.k8s.io/v1, Kind=PriorityClass: PriorityClass.scheduling.k8s.io "a" is invalid: value: Forbidden: may not be changed in an update.',
@@ -238,10 +247,6 @@ test('cluster errors have advice that never loses data', () => {
       /^ask the owner of the ValidatingAdmissionPolicy no-latest, then run again$/,
     ],
     [
-      '"app2-front" has no deployed releases',
-      /`rollback app2-front`.*delete its history .*delete secret -l owner=helm,name=app2-front`/,
-    ],
-    [
       'secrets is forbidden: User "me" cannot create resource "secrets" in API group',
       /^give me the right to create secrets/,
     ],
@@ -250,7 +255,6 @@ test('cluster errors have advice that never loses data', () => {
       /^service frontend\/a is being deleted and waits for its finalizers/,
     ],
     ['another operation (install/upgrade/rollback) is in progress', /^somebody else is changing the release/],
-    ['release has no 99 version', /helm history/],
     [
       'vaultdynamicsecret backend/a: VaultClientConfigError: Failed to get Vault client: Code: 503',
       /`npx tsx tasks.ts init-vault`/,
