@@ -24,6 +24,7 @@ import { keySource, plainReading, plainWriting, readKey } from './operational-ke
 import { sopsShell } from './shell.ts';
 import {
   changedSince,
+  digestsOf,
   isSealed,
   putInPlace,
   readStaged,
@@ -71,7 +72,9 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   if (await isSealed(root)) {
     const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
     if (isBegun || changed.length === 0) {
-      context.print(`the interrupted rotation is finished\n${toCommit(await finish(context, changed))}`);
+      context.print(
+        `the interrupted rotation is finished\n${toCommit(await finish(context, changed, isBegun))}`,
+      );
       return context.report('changed');
     }
     context.log(`the interrupted rotation begins again, as there were changes since: ${changed.join(' ')}`);
@@ -81,6 +84,18 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const old = (await readKey(keySource(context), context)).parts.map(({ fingerprint }) => fingerprint);
   const files = await filesFor(old, context);
   await importPublicKeys(context);
+  // The private half first, so that nothing is encrypted for a key that could be lost.
+  const inProject = [
+    place.publicFile,
+    ...(place.kind === 'development' ? [developmentKeysFile] : []),
+    ...files,
+    rulesFile,
+  ];
+  const targets = new Map([
+    [privateHalf, place.path],
+    ...inProject.map((file) => [file, join(root, file)] as const),
+  ]);
+  const before = await digestsOf(targets.values());
   await startStaging(root);
   let done = false;
   // Runs after a signal too, when the task itself can start nothing.
@@ -94,46 +109,44 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const $ = await sopsShell(context);
   for (const file of files) await reencrypt($, root, file, old, fresh);
 
-  // The private half first, so that nothing is encrypted for a key that could be lost.
-  const inProject = [
-    place.publicFile,
-    ...(place.kind === 'development' ? [developmentKeysFile] : []),
-    ...files,
-    rulesFile,
-  ];
-  await sealStaged(
-    root,
-    new Map([[privateHalf, place.path], ...inProject.map((file) => [file, join(root, file)] as const)]),
-  );
+  await sealStaged(root, targets, before);
   // Other tasks may have written one meanwhile, such as init-vault in another environment.
-  const { changed } = await changedSince(root, await allSecretFiles(root));
-  const replaced = await finish(context, changed);
+  const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
+  const replaced = await finish(context, changed, isBegun);
   done = true;
   context.report('changed');
   context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
 }
 
-/** Puts in place what was prepared, by a killed run, too, with `changed` secrets files as they are now. Returns the files to commit. */
-async function finish(context: Context, changed: readonly string[]): Promise<string[]> {
+/**
+ * Puts in place what was prepared, by a killed run, too, with `changed` secrets files as they are now. `isBegun`: some
+ * files are replaced already. Returns the files to commit.
+ */
+async function finish(context: Context, changed: readonly string[], isBegun: boolean): Promise<string[]> {
   const { root } = context.environment;
   const recipientsOf = async (folder: string) =>
     (await creationRules(folder)).flatMap(({ recipients }) => recipients);
   const now = await recipientsOf(stagingFolder(root));
   const old = (await recipientsOf(root)).filter((recipient) => !now.includes(recipient));
-  if (changed.length > 0) await stageAgain(context, changed, old);
+  if (changed.length > 0) await stageAgain(context, changed, old, isBegun);
   const replaced = await putInPlace(root);
   for (const fingerprint of old) await forgetKey(context, fingerprint);
   return replaced;
 }
 
-async function stageAgain(context: Context, changed: readonly string[], old: readonly string[]) {
+async function stageAgain(
+  context: Context,
+  changed: readonly string[],
+  old: readonly string[],
+  isBegun: boolean,
+): Promise<void> {
   const { root } = context.environment;
   const other = changed.find((file) => !file.startsWith('environments/'));
   if (other !== undefined)
     throw new TaskError({
-      what: `the interrupted rotation cannot be finished: ${other} was changed since`,
-      why: 'other files are already for the new key, and need the new version of this one',
-      advice: `${await howToRestore(root, other)}. Then run again`,
+      what: `the rotation cannot be finished: ${other} was changed since it began`,
+      why: `other files are${isBegun ? ' already' : ' to be'} for the new key, and need the new version of this one`,
+      advice: isBegun ? `${await howToRestore(root, other)}. Then run again` : 'run again',
     });
   const fresh = await readStaged(root, newKeyFile);
   await importPublicKeys(context);
@@ -143,6 +156,7 @@ async function stageAgain(context: Context, changed: readonly string[], old: rea
   await sealStaged(root, targets);
   const [first, ...rest] = targets;
   const again: [string, string][] = [];
+  const before = await digestsOf(changed.map((file) => join(root, file)));
   const $ = await sopsShell(context);
   for (const file of (await allSecretFiles(root)).filter((one) => changed.includes(one))) {
     const { recipients } = await readEncrypted(root, file);
@@ -150,7 +164,7 @@ async function stageAgain(context: Context, changed: readonly string[], old: rea
     await reencrypt($, root, file, old, fresh);
     again.push([file, join(root, file)]);
   }
-  await sealStaged(root, new Map([...(first ? [first] : []), ...again, ...rest]));
+  await sealStaged(root, new Map([...(first ? [first] : []), ...again, ...rest]), before);
 }
 
 /** The rules, the public half and the encrypted files only work together. */

@@ -27,6 +27,12 @@ const readList = async (root: string): Promise<readonly Staged[]> =>
   JSON.parse(await readFile(listFile(root), 'utf8'));
 const digestOf = (target: string): Promise<string> => fileDigest('/', [target]);
 
+/** Digests of targets as they are now. */
+export const digestsOf = async (targets: Iterable<string>): Promise<ReadonlyMap<string, string>> =>
+  new Map(
+    await Promise.all(Array.from(targets, async (target) => [target, await digestOf(target)] as const)),
+  );
+
 export async function startStaging(root: string): Promise<void> {
   await dropStaged(root);
   await mkdir(stagingFolder(root), { recursive: true, mode: 0o700 });
@@ -44,8 +50,15 @@ export async function stage(root: string, file: string, content: string): Promis
 export const readStaged = (root: string, file: string): Promise<string> =>
   readFile(join(stagingFolder(root), file), 'utf8');
 
-/** Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement. */
-export async function sealStaged(root: string, targets: ReadonlyMap<string, string>): Promise<void> {
+/**
+ * Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement; `read` has the
+ * targets' digests when their contents were read, by default now.
+ */
+export async function sealStaged(
+  root: string,
+  targets: ReadonlyMap<string, string>,
+  read: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
   const staged = [...targets].map(async ([file, target]): Promise<Staged> => {
     // Files in the repository keep their mode; a private half elsewhere is for the user only.
     const mode = isInProject(root, target)
@@ -54,7 +67,7 @@ export async function sealStaged(root: string, targets: ReadonlyMap<string, stri
           () => 0o644,
         )
       : 0o600;
-    return { file, target, mode, before: await digestOf(target) };
+    return { file, target, mode, before: read.get(target) ?? (await digestOf(target)) };
   });
   await writeWhole(listFile(root), JSON.stringify(await Promise.all(staged)));
 }

@@ -238,7 +238,7 @@ test('a killed rotation never replaces what was changed since: it begins again, 
   await staged(one, two);
   await write('one', 'new one');
   await write('two', 'changed again');
-  assert.match(await rotate(), /^error: the interrupted rotation cannot be finished: two was changed since/);
+  assert.match(await rotate(), /^error: the rotation cannot be finished: two was changed since it began/);
   assert.is(await readText(two), 'changed again');
   await write('two', 'changed');
   assert.match(await rotate(), 'the interrupted rotation is finished');
@@ -279,6 +279,19 @@ test('a secrets file that another task writes meanwhile is for the new key, too'
   assert.match(await saidIf('--export-secret-keys', add, rotate), /commit these together: .*added\.yaml/);
   assert.equal(await recipients(added), await recipients(file));
   await rm(sandbox.path(added));
+});
+
+test('a secrets file that another task changes after it was re-encrypted keeps the change', async () => {
+  const changed = `${sandbox.home}/changed.yaml`;
+  const before = await read(file);
+  const set = await inKeyring(sandbox, 'sops', 'set', file, '["password"]', '"newer"');
+  assert.is(set.exitCode, 0, set.stderr);
+  await copyFile(sandbox.path(file), changed);
+  await write(file, before);
+  const change = `[ -e ${sandbox.path('.state/.key-rotation')}/${other} ] && [ -e ${changed} ] && mv ${changed} ${sandbox.path(file)}`;
+  assert.match(await saidIf('', change, rotate), /commit these together: .*database\.yaml/);
+  assert.match((await openedBy(sandbox, [sandbox.path(developmentKey)], file)) ?? '', /^password: newer$/m);
+  await write(file, await read(other));
 });
 
 test('if a file cannot be put in place, those before it are restored', async () => {
