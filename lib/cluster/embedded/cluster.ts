@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { Context, Target } from '../../settings/context.ts';
-import { exportHomes, remember } from '../../settings/environment.ts';
+import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase, reloadDatabase } from './database.ts';
@@ -10,7 +10,7 @@ import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
 import { ensureKubernetes, restartEnded } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
-import { handOver, refuseElsewhere, stopEverything } from './processes.ts';
+import { findProcesses, handOver, refuseElsewhere, stopEverything } from './processes.ts';
 import { livingServices } from './services.ts';
 import {
   allServices,
@@ -58,7 +58,7 @@ export const cluster: Cluster = {
     if (!state) return 'absent';
     if (state.phase === 'creating') return 'creating';
     const alive = await livingNames(environment.state);
-    if (alive.size === 0) return 'stopped';
+    if (alive.size === 0 && (await runningNames(environment)).size === 0) return 'stopped';
     const complete = allServices.every((name) => alive.has(name));
     const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
     return ready ? 'running' : 'degraded';
@@ -66,8 +66,10 @@ export const cluster: Cluster = {
 
   faults: async ({ environment }) => {
     const alive = await livingNames(environment.state);
+    const running = await runningNames(environment);
     const dead = allServices.filter((name) => !alive.has(name));
-    return dead.length > 0 ? dead.map((name) => `${name} does not run`) : ['the API server does not answer'];
+    if (dead.length === 0) return ['the API server does not answer'];
+    return dead.map((name) => `${name} ${running.has(name) ? 'was left by a killed run' : 'does not run'}`);
   },
 
   create: complete,
@@ -108,6 +110,12 @@ export const cluster: Cluster = {
 
 const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
+
+/** Services that run, also those that a killed run has not recorded. */
+async function runningNames(environment: Environment): Promise<ReadonlySet<string>> {
+  const programs = (await findProcesses(environment)).map(({ program }) => program);
+  return new Set(programs.filter((program) => allServices.some((name) => name === program)));
+}
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */
 async function complete(context: Context): Promise<Outcome> {

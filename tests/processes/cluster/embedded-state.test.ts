@@ -89,6 +89,23 @@ test('a task on a cluster that does not run names its phase, with advice', async
   assert.match((await refused('degraded', /start-k8s/)) ?? '', /kube-apiserver does not run/);
 });
 
+test('a server that a killed run has started but not recorded counts as running', async () => {
+  const state = await ensureState(context);
+  await writeState(environment, { ...state, phase: 'created' });
+  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
+  const words = ['-e', 'process.stdin.resume()', `${clusterFolder(environment)}/etcd`];
+  const etcd = spawn(process.execPath, words, { argv0: 'etcd', stdio: ['pipe', 'ignore', 'ignore'] });
+  try {
+    await once(etcd, 'spawn');
+    const { what, why } = await failureOf(requireCluster(context));
+    assert.match(what, /is degraded$/);
+    assert.match(why ?? '', /^etcd was left by a killed run, kube-apiserver does not run, /);
+  } finally {
+    etcd.stdin?.end();
+    await once(etcd, 'exit');
+  }
+});
+
 test('a cluster that belongs to another path, or is half removed, is neither started nor created again', async () => {
   const state = await ensureState(context);
   const refused = async (what: RegExp, advice: RegExp): Promise<void> => {
