@@ -31,7 +31,8 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
   context.onRunEnd(() => stopAgent(context));
-  const settings = await loadSettings(environment);
+  const settings = await loadSettings(environment).catch((error: Error) => error);
+  if (settings instanceof Error) return unchecked(settings);
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);

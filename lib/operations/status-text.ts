@@ -10,7 +10,7 @@ import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { type Address, notesOf } from '../ingress/addresses.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext, Target } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';
@@ -39,7 +39,7 @@ async function fullRows(status: Status, context: EnvironmentContext): Promise<re
   const rows = [...(await statusRows(status, context))];
   for (const text of await driftLines(context, status)) rows.push({ name: 'drift', text, tone: 'bad' });
   if (status.cluster.state !== 'running') return rows;
-  const addresses = await readAddresses({ ...context, settings: await loadSettings(context.environment) });
+  const addresses = await readAddresses(context);
   for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });
   for (const text of notesOf(addresses)) rows.push({ name: '', text });
   return rows;
@@ -116,9 +116,13 @@ async function lastFailures({ name, state }: Environment, now = Date.now()): Pro
 }
 
 /** Addresses to open; none, with a line in the log, if they are not known. */
-export async function readAddresses(context: Context): Promise<readonly Address[]> {
+export async function readAddresses(
+  context: EnvironmentContext & Partial<Target>,
+): Promise<readonly Address[]> {
+  const { environment } = context;
   try {
-    return await (await clusterOf(context.environment)).addresses(context);
+    const settings = context.settings ?? (await loadSettings(environment));
+    return await (await clusterOf(environment)).addresses({ ...context, settings });
   } catch (error) {
     context.log(`not known: the addresses (${(error as Error).message.split('\n')[0]})`);
     return [];

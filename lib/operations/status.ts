@@ -64,9 +64,11 @@ export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_00
     try {
       return await answer;
     } catch (error) {
-      const { message, what: told, why = told ?? message, exitCode } = error as Error & Partial<TaskError>;
+      const { message, what: told = '', why, exitCode } = error as Error & Partial<TaskError>;
+      // Of a failed command, what it said is enough.
+      const reason = (told.startsWith('`') ? why : undefined) ?? message;
       const silent = `kubectl gave no answer within ${answerMs / 1000} s`;
-      failures.set(what, exitCode === exitCodes.timeout ? silent : why.split('\n')[0]);
+      failures.set(what, exitCode === exitCodes.timeout ? silent : reason.split('\n')[0]);
       return undefined;
     }
   };

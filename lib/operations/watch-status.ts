@@ -28,6 +28,6 @@ async function readRows(context: EnvironmentContext): Promise<readonly PageRow[]
     return await statusRows(await readStatus(context, answerMs), context);
   } catch (error) {
     if (!(error instanceof TaskError)) throw error;
-    return [{ name: 'error', text: [error.what, error.why].join(': '), tone: 'bad' }];
+    return [{ name: 'error', text: error.message, tone: 'bad' }];
   }
 }

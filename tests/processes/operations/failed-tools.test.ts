@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,6 +7,7 @@ import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { readState } from '../../../lib/cluster/embedded/state.ts';
 import { readLocal } from '../../../lib/ingress/installed.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
+import { formatStatus } from '../../../lib/operations/status-text.ts';
 import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
 import { readRotation } from '../../../lib/rotation/rotation-state.ts';
 import { installedPassword } from '../../../lib/rotation/server.ts';
@@ -192,6 +193,24 @@ test('status reports what it could not read, besides its fixed output', async ({
   assert.equal(context.logged, [
     'not known: the version, the releases, the certificates, the pods (Error from server (Forbidden): no)',
   ]);
+});
+
+test('with damaged settings, status shows the rest, and names the place', async ({ context }) => {
+  const { settings: _, ...early } = context;
+  const { environment } = context;
+  await remember(environment);
+  project.script('kubectl', `case "$*" in *readyz*) echo ok;; *) echo '{"items":[]}';; esac`);
+  const file = join(environment.root, 'environments/development/settings.yaml');
+  const before = readFileSync(file, 'utf8');
+  writeFileSync(file, 'nodes: 3\n');
+  try {
+    assert.match(await formatStatus(await readStatus(early), early), /^cluster +running/m);
+  } finally {
+    writeFileSync(file, before);
+  }
+  const place = /\(environments\/development\/settings\.yaml:1 has an unknown setting `nodes`: /;
+  assert.is(context.logged.length, 2, 'of the queries, and of the addresses');
+  for (const line of context.logged) assert.match(line, place);
 });
 
 test.run();
