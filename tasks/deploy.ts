@@ -168,7 +168,9 @@ export const render = task({
     await (await declared()).checkLeftOut(input);
     await refuseDevelopmentKeys(input);
     await (await manifests()).checkOutput(input, input.args);
-    if (!names.includes('create-k8s')) (await manifests()).checkAddresses(input.environment);
+    // Manifests have the addresses of servers beside the cluster.
+    if (!names.includes('create-k8s') && input.provider.servers)
+      (await import('../lib/cluster/not-running.ts')).requireCreated(input.environment);
   },
   commands: async (input) => (await manifests()).renderCommands(input, input.args),
   run: async (context) => (await manifests()).renderManifests(context, context.args),

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -7,7 +8,8 @@ import { providerOf } from './providers.ts';
 
 /** Throws `TaskError` if nothing was created of an environment that has a cluster of its own. */
 export function requireCreated(environment: Environment): void {
-  if (providerOf(environment).ownsCluster && !existsSync(environment.state))
+  const { ownsCluster, settingsFile = '' } = providerOf(environment);
+  if (ownsCluster && !existsSync(join(environment.state, settingsFile)))
     throw notRunning(environment, 'absent');
 }
 
@@ -20,7 +22,7 @@ export function notRunning(
   const states = {
     absent: {
       is: 'not created',
-      why: 'this task needs one',
+      why: 'this task needs it, or the addresses of its servers',
       advice: `run ${taskCommand('create-environment')}, or ${taskCommand('create-k8s')} for the cluster alone`,
     },
     creating: {

@@ -97,7 +97,7 @@ mistakes('render needs neither cluster nor context, and another machine renders 
   const render = () => sandbox.succeeds('render', '--env', 'lab', '--output', folder);
   const embedded = await sandbox.task('render', '--provider', 'embedded', '--output', folder);
   assert.is(embedded.exitCode, 1, embedded.stderr);
-  assert.match(embedded.stderr, /cannot be rendered before its cluster exists\n.*\n.*create-k8s /);
+  assert.match(embedded.stderr, /is not created\n.* the addresses of its servers\n.*create-k8s/);
   await sandbox.refuses(['install-app', 'app1', '--provider', 'embedded'], 1, /is not created/);
   assert.not(existsSync(sandbox.path('.state', 'development')), 'nothing was done before');
   assert.match((await render()).stderr, /render .* changed/);

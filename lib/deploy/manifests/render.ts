@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
 import { place } from '../../certificates/shared-authority.ts';
-import { providerOf } from '../../cluster/providers.ts';
-import { taskCommand } from '../../ground/launcher.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { checkWritable } from '../../ground/writable-folder.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
@@ -20,7 +17,6 @@ import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leak
 import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
 import { ensureServerCertificates } from '../../vault/server-certificates.ts';
 import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
@@ -48,17 +44,6 @@ export async function checkOutput(
     what: 'setting `gitops.repository` is empty',
     why: 'an ApplicationSet names the repository that Argo CD reads',
     advice: `set it in environments/${environment.name}/`,
-  });
-}
-
-/** Throws `TaskError` if the manifests would have addresses that the cluster has yet to get. */
-export function checkAddresses(environment: Environment): void {
-  const { ownsCluster, settingsFile } = providerOf(environment);
-  if (!ownsCluster || settingsFile === undefined || existsSync(join(environment.state, settingsFile))) return;
-  throw new TaskError({
-    what: `environment \`${environment.name}\` cannot be rendered before its cluster exists`,
-    why: 'on an embedded cluster, manifests have the addresses of its servers',
-    advice: `run ${taskCommand('create-k8s')}, or render an environment with another provider`,
   });
 }
 

@@ -22,6 +22,7 @@ import {
   requireState,
   writeState,
 } from '../../../lib/cluster/embedded/state.ts';
+import { requireCreated } from '../../../lib/cluster/not-running.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
@@ -79,8 +80,12 @@ test('a task on a cluster that does not run names its phase, with advice', async
     return error.why;
   };
   await refused('not created', /create-environment/);
+  // As import-gpg-keys leaves it, without a cluster.
+  mkdirSync(environment.gnupgHome, { recursive: true });
+  assert.throws(() => requireCreated(environment), /is not created/);
   assert.match((await failureOf(requireState(environment))).what, /is not created$/);
   const state = await ensureState(context);
+  requireCreated(environment);
   await refused('only half created', /^run `npx tsx tasks.ts create-environment` again$/);
   await writeState(environment, { ...state, phase: 'created' });
   await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
