@@ -24,12 +24,6 @@ export type CommandLine = {
 
 export const nextTask = ',';
 
-type Found = {
-  readonly name: string;
-  readonly spec: ArgumentSpec;
-  readonly values: Values;
-  readonly negated: boolean;
-};
 type Values = { [name: string]: OptionValue };
 
 /** A program of tasks, as its command line is read, completed and explained. */
@@ -130,7 +124,7 @@ export function parseCommandLine(argv: readonly string[], known: Program, privat
     words = [];
   }
 
-  function find(written: string): Found {
+  function find(written: string) {
     const own = optionSpecs(task?.args ?? {});
     const found = findOption(written, own, args) ?? findOption(written, known.specs, options);
     if (found !== undefined) return found;
@@ -214,7 +208,7 @@ export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
 }
 
 /** The option with this spelling: `--env`, `-e`, `--no-wait`. */
-export function findOption(written: string, specs: ArgumentSpecs, values: Values): Found | undefined {
+export function findOption(written: string, specs: ArgumentSpecs, values: Values) {
   const all = Object.entries(specs);
   const plain = all.find(([name, { short }]) => written === `--${kebab(name)}` || written === `-${short}`);
   // For every flag, whatever its default: the environment or a shell alias may set it.

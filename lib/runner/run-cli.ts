@@ -83,7 +83,7 @@ export async function runCli(
     stop.close();
     endSuspend();
     children.close();
-    terminal.close();
+    terminal.close?.();
     endLeftOpen(showNow, verbose);
   }
 }

@@ -25,7 +25,6 @@ export class Stop {
   readonly #hurry = new AbortController();
   readonly #children: Children;
   readonly #listeners = new Map<string, Listener>();
-  readonly #graceMs: number;
   #ending: Promise<void> | undefined;
   #since = 0;
   reason: StopReason | undefined;
@@ -39,8 +38,6 @@ export class Stop {
 
   constructor(children: Children) {
     this.#children = children;
-    // A nested run must end its own children before the outer one kills it.
-    this.#graceMs = graceMs / 2 ** nestingLevel();
     setMaxListeners(0, this.#controller.signal, this.#hurry.signal);
   }
 
@@ -76,8 +73,10 @@ export class Stop {
     this.#since = Date.now();
     this.#controller.abort();
     for (const interrupt of [...this.interrupts]) interrupt();
+    // A nested run must end its own children before the outer one kills it.
+    const within = graceMs / 2 ** nestingLevel();
     this.#ending =
-      reason.type === 'signal' ? this.#children.stop(reason.signal, this.#graceMs) : this.#children.end();
+      reason.type === 'signal' ? this.#children.stop(reason.signal, within) : this.#children.end();
     this.onStop?.(reason);
   }
 

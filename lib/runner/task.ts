@@ -4,7 +4,8 @@ import type { Shell } from './shell.ts';
 /** Allowed or suggested words; a function may read files and is called only when needed. */
 type Words = readonly string[] | ((options: Options) => readonly string[] | Promise<readonly string[]>);
 
-type CommonSpec = {
+/** How an argument or option is written, checked and typed; `ExactSpec` defines the valid combinations. */
+export type ArgumentSpec = {
   /** One line for `--help` and `list`. */
   readonly description: string;
   /** Given by position (`install-app app1`) instead of by name (`--app app1`). */
@@ -23,10 +24,6 @@ type CommonSpec = {
   readonly hidesGlobal?: boolean;
   /** Environment variable with the value, unless the command line has one. */
   readonly env?: string;
-};
-
-/** How an argument or option is written, checked and typed; `ExactSpec` defines the valid combinations. */
-export type ArgumentSpec = CommonSpec & {
   /**
    * A boolean whose default is true is written `--no-name`. A path on the command line may begin with `~/`; a relative
    * one starts from `CliConfig.calledIn`.

@@ -6,20 +6,11 @@ import { needsOf } from '../task.ts';
 import type { JournaledRun } from './journal.ts';
 import { neededBy, passing, settingsDigest } from './node-settings.ts';
 
-/** The results of an earlier run that are still valid. */
-export type Resumption = {
-  /** Marks a node as not to be run. Returns what the last run recorded for it. */
-  readonly settle: (node: TaskNode) => string | undefined;
-  /** Why a node runs in a resumed run; undefined if it was done and still is. */
-  readonly reasonToRun: (node: TaskNode) => Promise<string | undefined>;
-};
-
-/** Throws UsageError if there is nothing to resume. `task`: label of the requested tasks. */
-export async function resume(
-  run: JournaledRun | undefined,
-  nodes: readonly TaskNode[],
-  task: string,
-): Promise<Resumption> {
+/**
+ * The results of an earlier run that are still valid. Throws UsageError if there is nothing to resume. `task`: label of
+ * the requested tasks.
+ */
+export async function resume(run: JournaledRun | undefined, nodes: readonly TaskNode[], task: string) {
   const { done } = await checkResumable(run, task);
   const finalisers = new Set(
     nodes.flatMap((node) => needsOf(node.task, node.input, 'finally')).map((finaliser) => finaliser.task),
@@ -27,11 +18,13 @@ export async function resume(
   const settled = new Set<TaskNode>();
   const passes = (node: TaskNode): boolean => isPassing(node) || done.get(node.id) === passing;
   return {
-    settle: (node) => {
+    /** Marks a node as not to be run. Returns what the last run recorded for it. */
+    settle: (node: TaskNode): string | undefined => {
       settled.add(node);
       return done.get(node.id);
     },
-    reasonToRun: async (node) => {
+    /** Why a node runs in a resumed run; undefined if it was done and still is. */
+    reasonToRun: async (node: TaskNode): Promise<string | undefined> => {
       if (isPassing(node)) return 'it does not outlast a run';
       if (finalisers.has(node.task)) return 'it ends what others began';
       const digest = done.get(node.id);

@@ -184,15 +184,13 @@ export class RunView {
   }
 }
 
+const stoppingTexts = {
+  'hang-up': 'stopping: nobody reads the output any more',
+  failure: 'stopping what is running',
+  change: 'stopping: an input changed',
+};
+
 function stoppingText(reason: EventOf<'run-stopping'>['reason']): string {
-  switch (reason.type) {
-    case 'signal':
-      return `stopping on ${reason.signal}; once more kills what is still running`;
-    case 'hang-up':
-      return 'stopping: nobody reads the output any more';
-    case 'failure':
-      return 'stopping what is running';
-    case 'change':
-      return 'stopping: an input changed';
-  }
+  if (reason.type !== 'signal') return stoppingTexts[reason.type];
+  return `stopping on ${reason.signal}; once more kills what is still running`;
 }

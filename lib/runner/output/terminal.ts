@@ -16,6 +16,7 @@ export type Terminal = {
   pressure?: BackPressure;
   /** Immediately writes what `err` has buffered. */
   readonly flush?: () => void;
+  readonly close?: () => void;
 };
 
 /** How texts look: colours, and the symbols that the locale can show. */
@@ -50,9 +51,7 @@ const batchLength = 64 * 1024;
  * dropped, and `onLogLost` is called for stderr. Any other error, such as a full disk, makes the exit code 1: for
  * results at the end of the run, for the log immediately, with an error for `onLogLost`.
  */
-export function openTerminal(
-  onLogLost: (error?: TaskError) => void,
-): Terminal & { readonly close: () => void } {
+export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
   const { stdout, stderr, env } = process;
   let outGone = false;
   let errGone = false;
@@ -83,7 +82,7 @@ export function openTerminal(
   };
   // In case of a sudden `process.exit`.
   process.once('exit', flush);
-  const terminal: Terminal & { readonly close: () => void } = {
+  const terminal: Terminal = {
     out: (text) => {
       flush();
       if (!outGone) stdout.write(text);

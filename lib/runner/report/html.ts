@@ -6,30 +6,22 @@ import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorded-run.ts';
 import { pageMark } from './report-file.ts';
 
-/** A report's contents, redacted. */
-export type ReportSource = {
-  readonly run: RecordedRun;
-  /** Its nodes are the tasks of the run. */
-  readonly view: GraphView;
-};
-
 /** The page's modules, each after those that it needs while loading. */
 const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];
 /** Tasks and arrows; a larger picture is useless, and its layout takes seconds. */
 const mostParts = 500;
 
 /**
- * The report as a self-contained page. Its Content-Security-Policy only allows its own style, script and data, by
+ * The report of a redacted run as a self-contained page; the nodes of the view are its tasks. Its Content-Security-Policy only allows its own style, script and data, by
  * their hashes.
  */
-export async function reportPage(source: ReportSource): Promise<string> {
+export async function reportPage(run: RecordedRun, view: GraphView): Promise<string> {
   const [template, style, graphStyle, script] = await Promise.all([
     readPart('page/report.html'),
     readPart('page/report.css'),
     readPart('page/graph.css'),
     pageScript(),
   ]);
-  const { run, view } = source;
   const styles = `${graphStyle}\n${style}`;
   const policy = [
     "default-src 'none'",
@@ -47,7 +39,7 @@ export async function reportPage(source: ReportSource): Promise<string> {
       view.nodes.length + view.edges.length > mostParts
         ? `<p class="hint">Not drawn: ${view.nodes.length} tasks are too many for a picture.</p>`
         : await graphPicture(view),
-    data: `<script type="application/json" id="data">${embeddedJson(pageData(source))}</script>`,
+    data: `<script type="application/json" id="data">${embeddedJson(pageData(run, view))}</script>`,
     script: `<script type="module">${script}</script>`,
   };
   return template.replace(/<!-- (\w+) -->/g, (_, name: string) => parts[name] ?? '');
@@ -65,7 +57,7 @@ function embeddedJson(value: unknown): string {
 }
 
 /** The page's type `Run`. */
-function pageData({ run, view }: ReportSource): object {
+function pageData(run: RecordedRun, view: GraphView): object {
   const critical = criticalPath(run.tasks);
   const onPath = new Set(critical.tasks);
   return {

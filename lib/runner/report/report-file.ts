@@ -8,19 +8,11 @@ import { TaskError, UsageError } from '../errors.ts';
 /** In a report's page, by which an earlier one is recognised. */
 export const pageMark = '<meta name="generator" content="task runner">';
 
-/** A file written once, at the end of a run. */
-export type ReportFile = {
-  /** As given by the user. */
-  readonly path: string;
-  /** Writes atomically: readers see the old or the new file. Rejects with a TaskError. */
-  readonly write: (text: string) => Promise<void>;
-};
-
 /**
  * Checks before the run that the file can be written at its end, and replaces nothing but an earlier one: an existing
  * file must be empty or have `mark` near its beginning. `option` is its option. Throws UsageError.
  */
-export async function openReportFile(path: string, option: string, mark: string): Promise<ReportFile> {
+export async function openReportFile(path: string, option: string, mark: string) {
   const refuse = (why: string, another = 'a file in a folder that you may write to'): UsageError =>
     new UsageError({ what: `cannot write \`${path}\``, why, advice: `give \`${option}\` ${another}` });
   if (path === '-') throw refuse('it is not a file name', 'a file, or /dev/stdout');
@@ -49,8 +41,10 @@ export async function openReportFile(path: string, option: string, mark: string)
     throw refuse(reasonOf(error as NodeJS.ErrnoException, dirname(path)));
   }
   return {
+    /** As given by the user. */
     path,
-    write: async (text) => {
+    /** Writes atomically: readers see the old or the new file. Rejects with a TaskError. */
+    write: async (text: string): Promise<void> => {
       try {
         // Private, since logs may be confidential.
         await (pipe ? pipeline([text], pipe) : writeFile(partial, text, { mode: 0o600 }));

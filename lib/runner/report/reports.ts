@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Failure, toFailure, UsageError } from '../errors.ts';
+import { toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { RunRequest } from '../run.ts';
 import type { RunRecorder } from './recorder.ts';
@@ -7,17 +7,11 @@ import { openReportFile, pageMark } from './report-file.ts';
 
 export { openReportFile };
 
-/** The files written at the end of a run, and why some were not. */
-type Written = { readonly files: readonly string[]; readonly failure: Failure | undefined };
-
 /**
- * Returns a function that writes a run's reports at its end and never rejects. Redacts even what was recorded before
+ * Returns a function that writes a run's reports at its end, and tells the files and why some were not written. Redacts even what was recorded before
  * a secret was known. Throws UsageError if a file cannot be written or both are the same.
  */
-export async function openReports(
-  { graph, redactor, settings }: RunRequest,
-  recorder: RunRecorder,
-): Promise<() => Promise<Written>> {
+export async function openReports({ graph, redactor, settings }: RunRequest, recorder: RunRecorder) {
   const [page, slices] = [settings.report, settings.trace];
   if (page !== undefined && slices !== undefined && resolve(page) === resolve(slices)) {
     throw new UsageError({
@@ -35,7 +29,7 @@ export async function openReports(
       if (report !== undefined) {
         const { reportPage } = await import('./html.ts');
         const view = redactor.redactAll(viewOfGraph(graph));
-        await report.write(await reportPage({ run, view }));
+        await report.write(await reportPage(run, view));
         files.push(report.path);
       }
       if (trace !== undefined) {

@@ -7,25 +7,11 @@ const quietMs = 50;
 /** Milliseconds after which a continuous change is no longer waited out. */
 const noisyMs = 1000;
 
-/** Reports that something happened below some folders; what, has to be found by looking. */
-export type Changes = {
-  /** Starts to count events. */
-  readonly begin: () => void;
-  /** True if there were any events. */
-  readonly some: () => boolean;
-  /**
-   * Resolves once something has happened since `begin` and it is quiet again, or on the signal. Throws TaskError if
-   * watching fails.
-   */
-  readonly next: (signal: AbortSignal) => Promise<void>;
-  readonly close: () => Promise<void>;
-};
-
-/** Resolves when everything that is not ignored is watched. */
-export async function openChanges(
-  folders: readonly string[],
-  ignored: (path: string) => boolean,
-): Promise<Changes> {
+/**
+ * Reports that something happened below some folders; what, has to be found by looking. Resolves when everything that
+ * is not ignored is watched.
+ */
+export async function openChanges(folders: readonly string[], ignored: (path: string) => boolean) {
   const { watch } = await import('chokidar');
   const watcher = watch([...folders], { ignored, ignoreInitial: true });
   let dirty = false;
@@ -41,11 +27,17 @@ export async function openChanges(
   });
   await once(watcher, 'ready');
   return {
-    begin: () => {
+    /** Starts to count events. */
+    begin: (): void => {
       dirty = false;
     },
+    /** True if there were any events. */
     some: () => dirty,
-    next: async (signal) => {
+    /**
+     * Resolves once something has happened since `begin` and it is quiet again, or on the signal. Throws TaskError if
+     * watching fails.
+     */
+    next: async (signal: AbortSignal): Promise<void> => {
       if (!dirty && error === undefined && !signal.aborted) {
         await new Promise<void>((resolve) => {
           wake = resolve;

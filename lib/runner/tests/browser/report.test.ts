@@ -76,7 +76,7 @@ async function makeReport(): Promise<void> {
     edges: [edge('n0', 'n2'), edge('n1', 'n3', 'after'), edge('n2', 'n3'), edge('n3', 'n4')],
   };
   const run = recordedRun(tasks, { outcome: 'failed', exitCode: 7 });
-  writeFileSync(file, await reportPage({ run, view }));
+  writeFileSync(file, await reportPage(run, view));
 }
 
 const never = { startedAt: undefined, endedAt: undefined, lane: undefined };
@@ -218,7 +218,7 @@ browserTest('of a long critical path only the longest steps are named', async ()
   });
   const long = join(folder, 'long.html');
   const view = { title: 'long', nodes: [], edges: [] };
-  writeFileSync(long, await reportPage({ run: recordedRun(tasks), view }));
+  writeFileSync(long, await reportPage(recordedRun(tasks), view));
   await page.goto(pathToFileURL(long).href);
   const text = await page.locator('#critical').innerText();
   assert.match(text, /: … → step-28 29 ms → .* → step-39 40 ms$/);

@@ -12,7 +12,7 @@ function page(labels: readonly string[]): Promise<string> {
   const lines = [{ at: 1, stream: 'stdout' as const, text: nasty }];
   const tasks = labels.map((label, place) => ran(label, place * 10, place * 10 + 10, { lines }));
   const nodes = labels.map((label, place) => node(`n${place}`, label));
-  return reportPage({ run: recordedRun(tasks), view: { title: 'top', nodes, edges: [] } });
+  return reportPage(recordedRun(tasks), { title: 'top', nodes, edges: [] });
 }
 
 const scripts = (html: string) => [...html.matchAll(/<script([^>]*)>(.*?)<\/script>/gs)];
