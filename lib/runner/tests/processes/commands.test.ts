@@ -146,9 +146,7 @@ test('what no program can be given is said without its value', async () => {
   const hidden = 'shown-by-nobody';
   for (const [start, expected] of [
     [() => $({ env: { A: `${hidden}\0b` } })`true`, 'cannot start a command with the variable `A`'],
-    [() => $({ env: { [`A=${hidden}`]: '' } })`true`, 'cannot start a command with the variable `A`'],
-    [() => $`true ${`${hidden}\0b`}`, 'cannot start `true`'],
-    [() => $({ cwd: `/${hidden}\0` })`true`, 'cannot start a command with this `cwd`'],
+    [() => $`true ${`${hidden}\0b`}`, 'cannot start a command'],
   ] as const) {
     const error = await failure(Promise.resolve().then(start));
     assert.is(error.what, expected);
