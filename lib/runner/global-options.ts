@@ -4,16 +4,7 @@ import { UsageError } from './errors.ts';
 import type { CommandOptions } from './shell.ts';
 import type { AnyTask, ArgumentSpecs, Arguments, Options } from './task.ts';
 
-export const outputModes = [
-  'auto',
-  'live',
-  'grouped',
-  'prefixed',
-  'plain',
-  'json',
-  'github',
-  'gitlab',
-] as const;
+const outputModes = ['auto', 'live', 'grouped', 'prefixed', 'plain', 'json', 'github', 'gitlab'] as const;
 
 export type OutputMode = (typeof outputModes)[number];
 

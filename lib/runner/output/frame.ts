@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { onSuspend } from '../suspend.ts';
 import type { Terminal } from './terminal.ts';
-import { linesOf } from './text.ts';
+import { textWidth } from './text.ts';
 
 /** At most `height` rows of at most `width` columns: a wrapped one, or one out of reach, could not be erased. */
 type RowsFor = (width: number, height: number) => readonly string[];
@@ -14,7 +14,6 @@ export class Frame {
   readonly #terminal: Terminal;
   readonly #rows: RowsFor;
   #drawn: readonly string[] = [];
-  #drawnColumns = 0;
   /** How often it was paused and not resumed. */
   #pauses = 0;
   readonly #onResize = (): void => this.redraw();
@@ -49,14 +48,13 @@ export class Frame {
     if (above === '' && erase === '' && rows.length === 0) return;
     this.#terminal.err(erase + above + rows.map((row) => `${row}\n`).join(''));
     this.#drawn = rows;
-    this.#drawnColumns = columns;
   }
 
   /** On a terminal that became narrower, rows take several lines. */
   #erase(columns: number): string {
     if (this.#drawn.length === 0) return '';
     const linesNow = (row: string): number =>
-      columns < this.#drawnColumns ? linesOf(stripVTControlCharacters(row), columns) : 1;
+      Math.max(1, Math.ceil(textWidth(stripVTControlCharacters(row)) / columns));
     const lines = this.#drawn.reduce((sum, row) => sum + linesNow(row), 0);
     // Lines that scrolled out are out of reach, and the cursor stops at the top.
     return `\u001B[${Math.min(lines, this.#height - 1)}A\r\u001B[0J`;

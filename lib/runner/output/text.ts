@@ -64,20 +64,6 @@ export function textWidth(text: string): number {
   return width;
 }
 
-/** Lines that a text takes at this width; wide characters are never split. */
-export function linesOf(text: string, columns: number): number {
-  let lines = 1;
-  let column = 0;
-  for (const character of text) {
-    const width = characterWidth(character);
-    column += width;
-    if (column <= columns) continue;
-    lines += 1;
-    column = width;
-  }
-  return lines;
-}
-
 /** The text cut to this many columns, ending with the ellipsis if shortened. */
 export function cutText(text: string, columns: number, ellipsis: string): string {
   if (textWidth(text) <= columns) return text;

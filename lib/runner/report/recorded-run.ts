@@ -28,16 +28,16 @@ export type RecordedTask = {
   /** Indexes of its needs in the list of tasks. */
   readonly needs: readonly number[];
   readonly status: TaskStatus;
-  readonly report: 'changed' | 'unchanged' | undefined;
-  readonly startedAt: number | undefined;
-  readonly endedAt: number | undefined;
+  readonly report?: 'changed' | 'unchanged' | undefined;
+  readonly startedAt?: number | undefined;
+  readonly endedAt?: number | undefined;
   /** Time in which it could have run, but no worker was free or its mutex was taken. */
   readonly waitedMs: number;
   /** Index of the worker on whose lane it is drawn. */
-  readonly lane: number | undefined;
+  readonly lane?: number | undefined;
   /** Ends of all attempts but the last. */
   readonly retriedAt: readonly number[];
-  readonly failure: Failure | undefined;
+  readonly failure?: Failure | undefined;
   /** Labels from the requested task down to this one, if it failed. */
   readonly chain: readonly string[];
   /** Index of the task because of which it was skipped. */

@@ -49,16 +49,7 @@ export class RunRecorder implements Renderer {
     this.#states = graph.nodes.map((node, place) => {
       const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
       const kept = lines ? new Newest<RecordedLine>(most) : undefined;
-      return {
-        ...{
-          report: undefined,
-          startedAt: undefined,
-          endedAt: undefined,
-          lane: undefined,
-          failure: undefined,
-        },
-        ...{ node, place, kept, status: 'waiting', chain: [], retriedAt: [] },
-      };
+      return { node, place, kept, status: 'waiting', chain: [], retriedAt: [] };
     });
     this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
     this.#lines = lines;

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Renderer, RunEventBody } from '../../events.ts';
 import { liveRenderer } from '../../output/live.ts';
-import { cutText, linesOf, neutralLine, plainText, textWidth } from '../../output/text.ts';
+import { cutText, neutralLine, plainText, textWidth } from '../../output/text.ts';
 import { done, failed, node, output, start, started } from '../rig/events.ts';
 import { Screen } from '../rig/screen.ts';
 
@@ -193,8 +193,6 @@ test('colours of a child stay, and end with its line; other sequences go', () =>
 test('widths: wide characters are two columns, marks none', () => {
   const widths = { abc: 3, 日本: 4, 'e\u0301': 1, '😀': 2, 한국어: 6, ｆｕｌｌ: 8, '✓│…→⠋': 5 };
   for (const [text, width] of Object.entries(widths)) assert.is(textWidth(text), width, text);
-  const lines = ['', 'abcdef', 'a日日日', 'a日日日日'].map((text) => linesOf(text, 4));
-  assert.equal(lines, [1, 2, 2, 3]);
   assert.equal(
     [cutText('日本語', 4, '…'), cutText('日本語', 6, '…'), cutText('abc', 2, '...')],
     ['日…', '日本語', ''],
