@@ -10,7 +10,7 @@ import { connectApi, isApiReady } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { applyIngress } from './ingress.ts';
 import { runKwokctl } from './kwokctl.ts';
-import { applyNodes, compareNodes, restoreNodes } from './nodes.ts';
+import { applyNodes, compareNodes } from './nodes.ts';
 import { checkPorts, type Ports } from './ports.ts';
 import { stopStrays } from './processes.ts';
 import { livingServices, type ServiceRecord, stopServices, waitForService } from './services.ts';
@@ -41,9 +41,9 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
   if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
     const restored = await restoreKubeconfig(context);
     const api = await connectApi(environment, kubeApiserver);
-    const nodes = await restoreNodes(context, api);
+    await applyNodes(context, api, 'created');
     await applyIngress(api, context);
-    return restored ? 'changed' : nodes;
+    return restored ? 'changed' : 'unchanged';
   }
   if (state.phase === 'creating') {
     await stopServices(environment.state, alive);

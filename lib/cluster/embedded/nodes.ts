@@ -1,8 +1,6 @@
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { Outcome } from '../../ground/outcome.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import type { Api } from './api.ts';
@@ -44,31 +42,6 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
   );
   await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
   await applyManifests(api, manifests.join('---\n'));
-}
-
-/** Recreates deleted nodes. Throws `TaskError` if the API server refuses one or does not list its nodes. */
-export async function restoreNodes(
-  context: Pick<Context, 'log' | 'environment' | 'settings'>,
-  api: Api,
-): Promise<Outcome> {
-  const { environment } = context;
-  const { status, body } = await api.call('GET', '/api/v1/nodes');
-  const created = await createdNodes(environment);
-  if (status !== 200) {
-    throw new TaskError({
-      what: 'the API server does not list its nodes',
-      why: (body as { message?: string } | null)?.message ?? `HTTP ${status}`,
-      advice: `run it again; ${taskCommand('start-k8s')} starts what is missing`,
-    });
-  }
-  if (created === undefined) return 'unchanged';
-  const { items } = body as { items: readonly { metadata: { name: string } }[] };
-  const existing = new Set(items.map(({ metadata }) => metadata.name));
-  const deleted = created.filter((name) => !existing.has(name));
-  if (deleted.length === 0) return 'unchanged';
-  await applyNodes(context, api, 'created');
-  context.log(`recreated deleted nodes: ${deleted.join(', ')}`);
-  return 'changed';
 }
 
 /** Logs that the cluster keeps its nodes if the settings have another number. */
