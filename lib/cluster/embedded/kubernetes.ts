@@ -58,7 +58,6 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     alive = await livingKubernetes(environment);
   }
   await launch(context, state, alive);
-  await restartEnded(context);
   return 'changed';
 }
 
