@@ -55,12 +55,11 @@ export function entryFor(name: string, version: string, way: string, recipe: str
 export function findEntry(entry: CacheEntry): string | undefined {
   const folder = entryFolder(entry);
   try {
-    // The second line is missing in an entry of an earlier version.
-    const [name = '', kept] = readFileSync(join(folder, 'program'), 'utf8').split('\n');
+    const [name = ''] = readFileSync(join(folder, 'program'), 'utf8').split('\n');
     const program = join(folder, name);
     accessSync(program, constants.X_OK);
     const file = statSync(program);
-    return file.isFile() && file.size > 0 && file.size === Number(kept || file.size) ? program : undefined;
+    return file.isFile() && file.size > 0 ? program : undefined;
   } catch {
     return undefined;
   }
@@ -106,7 +105,7 @@ export async function fillEntry(
     try {
       const program = await make(folder);
       if (program === undefined) return undefined;
-      await writeFile(join(folder, 'program'), `${program}\n${statSync(join(folder, program)).size}\n`);
+      await writeFile(join(folder, 'program'), `${program}\n`);
       await writeToDisk(folder);
       // A folder without its program would block the rename.
       await rm(entryFolder(entry), { recursive: true, force: true });
