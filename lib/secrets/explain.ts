@@ -58,7 +58,7 @@ export async function explainSops(
   output: Ended,
 ): Promise<TaskError> {
   const failure = readSopsFailure(output);
-  const restore = () => howToRestore(root, file, (committed) => whyUnfit(root, file, committed));
+  const restore = () => howToRestore(root, file);
   switch (failure.kind) {
     case 'no file':
       return new TaskError({
@@ -110,21 +110,6 @@ async function isPlain(path: string): Promise<boolean> {
   const text = (await textIfThere(path)) ?? '';
   const found = await parseEncrypted(text);
   return found?.recipients.length === 0 && !text.includes('ENC[AES256_GCM,');
-}
-
-/** Why the committed version does not help: after a rotation it is still encrypted for the old keys. */
-async function whyUnfit(root: string, file: string, committed: string): Promise<string | undefined> {
-  const unreadable = 'cannot be read either';
-  try {
-    const found = await parseEncrypted(committed);
-    if (found === undefined) return unreadable;
-    const wanted = ruleFor(await creationRules(root), file)?.recipients;
-    if (wanted === undefined || [...found.recipients].sort().join() === [...wanted].sort().join())
-      return undefined;
-    return `is not for the keys that ${rulesFile} names now`;
-  } catch {
-    return unreadable;
-  }
 }
 
 /**

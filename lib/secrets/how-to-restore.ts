@@ -4,22 +4,13 @@ import { promisify } from 'node:util';
 import { quote } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 
-/**
- * Advice to restore the committed version of a file without losing the present one, which may have uncommitted
- * changes. `unfit` returns why the committed version does not help, if so.
- */
-export async function howToRestore(
-  root: string,
-  file: string,
-  unfit: (committed: string) => Promise<string | undefined> = async () => undefined,
-): Promise<string> {
+/** Advice to restore a file's committed version without losing the present one, which may have uncommitted changes. */
+export async function howToRestore(root: string, file: string): Promise<string> {
   const { committed, reason } = await committedVersion(root, file);
   if (committed === undefined) return `restore ${file} from a copy: ${reason}`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   const word = quote(file);
   if (present === committed) return `an older version may work: git log -p -- ${word}`;
-  const unfitness = await unfit(committed);
-  if (unfitness !== undefined) return `restore it from a copy: the committed version ${unfitness}`;
   if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
   return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` restores the committed version and keeps this one`;
 }

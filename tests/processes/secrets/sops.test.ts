@@ -113,12 +113,12 @@ test('a file in plain text is not called damaged, unlike one that lost its metad
 test('no advice loses uncommitted changes', async (state) => {
   const { folder } = state.clone;
   const git = (...words: string[]) => execFileSync('git', words, { cwd: folder, stdio: 'ignore' });
-  const [rules, secrets] = [join(folder, '.sops.yaml'), join(folder, file)];
+  const secrets = join(folder, file);
   const advice = async (stderr = 'MAC mismatch. File has 1, computed 2') => {
     state.clone.script('sops', `echo '${stderr}' >&2; exit 128`);
     return (await failureOf(decrypt(state))).advice ?? '';
   };
-  const [before, text] = [readFileSync(rules, 'utf8'), readFileSync(secrets, 'utf8')];
+  const text = readFileSync(secrets, 'utf8');
   const odd = `${dirname(file)}/our team's.yaml`;
   writeFileSync(join(folder, odd), text);
   git('init', '--quiet');
@@ -140,9 +140,6 @@ test('no advice loses uncommitted changes', async (state) => {
     );
     assert.not.match(await advice(stderr), /git (?:checkout|restore|reset)/);
   }
-  writeFileSync(rules, before.replace(/9A48\w+/, fingerprint));
-  assert.match(await advice(), /from a copy: the committed version is not for the keys/);
-  writeFileSync(rules, before);
   rmSync(secrets);
   assert.match(await advice('non-existent file'), `git checkout HEAD -- ${file}`);
   for (const [body, reason] of [
