@@ -73,12 +73,6 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
 /** Names of the variables that were removed. */
 export const leftOut: string[] = [];
 
-/** The user's variables, including `.env`, that programs do not get; without those for the tasks. */
-export const withheldNames = (variables: NodeJS.ProcessEnv): string[] => [
-  ...leftOut,
-  ...Object.keys(variables).filter((name) => !listedNames().test(name) && !forTasks.test(name)),
-];
-
 let listedOnce: RegExp | undefined;
 
 function listedNames(): RegExp {

@@ -4,7 +4,6 @@ import { homedir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { reasonIn, TaskError, UsageError } from '@k8s-deployment/runner';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
-import { withheldNames } from '../../ground/variables.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, processEnvironment, writeWhole } from '../../settings/environment.ts';
@@ -84,18 +83,8 @@ export async function connectionAdvice(context: KubeContext, said: string): Prom
     return `\`${own.plugin.command}\` cannot ask you anything here: log in first, set its interactiveMode in your kubeconfig to IfAvailable or Never, and run again`;
   const works = `make this work, with a new login if needed, then run again: ${shellWords(['kubectl', '--context', environment.context, 'get', 'nodes'])}`;
   return own.plugin !== undefined && /failed with exit code|must be logged in/.test(said)
-    ? `${works}\n${variablesAdvice(own.plugin, said)}`
+    ? `${works}\nif it works there, add the variables that \`${own.plugin.command}\` needs to environments/variables.json: programs get no others`
     : works;
-}
-
-/** Advice for a plugin: withheld variables that it mentions, or else those that look like credentials. */
-function variablesAdvice({ command }: Plugin, said: string): string {
-  const words = said.split(/\W+/);
-  const withheld = withheldNames(process.env);
-  const named = withheld.filter((name) => words.includes(name));
-  const likely = withheld.filter((name) => /TOKEN|SECRET|KEY|PASS|AUTH|CRED|LOGIN|PROFILE/i.test(name));
-  const names = (named.length > 0 ? named : likely).join(', ');
-  return `if it works there, add the variables that \`${command}\` needs to environments/variables.json: programs get no others${names && ` (not ${names})`}`;
 }
 
 async function userContext(context: KubeContext): Promise<UserContext> {
