@@ -7,7 +7,7 @@ import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { initVaultCommands } from '../vault/plain-commands.ts';
+import { vaultLoginCommands } from '../vault/plain-commands.ts';
 import { consumerSecrets } from './consumers.ts';
 
 /** Plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
@@ -41,7 +41,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
         `${decryptText(environment.name, role.secret)} | sed "s/.*/ALTER ROLE \\"${role.name}\\" PASSWORD '&'/" | ${psql}`,
       ];
     }),
-    ...(await vaultCommands(target)),
+    ...(await vaultLoginCommands(target)),
     await helmfileText(
       target,
       '-l',
@@ -58,17 +58,4 @@ export async function rotationCommands(target: Target, name: string): Promise<re
     ),
     ...(secrets.length > 0 ? [await helmfileText(target, '-l', 'tier=apps', 'test', ...atOnce)] : []),
   ];
-}
-
-/** The commands of init-vault that give Vault its database login. */
-async function vaultCommands(target: Target): Promise<readonly string[]> {
-  const lines = await initVaultCommands(target);
-  const token = lines.findLast((line) => line.startsWith('export VAULT_TOKEN='));
-  return lines.filter(
-    (line) =>
-      line === token ||
-      /^export VAULT_(?:ADDR|CACERT|TLS_SERVER_NAME)=|port-forward svc\/vault|vault write \S+\/config\/\S+ plugin_name=/.test(
-        line,
-      ),
-  );
 }

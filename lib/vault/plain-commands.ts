@@ -5,7 +5,14 @@ import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Target } from '../settings/context.ts';
 import { programTrust } from './api/certificate.ts';
-import { initCommands, type PlainAccess, reach, unsealCommands } from './api/dry-run.ts';
+import {
+  type InitCommandsInput,
+  initCommands,
+  loginCommands,
+  type PlainAccess,
+  reach,
+  unsealCommands,
+} from './api/dry-run.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
 import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
@@ -19,10 +26,17 @@ export const vaultAccessCommands = async (target: Target): Promise<readonly stri
   reach(await plainAccess(target));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
-export async function initVaultCommands(target: Target): Promise<readonly string[]> {
+export const initVaultCommands = async (target: Target): Promise<readonly string[]> =>
+  initCommands(await initInput(target));
+
+/** The plain commands of `init-vault` after a rotation of database passwords, for `--dry-run`. */
+export const vaultLoginCommands = async (target: Target): Promise<readonly string[]> =>
+  loginCommands(await initInput(target));
+
+async function initInput(target: Target): Promise<InitCommandsInput> {
   const { environment, settings } = target;
   const servers = await providerOf(environment).servers?.(environment);
-  return initCommands({
+  return {
     ...(await plainAccess(target)),
     state: await desiredState(environment),
     environment: environment.name,
@@ -34,7 +48,7 @@ export async function initVaultCommands(target: Target): Promise<readonly string
           reviewerTokenCommand: `${kubectlText(environment)} ${reviewerTokenWords.join(' ')}`,
         }
       : inClusterApi,
-  });
+  };
 }
 
 async function plainAccess(target: Target): Promise<PlainAccess> {

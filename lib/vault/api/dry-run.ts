@@ -4,14 +4,7 @@ import { encryption } from '../../secrets/encrypt.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
 import type { ProgramTrust } from './certificate.ts';
 import { connectionValues, databaseRole } from './database.ts';
-import type {
-  AuthMount,
-  DatabaseConnection,
-  DesiredState,
-  KeyValues,
-  Mount,
-  Policy,
-} from './desired-state.ts';
+import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './desired-state.ts';
 import { settingText, type ValueSources } from './key-values.ts';
 import { roleOf } from './kubernetes-auth.ts';
 import type { Written } from './vault-object.ts';
@@ -88,10 +81,18 @@ export function initCommands(input: InitCommandsInput): string[] {
       ...mount.roles.map((role) => writeCommand(roleOf(mount, role))),
     ]),
     ...state.mounts.flatMap((mount) => mount.logins.map((role) => writeCommand(databaseRole(mount, role)))),
-    ...state.mounts.flatMap((mount) =>
-      mount.connections.map((connection) => connectionCommand(mount, connection, input)),
-    ),
+    ...connectionCommands(input),
   ];
+}
+
+/** Plain commands that give a Vault after `init-vault` its logins in the databases. */
+export function loginCommands(input: InitCommandsInput): string[] {
+  const { keysPath, shared } = input;
+  const token =
+    shared === undefined
+      ? fromKeysFile(keysPath, 'admin_token')
+      : line`sops decrypt --extract ${'["admin_token"]'} ${shared}`;
+  return [...reach(input), `export VAULT_TOKEN="$(${token})"`, ...connectionCommands(input)];
 }
 
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
@@ -189,15 +190,16 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   return `${pipe}vault kv put -mount=${shellWord(secret.mount)} ${shellWord(secret.path)} ${values.join(' ')}`;
 }
 
-function connectionCommand(
-  mount: Mount,
-  connection: DatabaseConnection,
-  { environment, settings, databaseAuthorityFile }: InitCommandsInput,
-): string {
-  const path = `${mount.path}/config/${connection.name}`;
-  const values = connectionValues(mount, connection, settings);
+function connectionCommands(input: InitCommandsInput): string[] {
+  const { state, environment, settings, databaseAuthorityFile } = input;
   const elsewhere = { password: '-', tls_ca: `@${databaseAuthorityFile}` };
-  return `${decryptText(environment, connection.password)} | ${writeCommand({ path, values }, elsewhere)}`;
+  return state.mounts.flatMap((mount) =>
+    mount.connections.map((connection) => {
+      const path = `${mount.path}/config/${connection.name}`;
+      const write = writeCommand({ path, values: connectionValues(mount, connection, settings) }, elsewhere);
+      return `${decryptText(environment, connection.password)} | ${write}`;
+    }),
+  );
 }
 
 /** `words`: values that are already quoted for the shell. */
