@@ -139,11 +139,11 @@ export function exportHomes(environment: Environment, ...names: readonly Home[])
 
 /**
  * Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. With `onRunEnd`,
- * for those that end with the run, whose temporary files are then removed. Logs tools on PATH that do not answer.
+ * for those that end with the run, whose temporary files are then removed.
  */
 export async function processEnvironment(
   environment: Environment,
-  { onRunEnd, log }: Partial<Pick<TaskContext, 'onRunEnd' | 'log'>> = {},
+  { onRunEnd }: Partial<Pick<TaskContext, 'onRunEnd'>> = {},
 ): Promise<NodeJS.ProcessEnv> {
   const { state, plainState } = environment;
   const own = await mkdir(temporaryFolder(state), { mode: 0o700 }).then(
@@ -156,7 +156,7 @@ export async function processEnvironment(
   return {
     ...passedOn(process.env),
     TMPDIR: own ? (folder ?? (await runFolder(plainState, onRunEnd))) : tmpdir(),
-    PATH: await toolEnvironment(undefined, log),
+    PATH: await toolEnvironment(),
     ...homesOf(environment),
     NO_COLOR: '1',
   };

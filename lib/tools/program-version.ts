@@ -9,9 +9,8 @@ import { versionIn } from './versions.ts';
 /** A test waits for a shorter time. */
 export const patience = { ms: 15_000 };
 
-/** Programs that did not answer in time, which are not asked again, and what is not logged about them yet. */
+/** Programs that did not answer in time, which are not asked again. */
 const silent = new Map<string, { readonly problem: string }>();
-export const unlogged: string[] = [];
 
 type CachedVersion = { readonly size: number; readonly modified: number; readonly version: string };
 
@@ -95,10 +94,7 @@ export function ask(
             : `: exit code ${error.code}`;
         const asked = [basename(program), ...words].join(' ');
         const answer = { problem: refused ?? `does not print its version with \`${asked}\`${end}` };
-        if (error.killed && !silent.has(command)) {
-          silent.set(command, answer);
-          unlogged.push(`${program} ${answer.problem}: it is not used`);
-        }
+        if (error.killed) silent.set(command, answer);
         return resolve(answer);
       },
     );

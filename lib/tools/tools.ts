@@ -37,15 +37,10 @@ const usualTools = toolNames.filter((name) => !testTools.includes(name));
 
 /**
  * A `PATH` on which the named tools (default: all that environments need) are the project's. Folders of tools that
- * PATH lacks come first; skips tools that are not installed. Logs those that do not answer.
+ * PATH lacks come first; skips tools that are not installed.
  */
-export async function toolEnvironment(
-  names: readonly ToolName[] = usualTools,
-  log?: (line: string) => void,
-): Promise<string> {
+export async function toolEnvironment(names: readonly ToolName[] = usualTools): Promise<string> {
   const found = await Promise.all(names.map((name) => findTool(name)));
-  const { unlogged } = await import('./program-version.ts');
-  if (log) for (const line of unlogged.splice(0)) log(line);
   const folders = found.flatMap((tool) =>
     tool === undefined || tool.source === 'PATH' ? [] : [tool.folder],
   );
