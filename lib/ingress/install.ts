@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
 import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
-import { merge, type Tree } from '../ground/tree.ts';
+import { merge, type Tree, valueAt } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
 import { helmCommand, isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
@@ -117,6 +117,11 @@ async function installIfMissing(context: Context): Promise<Outcome> {
         ? `the cluster has an ingress controller (IngressClass ${classes.join(', ')}), which is not changed`
         : `no IngressClass of ${controller.class}: install ${wanted}, or set ingress.controller`,
     );
+    const used = valueAt(settings.releases, ['frontend', 'ingress', 'className']) || wanted;
+    if (settings.ingress.kind === 'ingress' && classes.length > 0 && !classes.includes(String(used)))
+      context.log(
+        `the fronts use the IngressClass ${used}, which it does not serve: set releases.frontend.ingress.className to ${classes[0]}`,
+      );
     return 'unchanged';
   }
   const digest = await digestOf(environment.root, settings);

@@ -141,6 +141,12 @@ test('a controller installed by others is neither changed nor removed', async ({
   cluster({ classes: ['traefik.io/ingress-controller'] });
   assert.is(await ensure(context), 'unchanged');
   assert.match(context.logged[0] ?? '', /\(IngressClass some-class\), which is not changed/);
+  assert.match(context.logged[1] ?? '', 'set releases.frontend.ingress.className to some-class');
+  await ensure(context, { kind: 'httproute' }).catch(() => undefined);
+  const frontend = { ingress: { className: 'some-class' } };
+  const settings = { ...context.settings, releases: { ...context.settings.releases, frontend } };
+  await ensure({ ...context, settings });
+  assert.is(context.logged.filter((line) => line.includes('className')).length, 1);
   await removeController(context);
   assert.equal(changes(), []);
 });
