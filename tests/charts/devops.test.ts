@@ -107,8 +107,18 @@ test('backups of Vault: an account for the task, and by the CronJob with its own
   assert.is(serviceAccountToken.audience, 'vault');
   const claim = only(objects, 'PersistentVolumeClaim');
   assert.is(claim.metadata.annotations?.['helm.sh/resource-policy'], 'keep');
+  // it binds the claim, which helm waits for, where that takes a pod
+  const first = only(objects, 'Job');
+  const { volumes: mounted, containers } = first.spec.template.spec;
+  assert.equal(mounted, pod.volumes);
+  assert.equal(containers[0].command, ['test', '-w', '/backups']);
+  const changed = await devops({ vaultBackup: { ...backup, image: { tag: '2.0.5' } } });
+  assert.is.not(only(changed, 'Job').metadata.name, first.metadata.name);
   const other = await devops({ vaultBackup: { enabled: true, volume: { existingClaim: 'bucket' } } });
-  assert.equal(ofKind(other, 'PersistentVolumeClaim'), []);
+  assert.equal(
+    other.filter(({ kind }) => kind === 'PersistentVolumeClaim' || kind === 'Job'),
+    [],
+  );
   const volumes = only(other, 'CronJob').spec.jobTemplate.spec.template.spec.volumes;
   assert.equal(volumes.find(({ name }: Tree) => name === 'backups').persistentVolumeClaim, {
     claimName: 'bucket',

@@ -36,6 +36,77 @@ podSelector:
 {{ .repository }}:{{ .tag }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* Pod that has the volume of the backups. Takes {root, command}. */}}
+{{- define "devops.backupPod" -}}
+{{- $backup := .root.Values.vaultBackup -}}
+metadata:
+  labels:
+    app.kubernetes.io/name: vault-backup
+    app.kubernetes.io/instance: {{ .root.Release.Name }}
+spec:
+  restartPolicy: Never
+  serviceAccountName: vault-backup
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext:
+    # the image's user and group vault
+    runAsNonRoot: true
+    runAsUser: 100
+    runAsGroup: 1000
+    fsGroup: 1000
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile:
+      type: RuntimeDefault
+  containers:
+    - name: snapshot
+      image: {{ include "devops.image" $backup.image | quote }}
+      imagePullPolicy: {{ $backup.image.pullPolicy }}
+      # bypasses the image's entrypoint, which needs root to change owners
+      command: {{ .command | toJson }}
+      env:
+        - name: VAULT_ADDR
+          value: {{ $backup.address | quote }}
+        - name: VAULT_CACERT
+          value: /run/vault-tls/ca.crt
+        - name: KEEP
+          value: {{ $backup.keep | quote }}
+        # its vault would write to the home
+        - name: HOME
+          value: /tmp
+      terminationMessagePolicy: FallbackToLogsOnError
+      resources:
+        requests: {cpu: 50m, memory: 64Mi, ephemeral-storage: 16Mi}
+        limits: {cpu: 500m, memory: 256Mi, ephemeral-storage: 128Mi}
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities:
+          drop: [ALL]
+      volumeMounts:
+        - {name: script, mountPath: /backup, readOnly: true}
+        - {name: login, mountPath: /run/vault-login, readOnly: true}
+        - {name: tls, mountPath: /run/vault-tls, readOnly: true}
+        - {name: backups, mountPath: /backups}
+        - {name: tmp, mountPath: /tmp}
+  volumes:
+    - name: script
+      configMap:
+        name: vault-backup
+    - name: login
+      projected:
+        sources:
+          - serviceAccountToken: {path: token, audience: vault, expirationSeconds: 600}
+    - name: tls
+      secret:
+        secretName: vault-tls
+        items: [{key: ca.crt, path: ca.crt}]
+    - name: backups
+      persistentVolumeClaim:
+        claimName: {{ $backup.volume.existingClaim | default "vault-backup" }}
+    - name: tmp
+      emptyDir: {sizeLimit: 16Mi}
+{{- end }}
+
 {{- define "devops.ports" -}}
 ports:
   {{- range . }}
