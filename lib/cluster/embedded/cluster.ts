@@ -53,12 +53,16 @@ export const cluster: Cluster = {
     ],
   },
 
-  phase: async ({ environment }) => {
+  phase: async (context) => {
+    const { environment } = context;
     const state = await readState(environment);
     if (!state) return 'absent';
     if (state.phase === 'creating') return 'creating';
     const alive = await livingNames(environment.state);
-    if (alive.size === 0 && (await runningNames(environment)).size === 0) return 'stopped';
+    if (alive.size === 0 && (await runningNames(environment)).size === 0) {
+      await refuseElsewhere(context);
+      return 'stopped';
+    }
     const complete = allServices.every((name) => alive.has(name));
     const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
     return ready ? 'running' : 'degraded';

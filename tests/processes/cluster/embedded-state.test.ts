@@ -148,7 +148,9 @@ test('services of a lost state are stopped when a new one is created', async () 
   }
 });
 
-test('a cluster that runs where nothing of it is seen is not started here', async () => {
+test('a cluster that runs where nothing of it is seen is neither started here nor called stopped', async () => {
+  await writeState(environment, { ...(await ensureState(context)), phase: 'created' });
+  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
   const data = join(clusterFolder(environment), 'etcd/member/snap/db');
   await refuseElsewhere(context);
   await writeWhole(data, '');
@@ -156,10 +158,11 @@ test('a cluster that runs where nothing of it is seen is not started here', asyn
   const holder = spawn('flock', [data, 'sh', '-c', 'echo locked; exec cat'], { stdio: 'pipe' });
   try {
     await once(holder.stdout, 'data');
-    assert.match(
-      (await failureOf(refuseElsewhere(context))).what,
-      /runs in another container or on another host$/,
-    );
+    for (const refusing of [refuseElsewhere, requireCluster])
+      assert.match(
+        (await failureOf(refusing(context))).what,
+        /runs in another container or on another host$/,
+      );
   } finally {
     holder.stdin.end();
     await once(holder, 'exit');
