@@ -5,9 +5,9 @@ import { runnerRows } from './runner/runner-rows.ts';
 import { sizeRows } from './size.ts';
 
 /*
- * All measurements in one run on one machine, as ratios to what each is compared with: `npm run bench`, one part of it `npm run
- * bench -- runner`, for programs `npm run -s bench -- --json`. It is no test: the exit code says whether everything worked, not how
- * fast it was.
+ * All measurements in one run on one machine, as ratios to what each is compared with: `npm run bench`, one part of it
+ * `npm run bench -- runner`, for programs `npm run -s bench -- --json`. It is no test: the exit code says whether
+ * everything worked, not how fast it was.
  */
 const bench = task({
   name: 'bench',

@@ -7,9 +7,9 @@ import { buildFlags, goEnvironment, moduleFolder } from '../lib/tools/go-build.t
 import { type GoRecipe, loadManifest, type ToolName, toolsOf } from '../lib/tools/manifest.ts';
 
 /*
- * `node --import tsx bench/cross-compile.ts [--platform darwin/arm64] [names]`: compiles and links the Go programs of the embedded
- * cluster (by default all of them, for darwin/arm64 and linux/arm64), with the flags of the real build, and keeps none. One line
- * each; exit code 1 when one fails. Not a test: all of it takes an hour on two cores.
+ * `node --import tsx bench/cross-compile.ts [--platform darwin/arm64] [names]`: compiles and links the Go programs of
+ * the embedded cluster (by default all of them, for darwin/arm64 and linux/arm64), with the flags of the real build,
+ * and keeps none. One line each; exit code 1 when one fails. Not a test: all of it takes an hour on two cores.
  */
 
 const { values, positionals } = parseArgs({

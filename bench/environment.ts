@@ -9,8 +9,8 @@ import { makeSandbox, type Sandbox } from './sandbox.ts';
 type Timed = (step: string, run: () => PromiseLike<unknown>) => Promise<void>;
 
 /**
- * Time of `create-environment` on the embedded cluster, as ratios to its peers. Throws `MissingToolError` for a missing tool and
- * `TaskError` when a step fails.
+ * Time of `create-environment` on the embedded cluster, as ratios to its peers. Throws `MissingToolError` for a missing
+ * tool and `TaskError` when a step fails.
  */
 export async function environmentRows(context: TaskContext, repetitions: number): Promise<Row[]> {
   const sandbox = await makeSandbox(context);

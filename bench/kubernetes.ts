@@ -5,8 +5,8 @@ import { ensureState } from '../lib/cluster/embedded/state.ts';
 import { task } from '../tasks/environment-task.ts';
 
 /*
- * The Kubernetes part of create-k8s alone, without the servers that start beside it: `node --import tsx bench/kubernetes.ts
- * <environment>`, run in the copy of the sources that the benchmark made.
+ * The Kubernetes part of create-k8s alone, without the servers that start beside it: `node --import tsx
+ * bench/kubernetes.ts <environment>`, run in the copy of the sources that the benchmark made.
  */
 const kubernetes = task({
   name: 'kubernetes',

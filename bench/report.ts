@@ -27,8 +27,8 @@ export type Measured = { readonly name: string; readonly times: readonly number[
 export type Basis = 'min' | 'median';
 
 /**
- * Compares the times of a step with those of its peer. By default the ratio is that of the two minima: what else runs on the
- * machine can only make a measurement longer.
+ * Compares the times of a step with those of its peer. By default the ratio is that of the two minima: what else runs
+ * on the machine can only make a measurement longer.
  */
 export function timeRow(own: Measured, peer: Measured, limit: number | null, basis: Basis = 'min'): Row {
   const [value, peerValue] = basis === 'min' ? [least(own), least(peer)] : [middle(own), middle(peer)];

@@ -15,7 +15,10 @@ export type Sandbox = Awaited<ReturnType<typeof makeSandbox>>;
 const names = ['development', 'serial', 'bare'] as const;
 type EnvironmentName = (typeof names)[number];
 
-/** Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is missing. */
+/**
+ * Copies the sources into a temporary folder that the end of the run removes. Throws `MissingToolError` when a tool is
+ * missing.
+ */
 export async function makeSandbox(context: TaskContext) {
   const path = await toolPath();
   // Short, because the path of the keyring's socket in it has a length limit.

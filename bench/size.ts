@@ -8,7 +8,9 @@ import { loadSettings } from '../lib/settings/settings.ts';
 import { memoryRow, type Row, timeRow } from './report.ts';
 import { makeSandbox } from './sandbox.ts';
 
-/** CPU time in ms, of user and kernel, and the peak of the resident memory in MiB: of a command and all its children. */
+/**
+ * CPU time in ms, of user and kernel, and the peak of the resident memory in MiB: of a command and all its children.
+ */
 type Cost = { readonly cpuMs: number; readonly peakMiB: number };
 
 /** Nodes that hold the pods of 60 applications. */
@@ -19,8 +21,9 @@ const unchanged = 'install-tier apps, unchanged';
 const template = 'helmfile template';
 
 /**
- * What tasks cost with many applications: CPU time as ratios to the same task with two, which is the number of applications
- * for what grows with them, and memory. Throws `MissingToolError` for a missing tool and `TaskError` when a step fails.
+ * What tasks cost with many applications: CPU time as ratios to the same task with two, which is the number of
+ * applications for what grows with them, and memory. Throws `MissingToolError` for a missing tool and `TaskError` when
+ * a step fails.
  */
 export async function sizeRows(context: TaskContext, applications: number): Promise<Row[]> {
   const { folder, environments, $ } = await makeSandbox(context);

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
  *     script -qec "bash docs/session.sh" /tmp/session.txt > /dev/null
  *     node --import tsx docs/picture.ts < /tmp/session.txt > docs/run.svg
  *
- * Understands what npm and the live view of the runner write: text, colours, carriage return, cursor up, clear to the end.
+ * Understands what npm and the live view of the runner write: text, colours, carriage return, cursor up, clear to the
+ * end.
  */
 
 /** Written by `script`. */

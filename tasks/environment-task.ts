@@ -74,7 +74,10 @@ type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };
 
-/** For short-lived Go programs: rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the memory. */
+/**
+ * For short-lived Go programs: rarer garbage collection saves helmfile a quarter of its CPU. Servers would keep the
+ * memory.
+ */
 const briefPrograms = { GOGC: '400' };
 
 type NoArguments = Record<never, never>;

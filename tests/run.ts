@@ -9,12 +9,11 @@ import { root } from '../lib/ground/project.ts';
 import { toolEnvironment } from '../lib/tools/tools.ts';
 
 /*
- * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [integration] [processes] [browser] [charts]`, all of these by
- * default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, `minikube [--env NAME] [--only WORDS]`, or
- * `chaos [--rounds N] [--seed S] [--env NAME]`. Each file
- * runs in its own process (the unit tests in one per package), with a time limit that uvu lacks. Ends with `N passed, N failed`
- * for all, and fails when fewer than `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no
- * test at all.
+ * Runs the tests: `node --import tsx tests/run.ts [check] [unit] [integration] [processes] [browser] [charts]`, all of
+ * these by default, or `e2e --context NAME [--env NAME] [--only WORDS] [--keep]`, `minikube [--env NAME] [--only
+ * WORDS]`, or `chaos [--rounds N] [--seed S] [--env NAME]`. Each file runs in its own process (the unit tests in one
+ * per package), with a time limit that uvu lacks. Ends with `N passed, N failed` for all, and fails when fewer than
+ * `testing.minimum` of package.json passed: a file that forgets `test.run()` passes with no test at all.
  */
 
 type Suite = {
@@ -179,13 +178,18 @@ async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): P
   return { label, ...counted };
 }
 
-/** One more than there are cores, since most jobs wait now and then. Each may start a whole cluster, hence the limit. */
+/**
+ * One more than there are cores, since most jobs wait now and then. Each may start a whole cluster, hence the limit.
+ */
 const parallel = Math.min(availableParallelism() + 1, 4);
 
 const runJobs = (jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> =>
   pMap(jobs, (job) => (stopped ? pMapSkip : runJob(job, env)), { concurrency: parallel });
 
-/** PATH with the tools of the tests, installed by the project's tool manager. With `all`, also those that no environment needs. */
+/**
+ * PATH with the tools of the tests, installed by the project's tool manager. With `all`, also those that no environment
+ * needs.
+ */
 async function withTools(all: boolean): Promise<string> {
   const options = ['--provider', 'embedded', '--output', 'plain', ...(all ? ['--tests'] : [])];
   // Building all of them takes up to an hour.

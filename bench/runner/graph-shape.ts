@@ -10,8 +10,8 @@ export type ShapeTask = {
 export const rootName = 't0';
 
 /**
- * A tree of so many tasks in which each needs up to three others: one shape for every size, no deeper than real builds are. Each of
- * them runs `command`.
+ * A tree of so many tasks in which each needs up to three others: one shape for every size, no deeper than real builds
+ * are. Each of them runs `command`.
  */
 export function tree(size: number, command = ''): ShapeTask[] {
   return Array.from({ length: size }, (_, index) => ({
@@ -24,8 +24,8 @@ export function tree(size: number, command = ''): ShapeTask[] {
 }
 
 /**
- * A graph that fills `jobs` slots without a gap, and only then, when its chain of `length` tasks always goes first: the critical path
- * is as long as all work divided by the slots. Each task but the root runs `command`.
+ * A graph that fills `jobs` slots without a gap, and only then, when its chain of `length` tasks always goes first: the
+ * critical path is as long as all work divided by the slots. Each task but the root runs `command`.
  */
 export function packed(jobs: number, length: number, command: string): ShapeTask[] {
   const chain = Array.from({ length }, (_, index) => ({

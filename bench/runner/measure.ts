@@ -23,8 +23,9 @@ export type Times = { readonly [contender: string]: readonly number[] };
 export type Measure = (contender: Contender) => Promise<number>;
 
 /**
- * Measures all contenders once per round, so that what slows the machine down for a while slows all of them. Who begins a round
- * changes from one to the next. Each runs once before that, unmeasured: files are in memory then, and caches of loaders are filled.
+ * Measures all contenders once per round, so that what slows the machine down for a while slows all of them. Who begins
+ * a round changes from one to the next. Each runs once before that, unmeasured: files are in memory then, and caches of
+ * loaders are filled.
  */
 export async function interleave(
   contenders: readonly Contender[],

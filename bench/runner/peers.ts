@@ -21,7 +21,10 @@ export type Peer = {
   readonly run: (folder: string) => Pick<Contender, 'command' | 'env'>;
 };
 
-/** Pinned here: make comes with the system, go-task is built from its pinned Go module, the others are in `peers/package.json`. */
+/**
+ * Pinned here: make comes with the system, go-task is built from its pinned Go module, the others are in
+ * `peers/package.json`.
+ */
 const goTask: ToolEntry = {
   name: 'go-task',
   for: 'the benchmark',
@@ -51,8 +54,8 @@ const programs = {
 const marker = programs.just;
 
 /**
- * All peers, installed into the user's cache folder if missing. Throws `MissingToolError` (127) with the name of one that
- * could not be installed.
+ * All peers, installed into the user's cache folder if missing. Throws `MissingToolError` (127) with the name of one
+ * that could not be installed.
  */
 export async function getPeers(context: TaskContext): Promise<Peer[]> {
   const packages = await getPackages(context);
@@ -155,7 +158,9 @@ function goTaskFiles(graph: readonly ShapeTask[]): PeerFiles {
   return { 'Taskfile.yml': JSON.stringify({ version: '3', silent: true, tasks: Object.fromEntries(tasks) }) };
 }
 
-/** The graph as scripts of wireit. A script needs a command, a dependency or an input, so an empty one names an input. */
+/**
+ * The graph as scripts of wireit. A script needs a command, a dependency or an input, so an empty one names an input.
+ */
 function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
   const scripts = Object.fromEntries(graph.map(({ name }) => [name, 'wireit']));
   const wireit = graph.map(({ name, needs, command }) => [

@@ -19,8 +19,8 @@ const parts = {
 export type RunnerPart = keyof typeof parts;
 
 /**
- * Rows of the runner's benchmark, all or one part. Throws `MissingToolError` for a peer that could not be installed, `TaskError` when
- * something fails.
+ * Rows of the runner's benchmark, all or one part. Throws `MissingToolError` for a peer that could not be installed,
+ * `TaskError` when something fails.
  */
 export async function runnerRows(context: TaskContext, part?: RunnerPart): Promise<Row[]> {
   const run = await openBenchRun(context);
@@ -106,8 +106,8 @@ async function commandRows(run: BenchRun): Promise<Row[]> {
 }
 
 /**
- * The time of a whole run against the least that any runner could take: the critical path, which here is as long as all work divided
- * by the jobs. Only a runner that puts the critical path first and leaves no gap comes near.
+ * The time of a whole run against the least that any runner could take: the critical path, which here is as long as all
+ * work divided by the jobs. Only a runner that puts the critical path first and leaves no gap comes near.
  */
 async function wallTimeRows(run: BenchRun): Promise<Row[]> {
   // CPU time, including the start of the command.

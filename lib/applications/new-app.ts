@@ -30,8 +30,8 @@ const template = async (): Promise<Template> =>
   parse(await readFile(fileURLToPath(new URL('application.yaml', import.meta.url)), 'utf8')) as Template;
 
 /**
- * The changed YAML files, helmfile.yaml first: `remove-app` finds what a killed run has begun. Throws `UsageError` for an
- * unfit name.
+ * The changed YAML files, helmfile.yaml first: `remove-app` finds what a killed run has begun. Throws `UsageError` for
+ * an unfit name.
  */
 export async function additions(target: Target, { name, secrets }: Wanted): Promise<Map<string, string>> {
   await checkName(target, name);

@@ -1,4 +1,6 @@
-/** A version in a tag: what comes before, numbers, what comes after. `17.11-bookworm` is ['', [17, 11], '-bookworm']. */
+/**
+ * A version in a tag: what comes before, numbers, what comes after. `17.11-bookworm` is ['', [17, 11], '-bookworm'].
+ */
 type Form = readonly [before: string, numbers: readonly number[], after: string];
 
 function formOf(tag: string): Form | undefined {

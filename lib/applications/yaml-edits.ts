@@ -107,7 +107,9 @@ const replaced = (text: string, places: readonly Place[]): string =>
     .sort((one, other) => other.range[0] - one.range[0])
     .reduce((done, { range, value }) => done.slice(0, range[0]) + value + done.slice(range[1]), text);
 
-/** Removes the entries whose key or value fits, with the comment above each. Unchanged without such an entry or path. */
+/**
+ * Removes the entries whose key or value fits, with the comment above each. Unchanged without such an entry or path.
+ */
 export function removeEntries(
   text: string,
   path: Path,

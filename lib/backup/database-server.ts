@@ -46,7 +46,9 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
   };
 }
 
-/** Sets up roles and databases as the chart does. A port-forward ends with its first connection, so each has its own. */
+/**
+ * Sets up roles and databases as the chart does. A port-forward ends with its first connection, so each has its own.
+ */
 export async function setUp(server: DatabaseServer, wanted: string): Promise<void> {
   for (const { database, file } of setUpSteps(wanted))
     await server.login((login) => runFile({ ...login, database: database ?? login.database }, wanted, file));
@@ -121,8 +123,8 @@ export const countRows = (
   }, database);
 
 /**
- * What somebody created in a database, such as `table public.notes`; a new one has nothing. Objects of initdb have lower
- * numbers, and parts of others depend on those, not on a schema.
+ * What somebody created in a database, such as `table public.notes`; a new one has nothing. Objects of initdb have
+ * lower numbers, and parts of others depend on those, not on a schema.
  */
 export async function objectsIn(server: DatabaseServer, database: string): Promise<readonly string[]> {
   const rows = await server.in(
@@ -138,8 +140,8 @@ export async function objectsIn(server: DatabaseServer, database: string): Promi
 }
 
 /**
- * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, and the rights of
- * others than its owner. `FROM CURRENT` takes a value as it is stored, also a list.
+ * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, and the rights
+ * of others than its owner. `FROM CURRENT` takes a value as it is stored, also a list.
  */
 export const propertiesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
   server.in(async (query) => {

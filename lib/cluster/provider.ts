@@ -77,7 +77,9 @@ export type Cluster = {
    * else's; for providers whose phase does not tell this.
    */
   requireAnswer?(context: EnvironmentContext, purpose: Purpose): Promise<void>;
-  /** Throws `TaskError` if the cluster lacks what these releases (by default all) need; before anything is installed. */
+  /**
+   * Throws `TaskError` if the cluster lacks what these releases (by default all) need; before anything is installed.
+   */
   checkRequirements?(context: Context, releases?: readonly string[]): Promise<void>;
   /** The faults of a degraded cluster, each in a few words. */
   faults?(context: EnvironmentContext): Promise<readonly string[]>;

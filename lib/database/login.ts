@@ -18,7 +18,9 @@ export type Query = (
   values?: readonly string[],
 ) => Promise<readonly { readonly [column: string]: unknown }[]>;
 
-/** Calls `use` with a connection to PostgreSQL. Rejects with the server's error (SQLSTATE in `code`) or the network's. */
+/**
+ * Calls `use` with a connection to PostgreSQL. Rejects with the server's error (SQLSTATE in `code`) or the network's.
+ */
 export const withLogin = <Result>(
   { identity, timeoutMs = 10_000, ...login }: Login,
   use: (query: Query) => Promise<Result>,
@@ -35,8 +37,8 @@ export const withLogin = <Result>(
   );
 
 /**
- * As `withLogin`, for a superuser in the database of an application, which could give it a search path on which functions
- * of its own stand before PostgreSQL's.
+ * As `withLogin`, for a superuser in the database of an application, which could give it a search path on which
+ * functions of its own stand before PostgreSQL's.
  */
 export const withSuperuser: typeof withLogin = (login, use) =>
   withLogin(login, async (query) => {
@@ -84,8 +86,8 @@ export const isRefusedStatement = (error: unknown): boolean =>
   (error as { readonly severity?: unknown } | undefined)?.severity === 'ERROR';
 
 /**
- * True if the connection was lost. kubectl ends a port-forward ("lost connection to pod") if either side resets one of its
- * connections, as at the end of a TLS session.
+ * True if the connection was lost. kubectl ends a port-forward ("lost connection to pod") if either side resets one of
+ * its connections, as at the end of a TLS session.
  */
 export const isLostConnection = (error: unknown): boolean => {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };

@@ -5,7 +5,9 @@ import { decryptValue } from '../secrets/sops.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 
-/** Hashes, which `ALTER ROLE … PASSWORD` stores as they are (https://www.postgresql.org/docs/17/catalog-pg-authid.html). */
+/**
+ * Hashes, which `ALTER ROLE … PASSWORD` stores as they are (https://www.postgresql.org/docs/17/catalog-pg-authid.html).
+ */
 const hashForm = /^(?:md5[0-9a-f]{32}$|SCRAM-SHA-256\$[^$]*:[^$]*\$[^$]*:)/;
 
 /** Why a password is unusable; undefined if it is fine. */

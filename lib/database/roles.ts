@@ -64,7 +64,9 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
   });
 }
 
-/** Throws `TaskError` for the first unusable password; checks nothing for releases without passwords in their values. */
+/**
+ * Throws `TaskError` for the first unusable password; checks nothing for releases without passwords in their values.
+ */
 export async function checkPasswords(
   context: Context,
   releases?: readonly { readonly name: string }[],

@@ -7,8 +7,8 @@ import type { Context } from '../settings/context.ts';
 import { releaseValues } from '../settings/release-values.ts';
 
 /**
- * Keeps the number of pods of releases that get an autoscaler: it would fall to 1 when helm no longer sets it, until the autoscaler
- * has measured. A field stays if somebody else has set it, too (Kubernetes: "Transferring ownership").
+ * Keeps the number of pods of releases that get an autoscaler: it would fall to 1 when helm no longer sets it, until
+ * the autoscaler has measured. A field stays if somebody else has set it, too (Kubernetes: "Transferring ownership").
  */
 export async function keepReplicas(
   { $, environment, settings }: Pick<Context, '$' | 'environment' | 'settings'>,

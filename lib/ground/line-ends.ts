@@ -4,8 +4,8 @@ import { TaskError } from '@k8s-deployment/runner';
 type ProjectFile = { readonly path: string; readonly text: string | Buffer };
 
 /**
- * Throws `TaskError` if a file has Windows line ends. YAML ignores them, but a script in a ConfigMap fails, and SQL and policies
- * look changed. .gitattributes keeps git from creating them.
+ * Throws `TaskError` if a file has Windows line ends. YAML ignores them, but a script in a ConfigMap fails, and SQL and
+ * policies look changed. .gitattributes keeps git from creating them.
  */
 export function checkLineEnds(files: readonly ProjectFile[]): void {
   const wrong = files.filter(({ text }) => text.includes('\r\n'));

@@ -25,8 +25,9 @@ type Stored = { readonly inputs: string; readonly digests: { readonly [release: 
 const file = 'rendered.json';
 
 /**
- * The digests that an earlier run found for the same charts, settings, encrypted secrets, helm and helmfile: comparing those takes
- * milliseconds, rendering half a second. A damaged file counts as none. Throws `TaskError` for a chart with Windows line ends.
+ * The digests that an earlier run found for the same charts, settings, encrypted secrets, helm and helmfile: comparing
+ * those takes milliseconds, rendering half a second. A damaged file counts as none. Throws `TaskError` for a chart with
+ * Windows line ends.
  */
 export async function recallDigests(target: Target): Promise<RenderedDigests> {
   const { environment } = target;

@@ -59,7 +59,9 @@ export async function lastGoodRevision(
     )?.revision;
 }
 
-/** helm's arguments to roll a release back, by default to the previous revision; `options` are `takeBack` with Helm 4. */
+/**
+ * helm's arguments to roll a release back, by default to the previous revision; `options` are `takeBack` with Helm 4.
+ */
 export const rollbackWords = (
   { name, timeout, trackMode }: Pick<Release, 'name' | 'timeout' | 'trackMode'>,
   revision: number | undefined,

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 
 /**
- * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that key, `v:"x"` a
- * scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply", FieldsV1).
+ * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that
+ * key, `v:"x"` a scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply",
+ * FieldsV1).
  */
 export type Fields = { readonly [step: string]: Fields };
 

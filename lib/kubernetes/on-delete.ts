@@ -7,7 +7,9 @@ import { kubectl, kubectlList, kubectlText } from './kubectl.ts';
 import { unreadyOf } from './pods.ts';
 import { podStartMs } from './port-forward.ts';
 
-/* StatefulSets with the update strategy OnDelete: Kubernetes gives a new revision only to pods that somebody deletes. */
+/*
+ * StatefulSets with the update strategy OnDelete: Kubernetes gives a new revision only to pods that somebody deletes.
+ */
 
 /** Label with the revision of a pod. */
 const revisionLabel = 'controller-revision-hash';

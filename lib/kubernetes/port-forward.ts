@@ -58,8 +58,8 @@ export type ForwardNews = {
 };
 
 /**
- * Forwards from the same local port until the run stops, and reconnects when kubectl ends. kubectl notices a missing pod
- * only on a connection, so it gets one every `lookMs` milliseconds. Throws `TaskError` as `withPortForward` does if
+ * Forwards from the same local port until the run stops, and reconnects when kubectl ends. kubectl notices a missing
+ * pod only on a connection, so it gets one every `lookMs` milliseconds. Throws `TaskError` as `withPortForward` does if
  * nothing answers in time.
  */
 export async function keepForward(

@@ -7,8 +7,8 @@ import { exportHomes, forgetRuns, remembered, removeState } from '../settings/en
 import { environmentNames, loadSettings } from '../settings/settings.ts';
 
 /**
- * The question of `destroy-environment`, if there may be anything to destroy. In production its name has to be typed; on an existing cluster also if the
- * settings, missing or damaged, do not say what it is.
+ * The question of `destroy-environment`, if there may be anything to destroy. In production its name has to be typed;
+ * on an existing cluster also if the settings, missing or damaged, do not say what it is.
  */
 export async function destroyQuestion({ environment }: InEnvironment): Promise<Question | undefined> {
   const { name, context } = environment;

@@ -37,7 +37,9 @@ type Lease = {
   readonly spec: { readonly renewTime?: string };
 };
 
-/** Waits until each kubelet has renewed its lease. Until then the API still shows its pods as ready, as before the stop. */
+/**
+ * Waits until each kubelet has renewed its lease. Until then the API still shows its pods as ready, as before the stop.
+ */
 async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   const read = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const words = ['-n', 'kube-node-lease', 'get', 'leases'];
@@ -60,7 +62,9 @@ async function waitForKubelets(context: EnvironmentContext): Promise<void> {
   if (!reported) context.log(`the kubelets of these nodes do not report: ${silent.join(', ')}`);
 }
 
-/** As `reopen`; leaves a Vault that cannot be verified to an install, which renews its certificate, and `init-vault`. */
+/**
+ * As `reopen`; leaves a Vault that cannot be verified to an install, which renews its certificate, and `init-vault`.
+ */
 export const reopenBeforeInstall = (context: EnvironmentContext, started: Outcome): Promise<Outcome> =>
   reopen(context, started).catch((error: unknown) => {
     if (!(error instanceof UntrustedError)) throw error;

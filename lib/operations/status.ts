@@ -49,8 +49,8 @@ type Node = {
 };
 
 /**
- * Reads the environment's status, with a limit in milliseconds for each query. What cannot be read is null or empty, and
- * logged if it should exist. Throws `TaskError` if it is unknown whether a cluster exists.
+ * Reads the environment's status, with a limit in milliseconds for each query. What cannot be read is null or empty,
+ * and logged if it should exist. Throws `TaskError` if it is unknown whether a cluster exists.
  */
 export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_000): Promise<Status> {
   const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };

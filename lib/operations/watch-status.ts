@@ -7,7 +7,9 @@ import { statusRows } from './status-text.ts';
 /** Milliseconds for each query, since an old page is worse than an incomplete one. */
 const answerMs = 5000;
 
-/** Shows the status again and again until the run is stopped or its reader has gone, whatever becomes of the cluster. */
+/**
+ * Shows the status again and again until the run is stopped or its reader has gone, whatever becomes of the cluster.
+ */
 export async function watchStatus(context: EnvironmentContext, everyMs = 3000): Promise<void> {
   let isRead = true;
   process.stdout.once('error', () => {

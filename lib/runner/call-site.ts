@@ -5,8 +5,8 @@ export type Place = { readonly file: string; readonly line: number };
 
 /**
  * What knows the place of a function call, such as a task of its declaration. Captures the stack now and formats it on
- * request, because mapping it to TypeScript costs far more. A class, because own getters would turn each task into a slow
- * dictionary object.
+ * request, because mapping it to TypeScript costs far more. A class, because own getters would turn each task into a
+ * slow dictionary object.
  */
 export class CallSite {
   // Another object, as the stack would be a slow property of this one.

@@ -7,7 +7,9 @@ export function mistakeIn(task: AnyTask, what: string, why?: string, more = ''):
   return new UsageError({ what, why, advice: `see ${formatPlace(task)}${more}` });
 }
 
-/** Throws UsageError for anything but a task. In a circular import a task can be undefined, which the compiler accepts. */
+/**
+ * Throws UsageError for anything but a task. In a circular import a task can be undefined, which the compiler accepts.
+ */
 export function checkTask(
   needed: unknown,
   field: 'needs' | 'steps' | 'finally' | 'after',

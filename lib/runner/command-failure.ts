@@ -19,7 +19,9 @@ type FinishedCommand = {
 const longestCommand = 100;
 const longestLine = 500;
 
-/** The error of a failed command, for users; undefined if it has not failed. At its time limit, it has even with code 0. */
+/**
+ * The error of a failed command, for users; undefined if it has not failed. At its time limit, it has even with code 0.
+ */
 export function commandFailure(
   finished: FinishedCommand,
   redact: (text: string) => string,

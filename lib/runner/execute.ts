@@ -8,8 +8,8 @@ import type { Gate, NodeResult, Run } from './run.ts';
 import { startLimit } from './suspend.ts';
 
 /**
- * Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. With `count` only this
- * attempt.
+ * Runs one task, with its retries and time limit; never rejects. No child of it is left when this returns. With `count`
+ * only this attempt.
  */
 export async function executeNode(
   node: TaskNode,

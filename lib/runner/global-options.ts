@@ -70,7 +70,9 @@ type Given = Arguments<typeof runnerOptions>;
 
 export type RunnerSettings = Given & { readonly jobs: number };
 
-/** The runner's options, with defaults that depend on the machine. Throws UsageError for what the specs cannot express. */
+/**
+ * The runner's options, with defaults that depend on the machine. Throws UsageError for what the specs cannot express.
+ */
 export function runnerSettings(options: Options): RunnerSettings {
   const jobs = options.jobs ?? Math.max(4, availableParallelism());
   if (typeof jobs !== 'number' || !Number.isInteger(jobs) || jobs < 1) {

@@ -29,10 +29,10 @@ export type Work = {
 type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
 /**
- * `run` runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits
- * how many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued, so
- * waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by one,
- * in dependency order.
+ * `run` runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue
+ * limits how many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued,
+ * so waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by
+ * one, in dependency order.
  */
 export class Scheduler {
   readonly #nodes: readonly TaskNode[];

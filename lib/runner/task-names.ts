@@ -26,7 +26,9 @@ export function claimName(
     });
 }
 
-/** Names and aliases of a program's tasks. Throws UsageError for mistakes in the declarations, before users find them. */
+/**
+ * Names and aliases of a program's tasks. Throws UsageError for mistakes in the declarations, before users find them.
+ */
 export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpecs): TaskNames {
   const names = new Map<string, AnyTask>();
   for (const task of tasks) {

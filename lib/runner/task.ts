@@ -14,7 +14,9 @@ export type ArgumentSpec = {
   readonly variadic?: boolean;
   /** Suggestions for completion and `--choose`; other values are allowed. */
   readonly suggestions?: Words;
-  /** The word for a value in errors ("unknown app `x`", default: the argument's name) and in help: `--report <path>`. */
+  /**
+   * The word for a value in errors ("unknown app `x`", default: the argument's name) and in help: `--report <path>`.
+   */
   readonly noun?: string;
   /** An argument without a default is required unless it is `optional`. */
   readonly optional?: boolean;
@@ -107,7 +109,9 @@ export type TaskContext<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskInput
    * get it every 30 seconds, with `--verbose` always.
    */
   readonly progress: (text: string, share?: Share) => void;
-  /** Shows rows in place of those shown before, of which the last stay; a stdout that is no terminal gets all of them. */
+  /**
+   * Shows rows in place of those shown before, of which the last stay; a stdout that is no terminal gets all of them.
+   */
   readonly page: (rows: readonly PageRow[]) => void;
   /** Reports whether the task changed anything, for the summary. */
   readonly report: (outcome: 'changed' | 'unchanged') => void;

@@ -39,7 +39,8 @@ export function whyNoDevelopmentKeys({ environment, settings, options }: Secured
 
 /**
  * Refuses an environment that matters if its secrets, or the rule for new ones, are encrypted for a development key.
- * Recognises keys by fingerprint, not by file name. Also refuses a rule without a backup key. Throws `UsageError`, since an option can allow it.
+ * Recognises keys by fingerprint, not by file name. Also refuses a rule without a backup key. Throws `UsageError`,
+ * since an option can allow it.
  */
 export async function refuseDevelopmentKeys(input: Secured): Promise<void> {
   const reason = whyNoDevelopmentKeys(input);

@@ -3,8 +3,8 @@ import type { ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 
 /**
- * The shell for gpg, sops, git and tar if their output is parsed: failures are values, messages are English. `variables`
- * extend the environment's.
+ * The shell for gpg, sops, git and tar if their output is parsed: failures are values, messages are English.
+ * `variables` extend the environment's.
  */
 export async function sopsShell(
   { $, environment }: ShellContext,

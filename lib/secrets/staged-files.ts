@@ -51,8 +51,8 @@ export const readStaged = (root: string, file: string): Promise<string> =>
   readFile(join(stagingFolder(root), file), 'utf8');
 
 /**
- * Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement; `read` has the
- * targets' digests when their contents were read, by default now.
+ * Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement; `read` has
+ * the targets' digests when their contents were read, by default now.
  */
 export async function sealStaged(
   root: string,
@@ -81,8 +81,8 @@ export const stagedTargets = async (root: string): Promise<Map<string, string>> 
   new Map((await readList(root)).map(({ file, target }) => [file, target]));
 
 /**
- * Targets that were changed or removed since they were staged, and those of `files` that are not staged, relative to the
- * project. `isBegun`: a killed run has replaced others, which only work together with them.
+ * Targets that were changed or removed since they were staged, and those of `files` that are not staged, relative to
+ * the project. `isBegun`: a killed run has replaced others, which only work together with them.
  */
 export async function changedSince(
   root: string,

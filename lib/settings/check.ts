@@ -67,7 +67,10 @@ function* certificateProblems({ ingress: { kind, tls } }: Settings): Generator<P
     };
 }
 
-/** Vault serves only TLS. An embedded cluster of an older version keeps another address until it is created or started again. */
+/**
+ * Vault serves only TLS. An embedded cluster of an older version keeps another address until it is created or started
+ * again.
+ */
 function* vaultProblems({ vault }: Settings, provider: ProviderName): Generator<Problem> {
   const isProcess = provider === 'embedded';
   if (!isProcess && !vault.address.startsWith('https:'))

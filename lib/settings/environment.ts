@@ -138,8 +138,8 @@ export function exportHomes(environment: Environment, ...names: readonly Home[])
 }
 
 /**
- * Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. With `onRunEnd`,
- * for those that end with the run, whose temporary files are then removed.
+ * Variables for programs that tasks start: the user's allowed ones, PATH with the tools, and the homes. With
+ * `onRunEnd`, for those that end with the run, whose temporary files are then removed.
  */
 export async function processEnvironment(
   environment: Environment,

@@ -7,7 +7,9 @@ import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
 import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
 
-/** Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed. */
+/**
+ * Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed.
+ */
 const withoutCluster = ['render', 'update'];
 
 /** Tasks that work even if the environment's folder under environments/ is gone. */

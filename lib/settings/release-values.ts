@@ -2,7 +2,10 @@ import { basename } from 'node:path';
 import { merge, type Tree } from '../ground/tree.ts';
 import type { Settings } from './settings.ts';
 
-/** The values of a release in the settings, merged as in environments/values.yaml.gotmpl: those of its chart, then its own. */
+/**
+ * The values of a release in the settings, merged as in environments/values.yaml.gotmpl: those of its chart, then its
+ * own.
+ */
 export function releaseValues(
   settings: Settings,
   { name, chart }: { readonly name: string; readonly chart: string },

@@ -27,7 +27,10 @@ export async function foldersIn(root: string, path: string): Promise<string[]> {
   return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 
-/** Names of the environments: the folders under `environments/`, except hidden ones (`.idea`) and `cloud`, files to include. */
+/**
+ * Names of the environments: the folders under `environments/`, except hidden ones (`.idea`) and `cloud`, files to
+ * include.
+ */
 export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
   (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.') && name !== 'cloud');
 

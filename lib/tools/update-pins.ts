@@ -114,7 +114,10 @@ function refuseChanges(entries: readonly ReleasedTool[], before: string, after: 
   if (changed.length > 0) throw otherChecksum(changed, 'lib/tools/mise.lock', 'the tool');
 }
 
-/** The error for checksums that differ from those in `file`, which is unchanged; `pin` is what to remove there if they are right. */
+/**
+ * The error for checksums that differ from those in `file`, which is unchanged; `pin` is what to remove there if they
+ * are right.
+ */
 export const otherChecksum = (lines: readonly string[], file: string, pin: string): TaskError =>
   new TaskError({
     what: `a publisher has another checksum than the pinned one; ${file} was not changed`,

@@ -57,8 +57,8 @@ export async function nextPodOfVault(
 }
 
 /**
- * Unseals the running pods with the keys that are here, as after a run that was stopped in a replacement. Returns whether
- * any was sealed. Logs why it cannot: the other replicas may serve.
+ * Unseals the running pods with the keys that are here, as after a run that was stopped in a replacement. Returns
+ * whether any was sealed. Logs why it cannot: the other replicas may serve.
  */
 export async function unsealRunning(context: EnvironmentContext): Promise<boolean> {
   try {
@@ -96,7 +96,10 @@ const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
 const canUnseal = (members: readonly Member[], keys: VaultKeys | undefined): boolean =>
   members.some(({ state }) => state?.autoUnseal === true) || (keys?.unsealKeys ?? []).length > 0;
 
-/** Unseals the sealed ones and returns whether there were any; one without data that is replaced anyway may be unable to join. */
+/**
+ * Unseals the sealed ones and returns whether there were any; one without data that is replaced anyway may be unable to
+ * join.
+ */
 async function unsealEach(
   context: EnvironmentContext,
   set: Parameters<typeof notBack>[1],

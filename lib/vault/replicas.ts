@@ -123,7 +123,9 @@ export async function withVaultReplicas<Result>(
   }
 }
 
-/** True if Vault answers, sealed or not, or a server that cannot be verified, about which the caller's own call tells. */
+/**
+ * True if Vault answers, sealed or not, or a server that cannot be verified, about which the caller's own call tells.
+ */
 const isVault = (client: VaultClient): Promise<boolean> =>
   sealStatus(client).then(
     () => true,

@@ -8,8 +8,8 @@ import { vaultServer } from './api/certificate.ts';
 const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServer(settings)];
 
 /**
- * Ensures the certificates of PostgreSQL and Vault, and their authority. Unless `offline`, servers beside the cluster load
- * them; those in pods get them from their releases.
+ * Ensures the certificates of PostgreSQL and Vault, and their authority. Unless `offline`, servers beside the cluster
+ * load them; those in pods get them from their releases.
  */
 export async function ensureServerCertificates(
   context: Context,

@@ -18,8 +18,8 @@ import { disk, enterMachine } from './machine.ts';
 import { chooseTrial, environment, leftOut, type Trial, trials } from './tasks.ts';
 
 /*
- * Chaos: each round disturbs a task at a random moment, runs it again, and checks that nothing was lost, left or leaked:
- * `npm run test:chaos [-- --rounds N] [--seed S] [--only WORDS] [--env NAME]`.
+ * Chaos: each round disturbs a task at a random moment, runs it again, and checks that nothing was lost, left or
+ * leaked: `npm run test:chaos [-- --rounds N] [--seed S] [--only WORDS] [--env NAME]`.
  * Round i has the seed S + i, so one round can be repeated.
  */
 

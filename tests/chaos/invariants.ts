@@ -22,7 +22,8 @@ const well = [
 /** Everything wrong with an environment that is to have no faults, a line each. */
 export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
   let said = '';
-  // Again, because a query of the status gives up after seconds on a busy machine, and pods of minikube come back later.
+  // Again, because a query of the status gives up after seconds on a busy machine, and pods of minikube come back
+  // later.
   const withinMs = disk === undefined ? 300_000 : 30_000;
   const isWell = async (): Promise<true | undefined> => {
     said = (await sandbox.task('status')).stdout;

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 /*
- * A machine of its own for the rounds, made of Linux namespaces: its processes are all ours, its network is only loopback, and its
- * disk is small. All of it can be broken without privileges, and nothing outlives it.
+ * A machine of its own for the rounds, made of Linux namespaces: its processes are all ours, its network is only
+ * loopback, and its disk is small. All of it can be broken without privileges, and nothing outlives it.
  */
 
 const run = promisify(execFile);

@@ -37,8 +37,8 @@ function errorsOf(stderr: string): [name: string, error: string][] {
 }
 
 /**
- * Renders charts with complete values by as few calls of helm as possible, since starting it takes ten times as long as rendering:
- * all are parts of one chart, each under a name of its own, which is replaced in what is returned.
+ * Renders charts with complete values by as few calls of helm as possible, since starting it takes ten times as long as
+ * rendering: all are parts of one chart, each under a name of its own, which is replaced in what is returned.
  */
 export async function renderEach(
   parts: readonly Part[],

@@ -5,8 +5,8 @@ import { type Rendered, renderEach } from './render-each.ts';
 import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves.ts';
 
 /*
- * No dead values: each value of each chart, including those only in the schema, is changed to another valid one, and the
- * rendered objects must change. The schema defines what is valid, so new values need no line here.
+ * No dead values: each value of each chart, including those only in the schema, is changed to another valid one, and
+ * the rendered objects must change. The schema defines what is valid, so new values need no line here.
  */
 
 const test = suite('values.yaml');

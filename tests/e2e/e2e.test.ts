@@ -14,7 +14,10 @@ import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { aChangeReachesVaultsPods, drainsNeverSealVault } from './scenarios/vault-pods.ts';
 import { openStack, type Stack } from './stack.ts';
 
-/* The deployed environment on real pods, through its tasks and as its users see it. Needs a cluster without such a deployment. */
+/*
+ * The deployed environment on real pods, through its tasks and as its users see it. Needs a cluster without such a
+ * deployment.
+ */
 
 const test = suite('e2e');
 const stack = await openStack();

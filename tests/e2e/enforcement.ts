@@ -6,7 +6,8 @@ const port = 8080;
 
 /**
  * True when the cluster's network enforces NetworkPolicies: a pod with a deny-all policy does not answer. minikube's
- * default network (kindnet) does not, for example. Uses its own objects, so that a mistake in our policies has no effect.
+ * default network (kindnet) does not, for example. Uses its own objects, so that a mistake in our policies has no
+ * effect.
  */
 export async function enforcesPolicies(stack: Stack): Promise<boolean> {
   const apply = (...items: readonly object[]) =>

@@ -151,7 +151,8 @@ type Policy = {
 };
 
 /**
- * Calls the fronts from inside the cluster until stopped, from a pod that their policy accepts as the ingress controller.
+ * Calls the fronts from inside the cluster until stopped, from a pod that their policy accepts as the ingress
+ * controller.
  */
 export async function startCaller(
   stack: Stack,

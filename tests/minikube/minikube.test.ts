@@ -6,8 +6,8 @@ import { killAt, moments } from './kills.ts';
 import { type Clone, docker, environment, makeClone, only, remainsOf } from './machine.ts';
 
 /*
- * End to end on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may use Docker. It needs
- * what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
+ * End to end on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may
+ * use Docker. It needs what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
  */
 
 const test = suite('minikube');

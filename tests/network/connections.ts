@@ -42,9 +42,9 @@ function forEachApplication<Part>(part: Part): Part[] {
 }
 
 /**
- * The table of `connections.yaml` for an environment (also `monitored`: with the setting `monitoring`), with its groups expanded:
- * `ours` (all pods in our namespaces), `foreign` (all pods elsewhere), `outside` (addresses, except link-local ones). Throws for
- * an unknown name.
+ * The table of `connections.yaml` for an environment (also `monitored`: with the setting `monitoring`), with its groups
+ * expanded: `ours` (all pods in our namespaces), `foreign` (all pods elsewhere), `outside` (addresses, except
+ * link-local ones). Throws for an unknown name.
  */
 export async function readConnections(...environments: readonly string[]): Promise<Connections> {
   type Table = {

@@ -1,9 +1,9 @@
 import { isIPv4 } from 'node:net';
 
 /*
- * Semantics of NetworkPolicies (networking.k8s.io/v1): a pod that no policy of a direction selects is unrestricted in it;
- * otherwise it may do what at least one policy allows. A connection needs both ends. Computed here, so that charts can
- * be checked without a cluster that enforces policies.
+ * Semantics of NetworkPolicies (networking.k8s.io/v1): a pod that no policy of a direction selects is unrestricted in
+ * it; otherwise it may do what at least one policy allows. A connection needs both ends. Computed here, so that charts
+ * can be checked without a cluster that enforces policies.
  */
 
 type Labels = Readonly<Record<string, string>>;
@@ -76,7 +76,10 @@ function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
   return inNamespace && selects(peer.podSelector ?? {}, pod.labels);
 }
 
-/** True when a port of a rule is the requested one; names are those of the called pod's containers. Throws for a span of ports. */
+/**
+ * True when a port of a rule is the requested one; names are those of the called pod's containers. Throws for a span of
+ * ports.
+ */
 function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
   if ('endPort' in rule) throw new Error('Expected single ports, got endPort');
   if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;

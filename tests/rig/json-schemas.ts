@@ -15,7 +15,10 @@ export const jsonSchemas = (): { readonly [path: string]: unknown } => ({
   'vault/state.schema.json': documented(plain(stateSchema), 'vault/state.yaml', { defaults: false }),
 });
 
-/** Editors of YAML read draft 7 best. `check` and `transform` have no counterpart there; `any` is the type of a free map. */
+/**
+ * Editors of YAML read draft 7 best. `check` and `transform` have no counterpart there; `any` is the type of a free
+ * map.
+ */
 function plain(schema: Parameters<typeof toJsonSchema>[0]): Tree {
   const converted = toJsonSchema(schema, {
     typeMode: 'output',

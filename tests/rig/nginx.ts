@@ -25,7 +25,9 @@ export type Nginx = {
   readonly stop: () => Promise<void>;
 };
 
-/** Runs nginx with a configuration that listens on `port` of loopback and keeps its files in a folder instead of `/tmp`. */
+/**
+ * Runs nginx with a configuration that listens on `port` of loopback and keeps its files in a folder instead of `/tmp`.
+ */
 export async function startNginx(program: string, configuration: string, port: number): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'nginx-'));
   // Started by root, its workers run as another user.

@@ -20,7 +20,9 @@ export function isOfExamples(path: string): boolean {
   return ['cloud', 'development', 'lab', 'production', process.env.TEST_ENVIRONMENT].includes(name);
 }
 
-/** Some files and folders of the project in a folder of their own, for functions that are given the project's folder. */
+/**
+ * Some files and folders of the project in a folder of their own, for functions that are given the project's folder.
+ */
 export function copyOf(...entries: readonly string[]): ProjectCopy {
   const folder = join(realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-'))), 'project');
   const ours = (path: string): boolean =>

@@ -19,8 +19,8 @@ export type CloneContext = RecordedContext & Target;
 export type ScriptedFolder = ReturnType<typeof scriptedFolder>;
 
 /**
- * Some files of the project, and tools played by scripts. From now on PATH has only these tools and the system's own programs, and
- * nothing of a user's.
+ * Some files of the project, and tools played by scripts. From now on PATH has only these tools and the system's own
+ * programs, and nothing of a user's.
  */
 export function scriptedFolder(...entries: readonly string[]) {
   const copy = copyOf(...entries);

@@ -6,8 +6,9 @@ import { root } from '../../lib/ground/project.ts';
 import { pageOf, rowsOf } from '../rig/pages.ts';
 
 /**
- * The rooms of lib/ in docs/architecture.md, from the bottom: a file imports from its own room and those before it. `cluster/providers`
- * is what the clusters are, of which every room knows: of the rooms above it takes types only, and by `import()` what a cluster does.
+ * The rooms of lib/ in docs/architecture.md, from the bottom: a file imports from its own room and those before it.
+ * `cluster/providers` is what the clusters are, of which every room knows: of the rooms above it takes types only, and
+ * by `import()` what a cluster does.
  */
 const rooms = rowsOf(pageOf('docs/architecture.md'))
   .flatMap(([first = '']) => /^\[?`lib\/([\w/]+?)(?:\/|\.ts)`/.exec(first)?.[1] ?? [])

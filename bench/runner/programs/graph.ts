@@ -2,8 +2,9 @@ import { runCli, type Task, task } from '@k8s-deployment/runner';
 import { packed, tree } from '../graph-shape.ts';
 
 /*
- * Our side of the comparison, as a user's file of tasks would be: the tasks are created at the start. `BENCH_COMMAND` is what each of
- * them runs (nothing when it is empty). `BENCH_TASKS` of them in a tree; with `BENCH_SLOTS` a packed graph with a chain of that length.
+ * Our side of the comparison, as a user's file of tasks would be: the tasks are created at the start. `BENCH_COMMAND`
+ * is what each of them runs (nothing when it is empty). `BENCH_TASKS` of them in a tree; with `BENCH_SLOTS` a packed
+ * graph with a chain of that length.
  */
 const { BENCH_TASKS = '10', BENCH_SLOTS, BENCH_COMMAND = '' } = process.env;
 const size = Number(BENCH_TASKS);

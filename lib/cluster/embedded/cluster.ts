@@ -24,7 +24,9 @@ import {
 } from './state.ts';
 import { ensureVault, reloadVault, vaultCommands } from './vault.ts';
 
-/** The cluster's files in the state folder. Its record is removed last, so that an interrupted destroy can be repeated. */
+/**
+ * The cluster's files in the state folder. Its record is removed last, so that an interrupted destroy can be repeated.
+ */
 const files = [
   ...['kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],

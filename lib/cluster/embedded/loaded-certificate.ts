@@ -7,7 +7,10 @@ import type { Outcome } from '../../ground/outcome.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { readServices } from './services.ts';
 
-/* Which certificate a server beside the cluster has loaded: a killed run may have renewed it without telling the server. */
+/*
+ * Which certificate a server beside the cluster has loaded: a killed run may have renewed it without telling the
+ * server.
+ */
 
 type Place = Pick<Environment, 'state'>;
 

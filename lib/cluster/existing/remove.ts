@@ -86,7 +86,10 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   return names.length > 0;
 }
 
-/** Deletes the operator's objects in these namespaces. Those that it does not let go hold their namespace, which is reported. */
+/**
+ * Deletes the operator's objects in these namespaces. Those that it does not let go hold their namespace, which is
+ * reported.
+ */
 async function removeObjects(context: EnvironmentContext, namespaces: readonly string[]): Promise<void> {
   const { environment } = context;
   const types = await installedTypes(context, ownTypes);

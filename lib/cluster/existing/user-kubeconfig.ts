@@ -123,7 +123,9 @@ async function userContext(context: KubeContext): Promise<UserContext> {
   };
 }
 
-/** The user's kubeconfig files, from KUBECONFIG or by default. Skips the copies, which `./run env` puts into KUBECONFIG. */
+/**
+ * The user's kubeconfig files, from KUBECONFIG or by default. Skips the copies, which `./run env` puts into KUBECONFIG.
+ */
 function userFiles(root: string): string[] {
   const named = (process.env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
   const own = named.filter((file) => !resolve(file).startsWith(join(root, '.state') + sep));

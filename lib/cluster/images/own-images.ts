@@ -96,7 +96,9 @@ export async function buildImages(context: Context, images: readonly OwnImage[])
   return outcome;
 }
 
-/** Throws `TaskError` if Docker's answer is unclear. `docker image ls` does not find names that begin with docker.io/. */
+/**
+ * Throws `TaskError` if Docker's answer is unclear. `docker image ls` does not find names that begin with docker.io/.
+ */
 async function isBuilt($: Shell, reference: string): Promise<boolean> {
   const known = await $({ quiet: true, nothrow: true })`docker image inspect ${reference}`;
   if (known.exitCode === 0) return true;

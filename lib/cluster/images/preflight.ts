@@ -12,7 +12,9 @@ import {
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 
-/** A node's images. It lists at most the 50 largest (kubelet's `nodeStatusMaxImages`), so a full list proves nothing. */
+/**
+ * A node's images. It lists at most the 50 largest (kubelet's `nodeStatusMaxImages`), so a full list proves nothing.
+ */
 type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
 
 const listLength = 50;

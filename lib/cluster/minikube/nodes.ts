@@ -56,7 +56,10 @@ export async function readProfile(context: ShellContext): Promise<Profile> {
   return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
 }
 
-/** The driver of the settings; docker, the default, if they are damaged or missing: the tasks that stop and remove need none. */
+/**
+ * The driver of the settings; docker, the default, if they are damaged or missing: the tasks that stop and remove need
+ * none.
+ */
 export const driverOf = ({ environment, log }: ShellContext): Promise<Settings['cluster']['driver']> =>
   loadSettings(environment).then(
     ({ cluster }) => cluster.driver,

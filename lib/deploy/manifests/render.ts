@@ -26,7 +26,9 @@ const encryptedEnding = '.sops.yaml';
 
 export type RenderArguments = { readonly output: string; readonly format: Format | undefined };
 
-/** The cluster's version comes from the settings, since no cluster is asked. Not `--skip-tests`, which also skips hooks. */
+/**
+ * The cluster's version comes from the settings, since no cluster is asked. Not `--skip-tests`, which also skips hooks.
+ */
 const templateWords = ({ settings }: Target): readonly string[] => [
   ...['--include-crds', '--kube-version', settings.cluster.kubernetesVersion],
 ];
@@ -48,8 +50,9 @@ export async function checkOutput(
 }
 
 /**
- * Writes what an install would apply to a folder: one folder for each release, in order, with CustomResourceDefinitions,
- * objects, hooks, and each Secret encrypted with SOPS. Asks no cluster. Throws `TaskError` if a secret would be readable.
+ * Writes what an install would apply to a folder: one folder for each release, in order, with
+ * CustomResourceDefinitions, objects, hooks, and each Secret encrypted with SOPS. Asks no cluster. Throws `TaskError`
+ * if a secret would be readable.
  */
 export async function renderManifests(
   context: Context,

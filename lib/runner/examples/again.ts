@@ -1,9 +1,9 @@
 import { runCli, task } from '../runner.ts';
 
 /*
- * Only what is needed: `again.ts build`, twice. `--explain` says why a task runs or not, `--force` runs it in any case, `--watch` runs
- * again whenever an input changes. `again.ts deploy` fails until there is a file `ready`; then `again.ts deploy --resume` leaves out
- * what was done.
+ * Only what is needed: `again.ts build`, twice. `--explain` says why a task runs or not, `--force` runs it in any case,
+ * `--watch` runs again whenever an input changes. `again.ts deploy` fails until there is a file `ready`; then `again.ts
+ * deploy --resume` leaves out what was done.
  */
 const build = task({
   name: 'build',

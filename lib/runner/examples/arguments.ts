@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { runCli, task, UsageError } from '../runner.ts';
 
 /*
- * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve`. What `args` holds is known to the compiler.
- * Options for all tasks, and a lock: `arguments.ts copy a.txt --to backup --stage live`.
+ * Arguments: `arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve`. What `args` holds is known to the
+ * compiler. Options for all tasks, and a lock: `arguments.ts copy a.txt --to backup --stage live`.
  */
 const copy = task({
   name: 'copy',

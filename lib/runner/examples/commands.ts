@@ -1,7 +1,8 @@
 import { runCli, TaskError, task, UsageError } from '../runner.ts';
 
 /*
- * Commands, and what a task does beyond them: `commands.ts inspect`, `commands.ts build --mode release`, `commands.ts drop --yes`.
+ * Commands, and what a task does beyond them: `commands.ts inspect`, `commands.ts build --mode release`, `commands.ts
+ * drop --yes`.
  */
 const inspect = task({
   name: 'inspect',
@@ -35,7 +36,8 @@ const build = task({
   name: 'build',
   description: 'build the pages',
   args: { mode: { type: 'choice', choices: ['debug', 'release'], default: 'debug', description: 'how' } },
-  // Three attempts at most, half a second and then a second between them; each may take a minute (exit code 124 afterwards).
+  // Three attempts at most, half a second and then a second between them; each may take a minute (exit code 124
+  // afterwards).
   retries: 2,
   retryDelayMs: 500,
   timeoutMs: 60_000,

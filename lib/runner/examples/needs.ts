@@ -1,8 +1,8 @@
 import { need, runCli, task } from '../runner.ts';
 
 /*
- * A graph: `needs.ts release`. Needs are references, so a mistyped one does not compile; `install` is needed twice and runs once, the
- * two builds run at the same time.
+ * A graph: `needs.ts release`. Needs are references, so a mistyped one does not compile; `install` is needed twice and
+ * runs once, the two builds run at the same time.
  */
 const install = task({
   name: 'install',

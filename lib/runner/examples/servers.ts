@@ -1,8 +1,8 @@
 import { runCli, task } from '../runner.ts';
 
 /*
- * What is only there for others: `servers.ts check` starts a server, fills it, and takes both away at the end, also with `--broken`.
- * `servers.ts serve` lets the server run until Ctrl-C.
+ * What is only there for others: `servers.ts check` starts a server, fills it, and takes both away at the end, also
+ * with `--broken`. `servers.ts serve` lets the server run until Ctrl-C.
  */
 const program = `
   const server = require('node:http').createServer((_, response) => response.end('hello'));

@@ -35,8 +35,8 @@ function attributes({ label, description, marks }: ViewNode): string {
 }
 
 /**
- * A double-quoted string as a label: there a backslash begins an escape such as `\N`, which stands for the node's name, and
- * an ampersand an entity. https://graphviz.org/docs/attr-types/escString/
+ * A double-quoted string as a label: there a backslash begins an escape such as `\N`, which stands for the node's name,
+ * and an ampersand an entity. https://graphviz.org/docs/attr-types/escString/
  */
 function quote(text: string): string {
   const escaped = text.replaceAll('&', '&amp;').replaceAll('\\', '\\\\').replaceAll('"', '\\"');

@@ -5,7 +5,9 @@ import { isEnd, RunView } from './lines.ts';
 import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Each line as it comes; for a run of a single task, whose output is all there is. On a terminal its page is in place. */
+/**
+ * Each line as it comes; for a run of a single task, whose output is all there is. On a terminal its page is in place.
+ */
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { style } = terminal;
   const view = new RunView(style, verbose);

@@ -9,7 +9,8 @@ import type { Terminal } from './terminal.ts';
  * Blocks as groups in GitHub Actions' log, with an annotation at the declaration of each failed task. Children's
  * output is plain text: workflow commands are turned off (`::stop-commands::`), since a line that looks like one
  * could set outputs or hide text. Secrets are not passed to `::add-mask::`, which would print them: the log never has
- * them. A `single` task needs no group; annotations are relative to the repository's folder `root`. Source: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+ * them. A `single` task needs no group; annotations are relative to the repository's folder `root`. Source:
+ * https://docs.github.com/actions/reference/workflow-commands-for-github-actions
  */
 export function githubRenderer(
   terminal: Terminal,

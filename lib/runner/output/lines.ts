@@ -163,7 +163,10 @@ export class RunView {
     }
   }
 
-  /** Writes a task's result, or a page that is not shown in place, and hands out the lines for an event. Those of `own` and `about` have no line break. */
+  /**
+   * Writes a task's result, or a page that is not shown in place, and hands out the lines for an event. Those of `own`
+   * and `about` have no line break.
+   */
   tell(
     event: RunEvent,
     terminal: Terminal,

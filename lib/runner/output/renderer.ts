@@ -35,9 +35,9 @@ export function createRenderer(
 }
 
 /**
- * In jobs of GitHub Actions and GitLab CI their own, except in a nested run, whose lines belong to a task, and for a log
- * on a terminal. A single task prints directly; several are shown live on a terminal (prefixed with `verbose`, to show
- * all lines; grouped with CI set, since nobody watches), otherwise grouped.
+ * In jobs of GitHub Actions and GitLab CI their own, except in a nested run, whose lines belong to a task, and for a
+ * log on a terminal. A single task prints directly; several are shown live on a terminal (prefixed with `verbose`, to
+ * show all lines; grouped with CI set, since nobody watches), otherwise grouped.
  */
 function suitedMode(
   { isTerminal }: Terminal,

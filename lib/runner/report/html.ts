@@ -12,8 +12,8 @@ const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'm
 const mostParts = 500;
 
 /**
- * The report of a redacted run as a self-contained page; the nodes of the view are its tasks. Its Content-Security-Policy only allows its own style, script and data, by
- * their hashes.
+ * The report of a redacted run as a self-contained page; the nodes of the view are its tasks. Its
+ * Content-Security-Policy only allows its own style, script and data, by their hashes.
  */
 export async function reportPage(run: RecordedRun, view: GraphView): Promise<string> {
   const [template, style, graphStyle, script] = await Promise.all([

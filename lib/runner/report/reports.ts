@@ -8,8 +8,8 @@ import { openReportFile, pageMark } from './report-file.ts';
 export { openReportFile };
 
 /**
- * Returns a function that writes a run's reports at its end, and tells the files and why some were not written. Redacts even what was recorded before
- * a secret was known. Throws UsageError if a file cannot be written or both are the same.
+ * Returns a function that writes a run's reports at its end, and tells the files and why some were not written. Redacts
+ * even what was recorded before a secret was known. Throws UsageError if a file cannot be written or both are the same.
  */
 export async function openReports({ graph, redactor, settings }: RunRequest, recorder: RunRecorder) {
   const [page, slices] = [settings.report, settings.trace];

@@ -15,7 +15,10 @@ export type DatabaseSources = ValueSources & {
   readonly databaseAuthority: string;
 };
 
-/** Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it one. */
+/**
+ * Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it
+ * one.
+ */
 export function connectionObject(
   client: VaultClient,
   mount: Mount,

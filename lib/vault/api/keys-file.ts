@@ -80,8 +80,8 @@ export const dropReservation = (place: KeysPlace): Promise<void> =>
 
 /**
  * Creates a file of mode 0600 beside the place and reserves disk space, before Vault returns its keys for the only
- * time. Returns a function that stores them. Keeps keys of an earlier Vault as `<path>.1`, `.2`, …; those of an encrypted
- * file are in git. Throws `TaskError` if the folder is not writable.
+ * time. Returns a function that stores them. Keeps keys of an earlier Vault as `<path>.1`, `.2`, …; those of an
+ * encrypted file are in git. Throws `TaskError` if the folder is not writable.
  */
 export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKeys) => Promise<void>> {
   const path = pathOf(place);

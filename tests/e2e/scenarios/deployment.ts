@@ -83,7 +83,10 @@ export async function nothingIsLeaked(stack: Stack): Promise<void> {
   }
 }
 
-/** app2 has the annotation for Reloader. If Reloader is a stand-in, the restart is not proven, and the test reports that. */
+/**
+ * app2 has the annotation for Reloader. If Reloader is a stand-in, the restart is not proven, and the test reports
+ * that.
+ */
 export async function reloaderIsAsked(stack: Stack): Promise<void> {
   type Deployment = { metadata: { annotations: Record<string, string> } };
   const { metadata } = await stack.get<Deployment>('deployment', '-n', 'backend', 'app2-back');

@@ -51,7 +51,9 @@ const look = `
   const files = [readFileSync('/work/file', 'utf8'), readFileSync('/etc/own/COLOUR', 'utf8')];
   console.log(JSON.stringify({ MODE, NODE_NAME, COLOUR, DB_USER, WHOAMI_PORT_NUMBER, files }));`;
 
-/** app2 runs with most of the values that a copied chart has, and logs requests with an id; afterwards it is as before. */
+/**
+ * app2 runs with most of the values that a copied chart has, and logs requests with an id; afterwards it is as before.
+ */
 export async function ownValuesReachThePods(stack: Stack): Promise<void> {
   // the database Secret wins over this user
   await create(stack, [{ ...settings, data: { COLOUR: 'green', DB_USER: 'nobody' } }]);

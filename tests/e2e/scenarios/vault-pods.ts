@@ -19,7 +19,10 @@ const change = ({ settings }: Stack): object => {
     : { charts: { vault: { values } } };
 };
 
-/** Each pod is replaced and unsealed; the run after a killed one goes on; requests to Vault wait for an election at most. */
+/**
+ * Each pod is replaced and unsealed; the run after a killed one goes on; requests to Vault wait for an election at
+ * most.
+ */
 export async function aChangeReachesVaultsPods(stack: Stack): Promise<void> {
   const before = await vaultPods(stack);
   const caller = await callVault(stack);
@@ -88,8 +91,8 @@ async function callVault(stack: Stack) {
 }
 
 /**
- * A sealed replica is not ready, so that the disruption budget keeps the others until it is unsealed, here by init-vault.
- * All nodes are drained, one after the other.
+ * A sealed replica is not ready, so that the disruption budget keeps the others until it is unsealed, here by
+ * init-vault. All nodes are drained, one after the other.
  */
 export async function drainsNeverSealVault(stack: Stack): Promise<void> {
   const pods = await vaultPods(stack);

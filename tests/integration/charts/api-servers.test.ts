@@ -7,8 +7,8 @@ import { renderEverything } from './environments.ts';
 import { conform, resourceTypes, toolOf } from './kubeconform.ts';
 
 /*
- * The embedded cluster's Kubernetes and the newest version accept everything that is rendered, without warnings: API servers only,
- * without controllers. kubeconform is asked about the first alone: both servers validate strictly.
+ * The embedded cluster's Kubernetes and the newest version accept everything that is rendered, without warnings: API
+ * servers only, without controllers. kubeconform is asked about the first alone: both servers validate strictly.
  */
 
 let rendered: ReturnType<typeof renderEverything> | undefined;

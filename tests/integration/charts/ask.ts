@@ -25,7 +25,9 @@ export const call = (
 export const list = (objects: readonly object[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 
-/** `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security warns about pods that it would reject. */
+/**
+ * `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security warns about pods that it would reject.
+ */
 export const dryRunOn = (place: Place, objects: readonly object[], more: readonly string[] = []) =>
   callIn(
     place,

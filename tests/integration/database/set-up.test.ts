@@ -14,8 +14,8 @@ import { makeCertificate } from '../../rig/certificate.ts';
 import { type DatabaseServer, databaseServer } from './server.ts';
 
 /*
- * The roles and databases of the chart's SQL on a real server: by the tasks, as on the embedded cluster, and by the script that
- * the chart's Job runs with psql.
+ * The roles and databases of the chart's SQL on a real server: by the tasks, as on the embedded cluster, and by the
+ * script that the chart's Job runs with psql.
  */
 
 const awkward = `p'ss "wörd" \\ $$ %I : {}`;

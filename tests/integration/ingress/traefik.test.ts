@@ -22,9 +22,9 @@ import { taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 
 /*
- * Routes, source ranges, redirects and certificates in a real Traefik, started with the arguments and the RBAC that the chart
- * sets, reading the objects of the fronts from a real API server. The front is replaced by a server that records which
- * requests arrive; callers have loopback addresses.
+ * Routes, source ranges, redirects and certificates in a real Traefik, started with the arguments and the RBAC that the
+ * chart sets, reading the objects of the fronts from a real API server. The front is replaced by a server that records
+ * which requests arrive; callers have loopback addresses.
  */
 
 const program = findProgram('TRAEFIK_PATH', 'traefik');

@@ -7,8 +7,8 @@ import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
 
 /*
- * The embedded cluster on unusual machines: on each, the part that it affects. A command prefix creates the machine; it is
- * skipped where this machine does not allow it.
+ * The embedded cluster on unusual machines: on each, the part that it affects. A command prefix creates the machine; it
+ * is skipped where this machine does not allow it.
  */
 
 const machines = suite<{ sandbox: Sandbox }>('machines');

@@ -33,7 +33,10 @@ export async function run(argv) {
 }
 `;
 
-/** A clone of this project as far as the door goes: no node_modules, a stand-in for the tasks, a lockfile of one package. */
+/**
+ * A clone of this project as far as the door goes: no node_modules, a stand-in for the tasks, a lockfile of one
+ * package.
+ */
 export async function inClone(body: (clone: ReturnType<typeof cloneIn>) => Promise<void>): Promise<void> {
   const base = mkdtempSync(join(tmpdir(), 'door-'));
   const running: ChildProcess[] = [];

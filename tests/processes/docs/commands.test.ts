@@ -13,7 +13,10 @@ import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts'
 import { copyProject } from '../../rig/project-copy.ts';
 import { printedBy } from '../golden/transcripts.ts';
 
-/* Commands in `sh` blocks and in inline code run. Commands that a reader must adapt are in `bash` blocks or have a <placeholder>. */
+/*
+ * Commands in `sh` blocks and in inline code run. Commands that a reader must adapt are in `bash` blocks or have a
+ * <placeholder>.
+ */
 
 const clone = copyProject();
 const { folder } = clone;

@@ -1,5 +1,5 @@
-// `print-transcripts.ts <project> <its tasks/all.ts, or that bundled> <JSON list of command lines>`: prints the dry run of each
-// as a JSON list of `{exitCode, text}`.
+// `print-transcripts.ts <project> <its tasks/all.ts, or that bundled> <JSON list of command lines>`: prints the dry run
+// of each as a JSON list of `{exitCode, text}`.
 import { pathToFileURL } from 'node:url';
 
 const [project = '', all = '', commandLines = '[]'] = process.argv.slice(2);

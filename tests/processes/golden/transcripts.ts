@@ -38,8 +38,8 @@ export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
 /**
- * The dry run of each command line in a project's folder, by its sources or by a bundle of them: in one process, as one for each
- * would take minutes. Without programs and home.
+ * The dry run of each command line in a project's folder, by its sources or by a bundle of them: in one process, as one
+ * for each would take minutes. Without programs and home.
  */
 export async function printedBy(
   folder: string,
@@ -71,7 +71,10 @@ export async function dryRuns(
   return words.map(() => new Map(publicTasks.map((name) => [name, found.next().value as Transcript])));
 }
 
-/** The same on every machine: without the clone's key, its ports, the platform, the way around root, and what images are built from. */
+/**
+ * The same on every machine: without the clone's key, its ports, the platform, the way around root, and what images are
+ * built from.
+ */
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');

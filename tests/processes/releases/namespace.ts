@@ -26,8 +26,8 @@ export function whyNot(): string | undefined {
 }
 
 /**
- * Runs a file again in namespaces where the names of the release hosts lead to this machine, nothing else can be reached, and the
- * project's lockfile is an empty one; returns its exit code. All that it starts ends with it.
+ * Runs a file again in namespaces where the names of the release hosts lead to this machine, nothing else can be
+ * reached, and the project's lockfile is an empty one; returns its exit code. All that it starts ends with it.
  */
 export async function runInside(file: string): Promise<number | null> {
   const folder = mkdtempSync(join(tmpdir(), 'releases-'));

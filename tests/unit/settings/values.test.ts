@@ -9,8 +9,8 @@ import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 /*
- * What helmfile (vals, templates) and the tasks both read: settings that only one of them would understand, or that they would
- * understand differently, are refused with their place.
+ * What helmfile (vals, templates) and the tasks both read: settings that only one of them would understand, or that
+ * they would understand differently, are refused with their place.
  */
 
 const clone = copyOf('environments');

@@ -4,7 +4,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 
-/** Files of the project that are loaded together with one: those that it imports other than by `import()` or for their types. */
+/**
+ * Files of the project that are loaded together with one: those that it imports other than by `import()` or for their
+ * types.
+ */
 function loadedWith(path: string, found = new Set<string>()): Set<string> {
   if (found.has(path)) return found;
   found.add(path);

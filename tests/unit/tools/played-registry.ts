@@ -44,8 +44,9 @@ const archive = packed({
 });
 
 /**
- * A registry with one image, which has the program `hammer` in its middle layer for each of `architectures`, and a storage host that
- * the registry redirects to. As with Docker Hub, nothing is answered without a token, and the storage refuses the token.
+ * A registry with one image, which has the program `hammer` in its middle layer for each of `architectures`, and a
+ * storage host that the registry redirects to. As with Docker Hub, nothing is answered without a token, and the storage
+ * refuses the token.
  */
 export async function withRegistry(
   body: (registry: PlayedRegistry) => Promise<void>,

@@ -25,8 +25,8 @@ const fresh = (): Node => ({ initialized: false, sealed: true });
 const closed = (): Node => ({ initialized: true, sealed: true });
 
 /**
- * A server of a Vault that opens with the key `a2V5`. A new one beside others joins once one of them is open, and the first open
- * one is active.
+ * A server of a Vault that opens with the key `a2V5`. A new one beside others joins once one of them is open, and the
+ * first open one is active.
  */
 const vaultIn = (node: Node, overrides: Script = () => undefined, nodes: readonly Node[] = [node]) =>
   scriptedVault((call) => {

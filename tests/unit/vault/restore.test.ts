@@ -15,7 +15,10 @@ const test = suiteWithFolder('vault/restore');
 const former = 'Zm9ybWVy';
 const ofSnapshot = 'c25hcHNob3Q=';
 
-/** An open Vault, which seals itself when it has taken another's snapshot; `taken` is its answer to that, `asked` the one about the token of before. */
+/**
+ * An open Vault, which seals itself when it has taken another's snapshot; `taken` is its answer to that, `asked` the
+ * one about the token of before.
+ */
 async function openVault(
   { folder, keysPath }: { folder: string; keysPath: string },
   taken: Answer,

@@ -37,8 +37,8 @@ export type ScriptedVault = {
 };
 
 /**
- * An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. It ends
- * with the process, and does not keep it alive.
+ * An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. It
+ * ends with the process, and does not keep it alive.
  */
 export async function scriptedVault(script: Script): Promise<ScriptedVault> {
   const calls: Call[] = [];

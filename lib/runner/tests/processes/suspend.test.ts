@@ -29,7 +29,10 @@ function open(
   return launched;
 }
 
-/** Resolves when the process is stopped. Behind npx, which stops by itself, that takes a moment longer than for the shell. */
+/**
+ * Resolves when the process is stopped. Behind npx, which stops by itself, that takes a moment longer than for the
+ * shell.
+ */
 async function stops({ name, pid }: Invocation): Promise<void> {
   const stopped = async (): Promise<void> => {
     while (!/ T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) await poll(20);

@@ -5,7 +5,10 @@ import { root } from '../../../ground/project.ts';
 import { loader } from './ended.ts';
 import { temporaryFolder } from './folder.ts';
 
-/** Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed with this process. */
+/**
+ * Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed
+ * with this process.
+ */
 export async function bundled(entry: string): Promise<string> {
   const output = join(temporaryFolder(), 'program.mjs');
   await bundle(entry, output);

@@ -6,10 +6,10 @@ import type { Graph, TaskNode } from '../../node.ts';
 type State = 'done' | 'failed' | 'interrupted' | 'skipped';
 
 /**
- * What must hold in every run, seen from its events: each node ends in exactly one state and runs at most once, its needs
- * are done or ready before, never more than `jobs` at once, no mutex is taken twice, interactive ones run alone, nothing new starts
- * after a failure (by mode) or a stop but finalisers, which come when all else has ended, and long-running processes end after those
- * who need them. Returns the state of each node.
+ * What must hold in every run, seen from its events: each node ends in exactly one state and runs at most once, its
+ * needs are done or ready before, never more than `jobs` at once, no mutex is taken twice, interactive ones run alone,
+ * nothing new starts after a failure (by mode) or a stop but finalisers, which come when all else has ended, and
+ * long-running processes end after those who need them. Returns the state of each node.
  */
 export function checkEvents(
   graph: Graph,

@@ -1,4 +1,6 @@
-/** Calls `body` as if this were another platform, with these variables set; what it runs are the programs of this one. */
+/**
+ * Calls `body` as if this were another platform, with these variables set; what it runs are the programs of this one.
+ */
 export async function onPlatform(
   platform: NodeJS.Platform,
   variables: Readonly<Record<string, string>>,

@@ -16,8 +16,8 @@ export function randomOf(seed: number): Random {
 }
 
 /**
- * Calls the trial with so many seeds (or RANDOM_SEEDS), or with that of RANDOM_SEED alone. An error says which one it was,
- * so that it can be had again.
+ * Calls the trial with so many seeds (or RANDOM_SEEDS), or with that of RANDOM_SEED alone. An error says which one it
+ * was, so that it can be had again.
  */
 export async function withSeeds(count: number, trial: (seed: number) => Promise<void>): Promise<void> {
   const { RANDOM_SEED } = process.env;

@@ -344,7 +344,10 @@ export function useRig(test: Test): void {
   test.after.each(() => rig.close());
 }
 
-/** Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to end. */
+/**
+ * Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to
+ * end.
+ */
 async function nextLine(lines: AsyncIterator<string>): Promise<string | undefined> {
   const line = await lines.next().catch(() => undefined);
   return line === undefined || line.done ? undefined : line.value;

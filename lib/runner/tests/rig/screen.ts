@@ -1,13 +1,15 @@
 import { createStyle, type Terminal } from '../../output/terminal.ts';
 
 /**
- * A terminal as far as our output needs one: text with wrapping, line breaks, and the few control sequences that the live
- * view uses. Anything else is an error: it would do something on a real terminal that nobody asked for.
+ * A terminal as far as our output needs one: text with wrapping, line breaks, and the few control sequences that the
+ * live view uses. Anything else is an error: it would do something on a real terminal that nobody asked for.
  */
 export class Screen {
   columns: number;
   readonly #height: number;
-  /** Each character in its column; the right half of a wide one is empty. `wrapped`: the next row goes on with this one. */
+  /**
+   * Each character in its column; the right half of a wide one is empty. `wrapped`: the next row goes on with this one.
+   */
   #rows: { cells: string[]; wrapped: boolean }[] = [{ cells: [], wrapped: false }];
   #row = 0;
   #column = 0;

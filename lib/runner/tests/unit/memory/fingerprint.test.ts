@@ -145,7 +145,8 @@ test('a name with a line break is valid, and stays on one line', async () => {
 });
 
 test('what cannot be read makes the task run each time', async () => {
-  // A circle of links leads nowhere, which can be told; the memory of a process is a file that not even root can read at 0.
+  // A circle of links leads nowhere, which can be told; the memory of a process is a file that not even root can read
+  // at 0.
   await symlink('loop', join(folder, 'src/loop'));
   await symlink('/proc/self/mem', join(folder, 'src/memory'));
   assert.match(await go(define()), /^src\/memory cannot be read \(\w+\)$/);
