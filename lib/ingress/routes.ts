@@ -102,17 +102,19 @@ export type Place = {
   readonly middleware: string | undefined;
 };
 
+/** Without a host, a route is that of all hosts: `*`. */
 export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
   if (item.kind === 'Ingress') {
     const middleware = item.metadata.name;
-    return (item.spec.rules ?? []).flatMap(({ host = '', http }) =>
+    return (item.spec.rules ?? []).flatMap(({ host = '*', http }) =>
       (http?.paths ?? []).map(({ path = '/' }) => ({ host, path, middleware })),
     );
   }
-  const [host = ''] = item.spec.hostnames ?? [];
   return (item.spec.rules ?? []).flatMap(({ matches = [], filters }) => {
     const middleware = filters?.find(({ extensionRef }) => extensionRef)?.extensionRef?.name;
-    return matches.map(({ path }) => ({ host, path: path?.value ?? '/', middleware }));
+    return (item.spec.hostnames ?? ['*']).flatMap((host) =>
+      matches.map(({ path }) => ({ host, path: path?.value ?? '/', middleware })),
+    );
   });
 }
 
