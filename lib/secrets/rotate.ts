@@ -44,9 +44,11 @@ export async function rotateKeysCommands(
   const place = await keyPlace(target, keyFile);
   const show = plainReading(root, keySource(target), 'gpg --batch --with-colons --show-keys');
   const files = await allSecretFiles(root);
+  // Of a key and its parts.
+  const fingerprints = (line: string): string => `sed -n 's/^fpr:*\\([0-9A-F]*\\):$/${line}/p'`;
   return [
     exportHomes(target.environment, 'GNUPGHOME'),
-    `old=$(${show} | sed -n 's/^fpr:*\\([0-9A-F]*\\):$/\\1/p' | head -n 1)`,
+    `old=$(${show} | ${fingerprints('\\1')} | head -n 1)`,
     eachAfter([
       `new=$(gpg --batch --status-fd 1 --generate-key ${parametersFile} | sed -n 's/.*KEY_CREATED B \\([0-9A-F]*\\).*/\\1/p')`,
       '[ -n "$new" ]',
@@ -56,7 +58,11 @@ export async function rotateKeysCommands(
         .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
       plainWriting(root, place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
       `gpg --batch --armor --export "$new" > ${place.publicFile}`,
-      ...(place.kind === 'development' ? [`echo "- $new # operational" >> ${developmentKeysFile}`] : []),
+      ...(place.kind === 'development'
+        ? [
+            `gpg --batch --with-colons --list-keys "$new" | ${fingerprints('- \\1 # operational')} >> ${developmentKeysFile}`,
+          ]
+        : []),
       'gpg --batch --yes --delete-secret-and-public-key "$old"',
     ]),
   ];

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
-import { rotateKeys } from '../../../lib/secrets/rotate.ts';
+import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
 import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../lib/secrets/staged-files.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/find-program.ts';
@@ -304,6 +304,22 @@ test('if a file cannot be put in place, those before it are restored', async () 
   assert.is(await readText(one), 'old one');
   await rm(sandbox.path('.state/.key-rotation'), { recursive: true });
   assert.match(await failed('/proc/own.asc'), /^error: .*the old ones are restored$/m);
+});
+
+test('the plain commands of the dry run rotate, too, and name every part of the new key', async () => {
+  const context = await prepared();
+  const commands = await rotateKeysCommands(context, undefined);
+  const pasted = await inKeyring(sandbox, 'bash', '-euc', commands.join('\n'));
+  assert.is(pasted.exitCode, 0, pasted.stderr);
+  const [fresh = '', ...others] = await secretKeys();
+  assert.equal(others, []);
+  assert.equal(await recipients(other), [fresh, backup].sort());
+  assert.is(await openedBy(sandbox, [sandbox.path(developmentKey)], file), oldPassword);
+  const shown = await withKeys(sandbox, [], 'gpg', '--with-colons', '--show-keys', developmentKey);
+  const parts = [...shown.stdout.matchAll(/^fpr:+(\w+):$/gm)].map(([, found = '']) => found);
+  const known = parse(await read('sops/development-keys.yaml')) as string[];
+  assert.equal([parts[0], ...parts.filter((part) => !known.includes(part))], [fresh]);
+  await context.end('done');
 });
 
 test('the private half of your own key goes to the named file, for its owner only', async () => {
