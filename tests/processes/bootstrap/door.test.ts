@@ -2,6 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   promises,
   renameSync,
   statSync,
@@ -137,6 +138,25 @@ test('npx gets a home if there is none', () =>
     assert.is(await homeOf(bin), bin);
     assert.is(await homeOf(undefined), userInfo().homedir);
     for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
+  }));
+
+test('./run reports a Node that can start neither tsx nor npx', () =>
+  inClone(async ({ folder, bin }) => {
+    const run = join(folder, 'run');
+    copyFileSync(new URL('../../../run', import.meta.url), run);
+    writeFileSync(join(bin, 'node'), '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n', {
+      mode: 0o755,
+    });
+    const packages = join(folder, 'node_modules');
+    for (const files of [[], ['.package-lock.json']]) {
+      mkdirSync(packages, { recursive: true });
+      for (const file of files) writeFileSync(join(packages, file), '{}');
+      const { code, stderr } = await promisify(execFile)(run, ['status'], {
+        env: { PATH: `${bin}:/usr/bin:/bin` },
+      }).catch((error) => error);
+      assert.is(code, 127);
+      assert.match(stderr, /^error: Node v16\.20\.2 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+    }
   }));
 
 test('a signal ends npm and its children', () =>
