@@ -38,16 +38,15 @@ function unreadable(file: string, why: string, advice: string): TaskError {
 
 /*
  * Parses a `.env` file. The package dotenv reads another format: in it `PASSWORD=ab#cd` is `ab`, nothing is
- * substituted, and unreadable lines are dropped.
+ * substituted, and unreadable lines are dropped. dotenv-expand substitutes in single quotes, too, and again in
+ * what it has filled in.
  */
 
-const assignment = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)[^\S\n]*=/y;
+const name = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)[^\S\n]*=[^\S\n]*/.source;
+const value = /'([^']*)'|"((?:[^"\\]|\\[\s\S])*)"|(?![^\S\n]*['"])([^\n]*?)/.source;
 /** Also allowed after a closing quote. */
-const emptyLine = /[^\S\n]*(?:(?<!\S)#[^\n]*)?(?:\n|$)/y;
-const singleQuoted = /[^\S\n]*'([^']*)'/y;
-const doubleQuoted = /[^\S\n]*"((?:[^"\\]|\\[\s\S])*)"/y;
-const quote = /[^\S\n]*['"]/y;
-const unquoted = /[^\n]*/y;
+const comment = /[^\S\n]*(?:(?<!\S)#[^\n]*)?(?:\n|$)/.source;
+const statement = new RegExp(`(?:${name}(?:${value}))?${comment}`, 'y');
 
 const reference =
   /\\([nr"\\$])|\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?-)((?:\$?\{[^{}]*\}|[^{}])*))?\})|(\$\{)/g;
@@ -65,49 +64,25 @@ export function parseDotenv(
 ): Map<string, string> {
   const text = content.replace(/\r\n?/g, '\n');
   const variables = new Map<string, string>();
-  let place = 0;
-  const take = (pattern: RegExp): RegExpExecArray | null => {
-    pattern.lastIndex = place;
-    const found = pattern.exec(text);
-    if (found !== null) place = pattern.lastIndex;
-    return found;
-  };
-  while (place < text.length) {
-    if (take(emptyLine) !== null) continue;
-    const start = place;
-    const [, name] = take(assignment) ?? [];
-    if (name === undefined) throw wrong(start, 'is not NAME=value');
-    variables.set(name, valueFrom(start));
+  for (let start = 0; start < text.length; start = statement.lastIndex) {
+    statement.lastIndex = start;
+    const wrong = (how: string) => new Error(`line ${text.slice(0, start).split('\n').length} ${how}`);
+    const found = statement.exec(text);
+    if (found === null) throw wrong('is not NAME=value, or its closing quote is missing or not at the end');
+    const [, name, literal, quoted, bare = ''] = found;
+    const fillIn = (value: string): string =>
+      value.replace(reference, (all, escaped, plain, braced, operator, otherwise, broken) => {
+        if (broken) throw wrong(`has a \`\${\` that is neither \${NAME} nor \${NAME:-default}`);
+        if (escaped !== undefined)
+          return quoted !== undefined || escaped === '$' ? (controls[escaped] ?? escaped) : all;
+        const key = plain ?? braced;
+        const known = Object.hasOwn(environment, key) ? environment[key] : variables.get(key);
+        const missing = operator === ':-' ? !known : known === undefined;
+        return operator && missing ? fillIn(otherwise) : (known ?? '');
+      });
+    if (name !== undefined) variables.set(name, literal ?? fillIn(quoted ?? bare));
   }
   return variables;
-
-  function wrong(start: number, how: string): Error {
-    return new Error(`line ${text.slice(0, start).split('\n').length} ${how}`);
-  }
-
-  function valueFrom(start: number): string {
-    const [, literal] = take(singleQuoted) ?? [];
-    const [, quoted] = literal === undefined ? (take(doubleQuoted) ?? []) : [];
-    const value = literal ?? (quoted === undefined ? undefined : fillIn(quoted, start, true));
-    if (value !== undefined) {
-      if (take(emptyLine) === null) throw wrong(start, 'goes on after the closing quote');
-      return value;
-    }
-    if (take(quote) !== null) throw wrong(start, 'has a quote that is never closed');
-    const [rest = ''] = take(unquoted) ?? [];
-    return fillIn(rest.replace(/\s#[\s\S]*/, '').trim(), start, false);
-  }
-
-  function fillIn(value: string, start: number, escapes: boolean): string {
-    return value.replace(reference, (all, escaped, bare, braced, operator, otherwise, broken) => {
-      if (broken) throw wrong(start, `has a \`\${\` that is neither \${NAME} nor \${NAME:-default}`);
-      if (escaped !== undefined) return escapes || escaped === '$' ? (controls[escaped] ?? escaped) : all;
-      const name = bare ?? braced;
-      const found = Object.hasOwn(environment, name) ? environment[name] : variables.get(name);
-      const missing = operator === ':-' ? !found : found === undefined;
-      return operator && missing ? fillIn(otherwise, start, escapes) : (found ?? '');
-    });
-  }
 }
 
 const controls: { readonly [letter: string]: string } = { n: '\n', r: '\r' };

@@ -53,7 +53,7 @@ test('the command line wins over the environment, that over .env, that over the 
   program.write('.env', `\uFEFFexport BASE=fi\r\nPROGRAM_ENV=\${BASE}le # a comment\r\n`);
   assert.is(await installed([]), 'file');
   for (const [content, why] of [
-    ['A=1\nhunter2\n', 'line 2 is not NAME=value'],
+    ['A=1\nhunter2\n', 'line 2 is not NAME=value, or its closing quote is missing or not at the end'],
     ['A=\0', 'it is not text in UTF-8'],
   ]) {
     program.write('.env', String(content));
