@@ -26,18 +26,6 @@ async function ends(args: readonly string[], code: number): Promise<RunnerProces
   return run;
 }
 
-test('several tasks run one after another; what they share runs once', async () => {
-  await writeFile(join(folder, 'good'), '');
-  const { stderr } = await ends(['install', ',', 'check', '--output=plain'], 0);
-  assert.equal(stderr.match(/^\$ .*$/gm), [
-    '$ echo tool',
-    `$ test -e ${folder}/good`,
-    '$ echo prepare',
-    '$ echo check',
-  ]);
-  assert.match(stderr, 'done: 4 tasks');
-});
-
 test('after a failure the later ones do not start, in any mode, and the rest can be resumed', async () => {
   const failed = await ends(['install', ',', 'check', '--failure=continue'], 1);
   assert.match(failed.stderr, '1 failed, 1 done, 2 not started');
