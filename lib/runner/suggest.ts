@@ -25,26 +25,21 @@ export function didYouMean(word: string, candidates: readonly string[], otherwis
 
 /** Number of insertions, deletions, replacements and swaps of neighbours. */
 function editDistance(left: string, right: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: right.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= left.length; row += 1) {
-    const current = [row];
-    for (let column = 1; column <= right.length; column += 1) {
+  const distances: number[][] = [];
+  const at = (row: number, column: number): number => distances[row]?.[column] ?? Number.POSITIVE_INFINITY;
+  for (let row = 0; row <= left.length; row += 1) {
+    distances.push([]);
+    for (let column = 0; column <= right.length; column += 1) {
       const same = left[row - 1] === right[column - 1];
-      let cost = Math.min(
-        at(current, column - 1) + 1,
-        at(last, column) + 1,
-        at(last, column - 1) + (same ? 0 : 1),
-      );
       const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
-      if (row > 1 && column > 1 && swapped) cost = Math.min(cost, at(beforeLast, column - 2) + 1);
-      current.push(cost);
+      const one = Math.min(
+        at(row, column - 1),
+        at(row - 1, column),
+        swapped ? at(row - 2, column - 2) : Infinity,
+      );
+      const cost = Math.min(one + 1, at(row - 1, column - 1) + (same ? 0 : 1));
+      distances[row]?.push(row + column === 0 ? 0 : cost);
     }
-    [beforeLast, last] = [last, current];
   }
-  return at(last, right.length);
-}
-
-function at(row: readonly number[], index: number): number {
-  return row[index] ?? Number.POSITIVE_INFINITY;
+  return at(left.length, right.length);
 }
