@@ -11,7 +11,7 @@ export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   const open = new Set<TaskNode>();
   visit(nodes.filter((node) => !node.late));
   // A finaliser of several tasks is placed by the earliest one.
-  const finalisers = new Set([...ordered].flatMap((node) => node.finalisers.toReversed()));
+  const finalisers = new Set([...ordered].flatMap((node) => [...node.finalisers].reverse()));
   visit([...finalisers].reverse());
   visit(nodes);
   return [...ordered];
@@ -39,7 +39,7 @@ export function dependencyOrder(nodes: readonly TaskNode[]): TaskNode[] {
   function enter(node: TaskNode): { readonly node: TaskNode; readonly rest: Iterator<TaskNode, undefined> } {
     open.add(node);
     // A finaliser comes after its tasks as if it needed them.
-    const earlier = node.finalises.length === 0 ? node.needs : new Set([...node.needs, ...node.finalises]);
+    const earlier = node.finalises.size === 0 ? node.needs : new Set([...node.needs, ...node.finalises]);
     return { node, rest: earlier.values() };
   }
 }

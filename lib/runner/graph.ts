@@ -22,7 +22,6 @@ type Request = {
   readonly args: ArgumentValues;
   readonly passThrough?: readonly string[];
   readonly neededBy: TaskNode | undefined;
-  readonly finalises?: TaskNode;
 };
 
 /** A larger graph never ends: a task needs itself with new arguments, or ever new tasks. */
@@ -52,7 +51,7 @@ export async function buildGraph(
   for (const node of nodes.values()) {
     for (const { task, args } of needsOf(node.task, node.input, 'finally')) {
       checkTask(task, 'finally', node.task);
-      const finaliser = await expand({ task, args, neededBy: node, finalises: node }, lateTurn);
+      const finaliser = await expand({ task, args, neededBy: node }, lateTurn);
       finalise(finaliser, node);
     }
   }
@@ -98,7 +97,7 @@ export async function buildGraph(
     return top;
   }
 
-  async function checkRequest({ task, args, neededBy, finalises }: Request): Promise<Options> {
+  async function checkRequest({ task, args, neededBy }: Request): Promise<Options> {
     try {
       return await checkArguments(task.args ?? {}, args, {
         options,
@@ -110,8 +109,7 @@ export async function buildGraph(
       if (!(error instanceof UsageError)) throw error;
       const { what, why, advice } = error;
       if (neededBy !== undefined) {
-        const verb = finalises === undefined ? 'needs' : 'has the finaliser';
-        const how = `task \`${neededBy.label}\` ${verb} \`${task.name}\` in a wrong way`;
+        const how = `task \`${neededBy.label}\` gives wrong arguments to \`${task.name}\``;
         throw mistakeIn(neededBy.task, how, [what, why].filter(Boolean).join('; '));
       }
       if (calls.length === 1) throw error;
@@ -136,8 +134,8 @@ export async function buildGraph(
       comesAfter: new Set(),
       dependents: new Set(),
       neededBy,
-      finalisers: [],
-      finalises: [],
+      finalisers: new Set(),
+      finalises: new Set(),
       late: turn === lateTurn,
       turn,
       longRunning: undefined,
@@ -193,17 +191,12 @@ function checkRepeated(root: TaskNode, earlier: readonly TaskNode[], { passThrou
 }
 
 function finalise(finaliser: TaskNode, node: TaskNode): void {
-  // Searches the shorter list: thousands of tasks may share a finaliser, and a task may have thousands.
-  const { finalisers } = node;
-  const { finalises } = finaliser;
-  if (finalisers.length < finalises.length ? finalisers.includes(finaliser) : finalises.includes(node))
-    return;
   if (!finaliser.late) {
     const what = `task \`${finaliser.label}\` is needed too early to be a finaliser of \`${node.label}\``;
     throw mistakeIn(node.task, what, 'a finaliser runs when all others have ended');
   }
-  finalisers.push(finaliser);
-  finalises.push(node);
+  node.finalisers.add(finaliser);
+  finaliser.finalises.add(node);
 }
 
 function connectAfter(nodes: readonly TaskNode[]): void {

@@ -53,7 +53,7 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
 
 /** Finalisers and all their needs. */
 function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
-  const needed = new Set(nodes.filter(({ finalises }) => finalises.length > 0));
+  const needed = new Set(nodes.filter(({ finalises }) => finalises.size > 0));
   for (const { needs, comesAfter } of needed)
     for (const need of needs) if (!comesAfter.has(need)) needed.add(need);
   return needed;

@@ -15,9 +15,9 @@ export type TaskNode = {
   readonly dependents: Set<TaskNode>;
   /** The first node that needed this one; undefined if requested. */
   readonly neededBy: TaskNode | undefined;
-  readonly finalisers: TaskNode[];
+  readonly finalisers: Set<TaskNode>;
   /** The nodes whose finaliser it is. */
-  readonly finalises: TaskNode[];
+  readonly finalises: Set<TaskNode>;
   /** True if only finalisers need it, directly or not. */
   readonly late: boolean;
   /** Position on the command line of the first task that needs it; finalisers come last. */

@@ -230,7 +230,7 @@ export class Scheduler {
   #isEligible(node: TaskNode): boolean {
     const hasStarted = (owner: TaskNode): boolean =>
       !['waiting', 'skipped'].includes(this.#states.get(owner) ?? 'waiting');
-    return this.#isWaiting(node) && node.finalises.some(hasStarted);
+    return this.#isWaiting(node) && [...node.finalises].some(hasStarted);
   }
 
   /** Finalisers that have to run, their needs, and the finalisers of all these. */

@@ -35,8 +35,8 @@ export type GraphView = {
 export function viewOfGraph({ label, nodes, roots }: Graph): GraphView {
   const edges = nodes.flatMap((node): Edge<TaskNode>[] => {
     const { needs, comesAfter, finalises } = node;
-    const needed = [...needs].filter((need) => !finalises.includes(need));
-    const owners = finalises.filter((owner) => owner !== node);
+    const needed = [...needs].filter((need) => !finalises.has(need));
+    const owners = [...finalises].filter((owner) => owner !== node);
     return [
       ...needed.map((need) => [need, node, comesAfter.has(need) ? 'after' : 'need'] as const),
       ...owners.map((owner) => [owner, node, 'finally'] as const),
@@ -44,7 +44,7 @@ export function viewOfGraph({ label, nodes, roots }: Graph): GraphView {
   });
   const marked = {
     requested: new Set(roots),
-    finaliser: nodes.filter(({ finalises }) => finalises.length > 0),
+    finaliser: nodes.filter(({ finalises }) => finalises.size > 0),
   };
   return viewOf(label, nodes, edges, marked, (node) => node);
 }

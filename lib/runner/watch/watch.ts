@@ -37,7 +37,7 @@ export async function watchTasks(request: RunRequest): Promise<number> {
       const restarted = graph.roots.at(-1)?.task.ready === undefined ? undefined : restartOnChange(running);
       await running;
       await restarted;
-      if (isStopped()) return exitCodes.done;
+      if (stop.reason !== undefined) return exitCodes.done;
       const news = await nextChange(files, stop.signal, true);
       if (news === undefined) return exitCodes.done;
       files = news.files;
@@ -56,20 +56,17 @@ export async function watchTasks(request: RunRequest): Promise<number> {
 
   /** A run that cannot even begin, because its lock is taken, counts as failed. */
   async function runOnce(): Promise<void> {
-    try {
-      await runTasks(request);
-    } catch (error) {
-      if (isStopped()) throw error;
-      const lines = formatFailure(redactor.redactAll(toFailure(error)), settings.verbose);
-      terminal.err(lines.map((line) => `${line}\n`).join(''));
-    }
+    const error: unknown = await runTasks(request).then(
+      () => undefined,
+      (thrown) => thrown,
+    );
     stop.recover();
     // Nothing is running that a signal could stop, so it needs no message.
     stop.onStop = undefined;
-  }
-
-  function isStopped(): boolean {
-    return stop.reason !== undefined && stop.reason.type !== 'failure' && stop.reason.type !== 'change';
+    if (error === undefined) return;
+    if (stop.reason !== undefined) throw error;
+    const lines = formatFailure(redactor.redactAll(toFailure(error)), settings.verbose);
+    terminal.err(lines.map((line) => `${line}\n`).join(''));
   }
 
   /** Undefined if the signal came first. With `tells`, says that it waits. */

@@ -28,7 +28,7 @@ export function checkEvents(
   const isForFinaliser = (node: TaskNode): boolean => {
     const reached = new Set([node]);
     for (const one of reached) for (const dependent of one.dependents) reached.add(dependent);
-    return [...reached].some(({ finalises }) => finalises.some((owner) => started.has(owner)));
+    return [...reached].some(({ finalises }) => [...finalises].some((owner) => started.has(owner)));
   };
   const leave = (node: TaskNode): void => {
     if (running.delete(node)) mutexes.delete(node.task.mutex);
@@ -78,7 +78,11 @@ export function checkEvents(
   }
   assert.is(states.size, nodes.size, 'lost');
   for (const [node, state] of states)
-    if (state === 'skipped' && node.needs.size === 0 && node.finalises.some((owner) => started.has(owner)))
+    if (
+      state === 'skipped' &&
+      node.needs.size === 0 &&
+      [...node.finalises].some((owner) => started.has(owner))
+    )
       assert.unreachable(`the finaliser ${node.label} was left out`);
   const last = events.at(-1);
   if (last?.type !== 'run-ended') throw new Error(`the last event is ${JSON.stringify(last)}`);

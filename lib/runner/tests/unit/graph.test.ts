@@ -24,14 +24,6 @@ const deploy = task({
   },
 });
 
-test('needs come before their dependents, in the order in which they are written', async () => {
-  const a = plain('a');
-  const b = plain('b', { needs: [a] });
-  const c = plain('c');
-  const d = plain('d', { needs: [c, b, a] });
-  assert.equal(await labels(d), ['c', 'a', 'b', 'd']);
-});
-
 test('the same arguments are one node, however they are written; others are another one', async () => {
   const top = plain('top', {
     needs: [
@@ -192,13 +184,13 @@ test('refuses what never ends, and a finaliser that is needed in the usual way',
 
 test('wrong arguments of a need or finaliser name both tasks, even if it takes none and is already part of the run', async () => {
   const none = plain('none');
-  for (const [definition, what] of [
-    [{ needs: [{ task: deploy, args: { aap: 'x' } }] }, 'needs `deploy`'],
-    [{ needs: [none, { task: none, args: { aap: 'x' } }] }, 'needs `none`'],
-    [{ finally: [{ task: deploy, args: { aap: 'x' } }] }, 'has the finaliser `deploy`'],
+  for (const [definition, name] of [
+    [{ needs: [{ task: deploy, args: { aap: 'x' } }] }, 'deploy'],
+    [{ needs: [none, { task: none, args: { aap: 'x' } }] }, 'none'],
+    [{ finally: [{ task: deploy, args: { aap: 'x' } }] }, 'deploy'],
   ] as const) {
     const error = await refusalOf(build(plain('top', { ...definition })));
-    assert.is(error.what, `task \`top\` ${what} in a wrong way`);
+    assert.is(error.what, `task \`top\` gives wrong arguments to \`${name}\``);
     assert.is(error.why, 'unknown argument `aap`');
     assert.match(error.advice, /graph\.test\.ts:\d+/);
   }
