@@ -60,9 +60,7 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
     throw new TaskError({
       what: `Vault of environment \`${name}\` does not answer`,
       why: `${status.what}; ${why}`,
-      advice: changed.some(({ name }) => name === 'vault')
-        ? `run ${taskCommand('create-environment')}, which installs and initialises Vault, then install again`
-        : `run ${taskCommand('start-k8s')}, then install again`,
+      advice: `run ${taskCommand('create-environment')}, which starts or installs Vault, then install again`,
     });
   }
   if (status.configured === false && status.initialized && !status.sealed)

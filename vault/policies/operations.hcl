@@ -1,5 +1,5 @@
 # The token of init-vault, status and the shell of `env`: what it takes to bring Vault to its desired state. It makes no
-# tokens, gets no login of a database, and cannot change this policy; for that, init-vault makes a root token and revokes it.
+# tokens and gets no login of a database; to change this policy, init-vault makes a root token and revokes it.
 # Who may write policies and roles can give an account of the cluster more than is here: keep the keys file to yourself.
 
 # --- its own token
