@@ -17,7 +17,7 @@ import {
 import { explainSops, readSopsFailure } from './explain.ts';
 import { type GitContent, gitContents, gitFiles, indexOfHook } from './git-contents.ts';
 import { ensureHome, importCommands, importKeys } from './keyring.ts';
-import { findPrivateKeys, keyMarks, secretForms, shortestSecret } from './leaks.ts';
+import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
 
@@ -104,10 +104,6 @@ export async function checkSecrets(context: Context): Promise<void> {
       'remove or encrypt it (in the index: `git add`, `git rm --cached`), and change a value that was committed: it stays in the history',
   });
 }
-
-/** What `git grep` can look for: it reads a text a line. */
-const longestLine = (text: string): string =>
-  text.split('\n').reduce((longest, line) => (line.length > longest.length ? line : longest));
 
 /** Unencrypted values, and comments, which may contain secrets too. */
 async function plainIn(place: string, text: string): Promise<string[]> {

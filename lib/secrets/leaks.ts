@@ -17,6 +17,10 @@ export function secretForms(value: string): { readonly name: string; readonly te
   ];
 }
 
+/** What `git grep` can look for: it takes each line for a text of its own. */
+export const longestLine = (text: string): string =>
+  text.split('\n').reduce((longest, line) => (line.length > longest.length ? line : longest));
+
 /** Shorter values are common words. */
 export const shortestSecret = 10;
 

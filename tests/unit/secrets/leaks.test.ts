@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseEncrypted, readEncrypted } from '../../../lib/secrets/encrypted-file.ts';
-import { findPrivateKeys, keyMarks, secretForms } from '../../../lib/secrets/leaks.ts';
+import { findPrivateKeys, keyMarks, longestLine, secretForms } from '../../../lib/secrets/leaks.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('what is secret');
@@ -51,6 +51,10 @@ test('mentioning a private key is allowed', () => {
   assert.equal(findPrivateKeys('-----BEGIN RSA PRIVATE KEY-----\n…\n'), []);
   const key = `-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n${'Ab+/'.repeat(16)}\n`;
   assert.equal(findPrivateKeys(`first\n${key}`), [{ line: 2, what: 'a private key' }]);
+});
+
+test('git looks for the longest line of a value', () => {
+  for (const text of ['ab\nlonger\nc\n', '\nlonger', 'longer']) assert.is(longestLine(text), 'longer');
 });
 
 test('each key has a mark to look for', () => {
