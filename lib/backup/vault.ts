@@ -12,7 +12,7 @@ import { toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
-import { requireRaft, saveSnapshot } from '../vault/api/snapshot.ts';
+import { saveSnapshot } from '../vault/api/snapshot.ts';
 import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
 import { answerMs, redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
 import { keysPlace } from '../vault/keys-place.ts';
@@ -39,7 +39,6 @@ export async function backupVault(context: EnvironmentContext, named: string | u
       });
     }
     const client = await activeOf({ replicas, signal });
-    await requireRaft(client);
     const keys = await requireKeys(client, keysPlace(context));
     const token = await backupToken(context, client);
     await wholeFolder(place, async (folder) => {

@@ -34,9 +34,7 @@ export async function existingNamespaces(context: ShellContext): Promise<readonl
   return found.filter(({ metadata }) => names.includes(metadata.name));
 }
 
-/**
- * True if the tasks use a namespace for this environment: they labelled it, or an older version of them did not yet.
- */
+/** True if the tasks use a namespace for this environment: they labelled it, or plain commands created it. */
 export const isOurs = ({ name }: Pick<Environment, 'name'>, { metadata }: Namespace): boolean => {
   const { labels = {}, annotations = {} } = metadata;
   if (ownerLabel in labels) return labels[ownerLabel] === name;

@@ -1,12 +1,10 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { helmCommand } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { helmText, kubectl, kubectlList, kubectlText, labelSelector } from '../kubernetes/kubectl.ts';
 import { removeTypes } from '../kubernetes/types.ts';
 import type { EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
-import { type Environment, readStateFile } from '../settings/environment.ts';
+import type { Environment } from '../settings/environment.ts';
 import { controllerOf } from './controllers.ts';
 
 /** Name of the controller's helm release. */
@@ -47,7 +45,7 @@ export async function readRecord(context: ShellContext): Promise<ControllerRecor
   const selector = labelSelector(labelsOf(environment));
   const words = ['get', 'configmaps', '--all-namespaces', '--selector', selector];
   const [found] = await kubectlList<ConfigMap>(context, ...words);
-  if (found === undefined) return readLocal(environment);
+  if (found === undefined) return undefined;
   const { namespace } = found.metadata;
   const { ownNamespace, typesBefore, digest = '' } = found.data ?? {};
   if (typesBefore !== undefined)
@@ -72,19 +70,6 @@ export function checkPlace({ environment, settings }: Target, record: Controller
     advice: `set ingress.namespace: ${old}; or to move it, remove it first, which stops the routes: ${helmText(environment)} --namespace ${old} uninstall ${releaseName} --wait && ${kubectlText(environment)} ${rest}`,
   });
 }
-
-/** Where older versions kept the record, on one machine. */
-const localFile = 'ingress.json';
-
-export const readLocal = (
-  environment: Pick<Environment, 'name' | 'state'>,
-): Promise<ControllerRecord | undefined> =>
-  readStateFile<ControllerRecord>(environment, localFile, {
-    what: ', the record of the installed ingress controller, is damaged',
-    isWhole: (record) => typeof record?.namespace === 'string' && Array.isArray(record.typesBefore),
-    why: 'without it, it is unknown what to upgrade and what to remove',
-    advice: `restore it from a copy; or remove the controller by hand (helm uninstall ${releaseName}), then the file`,
-  });
 
 /** Traefik's pods meet the restricted Pod Security Standard. */
 export const namespaceManifest = ({ name }: Pick<Environment, 'name'>, namespace: string) => ({
@@ -112,7 +97,6 @@ export async function writeRecord(context: ShellContext, record: ControllerRecor
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const $ = context.$({ quiet: true, input });
   await $`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
-  await rm(join(environment.state, localFile), { force: true });
 }
 
 export type Named = {

@@ -67,15 +67,10 @@ function* certificateProblems({ ingress: { kind, tls } }: Settings): Generator<P
     };
 }
 
-/**
- * Vault serves only TLS. An embedded cluster of an older version keeps another address until it is created or started
- * again.
- */
+/** Vault serves only TLS. */
 function* vaultProblems({ vault }: Settings, provider: ProviderName): Generator<Problem> {
-  const isProcess = provider === 'embedded';
-  if (!isProcess && !vault.address.startsWith('https:'))
-    yield { path: ['vault', 'address'], rule: 'an https URL' };
-  if (isProcess && vault.tls.clusterIssuer !== '')
+  if (!vault.address.startsWith('https:')) yield { path: ['vault', 'address'], rule: 'an https URL' };
+  if (provider === 'embedded' && vault.tls.clusterIssuer !== '')
     yield {
       path: ['vault', 'tls', 'clusterIssuer'],
       rule: 'empty with the provider embedded, whose Vault is no pod',

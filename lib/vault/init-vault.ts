@@ -17,7 +17,7 @@ import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenPath } from './desired.ts';
-import { adoptLocalKeys, keysFileName, keysPlace } from './keys-place.ts';
+import { keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
 /** Milliseconds for a Vault that has started to answer. */
@@ -37,7 +37,6 @@ export async function initVault(context: Context): Promise<void> {
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);
-  await adoptLocalKeys(context);
   await redactKeys(context);
   await withAnsweringReplicas(context, loadMs(environment), async (replicas) => {
     const input = { keysPath: keysPlace(context), signal };

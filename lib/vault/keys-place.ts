@@ -1,6 +1,4 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { textIfThere } from '../ground/if-there.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { isShared, readShared, vaultKeysFile, writeShared } from '../secrets/shared-file.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
@@ -30,14 +28,4 @@ export function keysPlace(context: ShellContext & Pick<EnvironmentContext, 'secr
     },
     write: (content) => writeShared(context, vaultKeysFile, content),
   };
-}
-
-/** Lets the next reading encrypt the keys that an older version kept on this machine only. */
-export async function adoptLocalKeys({
-  environment,
-}: Pick<EnvironmentContext, 'environment'>): Promise<void> {
-  const path = localKeys(environment);
-  if (!isShared(environment) || (await textIfThere(path)) === undefined) return;
-  if ((await textIfThere(join(environment.root, keysFileName(environment)))) === undefined)
-    await rename(path, `${path}.pending`);
 }

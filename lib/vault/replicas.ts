@@ -19,7 +19,6 @@ type VaultWorkload = {
   readonly kind: string;
   readonly spec?: {
     readonly replicas?: number;
-    readonly containers?: readonly { readonly ports?: readonly { readonly name?: string }[] }[];
   };
   readonly metadata: {
     readonly name: string;
@@ -29,15 +28,9 @@ type VaultWorkload = {
   readonly status?: { readonly phase?: string };
 };
 
-type VaultPod = {
-  readonly name: string;
-  /** `http` for a pod of an older release, which an upgrade has not replaced yet. Charts name the port by it. */
-  readonly scheme: 'http' | 'https';
-};
-
 /** Vault's servers: reachable pods by ordinal, and the others. */
 type VaultPods = {
-  readonly running: readonly VaultPod[];
+  readonly running: readonly string[];
   readonly others: readonly string[];
   /** True if all replicas are running. */
   readonly complete: boolean;
@@ -55,7 +48,7 @@ function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
     .sort((left, right) => ordinal(left) - ordinal(right));
   const runs = ({ metadata, status }: VaultWorkload) =>
     status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
-  const running = servers.filter(runs).map((pod) => ({ name: pod.metadata.name, scheme: schemeOf(pod) }));
+  const running = servers.filter(runs).map(({ metadata }) => metadata.name);
   const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
   return {
     running,
@@ -63,9 +56,6 @@ function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
     complete: running.length > 0 && running.length >= (set?.spec?.replicas ?? 0),
   };
 }
-
-const schemeOf = ({ spec }: VaultWorkload): VaultPod['scheme'] =>
-  spec?.containers?.some(({ ports }) => ports?.some(({ name }) => name === 'http')) ? 'http' : 'https';
 
 const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
@@ -89,9 +79,7 @@ export async function withVaultReplicas<Result>(
 ): Promise<Result> {
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
-  const { running, others } = servers
-    ? { running: [{ name: 'vault', scheme: 'https' } as const], others: [] }
-    : await podsOf(context, waitMs);
+  const { running, others } = servers ? { running: ['vault'], others: [] } : await podsOf(context, waitMs);
   if (others.length > 0) context.log?.(`skipped, since they do not run: ${others.join(', ')}`);
   if (running.length === 0) {
     throw new TaskError({
@@ -103,20 +91,19 @@ export async function withVaultReplicas<Result>(
       advice: `see: ${kubectlText(environment)} -n vault get pods`,
     });
   }
-  const isVerified = running.some(({ scheme }) => scheme === 'https');
-  const identity = isVerified ? await vaultIdentity(context) : undefined;
-  const replica = ({ name, scheme }: VaultPod, { host, port }: Connection): Replica => ({
+  const identity = await vaultIdentity(context);
+  const replica = (name: string, { host, port }: Connection): Replica => ({
     name,
-    client: vaultClient({ ...client, identity, address: `${scheme}://${host}:${port}` }),
+    client: vaultClient({ ...client, identity, address: `https://${host}:${port}` }),
   });
   if (servers) return use(running.map((pod) => replica(pod, { host: '127.0.0.1', port: servers.vault })));
   return forward(running, []);
 
-  function forward([pod, ...rest]: readonly VaultPod[], replicas: readonly Replica[]): Promise<Result> {
+  function forward([pod, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> {
     if (pod === undefined) return use(replicas);
     const answers = ({ host, port }: Connection) =>
-      isVault(vaultClient({ identity, address: `${pod.scheme}://${host}:${port}`, timeoutMs: 3000 }));
-    const target = { ...vaultPorts, resource: `pod/${pod.name}`, waitMs, answers };
+      isVault(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 }));
+    const target = { ...vaultPorts, resource: `pod/${pod}`, waitMs, answers };
     return withPortForward(context, target, (connection) =>
       forward(rest, [...replicas, replica(pod, connection)]),
     );

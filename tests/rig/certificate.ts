@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -27,4 +27,11 @@ export async function makeCertificate(
     ...['-addext', `subjectAltName=${hosts.join(',')}`, '-keyout', key, '-out', certificate],
   ]);
   return { certificate, key, authority: await readFile(certificate, 'utf8') };
+}
+
+/** Makes the authority of an environment; its Vault may serve with the same certificate. */
+export async function makeAuthority({ state }: { readonly state: string }): Promise<TestCertificate> {
+  const folder = join(state, 'certificates');
+  await mkdir(folder, { recursive: true });
+  return makeCertificate(folder, 'ca', ['DNS:vault.vault.svc']);
 }

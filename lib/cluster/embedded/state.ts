@@ -165,7 +165,7 @@ export const writeState = (environment: Pick<Environment, 'state'>, state: Embed
 export async function ensureState({ environment, settings: { cluster } }: Target): Promise<EmbeddedState> {
   const known = await readState(environment);
   if (known) {
-    // An older version may have written fewer settings.
+    // The folder has another path in a container, or was moved.
     await writeSettings(environment, known.ports);
     return known;
   }

@@ -5,8 +5,8 @@ enable_unauthenticated_access = ["generate-root"]
 api_addr      = "https://127.0.0.1:${port}"
 cluster_addr  = "https://127.0.0.1:${clusterPort}"
 
-# raft, as in pods: it has snapshots. The data of an older environment are of the kind "file", which ignores the multiplier.
-storage "${storage}" {
+# raft, as in pods: it has snapshots.
+storage "raft" {
   path                   = "${data}"
   # Elects itself within a second or two after a start.
   performance_multiplier = 1

@@ -1,6 +1,5 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
@@ -18,12 +17,7 @@ import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 /** The plain commands, for `--dry-run`. */
 export async function vaultCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const folder = `.state/${environment.name}/vault`;
-  const storage = await storageOf(environment.state);
-  const values = configurationValues(
-    `$PWD/.state/${environment.name}`,
-    storage,
-    await expectedPorts(environment),
-  );
+  const values = configurationValues(`$PWD/.state/${environment.name}`, await expectedPorts(environment));
   return [
     `mkdir -p -m 700 ${folder}/data`,
     `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
@@ -33,9 +27,8 @@ export async function vaultCommands({ environment }: InEnvironment): Promise<rea
   ];
 }
 
-const configurationValues = (state: string, storage: string, ports: Ports): TemplateValues => ({
+const configurationValues = (state: string, ports: Ports): TemplateValues => ({
   data: dataFolder(state),
-  storage,
   certificate: vaultCertificate({ state }).certificate,
   key: vaultCertificate({ state }).key,
   port: ports.vault,
@@ -43,10 +36,6 @@ const configurationValues = (state: string, storage: string, ports: Ports): Temp
 });
 
 const dataFolder = (state: string): string => join(state, 'vault', 'data');
-
-/** The kind of storage: raft, unless the data were created by an older version. Only `file` has the folder `core`. */
-const storageOf = async (state: string): Promise<string> =>
-  (await ifThere(stat(join(dataFolder(state), 'core')))) ? 'file' : 'raft';
 
 /** Starts the real Vault server, sealed, with data in the state folder. */
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
@@ -64,9 +53,8 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     );
   const keys = join(environment.state, 'vault', 'keys.json');
   const isEmpty = await keysNeverStored(keys);
-  const storage = isEmpty ? 'raft' : await storageOf(environment.state);
-  const configuration = await configurationText(environment, storage, ports);
-  // A server with another configuration is restarted, such as one without TLS.
+  const configuration = await configurationText(environment, ports);
+  // A server with another configuration is restarted.
   const digest = digestOf(configuration);
   if (!isEmpty && (await isUp(environment, 'vault', ready, digest))) return reloadVault(environment);
   if (isEmpty)
@@ -99,5 +87,5 @@ export const reloadVault = (environment: Environment): Promise<Outcome> =>
   loadRenewed(environment, 'vault', vaultCertificate(environment).certificate);
 
 /** HCL escapes a quoted path as JSON does. */
-const configurationText = ({ state }: Environment, storage: string, ports: Ports): Promise<string> =>
-  fillTemplate('vault.hcl', configurationValues(JSON.stringify(state).slice(1, -1), storage, ports));
+const configurationText = ({ state }: Environment, ports: Ports): Promise<string> =>
+  fillTemplate('vault.hcl', configurationValues(JSON.stringify(state).slice(1, -1), ports));

@@ -12,7 +12,7 @@ import {
 } from './keys-file.ts';
 import { endRoot, rootToken } from './operator.ts';
 import { type OpenVaultInput, requireKeys } from './replica.ts';
-import { loadSnapshot, requireRaft, waitForRestore } from './snapshot.ts';
+import { loadSnapshot, waitForRestore } from './snapshot.ts';
 import { KeysError, VaultError } from './vault-error.ts';
 
 export type RestoreInput = OpenVaultInput & {
@@ -61,7 +61,6 @@ export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
 async function manage(input: RestoreInput) {
   const { keysPath, secret } = input;
   const { client } = await initialiseVault(input);
-  await requireRaft(client);
   const root = await rootToken({ client, keysPath, secret }, await requireKeys(client, keysPath));
   return { client, root };
 }

@@ -17,17 +17,6 @@ export type SnapshotInput = {
   readonly signal: AbortSignal;
 };
 
-/** Throws `TaskError` if Vault's storage has no snapshots. */
-export async function requireRaft(client: VaultClient): Promise<void> {
-  const { storage_type: storage } = await sealStatus(client);
-  if (storage === 'raft') return;
-  throw new TaskError({
-    what: `Vault at ${client.address} has no snapshots`,
-    why: `its storage is \`${String(storage)}\`, not raft`,
-    advice: `an older version created it; a new one has raft: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
-  });
-}
-
 /** Writes a snapshot to a new file of mode 0600. Throws `VaultError`. */
 export async function saveSnapshot({ client, token, file, signal }: SnapshotInput): Promise<void> {
   const answer = await client.withToken(token).stream('GET', 'sys/storage/raft/snapshot', { signal });

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { finishReplacement, replaceOlderPods } from '../../../lib/deploy/replace-pods.ts';
 import type { Deployed, DeployedRelease } from '../../../lib/helm/releases.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { type Answer, refused, scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -18,6 +19,7 @@ test.after(tools.remove);
 const pods = join(tools.folder, 'pods');
 const successors = join(tools.folder, 'successors');
 const events = join(tools.folder, 'events');
+let certificate: TestCertificate;
 
 type PodOptions = {
   readonly revision?: 'old' | 'new';
@@ -35,8 +37,6 @@ function pod(name: string, { revision = 'old', waiting, ready = true }: PodOptio
       labels: { 'controller-revision-hash': revision },
       ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }],
     },
-    // The scripted servers have no TLS.
-    spec: { containers: [{ ports: [{ name: 'http' }] }] },
     status: {
       phase: 'Running',
       conditions: [{ type: 'Ready', status: ready && waiting === undefined ? 'True' : 'False' }],
@@ -98,7 +98,7 @@ async function servers(names: readonly string[], options: Readonly<Record<string
           default:
             return undefined;
         }
-      });
+      }, certificate);
       return [name, new URL(address).port] as const;
     }),
   );
@@ -141,6 +141,7 @@ test.before.each(async (state) => {
   }
   const folder = join(state.context.environment.state, 'vault');
   mkdirSync(folder, { recursive: true });
+  certificate = await makeAuthority(state.context.environment);
   await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['the key'], adminToken: 'the token' });
 });
 

@@ -5,7 +5,6 @@ import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { readState } from '../../../lib/cluster/embedded/state.ts';
-import { readLocal } from '../../../lib/ingress/installed.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
 import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
@@ -15,6 +14,7 @@ import { secretNames } from '../../../lib/secrets/encrypted-file.ts';
 import { remember, remembered } from '../../../lib/settings/environment.ts';
 import { checkEnvironment } from '../../../lib/settings/settings.ts';
 import { isInitialised, readVaultStatus } from '../../../lib/vault/health.ts';
+import { makeAuthority } from '../../rig/certificate.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -52,7 +52,6 @@ test('an unreadable state file is an error without conclusions', async ({ contex
   const readers: { readonly [path: string]: () => Promise<unknown> } = {
     'environment.json': () => remembered(environment),
     'embedded.json': () => readState(environment),
-    'ingress.json': () => readLocal(environment),
     'database-rotation.json': () => readRotation(environment),
     'certificates/ca.key': () => certificateProblem(environment, request),
   };
@@ -83,10 +82,6 @@ test('a damaged ownership record is reported, and our objects are neither forgot
   context,
 }) => {
   const { environment } = context;
-  for (const text of ['', '{"namespace":', 'null', '[]', '{"namespace": "ingress"}']) {
-    writeFileSync(join(environment.state, 'ingress.json'), text);
-    assert.match((await failureOf(readLocal(environment))).what, /ingress\.json, .* is damaged$/, text);
-  }
   for (const text of ['', '{"app2":', 'null', '3']) {
     writeFileSync(join(environment.state, 'database-rotation.json'), text);
     const { what, advice = '' } = await failureOf(readRotation(environment));
@@ -117,14 +112,15 @@ test('a Vault that does not answer is not reported as not set up', async ({ cont
 test('without valid keys, it is unknown whether Vault is configured', async () => {
   const context = await project.context('minikube');
   const { environment } = context;
-  const vault = await scriptedVault(({ path }) =>
-    path === 'sys/seal-status'
-      ? { body: { initialized: true, sealed: false } }
-      : { status: 403, body: { errors: ['permission denied'] } },
+  const vault = await scriptedVault(
+    ({ path }) =>
+      path === 'sys/seal-status'
+        ? { body: { initialized: true, sealed: false } }
+        : { status: 403, body: { errors: ['permission denied'] } },
+    await makeAuthority(environment),
   );
   const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
-  const spec = { containers: [{ ports: [{ name: 'http' }] }] };
-  const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, spec, status: { phase: 'Running' } };
+  const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
   project.script(
     'kubectl',
     `case "$*" in

@@ -2,28 +2,25 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeWhole } from '../../../lib/settings/environment.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
+import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
 import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-type State = { tools: ScriptedFolder; context: CloneContext };
+type State = { tools: ScriptedFolder; context: CloneContext; certificate: TestCertificate };
 
 const test = suite<State>('vault-replicas');
 
 test.before(async (state) => {
   state.tools = scriptedFolder('environments');
   state.context = await state.tools.context('minikube');
-  mkdirSync(state.context.environment.state, { recursive: true });
+  state.certificate = await makeAuthority(state.context.environment);
 });
 test.before.each(({ tools }) => tools.forget());
 test.after(({ tools }) => tools.remove());
-
-/** The port of a pod that an upgrade to TLS has not replaced yet. */
-const plain = { containers: [{ ports: [{ name: 'http' }] }] };
 
 /** The pods of the release, by name and phase; replaced at once, since kubectl may be reading. */
 function setPods({ folder }: ScriptedFolder, pods: Record<string, string>, replicas: number): void {
@@ -36,7 +33,6 @@ function setPods({ folder }: ScriptedFolder, pods: Record<string, string>, repli
         ownerReferences: [{ kind: /^vault-\d+$/.test(name) ? 'StatefulSet' : 'ReplicaSet', name: 'vault' }],
       },
     },
-    ...(name !== 'vault-10' && { spec: plain }),
     status: { phase: phase === 'deleted' ? 'Running' : phase },
   }));
   if (replicas > 0) items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas } });
@@ -59,18 +55,16 @@ function cluster(tools: ScriptedFolder, pods: Record<string, string>, address?: 
   );
 }
 
-test('every running pod is reached by ordinal, with TLS unless it is older, and the others are logged', async ({
+test('every running pod is reached by ordinal, with TLS, and the others are logged', async ({
   tools,
   context,
 }) => {
-  const authority = join(context.environment.state, 'certificates', 'ca.crt');
-  await writeWhole(authority, 'PEM');
   const pods = { 'vault-10': 'Running', 'vault-2': 'deleted', 'vault-1': 'Pending', 'vault-0': 'Running' };
   cluster(tools, { ...pods, 'vault-agent-injector-5f': 'Running' });
   const found = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
   assert.equal(
     found.map(({ name, client }) => `${name} ${client.address}`),
-    ['vault-0 http://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010'],
+    ['vault-0 https://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010'],
   );
   assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2'));
   const [list = '', ...forwards] = tools.calls();
@@ -84,18 +78,21 @@ test('every running pod is reached by ordinal, with TLS unless it is older, and 
   );
 });
 
-test('a pod with TLS is not reached without the authority', async ({ tools, context }) => {
-  rmSync(join(context.environment.state, 'certificates'), { recursive: true });
+test('a pod is not reached without the authority', async ({ tools, context, certificate }) => {
+  rmSync(certificate.certificate);
   cluster(tools, { 'vault-10': 'Running' });
   const { what } = await failureOf(withVaultReplicas(context, 0, {}, async () => undefined));
   assert.is(what, 'cannot read the authority of the certificate of vault');
+  writeFileSync(certificate.certificate, certificate.authority);
 });
 
 test('replicas whose pods do not run yet, or do not even exist, are waited for', async ({
   tools,
   context,
+  certificate,
 }) => {
-  const { address, requests } = await scriptedVault(() => ({ body: { initialized: true, sealed: true } }));
+  const body = { initialized: true, sealed: true };
+  const { address, requests } = await scriptedVault(() => ({ body }), certificate);
   cluster(tools, { 'vault-0': 'Running' }, address, 2);
   const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (tools.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
@@ -112,8 +109,9 @@ test('without a running pod, the error names the others', async ({ tools, contex
 });
 
 /** Unseals a Vault in this state. */
-async function unsealed({ tools, context }: State, state: { initialized: boolean; sealed: boolean }) {
-  cluster(tools, { 'vault-0': 'Running' }, (await scriptedVault(() => ({ body: state }))).address);
+async function unsealed(state: State, body: { initialized: boolean; sealed: boolean }) {
+  const { tools, context, certificate } = state;
+  cluster(tools, { 'vault-0': 'Running' }, (await scriptedVault(() => ({ body }), certificate)).address);
   return unseal(context);
 }
 

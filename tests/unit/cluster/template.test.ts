@@ -13,7 +13,7 @@ const templates: { readonly [file: string]: TemplateValues } = {
   'cluster.yaml': { vault: 20_001, postgresql: 20_003, auditLog: '/state/logs/vault-audit.log' },
   'node.yaml': { name: 'development-1', cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' },
   'vault.hcl': {
-    ...{ data: '/state/vault/data', storage: 'raft', port: 20_001, clusterPort: 20_002 },
+    ...{ data: '/state/vault/data', port: 20_001, clusterPort: 20_002 },
     ...{ certificate: '/state/certificates/vault.crt', key: '/state/certificates/vault.key' },
   },
 };

@@ -55,7 +55,7 @@ test('Vault’s token helper works in a path with special characters', async () 
   const helper = JSON.parse(readFileSync(path, 'utf8').replace('token_helper = ', ''));
   for (const [keys, token] of [
     [{ admin_token: 'hvs.token' }, 'hvs.token'],
-    [{ unseal_keys_b64: ['a'], root_token: 'hvs.old' }, 'hvs.old'],
+    [{ unseal_keys_b64: ['a'], root_token: 'hvs.root' }, ''],
   ] as const) {
     writeFileSync(join(environment.state, 'vault/keys.json'), JSON.stringify(keys, null, 2));
     // As vault calls it.

@@ -124,13 +124,13 @@ test('a name that helmfile takes for a pattern is refused for a file of settings
 
 test('a later layer wins: maps merge, lists and scalars are replaced', async () => {
   write(extra, 'domain: zones.test\ncluster: { nodes: 1, addons: [ingress] }\n');
-  write('.state/development/cluster.yaml', 'vault: { address: "http://127.0.0.1:1" }\n');
+  write('.state/development/cluster.yaml', 'vault: { address: "https://127.0.0.1:1" }\n');
   const settings = await load('development', 'minikube');
   assert.is(settings.domain, 'zones.test');
   assert.equal([settings.cluster.nodes, settings.cluster.cpus], [1, 2]);
   assert.equal(settings.cluster.addons, ['ingress']);
   assert.is(settings.vault.address, 'https://vault.vault.svc.cluster.local:8200');
-  assert.is((await load('development', 'embedded')).vault.address, 'http://127.0.0.1:1');
+  assert.is((await load('development', 'embedded')).vault.address, 'https://127.0.0.1:1');
 });
 
 test('an environment is a folder, or a link to one; a broken link, a file and a hidden folder are none', async () => {
@@ -242,10 +242,10 @@ test("minikube's pod range must match its networks; a network from a file may ha
   await load('development', 'minikube');
 });
 
-test('Vault has an https address; only an embedded cluster may still have the one of an older version', async () => {
+test('Vault has an https address', async () => {
   write('environments/development/zz.yaml', 'vault: { address: "http://vault.vault.svc:8200" }\n');
-  assert.match((await failureOf(load('development', 'existing'))).what, /`vault.address`.* an https URL/);
-  await load('development', 'embedded');
+  for (const provider of ['existing', 'embedded'] as const)
+    assert.match((await failureOf(load('development', provider))).what, /`vault.address`.* an https URL/);
   write('environments/development/zz.yaml', 'vault: { tls: { clusterIssuer: internal } }\n');
   assert.match((await failureOf(load('development', 'embedded'))).what, /`vault.tls.clusterIssuer`.* empty/);
   assert.is((await load('development', 'existing')).vault.tls.clusterIssuer, 'internal');

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +10,7 @@ import { text } from 'node:stream/consumers';
 import { suite } from 'uvu';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
+import type { TestCertificate } from '../../rig/certificate.ts';
 
 export type Call = {
   readonly method: string;
@@ -37,12 +40,12 @@ export type ScriptedVault = {
 };
 
 /**
- * An HTTP server on loopback that answers as the script says; a call without an answer is a 404 of Vault's form. It
- * ends with the process, and does not keep it alive.
+ * A server on loopback, with TLS if it has a certificate, that answers as the script says; a call without an answer is
+ * a 404 of Vault's form. It ends with the process, and does not keep it alive.
  */
-export async function scriptedVault(script: Script): Promise<ScriptedVault> {
+export async function scriptedVault(script: Script, tls?: TestCertificate): Promise<ScriptedVault> {
   const calls: Call[] = [];
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     const sent = await text(request);
     const token = request.headers['x-vault-token'];
     const call = {
@@ -60,11 +63,15 @@ export async function scriptedVault(script: Script): Promise<ScriptedVault> {
     response.statusCode = answer.status ?? (empty ? 204 : 200);
     if (answer.location !== undefined) response.setHeader('location', answer.location);
     response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
-  });
+  };
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : createTlsServer({ cert: tls.authority, key: readFileSync(tls.key) }, listener);
   server.on('connection', (socket) => socket.unref()).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    address: `http://127.0.0.1:${(server.unref().address() as AddressInfo).port}`,
+    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.unref().address() as AddressInfo).port}`,
     calls,
     requests: () => calls.map(({ method, path }) => `${method} ${path}`),
   };
