@@ -47,7 +47,7 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
-/** A field that a person set and the chart does not. helm keeps it. */
+/** A field that a person set and the chart does not, such as a rule of a policy that denies all. helm keeps it. */
 export type AddedField = { readonly path: string; readonly manager: string };
 
 /**
