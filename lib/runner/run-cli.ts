@@ -10,6 +10,7 @@ import { openTerminal, type Terminal } from './output/terminal.ts';
 import { completionTask, graphTask, listTask, ownTasks } from './own-tasks.ts';
 import { Redactor } from './redact.ts';
 import type { RunRequest } from './run.ts';
+import { quote } from './shell.ts';
 import { Stop } from './stop.ts';
 import { listenForSuspend } from './suspend.ts';
 import type { AnyTask } from './task.ts';
@@ -171,6 +172,9 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     const reasons = settings.explain
       ? await (await import('./memory/memory.ts')).predict({ graph, settings, memory, shell: config.shell })
       : undefined;
+    // The commands are for the working directory, and are pasted into the caller's shell.
+    const { calledIn = process.cwd() } = config;
+    if (calledIn !== process.cwd()) terminal.out(`cd ${quote(process.cwd())}\n`);
     for (const node of graph.nodes) {
       if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);
       const commands = await node.task.commands(node.input);

@@ -92,11 +92,18 @@ test('./run is found through links, from any folder, whatever CDPATH says', asyn
   }
 });
 
-test('a path on the command line starts from the folder of the caller', async () => {
+test('a path on the command line starts from the folder of the caller, where plain commands can be pasted', async () => {
   for (const launcher of ['../run', 'node --import tsx ../tasks.ts']) {
     const script = `cd "$1/lib" && ${launcher} backup-vault ./kept --dry-run`;
     const { stdout, stderr } = await program.command('sh', ['-c', script, 'sh', root]);
     assert.match(stdout, /folder="\$PWD\/lib\/kept"/, stderr);
+    const pasted = await program.command('sh', [
+      '-c',
+      `cd "$1/lib"; ${stdout.split('\n')[0]}; pwd`,
+      'sh',
+      root,
+    ]);
+    assert.is(pasted.stdout, `${root}\n`, launcher);
   }
 });
 
