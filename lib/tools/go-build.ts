@@ -98,12 +98,12 @@ async function build(entry: GoTool, version: string, go: string, context: ToolCo
 }
 
 /** Folder of go.mod and go.sum. */
-function moduleFolder(recipe: GoRecipe): string {
+export function moduleFolder(recipe: GoRecipe): string {
   return resolve(goModules, recipe.module);
 }
 
 /** A build's environment, without the user's settings or a workspace file above the project. */
-function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
+export function goEnvironment(recipe: GoRecipe, work: string): NodeJS.ProcessEnv {
   // With GOTMPDIR, remains of a killed compiler are removed with the entry.
   return {
     ...passedOn(process.env),
