@@ -20,14 +20,13 @@ export const graphFormat = {
 export const graphTask = task({
   name: 'graph',
   group: 'runner',
-  description: 'draw what a task needs, or all tasks',
+  description: 'draw what a task needs',
   args: {
     task: {
       type: 'string',
       positional: true,
       variadic: true,
-      optional: true,
-      description: 'a task with its arguments; without one, all public tasks',
+      description: 'the task to draw, with its arguments',
     },
     format: graphFormat,
   },

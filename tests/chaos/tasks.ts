@@ -127,7 +127,7 @@ export const trials: readonly Trial[] = [
   { words: ['install-tools'], ms: 1000 },
   { words: ['verify-dependencies'], ms: 1500 },
   { words: ['list'], ms: 300 },
-  { words: ['graph'], ms: 300 },
+  { words: ['graph', 'create-environment'], ms: 300 },
   { words: ['completion', 'bash'], ms: 300 },
 ];
 

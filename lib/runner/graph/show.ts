@@ -1,15 +1,14 @@
 import { checkArguments } from '../arguments.ts';
 import { type CommandLine, type Program, parseCommandLine, requestedTasks } from '../command-line.ts';
 import { buildGraph } from '../graph.ts';
-import { graphFormat as format, graphTask, ownTasks } from '../own-tasks.ts';
+import { graphFormat as format, graphTask } from '../own-tasks.ts';
 import type { TaskNames } from '../task-names.ts';
-import { overview } from './overview.ts';
 import { viewOfGraph } from './view.ts';
 
 /**
- * The output of `graph [task] [arguments] [, task …] [--format …]`; undefined if the command line does not begin with
- * `graph` or asks for help. Expands and checks the graph as for a run, with the options that `resolve` of the
- * configuration returns. Throws UsageError.
+ * The output of `graph <task> [arguments] [, task …] [--format …]`; undefined if the command line does not begin with
+ * `graph`, names no task, or asks for help. Expands and checks the graph as for a run, with the options that `resolve`
+ * of the configuration returns. Throws UsageError.
  */
 export async function showGraph(
   argv: readonly string[],
@@ -23,11 +22,7 @@ export async function showGraph(
   const { format: chosen, ...given } = await checkArguments(specs, line.options, context);
   const named = line.calls.map(({ task }) => task);
   const options = (await known.config.resolve?.(given, named)) ?? given;
-  const listed = known.tasks.filter((task) => !ownTasks.includes(task));
-  const view =
-    named.length === 0
-      ? await overview(listed, options)
-      : viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, names));
+  const view = viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, names));
   if (chosen === 'dot') return (await import('./dot.ts')).dot(view);
   if (chosen === 'json' || (line.options.format === undefined && given.json === true))
     return `${JSON.stringify(view, undefined, 2)}\n`;
@@ -43,5 +38,7 @@ function parseGraphLine(argv: readonly string[], known: Program): CommandLine | 
   if (place < 0) return undefined;
   const rest = argv.toSpliced(place, 1);
   const line = parseCommandLine(rest, { ...known, specs: { ...known.specs, format } }, true);
-  return line.options.help === true || line.options.version === true ? undefined : line;
+  const { help, version } = line.options;
+  // Without a task, its missing argument is an error as of any other task.
+  return help === true || version === true || line.calls.length === 0 ? undefined : line;
 }

@@ -1,6 +1,5 @@
 import { shortPath } from '../call-site.ts';
 import type { Graph, TaskNode } from '../node.ts';
-import type { AnyTask } from '../task.ts';
 
 /** Properties of a node that every format shows. */
 export type Mark = 'requested' | 'private' | 'long-running' | 'finaliser';
@@ -32,44 +31,26 @@ export type GraphView = {
 };
 
 /** A run's graph in its order, including finalisers. */
-export function viewOfGraph({ label, nodes, roots }: Graph): GraphView {
-  const edges = nodes.flatMap((node): Edge<TaskNode>[] => {
+export function viewOfGraph({ label: title, nodes, roots }: Graph): GraphView {
+  const ids = new Map(nodes.map((node, index) => [node, `n${index}`]));
+  const idOf = (node: TaskNode): string => ids.get(node) ?? '';
+  const edges = nodes.flatMap((node): ViewEdge[] => {
     const { needs, comesAfter, finalises } = node;
     const needed = [...needs].filter((need) => !finalises.has(need));
     const owners = [...finalises].filter((owner) => owner !== node);
+    const edge = (from: TaskNode, kind: EdgeKind): ViewEdge => ({ from: idOf(from), to: idOf(node), kind });
     return [
-      ...needed.map((need) => [need, node, comesAfter.has(need) ? 'after' : 'need'] as const),
-      ...owners.map((owner) => [owner, node, 'finally'] as const),
+      ...needed.map((need) => edge(need, comesAfter.has(need) ? 'after' : 'need')),
+      ...owners.map((owner) => edge(owner, 'finally')),
     ];
   });
-  const marked = {
-    requested: new Set(roots),
-    finaliser: nodes.filter(({ finalises }) => finalises.size > 0),
-  };
-  return viewOf(label, nodes, edges, marked, (node) => node);
-}
-
-/** From the earlier to the later one. */
-export type Edge<Item> = readonly [from: Item, to: Item, kind: EdgeKind];
-
-/** The view of any items that stand for tasks. */
-export function viewOf<Item>(
-  title: string,
-  items: Iterable<Item>,
-  edges: readonly Edge<Item>[],
-  marked: { readonly requested: Iterable<Item>; readonly finaliser: Iterable<Item> },
-  labelled: (item: Item) => { readonly task: AnyTask; readonly label: string },
-): GraphView {
-  const ids = new Map([...items].map((item, index) => [item, `n${index}`]));
-  const idOf = (item: Item): string => ids.get(item) ?? '';
-  const [requested, finalisers] = [new Set(marked.requested), new Set(marked.finaliser)];
-  const nodes = [...ids].map(([item, id]) => {
-    const { task, label } = labelled(item);
+  const viewed = nodes.map((node): ViewNode => {
+    const { task, label, finalises } = node;
     const marks: readonly (readonly [Mark, boolean | undefined])[] = [
-      ['requested', requested.has(item)],
+      ['requested', roots.includes(node)],
       ['private', task.private],
       ['long-running', task.ready !== undefined],
-      ['finaliser', finalisers.has(item)],
+      ['finaliser', finalises.size > 0],
     ];
     return {
       task: task.name,
@@ -77,10 +58,10 @@ export function viewOf<Item>(
       description: task.description,
       file: shortPath(task.file),
       line: task.line,
-      id,
+      id: idOf(node),
       label,
       marks: marks.flatMap(([mark, has]) => (has ? [mark] : [])),
     };
   });
-  return { title, nodes, edges: edges.map(([from, to, kind]) => ({ from: idOf(from), to: idOf(to), kind })) };
+  return { title, nodes: viewed, edges };
 }

@@ -79,6 +79,7 @@ test('the whole line is checked before anything runs, and what would never come 
     ['install , chek', 'unknown task `chek`'],
     ['install , list', 'task `list` runs nothing, and cannot stand among others'],
     ['install , graph check', 'task `graph` runs nothing'],
+    ['graph', 'missing argument `<task>…`'],
   ] as const) {
     const { stdout, stderr } = await ends(line.split(' '), 2);
     assert.is(stdout, '');

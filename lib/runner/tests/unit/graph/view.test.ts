@@ -1,11 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { overview } from '../../../graph/overview.ts';
 import { type GraphView, viewOfGraph } from '../../../graph/view.ts';
 import { buildGraph } from '../../../graph.ts';
 import { type AnyTask, need, type Options, task } from '../../../task.ts';
 import { plain } from '../../rig/graphs.ts';
-import { refusalOf } from '../../rig/refusal.ts';
 
 const described = { description: 'd', commands: () => [] };
 
@@ -78,57 +76,6 @@ test('finalisers are drawn with their arguments and their own needs', async () =
   const drawn = await view(plain('top', { needs: [make] }), { env: 'test' });
   assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);
   assert.equal(marks(drawn, 'remove test'), ['finaliser']);
-});
-
-test('the overview has every public task and the private ones they need, each once', async () => {
-  const tool = task({
-    ...described,
-    name: 'tool',
-    private: true,
-    args: { name: { type: 'string', positional: true, description: 'd' } },
-  });
-  const unused = plain('unused', { private: true });
-  const backup = plain('backup');
-  const install = task({
-    ...described,
-    name: 'install',
-    args: {
-      app: { type: 'choice', positional: true, description: 'd', choices: () => ['one', 'two'] },
-      fast: { type: 'boolean', description: 'd' },
-    },
-    needs: ({ args, options }) => [
-      need(tool, { name: String(options.env) }),
-      need(tool, { name: 'helm' }),
-      ...(args.app === 'two' ? [backup] : []),
-    ],
-  });
-  const fussy = task({
-    ...described,
-    name: 'fussy',
-    args: { path: { type: 'string', positional: true, description: 'd' } },
-    needs: ({ args }) => [need(tool, { name: args.path.slice(1) })],
-    after: [install],
-    finally: [backup],
-  });
-  const drawn = await overview([install, fussy, backup, unused, tool], { env: 'test' });
-  assert.equal(
-    drawn.nodes.map(({ label }) => label),
-    ['install', 'fussy', 'backup', 'tool'],
-  );
-  // `fussy` cannot say what it needs without its argument.
-  assert.equal(edges(drawn), [
-    'backup -need-> install',
-    'fussy -finally-> backup',
-    'install -after-> fussy',
-    'tool -need-> install',
-  ]);
-  assert.equal(marks(drawn, 'tool'), ['private']);
-});
-
-test('the picture of all tasks has no two of one name either', async () => {
-  const twin = task({ name: 'twin', description: 'd', commands: () => [] });
-  const other = task({ name: 'other', description: 'd', needs: [{ ...twin }], commands: () => [] });
-  assert.is((await refusalOf(overview([twin, other], {}))).what, 'two tasks are called `twin`');
 });
 
 test.run();
