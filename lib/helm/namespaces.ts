@@ -65,7 +65,7 @@ export async function checkNamespaces(context: ShellContext): Promise<readonly N
         owner === undefined
           ? `it has ${objects.slice(0, 3).join(', ')}${objects.length > 3 ? ` and ${objects.length - 3} more` : ''}`
           : `it belongs to environment \`${owner}\``,
-      advice: `use another cluster, or have its owner empty it; if it is yours: kubectl label namespace ${name} ${ownerLabel}=${environment.name}`,
+      advice: `use another cluster, or have its owner empty it; if it is yours: ${kubectlText(environment)} label --overwrite namespace ${name} ${ownerLabel}=${environment.name}`,
     });
   }
   return namespaces;
