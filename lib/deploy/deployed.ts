@@ -44,6 +44,13 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
+  if (!deployed.has(release.id)) {
+    throw new TaskError({
+      what: `${name} is not installed`,
+      why: 'the cluster has no revision of it',
+      advice: `run ${taskCommand(`install-app ${release.app}`)}`,
+    });
+  }
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release));

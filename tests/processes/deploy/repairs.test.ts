@@ -28,7 +28,7 @@ test('a release that a killed run left pending is first rolled back to its last 
   await install(context, { app: 'devops' });
   assert.equal(helmCalls(), [
     'helm --namespace core history devops -o json',
-    'helm --namespace core rollback devops 2 --wait --timeout 120s --force-conflicts --server-side=true',
+    'helm --namespace core rollback devops 2 --wait --timeout 300s --force-conflicts --server-side=true',
   ]);
   assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
 });
@@ -85,6 +85,14 @@ test('a release without such a revision is not rolled back', async ({ context })
   assert.is(error.what, 'devops has no earlier revision to roll back to');
 });
 
+test('a release that is not installed is not rolled back', async ({ context }) => {
+  cluster('deployed', 1000);
+  project.script('helm', 'echo "Error: release: not found" >&2; exit 1');
+  const error = await failureOf(rollBackRelease(context, 'app1-back', undefined));
+  assert.is(error.what, 'app1-back is not installed');
+  assert.match(error.advice ?? '', 'install-app app1`');
+});
+
 test('a revision that does not exist is not rolled back to', async ({ context }) => {
   cluster('deployed', 1000);
   project.script('helm', 'echo "Error: release has no 99 version" >&2; exit 1');
@@ -97,7 +105,7 @@ test('a pending release without a good revision is first removed', async ({ cont
   cluster('pending-install', 1);
   helm([{ revision: 1, status: 'pending-install' }]);
   await install(context, { app: 'devops' });
-  assert.is(helmCalls().at(-1), 'helm --namespace core uninstall devops --wait --timeout 120s');
+  assert.is(helmCalls().at(-1), 'helm --namespace core uninstall devops --wait --timeout 300s');
 });
 
 test('an uninstall that was killed is finished before the release is installed again', async ({
@@ -109,7 +117,7 @@ test('an uninstall that was killed is finished before the release is installed a
     { revision: 3, status: 'uninstalling' },
   ]);
   await install(context, { app: 'devops' });
-  assert.equal(helmCalls(), ['helm --namespace core uninstall devops --wait --timeout 120s']);
+  assert.equal(helmCalls(), ['helm --namespace core uninstall devops --wait --timeout 300s']);
   assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
 });
 
@@ -138,18 +146,18 @@ test('on an existing cluster a pending release is only repaired after helm’s t
   const error = await failureOf(install(context, { app: 'devops' }));
   assert.match(error.what, /^release devops is pending-upgrade since [56] s$/);
   // helm may wait twice as long as the release's limit says.
-  assert.match(error.advice ?? '', /240 s/);
+  assert.match(error.advice ?? '', /600 s/);
   cluster('pending-upgrade', Number.NaN);
   const unknown = await failureOf(install(context, { app: 'devops' }));
   assert.is(unknown.what, 'release devops is pending-upgrade since an unknown time');
   assert.equal(helmCalls(), []);
-  cluster('pending-upgrade', 241);
+  cluster('pending-upgrade', 601);
   helm([
     { revision: 2, status: 'deployed' },
     { revision: 3, status: 'pending-upgrade' },
   ]);
   await install(context, { app: 'devops' });
-  assert.match(helmCalls().at(-1) ?? '', /^helm --namespace core rollback devops 2 --wait --timeout 120s/);
+  assert.match(helmCalls().at(-1) ?? '', /^helm --namespace core rollback devops 2 --wait --timeout 300s/);
 });
 
 test.run();
