@@ -165,6 +165,8 @@ test('applications are spread over nodes and zones', async () => {
         ({ topologyKey, whenUnsatisfiable }: KubernetesObject) => `${topologyKey} ${whenUnsatisfiable}`,
       );
       assert.equal(found, expected);
+      // It knows no revisions: an update would wait forever for a node without a pod of the old one.
+      assert.is(spec.affinity?.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution, undefined);
     }
 });
 
