@@ -123,8 +123,10 @@ export function historyAdvice(said: string, failed: readonly Release[]): string 
 /** Lines of helm's message shown; a schema error has one for each value. */
 const shownLines = 8;
 
-/** Where to fix what helm has `said` of a release's charts and values, for an error's advice. */
+/** What to fix after what helm has `said` of a release's charts and values, for an error's advice. */
 export function placesToFix(releases: readonly Release[], environment: string, said: string): string {
+  const [, repository] = /"(\S+)" is not a valid chart repository or cannot be reached/.exec(said) ?? [];
+  if (repository !== undefined) return `the connection to ${repository}`;
   if (said.includes(refusedValues) && releases.length > 0)
     return `${releases.map(({ name }) => `\`releases.${name}\``).join(' or ')} in environments/${environment}/`;
   const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));

@@ -121,6 +121,9 @@ test('when helm was never called no release failed, and helmfile is quoted', () 
 
 test('the places to fix are charts of this project, and the settings', () => {
   const places = (failed: readonly Release[], said = 'Error: no') => placesToFix(failed, 'development', said);
+  const far =
+    'Error: looks like "https://charts.test" is not a valid chart repository or cannot be reached: Get';
+  assert.is(places([], far), 'the connection to https://charts.test');
   assert.is(places(releases), 'charts/backend or environments/development/');
   assert.is(places([]), 'charts/ or environments/development/');
   const refused = "Error: values don't meet the specifications of the schema(s)";
