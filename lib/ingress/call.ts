@@ -70,7 +70,7 @@ function explain({ address, port, origin, path }: Call, error: NodeJS.ErrnoExcep
       : `${url} cannot be reached at ${address}:${port}`,
     why: error.message || (error.code ?? ''),
     advice: untrusted
-      ? `run ${taskCommand('install-app <app>')}, which creates and renews it; the controller loads it after some seconds`
+      ? `run ${taskCommand('install-tier apps')}, which creates and renews it; the controller loads it after some seconds`
       : 'check that the ingress controller runs and can be reached from here (Docker Desktop: `minikube tunnel`), or set ingress.address',
   });
 }

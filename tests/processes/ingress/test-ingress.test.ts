@@ -175,7 +175,7 @@ test('the default certificate of a controller is an error with advice', async (s
     checkSite({ site: site(true), entrance, authority, wanted: asked, context }),
   );
   assert.match(failure.message, /the certificate of .* is not trusted/);
-  assert.match(failure.advice ?? '', 'run `npx tsx tasks.ts install-app <app>`');
+  assert.match(failure.advice ?? '', 'run `npx tsx tasks.ts install-tier apps`');
 });
 
 test('if nothing answers, the error names the address', async (state) => {
