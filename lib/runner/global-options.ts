@@ -64,6 +64,7 @@ const contradictions = [
   ['watch', 'resume'],
   ['dryRun', 'watch'],
   ['dryRun', 'resume'],
+  ['dryRun', 'explain'],
 ] as const;
 
 type Given = Arguments<typeof runnerOptions>;

@@ -166,17 +166,12 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   const options = config.resolve === undefined ? given : await config.resolve(given, named);
   const graph = await buildGraph(calls, options, program, names);
   stop.signal.throwIfAborted();
-  const memory = config.memory?.(options) ?? '.tasks';
 
   if (options.dryRun === true) {
-    const reasons = settings.explain
-      ? await (await import('./memory/memory.ts')).predict({ graph, settings, memory, shell: config.shell })
-      : undefined;
     // The commands are for the working directory, and are pasted into the caller's shell.
     const { calledIn = process.cwd() } = config;
     if (calledIn !== process.cwd()) terminal.out(`cd ${quote(process.cwd())}\n`);
     for (const node of graph.nodes) {
-      if (reasons !== undefined) terminal.err(`${session.redactor.redact(reasons.get(node) ?? '')}\n`);
       const commands = await node.task.commands(node.input);
       // To be pasted: a long-running process goes to the background.
       const end = node.longRunning === undefined ? '' : ' &';
@@ -199,7 +194,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     graph,
     settings,
     shell: config.shell,
-    memory,
+    memory: config.memory?.(options) ?? '.tasks',
     locks: Array.from(locks, (name) => config.lock?.(options, name) ?? []).flat(),
   };
   session.begun = true;

@@ -1,15 +1,13 @@
 import { resolve } from 'node:path';
-import { toFailure, UsageError } from '../errors.ts';
+import { toFailure } from '../errors.ts';
 import { executeNode } from '../execute.ts';
 import { runnerOptions } from '../global-options.ts';
 import type { TaskNode } from '../node.ts';
-import type { NodeResult, Run, RunRequest } from '../run.ts';
+import type { NodeResult, Run } from '../run.ts';
 import { settle } from '../tally.ts';
-import { type AnyTask, isEmpty, type Options, type RunOutcome } from '../task.ts';
-import type { FingerprintSettings, Fingerprints, Look } from './fingerprint.ts';
-import { digestOf, isTracked, neededBy, passing, settingsDigest } from './node-settings.ts';
-
-type MemoryRequest = Pick<RunRequest, 'graph' | 'settings' | 'memory' | 'shell'>;
+import type { AnyTask, Options, RunOutcome } from '../task.ts';
+import type { Fingerprints, Look } from './fingerprint.ts';
+import { digestOf, isTracked, passing, settingsDigest } from './node-settings.ts';
 
 /**
  * Opens the records for a run; undefined if the run needs none: a single task that declares nothing leaves no files.
@@ -35,9 +33,7 @@ export async function openMemory(run: Run) {
     : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
-  const fingerprints = tracks
-    ? await openFingerprints(run, (node, command) => askStatus(node, command, run))
-    : undefined;
+  const fingerprints = tracks ? await openFingerprints(run) : undefined;
   const looks = new Map<TaskNode, Look>();
   return {
     /**
@@ -115,53 +111,15 @@ export async function openMemory(run: Run) {
   }
 }
 
-/**
- * Explains for each task, without a run, why it would run or not, one line each. Starts no command, so whatever
- * depends on one (a status command, a need's effect) is given as a condition.
- */
-export async function predict(request: MemoryRequest): Promise<Map<TaskNode, string>> {
-  const asked = new Set<TaskNode>();
-  const fingerprints = await openFingerprints(request, async (node) => {
-    asked.add(node);
-    return undefined;
-  });
-  const running = new Set<TaskNode>();
-  const lines = new Map<TaskNode, string>();
-  for (const node of request.graph.nodes) lines.set(node, `${node.label} ${await textOf(node)}`);
-  return lines;
-
-  async function textOf(node: TaskNode): Promise<string> {
-    const first = neededBy(node).find((needed) => running.has(needed));
-    if (!isTracked(node)) {
-      if (!(await isEmpty(node.task, node.input)) || first !== undefined) running.add(node);
-      return `runs: ${declaredReason(node)}`;
-    }
-    const look = await fingerprints.look(node).catch((error) => {
-      if (error instanceof UsageError) return error;
-      throw error;
-    });
-    const hangsOn = node.task.inputs === undefined ? undefined : first;
-    if (look instanceof UsageError || look.run || asked.has(node) || hangsOn !== undefined) running.add(node);
-    if (look instanceof UsageError)
-      return first === undefined ? `fails: ${look.what}` : `runs after ${first.label}: ${look.what} yet`;
-    if (look.run) return `runs: ${look.reason}`;
-    if (hangsOn !== undefined) return `runs if ${hangsOn.label}, which it needs, changes an input`;
-    if (asked.has(node)) return 'runs unless its status command says that nothing is to be done';
-    return `is up to date: ${look.reason}`;
-  }
-}
-
-async function openFingerprints(
-  { graph, settings, memory, shell }: MemoryRequest,
-  askStatus: FingerprintSettings['askStatus'],
-): Promise<Fingerprints> {
+async function openFingerprints(run: Run): Promise<Fingerprints> {
+  const { graph, settings, memory, shell } = run;
   const { Fingerprints } = await import('./fingerprint.ts');
   return new Fingerprints({
     memory: resolve(memory),
     options: ownOptions(graph.options),
     base: resolve((await shell?.(graph.options))?.cwd ?? '.'),
     force: settings.force,
-    askStatus,
+    askStatus: (node, command) => askStatus(node, command, run),
   });
 }
 

@@ -1,14 +1,13 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
 import { type RunnerSettings, runnerSettings } from '../../../global-options.ts';
 import { buildGraph } from '../../../graph.ts';
-import { predict } from '../../../memory/memory.ts';
 import { type AnyTask, type Options, task } from '../../../task.ts';
 import { folder as memory, useFolder } from '../../rig/folder.ts';
-import { graphOf, plain } from '../../rig/graphs.ts';
+import { plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
@@ -156,47 +155,15 @@ test('words after -- count; a task that fails is forgotten, one whose input chan
   assert.match((await go(build, {}, ['x']))[0] ?? '', /^build runs: .*source changed$/);
 });
 
-test('a dry run knows what is up to date, and what hangs on a need', async () => {
-  writeFileSync(source(), '1');
-  const generate = plain('generate', { inputs: [source()] });
-  const checks = [
-    plain('test', { needs: [generate], inputs: [] }),
-    plain('late', { needs: [ok('make')], inputs: [] }),
-  ];
-  const top = plain('top', { needs: checks });
-  const predicted = async (requested = top): Promise<string[]> => {
-    const graph = await graphOf(requested);
-    const settings = runnerSettings({ jobs: 1 });
-    return [...(await predict({ graph, settings, memory, shell: undefined })).values()];
-  };
-  const rest = [
-    'make runs: it declares neither inputs nor status',
-    'late runs if make, which it needs, changes an input',
-    'top runs: it declares neither inputs nor status',
-  ];
-  await go(top);
-  assert.equal(await predicted(), [
-    'generate is up to date: 1 input says so',
-    'test is up to date: 0 inputs say so',
-    ...rest,
-  ]);
-  writeFileSync(source(), '2');
-  const [, changed] = await predicted();
-  assert.is(changed, 'test runs: generate, which it needs, changed');
-  const none = join(memory, 'none');
-  const missing = plain('missing', { needs: [ok('make')], inputs: [none] });
-  const asks = plain('asks', { needs: [missing], status: `touch ${none}` });
-  assert.equal(await predicted(asks), [
-    ...rest.slice(0, 1),
-    `missing runs after make: input \`${none}\` of task \`missing\` matches no file yet`,
-    'asks runs unless its status command says that nothing is to be done',
-  ]);
-  assert.not(existsSync(none));
-});
-
-test('--resume goes with neither --force, --watch nor --dry-run', () => {
-  for (const other of ['force', 'watch', 'dryRun'])
-    assert.throws(() => runnerSettings({ jobs: 1, resume: true, [other]: true }), /exclude each other/);
+test('--resume goes with neither --force, --watch nor --dry-run, which goes with neither --watch nor --explain', () => {
+  for (const [one, other] of [
+    ['resume', 'force'],
+    ['resume', 'watch'],
+    ['resume', 'dryRun'],
+    ['dryRun', 'watch'],
+    ['dryRun', 'explain'],
+  ] as const)
+    assert.throws(() => runnerSettings({ jobs: 1, [one]: true, [other]: true }), /exclude each other/);
 });
 
 test.run();
