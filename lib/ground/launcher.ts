@@ -1,8 +1,14 @@
+import { join, relative } from 'node:path';
+import { root } from './project.ts';
 import { shellWord, shellWords } from './shell-words.ts';
 
-/** The launcher as typed: `./run`, or `../../run` from a subfolder, or npx. `run` sets the variable. */
+const { TASKS_CALLED_AS: calledAs, TASKS_CALLED_IN: calledIn = root } = process.env;
+
+/** The launcher as typed: `./run`, or `../../run` from a subfolder, or npx. `run` sets the variables. */
 export const launcher =
-  process.env.TASKS_CALLED_AS === undefined ? 'npx tsx tasks.ts' : shellWord(process.env.TASKS_CALLED_AS);
+  calledAs === undefined
+    ? `npx tsx ${shellWord(relative(calledIn, join(root, 'tasks.ts')))}`
+    : shellWord(calledAs);
 
 export const defaultEnvironment = 'development';
 

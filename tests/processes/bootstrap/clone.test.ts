@@ -42,6 +42,7 @@ test('usage lines and advice name the launcher as it was called', async () => {
     ['.', './run', [], './run'],
     ['charts/backend', '../../run', [], '../../run'],
     ['.', process.execPath, ['--import', 'tsx', 'tasks.ts'], 'npx tsx tasks.ts'],
+    ['docs', process.execPath, ['--import', 'tsx', '../tasks.ts'], 'npx tsx ../tasks.ts'],
   ] as const) {
     const cwd = join(root, folder);
     const { stdout } = await run(program, [...words, 'install-app', '--help'], { cwd });
