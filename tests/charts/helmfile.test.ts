@@ -156,6 +156,25 @@ test('values of a chart hold for each of its releases, whose own values win', as
   ]);
 });
 
+test('a backend waits for the longest request of its front', async () => {
+  const text = await helmfileText('embedded', 'development', ['template'], {
+    settings:
+      'releases: { frontend: { backend: { timeoutSeconds: 50 } }, app1-front: { backend: { timeoutSeconds: 70 } } }',
+    selectors: ['tier=apps'],
+  });
+  const pods = ofKind(objectsOf(text), 'Deployment').map(({ metadata, spec }) => [
+    metadata.name,
+    spec.template.spec.terminationGracePeriodSeconds,
+  ]);
+  const [app1, app2] = [5 + 5 + 70, 5 + 5 + 50];
+  assert.equal(pods.sort(), [
+    ['app1-back', app1],
+    ['app1-front', app1],
+    ['app2-back', app2],
+    ['app2-front', app2],
+  ]);
+});
+
 test('PostgreSQL gets 4 MiB more for each of its sessions', async () => {
   const limits = async (settings: string) => {
     const text = await helmfileText('embedded', 'development', ['template'], {

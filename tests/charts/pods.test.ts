@@ -144,11 +144,16 @@ test('servers and their Jobs run where the values say; labels and annotations ar
   assert.equal(spec.inheritedMetadata, { labels: marks.podLabels, annotations: marks.podAnnotations });
 });
 
-test('a pod drains before it stops, within its grace period', async () => {
-  for (const chart of ['backend', 'frontend', 'traefik'] as const) {
-    const pod = only(await render(chart, { values: { drainSeconds: 40 } }), 'Deployment').spec.template.spec;
+test('a pod drains before it stops, and has time for the longest request', async () => {
+  for (const [chart, values] of [
+    ['backend', { front: { timeoutSeconds: 100 } }],
+    ['frontend', { backend: { timeoutSeconds: 100 } }],
+    ['traefik', {}],
+  ] as const) {
+    const objects = await render(chart, { values: { drainSeconds: 40, ...values } });
+    const pod = only(objects, 'Deployment').spec.template.spec;
     assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
-    assert.ok(pod.terminationGracePeriodSeconds > 40);
+    assert.ok(pod.terminationGracePeriodSeconds > (chart === 'traefik' ? 40 : 140), chart);
   }
 });
 
