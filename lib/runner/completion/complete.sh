@@ -1,12 +1,10 @@
 # sh -c "$script" launch <launcher:main> <words>: starts the launcher that is found first, here or in a folder above.
 # sh -c "$script" complete <words up to the cursor, the last one may be empty>: answers a shell that completes a command line.
 # Prints what candidates.ts returns, or `foreign` when the command line does not start one of our programs. These are the main
-# files in $TASK_RUNNER_MAINS (one a line), and those of which a script was printed: no other program is ever started.
+# files in $TASK_RUNNER_MAINS (one a line): no other program is ever started.
 # $TASK_RUNNER_LAUNCHERS are programs beside a main file that start it, as `launcher:main`.
 line_break='
 '
-caches=${XDG_CACHE_HOME-}
-case $caches in /*) ;; *) caches=${HOME-}/.cache ;; esac
 
 # Whether $1 is one of our main files; with `launcher` whether there is one of this name beside it. Sets $main.
 is_ours() {
@@ -24,8 +22,7 @@ is_ours() {
   [ "${2-}" != launcher ] || main=$launched
   main=$folder/$main
   [ -f "$main" ] || return 1
-  case $line_break${TASK_RUNNER_MAINS-}$line_break in *"$line_break$main$line_break"*) return 0 ;; esac
-  grep -qxF -- "$main" "$caches/task-runner/programs" 2>/dev/null
+  case $line_break${TASK_RUNNER_MAINS-}$line_break in *"$line_break$main$line_break"*) ;; *) return 1 ;; esac
 }
 
 # Sets $program to the first $launched beside one of our main files, here or in a folder above.
@@ -41,7 +38,7 @@ find_upwards() {
   launcher=$1
   shift
   find_upwards "$launcher" && unset TASK_RUNNER_MAINS && exec "$program" "$@"
-  echo "error: no ${launcher%%:*} of a program whose completion script was printed, neither here nor in a folder above" >&2
+  echo "error: no ${launcher%%:*} of a program whose completion script was sourced, neither here nor in a folder above" >&2
   exit 127
 }
 

@@ -1,7 +1,6 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { checkArguments } from '../arguments.ts';
 import { type Program, usageLine } from '../command-line.ts';
 import { completionTask } from '../own-tasks.ts';
@@ -24,16 +23,12 @@ const installation: { readonly [shell in ShellName]: (command: string) => readon
   fish: (command) => [`  ${command} > ~/.config/fish/conf.d/task-completion.fish`],
 };
 
-/**
- * The output of `completion <shell>`: a script for the program with this main file, and for other clones that have
- * printed theirs. Throws UsageError for an unknown shell.
- */
+/** The output of `completion <shell>`: a script for this main file. Throws UsageError for an unknown shell. */
 export async function completionAnswer(args: ArgumentValues, { program, config }: Program): Promise<string> {
   const usage = usageLine(completionTask, program);
   const checked = await checkArguments(completionTask.args ?? {}, args, { options: {}, usage });
   const shell = checked.shell as ShellName;
   const main = realpathSync(process.argv[1] ?? '');
-  await rememberProgram(main);
   const [complete = '', own = ''] = await Promise.all(
     ['complete.sh', parts[shell]].map((name) => readFile(new URL(name, import.meta.url), 'utf8')),
   );
@@ -48,6 +43,7 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
   const head = [
     `# ${shell} completion for ${[launcher, name].filter(Boolean).join(' and ')}. To install it:`,
     ...installation[shell](`${launcher ?? program} completion ${shell}`).map((line) => `#${line}`),
+    '# Another clone has its own script: append it (>>).',
     '# Tasks, options and values are always those of the moment.',
   ];
   const assignments = variables.map(([variable, value]) =>
@@ -63,24 +59,4 @@ function withoutComments(script: string): string {
 
 function fishQuote(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
-}
-
-/**
- * Lets other clones' completion scripts complete this program too: they only start programs in this list. Removed
- * programs are dropped. Without a list, only the program's own script knows it.
- */
-async function rememberProgram(main: string): Promise<void> {
-  const { XDG_CACHE_HOME: configured } = process.env;
-  // A relative path is ignored, as its specification says.
-  const caches = configured?.startsWith('/') ? configured : join(homedir(), '.cache');
-  const file = join(caches, 'task-runner', 'programs');
-  try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const known = (await readFile(file, 'utf8').catch(() => '')).split('\n');
-    const programs = [...new Set([...known, main])].filter((path) => path !== '' && existsSync(path));
-    await writeFile(`${file}.${process.pid}`, programs.map((path) => `${path}\n`).join(''), { mode: 0o600 });
-    await rename(`${file}.${process.pid}`, file);
-  } catch {
-    // The script that is being printed contains the program.
-  }
 }

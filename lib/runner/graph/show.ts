@@ -6,9 +6,9 @@ import type { TaskNames } from '../task-names.ts';
 import { viewOfGraph } from './view.ts';
 
 /**
- * The output of `graph <task> [arguments] [, task …] [--format …]`; undefined if the command line does not begin with
- * `graph`, names no task, or asks for help. Expands and checks the graph as for a run, with the options that `resolve`
- * of the configuration returns. Throws UsageError.
+ * The output of `graph <task> [arguments] [, task …] [--format …]`; undefined if the command line does not begin
+ * with `graph`, names no task, or asks for help. Expands and checks the graph as for a run, with the options that
+ * `resolve` of the configuration returns. Throws UsageError.
  */
 export async function showGraph(
   argv: readonly string[],

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -83,25 +83,48 @@ test('bash: every form of launching', async () => {
     assert.equal(await complete([...launch, 'label', '']), ['app1', 'app2'], launch.join(' '));
 });
 
-/** From a folder below a clone: calls the launcher by its name, and completes that. */
-const below = (shell: ShellName): string => `
-cd charts/app; source ../../../${shell}
-run install-app app2
-run nonsense; test $? = 2 || echo wrong exit code
-cd /; run list; test $? = 127 || echo wrong exit code
-`;
+/** Runs a script in a shell without configuration. */
+function inShell(shell: ShellName, script: string) {
+  const options = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] }[shell];
+  const begin = shell === 'zsh' ? 'autoload -Uz compinit && compinit -u -D;' : '';
+  const text = shell === 'fish' ? script.replaceAll('$?', '$status') : script;
+  return program.command(shell, [...options, '-c', begin + text]);
+}
 
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
   const it = has(shell) ? test : test.skip;
   it(`${shell}: from a folder below, the launcher is called by its name`, async () => {
-    const options = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] }[shell];
-    const begin = shell === 'zsh' ? 'autoload -Uz compinit && compinit -u -D;' : '';
-    const script = shell === 'fish' ? below(shell).replaceAll('$?', '$status') : below(shell);
-    const { stdout, stderr } = await program.command(shell, [...options, '-c', begin + script]);
+    const { stdout, stderr } = await inShell(
+      shell,
+      `cd charts/app; source ../../../${shell}
+run install-app app2
+run nonsense; test $? = 2 || echo wrong exit code
+cd /; run list; test $? = 127 || echo wrong exit code`,
+    );
     assert.is(stdout, '', stderr);
     assert.match(stderr, /^installed app2 dev$/m);
     assert.match(stderr, 'unknown task `nonsense`');
-    assert.match(stderr, 'error: no run of a program whose completion script was printed');
+    assert.match(stderr, 'error: no run of a program whose completion script was sourced');
+  });
+
+  it(`${shell}: another clone is started once its own script is appended`, async () => {
+    const other = await makeProgram();
+    try {
+      other.write('../other', (await other.run(['completion', shell])).stdout);
+      other.write('apps.txt', 'elsewhere\n');
+      const { stdout, stderr } = await inShell(
+        shell,
+        `source ../${shell}; cd '${other.folder}'
+run list; test $? = 127 || echo wrong exit code
+source ../other; run install-app elsewhere
+cd '${program.folder}'; run install-app app1`,
+      );
+      assert.is(stdout, '', stderr);
+      assert.match(stderr, /^installed elsewhere dev$/m);
+      assert.match(stderr, /^installed app1 dev$/m);
+    } finally {
+      other.remove();
+    }
   });
 }
 
@@ -152,26 +175,21 @@ test('bash: where nothing fits, files are completed by readline itself', async (
   await terminal.exit;
 });
 
-test('another clone is completed by the same script once its own script was printed', async () => {
+test('bash: another clone is never started, and completed once its own script is appended', async () => {
   const other = await makeProgram();
-  const env = { XDG_CACHE_HOME: program.cache };
   try {
     const launcher = join(other.folder, 'run');
-    assert.equal(await complete([launcher, 'lab']), [], 'nobody knows it yet');
-    await other.run(['completion', 'bash'], env);
-    assert.equal(await complete([launcher, 'lab']), ['label']);
+    const starts = program.nodeStarts();
+    assert.equal(await complete([launcher, 'lab']), []);
+    assert.is(program.nodeStarts(), starts);
+    const script = await other.run(['completion', 'bash']);
+    program.write('../bash-clones', script.stdout + bashTest);
     other.write('apps.txt', 'elsewhere\n');
-    assert.equal(await complete([launcher, 'label', '']), ['elsewhere']);
+    const { stdout } = await program.command('bash', ['../bash-clones', launcher, 'label', '']);
+    assert.is(stdout, 'elsewhere\n');
   } finally {
     other.remove();
   }
-  const programs = (): string[] =>
-    readFileSync(join(program.cache, 'task-runner', 'programs'), 'utf8')
-      .split('\n')
-      .filter(Boolean);
-  assert.equal(programs(), [program.main, other.main]);
-  await program.run(['completion', 'zsh']);
-  assert.equal(programs(), [program.main], 'of a clone that is gone nothing is kept');
 });
 
 zshIt('zsh: words with descriptions, values and files', async () => {

@@ -88,12 +88,11 @@ export const run = (argv: string[]) =>
   });
 `;
 
-/** A small program of tasks in a folder of its own, with a cache of its own. */
+/** A small program of tasks in a folder of its own. */
 export type Program = {
   readonly folder: string;
   readonly main: string;
-  readonly cache: string;
-  /** The environment in which its cache is used, and each start of Node is counted. */
+  /** The environment in which each start of Node is counted. */
   readonly env: NodeJS.ProcessEnv;
   /** How often Node was started by whoever has that environment. */
   readonly nodeStarts: () => number;
@@ -129,12 +128,10 @@ export async function makeProgram(): Promise<Program> {
   } else for (const file of files) copyFileSync(join(model, file), join(folder, file));
   writeFileSync(join(bin, 'node'), `#!/bin/sh\necho node >> '${log}'\nexec '${process.execPath}' "$@"\n`);
   for (const path of [join(folder, 'run'), join(bin, 'node')]) chmodSync(path, 0o755);
-  const cache = join(base, 'cache');
   const { CI: _, ...inherited } = process.env;
   const env = {
     ...inherited,
     NO_COLOR: '1',
-    XDG_CACHE_HOME: cache,
     PATH: `${bin}${delimiter}${inherited.PATH}`,
   };
   const command: Program['command'] = (name, args, further = {}) =>
@@ -147,7 +144,7 @@ export async function makeProgram(): Promise<Program> {
   const linesOf = (file: string): number =>
     existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
   return {
-    ...{ folder, main: join(folder, 'tasks.ts'), cache, env, write, command },
+    ...{ folder, main: join(folder, 'tasks.ts'), env, write, command },
     nodeStarts: () => linesOf(log),
     run: (argv, further) => command('node', ['program.mjs', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
