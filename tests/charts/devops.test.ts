@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bash } from '../rig/bash.ts';
-import { ofKind, only, render, type Tree } from './render.ts';
+import { ofKind, only, render, type Tree, tryRender } from './render.ts';
 import { root } from './tools.ts';
 
 /* The namespaces of the chart `devops`, their limits, and the teams. Rights of teams: tests/integration/environment. */
@@ -74,11 +74,30 @@ test('a namespace closed in one direction has no policy that closes the other', 
 });
 
 test('a dropped team has no role, and a dropped namespace no object', async () => {
-  const objects = await devops({ teams: { backend: null }, namespaces: { vault: null } });
+  const objects = await devops({
+    teams: { backend: null },
+    namespaces: { vault: null },
+    certificates: { 'vault-tls': null },
+  });
   assert.not.ok(objects.some(({ metadata }) => metadata.name === 'vault' || metadata.namespace === 'vault'));
   const names = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   assert.not.ok(names.some((name) => name.endsWith('team-backend')));
   assert.ok(names.includes('backend/team-devops'));
+});
+
+test('a team of an unknown namespace is refused, and a backup of Vault without its namespace', async () => {
+  for (const [values, why] of [
+    [{ teams: { backend: { groups: ['one'], operates: ['bakcend'] } } }, 'teams.backend: namespaces.bakcend'],
+    [{ teams: { backend: { groups: ['one'], deploys: ['orders'] } } }, 'teams.backend: namespaces.orders'],
+    [
+      { vaultBackup: { enabled: true }, namespaces: { vault: null } },
+      'vaultBackup.enabled: namespaces.vault',
+    ],
+  ] as const) {
+    const { exitCode, stderr } = await tryRender('devops', { values });
+    assert.is(exitCode, 1, why);
+    assert.match(stderr, `${why} does not exist`);
+  }
 });
 
 test('backups of Vault: an account for the task, and by the CronJob with its own token to a volume that is kept', async () => {

@@ -113,6 +113,8 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
         core: { reach: { one: { outside: 'other' }, two: { outside: '77m' } } },
         backend: { quota: { 'limits.cpu': '9', 'requests.storage': '9Gi', persistentvolumeclaims: '3' } },
         frontend: { quota: { 'services.nodeports': '0', 'services.loadbalancers': '0' } },
+        // for a team
+        other: { podSecurity: { enforce: 'baseline', audit: 'baseline', warn: 'baseline' } },
       },
       outside: {
         'api-server': { ranges: [{ cidr: '0.0.0.0/0', except: ['10.0.0.0/8'] }], ports: [443] },
