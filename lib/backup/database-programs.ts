@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { type CommandOutput, MissingToolError, reasonIn, TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { databaseCertificate } from '../database/certificate.ts';
+import { superuserOptions } from '../database/login.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import type { Context } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
@@ -17,7 +18,8 @@ export type DatabasePrograms = {
 
 /** `--no-password`: never asks for one. */
 export const dumpWords = (user: string, database: string): readonly string[] => [
-  ...['pg_dump', '--format=custom', '--no-password', `--username=${user}`, `--dbname=${database}`],
+  ...['pg_dump', '--format=custom', '--no-password', `--username=${user}`],
+  `--dbname=dbname=${database} options='${superuserOptions}'`,
 ];
 
 export const restoreWords = (user: string, database: string): readonly string[] => [

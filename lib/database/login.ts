@@ -11,6 +11,8 @@ export type Login = {
   readonly identity?: ServerIdentity;
   /** Milliseconds for the connection and for each statement. Default: 10,000. */
   readonly timeoutMs?: number;
+  /** Settings of the session as libpq's `options`. */
+  readonly options?: string;
 };
 
 export type Query = (
@@ -37,14 +39,19 @@ export const withLogin = <Result>(
   );
 
 /**
- * As `withLogin`, for a superuser in the database of an application, which could give it a search path on which
- * functions of its own stand before PostgreSQL's.
+ * A superuser's settings in the database of an application. They override those of its owner (`ALTER DATABASE … SET`),
+ * such as another role, read-only, or a search path on which functions of its own stand before PostgreSQL's.
  */
+export const superuserOptions = [
+  ...['search_path=pg_catalog', 'role=none', 'default_transaction_read_only=off'],
+  ...['local_preload_libraries=', 'idle_session_timeout=0'],
+]
+  .map((setting) => `-c${setting}`)
+  .join(' ');
+
+/** As `withLogin`, for a superuser in the database of an application. */
 export const withSuperuser: typeof withLogin = (login, use) =>
-  withLogin(login, async (query) => {
-    await query('SET search_path = pg_catalog');
-    return use(query);
-  });
+  withLogin({ ...login, options: superuserOptions }, use);
 
 /**
  * True if a PostgreSQL server asks for a password over TLS within `timeoutMs`. It never gets one, so its identity is

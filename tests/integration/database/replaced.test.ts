@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { dumpWords, localVariables } from '../../../lib/backup/database-programs.ts';
 import {
   createScratch,
   objectsIn,
@@ -12,6 +13,7 @@ import {
 } from '../../../lib/backup/database-server.ts';
 import { type Query, withSuperuser } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
+import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { type DatabaseServer, databaseServer } from './server.ts';
 
@@ -20,6 +22,7 @@ import { type DatabaseServer, databaseServer } from './server.ts';
 type State = { server: DatabaseServer };
 const test = suite<State>('replaced databases');
 
+const host = 'postgresql.database.svc.example';
 const wanted = JSON.stringify({
   applications: { app1: { password: 'one' }, app2: { password: 'two' } },
   issuers: {},
@@ -49,7 +52,7 @@ async function restoredCopy(server: DatabaseServer): Promise<void> {
 }
 
 test('a new database is empty; one with anything of its own is not', async (context) => {
-  context.server = await databaseServer('postgresql.database.svc.example');
+  context.server = await databaseServer(host);
   const { ask, login } = context.server;
   await setUpDatabases(login, wanted);
   const objects = () => objectsIn(restored(context.server), 'app2');
@@ -123,6 +126,20 @@ test('a copy that somebody else dropped is never taken for one that is in place'
   await server.ask(`DROP DATABASE ${scratch}`);
   assert.match((await failureOf(putInPlace(restored(server), 'app2'))).message, /does not exist/);
   assert.is(await wordIn(server), 'new');
+});
+
+test('what the owner sets for its database does not stop a dump', async ({ server }) => {
+  await server.ask('CREATE TABLE audit (); REVOKE ALL ON audit FROM app2', { database: 'app2' });
+  for (const sql of ['SET role = app2', "SET local_preload_libraries = 'missing'"])
+    await server.ask(`ALTER DATABASE app2 ${sql}`, app2);
+  const [program = '', ...words] = dumpWords('postgres', 'app2');
+  const { exitCode, stdout, stderr } = await runFile(program, words, '/', {
+    ...localVariables(host, server.login.port, server.authorityFile),
+    PGPASSWORD: server.login.password,
+  });
+  assert.is(exitCode, 0, stderr);
+  assert.match(stdout, 'audit');
+  await server.ask('ALTER DATABASE app2 RESET ALL');
 });
 
 test('settings and rights of a database come back, which a dump lacks', async ({ server }) => {

@@ -245,6 +245,28 @@ test('no function of an application runs as the superuser', async ({ server }) =
   ]);
 });
 
+test('no setting of a database stops the set-up or acts in it', async ({ server }) => {
+  const own = app2(awkward);
+  const schemaOwner = `SELECT pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = 'public'`;
+  for (const setting of [
+    'role = app2',
+    'default_transaction_read_only = on',
+    `local_preload_libraries = 'missing'`,
+    'idle_session_timeout = 1',
+  ])
+    for (const setUp of [
+      () => setUpDatabases(server.login, wanted(awkward)),
+      async () =>
+        assert.is((await script(server, server.login.password, wanted(awkward))).stdout.slice(0, 3), 'ok '),
+    ]) {
+      await server.ask('ALTER SCHEMA public OWNER TO postgres', { database: 'app2' });
+      assert.is(await refusal(server, `ALTER DATABASE app2 SET ${setting}`, own), '');
+      await setUp();
+      await server.ask('ALTER DATABASE app2 RESET ALL');
+      assert.equal(await server.ask(schemaOwner, own), [{ owner: 'app2' }], setting);
+    }
+});
+
 test('a refused login is reported in one line without a password', async ({ server }) => {
   const { exitCode, stdout } = await script(server, 'wrong-one', wanted('hidden'));
   assert.is(exitCode, 1);

@@ -3,14 +3,17 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-# The owner of a database can give it a search path on which functions of its own stand before PostgreSQL's.
+# Overrides what the owner of a database sets for it, such as another role, read-only, or a search path on which functions
+# of its own stand before PostgreSQL's.
+PGOPTIONS='-csearch_path=pg_catalog -crole=none -cdefault_transaction_read_only=off'
+export PGOPTIONS="$PGOPTIONS -clocal_preload_libraries= -cidle_session_timeout=0"
+
 run() { # database, words of psql
   database=$1
   shift
   # The roles come by the environment and go as a setting: no argument of a process, no statement.
   psql --no-psqlrc --quiet --no-align --tuples-only --set=ON_ERROR_STOP=1 --dbname="$database" --file=- "$@" <<'SQL' 2>&1
 \getenv wanted DATABASE_ROLES
-SET search_path = pg_catalog;
 SELECT set_config('setup.wanted', :'wanted', false) \g /dev/null
 SQL
 }
