@@ -139,14 +139,20 @@ export async function objectsIn(server: DatabaseServer, database: string): Promi
   return rows.map(({ name }) => String(name));
 }
 
+/** Settings whose value is a list of quoted names (`variable_is_guc_list_quote` of pg_dump). */
+const quotedLists =
+  "'local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'";
+
 /**
  * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, and the rights
- * of others than its owner. `FROM CURRENT` takes a value as it is stored, also a list.
+ * of others than its owner. `FROM CURRENT` takes a list of quoted names as it is stored.
  */
 export const propertiesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
   server.in(async (query) => {
     const rows = await query(
-      `SELECT format('SELECT set_config(%1$L, %2$L, true); ALTER %3$s DATABASE ${scratch} SET %1$I FROM CURRENT',
+      `SELECT format(CASE WHEN split_part(setting, '=', 1) IN (${quotedLists})
+             THEN 'SELECT set_config(%1$L, %2$L, true); ALTER %3$s DATABASE ${scratch} SET %1$I FROM CURRENT'
+             ELSE 'ALTER %3$s DATABASE ${scratch} SET %1$I TO %2$L' END,
            split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1),
            (SELECT format('ROLE %I IN', rolname) FROM pg_roles WHERE oid = setrole)) AS sql
          FROM pg_db_role_setting, unnest(setconfig) AS setting

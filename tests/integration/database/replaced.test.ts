@@ -148,12 +148,15 @@ test('settings and rights of a database come back, which a dump lacks', async ({
     'ALTER DATABASE app2 SET search_path = extra, "Odd Name", public',
     `ALTER DATABASE app2 SET own.word = 'it''s'`,
     'ALTER ROLE app2 IN DATABASE app2 SET default_transaction_read_only = on',
+    // What the role `reader` may not set for others.
+    'ALTER ROLE app2 IN DATABASE app2 SET role = reader',
+    'ALTER ROLE app2 IN DATABASE app2 SET DateStyle = SQL, DMY',
     'GRANT CONNECT ON DATABASE app2 TO reader',
   ])
     await server.ask(sql);
   const found = () => propertiesOf(restored(server), 'app2');
   const before = await found();
-  assert.is(before.length, 4);
+  assert.is(before.length, 6);
   assert.ok((await rolesOf(restored(server), 'app2')).includes('reader'));
   await restoredCopy(server);
   for (const sql of before) await server.ask(sql);
