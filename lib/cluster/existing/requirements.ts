@@ -16,9 +16,11 @@ export const oldestMinor = 30;
 const types = {
   certManager: ['cert-manager', 'clusterissuers.cert-manager.io', 'v1'],
   cloudNativePg: ['CloudNativePG', 'clusters.postgresql.cnpg.io', 'v1'],
+  gatewayApi: ['Gateway API', 'httproutes.gateway.networking.k8s.io', 'v1'],
   keda: ['KEDA', 'scaledobjects.keda.sh', 'v1alpha1'],
   plugin: ["CloudNativePG's Barman Cloud plugin", 'objectstores.barmancloud.cnpg.io', 'v1'],
   prometheus: ['Prometheus Operator', 'podmonitors.monitoring.coreos.com', 'v1'],
+  traefik: ['Traefik with its types', 'middlewares.traefik.io', 'v1alpha1'],
   volumeSnapshot: ['snapshot controller', 'volumesnapshots.snapshot.storage.k8s.io', 'v1'],
 } as const;
 
@@ -28,6 +30,18 @@ type Need = {
   readonly setting: string;
   readonly releases: readonly string[];
 };
+
+const frontsOf = ({ database }: Settings): string[] =>
+  Object.keys(database.applications).map((app) => `${app}-front`);
+
+/** The types of the fronts' routes. create-k8s does not look for them: it may install them with the controller. */
+function routeNeeds(settings: Settings): Need[] {
+  const { controller, kind } = settings.ingress;
+  if (controller !== 'traefik') return [];
+  const releases = frontsOf(settings);
+  const needs: Need[] = [{ type: 'traefik', setting: 'ingress.controller', releases }];
+  return kind === 'ingress' ? needs : [...needs, { type: 'gatewayApi', setting: 'ingress.kind', releases }];
+}
 
 /** The types that these settings need. */
 function needsOf(settings: Settings): Need[] {
@@ -73,7 +87,7 @@ function needsOf(settings: Settings): Need[] {
       ingress.tls.clusterIssuer !== '' && {
         type: 'certManager',
         setting: 'ingress.tls.clusterIssuer',
-        releases: applications.map((app) => `${app}-front`),
+        releases: frontsOf(settings),
       },
   ];
   return needs.filter(
@@ -106,7 +120,7 @@ export async function checkRequirements(context: Context, releases?: readonly st
   const uses = (names: readonly string[]) => names.some((name) => releases?.includes(name) ?? true);
   const problems = [await versionProblemOf(context)];
   if (uses(['vault', 'postgresql'])) problems.push(await storageProblem(context));
-  for (const need of needsOf(settings)) {
+  for (const need of [...needsOf(settings), ...(releases ? routeNeeds(settings) : [])]) {
     if (!uses(need.releases)) continue;
     const missing = await typeProblem(context, need);
     if (missing !== undefined) problems.push(missing);

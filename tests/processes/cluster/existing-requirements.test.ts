@@ -153,6 +153,20 @@ test('an install looks only for what its releases need', async () => {
   assert.match(what, 'has no Prometheus Operator');
 });
 
+test('the types of the ingress controller, which create-k8s brings, are looked for by an install of a front', async () => {
+  kubectl({ type: '' });
+  const install = async (kind: 'ingress' | 'httproute', releases: readonly string[]) => {
+    const settings = { ...context.settings, ingress: { ...context.settings.ingress, kind } };
+    await provider.checkRequirements?.({ ...context, settings }, releases);
+  };
+  await provider.create(context);
+  await install('httproute', ['app1-back']);
+  const { what } = await failureOf(install('ingress', ['app1-back', 'app1-front']));
+  assert.is(what, lacks('Traefik with its types', 'ingress.controller'));
+  const { why = '' } = await failureOf(install('httproute', ['app2-front']));
+  assert.match(why, lacks('Gateway API', 'ingress.kind'));
+});
+
 test('the charts need the Kubernetes that is looked for', async () => {
   for (const name of await readdir('charts')) {
     const chart = await readFile(join('charts', name, 'Chart.yaml'), 'utf8');
