@@ -19,11 +19,11 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   await checkSnapshot(context, file);
   const keys = await readStoredKeys(context, folder);
   await redactKeys(context);
-  await withAnsweringReplicas(context, answerMs, async (replicas) => {
+  await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
     // What the snapshot's Vault was given may be older, such as a password.
     await rm(writtenPath(environment), { force: true });
     const secret = (text: string) => context.secret(text);
-    const input = { replicas, keysPath: keysPlace(context), file, keys, secret, signal };
+    const input = { replicas, absent, keysPath: keysPlace(context), file, keys, secret, signal };
     if (await restoreSnapshot(input))
       context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);
   });

@@ -38,9 +38,9 @@ export async function initVault(context: Context): Promise<void> {
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);
   await redactKeys(context);
-  await withAnsweringReplicas(context, loadMs(environment), async (replicas) => {
+  await withAnsweringReplicas(context, loadMs(environment), async (replicas, absent) => {
     const input = { keysPath: keysPlace(context), signal };
-    const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas });
+    const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas, absent });
     if (initialised)
       context.log(
         `initialised; its keys are in ${keysFileName(environment)}${isShared(environment) ? ', encrypted: commit it, others need it' : ''}`,
@@ -88,11 +88,11 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
 export const withAnsweringReplicas = <Result>(
   context: EnvironmentContext,
   verifiedMs: number,
-  use: (replicas: readonly Replica[]) => Promise<Result>,
+  use: (replicas: readonly Replica[], absent: readonly string[]) => Promise<Result>,
 ): Promise<Result> =>
-  withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas) => {
+  withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas, absent) => {
     await Promise.all(replicas.map(({ client }) => waitForVault(client, verifiedMs, context.signal)));
-    return use(replicas);
+    return use(replicas, absent);
   });
 
 /** Redacts the keys of this Vault from the run's output. */

@@ -28,7 +28,7 @@ type VaultWorkload = {
   readonly status?: { readonly phase?: string };
 };
 
-/** Vault's servers: reachable pods by ordinal, and the others. */
+/** Vault's servers: reachable pods by ordinal, and the others, which may not exist. */
 type VaultPods = {
   readonly running: readonly string[];
   readonly others: readonly string[];
@@ -50,10 +50,13 @@ function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
     status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
   const running = servers.filter(runs).map(({ metadata }) => metadata.name);
   const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
+  const replicas = set?.spec?.replicas ?? 0;
+  const declared = Array.from({ length: replicas }, (_, number) => `vault-${number}`);
+  const names = [...new Set([...servers.map(({ metadata }) => metadata.name), ...declared])];
   return {
     running,
-    others: servers.filter((pod) => !runs(pod)).map(({ metadata }) => metadata.name),
-    complete: running.length > 0 && running.length >= (set?.spec?.replicas ?? 0),
+    others: names.filter((name) => !running.includes(name)),
+    complete: running.length > 0 && running.length >= replicas,
   };
 }
 
@@ -68,14 +71,15 @@ export async function hasVault(context: ShellContext): Promise<boolean> {
 }
 
 /**
- * Calls `use` with a client for each server of Vault: the process beside the cluster, or every running pod. Waits up
- * to `waitMs` milliseconds for the pods, and as long again for answers. Throws `TaskError` if no pod runs.
+ * Calls `use` with a client for each server of Vault: the process beside the cluster, or every running pod, and with
+ * the names of the pods that do not run. Waits up to `waitMs` milliseconds for the pods, and as long again for answers.
+ * Throws `TaskError` if no pod runs.
  */
 export async function withVaultReplicas<Result>(
   context: ForwardContext & Partial<Pick<TaskContext, 'log'>>,
   waitMs: number,
   client: Omit<VaultClientInput, 'address' | 'identity'>,
-  use: (replicas: readonly Replica[]) => Promise<Result>,
+  use: (replicas: readonly Replica[], absent: readonly string[]) => Promise<Result>,
 ): Promise<Result> {
   const { environment } = context;
   const servers = await providerOf(environment).servers?.(environment);
@@ -96,11 +100,15 @@ export async function withVaultReplicas<Result>(
     name,
     client: vaultClient({ ...client, identity, address: `https://${host}:${port}` }),
   });
-  if (servers) return use(running.map((pod) => replica(pod, { host: '127.0.0.1', port: servers.vault })));
+  if (servers)
+    return use(
+      running.map((pod) => replica(pod, { host: '127.0.0.1', port: servers.vault })),
+      [],
+    );
   return forward(running, []);
 
   function forward([pod, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> {
-    if (pod === undefined) return use(replicas);
+    if (pod === undefined) return use(replicas, others);
     const answers = ({ host, port }: Connection) =>
       isVault(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 }));
     const target = { ...vaultPorts, resource: `pod/${pod}`, waitMs, answers };

@@ -3,7 +3,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
-import { dropReservation, reserveKeysFile, type VaultKeys } from './keys-file.ts';
+import { dropReservation, nameOf, readKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { type OpenVaultInput, sealStatus } from './replica.ts';
 import { unsealAll } from './unseal.ts';
 import { unreadable, VaultError } from './vault-error.ts';
@@ -12,7 +12,7 @@ import { unreadable, VaultError } from './vault-error.ts';
  * Initialises a new Vault with one key share, stores the keys at `keysPath` first, and unseals every sealed replica.
  * A Vault with auto-unseal unseals itself; its recovery key is stored instead. Returns the client of the active
  * replica, to which the others forward, and the names of the unsealed replicas. Throws `TaskError` if the keys are
- * lost, damaged or another Vault's.
+ * lost, damaged or another Vault's, or if replicas that do not run may be theirs.
  */
 export async function initialiseVault(input: OpenVaultInput) {
   const isNew = !(await anyInitialised(input));
@@ -53,9 +53,16 @@ async function anyInitialised({ replicas }: OpenVaultInput): Promise<boolean> {
   return states.some(({ initialized }) => initialized === true);
 }
 
-async function initialise({ replicas, keysPath }: OpenVaultInput): Promise<void> {
+async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): Promise<void> {
   const client = replicas[0]?.client;
   if (client === undefined) throw new Error('Expected at least one replica');
+  if (absent.length > 0 && (await readKeys(keysPath)) !== undefined) {
+    throw new TaskError({
+      what: `Vault at ${client.address} is new, but ${nameOf(keysPath)} has keys`,
+      why: `${absent.join(', ')} do not run, and may hold the data of these keys, which a new Vault would not share`,
+      advice: `start them, then run again; if their data is lost, move ${nameOf(keysPath)} away first`,
+    });
+  }
   const hasAutoUnseal = (await sealStatus(client)).recovery_seal === true;
   const store = await reserveKeysFile(keysPath);
   let keys: VaultKeys | undefined;

@@ -13,6 +13,8 @@ export type Replica = {
 export type OpenVaultInput = {
   /** At least one. A new Vault is initialised on the first; the others join it. */
   readonly replicas: readonly Replica[];
+  /** Names of the replicas that do not run, and may hold data. */
+  readonly absent?: readonly string[];
   readonly keysPath: KeysPlace;
   readonly signal?: AbortSignal;
 };

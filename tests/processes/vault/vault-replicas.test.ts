@@ -60,13 +60,14 @@ test('every running pod is reached by ordinal, with TLS, and the others are logg
   context,
 }) => {
   const pods = { 'vault-10': 'Running', 'vault-2': 'deleted', 'vault-1': 'Pending', 'vault-0': 'Running' };
-  cluster(tools, { ...pods, 'vault-agent-injector-5f': 'Running' });
-  const found = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
+  cluster(tools, { ...pods, 'vault-agent-injector-5f': 'Running' }, undefined, 4);
+  const [found, absent] = await withVaultReplicas(context, 0, {}, async (...found) => found);
+  assert.equal(absent, ['vault-1', 'vault-2', 'vault-3']);
   assert.equal(
     found.map(({ name, client }) => `${name} ${client.address}`),
     ['vault-0 https://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010'],
   );
-  assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2'));
+  assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2, vault-3'));
   const [list = '', ...forwards] = tools.calls();
   assert.match(
     list,

@@ -171,6 +171,19 @@ test('a first replica that lost its data joins the others instead of being initi
   assert.equal([initialised, unsealed], [false, ['vault-1', 'vault-0']]);
 });
 
+test('no Vault is initialised beside an old one whose replicas do not run', async ({ keysPath }) => {
+  const vault = await vaultIn(fresh());
+  const input = { ...inputOf([vault], keysPath), absent: ['vault-1', 'vault-2'] };
+  await keep(keysPath);
+  const { what, why, advice } = await failureOf(initialiseVault(input));
+  assert.is(what, `Vault at ${vault.address} is new, but ${keysPath} has keys`);
+  assert.match(why, /^vault-1, vault-2 do not run, and may hold/);
+  assert.match(advice, keysPath);
+  assert.equal(vault.requests(), ['GET sys/seal-status']);
+  await rm(keysPath);
+  assert.is((await initialiseVault(input)).initialised, true);
+});
+
 test('waitForVault waits for a Vault that starts, and throws the last reason otherwise', async () => {
   const starting = { status: 502, text: 'starting' };
   const answers = [starting, starting];
