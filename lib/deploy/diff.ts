@@ -85,8 +85,11 @@ type Parsed = {
   readonly objects: readonly Pick<AppliedObject, 'apiVersion' | 'kind' | 'metadata'>[];
 };
 
-/** The differences of the releases that have some, by name. One call for all: each call reads the API's types first. */
-async function compare(
+/**
+ * The differences of the releases that have some, by name, with a line for each object that the server refuses to
+ * change. One call for all: each call reads the API's types first.
+ */
+export async function compare(
   { $, environment }: ShellContext,
   known: readonly Parsed[],
 ): Promise<ReadonlyMap<string, string>> {
@@ -99,6 +102,14 @@ async function compare(
   const text = output.stdout.trimEnd();
   if (output.exitCode === 0) return new Map();
   if (output.exitCode === 1 && text !== '') return byRelease(text, known);
+  const refused = refusals(output.stderr, known);
+  if (refused.length > 0) {
+    const isLeft = (one: object): boolean => refused.every(({ object }) => object !== one);
+    const rest = known.map(({ release, objects }) => ({ release, objects: objects.filter(isLeft) }));
+    const found = new Map(await compare({ $, environment }, rest));
+    for (const { name, line } of refused) found.set(name, [line, found.get(name) ?? ''].join('\n').trimEnd());
+    return found;
+  }
   const why = reasonOf(output);
   const [only] = known.length === 1 ? known : [];
   throw new TaskError({
@@ -106,6 +117,26 @@ async function compare(
     why,
     advice: adviceFor(why) ?? `check the cluster with ${taskCommand('status')}`,
   });
+}
+
+/** The objects that the server refuses to change, each with a line. kubectl names them all, without a namespace. */
+function refusals(stderr: string, known: readonly Parsed[]) {
+  const found = stderr.matchAll(
+    /^(?:The |Error from server \(Invalid\): )(\w+)\S* "([^"]+)" is invalid:[\s[*]+(.*)/gm,
+  );
+  const reasons = new Map([...found].map(([, kind, name, why]) => [`${kind} ${name}`, why]));
+  return known.flatMap(({ release, objects }) =>
+    objects.flatMap((object) => {
+      const { kind, metadata } = object;
+      const place = `${kind} ${metadata.name}`;
+      const why = reasons.get(place);
+      if (why === undefined) return [];
+      // Named as helm does, for advice with its namespace.
+      const named = `object ${metadata.namespace}/${metadata.name} ${kind}: ${kind} "${metadata.name}" is invalid: ${why}`;
+      const line = `! ${place}: the cluster refuses the change; ${adviceFor(named) ?? why}`;
+      return [{ name: release.name, object, line }];
+    }),
+  );
 }
 
 /**

@@ -44,7 +44,7 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
   ],
   [
     new RegExp(
-      `${refused}(?:field is immutable|updates to statefulset spec|Duplicate value|cannot change roleRef|may not be changed in an update)`,
+      `${refused}(?:field is immutable|updates to statefulset spec|Duplicate value|cannot change roleRef|may not be changed in an update|may not change once set)`,
     ),
     (namespace, kind, name) => `this cannot be changed in place: ${recreate(namespace, kind, name)}`,
   ],

@@ -1,7 +1,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { byRelease } from '../../../lib/deploy/diff.ts';
+import { byRelease, compare } from '../../../lib/deploy/diff.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
+import type { ShellContext } from '../../../lib/settings/context.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string) => ({ name }) as Release;
 
@@ -56,6 +59,35 @@ for (const head of [true, false]) {
 test('a difference of no known object is kept', () => {
   const file = 'v1.Secret.backend.app9';
   assert.equal([...byRelease(part(file).trimEnd(), known)], [['', shown(file)]]);
+});
+
+test('an object that cannot be changed in place has a line of its own, and the others their differences', async () => {
+  const refused = [
+    'Error from server (Invalid): Deployment.apps "app1-back" is invalid: spec.selector: Invalid value: {}: field is immutable',
+    'Error from server (Invalid): Namespace "backend" is invalid: [spec: Forbidden: one',
+    '  core.NamespaceSpec{, spec: Forbidden: two]',
+  ];
+  const service = 'v1.Service.backend.app1-back';
+  const answers = [
+    { exitCode: 2, stderr: refused.join('\n') },
+    { exitCode: 1, stdout: part(service) },
+  ];
+  const environment = { context: 'one', kubeconfig: 'file' };
+  const context = { environment, $: answeringShell(() => answers.shift() ?? {}) } as unknown as ShellContext;
+  assert.equal(
+    [...(await compare(context, known))],
+    [
+      [
+        'app1-back',
+        '! Deployment app1-back: the cluster refuses the change; this cannot be changed in place: delete the object, and run again to recreate it; its pods and volumes stay (`kubectl -n backend delete deployment app1-back --cascade=orphan`)\n' +
+          shown(service),
+      ],
+      ['devops', '! Namespace backend: the cluster refuses the change; spec: Forbidden: one'],
+    ],
+  );
+  answers.push({ exitCode: 2, stderr: 'The Secret "somebody-elses" is invalid: data: Required value' });
+  const { why } = await failureOf(compare(context, known));
+  assert.match(why ?? '', 'somebody-elses');
 });
 
 test.run();

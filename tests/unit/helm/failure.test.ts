@@ -210,6 +210,10 @@ test('cluster errors have advice that never loses data', () => {
       /delete service a --cascade=orphan/,
     ],
     [
+      'Service "a" is invalid: spec.clusterIPs[0]: Invalid value: []string{"None"}: may not change once set',
+      /cannot be changed in place: .* delete service a --cascade=orphan/,
+    ],
+    [
       'StatefulSet.apps "a" is invalid: spec: Forbidden: updates to statefulset spec for fields other than',
       /delete statefulset a --cascade=orphan/,
     ],
