@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { shellWords } from '../ground/shell-words.ts';
+import { isShared } from '../secrets/shared-file.ts';
 import type { ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { runFolder } from '../settings/run-folder.ts';
@@ -55,20 +56,37 @@ export async function createAuthority({ $, environment, onRunEnd }: ShellContext
   }
 }
 
-/** Why the existing authority is unusable, or expires before a certificate that it would sign. */
+/**
+ * Why the existing authority is unusable, or expires before a certificate that it would sign. One that a team shares is
+ * not replaced because it begins later: the clock of this machine may be wrong.
+ */
 export async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
   const authority = await readPair(environment, 'ca');
   if (typeof authority === 'string') return authority;
-  return authorityLasts(authority, now) ? undefined : `the authority expires on ${authority.validTo}`;
+  const isFine = authorityLasts(authority, now) && (isShared(environment) || hasBegun(authority, now));
+  return isFine ? undefined : `the authority ${validity(authority)}`;
 }
+
+/** `is valid from … to …`. */
+export const validity = ({ validFrom, validTo }: X509Certificate): string =>
+  `is valid from ${validFrom} to ${validTo}`;
+
+/** Milliseconds by which clocks may differ, and for which a certificate may be younger than a run's `now`. */
+const skewMs = 5 * 60 * 1000;
+
+const hasBegun = ({ validFrom }: X509Certificate, now: Date): boolean =>
+  Date.parse(validFrom) - now.getTime() <= skewMs;
+
+const endsLater = ({ validTo }: X509Certificate, now: Date): boolean =>
+  Date.parse(validTo) - now.getTime() > renewDays * dayMs;
 
 /** True if a certificate that the authority signs now could be renewed before the authority has to be. */
 export const authorityLasts = (authority: X509Certificate, now: Date): boolean =>
-  lasts(authority, new Date(now.getTime() + serverDays * dayMs));
+  endsLater(authority, new Date(now.getTime() + serverDays * dayMs));
 
-/** True if the certificate need not be renewed yet. */
+/** True if the certificate is valid and need not be renewed yet. */
 export const lasts = (certificate: X509Certificate, now: Date): boolean =>
-  Date.parse(certificate.validTo) - now.getTime() > renewDays * dayMs;
+  hasBegun(certificate, now) && endsLater(certificate, now);
 
 /** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
 export async function readPair(

@@ -17,6 +17,7 @@ import {
   newKey,
   readPair,
   serverDays,
+  validity,
 } from './authority.ts';
 
 export type CertificateRequest = {
@@ -146,7 +147,7 @@ export async function certificateProblem(
   if (typeof certificate === 'string') return certificate;
   const signer = new X509Certificate(await readFile(certificateFiles(environment, name).authority));
   if (!certificate.verify(signer.publicKey)) return `${name} was signed by another authority`;
-  if (!lasts(certificate, now)) return `${name} expires on ${certificate.validTo}`;
+  if (!lasts(certificate, now)) return `${name} ${validity(certificate)}`;
   const names = (certificate.subjectAltName ?? '').replaceAll('IP Address:', 'IP:').split(', ').sort();
   const wanted = alternativeNames(hosts).split(',').sort();
   return names.join() === wanted.join() ? undefined : `${name} is for ${names.join(', ')}`;

@@ -19,11 +19,12 @@ export async function makeCertificate(
   folder: string,
   name: string,
   hosts: readonly string[],
+  days = 2,
 ): Promise<TestCertificate> {
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
   await promisify(execFile)('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+    ...['-days', String(days), '-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:FALSE'],
     ...['-addext', `subjectAltName=${hosts.join(',')}`, '-keyout', key, '-out', certificate],
   ]);
   return { certificate, key, authority: await readFile(certificate, 'utf8') };

@@ -106,7 +106,7 @@ test('valid certificates are not changed', async (state) => {
 test('a certificate is renewed 30 days before it expires, by the same CA', async (state) => {
   const files = await ensure(state);
   const authority = readFileSync(files.authority, 'utf8');
-  assert.match((await problem(state, {}, inDays(61))) ?? '', 'app1-front expires on');
+  assert.match((await problem(state, {}, inDays(61))) ?? '', 'app1-front is valid from');
   assert.is((await ensure(state, {}, inDays(61))).outcome, 'changed');
   assert.is(readFileSync(files.authority, 'utf8'), authority);
 });
@@ -117,6 +117,21 @@ test('a CA that would expire before its certificates is recreated, with all of t
   assert.is((await ensure(state, {}, inDays(3600))).outcome, 'changed');
   assert.is.not(readFileSync(files.authority, 'utf8'), authority);
   assert.is(await handshake(files, 'localhost'), '');
+});
+
+test('what begins only later, as after a clock that ran ahead, is renewed; a CA that a team shares is not', async (state) => {
+  const files = await ensure(state);
+  const authority = readFileSync(files.authority, 'utf8');
+  assert.is(await problem(state, {}, new Date(Date.now() - 60_000)), undefined);
+  const { environment } = state.context;
+  const shared = { ...environment, provider: 'existing' } as const;
+  const team = { ...state, context: { ...state.context, environment: shared } };
+  assert.match((await problem(team, {}, inDays(-1))) ?? '', 'app1-front is valid from');
+  assert.is((await ensure(team, {}, inDays(-1))).outcome, 'changed');
+  assert.is(readFileSync(files.authority, 'utf8'), authority);
+  assert.match((await problem(state, {}, inDays(-1))) ?? '', 'the authority is valid from');
+  assert.is((await ensure(state, {}, inDays(-1))).outcome, 'changed');
+  assert.is.not(readFileSync(files.authority, 'utf8'), authority);
 });
 
 test('an unusable CA is never replaced', async (state) => {

@@ -13,12 +13,12 @@ import { taskContext } from '../../rig/task-context.ts';
 
 const project = copyOf('environments', 'helmfile.yaml');
 const folder = mkdtempSync(join(tmpdir(), 'expiry-'));
-/** Stands for the authority and for every certificate that it signed: only its issuer and its end count. */
+/** Stands for the authority and for every certificate that it signed: only its issuer and its times count. */
 let pem = '';
 let end = 0;
 
 test.before(async () => {
-  pem = (await makeCertificate(folder, 'development local CA', ['DNS:x'])).authority;
+  pem = (await makeCertificate(folder, 'development local CA', ['DNS:x'], 365)).authority;
   end = Date.parse(new X509Certificate(pem).validTo);
 });
 test.after(() => {
@@ -64,6 +64,8 @@ test('an own certificate comes with the task that renews it when an install woul
     'frontend/gone-tls        29 days left; renew it with `npx tsx tasks.ts install-all`',
   ]);
   assert.match((await lines('minikube', -2))[1] ?? '', 'expired; renew it');
+  // Not valid yet.
+  assert.match((await lines('minikube', 367))[1] ?? '', 'renew it');
 });
 
 test('the authority is renewed before a certificate that it would sign, on a shared cluster on request', async () => {
