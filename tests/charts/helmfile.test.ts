@@ -191,6 +191,28 @@ test('PostgreSQL gets 4 MiB more for each of its sessions', async () => {
   ]);
 });
 
+test("the quota and limits of PostgreSQL's namespace grow with its sessions", async () => {
+  const applications = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`app${index}`, null]));
+  const settings = {
+    database: { applications },
+    releases: { postgresql: { connectionsPerApplication: 60 } },
+  };
+  const text = await helmfileText('embedded', 'development', ['template'], {
+    settings: JSON.stringify(settings),
+    selectors: ['name=postgresql', 'name=devops'],
+  });
+  const objects = objectsOf(text);
+  const [server] = only(objects, 'StatefulSet').spec.template.spec.containers;
+  const [{ max }] = only(objects, 'LimitRange', 'database-limits').spec.limits;
+  const { hard } = only(objects, 'ResourceQuota', 'database-quota').spec;
+  const mebibytes = (quantity: string) => Number(/^(\d+)Mi$/.exec(quantity)?.[1]);
+  const limit = mebibytes(server.resources.limits.memory);
+  assert.ok(limit > 8192);
+  assert.ok(limit <= mebibytes(max.memory), max.memory);
+  // beside it: the Job of its set-up
+  assert.ok(limit + 64 <= mebibytes(hard['limits.memory']), hard['limits.memory']);
+});
+
 test('data is on volumes where pods are real', async () => {
   for (const provider of ['minikube', 'existing'] as const) {
     const server = only(await releaseObjects('postgresql', provider), 'StatefulSet');
