@@ -267,6 +267,12 @@ test('no setting of a database stops the set-up or acts in it', async ({ server 
     }
 });
 
+test('an application may drop the schema `public`', async ({ server }) => {
+  assert.is(await refusal(server, 'DROP SCHEMA public CASCADE', app2(awkward)), '');
+  await setUpDatabases(server.login, wanted(awkward));
+  assert.is((await script(server, server.login.password, wanted(awkward))).exitCode, 0);
+});
+
 test('a refused login is reported in one line without a password', async ({ server }) => {
   const { exitCode, stdout } = await script(server, 'wrong-one', wanted('hidden'));
   assert.is(exitCode, 1);
