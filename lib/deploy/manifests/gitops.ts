@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Release } from '../../helm/helmfile.ts';
 
 /** A rendered release: its folder, and whether the folder `hooks` is in it. */
@@ -15,13 +16,19 @@ type Place = {
 
 const below = (...names: readonly string[]): string => names.filter((name) => name !== '').join('/');
 
+/** A name of at most 63 characters, the limit of labels: Flux gives each object one with its Kustomization's name. */
+function labelOf(name: string): string {
+  if (name.length <= 63) return name;
+  return `${name.slice(0, 54)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+}
+
 /**
  * One Kustomization of Flux for each release, and one for its hooks, in the namespace and with the source that `flux
  * bootstrap` creates. The Secret `sops-gpg` has the key that decrypts (Flux: "Manage Kubernetes secrets with SOPS").
  */
 export function kustomizations({ environment, path }: Place, releases: readonly Rendered[]): object[] {
   const nameOf = ({ name, hasHooks }: Rendered): string =>
-    `${environment}-${name}${hasHooks ? '-hooks' : ''}`;
+    labelOf(`${environment}-${name}${hasHooks ? '-hooks' : ''}`);
   const one = (name: string, folder: string, dependsOn: readonly string[], seconds: number) => ({
     apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
     kind: 'Kustomization',
@@ -39,11 +46,12 @@ export function kustomizations({ environment, path }: Place, releases: readonly 
     },
   });
   return releases.flatMap((release) => {
-    const { name, folder, needs, timeout, hasHooks } = release;
+    const { folder, needs, timeout, hasHooks } = release;
     const needed = releases.filter(({ id }) => needs.includes(id)).map(nameOf);
-    const objects = one(`${environment}-${name}`, folder, needed, timeout);
+    const name = nameOf({ ...release, hasHooks: false });
+    const objects = one(name, folder, needed, timeout);
     if (!hasHooks) return [objects];
-    return [objects, one(nameOf(release), below(folder, 'hooks'), [`${environment}-${name}`], timeout)];
+    return [objects, one(nameOf(release), below(folder, 'hooks'), [name], timeout)];
   });
 }
 

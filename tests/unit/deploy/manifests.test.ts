@@ -102,6 +102,17 @@ test('a Kustomization waits for those of the needed releases, their hooks includ
   );
 });
 
+test("a Kustomization's name fits a label, which Flux gives each of its objects", () => {
+  const place = { environment: 'e'.repeat(50), path: '' };
+  type Kustomization = { metadata: { name: string }; spec: { dependsOn: { name: string }[] } };
+  const all = inOrder.map((one) => ({ ...one, name: `${one.name}-${'r'.repeat(45)}`, hasHooks: true }));
+  const made = kustomizations(place, all) as Kustomization[];
+  const names = made.map(({ metadata }) => metadata.name);
+  assert.is(new Set(names).size, 6);
+  for (const name of names) assert.match(name, /^[a-z0-9-]{1,62}[a-z0-9]$/);
+  for (const { name } of made.flatMap(({ spec }) => spec.dependsOn)) assert.ok(names.includes(name), name);
+});
+
 test('an ApplicationSet synchronises the steps in order', () => {
   const place = { environment: 'test', path: '', repository: 'https://git.example/team/clusters.git' };
   const { spec } = applicationSet(place, inOrder) as { spec: Record<string, never> };
