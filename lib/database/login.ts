@@ -42,16 +42,16 @@ export const withLogin = <Result>(
  * A superuser's settings in the database of an application. They override those of its owner (`ALTER DATABASE … SET`),
  * such as another role, read-only, or a search path on which functions of its own stand before PostgreSQL's.
  */
-export const superuserOptions = [
-  ...['search_path=pg_catalog', 'role=none', 'default_transaction_read_only=off'],
-  ...['local_preload_libraries=', 'idle_session_timeout=0'],
-]
-  .map((setting) => `-c${setting}`)
-  .join(' ');
+export const superuserOptions =
+  '-csearch_path=pg_catalog -crole=none -cdefault_transaction_read_only=off -clocal_preload_libraries= -cidle_session_timeout=0';
 
-/** As `withLogin`, for a superuser in the database of an application. */
+/** Keeps statements, and the passwords in them, out of the server's log, even if they fail. */
+const unlogged =
+  '-clog_statement=none -clog_min_duration_statement=-1 -clog_transaction_sample_rate=0 -clog_min_error_statement=panic -clog_parameter_max_length_on_error=0';
+
+/** As `withLogin`, for a superuser in any database. */
 export const withSuperuser: typeof withLogin = (login, use) =>
-  withLogin({ ...login, options: superuserOptions }, use);
+  withLogin({ ...login, options: `${superuserOptions} ${unlogged}` }, use);
 
 /**
  * True if a PostgreSQL server asks for a password over TLS within `timeoutMs`. It never gets one, so its identity is

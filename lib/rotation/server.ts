@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { acceptsLogin, isRefusedStatement, type Login, withLogin } from '../database/login.ts';
+import { acceptsLogin, isRefusedStatement, type Login, withSuperuser } from '../database/login.ts';
 import type { LoginRole } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
@@ -106,15 +106,7 @@ async function superuserLogin(
 
 /** Changes a role's password. Rejects if the role does not exist or `login` may not change it. */
 export async function setPassword(login: Login, role: string, password: string): Promise<void> {
-  await withLogin(login, async (query) => {
-    // Keeps the password out of the server's log, even if the statement fails.
-    for (const setting of [
-      "log_statement = 'none'",
-      'log_min_duration_statement = -1',
-      "log_min_error_statement = 'panic'",
-      'log_parameter_max_length_on_error = 0',
-    ])
-      await query(`SET ${setting}`);
+  await withSuperuser(login, async (query) => {
     const format = "SELECT format('ALTER ROLE %I PASSWORD %L', $1::text, $2::text) AS sql";
     const [statement] = await query(format, [role, password]);
     await query(String(statement?.sql));

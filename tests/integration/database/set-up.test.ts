@@ -44,7 +44,9 @@ const accepts = ({ login }: DatabaseServer, as: As) => acceptsLogin({ ...login, 
 const serverName = 'postgresql.database.svc.example';
 
 test('sets up a new server, with any password', async (context) => {
-  context.server = await databaseServer(serverName);
+  // A server that logs as much as it can.
+  const logged = { log_statement: 'all', log_min_duration_statement: '0', log_transaction_sample_rate: '1' };
+  context.server = await databaseServer(serverName, logged);
   const { ask, login } = context.server;
   assert.ok(await isPostgresqlReady('127.0.0.1', login.port));
   assert.equal(await setUpDatabases(login, wanted(awkward)), ['app1', 'app2']);

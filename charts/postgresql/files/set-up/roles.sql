@@ -1,12 +1,6 @@
 -- Roles and databases as the setting `setup.wanted` describes them; run in the superuser's own database, as often as one likes.
 -- Plain SQL, and queries that end with \gexec: each text that such a query gives is a statement to be executed.
 
--- A statement that fails would otherwise be in the server's log, with the password that is in it.
-SET log_statement = 'none';
-SET log_min_duration_statement = -1;
-SET log_min_error_statement = 'panic';
-SET log_parameter_max_length_on_error = 0;
-
 CREATE TEMPORARY VIEW application AS
   SELECT key AS name, coalesce(value ->> 'password', '') AS password
   FROM jsonb_each(current_setting('setup.wanted')::jsonb -> 'applications');

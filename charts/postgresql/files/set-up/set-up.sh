@@ -6,7 +6,10 @@ cd "$(dirname "$0")" || exit 1
 # Overrides what the owner of a database sets for it, such as another role, read-only, or a search path on which functions
 # of its own stand before PostgreSQL's.
 PGOPTIONS='-csearch_path=pg_catalog -crole=none -cdefault_transaction_read_only=off'
-export PGOPTIONS="$PGOPTIONS -clocal_preload_libraries= -cidle_session_timeout=0"
+PGOPTIONS="$PGOPTIONS -clocal_preload_libraries= -cidle_session_timeout=0"
+# Keeps statements, and the passwords in them, out of the server's log, even if they fail.
+PGOPTIONS="$PGOPTIONS -clog_statement=none -clog_min_duration_statement=-1 -clog_transaction_sample_rate=0"
+export PGOPTIONS="$PGOPTIONS -clog_min_error_statement=panic -clog_parameter_max_length_on_error=0"
 
 run() { # database, words of psql
   database=$1
