@@ -191,6 +191,16 @@ test('PostgreSQL gets 4 MiB more for each of its sessions', async () => {
   ]);
 });
 
+test("Traefik's metrics are read in its namespace", async () => {
+  const text = await helmfileText('embedded', 'development', ['template'], {
+    settings: 'monitoring: { enabled: true }\ningress: { namespace: edge }',
+    selectors: ['name=devops'],
+  });
+  assert.equal(only(objectsOf(text), 'PodMonitor', 'traefik').spec.namespaceSelector, {
+    matchNames: ['edge'],
+  });
+});
+
 test("the quota and limits of PostgreSQL's namespace grow with its sessions", async () => {
   const applications = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`app${index}`, null]));
   const settings = {
