@@ -144,8 +144,8 @@ const quotedLists =
   "'local_preload_libraries', 'search_path', 'session_preload_libraries', 'temp_tablespaces'";
 
 /**
- * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, and the rights
- * of others than its owner. `FROM CURRENT` takes a list of quoted names as it is stored.
+ * Statements that give the scratch database what a dump lacks: a database's settings, also for one role, its connection
+ * limit, and the rights of others than its owner. `FROM CURRENT` takes a list of quoted names as it is stored.
  */
 export const propertiesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
   server.in(async (query) => {
@@ -160,6 +160,8 @@ export const propertiesOf = (server: DatabaseServer, database: string): Promise<
        UNION ALL SELECT format('GRANT %s ON DATABASE ${scratch} TO %I', privilege_type, rolname)
          FROM pg_database, aclexplode(datacl) AS granted JOIN pg_roles ON pg_roles.oid = grantee
          WHERE datname = $1 AND grantee <> datdba
+       UNION ALL SELECT format('ALTER DATABASE ${scratch} CONNECTION LIMIT %s', datconnlimit)
+         FROM pg_database WHERE datname = $1 AND datconnlimit >= 0
        ORDER BY 1`,
       [database],
     );

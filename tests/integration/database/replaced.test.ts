@@ -152,11 +152,12 @@ test('settings and rights of a database come back, which a dump lacks', async ({
     'ALTER ROLE app2 IN DATABASE app2 SET role = reader',
     'ALTER ROLE app2 IN DATABASE app2 SET DateStyle = SQL, DMY',
     'GRANT CONNECT ON DATABASE app2 TO reader',
+    'ALTER DATABASE app2 CONNECTION LIMIT 7',
   ])
     await server.ask(sql);
   const found = () => propertiesOf(restored(server), 'app2');
   const before = await found();
-  assert.is(before.length, 6);
+  assert.is(before.length, 7);
   assert.ok((await rolesOf(restored(server), 'app2')).includes('reader'));
   await restoredCopy(server);
   for (const sql of before) await server.ask(sql);
