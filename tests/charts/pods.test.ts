@@ -145,15 +145,23 @@ test('servers and their Jobs run where the values say; labels and annotations ar
 });
 
 test('a pod drains before it stops, and has time for the longest request', async () => {
-  for (const [chart, values] of [
-    ['backend', { front: { timeoutSeconds: 100 } }],
-    ['frontend', { backend: { timeoutSeconds: 100 } }],
-    ['traefik', {}],
+  for (const [chart, values, longest] of [
+    ['backend', { front: { timeoutSeconds: 100 } }, 100],
+    ['frontend', { backend: { timeoutSeconds: 100 } }, 100],
+    // the default of a front
+    ['traefik', {}, 30],
   ] as const) {
     const objects = await render(chart, { values: { drainSeconds: 40, ...values } });
     const pod = only(objects, 'Deployment').spec.template.spec;
-    assert.is(pod.containers[0].lifecycle.preStop.sleep.seconds, 40);
-    assert.ok(pod.terminationGracePeriodSeconds > (chart === 'traefik' ? 40 : 140), chart);
+    const [{ lifecycle, args = [] }] = pod.containers;
+    assert.is(lifecycle.preStop.sleep.seconds, 40);
+    assert.ok(pod.terminationGracePeriodSeconds > 40 + longest, chart);
+    if (chart !== 'traefik') continue;
+    for (const entry of ['web', 'websecure'])
+      assert.ok(
+        args.includes(`--entrypoints.${entry}.transport.lifecycle.gracetimeout=${longest + 5}s`),
+        entry,
+      );
   }
 });
 
