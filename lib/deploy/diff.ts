@@ -119,17 +119,22 @@ export async function compare(
   });
 }
 
-/** The objects that the server refuses to change, each with a line. kubectl names them all, without a namespace. */
+/**
+ * The objects that the server refuses to change, each with a line. kubectl names them all, without a namespace, or
+ * only the type if the server does not have it.
+ */
 function refusals(stderr: string, known: readonly Parsed[]) {
   const found = stderr.matchAll(
     /^(?:The |Error from server \(Invalid\): )(\w+)\S* "([^"]+)" is invalid:[\s[*]+(.*)/gm,
   );
+  const types = stderr.matchAll(/no matches for kind "(\w+)" in version "([^"]+)"/g);
   const reasons = new Map([...found].map(([, kind, name, why]) => [`${kind} ${name}`, why]));
+  for (const [why, kind, version] of types) reasons.set(`${kind} ${version}`, why);
   return known.flatMap(({ release, objects }) =>
     objects.flatMap((object) => {
       const { kind, metadata } = object;
       const place = `${kind} ${metadata.name}`;
-      const why = reasons.get(place);
+      const why = reasons.get(place) ?? reasons.get(`${kind} ${object.apiVersion}`);
       if (why === undefined) return [];
       // Named as helm does, for advice with its namespace.
       const named = `object ${metadata.namespace}/${metadata.name} ${kind}: ${kind} "${metadata.name}" is invalid: ${why}`;

@@ -85,6 +85,11 @@ test('an object that cannot be changed in place has a line of its own, and the o
       ['devops', '! Namespace backend: the cluster refuses the change; spec: Forbidden: one'],
     ],
   );
+  const type = 'no matches for kind "Deployment" in version "apps/v1"';
+  answers.push({ exitCode: 2, stderr: `unable to recognize "STDIN": ${type}` }, { exitCode: 0, stdout: '' });
+  const [[name, text] = []] = await compare(context, known);
+  assert.is(name, 'app1-back');
+  assert.match(text ?? '', /^! Deployment app1-back: .*the cluster has no type Deployment: [^\n]*$/);
   answers.push({ exitCode: 2, stderr: 'The Secret "somebody-elses" is invalid: data: Required value' });
   const { why } = await failureOf(compare(context, known));
   assert.match(why ?? '', 'somebody-elses');
