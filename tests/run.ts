@@ -155,8 +155,10 @@ function count(coloured: string, exitCode: number | null): Omit<Result, 'label'>
   const total = number('Total');
   const passed = number('Passed');
   const skipped = number('Skipped');
-  const failed = Math.max(0, total - passed - skipped);
-  return { passed, skipped, failed: failed === 0 && (exitCode !== 0 || total === 0) ? 1 : failed };
+  // The total is without the skipped ones.
+  const failed = total - passed;
+  const ran = exitCode === 0 && total + skipped > 0;
+  return { passed, skipped, failed: failed === 0 && !ran ? 1 : failed };
 }
 
 async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): Promise<Result> {

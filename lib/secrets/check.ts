@@ -66,8 +66,14 @@ export async function checkSecrets(context: Context): Promise<void> {
   const findings: string[] = [];
   const placeOf = ({ file, inIndexOnly }: GitContent) => (inIndexOnly ? `${file} (in the index)` : file);
   const files = await gitFiles(git);
+  const secretFiles = new Set(await allSecretFiles(root));
+  const lacking = [rulesFile, ...secretFiles].find((file) => !files.has(file));
+  if (lacking !== undefined) {
+    throw noAnswer('git ls-files', `${lacking} is missing: it is ignored, or the list is incomplete`);
+  }
   for (const found of await gitContents(git, ['-e', '', '--', ':(glob)environments/*/secrets/**'])) {
     const place = placeOf(found);
+    secretFiles.delete(found.file);
     if (ruleFor(rules, found.file) === undefined)
       findings.push(`${place}: no rule of ${rulesFile} matches it`);
     findings.push(...(await plainIn(place, found.content.toString())));
@@ -87,10 +93,8 @@ export async function checkSecrets(context: Context): Promise<void> {
       findings.push(`${place}:${line}: the value \`${key}\` of ${owner}, ${form.name}`);
     }
   }
-  const lacking = [rulesFile, ...(await allSecretFiles(root))].find((file) => !files.has(file));
-  if (lacking !== undefined) {
-    throw noAnswer('git ls-files', `${lacking} is missing: it is ignored, or the list is incomplete`);
-  }
+  const [unread] = secretFiles;
+  if (unread !== undefined) throw noAnswer('git grep', `${unread} is missing`);
   if (findings.length === 0 && unchecked !== undefined) throw unchecked;
   if (findings.length === 0) {
     const but = closed.length === 0 ? '' : `; not checked: the values of ${closed.join(', ')}`;

@@ -48,8 +48,8 @@ const commands = [...new Set(calls)].map(wordsOf);
 
 test('every task is called with valid arguments and options, that of README.md prints its command', async () => {
   assert.ok(commands.length > 30, `${commands.length} commands`);
-  // They need a terminal, a run that failed, and a run.
-  const running = ['--choose', '--resume', '--watch'];
+  // They need a terminal, a run, a run that failed, and a run.
+  const running = ['--choose', '--explain', '--resume', '--watch'];
   const dry = commands.filter((words) => !running.some((option) => words.includes(option)));
   const additions = ['new-app', 'new-environment'];
   const isNew = ([task = '']: readonly string[]) => additions.includes(task);

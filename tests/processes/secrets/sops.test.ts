@@ -282,8 +282,9 @@ test('a tool that succeeds without output makes the check fail', async ({ clone,
   const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
   const listing = `printf '%s\\0' ${all.join(' ')}`;
   const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;
-  const check = async (git: string, sops: string): Promise<string> => {
-    clone.script('git', `case "$*" in *--others*) ${git} ;; esac`);
+  const contents = `awk '{printf "%s%c%s\\n", FILENAME, 0, $0}' ${all.join(' ')}`;
+  const check = async (git: string, sops: string, grep = contents): Promise<string> => {
+    clone.script('git', `case "$*" in *--others*) ${git} ;; grep*) ${grep} ;; esac`);
     clone.script('sops', sops);
     const { what, why } = await failureOf(checkSecrets(context));
     return `${what}: ${why}`;
@@ -293,6 +294,10 @@ test('a tool that succeeds without output makes the check fail', async ({ clone,
     gpg(clone, '*--show-keys) exit 0;;');
     assert.match(await check(':', whole), /^`git ls-files` gave no readable answer: \.sops\.yaml is missing/);
     assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is missing/);
+    assert.match(
+      await check(listing, whole, ':'),
+      /^`git grep` gave no readable answer: .*database\.yaml is/,
+    );
     assert.match(
       await check(listing, "echo '{}'"),
       /^`sops decrypt .*` gave no readable answer: .*`password` of the file/,
