@@ -135,7 +135,7 @@ export async function removeApp(context: Context, app: string): Promise<void> {
 
 /** What stays where the application was installed, and how to remove it. */
 const leftovers = (app: string, { changes, keysLeft }: Removal): string[] => [
-  `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE ${app}; DROP ROLE ${app};`,
+  `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE "${app}"; DROP ROLE "${app}";`,
   ...(changes.has('vault/state.yaml')
     ? [`in Vault, ${taskCommand('init-vault')} removes its access, and kv/${app} stays (vault/README.md)`]
     : []),

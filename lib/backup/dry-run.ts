@@ -57,7 +57,7 @@ export async function restoreDatabaseCommands(
           `--username=${user}`,
           `--dbname=${target.settings.database.name}`,
           '--command',
-          `REVOKE CONNECT, TEMPORARY ON DATABASE ${scratch} FROM PUBLIC; ALTER DATABASE ${scratch} RENAME TO ${name}`,
+          `REVOKE CONNECT, TEMPORARY ON DATABASE ${scratch} FROM PUBLIC; ALTER DATABASE ${scratch} RENAME TO "${name}"`,
         ]),
       ]),
     ),
