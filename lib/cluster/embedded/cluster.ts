@@ -15,7 +15,6 @@ import { livingServices } from './services.ts';
 import {
   allServices,
   checkSpace,
-  clusterFolder,
   ensureState,
   type Mode,
   readState,
@@ -25,10 +24,11 @@ import {
 import { ensureVault, reloadVault, vaultCommands } from './vault.ts';
 
 /**
- * The cluster's files in the state folder. Its record is removed last, so that an interrupted destroy can be repeated.
+ * The cluster's files in the state folder. The settings are removed first: without them, a half removed cluster is
+ * known as such. The record is removed last, so that an interrupted destroy can be repeated.
  */
 const files = [
-  ...['kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache', 'cluster.yaml'],
+  ...['cluster.yaml', 'kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
 ];
 
@@ -91,8 +91,6 @@ export const cluster: Cluster = {
     const stopped = await stopEverything(environment);
     // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
-    // First: without it, the half removed cluster is known as such.
-    await rm(join(clusterFolder(environment), 'kwok.yaml'), { force: true });
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },

@@ -52,7 +52,7 @@ export const allServices = [
 
 /**
  * The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable, and for a
- * cluster without its folder.
+ * cluster that was moved or is half removed.
  */
 export async function readState(environment: Named): Promise<EmbeddedState | undefined> {
   const state = await readStateFile<EmbeddedState>(environment, file, {
@@ -72,7 +72,9 @@ const newOne = (): string =>
 /** kwokctl's files contain the clone's path, as does the cluster's name. */
 async function checkFolder(environment: Named, { phase }: EmbeddedState): Promise<void> {
   const folder = clusterFolder(environment);
-  if (existsSync(join(folder, 'kwok.yaml'))) return;
+  // The settings are written before the record, and removed first.
+  const missing = [settingsIn(environment), join(folder, 'kwok.yaml')].find((path) => !existsSync(path));
+  if (missing === undefined) return;
   const found = (await ifThere(readdir(dirname(folder)))) ?? [];
   const what = `the cluster of environment \`${environment.name}\` cannot be used`;
   const of = found.find((name) => name !== environment.clusterName);
@@ -83,10 +85,10 @@ async function checkFolder(environment: Named, { phase }: EmbeddedState): Promis
       advice: `use the clone at that path, or move it back; ${newOne()}`,
     });
   }
-  if (phase === 'creating') return;
+  if (phase === 'creating' && missing !== settingsIn(environment)) return;
   throw new TaskError({
     what: `${what}: it is half removed`,
-    why: `${join(folder, 'kwok.yaml')} is missing; a run that was to remove the environment was interrupted`,
+    why: `${missing} is missing; a run that was to remove the environment was interrupted`,
     advice: `run ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }
@@ -122,12 +124,14 @@ export async function expectedServers(environment: Environment): Promise<Servers
   };
 }
 
-/** Writes a layer of settings with the servers' addresses, for the tasks and helmfile. */
-async function writeSettings({ state }: Environment, ports: Ports): Promise<void> {
+/** A layer of settings with the servers' addresses, for the tasks and helmfile. */
+const settingsIn = ({ state }: Pick<Environment, 'state'>): string => join(state, 'cluster.yaml');
+
+async function writeSettings(environment: Environment, ports: Ports): Promise<void> {
   // YAML escapes a quoted path as JSON does.
-  const escaped = JSON.stringify(state).slice(1, -1);
+  const escaped = JSON.stringify(environment.state).slice(1, -1);
   const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
-  await writeWhole(join(state, 'cluster.yaml'), text);
+  await writeWhole(settingsIn(environment), text);
 }
 
 /** The plain commands of `ensureState`, for `--dry-run`. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -122,6 +122,14 @@ test('a cluster that belongs to another path, or is half removed, is neither sta
   };
   await writeState(environment, { ...state, phase: 'created' });
   await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
+  // What a destroy removes first, also of a cluster that was never complete.
+  await writeState(environment, state);
+  const settings = join(environment.state, 'cluster.yaml');
+  const text = readFileSync(settings);
+  rmSync(settings);
+  await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
+  writeFileSync(settings, text);
+  await writeState(environment, { ...state, phase: 'created' });
   const other = join(dirname(clusterFolder(environment)), 'development-0a1b2c3d');
   await writeWhole(join(other, 'kwok.yaml'), '');
   await refused(/this clone was moved or copied/, /move it back; a new environment .* has none of the data$/);
