@@ -6,7 +6,7 @@ import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { isTree, valueAt } from '../ground/tree.ts';
-import { declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
+import { declaredReleases, namesText, needingAny, type Release } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Context, InEnvironment } from '../settings/context.ts';
@@ -58,9 +58,7 @@ export async function removal({ environment: { root } }: InEnvironment, app: str
 }
 
 function checkNeeds(releases: readonly Release[], own: readonly Release[], app: string): void {
-  const other = releases.find(
-    (release) => release.app !== app && own.some(({ id }) => release.needs.includes(id)),
-  );
+  const [other] = needingAny(releases, own);
   if (other === undefined) return;
   throw new TaskError({
     what: `\`${app}\` cannot be removed`,

@@ -6,6 +6,7 @@ import {
   declaredRelease,
   declaredReleases,
   namesText,
+  needingAny,
   type Release,
   type Selection,
   selector,
@@ -68,10 +69,21 @@ export async function rollBackRelease(
   context.report('changed');
 }
 
-/** Uninstalls the selected releases and waits until their objects are gone. Returns the releases. */
-export async function uninstall(context: Context, selection: Selection): Promise<readonly Release[]> {
-  const releases = await declaredReleases(context.environment.root, selection);
-  await refuseBusy(context, releases, await deployedReleases(context));
+/**
+ * Uninstalls the selected releases and waits until their objects are gone; logs which others need them. Returns the
+ * releases.
+ */
+export async function uninstall(
+  context: Context,
+  selection: { readonly app: string },
+): Promise<readonly Release[]> {
+  const { root } = context.environment;
+  const releases = await declaredReleases(root, selection);
+  const deployed = await deployedReleases(context);
+  await refuseBusy(context, releases, deployed);
+  const needing = needingAny(await declaredReleases(root), releases).filter(({ id }) => deployed.has(id));
+  if (needing.length > 0)
+    context.log(`these installed releases need ${selection.app}: ${namesText(needing)}`);
   await runHelmfile(context, 'uninstalling', releases, [...selector(selection), ...uninstallWords]);
   return releases;
 }

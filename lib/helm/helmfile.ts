@@ -86,6 +86,12 @@ export async function declaredRelease(root: string, name: string): Promise<Relea
   return release;
 }
 
+/** The releases of other applications that need one of `own`, directly. */
+export const needingAny = (releases: readonly Release[], own: readonly Release[]): readonly Release[] =>
+  releases.filter(
+    ({ app, needs }) => own.some(({ id }) => needs.includes(id)) && own.every((one) => one.app !== app),
+  );
+
 /** True if the setting `releases.<name>.installed` is false. */
 export const isLeftOut = ({ releases }: Pick<Settings, 'releases'>, name: string): boolean =>
   releases[name]?.installed === false;

@@ -21,7 +21,7 @@ export const emptyFolders = `folder=; last=
 for word; do [ "$last" = --output-dir ] && folder=$word; last=$word; done
 [ -z "$folder" ] || for word; do case "$word" in name=*) mkdir -p "$folder/\${word#name=}";; esac; done`;
 
-/** A cluster in which devops is in this state, last touched so many seconds ago. */
+/** A cluster in which devops is in this state, last touched so many seconds ago, and so are other releases, by id. */
 export function cluster(
   status: string,
   ageSeconds: number,
@@ -29,14 +29,18 @@ export function cluster(
   found = `echo '{"items": []}'`,
   pods = 'true',
   configMaps: readonly object[] = [],
+  others: readonly string[] = [],
 ): void {
   const last_deployed = Number.isNaN(ageSeconds)
     ? undefined
     : new Date(Date.now() - ageSeconds * 1000).toISOString();
   const content = gzipSync(JSON.stringify({ manifest, info: { last_deployed } })).toString('base64');
-  const labels = { name: 'devops', status, version: '3', owner: 'helm' };
-  const metadata = { name: 'sh.helm.release.v1.devops.v3', namespace: 'core', labels };
-  const items = [{ metadata, data: { release: Buffer.from(content).toString('base64') } }];
+  const items = ['core/devops', ...others].map((id) => {
+    const [namespace, name] = id.split('/');
+    const labels = { name, status, version: '3', owner: 'helm' };
+    const metadata = { name: `sh.helm.release.v1.${name}.v3`, namespace, labels };
+    return { metadata, data: { release: Buffer.from(content).toString('base64') } };
+  });
   project.script(
     'kubectl',
     `case "$*" in *"get secrets"*) cat <<'END'\n${JSON.stringify({ items })}\nEND\n;; *"get namespaces"*) echo '{"items": []}';; *"get configmaps"*) ${listed(...configMaps)};; *version*) echo '{"serverVersion": {"gitVersion": "v1.31.0", "minor": "31"}}';; *managed-by=Helm*) ${found};; *"get -f -"*) ;; *"get pods"*) ${pods}; exec sleep 1000;; *--watch*) exec sleep 1000;; esac`,

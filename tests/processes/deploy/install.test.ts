@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { databaseCertificate } from '../../../lib/database/certificate.ts';
-import { test as testReleases } from '../../../lib/deploy/deployed.ts';
+import { test as testReleases, uninstall } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import type { CloneContext } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
@@ -136,6 +136,18 @@ test('what somebody else changes during an install is not taken for what the ins
   await install(context, { app: 'reloader' });
   assert.equal(context.reported, ['unchanged', 'changed']);
   assert.is(known().devops, devops);
+});
+
+test('an uninstall names the installed releases of other applications that need it', async ({ context }) => {
+  const others = ['vault/vault', 'vault/vault-operator', 'backend/app1-back'];
+  cluster('deployed', 60, '', undefined, undefined, undefined, others);
+  await uninstall(context, { app: 'vault' });
+  await uninstall(context, { app: 'devops' });
+  await uninstall(context, { app: 'app1' });
+  assert.equal(context.logged, [
+    'these installed releases need vault: app1-back',
+    'these installed releases need devops: vault, app1-back',
+  ]);
 });
 
 test('an unreadable history, which would remove the release, is an error', async ({ context }) => {
