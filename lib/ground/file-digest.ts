@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ifThere } from './if-there.ts';
+import { entriesBelow, ifThere } from './if-there.ts';
 import { isLeftover } from './leftover-files.ts';
 
 /**
@@ -15,13 +15,12 @@ export async function filesBelow(
 ): Promise<string[]> {
   const real = await ifThere(realpath(join(root, folder)));
   if (real === undefined || above.includes(real)) return [];
-  const entries = await ifThere(readdir(join(root, folder), { recursive: true, withFileTypes: true }));
-  const found = (entries ?? [])
+  const found = ((await entriesBelow(join(root, folder))) ?? [])
     .filter((entry) => !isLeftover(entry.name))
     .map(async (entry) => {
       const path = join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1);
       if (!entry.isSymbolicLink()) return entry.isFile() ? [path] : [];
-      const target = await stat(join(root, path)).catch(() => undefined);
+      const target = await ifThere(stat(join(root, path)));
       if (target?.isDirectory()) return filesBelow(root, path, [...above, real]);
       return target?.isFile() ? [path] : [];
     });

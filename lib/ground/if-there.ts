@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 
 /**
  * Result of reading a file or folder; undefined if it does not exist. Throws `TaskError` for any other failure, since
- * unreadable does not mean absent. `path` is for the error, as Node may omit it.
+ * unreadable does not mean absent. `path` is what is read, for the error, as Node may omit it: that something else is
+ * missing is such a failure.
  */
 export async function ifThere<Content>(
   reading: Promise<Content>,
@@ -13,7 +15,8 @@ export async function ifThere<Content>(
     return await reading;
   } catch (error) {
     const { code, path: named = path, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
+    // A link to itself leads nowhere, as a broken one.
+    if ((code === 'ENOENT' || code === 'ELOOP') && named === (path ?? named)) return undefined;
     if (code === undefined) throw error;
     throw new TaskError({
       what: `cannot read ${named}`,
@@ -27,3 +30,7 @@ export async function ifThere<Content>(
 /** The same for a text file. */
 export const textIfThere = (path: string): Promise<string | undefined> =>
   ifThere(readFile(path, 'utf8'), path);
+
+/** The same for all that is below a folder. */
+export const entriesBelow = (folder: string): Promise<Dirent[] | undefined> =>
+  ifThere(readdir(folder, { recursive: true, withFileTypes: true }), folder);

@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { checkPasswords } from '../database/roles.ts';
-import { ifThere } from '../ground/if-there.ts';
+import { entriesBelow } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
@@ -33,7 +33,7 @@ export async function render(
     const rendered = new Map<string, readonly string[]>();
     for (const { name } of releases) {
       // helmfile creates a folder for each release, even if nothing is rendered.
-      const entries = await ifThere(readdir(join(folder, name), { recursive: true, withFileTypes: true }));
+      const entries = await entriesBelow(join(folder, name));
       if (entries === undefined) {
         throw new TaskError({
           what: `helmfile rendered nothing for ${name}`,

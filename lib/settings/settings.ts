@@ -23,7 +23,7 @@ const checked = new Map<string, Settings>();
 export async function foldersIn(root: string, path: string): Promise<string[]> {
   const names = (await ifThere(readdir(join(root, path)))) ?? [];
   // A link may be broken.
-  const found = await Promise.all(names.map((name) => stat(join(root, path, name)).catch(() => undefined)));
+  const found = await Promise.all(names.map((name) => ifThere(stat(join(root, path, name)))));
   return names.filter((_, index) => found[index]?.isDirectory()).sort();
 }
 

@@ -1,7 +1,7 @@
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
-import { ifThere, textIfThere } from '../../ground/if-there.ts';
+import { entriesBelow, ifThere, textIfThere } from '../../ground/if-there.ts';
 import { type NewFile, replaceFiles } from '../../settings/replace-files.ts';
 
 /** The first line of every rendered file. */
@@ -13,7 +13,7 @@ export const headOf = (environment: string): string =>
  * folder has anything else.
  */
 export async function renderedFiles(folder: string, environment: string): Promise<Map<string, string>> {
-  const entries = (await ifThere(readdir(folder, { recursive: true, withFileTypes: true }))) ?? [];
+  const entries = (await entriesBelow(folder)) ?? [];
   const files = new Map<string, string>();
   for (const entry of entries.filter((entry) => !entry.isDirectory())) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
