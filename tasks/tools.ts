@@ -76,7 +76,7 @@ export const update = task({
   group: 'tools',
   lock: 'project',
   args: {
-    what: {
+    part: {
       type: 'choice',
       positional: true,
       optional: true,
@@ -90,23 +90,23 @@ export const update = task({
     const { updateCommands } = await import('../lib/tools/update-pins.ts');
     const environment = environmentOf(options);
     return [
-      ...(args.what === 'tools'
+      ...(args.part === 'tools'
         ? []
         : await settingsCommands(environment.root, await loadSettings(environment))),
-      ...(args.what === 'settings' ? [] : await updateCommands()),
+      ...(args.part === 'settings' ? [] : await updateCommands()),
     ];
   },
   run: async (context) => {
     const { args, options, print } = context;
     const failed = [];
-    if (args.what !== 'tools') {
+    if (args.part !== 'tools') {
       const { updateSettings } = await import('../lib/applications/update.ts');
       const updated = await updateSettings(environmentOf(options), context.signal);
       failed.push(...updated.failed);
       const lines = [...updated.changed, ...updated.notes, ...failed.map((line) => `not asked: ${line}`)];
       print(lines.length === 0 ? 'charts and images are the newest' : lines.join('\n'));
     }
-    if (args.what !== 'settings') {
+    if (args.part !== 'settings') {
       const { updateManifest } = await import('../lib/tools/update-manifest.ts');
       const { updatePins } = await import('../lib/tools/update-pins.ts');
       // The manifest first: it pins mise, which looks up the releases.

@@ -34,6 +34,7 @@ mistakes('what the project does not have, or never does, ends with 2', async () 
     ['instal-app app1', /unknown task `instal-app`\n.*`install-app`/],
     ['install-tier cores', /unknown tier `cores`\n.*core, apps/],
     ['install-app app3', /unknown app `app3`\n.*app1, app2/],
+    ['update nope', /unknown part `nope`\n.*settings, tools/],
     ['status --provider docker', /unknown provider `docker`\n.*minikube, embedded, existing/],
     ['rollback nothing', /unknown release `nothing`/],
     ['test-ingress app1 --expect 9999', /expected `--expect` to be an HTTP status, got `9999`/],
