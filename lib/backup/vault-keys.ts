@@ -4,7 +4,7 @@ import { textIfThere } from '../ground/if-there.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { encrypt, encryption } from '../secrets/encrypt.ts';
 import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
-import { readSopsFailure } from '../secrets/explain.ts';
+import { readSopsFailure, type SopsFailure } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';
 import { vaultKeysFile } from '../secrets/shared-file.ts';
 import { sopsShell } from '../secrets/shell.ts';
@@ -44,7 +44,8 @@ export async function readStoredKeys(context: KeysContext, folder: string): Prom
   const file = keysFile(folder);
   const text = await textIfThere(file);
   if (text === undefined) return undefined;
-  if ((await parseEncrypted(text))?.recipients.length === 0 && !text.includes('ENC[')) {
+  const recipients = (await parseEncrypted(text))?.recipients;
+  if (recipients?.length === 0 && !text.includes('ENC[')) {
     throw new TaskError({
       what: `${file} is not encrypted`,
       why: 'it has no metadata of SOPS',
@@ -55,14 +56,19 @@ export async function readStoredKeys(context: KeysContext, folder: string): Prom
   const opened = await $`sops decrypt --output-type json ${file}`;
   const keys = opened.exitCode === 0 ? parseKeys(opened.stdout) : undefined;
   if (keys === undefined) {
-    const damaged = opened.exitCode === 0 || readSopsFailure(opened).kind === 'damaged';
-    throw new TaskError({
-      what: `${file} cannot be decrypted`,
-      why: opened.exitCode === 0 ? 'it holds no keys of Vault' : reasonOf(opened),
-      advice: damaged
-        ? 'nothing was changed; take it from another copy of the backup'
-        : 'use a key that it was encrypted for, such as the backup key: SOPS_PGP_KEY_FILE names its file',
-    });
+    const failure: SopsFailure =
+      opened.exitCode === 0 ? { kind: 'damaged', why: 'it holds no keys of Vault' } : readSopsFailure(opened);
+    const [why, advice] =
+      failure.kind === 'no key'
+        ? [
+            `it is encrypted for other keys than yours: ${recipients?.join(', ')}`,
+            'name the file of such a key in SOPS_PGP_KEY_FILE: the backup key, or the operational key from before `rotate-keys` (docs/restore.md)',
+          ]
+        : [
+            ('why' in failure && failure.why) || reasonOf(opened),
+            `nothing was changed; ${failure.kind === 'damaged' ? 'take it from another copy of the backup' : 'run it again'}`,
+          ];
+    throw new TaskError({ what: `${file} cannot be decrypted`, why, advice });
   }
   for (const text of textsOfKeys(keys)) context.secret(text);
   return keys;

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
+import { taskCommand } from '../ground/launcher.ts';
 import { eachAfter } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
@@ -79,7 +80,11 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
     const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
     if (isBegun || changed.length === 0) {
       context.print(
-        `the interrupted rotation is finished\n${toCommit(await finish(context, changed, isBegun))}`,
+        [
+          'the interrupted rotation is finished',
+          olderBackups(),
+          toCommit(await finish(context, changed, isBegun)),
+        ].join('\n'),
       );
       return context.report('changed');
     }
@@ -176,6 +181,9 @@ async function stageAgain(
 /** The rules, the public half and the encrypted files only work together. */
 const toCommit = (files: readonly string[]): string => `commit these together: ${files.join(' ')}`;
 
+const olderBackups = (): string =>
+  `earlier backups of Vault open only with the old key or the backup key: keep one, or back up Vault again: ${taskCommand('backup-vault')}`;
+
 const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [
   `the operational key is now ${fresh}`,
   ...files.map((file) => `encrypted for it: ${file}`),
@@ -185,6 +193,7 @@ const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[])
       ]
     : []),
   'owners of the old key can still read the old values in the git history: change the values too',
+  olderBackups(),
 ];
 
 /** The files that the old key opens. Logs and skips those encrypted for other keys. */

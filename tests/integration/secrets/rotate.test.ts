@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import { readStoredKeys, writeKeys } from '../../../lib/backup/vault-keys.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
 import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../lib/secrets/staged-files.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/find-program.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { failureOf, taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
 import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';
 
@@ -21,6 +22,7 @@ let sandbox: Sandbox;
 let oldKey: string;
 let oldPassword: string | undefined;
 let ownKey: string;
+const vaultKeys = { unsealKeys: ['a key of Vault'] };
 
 const file = 'environments/development/secrets/database.yaml';
 const other = 'environments/staging/secrets/database.yaml';
@@ -150,8 +152,10 @@ test('a run removes what a killed one left; the new key opens all files, and the
   await mkdir(sandbox.path('.state/.key-rotation'));
   await write('.state/.key-rotation/new-key', abandoned);
   await copyFile(join(root, parameters), sandbox.path(parameters));
+  await writeKeys(await prepared(), sandbox.home, vaultKeys);
   const rotation = await sandbox.task('rotate-keys', '--yes');
   assert.is(rotation.exitCode, 0, rotation.stderr);
+  assert.match(rotation.stdout, /earlier backups of Vault .* back up Vault again: .*backup-vault/);
   await fastKeys();
   const named = /commit these together: (.*)/.exec(rotation.stdout)?.[1]?.split(' ');
   const all = [rules, file, lab, other, 'sops/development-keys.yaml', ...halves];
@@ -166,6 +170,22 @@ test('a run removes what a killed one left; the new key opens all files, and the
   }
   const original = await readText(join(root, rules));
   assert.is(await read(rules), original.replace(oldFingerprint, fresh), 'comments and the backup key stay');
+});
+
+test('a backup of Vault from before names the keys that open it, and the old one does', async () => {
+  const failure = await failureOf(readStoredKeys(await prepared(), sandbox.home));
+  assert.is(failure.why, `it is encrypted for other keys than yours: ${oldFingerprint}, ${backup}`);
+  assert.match(
+    failure.advice ?? '',
+    /SOPS_PGP_KEY_FILE.* the backup key, or the operational key from before/,
+  );
+  process.env.SOPS_PGP_KEY_FILE = oldKey;
+  try {
+    assert.equal((await readStoredKeys(await prepared(), sandbox.home))?.unsealKeys, vaultKeys.unsealKeys);
+  } finally {
+    delete process.env.SOPS_PGP_KEY_FILE;
+  }
+  await inKeyring(sandbox, 'gpg', '--batch', '--yes', '--delete-secret-and-public-key', oldFingerprint);
 });
 
 test('a new data key is created, not only a new envelope for the old one', async () => {
