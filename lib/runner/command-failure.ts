@@ -46,21 +46,24 @@ export function commandFailure(
       advice: 'send it to a file (`… > file`), or let it print less',
     });
   }
-  if (output.exitCode === exitCodes.missingTool) {
-    const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(said)?.[1];
-    if (tool !== undefined) {
-      return new MissingToolError({
-        what: `\`${tool}\` is not installed`,
-        why: `${shown} needs it`,
-        advice: `install \`${tool}\` or put it on PATH`,
-      });
-    }
-  }
+  const missing = missingTool(shown, output.exitCode, said);
+  if (missing !== undefined) return missing;
   const { exitCode, signal } = output;
   const advice = full === undefined ? undefined : 'free some space, then run again';
   return fail(signal === null ? `failed with exit code ${exitCode}` : `was ended by ${signal}`, {
     advice,
     exitCode,
+  });
+}
+
+/** The error of a program that the shell did not find, by what it `said`; undefined for any other failure. */
+export function missingTool(command: string, exitCode: number, said: string): MissingToolError | undefined {
+  const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(said)?.[1];
+  if (exitCode !== exitCodes.missingTool || tool === undefined) return undefined;
+  return new MissingToolError({
+    what: `\`${tool}\` is not installed`,
+    why: `${command} needs it`,
+    advice: `install \`${tool}\` or put it on PATH`,
   });
 }
 

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type CommandOutput, type Shell, TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, exitCodes, type Shell, TaskError } from '@k8s-deployment/runner';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 
 /** A version of a file that git has or would add. */
@@ -70,13 +70,14 @@ async function bytesOf($: Shell, input: string, ...words: readonly string[]): Pr
   const ended: CommandOutput = await command;
   // `git grep` ends with 1 if it finds nothing, and may end with 0 or 1 if it could not read a file.
   const isDone = ended.exitCode === 0 || (words[0] === 'grep' && ended.exitCode === 1);
-  if (!isDone || /^error: /m.test(ended.stderr)) throw gitFailure(ended);
+  if (!isDone || /^error: /m.test(ended.stderr)) throw gitFailure(`git ${words[0]}`, ended);
   return Buffer.concat(chunks);
 }
 
-/** The error for a failed git, with the command that git suggests. */
-export function gitFailure(output: Ended): TaskError {
-  if (signalOf(output) !== undefined) return toolFailure('git', output);
+/** The error of a failed git `command`, with the command that git suggests. */
+export function gitFailure(command: string, output: Ended): TaskError {
+  if (signalOf(output) !== undefined || output.exitCode === exitCodes.missingTool)
+    return toolFailure(command, output);
   return new TaskError({
     what: 'git cannot read the files of the repository',
     why:

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type CommandOutput, exitCodes, reasonIn, TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, exitCodes, missingTool, reasonIn, TaskError } from '@k8s-deployment/runner';
 
 /** The result of a program run by `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;
@@ -26,6 +26,8 @@ export const endOf = (output: Omit<Ended, 'stderr'>): string => {
 
 /** The error of a failed program. `command` is its name for users. */
 export function toolFailure(command: string, output: Ended, advice?: string): TaskError {
+  const missing = missingTool(`\`${command}\``, output.exitCode, output.stderr);
+  if (missing !== undefined) return missing;
   const signal = signalOf(output);
   const reason = reasonOf(output);
   const ended = signal === undefined ? `failed with exit code ${output.exitCode}` : `was ended by ${signal}`;
