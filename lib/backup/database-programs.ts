@@ -7,6 +7,7 @@ import { kubectl } from '../kubernetes/kubectl.ts';
 import type { Context } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
+import type { DatabaseServer } from './database-server.ts';
 
 /** pg_dump and pg_restore against the environment's server. Throw `TaskError` with the program's own reason. */
 export type DatabasePrograms = {
@@ -27,6 +28,12 @@ export const restoreWords = (user: string, database: string): readonly string[] 
   ...[`--username=${user}`, `--dbname=${database}`],
 ];
 
+/** Options to restore as a role that owns all. In a pod, the socket may be only for the server's own account. */
+export const ownerOptions = (isPod: boolean): readonly string[] => [
+  ...['--no-owner', '--no-privileges', '--no-tablespaces', '--no-comments'],
+  ...(isPod ? ['--host=localhost'] : []),
+];
+
 /** kubectl's words to run a program in the server's pod. stdin begins with the password, on a line of its own. */
 export const inPod = (program: readonly string[]): readonly string[] => [
   ...['-n', 'database', 'exec', '-i', 'svc/postgresql', '--'],
@@ -43,13 +50,12 @@ export const localVariables = (host: string, port: number, authority: string) =>
 });
 
 /**
- * The programs in the server's own pod, which fit it; for a server beside the cluster, those of this machine.
- * `password` is the superuser's, `major` the server's version.
+ * The programs in the server's own pod, which fit it; for a server beside the cluster, those of this machine. A
+ * database's owner restores nothing of other roles.
  */
 export async function databasePrograms(
   context: Context,
-  password: string,
-  major: number,
+  { password, version, owner }: Pick<DatabaseServer, 'password' | 'version' | 'owner'>,
 ): Promise<DatabasePrograms> {
   const { environment, settings } = context;
   const { user, host } = settings.database;
@@ -66,7 +72,7 @@ export async function databasePrograms(
               PGPASSWORD: password,
             },
           }),
-          await clientFolder(major),
+          await clientFolder(Number.parseInt(version, 10)),
         );
   return {
     dump: async (database, file) => {
@@ -76,8 +82,10 @@ export async function databasePrograms(
         await programs.dump(dumpWords(user, database), file),
       );
     },
-    restore: async (file, database) =>
-      checkEnd(`${file} could not be restored`, await programs.restore(restoreWords(user, database), file)),
+    restore: async (file, database) => {
+      const words = [...restoreWords(owner ?? user, database), ...(owner ? ownerOptions(!servers) : [])];
+      checkEnd(`${file} could not be restored`, await programs.restore(words, file));
+    },
   };
 }
 

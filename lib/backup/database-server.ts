@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
-import { isRefusedLogin, type Login, type Query, withSuperuser } from '../database/login.ts';
+import { isRefusedLogin, type Login, type Query, withLogin, withSuperuser } from '../database/login.ts';
 import { decryptPassword, passwordAdvice } from '../database/password.ts';
 import { superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
@@ -9,9 +10,11 @@ import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
 import type { Context } from '../settings/context.ts';
 
-/** The environment's server, as its superuser. */
+/** The environment's server, as its superuser, or as the owner of a database. */
 export type DatabaseServer = {
+  readonly owner?: string;
   readonly password: string;
+  readonly version: string;
   /** Calls `use` with a connection to a database; default: the superuser's own. */
   in<Result>(use: (query: Query) => Promise<Result>, database?: string): Promise<Result>;
   /** Calls `use` with the superuser's login. */
@@ -39,11 +42,10 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
         cause: error,
       });
     });
-  return {
-    password,
-    login,
-    in: (use, database = own) => login((login) => withSuperuser({ ...login, database }, use)),
-  };
+  const as: DatabaseServer['in'] = (use, database = own) =>
+    login((login) => withSuperuser({ ...login, database }, use));
+  const [shown] = await as((query) => query('SHOW server_version'));
+  return { password, version: String(shown?.server_version), login, in: as };
 }
 
 /**
@@ -60,6 +62,9 @@ const replaced = 'k8s_deployment_replaced';
 
 const dropDatabase = (server: DatabaseServer, name: string) =>
   server.in((query) => query(`DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`));
+
+const dropScratch = (server: DatabaseServer) =>
+  dropDatabase(server, scratch).then(() => server.in((query) => query(`DROP ROLE IF EXISTS ${scratch}`)));
 
 /**
  * Calls `use` while no other run, of any machine, has a scratch database on the server, and drops it afterwards. Throws
@@ -82,19 +87,63 @@ export async function withScratch<Result>(
         advice: 'wait until it has ended, then run again',
       });
     }
-    used ??= use().finally(() => dropDatabase(server, scratch));
+    used ??= use().finally(() => dropScratch(server));
     await Promise.allSettled([used]);
   });
   return used as Promise<Result>;
 }
 
 /** Creates an empty scratch database with the rights of an application's. */
-export async function createScratch(server: DatabaseServer, owner?: string): Promise<void> {
+export async function createScratch(server: DatabaseServer, owner: string): Promise<void> {
   await dropDatabase(server, scratch);
-  const owned = owner === undefined ? '' : ` OWNER "${owner}"`;
-  await server.in((query) => query(`CREATE DATABASE "${scratch}"${owned}`));
+  await server.in((query) => query(`CREATE DATABASE "${scratch}" OWNER "${owner}"`));
   await server.in((query) => query(`REVOKE CONNECT, TEMPORARY ON DATABASE "${scratch}" FROM PUBLIC`));
 }
+
+/**
+ * Creates an empty scratch database with an owner of the same name, as an application's. Returns the server as that
+ * owner, who sees all rows and whose login is valid for ten minutes: functions in a dump have no other rights.
+ */
+export async function createOwnedScratch(server: DatabaseServer): Promise<DatabaseServer> {
+  await dropScratch(server);
+  const as = { user: scratch, password: randomBytes(16).toString('hex'), database: scratch };
+  await setUp(server, JSON.stringify({ applications: { [scratch]: as }, issuers: {} }));
+  const extend = (right: string) => {
+    const sql = `format('ALTER ROLE ${scratch} ${right} VALID UNTIL %L', now() + '10 min')`;
+    return server.in((query) => query(`DO $$ BEGIN EXECUTE ${sql}; END $$`));
+  };
+  await extend('NOBYPASSRLS');
+  return {
+    ...{ ...server, owner: scratch, password: as.password },
+    in: (use) => extend('BYPASSRLS').then(() => server.login((login) => withLogin({ ...login, ...as }, use))),
+  };
+}
+
+/**
+ * An object that only a superuser can restore, such as `event trigger audit`: without another owner, or a function in
+ * an untrusted language. A database's owner cannot create any, except as a part of something (`a`, `e`, `i`).
+ */
+export const superuserObject = (server: DatabaseServer, database: string): Promise<unknown> =>
+  server.in(async (query) => {
+    const [row] = await query(
+      `WITH found (classid, objid) AS (SELECT classid, objid FROM pg_depend UNION SELECT tableoid, oid FROM pg_cast
+         UNION SELECT tableoid, oid FROM pg_publication EXCEPT SELECT tableoid, oid FROM pg_extension
+         EXCEPT SELECT c.tableoid, c.oid FROM pg_cast AS c JOIN pg_type AS t ON t.oid IN (castsource, casttarget)
+           JOIN pg_roles AS r ON r.oid = typowner WHERE castmethod <> 'b' AND NOT rolsuper
+         EXCEPT SELECT classid, objid FROM pg_shdepend JOIN pg_roles AS r ON r.oid = refobjid JOIN pg_database AS d ON d.oid = dbid
+           WHERE deptype = 'o' AND NOT (rolsuper OR rolbypassrls) AND datname = current_database()
+             AND classid::regclass::text NOT IN ('pg_opclass', 'pg_opfamily', 'pg_event_trigger', 'pg_foreign_data_wrapper')
+         UNION SELECT tableoid, oid FROM pg_publication WHERE puballtables
+         UNION SELECT e.tableoid, oid FROM pg_extension AS e JOIN pg_available_extension_versions AS a
+           ON name = extname AND version = extversion
+           WHERE superuser AND (extconfig IS NOT NULL OR to_jsonb(a) ->> 'trusted' = 'false')
+         UNION SELECT f.tableoid, f.oid FROM pg_proc AS f JOIN pg_language AS l ON l.oid = prolang
+           WHERE proleakproof OR NOT lanpltrusted
+         EXCEPT SELECT classid, objid FROM pg_depend WHERE deptype IN ('a', 'e', 'i'))
+       SELECT pg_describe_object(classid, objid, 0) AS name FROM found WHERE objid >= 16384 ORDER BY 1`,
+    );
+    return row?.name;
+  }, database);
 
 /** Names of the databases that exist. */
 export async function databaseNames(server: DatabaseServer): Promise<readonly string[]> {
@@ -104,7 +153,7 @@ export async function databaseNames(server: DatabaseServer): Promise<readonly st
 
 const ownSchemas = "nspname !~ '^pg_' AND nspname <> 'information_schema'";
 
-/** Number of rows by table. */
+/** Number of rows by table. Planning a query runs functions of indexes that are said to be immutable. */
 export const countRows = (
   server: DatabaseServer,
   database: string,

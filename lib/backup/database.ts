@@ -6,12 +6,13 @@ import { databasePrograms } from './database-programs.ts';
 import { type DatabaseRecord, dumpFile, writeRecord } from './database-record.ts';
 import {
   countRows,
-  createScratch,
+  createOwnedScratch,
   databaseNames,
   databaseServer,
   propertiesOf,
   rolesOf,
   scratch,
+  superuserObject,
   withScratch,
 } from './database-server.ts';
 import { digestOf, newPlace, wholeFolder } from './place.ts';
@@ -24,9 +25,7 @@ export async function backupDatabase(context: Context, named: string | undefined
   const { environment, settings } = context;
   const place = newPlace(environment, 'database', named);
   const server = await databaseServer(context);
-  const [version] = await server.in((query) => query('SHOW server_version'));
-  const serverVersion = String(version?.server_version);
-  const programs = await databasePrograms(context, server.password, Number.parseInt(serverVersion, 10));
+  const programs = await databasePrograms(context, server);
   const existing = await databaseNames(server);
   const declared = databasesOf(settings);
   const names = declared.filter((name) => existing.includes(name));
@@ -47,15 +46,20 @@ export async function backupDatabase(context: Context, named: string | undefined
         const roles = await rolesOf(server, name);
         const properties = await propertiesOf(server, name);
         context.progress(`restoring ${name} into a scratch database`);
-        await createScratch(server);
-        await programs.restore(file, scratch);
-        const rows = await countRows(server, scratch);
+        const owner = await createOwnedScratch(server);
+        context.secret(owner.password);
+        const special = await superuserObject(server, name);
+        if (special !== undefined)
+          context.log(`the superuser restores the dump of ${name}, which has ${special}`);
+        const by = special === undefined ? owner : server;
+        await (await databasePrograms(context, by)).restore(file, scratch);
+        const rows = await countRows(by, scratch);
         databases[name] = { digest: await digestOf(file), roles, properties, rows };
         context.log(`${name}: ${describeRows(rows)}`);
       }
     });
     const time = new Date().toISOString();
-    await writeRecord(folder, { environment: environment.name, time, server: serverVersion, databases });
+    await writeRecord(folder, { environment: environment.name, time, server: server.version, databases });
   });
   for (const name of declared)
     if (!names.includes(name)) context.log(`${name} has no database yet: nothing to back up`);

@@ -10,7 +10,7 @@ import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { keysFileName, localKeys } from '../vault/keys-place.ts';
 import { unsealVaultCommands, vaultAccessCommands } from '../vault/plain-commands.ts';
-import { dumpWords, inPod, localVariables, restoreWords } from './database-programs.ts';
+import { dumpWords, inPod, localVariables, ownerOptions, restoreWords } from './database-programs.ts';
 import { scratch } from './database-server.ts';
 import { newPlaceText } from './place.ts';
 import type { Restore } from './restore-database.ts';
@@ -24,17 +24,21 @@ export async function backupDatabaseCommands(
   named: string | undefined,
 ): Promise<readonly string[]> {
   const { environment, settings } = target;
-  const { before, run, user } = await databaseAccess(target);
+  const { before, run, user, isPod } = await databaseAccess(target);
   const databases = databasesOf(settings);
+  const restore = [...restoreWords(scratch, scratch), ...ownerOptions(isPod)];
   return [
     ...before,
     `umask 077; folder=${newPlaceText(environment, 'database', named)}; mkdir -p "$folder"`,
+    `owner="$(openssl rand -hex 16)"; echo "CREATE ROLE ${scratch} LOGIN PASSWORD '$owner'" > "$folder"/role.sql`,
+    run(['psql', `--username=${user}`, `--dbname=${settings.database.name}`], { from: '"$folder"/role.sql' }),
     ...databases.flatMap((name) => [
       run(dumpWords(user, name), { to: `"$folder"/${name}.dump` }),
-      run(['createdb', `--username=${user}`, scratch]),
-      run(restoreWords(user, scratch), { from: `"$folder"/${name}.dump` }),
+      run(['createdb', `--username=${user}`, `--owner=${scratch}`, scratch]),
+      `(PGPASSWORD="$owner"; ${run(restore, { from: `"$folder"/${name}.dump` })})`,
       run(['dropdb', '--force', `--username=${user}`, scratch]),
     ]),
+    `${run(['dropuser', `--username=${user}`, scratch])}; rm "$folder"/role.sql`,
   ];
 }
 
@@ -78,14 +82,14 @@ async function databaseAccess(target: Target) {
   const home = exportHomes(environment, 'GNUPGHOME');
   if (servers) {
     return {
-      user,
+      ...{ user, isPod: false },
       before: [home, `export ${password} ${variables.join(' ')}`],
       run: (words: readonly string[], { from, to }: Streams = {}) =>
         `${shellWords(words)}${from ? ` < ${from}` : ''}${to ? ` > ${to}` : ''}`,
     };
   }
   return {
-    user,
+    ...{ user, isPod: true },
     before: [home, password],
     run: (words: readonly string[], { from, to }: Streams = {}) =>
       `printf '%s\\n' "$PGPASSWORD" | ${from ? `cat - ${from} | ` : ''}${kubectlText(environment)} ${shellWords(inPod(words))}${to ? ` > ${to}` : ''}`,

@@ -44,12 +44,7 @@ export async function restoreDatabase(
   const record = await readRecord(folder);
   const names = chosen(named, record, databases, databasesOf(settings));
   const server = await databaseServer(context);
-  const [version] = await server.in((query) => query('SHOW server_version'));
-  const programs = await databasePrograms(
-    context,
-    server.password,
-    Number.parseInt(String(version?.server_version), 10),
-  );
+  const programs = await databasePrograms(context, server);
   const existing = await databaseNames(server);
   for (const name of names) if (existing.includes(name) && !replace) await requireEmpty(server, name);
   const wanted = await wantedRoles(context);

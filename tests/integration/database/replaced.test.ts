@@ -1,7 +1,17 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dumpWords, localVariables } from '../../../lib/backup/database-programs.ts';
 import {
+  dumpWords,
+  localVariables,
+  ownerOptions,
+  restoreWords,
+} from '../../../lib/backup/database-programs.ts';
+import {
+  countRows,
+  createOwnedScratch,
   createScratch,
   objectsIn,
   propertiesOf,
@@ -9,6 +19,7 @@ import {
   type DatabaseServer as Restored,
   rolesOf,
   scratch,
+  superuserObject,
   withScratch,
 } from '../../../lib/backup/database-server.ts';
 import { type Query, withSuperuser } from '../../../lib/database/login.ts';
@@ -36,12 +47,25 @@ const restored = (
   around = (ask: Query, sql: string, values?: readonly string[]) => ask(sql, values),
 ): Restored => ({
   password: login.password,
+  version: '',
   login: (use) => use(login),
   in: (use, database = login.database) =>
     withSuperuser({ ...login, database }, (query) => use((sql, values) => around(query, sql, values))),
 });
 
 const wordIn = async ({ ask }: DatabaseServer) => (await ask('SELECT word FROM words', app2))[0]?.word;
+
+/** Runs a client of PostgreSQL. Returns its output. */
+async function client(
+  { login, authorityFile }: DatabaseServer,
+  [program = '', ...words]: readonly string[],
+  password = login.password,
+): Promise<string> {
+  const variables = localVariables(host, login.port, authorityFile);
+  const ended = await runFile(program, words, '/', { ...variables, PGPASSWORD: password });
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended.stdout;
+}
 
 /** A scratch database as after a restore. */
 async function restoredCopy(server: DatabaseServer): Promise<void> {
@@ -132,14 +156,88 @@ test('what the owner sets for its database does not stop a dump', async ({ serve
   await server.ask('CREATE TABLE audit (); REVOKE ALL ON audit FROM app2', { database: 'app2' });
   for (const sql of ['SET role = app2', "SET local_preload_libraries = 'missing'"])
     await server.ask(`ALTER DATABASE app2 ${sql}`, app2);
-  const [program = '', ...words] = dumpWords('postgres', 'app2');
-  const { exitCode, stdout, stderr } = await runFile(program, words, '/', {
-    ...localVariables(host, server.login.port, server.authorityFile),
-    PGPASSWORD: server.login.password,
-  });
-  assert.is(exitCode, 0, stderr);
-  assert.match(stdout, 'audit');
+  assert.match(await client(server, dumpWords('postgres', 'app2')), 'audit');
   await server.ask('ALTER DATABASE app2 RESET ALL');
+  await server.ask('DROP TABLE audit', { database: 'app2' });
+});
+
+test('a dump is proven without rights that its functions could use', async ({ server }) => {
+  const database = 'special';
+  await server.ask('CREATE ROLE other; GRANT app2 TO other; GRANT other TO app1');
+  await server.ask('CREATE DATABASE special OWNER app2');
+  for (const sql of [
+    `CREATE FUNCTION rise() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+       ALTER ROLE app2 SUPERUSER; RETURN true; EXCEPTION WHEN insufficient_privilege THEN RETURN true; END $$`,
+    "CREATE FUNCTION fixed() RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.rise(); END'",
+    'CREATE TABLE risen (id serial PRIMARY KEY, up boolean GENERATED ALWAYS AS (fixed()) STORED, CHECK (rise()))',
+    'CREATE INDEX ON risen ((fixed() AND id > 0))',
+    'INSERT INTO risen DEFAULT VALUES',
+    'CREATE MATERIALIZED VIEW seen AS SELECT rise() FROM risen',
+    'CREATE TABLE child AS SELECT id FROM risen',
+    'ALTER TABLE child ADD FOREIGN KEY (id) REFERENCES risen',
+    'ALTER TABLE child ENABLE ROW LEVEL SECURITY; ALTER TABLE child FORCE ROW LEVEL SECURITY',
+    'CREATE POLICY none ON child USING (false)',
+    'GRANT SELECT ON risen TO app1 WITH GRANT OPTION; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app1',
+    'CREATE PUBLICATION changes FOR TABLE risen',
+    'CREATE TYPE span AS RANGE (subtype = int); CREATE TYPE pair AS (a int); CREATE DOMAIN part AS int CHECK (rise())',
+    "SELECT lo_from_bytea(77777, 'x'); COMMENT ON SCHEMA public IS 'own'; CREATE SCHEMA own",
+    'CREATE EXTENSION hstore; CREATE TABLE pairs (pair hstore)',
+    'CREATE FUNCTION text_of(pair) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 1 $$',
+    'CREATE CAST (pair AS text) WITH FUNCTION text_of(pair)',
+  ])
+    await server.ask(sql, { ...app2, database });
+  await server.ask('SET ROLE other; CREATE TABLE others (); SET ROLE app1; GRANT SELECT ON risen TO other', {
+    database,
+  });
+  // As after a restore, which makes the superuser the owner of an extension.
+  await server.ask('CREATE EXTENSION pg_trgm', { database });
+  assert.is(await superuserObject(restored(server), database), undefined);
+
+  const folder = await mkdtemp(join(tmpdir(), 'dump-'));
+  const file = join(folder, 'special.dump');
+  await client(server, [...dumpWords('postgres', database), `--file=${file}`]);
+  const superuser = restored(server);
+  await withScratch(superuser, new AbortController().signal, async () => {
+    const owner = await createOwnedScratch(superuser);
+    await client(server, [...restoreWords(scratch, scratch), ...ownerOptions(false), file], owner.password);
+    assert.equal(await countRows(owner, scratch), {
+      ...{ 'public.child': 1, 'public.others': 0, 'public.pairs': 0, 'public.risen': 1 },
+    });
+  });
+  await rm(folder, { recursive: true });
+  assert.equal(await server.ask("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = 'app2'"), []);
+  assert.equal(await server.ask(`SELECT FROM pg_roles WHERE rolname = '${scratch}'`), []);
+  assert.not.match(server.log(), 'PASSWORD');
+});
+
+test('a database with objects that only a superuser can restore is known', async ({ server }) => {
+  const database = 'special';
+  for (const [create, drop, name] of [
+    ['CREATE EXTENSION dblink', 'DROP EXTENSION dblink', 'extension dblink'],
+    [
+      'ALTER ROLE app2 SUPERUSER; SET ROLE app2; CREATE EXTENSION dblink; RESET ROLE; ALTER ROLE app2 NOSUPERUSER',
+      'DROP EXTENSION dblink',
+      'extension dblink',
+    ],
+    ['CREATE CAST (int AS date) WITHOUT FUNCTION', 'DROP CAST (int AS date)', 'cast from'],
+    ['CREATE CAST (varchar AS int) WITH INOUT', 'DROP CAST (varchar AS int)', 'cast from'],
+    ['CREATE PUBLICATION p FOR ALL TABLES', 'DROP PUBLICATION p', 'publication p'],
+    [
+      "CREATE FUNCTION f() RETURNS int LEAKPROOF LANGUAGE sql AS 'SELECT 1'; ALTER FUNCTION f OWNER TO app2",
+      'DROP FUNCTION f',
+      'function public.f()',
+    ],
+    [
+      "CREATE FUNCTION g() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; ALTER FUNCTION g OWNER TO app2; CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION g()",
+      'DROP EVENT TRIGGER e',
+      'event trigger e',
+    ],
+  ] as const) {
+    await server.ask(create, { database });
+    assert.match(String(await superuserObject(restored(server), database)), name);
+    await server.ask(drop, { database });
+    assert.is(await superuserObject(restored(server), database), undefined);
+  }
 });
 
 test('settings and rights of a database come back, which a dump lacks', async ({ server }) => {

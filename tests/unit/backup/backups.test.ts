@@ -157,7 +157,7 @@ test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own
     ...(await targetOf({ env: 'lab', provider: 'existing', context: 'lab' })),
     $,
   };
-  const programs = await databasePrograms(context, 'pass word', 17);
+  const programs = await databasePrograms(context, { password: 'pass word', version: '17.6' });
   const failed = await failureOf(programs.dump('app1', join(folder, 'app1.dump')));
   assert.is(failed.what, 'the database app1 could not be dumped');
   assert.is(failed.why, 'pg_dump: error: permission denied for table notes');
