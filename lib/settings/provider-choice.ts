@@ -37,14 +37,16 @@ export async function resolveOptions(
     if (isDamaged) return undefined;
     throw error;
   });
-  if (memory && asked && memory.provider !== asked) {
+  // The tasks that remove the environment work whatever the settings have become.
+  const only = memory && !needsFolder ? undefined : await onlyProvider(environment, root);
+  const other = memory && [asked, only].find((wanted) => wanted && wanted !== memory.provider);
+  if (other) {
     throw new UsageError({
-      what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${asked}\``,
+      what: `environment \`${environment}\` was made with provider \`${memory.provider}\`, not \`${other}\``,
       why: 'an environment stays with the provider it was made with',
-      advice: `run ${taskCommand('destroy-environment')} first, or leave --provider and CLUSTER_PROVIDER out`,
+      advice: `run ${taskCommand('destroy-environment')} first, or ${other === asked ? 'leave --provider and CLUSTER_PROVIDER out' : 'take the setting cluster.provider back'}`,
     });
   }
-  const only = memory ? undefined : await onlyProvider(environment, root);
   if (only && asked && only !== asked) {
     throw new UsageError({
       what: `environment \`${environment}\` is for provider \`${only}\`, not \`${asked}\``,
@@ -83,10 +85,9 @@ export async function resolveOptions(
 /** The provider that the environment's settings require, if any. */
 async function onlyProvider(environment: string, root: string): Promise<ProviderName | undefined> {
   const files = await settingsFiles(environment, 'existing', root);
-  const own = files.filter((file) => file.startsWith(`environments/${environment}/`));
-  const texts = await Promise.all(own.map((file) => readFile(join(root, file), 'utf8')));
+  const texts = await Promise.all(files.map((file) => readFile(join(root, file), 'utf8')));
   // Most settings require none, and parsing YAML takes longer than the rest.
-  if (!texts.some((text) => text.includes('provider'))) return undefined;
+  if (!texts.some((text) => /\bprovider["']?\s*:\s*(?!["']{2})\S/.test(text))) return undefined;
   return (
     (await loadSettings({ name: environment, provider: 'existing', root })).cluster.provider || undefined
   );

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
-import { taskCommand } from '../../ground/launcher.ts';
+
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
+import { tellKeptNodes } from '../kept-nodes.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';
@@ -48,12 +49,6 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
 export async function compareNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
 ): Promise<void> {
-  const { environment, settings } = context;
-  const created = (await createdNodes(environment))?.length;
-  const asked = settings.cluster.nodes;
-  if (created === undefined || created === asked) return;
-  const number = `${created} ${created === 1 ? 'node' : 'nodes'}`;
-  context.log(
-    `the settings ask for ${asked}, but the cluster keeps its ${number} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} recreate it`,
-  );
+  const created = await createdNodes(context.environment);
+  if (created !== undefined) tellKeptNodes(context, created.length);
 }

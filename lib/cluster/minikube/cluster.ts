@@ -6,8 +6,9 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
+import type { Context, EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, remember, remembered, writeWhole } from '../../settings/environment.ts';
+import { tellKeptNodes } from '../kept-nodes.ts';
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
@@ -66,7 +67,7 @@ export const cluster: Cluster = {
       throw unknownProfile(environment);
     }
     if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
-      if (phaseOf(profile) === 'running') return 'unchanged';
+      if (isRunning(context, profile)) return 'unchanged';
       await startCreated(context, profile);
       return 'changed';
     }
@@ -96,7 +97,7 @@ export const cluster: Cluster = {
     const profile = await readProfile(context);
     if (profile.kind === 'none') throw notRunning(environment, 'absent');
     if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
-    if (phaseOf(profile) === 'running') return 'unchanged';
+    if (isRunning(context, profile)) return 'unchanged';
     await startCreated(context, profile);
     return 'changed';
   },
@@ -121,6 +122,13 @@ export const cluster: Cluster = {
   addresses: routeAddresses,
   images: { commands: loadCommands, load: loadImages },
 };
+
+/** True if all nodes run, however many the settings ask for. */
+function isRunning(context: Context, profile: Profile): boolean {
+  if (profile.kind !== 'nodes' || phaseOf(profile) !== 'running') return false;
+  tellKeptNodes(context, profile.nodes.length);
+  return true;
+}
 
 /**
  * The progress of `create`: `started` once each node runs, `complete` at the end. minikube reports `Running` after

@@ -65,11 +65,18 @@ test('minikube writes to the environment’s kubeconfig, and locks where the use
   assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
 });
 
-test('a running cluster is not touched', async () => {
+test('a running cluster is not touched; with other settings, the log says that it keeps its nodes', async () => {
   progress('complete');
   status(running);
   assert.is(await provider.create(context), 'unchanged');
   assert.is(await provider.start(context), 'unchanged');
+  assert.equal(context.logged, []);
+  const { settings } = context;
+  const other = { ...context, settings: { ...settings, cluster: { ...settings.cluster, nodes: 5 } } };
+  for (const enter of [provider.create, provider.start]) assert.is(await enter(other), 'unchanged');
+  const line = /^the settings ask for 5 nodes, but the cluster keeps its 3 until .* recreate it$/;
+  assert.is(context.logged.length, 2);
+  for (const logged of context.logged) assert.match(logged, line);
   assert.equal(changes(), []);
 });
 

@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Options } from '@k8s-deployment/runner';
 import { test } from 'uvu';
@@ -75,6 +75,21 @@ test('an environment keeps its provider', async () => {
   assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
   const what = 'environment `development` was made with provider `embedded`, not `minikube`';
   assert.match(await refused(what, { provider: 'minikube' }), /destroy-environment/);
+});
+
+test('the setting cluster.provider of any layer counts like the option, except where its own advice leads', async () => {
+  await made('embedded');
+  const common = join(folder, 'environments/common.yaml');
+  const text = readFileSync(common, 'utf8');
+  writeFileSync(common, text.replace('provider: ""', 'provider: minikube'));
+  const what = 'environment `development` was made with provider `embedded`, not `minikube`';
+  for (const given of [{}, { provider: 'embedded' }])
+    assert.match(
+      await refused(what, given),
+      /destroy-environment.*, or take the setting cluster\.provider back/,
+    );
+  for (const task of ['destroy-environment', 'stop-k8s', 'status'])
+    assert.is(await providerOf({}, 1000, task), 'embedded', task);
 });
 
 test('an environment without its folder can be shown, stopped and destroyed', async () => {
