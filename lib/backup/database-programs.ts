@@ -1,5 +1,11 @@
 import { writeFile } from 'node:fs/promises';
-import { type CommandOutput, MissingToolError, reasonIn, TaskError } from '@k8s-deployment/runner';
+import {
+  type CommandOutput,
+  MissingToolError,
+  reasonIn,
+  spaceAdvice,
+  TaskError,
+} from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { databaseCertificate } from '../database/certificate.ts';
 import { superuserOptions } from '../database/login.ts';
@@ -93,13 +99,14 @@ type Programs = {
   readonly [name in 'dump' | 'restore']: (words: readonly string[], file: string) => Promise<CommandOutput>;
 };
 
+// Dumps go through cat: pg_dump and kubectl end with 0 if their last bytes find no space.
 const podPrograms = ($: Context['$'], pod: readonly string[]): Programs => ({
-  dump: (words, file) => $`${pod} ${inPod(words)} > ${file}`,
+  dump: (words, file) => $`${pod} ${inPod(words)} | cat > ${file}`,
   restore: (words, file) => $`cat - ${file} | ${pod} ${inPod(words)}`,
 });
 
 const localPrograms = ($: Context['$'], folder: string): Programs => ({
-  dump: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} > ${file}`,
+  dump: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} | cat > ${file}`,
   restore: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} < ${file}`,
 });
 
@@ -109,7 +116,7 @@ const repeated = /^command terminated with exit code \d+$/gm;
 function checkEnd(what: string, { exitCode, stderr }: CommandOutput): void {
   if (exitCode === 0) return;
   const why = reasonIn(stderr.replace(repeated, '')) ?? `the program ended with exit code ${exitCode}`;
-  throw new TaskError({ what, why, advice: 'fix it, then run again' });
+  throw new TaskError({ what, why, advice: spaceAdvice(stderr) ?? 'fix it, then run again' });
 }
 
 /** Folder of pg_dump and pg_restore for a server of this version, or an older one. */

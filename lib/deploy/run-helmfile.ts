@@ -1,4 +1,4 @@
-import { TaskError } from '@k8s-deployment/runner';
+import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import {
   authorityAdvice,
@@ -97,7 +97,8 @@ async function failure(
   }
   const known =
     (doing === 'testing' ? authorityAdvice(why, named) : historyAdvice(said, named)) ??
-    adviceFor(`${said}\n${why}`);
+    adviceFor(`${said}\n${why}`) ??
+    spaceAdvice(said);
   const place = rendering ? placesToFix(failed, name, said) : 'it';
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;

@@ -1,4 +1,4 @@
-import { reasonIn, TaskError } from '@k8s-deployment/runner';
+import { reasonIn, spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
 import { namesText, type Release } from './helmfile.ts';
@@ -145,10 +145,11 @@ export function renderingFailure(
   const { failed, said, silent } = readHelmFailure(stderr, releases);
   if (said === '') return error;
   const fix = silent ? '' : `fix ${placesToFix(failed, environment, said)} and `;
+  const again = spaceAdvice(said) ?? `${fix}run again`;
   return new TaskError({
     what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
     why: said,
-    advice: `${fix}run again; nothing was changed`,
+    advice: `${again}; nothing was changed`,
     exitCode: error.exitCode,
     cause: error,
   });

@@ -1,4 +1,4 @@
-import { type ErrorText, MissingToolError, TaskError } from './errors.ts';
+import { type ErrorText, freeSpace, MissingToolError, TaskError } from './errors.ts';
 import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
@@ -29,11 +29,8 @@ export function commandFailure(
   const { output, startError, timeoutMs, overflow } = finished;
   if (output.exitCode === 0 && (startError ?? timeoutMs ?? overflow) === undefined) return undefined;
   const shown = `\`${shorten(redact(finished.command))}\``;
-  // Later output is usually about cleaning up.
   const said = output.stderr || output.stdout;
-  const full = /^.*(?:no space left on device|disk quota exceeded).*$/im.exec(said)?.[0].trim();
-  const why =
-    redact(full ?? beginningOfReason(output.stderr) ?? beginningOfReason(output.stdout) ?? '') || undefined;
+  const why = redact(beginningOfReason(output.stderr) ?? beginningOfReason(output.stdout) ?? '') || undefined;
   const fail = (how: string, more: Partial<ErrorText>): TaskError =>
     new TaskError({ what: `${shown} ${how}`, why, ...more });
   if (timeoutMs !== undefined)
@@ -49,9 +46,8 @@ export function commandFailure(
   const missing = missingTool(shown, output.exitCode, said);
   if (missing !== undefined) return missing;
   const { exitCode, signal } = output;
-  const advice = full === undefined ? undefined : 'free some space, then run again';
   return fail(signal === null ? `failed with exit code ${exitCode}` : `was ended by ${signal}`, {
-    advice,
+    advice: spaceAdvice(said),
     exitCode,
   });
 }
@@ -95,10 +91,20 @@ export function shorten(command: string): string {
 const trace = /^(?:goroutine \d+ |runtime stack:)/m;
 const crash = /^(?:panic|fatal error|runtime|SIG[A-Z]+): .*/m;
 
-/** Why a program failed: the last line of its stderr with words, or the first line of a crash in Go. */
+/** The line about a full disk. */
+const noSpace = /^.*(?:no space left on device|disk quota exceeded).*$/im;
+
+/** Advice for a full disk, by a program's output; undefined for any other failure. */
+export const spaceAdvice = (text: string): string | undefined => (noSpace.test(text) ? freeSpace : undefined);
+
+/**
+ * Why a program failed: what it printed of a full disk, the first line of a crash in Go, or the last line with words.
+ */
 export function reasonIn(text: string): string | undefined {
+  // Later output is usually about cleaning up.
+  const full = noSpace.exec(text)?.[0];
   const start = text.search(trace);
   const crashed = start < 0 ? undefined : crash.exec(text.slice(0, start))?.[0];
   // Some programs end with the border of a box.
-  return (crashed ?? text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line)))?.trim();
+  return (full ?? crashed ?? text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line)))?.trim();
 }

@@ -90,6 +90,9 @@ function reasonsOf(error: unknown, depth = 0): string[] {
   return depth > 4 ? [] : inner.flatMap((reason) => [messageOf(reason), ...reasonsOf(reason, depth + 1)]);
 }
 
+/** Advice for a full disk. */
+export const freeSpace = 'free some space, then run again';
+
 /** A full disk or a missing permission is never a bug. */
 function fileFailure(error: unknown): Failure | undefined {
   const { code, path, message } = (error ?? {}) as NodeJS.ErrnoException;
@@ -98,9 +101,7 @@ function fileFailure(error: unknown): Failure | undefined {
   return {
     what: path === undefined ? 'no space left' : `cannot ${full ? 'write' : 'use'} ${path}`,
     why: message,
-    advice: full
-      ? 'free some space, then run again'
-      : 'give yourself the right to write there, then run again',
+    advice: full ? freeSpace : 'give yourself the right to write there, then run again',
     exitCode: exitCodes.failed,
   };
 }

@@ -1,6 +1,6 @@
 /* The runner's public interface for tasks and other modules. */
 
-export { missingTool, reasonIn } from './command-failure.ts';
+export { missingTool, reasonIn, spaceAdvice } from './command-failure.ts';
 export { MissingToolError, TaskError, UsageError } from './errors.ts';
 export { exitCodes } from './exit-codes.ts';
 export { formatDuration } from './format.ts';

@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { CommandOutput } from '@k8s-deployment/runner';
+import { type CommandOutput, spaceAdvice } from '@k8s-deployment/runner';
 import { passedOn } from '../ground/variables.ts';
 import { type CacheEntry, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
@@ -58,7 +58,7 @@ const proxy = 'make a Go module proxy available';
 
 function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayResult | undefined {
   if (exitCode === 0) return undefined;
-  if (/no space left on device|disk quota exceeded/.test(stderr)) throw diskFull(lastWords(stderr));
+  if (spaceAdvice(stderr) !== undefined) throw diskFull(lastWords(stderr));
   return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice: proxy };
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { type CacheEntry, cacheError, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
@@ -146,7 +146,7 @@ async function fetchArchive({ url }: ArchiveRecipe, signal: AbortSignal): Promis
 async function tar(context: ToolContext, folder: string, ...words: string[]): Promise<string> {
   const run = await context.$({ cwd: folder, quiet: true, nothrow: true })`tar ${words}`;
   context.signal.throwIfAborted();
-  if (/no space left|quota exceeded/i.test(run.stderr)) throw diskFull(lastWords(run.stderr));
+  if (spaceAdvice(run.stderr) !== undefined) throw diskFull(lastWords(run.stderr));
   if (run.exitCode !== 0) throw new Error(`tar failed: ${lastWords(run.stderr)}`);
   return run.stdout;
 }

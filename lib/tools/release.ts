@@ -2,7 +2,7 @@ import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/prom
 import { basename, join, sep } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { TaskError } from '@k8s-deployment/runner';
+import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { type CacheEntry, diskFull, entryFor, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ReleaseRecipe } from './manifest.ts';
@@ -97,7 +97,7 @@ type Failure = { readonly reason: string; readonly advice?: string };
 /** Why mise failed, by its stderr, with advice. Throws `TaskError` for a full disk or wrong checksum. */
 export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {
   const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
-  if (/no space left on device|disk quota exceeded/i.test(last)) throw diskFull(lastWords(last));
+  if (spaceAdvice(last) !== undefined) throw diskFull(lastWords(last));
   if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, version, last);
   const known = kinds.find(({ sign }) => sign.test(last));
   return (

@@ -1,5 +1,12 @@
 import { constants } from 'node:os';
-import { type CommandOutput, exitCodes, missingTool, reasonIn, TaskError } from '@k8s-deployment/runner';
+import {
+  type CommandOutput,
+  exitCodes,
+  missingTool,
+  reasonIn,
+  spaceAdvice,
+  TaskError,
+} from '@k8s-deployment/runner';
 
 /** The result of a program run by `$` with `nothrow`. */
 export type Ended = Pick<CommandOutput, 'stderr' | 'exitCode' | 'signal'>;
@@ -35,8 +42,11 @@ export function toolFailure(command: string, output: Ended, advice?: string): Ta
     what: `\`${command}\` ${tookTooLong(output) ? 'took too long' : ended}`,
     why: reason === endOf(output) ? 'it printed no reason' : reason,
     advice:
-      advice ?? (signal === 'SIGKILL' ? 'free some memory (see `dmesg`), then run again' : 'run it again'),
-    exitCode: output.exitCode === 0 ? undefined : output.exitCode,
+      spaceAdvice(output.stderr) ??
+      advice ??
+      (signal === 'SIGKILL' ? 'free some memory (see `dmesg`), then run again' : 'run it again'),
+    // As the code of a task, it would mean a wrong command line.
+    exitCode: output.exitCode === exitCodes.usage ? undefined : output.exitCode,
   });
 }
 

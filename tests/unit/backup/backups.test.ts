@@ -162,6 +162,8 @@ test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own
   assert.is(failed.what, 'the database app1 could not be dumped');
   assert.is(failed.why, 'pg_dump: error: permission denied for table notes');
   assert.match(commands[0] ?? '', 'exec -i svc/postgresql -- sh -c IFS= read -r PGPASSWORD');
+  // cat notices a full disk.
+  assert.match(commands[0] ?? '', / \| cat > \S+\/app1\.dump$/);
   assert.not.match(commands.join(), 'pass word');
   assert.is((await stat(join(folder, 'app1.dump'))).mode & 0o777, 0o600);
   assert.is(await readFile(join(folder, 'app1.dump'), 'utf8'), '');

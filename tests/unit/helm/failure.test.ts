@@ -189,6 +189,13 @@ test('a killed helm says nothing about charts', () => {
   assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
 });
 
+test('a full disk is not the fault of charts', () => {
+  const stderr = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
+  const error = new TaskError({ what: 'helmfile failed' });
+  const shown = renderingFailure(error, stderr, releases, 'rendering', 'development') as TaskError;
+  assert.is(shown.advice, 'free some space, then run again; nothing was changed');
+});
+
 test('cluster errors have advice that never loses data', () => {
   for (const [said, advice] of [
     [

@@ -44,6 +44,13 @@ test('a failed program is reported with its last output, else with its exit', ()
   );
 });
 
+test('a full disk is named, not what a program says after it; a code 2 does not mean a wrong command line', () => {
+  const full = 'tar: state.bin: Cannot write: No space left on device';
+  const after = 'tar: Exiting with failure status due to previous errors';
+  const { why, advice, exitCode } = toolFailure('tar -xzf x', ended(2, `${full}\n${after}\n`), 'look');
+  assert.equal([why, advice, exitCode], [full, 'free some space, then run again', 1]);
+});
+
 test('a crashed Go program is reported with the message before its trace', () => {
   const trace = 'goroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\nexit status 2\n';
   for (const [stderr, reason] of [
