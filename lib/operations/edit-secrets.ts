@@ -1,16 +1,21 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { decryptPassword } from '../database/password.ts';
+import { type LoginRole, loginRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
+import type { Tree } from '../ground/tree.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import { explainSops } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';
 import { sopsShell } from '../secrets/shell.ts';
+import { decryptValue } from '../secrets/sops.ts';
 import type { Context, InEnvironment, Target } from '../settings/context.ts';
 import { type Environment, exportHomes, processEnvironment } from '../settings/environment.ts';
-import { signalOf } from '../tools/tool-answer.ts';
+import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
+import { parseAnswer, signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
 /** The file to edit, which may not exist, and all that do: the named one, the only one, or database.yaml. */
@@ -65,9 +70,10 @@ export async function editCommands(
   ];
 }
 
-/** Exit codes of sops: the file was closed unchanged, the editor failed. */
+/** Exit codes of sops: the text was closed unchanged, the editor failed, the text is gone. */
 const unchangedCode = 200;
 const editorFailedCode = 201;
+const textGoneCode = 2;
 
 /**
  * Opens an encrypted file in the user's editor. The decrypted text is in a private folder of the state, which is
@@ -85,8 +91,12 @@ export async function editSecrets(context: Context, named: string | undefined): 
   const chosen = editor();
   const path = join(environment.root, file);
   // Decrypted without the editor first, to explain a problem with the file or its key.
-  const opened = await (await sopsShell(context))`sops decrypt --output /dev/null ${path}`;
-  if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
+  const decrypt = async (): Promise<Tree> => {
+    const opened = await (await sopsShell(context))`sops decrypt --output-type json ${path}`;
+    if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
+    return parseAnswer(`sops decrypt ${file}`, opened);
+  };
+  const values = await decrypt();
   const before = await readFile(path, 'utf8');
   const own = { ...(await processEnvironment(environment)), TMPDIR: folder };
   const env = chosen === '' ? own : { ...own, EDITOR: chosen };
@@ -98,42 +108,78 @@ export async function editSecrets(context: Context, named: string | undefined): 
   }
   if (edited.exitCode !== 0) {
     const untouched = (await readFile(path, 'utf8')) === before;
+    const isGone = edited.exitCode === textGoneCode;
+    const byEditor = isGone || edited.exitCode === editorFailedCode;
+    const why = isGone ? 'it removed the text' : `sops ended with ${signalOf(edited) ?? edited.exitCode}`;
     throw new TaskError({
-      what: edited.exitCode === editorFailedCode ? 'the editor failed' : `sops could not write ${file}`,
-      why: `sops ended with ${signalOf(edited) ?? edited.exitCode}${untouched ? `; ${file} was not changed` : ''}`,
-      advice:
-        edited.exitCode !== editorFailedCode
-          ? 'run again'
-          : chosen === ''
-            ? 'name your editor in VISUAL or EDITOR'
-            : `check the editor: ${chosen}`,
+      what: byEditor ? 'the editor failed' : `sops could not write ${file}`,
+      why: `${why}${untouched ? `; ${file} was not changed` : ''}`,
+      advice: !byEditor
+        ? 'run again'
+        : chosen === ''
+          ? 'name your editor in VISUAL or EDITOR'
+          : `check the editor: ${chosen}`,
     });
   }
   context.report('changed');
-  context.print(await howToApply(context, file));
+  const uses = await usesOf(context, basename(file));
+  const roles = loginRoles(context.settings).filter(({ secret }) => secret.file === basename(file));
+  // As an install does, which would refuse them later.
+  for (const secret of new Map(uses.map(({ secret }) => [secret.key, secret])).values()) {
+    const decryptAs = roles.some((role) => role.secret.key === secret.key) ? decryptPassword : decryptText;
+    await decryptAs(context, secret);
+  }
+  const now = await decrypt();
+  const isChanged = ({ secret: { key } }: { readonly secret: SecretKey }): boolean =>
+    JSON.stringify(now[key]) !== JSON.stringify(values[key]);
+  context.print(howToApply(file, uses.filter(isChanged), roles.filter(isChanged)));
 }
 
-/** Advice with the tasks that apply an edited file to the cluster. */
-async function howToApply({ environment: { root }, settings }: Target, file: string): Promise<string> {
-  const name = basename(file);
-  const uses = (release: string): boolean =>
-    leavesOf([
-      settings.releases[release],
+const decryptText = (context: Context, { file, key }: SecretKey): Promise<string> =>
+  decryptValue(context, file, key);
+
+type Use = { readonly secret: SecretKey; readonly task: string };
+
+/** What uses the values of a file, in the order in which changes are applied: Vault logs in with what core has set. */
+async function usesOf({ environment: { root }, settings }: Target, file: string): Promise<Use[]> {
+  const secretsIn = (tree: unknown): SecretKey[] =>
+    leavesOf(tree).flatMap(({ value }) => secretKey(String(value)) ?? []);
+  const releases = (await declaredReleases(root)).flatMap(({ name, tier }) =>
+    secretsIn([
+      settings.releases[name],
       // Both are given the passwords of roles.
-      ...(['devops', 'postgresql'].includes(release) ? [settings.database] : []),
-    ]).some(({ value }) => String(value).startsWith(`sops://${name}#/`));
-  const users = (await declaredReleases(root)).filter((release) => uses(release.name));
+      ...(['devops', 'postgresql'].includes(name) ? [settings.database] : []),
+    ]).map((secret) => ({ secret, tier, task: `install-tier ${tier}` })),
+  );
   const { keyValues, mounts } = await loadDesiredState(join(root, 'vault'));
-  const references = [
+  const inVault = [
     ...keyValues.flatMap(({ values }) => values.map(({ from }) => from)),
     ...mounts.flatMap(({ connections }) => connections.map(({ password }) => password)),
-  ];
-  const inVault = references.some((from) => 'file' in from && from.file === name);
-  const tasks = [
-    ...(inVault ? ['init-vault'] : []),
-    ...[...new Set(users.map(({ tier }) => tier))].map((tier) => `install-tier ${tier}`),
-  ];
-  if (tasks.length === 0)
-    return `nothing uses ${file} yet: see releases in environments/ and vault/state.yaml`;
-  return `to apply it to the cluster: ${tasks.map((words) => taskCommand(words)).join(', then ')}`;
+  ].flatMap((from) => ('file' in from ? [{ secret: from, task: 'init-vault' }] : []));
+  const isCore = ({ tier }: { readonly tier: string }): boolean => tier === 'core';
+  return [...releases.filter(isCore), ...inVault, ...releases.filter((use) => !isCore(use))].filter(
+    ({ secret }) => secret.file === file,
+  );
+}
+
+/** Advice with the tasks that apply changed values to the cluster. */
+function howToApply(file: string, uses: readonly Use[], roles: readonly LoginRole[]): string {
+  if (uses.length === 0)
+    return `nothing uses the changed values of ${file} yet: see releases in environments/ and vault/state.yaml`;
+  const superuser = roles.find(({ kind }) => kind === 'superuser');
+  const tasks = uses.flatMap(({ secret, task }) => (secret.key === superuser?.secret.key ? [] : [task]));
+  const texts = [...new Set(tasks)].map((words) => taskCommand(words));
+  return [
+    ...(superuser
+      ? [
+          `an existing server keeps the superuser's password: put the old \`${superuser.secret.key}\` back, then ${taskCommand('rotate-database-password superuser')} generates and sets a new one`,
+        ]
+      : []),
+    ...(texts.length > 0 ? [`to apply it to the cluster: ${texts.join(', then ')}`] : []),
+    ...(roles.some((role) => role !== superuser)
+      ? [
+          `passwords of database roles are changed by ${taskCommand('rotate-database-password')}, which generates, sets and encrypts them`,
+        ]
+      : []),
+  ].join('\n');
 }

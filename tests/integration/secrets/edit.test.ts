@@ -58,7 +58,7 @@ test('a file that no environment has, or that this one lacks, is an error', asyn
   );
 });
 
-test('the edited file is encrypted, and the log names the task that deploys it', async () => {
+test('the edited file is encrypted, and the text readable by the editor alone', async () => {
   const before = await values();
   const note = `${sandbox.home}/note`;
   const script = `
@@ -68,13 +68,59 @@ test('the edited file is encrypted, and the log names the task that deploys it',
     echo 'added: something new' >> "$1"`;
   const { exitCode, text } = await edit(script);
   assert.is(exitCode, 0, text);
-  assert.match(text, /to apply it to the cluster: `.* init-vault`, then `.* install-tier core`/);
+  assert.match(text, `nothing uses the changed values of ${file} yet`);
   assert.equal(await values(), { ...before, added: 'something new' });
   assert.not.match(await readText(sandbox.path(file)), 'something new');
   const [modes, place = ''] = (await readText(note)).split('\n');
   assert.is(modes, '600 700');
   assert.ok(place.startsWith(sandbox.path('.state/development/edit/')), place);
   nothingLeft();
+});
+
+for (const [key, said] of [
+  [
+    'vaultPassword',
+    /to apply it to the cluster: `.* install-tier core`, then `.* init-vault`\n.*rotate-database-password.* generates/,
+  ],
+  [
+    'app2Password',
+    /to apply it to the cluster: `.* install-tier core`\n.*rotate-database-password.* generates/,
+  ],
+  [
+    'password',
+    /^an existing server keeps the superuser's password: put the old `password` back, then `.* rotate-database-password superuser` generates/m,
+  ],
+] as const)
+  test(`the advice fits the change of ${key}`, async () => {
+    const encrypted = await readText(sandbox.path(file));
+    const { exitCode, text } = await edit(`sed -i 's/^${key}: .*/${key}: changed/' "$1"`);
+    await writeFile(sandbox.path(file), encrypted);
+    assert.is(exitCode, 0, text);
+    assert.match(text, said);
+    assert.is(text.includes('to apply it'), key !== 'password', text);
+  });
+
+for (const [script, what] of [
+  ['/^app2Password/d', `${file} has no value \`app2Password\``],
+  ['s/^vaultPassword: .*/vaultPassword: 0123/', `the value \`vaultPassword\` of ${file} is not a text`],
+  ['s/^password: .*/password: "a\\tb"/', `the value \`password\` of ${file} cannot be a password`],
+] as const)
+  test(`what an install would refuse is refused at once: ${what}`, async () => {
+    const encrypted = await readText(sandbox.path(file));
+    const { exitCode, text } = await edit(`sed -i '${script}' "$1"`);
+    await writeFile(sandbox.path(file), encrypted);
+    assert.is(exitCode, 1, text);
+    assert.match(text, `error: ${what}`);
+    assert.match(text, /do: .* edit-secrets database\.yaml/);
+  });
+
+test('an editor that removes the file is named', async () => {
+  const { exitCode, text } = await edit('rm "$1"');
+  assert.is(exitCode, 1);
+  assert.match(
+    text,
+    /error: the editor failed\n {2}why: it removed the text; .* was not changed\n {2}do: check the editor: /,
+  );
 });
 
 test('a file that was not edited stays as it was; EDITOR counts, too', async () => {
