@@ -69,7 +69,7 @@ async function diffByPlugin(
 ): Promise<void> {
   const words = [...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough];
   const output = await callHelmfile(context, words, (error, stderr) =>
-    renderingFailure(error, stderr, releases, 'comparing', context.environment.name),
+    renderingFailure(error, stderr, releases, 'comparing', context.environment),
   );
   context.print(output.stdout.trimEnd() || 'no difference');
 }

@@ -73,7 +73,7 @@ async function failure(
   stderr: string,
   error: TaskError,
 ): Promise<TaskError> {
-  const { name, root } = context.environment;
+  const { root } = context.environment;
   const { failed, said, undone, rendering } = readHelmFailure(stderr, releases);
   const findings = shownLinesOf(findingsOf(failed, diagnosis.findings(), await declaredReleases(root)));
   // Pods do not show a chart's fault, and terminating pods explain nothing.
@@ -99,7 +99,7 @@ async function failure(
     (doing === 'testing' ? authorityAdvice(why, named) : historyAdvice(said, named)) ??
     adviceFor(`${said}\n${why}`) ??
     spaceAdvice(said);
-  const place = rendering ? placesToFix(failed, name, said) : 'it';
+  const place = rendering ? await placesToFix(failed, context.environment, said) : 'it';
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;
   return new TaskError({

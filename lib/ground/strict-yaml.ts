@@ -137,7 +137,7 @@ function checkKey({ key }: Pair, text: string, refuse: Refuse): void {
   if (isMerge || (isText && (type !== 'PLAIN' || otherReading(value, value) === undefined))) return;
   refuse(
     startOf({ range }),
-    `the key \`${source ?? 'that is no text'}\``,
+    source === undefined ? 'a key that is no text' : `the key \`${source}\``,
     'a key is a text: write it in quotes',
   );
 }

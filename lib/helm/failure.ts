@@ -1,6 +1,9 @@
+import { basename } from 'node:path';
 import { reasonIn, spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
+import type { Environment } from '../settings/environment.ts';
+import { placeOf } from '../settings/settings.ts';
 import { namesText, type Release } from './helmfile.ts';
 
 export type HelmFailure = {
@@ -124,27 +127,54 @@ export function historyAdvice(said: string, failed: readonly Release[]): string 
 const shownLines = 8;
 
 /** What to fix after what helm has `said` of a release's charts and values, for an error's advice. */
-export function placesToFix(releases: readonly Release[], environment: string, said: string): string {
+export async function placesToFix(
+  releases: readonly Release[],
+  environment: Place,
+  said: string,
+): Promise<string> {
   const [, repository] = /"(\S+)" is not a valid chart repository or cannot be reached/.exec(said) ?? [];
   if (repository !== undefined) return `the connection to ${repository}`;
-  if (said.includes(refusedValues) && releases.length > 0)
-    return `${releases.map(({ name }) => `\`releases.${name}\``).join(' or ')} in environments/${environment}/`;
+  if (said.includes(refusedValues) && releases.length > 0) return settingsToFix(releases, environment, said);
   const charts = releases.map(({ chart }) => chart).filter((chart) => chart.startsWith('./'));
   const places = [...new Set(charts.map((chart) => chart.slice(2)))];
-  return [...(places.length > 0 ? places : ['charts/']), `environments/${environment}/`].join(' or ');
+  return [...(places.length > 0 ? places : ['charts/']), `environments/${environment.name}/`].join(' or ');
+}
+
+type Place = Pick<Environment, 'name' | 'provider' | 'root'>;
+
+/** The setting that a chart's schema refuses, with its line; the releases if no file of settings has it. */
+async function settingsToFix(
+  releases: readonly Release[],
+  environment: Place,
+  said: string,
+): Promise<string> {
+  const [, at = '', unknown] = /^- at '(.*?)': (?:additional properties '([^']+)')?/m.exec(said) ?? [];
+  // A JSON pointer (RFC 6901).
+  const keys = at.split('/').slice(1);
+  const path = [
+    ...keys.map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~')),
+    ...(unknown === undefined ? [] : [unknown]),
+  ];
+  const places = releases.map(async ({ name, chart }) => {
+    // A release's own values win over those of its chart.
+    const settings = [name, basename(chart)].map((group) => ['releases', group, ...path]);
+    const place = path.length === 0 ? undefined : await placeOf(environment, settings);
+    return place ?? `\`releases.${name}\` in environments/${environment.name}/`;
+  });
+  return [...new Set(await Promise.all(places))].join(' or ');
 }
 
 /** The error of a command that only renders, with helm's message. `doing` is a phrase such as "rendering". */
-export function renderingFailure(
+export async function renderingFailure(
   error: TaskError,
   stderr: string,
   releases: readonly Release[],
   doing: string,
-  environment: string,
-): TaskError {
+  environment: Place,
+): Promise<TaskError> {
   const { failed, said, silent } = readHelmFailure(stderr, releases);
   if (said === '') return error;
-  const fix = silent ? '' : `fix ${placesToFix(failed, environment, said)} and `;
+  const fix = silent ? '' : `fix ${await placesToFix(failed, environment, said)} and `;
   const again = spaceAdvice(said) ?? `${fix}run again`;
   return new TaskError({
     what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,

@@ -28,7 +28,7 @@ export async function render(
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
     const words = [...selectors, 'template', '--output-dir', folder, ...outputOptions, ...more];
     await callHelmfile(context, words, (error, stderr) =>
-      renderingFailure(error, stderr, releases, 'rendering', context.environment.name),
+      renderingFailure(error, stderr, releases, 'rendering', context.environment),
     );
     const rendered = new Map<string, readonly string[]>();
     for (const { name } of releases) {

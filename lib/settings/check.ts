@@ -2,17 +2,11 @@ import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
 import { isTree, type Tree, valueAt } from '../ground/tree.ts';
+import { type Layer, placeIn } from './layer.ts';
 import { rangeProblems } from './ranges.ts';
 import { roleProblems } from './roles.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 import { textProblems } from './texts.ts';
-
-/** A settings file with each setting's line. */
-export type Layer = {
-  readonly file: string;
-  readonly tree: Tree;
-  readonly lineOf: (path: readonly string[]) => number;
-};
 
 /** Merges the layers, lowest first. Throws `TaskError` with file and setting for the first problem. */
 export function checkSettings(
@@ -26,8 +20,7 @@ export function checkSettings(
   if (problem === undefined) return merged as Settings;
   const { path, rule } = problem;
   const name = path.join('.');
-  const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
-  const place = layer && `${layer.file}:${layer.lineOf(path)}`;
+  const place = placeIn(layers, path);
   if (problem.isUnknown)
     throw new TaskError({
       what: `${place} has an unknown setting \`${name}\``,

@@ -8,9 +8,9 @@ import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree } from '../ground/tree.ts';
-import type { Layer } from './check.ts';
 import { digestWords, mergeLayers } from './digests.ts';
 import type { Environment } from './environment.ts';
+import { type Layer, placeIn } from './layer.ts';
 import type { Settings } from './schema.ts';
 
 export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
@@ -175,6 +175,20 @@ export async function loadSettings({
   const settings = checkSettings(mergeLayers(layers.map(({ tree }) => tree)), layers, name, provider);
   checked.set(key, settings);
   return settings;
+}
+
+/** The first of these settings that a file sets, with the file and line that counts; undefined if none does. */
+export async function placeOf(
+  { name, provider, root }: Pick<Environment, 'name' | 'provider' | 'root'>,
+  settings: readonly (readonly string[])[],
+): Promise<string | undefined> {
+  const files = await settingsFiles(name, provider, root);
+  const layers = await parseAll(files, await readTexts(root, files));
+  for (const path of settings) {
+    const place = placeIn(layers, path);
+    if (place !== undefined) return `\`${path.join('.')}\` in ${place}`;
+  }
+  return undefined;
 }
 
 /** The arguments with which helmfile reads settings files as `loadSettings` does. */

@@ -78,10 +78,10 @@ test('keys that are no text, tags, directives and characters that readers take d
     ['2001-12-14: x', 'f.yaml:1: the key `2001-12-14`'],
     ['a:\n  010: x', 'f.yaml:2: the key `010`'],
     ['on: x', 'f.yaml:1: the key `on`'],
-    ['[a]: x', 'the key `that is no text`'],
+    ['[a]: x', 'f.yaml:1: a key that is no text'],
     ['a: { "<<": x }', 'the key `<<`'],
     // A template without quotes.
-    ['a: {{ .Values.x }}', 'the key `that is no text`'],
+    ['a: {{ .Values.x }}', 'f.yaml:1: a key that is no text'],
     ['a: !!str 1.10', 'the tag `tag:yaml.org,2002:str`'],
     ['a: ! 12', 'the tag `!`'],
     ['a: !!set [x]', 'the tag `tag:yaml.org,2002:set`'],

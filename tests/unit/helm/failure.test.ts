@@ -14,7 +14,7 @@ import {
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { adviceFor } from '../../../lib/kubernetes/advice.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import { type Environment, environmentOf } from '../../../lib/settings/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
@@ -30,6 +30,7 @@ const release = (name: string, chart = './charts/backend'): Release => ({
   },
 });
 
+const environment = environmentOf({ env: 'development', provider: 'embedded' });
 const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];
 
 /** helmfile's output for a failed helm. */
@@ -119,21 +120,28 @@ test('when helm was never called no release failed, and helmfile is quoted', () 
   assert.is(readHelmFailure('', releases).said, '');
 });
 
-test('the places to fix are charts of this project, and the settings', () => {
-  const places = (failed: readonly Release[], said = 'Error: no') => placesToFix(failed, 'development', said);
+test('the places to fix are charts of this project, and the settings', async () => {
+  const places = (failed: readonly Release[], said = 'Error: no') => placesToFix(failed, environment, said);
   const far =
     'Error: looks like "https://charts.test" is not a valid chart repository or cannot be reached: Get';
-  assert.is(places([], far), 'the connection to https://charts.test');
-  assert.is(places(releases), 'charts/backend or environments/development/');
-  assert.is(places([]), 'charts/ or environments/development/');
+  assert.is(await places([], far), 'the connection to https://charts.test');
+  assert.is(await places(releases), 'charts/backend or environments/development/');
+  assert.is(await places([]), 'charts/ or environments/development/');
   const refused = "Error: values don't meet the specifications of the schema(s)";
-  assert.is(
-    places(
-      releases.filter(({ name }) => name === 'app1-back'),
-      refused,
-    ),
-    '`releases.app1-back` in environments/development/',
-  );
+  const back = releases.filter(({ name }) => name === 'app1-back');
+  assert.is(await places(back, refused), '`releases.app1-back` in environments/development/');
+  for (const [line, place] of [
+    [
+      "at '/autoRollback': got string",
+      '`releases.backend.autoRollback` in environments/development/settings.yaml:5',
+    ],
+    [
+      "at '': additional properties 'autoRollback' not allowed",
+      '`releases.backend.autoRollback` in environments/',
+    ],
+    ["at '': missing property 'x'", '`releases.app1-back` in environments/development/'],
+  ] as const)
+    assert.match(await places(back, `${refused}\nbackend:\n- ${line}`), place);
 });
 
 test('a failure is explained by problems of the failed releases, else by those of none', () => {
@@ -177,7 +185,7 @@ test('a release without a deployed revision has advice with its own namespace', 
   assert.is(historyAdvice('Error: no', releases), undefined);
 });
 
-test('a killed helm says nothing about charts', () => {
+test('a killed helm says nothing about charts', async () => {
   const [head = ''] = told('app1-back').split('STDERR:');
   const stderr = `${head}ERROR:\n  signal: killed\n\nEXIT STATUS\n  -1\n`;
   const failure = readHelmFailure(stderr, releases);
@@ -185,14 +193,14 @@ test('a killed helm says nothing about charts', () => {
   assert.equal(names(failure.failed), ['app1-back']);
   assert.not.ok(failure.rendering);
   const error = new TaskError({ what: 'helmfile failed' });
-  const shown = renderingFailure(error, stderr, releases, 'rendering', 'development') as TaskError;
+  const shown = await renderingFailure(error, stderr, releases, 'rendering', environment);
   assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
 });
 
-test('a full disk is not the fault of charts', () => {
+test('a full disk is not the fault of charts', async () => {
   const stderr = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
   const error = new TaskError({ what: 'helmfile failed' });
-  const shown = renderingFailure(error, stderr, releases, 'rendering', 'development') as TaskError;
+  const shown = await renderingFailure(error, stderr, releases, 'rendering', environment);
   assert.is(shown.advice, 'free some space, then run again; nothing was changed');
 });
 
