@@ -43,7 +43,7 @@ tests('each application has data, and a backup is made of databases and Vault', 
   );
   await vault('kv put -mount=kv app1/own word=remembered');
 
-  const { stdout, stderr, exitCode } = await asUser(runbook('Back up'));
+  const { stdout, stderr, exitCode } = await asUser(runbook('Back up', ['sh']));
   assert.is(exitCode, 0, stderr);
   assert.is(stdout, `${database}\n${join(backups, 'vault')}\n`);
   assert.match(stderr, /app1: 1 table, 1000 rows\n[\s\S]*app2: 2 tables, 1001 rows/);
