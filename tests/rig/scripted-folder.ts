@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Target } from '../../lib/settings/context.ts';
@@ -38,7 +38,9 @@ export function scriptedFolder(...entries: readonly string[]) {
     script: (tool: string, body: string): void => {
       const version = `case "$*" in version\\ --client|version\\ --short|--version*) echo '${versions[tool] ?? ''}'; exit 0;; esac`;
       const text = `#!/bin/sh\nCALLS='${log}'\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`;
-      writeFileSync(join(bin, tool), text, { mode: 0o755 });
+      // Renamed, since the system refuses to write to a script that is just being started.
+      writeFileSync(join(base, tool), text, { mode: 0o755 });
+      renameSync(join(base, tool), join(bin, tool));
     },
     /** The system's own program again. */
     unscript: (tool: string): void => rmSync(join(bin, tool)),
