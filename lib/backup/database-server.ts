@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
@@ -8,6 +7,7 @@ import { superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
+import { newPassword } from '../secrets/make.ts';
 import type { Context } from '../settings/context.ts';
 
 /** The environment's server, as its superuser, or as the owner of a database. */
@@ -106,7 +106,7 @@ export async function createScratch(server: DatabaseServer, owner: string): Prom
  */
 export async function createOwnedScratch(server: DatabaseServer): Promise<DatabaseServer> {
   await dropScratch(server);
-  const as = { user: scratch, password: randomBytes(16).toString('hex'), database: scratch };
+  const as = { user: scratch, password: newPassword(), database: scratch };
   await setUp(server, JSON.stringify({ applications: { [scratch]: as }, issuers: {} }));
   const extend = (right: string) => {
     const sql = `format('ALTER ROLE ${scratch} ${right} VALID UNTIL %L', now() + '10 min')`;

@@ -59,7 +59,9 @@ export async function restoreDatabase(
       await createScratch(server, name);
       await programs.restore(dumpFile(folder, name), scratch);
       requireSame(name, rows, await countRows(server, scratch));
-      for (const statement of properties) await server.in((query) => query(statement));
+      await server.in(async (query) => {
+        for (const statement of properties) await query(statement);
+      });
       await putInPlace(server, name);
       context.log(`${name}: ${describeRows(rows)}`);
     }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
@@ -8,6 +7,7 @@ import { install } from '../deploy/install.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
+import { newPassword } from '../secrets/make.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
@@ -18,9 +18,6 @@ import { keysPlace } from '../vault/keys-place.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
 import { checkOthers, replaceInServer } from './server.ts';
-
-/** 32 hexadecimal digits never need quotes. */
-const newPassword = (): string => randomBytes(16).toString('hex');
 
 /**
  * Replaces the passwords of the selected roles in the SOPS file, the server, Vault, the releases and the pods.

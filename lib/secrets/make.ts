@@ -9,6 +9,9 @@ import { importPublicKeys } from './keyring.ts';
 import { sharedFiles } from './shared-file.ts';
 import { sopsShell } from './shell.ts';
 
+/** A new password: 32 hexadecimal digits, which never need quotes. */
+export const newPassword = (): string => randomBytes(16).toString('hex');
+
 /** The environment whose files define which secrets exist; SOPS leaves names of values readable. */
 const model = 'development';
 
@@ -58,7 +61,7 @@ export async function encryptRandom(
   await importPublicKeys(context);
   const $ = await sopsShell(context);
   for (const { file, keys } of files) {
-    const values = keys.map((key) => [key, randomBytes(16).toString('hex')] as const);
+    const values = keys.map((key) => [key, newPassword()] as const);
     for (const [, value] of values) context.secret(value);
     const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
     texts.set(file, await encrypt($, root, file, input, keys));

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
-
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
 import { tellKeptNodes } from '../kept-nodes.ts';
