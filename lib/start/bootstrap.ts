@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,14 +69,13 @@ export async function bootstrap(argv: readonly string[]): Promise<number | undef
 }
 
 /**
- * True if node_modules matches package-lock.json. If npm's own record is newer than the lockfile, nothing is
- * compared. Packages that npm may omit (other platforms, development) may be missing.
+ * True if node_modules matches package-lock.json, by npm's own record. Packages that npm may omit (other platforms,
+ * development) may be missing.
  */
 function packagesInstalled(folder: string): boolean {
   const lockfile = join(folder, 'package-lock.json');
   const record = join(folder, 'node_modules', '.package-lock.json');
   try {
-    if (statSync(record).mtimeMs > statSync(lockfile).mtimeMs) return true;
     const wanted = readPackages(lockfile);
     const installed = readPackages(record);
     return Object.keys(wanted).every((path) => {

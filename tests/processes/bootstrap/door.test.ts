@@ -7,6 +7,7 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -36,6 +37,8 @@ test('on a fresh clone the packages are installed, and the run continues with th
     const second = await start(['3']).end;
     assert.equal([second.code, second.stderr, calls().length], [3, '', 1]);
     writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.24.0')));
+    // As from an archive.
+    utimesSync(join(folder, 'package-lock.json'), 1, 1);
     assert.is((await start(['0']).end).code, 0);
     assert.is(calls().length, 2);
   }));

@@ -85,6 +85,8 @@ test('the bundle is built once, and again when a source, a package or the list o
     () => rmSync(join(folder, 'tasks/more.ts')),
     // As `cp -p` of an older file does.
     () => utimesSync(join(folder, 'tasks/word.ts'), 1, 1),
+    // Made before the clock was set back by an hour.
+    () => utimesSync(bundle, Date.now(), Date.now() / 1000 + 3600),
   ];
   for (const change of changes) {
     change();
