@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
@@ -18,7 +18,7 @@ export type LockHolder = ProcessIdentity & {
   readonly task: string;
   /** Time of locking, ISO 8601. */
   readonly since: string;
-  /** For messages, if nothing here tells whether it is alive: where it runs and what to do. Never in the file. */
+  /** For messages, if its process cannot be seen here: where it runs. Never in the file. */
   readonly elsewhere?: string;
 };
 
@@ -42,11 +42,13 @@ export type Lock = { readonly holder: LockHolder; readonly release: () => Promis
 const pollMs = 100;
 /** Milliseconds after which the writer of a lock without a holder must have been killed. */
 const unwrittenMs = 2000;
+/** How often a holder touches its lock, and when one that cannot be seen from here counts as killed, or suspended. */
+export const heartbeat = { everyMs: 5000, silentMs: 60_000 };
 
 /**
  * Takes the lock at this path, waiting for a living holder. Takes over a dead holder's lock (process gone, pid
- * reused, machine rebooted). A holder on another host or in another container counts as living. Throws TaskError if
- * the lock is taken and `wait` is false, or on the signal.
+ * reused, machine rebooted; on another host or in another container: it no longer touches its lock). Throws TaskError
+ * if the lock is taken and `wait` is false, or on the signal.
  */
 export async function acquireLock(path: string, request: LockRequest): Promise<Lock> {
   const holder: LockHolder = {
@@ -57,12 +59,13 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
   const content = `${JSON.stringify(holder)}\n`;
   let unwrittenSince: number | undefined;
   let announced: string | undefined;
+  let touched = { at: 0, seen: 0 };
 
   for (;;) {
     if (request.signal?.aborted)
       throw new TaskError({ what: 'the run was stopped while it waited for another one' });
     if (await create(path, content))
-      return { holder, release: () => release(path, content, request.ownsFolder ?? false) };
+      return { holder, release: keep(path, content, request.ownsFolder ?? false) };
     const found = await read(path);
     if (found === undefined) continue;
     const other = parseHolder(found);
@@ -74,12 +77,17 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     }
     unwrittenSince = undefined;
     const elsewhere = await isElsewhere(other);
-    if (!elsewhere && !(await isSameProcess(other))) {
+    const at = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
+    // Our own clock tells how long: the holder's may differ, and after a sleep of the machine every lock is old.
+    if (touched.at !== at) touched = { at, seen: performance.now() };
+    const silentMs = performance.now() - touched.seen;
+    const gone = elsewhere ? silentMs > heartbeat.silentMs : !(await isSameProcess(other));
+    if (gone) {
       await takeAway(path, found, request);
       continue;
     }
-    const holding = elsewhere ? { ...other, elsewhere: placeOf(other, path) } : other;
-    if (!request.wait) {
+    const holding = elsewhere ? { ...other, elsewhere: placeOf(other) } : other;
+    if (!request.wait && !(elsewhere && Date.now() - at > heartbeat.silentMs)) {
       throw new TaskError({
         what: `another run is at work: ${describeHolder(holding)}`,
         advice: 'try again when it has ended',
@@ -105,8 +113,8 @@ export function describeHolder({ task, pid, since, elsewhere = '' }: LockHolder)
   return `run of ${task} by pid ${pid} since ${formatSince(new Date(since))}${elsewhere}`;
 }
 
-const placeOf = ({ host }: LockHolder, path: string): string =>
-  ` ${host === hostname() ? 'in another container of this host' : `on host or in container ${host}`}; if it was killed there, remove ${path}`;
+const placeOf = ({ host }: LockHolder): string =>
+  host === hostname() ? ' in another container of this host' : ` on host or in container ${host}`;
 
 /**
  * Removes a stale lock. Meanwhile another run may have removed it and taken the lock, and we would remove its file.
@@ -167,12 +175,18 @@ async function read(path: string): Promise<string | undefined> {
   }
 }
 
-async function release(path: string, content: string, ownsFolder: boolean): Promise<void> {
-  // Somebody may have removed it by hand, and another run taken it.
-  if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
-  await rm(path, { force: true });
-  // Fails if the folder is not empty.
-  if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);
+/** Touches the lock until it is released by the function returned. */
+function keep(path: string, content: string, ownsFolder: boolean): () => Promise<void> {
+  const touch = (): void => void utimes(path, new Date(), new Date()).catch(() => undefined);
+  const beats = setInterval(touch, heartbeat.everyMs).unref();
+  return async () => {
+    clearInterval(beats);
+    // Somebody may have removed it by hand, and another run taken it.
+    if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
+    await rm(path, { force: true });
+    // Fails if the folder is not empty.
+    if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);
+  };
 }
 
 function parseHolder(text: string): LockHolder | undefined {

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
-import { acquireLock, type LockHolder } from '../../lock.ts';
+import { acquireLock, heartbeat, type LockHolder } from '../../lock.ts';
 import { ownIdentity } from '../../process-identity.ts';
 import { folder, useFolder } from '../rig/folder.ts';
 import { refusalOf } from '../rig/refusal.ts';
@@ -73,19 +73,45 @@ test('a lock of a dead process, a reused pid, another boot or a killed writer is
   }
 });
 
-test('a holder on another host or in another container counts as living, and the lock to remove is named', async () => {
+test('a holder on another host or in another container counts as living as long as it touches its lock', async () => {
   const host = 'build-3';
   const places = [{ pidNamespace: 'pid:[1]' }, { host, bootId: 'theirs' }, { host, pidNamespace: 'pid:[1]' }];
   for (const place of places) {
     await writeFile(path, await holderOf({ ...place, startTime: '1' }));
     const { what } = await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
-    const named = 'host' in place ? 'on host or in container build-3' : 'in another container of this host';
-    assert.match(what, `${named}; if it was killed there, remove ${path}`);
+    assert.match(
+      what,
+      'host' in place ? 'on host or in container build-3' : 'in another container of this host',
+    );
     assert.match(await readFile(path, 'utf8'), '"other"');
   }
   // Everything of this host has ended with its reboot, containers included.
   await writeFile(path, await holderOf({ bootId: 'before', pidNamespace: 'pid:[1]' }));
   await (await acquireLock(path, { task: 'new', wait: false })).release();
+});
+
+test('a lock from another container is taken over once nobody has touched it for a while', async () => {
+  const usual = { ...heartbeat };
+  Object.assign(heartbeat, { everyMs: 5, silentMs: 400 });
+  try {
+    const living = await acquireLock(path, { task: 'other', wait: false });
+    await writeFile(path, JSON.stringify({ ...living.holder, pidNamespace: 'pid:[1]' }));
+    await utimes(path, 1, 1);
+    while ((await stat(path)).mtimeMs === 1000) await new Promise((resolve) => setImmediate(resolve));
+    await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
+    // Ends the touching as well, and leaves the file, which is no longer its own.
+    await living.release();
+    for (const wait of [true, false]) {
+      await writeFile(path, await holderOf({ pidNamespace: 'pid:[1]' }));
+      await utimes(path, 1, 1);
+      const start = performance.now();
+      const lock = await acquireLock(path, { task: 'new', wait });
+      assert.ok(performance.now() - start > heartbeat.silentMs);
+      await lock.release();
+    }
+  } finally {
+    Object.assign(heartbeat, usual);
+  }
 });
 
 test('a lock that was taken while one waited to remove a stale one is left alone', async () => {
