@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { type RequestOptions, request } from 'node:https';
+import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Environment } from '../../settings/environment.ts';
@@ -29,13 +29,16 @@ export type WatchEvent = { readonly type: string; readonly object: any };
 
 type Place = Pick<Environment, 'state' | 'clusterName'>;
 
+/** Node's own would end a quiet watch after 5 s, and with NODE_USE_ENV_PROXY send requests for 127.0.0.1 to the proxy. */
+const agent = new Agent({ keepAlive: true });
+
 /** A client of the environment's API server. Throws if the cluster's certificates do not exist yet. */
 export async function connectApi(cluster: Place, port: number): Promise<Api> {
   const pki = join(clusterFolder(cluster), 'pki');
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
   );
-  const tls = { host: '127.0.0.1', port, ca, cert, key };
+  const tls = { host: '127.0.0.1', port, ca, cert, key, agent };
 
   /** Sends a request and returns the response once it begins. */
   const send = async (options: RequestOptions, body?: string): Promise<IncomingMessage> => {
@@ -61,8 +64,7 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
     },
 
     watch: async (path, onEvent, signal) => {
-      // Node's agent would end a quiet connection after 5 s.
-      const response = await send({ path, signal, timeout: 0 });
+      const response = await send({ path, signal });
       if (response.statusCode !== 200) {
         response.resume();
         throw new Error(`the API server answered HTTP ${response.statusCode}`);

@@ -83,14 +83,3 @@ export const inBackground = (
   service: string,
   words: readonly string[],
 ): string => `${shellWords(words)} >> .state/${name}/logs/${service}.log 2>&1 &`;
-
-/** True if a GET of the URL returns 2xx within two seconds. */
-export async function answers(url: string): Promise<boolean> {
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });
-    await answer.arrayBuffer();
-    return answer.ok;
-  } catch {
-    return false;
-  }
-}

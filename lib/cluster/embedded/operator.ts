@@ -1,12 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Outcome } from '../../ground/outcome.ts';
+import { call } from '../../ingress/call.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
-import { answers, inBackground, isUp, launchService, waitUntilUp } from './launch.ts';
+import { inBackground, isUp, launchService, waitUntilUp } from './launch.ts';
 import type { Ports } from './ports.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { missingTypes, typesOf, waitForTypes } from './types.ts';
@@ -32,7 +33,14 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
 /** Variables that the operator's chart sets. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
-const isReady = (ports: Ports) => () => answers(`http://127.0.0.1:${ports.operatorHealth}/readyz`);
+const isReady = (ports: Ports) => (): Promise<boolean> => {
+  const server = { address: '127.0.0.1', port: ports.operatorHealth };
+  const origin = new URL(`http://${server.address}:${server.port}`);
+  return call({ ...server, origin, path: '/readyz', timeoutMs: 2000 }).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+};
 
 /**
  * Applies the operator's types, even if it is running, and starts the real Vault Secrets Operator. Waits until the
