@@ -13,7 +13,7 @@ import { runKwokctl } from './kwokctl.ts';
 import { applyNodes, compareNodes } from './nodes.ts';
 import { checkPorts, type Ports } from './ports.ts';
 import { stopStrays } from './processes.ts';
-import { livingServices, type ServiceRecord, stopServices, waitForService } from './services.ts';
+import { livingServices, type ServiceRecord, serviceLog, stopServices, waitForService } from './services.ts';
 import { clusterFolder, type EmbeddedState, kubernetesServices, requireState, writeState } from './state.ts';
 import { fillTemplate } from './template.ts';
 
@@ -103,7 +103,7 @@ async function launch(
     throw new TaskError({
       what: 'the API server did not start',
       why: 'kwokctl succeeded, but kube-apiserver does not run',
-      advice: `see ${join(clusterFolder(environment), 'logs')}`,
+      advice: `see ${serviceLog(environment.state, 'kube-apiserver')}`,
     });
   }
   const ready = () => isApiReady(environment, ports.kubeApiserver);

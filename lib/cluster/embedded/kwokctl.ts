@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
@@ -56,7 +56,7 @@ export async function runKwokctl(
   alive: readonly ServiceRecord[],
 ): Promise<void> {
   const { $, environment } = context;
-  await writePids(clusterFolder(environment), alive);
+  await prepareFolder(environment, alive);
   try {
     const words = phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
     const output = await $({
@@ -72,12 +72,22 @@ export async function runKwokctl(
   }
 }
 
-/** Leaves only these pid files: kwokctl would skip or kill any process whose pid is in one. */
-export async function writePids(cluster: string, services: readonly ServiceRecord[]): Promise<void> {
+/**
+ * Leaves only these pid files: kwokctl would skip or kill any process whose pid is in one. Its servers' logs join the
+ * others.
+ */
+export async function prepareFolder(
+  environment: Pick<Environment, 'state' | 'clusterName'>,
+  services: readonly ServiceRecord[],
+): Promise<void> {
+  const cluster = clusterFolder(environment);
   const folder = join(cluster, 'pids');
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const { name, pid } of services) await writeWhole(join(folder, `${name}.pid`), String(pid));
+  await mkdir(join(environment.state, 'logs'), { recursive: true, mode: 0o700 });
+  // Fails if it is there.
+  await symlink('../../../logs', join(cluster, 'logs')).catch(() => undefined);
 }
 
 /** Records processes that kwokctl started, since it may fail before writing their pid files. */
@@ -106,12 +116,12 @@ async function createArguments({ environment, settings }: Target, ports: Ports):
 }
 
 /** kwokctl logs a JSON object per line; the last `err` is the reason. */
-function kwokctlFailed({ name, clusterName }: Environment, output: CommandOutput): TaskError {
+function kwokctlFailed({ name }: Environment, output: CommandOutput): TaskError {
   const reasons = [...output.stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
   return new TaskError({
     what: 'kwokctl could not start the cluster',
     why: reasons.at(-1) ?? reasonOf(output),
-    advice: `run it again; the logs of its servers: .state/${name}/kwok/clusters/${clusterName}/logs`,
+    advice: `run it again; the logs of its servers: .state/${name}/logs`,
     exitCode: output.exitCode,
   });
 }

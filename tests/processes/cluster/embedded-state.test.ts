@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
-import { writePids } from '../../../lib/cluster/embedded/kwokctl.ts';
+import { prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import {
   refuseElsewhere,
   startedByThisRun,
   stopEverything,
 } from '../../../lib/cluster/embedded/processes.ts';
-import { readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
+import { logTail, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import {
   clusterFolder,
   ensureState,
@@ -178,12 +178,15 @@ test('a cluster that runs where nothing of it is seen is neither started here no
   await refuseElsewhere(context);
 });
 
-test('kwokctl never sees a pid file of an earlier life', async () => {
-  const pids = join(environment.state, 'kwok/clusters', environment.clusterName, 'pids');
+test('kwokctl never sees a pid file of an earlier life, and its servers log beside the others', async () => {
+  const cluster = clusterFolder(environment);
+  const pids = join(cluster, 'pids');
   mkdirSync(pids, { recursive: true });
   writeFileSync(join(pids, 'etcd.pid'), String(process.pid));
-  await writePids(dirname(pids), [{ name: 'vault', pid: 7, startTime: '', bootId: '' }]);
+  await prepareFolder(environment, [{ name: 'vault', pid: 7, startTime: '', bootId: '' }]);
   assert.equal(readdirSync(pids), ['vault.pid']);
+  writeFileSync(join(cluster, 'logs', 'etcd.log'), 'ready\n');
+  assert.is(await logTail(environment.state, 'etcd'), 'ready');
 });
 
 test('Vault and PostgreSQL are reached without kubectl', async () => {
