@@ -20,6 +20,7 @@ import { ensureHome, importCommands, importKeys } from './keyring.ts';
 import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { sopsShell } from './shell.ts';
+import { isPublic } from './sops.ts';
 
 /** Options of `git grep` for the work tree and the index. */
 const places = ['--untracked', '--cached'];
@@ -162,7 +163,7 @@ async function openValues(context: Context) {
     if (opened.exitCode === 0) {
       for (const { path, value } of await readDecrypted(root, owner, opened)) {
         const text = String(value);
-        if (value === null || text.length < shortestSecret) continue;
+        if (value === null || text.length < shortestSecret || isPublic(text, owner)) continue;
         context.secret(text);
         values.push({ owner, key: path.join('.'), forms: secretForms(text) });
       }

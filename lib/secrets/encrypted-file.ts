@@ -92,7 +92,8 @@ export async function readEncrypted(root: string, file: string): Promise<Encrypt
 export const editCommand = (file: string): string =>
   taskCommand(`edit-secrets ${shellWord(basename(file))}`, environmentOf(file));
 
-const environmentOf = (file: string): string | undefined => file.split('/')[1];
+/** The environment of a secrets file. */
+export const environmentOf = (file: string): string | undefined => file.split('/')[1];
 
 /** The error of a file in plain text. */
 export const notEncrypted = (file: string): TaskError =>

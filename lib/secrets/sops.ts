@@ -3,7 +3,14 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
-import { editCommand, isTime, readDecrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import {
+  editCommand,
+  environmentOf,
+  isTime,
+  readDecrypted,
+  secretNames,
+  secretsFile,
+} from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { sopsShell } from './shell.ts';
 
@@ -67,8 +74,8 @@ export async function encryptValue(
 }
 
 /** True for values of shared files that are no secrets: the environment's name, and certificates. */
-const isPublic = (value: string, environment: string): boolean =>
-  value === '' || value === environment || value.startsWith('-----BEGIN CERTIFICATE-----');
+export const isPublic = (value: string, file: string): boolean =>
+  value === '' || value === environmentOf(file) || value.startsWith('-----BEGIN CERTIFICATE-----');
 
 /**
  * All secrets of the environment, which are redacted from the run's output, since programs that decrypt the files may
@@ -86,7 +93,7 @@ export async function redactSecrets(context: SecretContext): Promise<readonly st
       continue;
     }
     for (const { value } of await readDecrypted(root, file, opened))
-      if (typeof value === 'string' && !isPublic(value, name)) secrets.push(value);
+      if (typeof value === 'string' && !isPublic(value, file)) secrets.push(value);
   }
   for (const value of secrets) context.secret(value);
   return secrets;

@@ -6,6 +6,8 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
+import { newPassword } from '../../../lib/secrets/make.ts';
+import { authorityFile, writeShared } from '../../../lib/secrets/shared-file.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, type Sandbox } from '../sandbox.ts';
@@ -133,6 +135,19 @@ test('staged content is checked, also in a hook, and files of any name', async (
   const { found } = await check({ GIT_INDEX_FILE: sandbox.path('.git/next-index-1.lock') });
   assert.equal(found, ['hook.pem (in the index):1: a private key']);
   await rm(sandbox.path('.git/index'));
+});
+
+test('the name and the certificate in the files that a team shares are no secrets', async () => {
+  const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
+  const key = newPassword();
+  const context = taskContext({}, [], sandbox.folder);
+  await writeShared(context, authorityFile, { certificate, key });
+  const clean = await plant({ 'ca.crt': certificate, 'notes.md': `development: ${key}\n` });
+  const { found } = await check();
+  await clean();
+  const shared = `environments/development/secrets/${authorityFile}`;
+  await rm(sandbox.path(shared));
+  assert.equal(found, [`notes.md:1: the value \`key\` of ${shared}, as it is`]);
 });
 
 test('a damaged file, or a given key that does not work, is a failure', async () => {
