@@ -57,7 +57,7 @@ async function newSecrets(root: string, { name, secrets }: Wanted): Promise<NewS
   const files: NewSecrets[] = [];
   for (const environment of await environmentNames(root))
     if ((await secretNames({ name: environment, root })).length > 0)
-      files.push({ file: secretsFile(environment, `${name}.yaml`), keys: ['password'] });
+      files.push({ file: secretsFile(environment, `${name}.yaml`), keys: { password: '' } });
   return files;
 }
 

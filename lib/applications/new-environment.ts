@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { secretNames } from '../secrets/encrypted-file.ts';
-import { encryptCommands, encryptRandom, missingSecrets, type NewSecrets } from '../secrets/make.ts';
+import { encryptCommands, encryptRandom, missingSecrets } from '../secrets/make.ts';
 import type { Context, InEnvironment } from '../settings/context.ts';
 import { checkEnvironmentName, foldersIn } from '../settings/settings.ts';
 import { type Changes, changeCommands, changedText, makeChanges } from './changes.ts';
@@ -47,18 +46,13 @@ async function settings(input: InEnvironment, { name, from }: Wanted): Promise<M
   return texts;
 }
 
-/** The secrets files, if the other environment has any: one without gets keys of its own first. */
-async function secrets(root: string, { name, from }: Wanted): Promise<NewSecrets[]> {
-  return (await secretNames({ name: from, root })).length === 0 ? [] : missingSecrets({ name, root });
-}
-
 /** The plain commands of `newEnvironment`, for `--dry-run`. */
 export async function newEnvironmentCommands(
   input: InEnvironment,
   wanted: Wanted,
 ): Promise<readonly string[]> {
   const { root } = input.environment;
-  const files = await secrets(root, wanted);
+  const files = await missingSecrets({ name: wanted.name, root }, wanted.from);
   return [...(await changeCommands(root, await settings(input, wanted))), ...encryptCommands(input, files)];
 }
 
@@ -66,7 +60,7 @@ export async function newEnvironmentCommands(
 export async function newEnvironment(context: Context, wanted: Wanted): Promise<void> {
   const { root } = context.environment;
   const { name, from } = wanted;
-  const files = await secrets(root, wanted);
+  const files = await missingSecrets({ name, root }, from);
   const changes: Changes = new Map([
     ...(await settings(context, wanted)),
     ...(await encryptRandom(context, files)),

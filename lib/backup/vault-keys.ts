@@ -31,11 +31,8 @@ export async function writeKeys(context: KeysContext, folder: string, keys: Vaul
   const { name, root } = context.environment;
   await importPublicKeys(context);
   const { unsealKeys, recoveryKeys } = keys;
-  const input = JSON.stringify(contentOf({ unsealKeys, recoveryKeys }));
-  const names = Object.entries(JSON.parse(input) as { [name: string]: readonly string[] }).flatMap(
-    ([key, texts]) => texts.map((_, index) => `${key}.${index}`),
-  );
-  const text = await encrypt(await sopsShell(context), root, ruleFile(name), `${input}\n`, names);
+  const content = contentOf({ unsealKeys, recoveryKeys });
+  const text = await encrypt(await sopsShell(context), root, ruleFile(name), content);
   await writeWhole(keysFile(folder), text);
 }
 

@@ -5,6 +5,7 @@ import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { shellWord } from '../ground/shell-words.ts';
+import { isTree, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
@@ -15,6 +16,7 @@ import { recipientsIn } from './recipients.ts';
 export type EncryptedFile = {
   /** The keys that open it: see recipients.ts. */
   readonly recipients: readonly string[];
+  readonly tree: Tree;
   /** Path of each value. */
   readonly values: readonly (readonly string[])[];
   /** Paths of unencrypted values, except empty ones, which SOPS never encrypts. */
@@ -66,11 +68,12 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
   } catch {
     return undefined;
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) return undefined;
-  const { sops, ...values } = content as { sops?: unknown; [key: string]: unknown };
+  if (!isTree(content)) return undefined;
+  const { sops, ...values } = content;
   const leaves = leavesOf(values);
   return {
     recipients: recipientsIn(sops),
+    tree: values,
     values: leaves.map(({ path }) => path),
     plain: leaves
       .filter(({ value }) => value !== '' && value !== null && !encrypted.test(String(value)))

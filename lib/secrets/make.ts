@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
+import { defaultEnvironment } from '../ground/launcher.ts';
+import { shellWords } from '../ground/shell-words.ts';
+import type { Tree } from '../ground/tree.ts';
 import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
 import { type Environment, exportHomes } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
+import { environmentNames } from '../settings/settings.ts';
 import { encrypt, encryption } from './encrypt.ts';
-import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { leavesOf, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { importPublicKeys } from './keyring.ts';
 import { sharedFiles } from './shared-file.ts';
 import { sopsShell } from './shell.ts';
@@ -12,28 +16,38 @@ import { sopsShell } from './shell.ts';
 /** A new password: 32 hexadecimal digits, which never need quotes. */
 export const newPassword = (): string => randomBytes(16).toString('hex');
 
-/** The environment whose files define which secrets exist; SOPS leaves names of values readable. */
-const model = 'development';
+/** A secrets file to create: its path relative to the project, and its keys, whose texts do not count. */
+export type NewSecrets = { readonly file: string; readonly keys: Tree };
 
-/** A secrets file to create: its path relative to the project, and its keys. */
-export type NewSecrets = { readonly file: string; readonly keys: readonly string[] };
-
-/** The secrets files that an environment lacks. */
-export async function missingSecrets({
-  name,
-  root,
-}: Pick<Environment, 'name' | 'root'>): Promise<NewSecrets[]> {
-  const existing = await secretNames({ name, root });
-  const missing = (await secretNames({ name: model, root })).filter(
-    (file) => !existing.includes(file) && !sharedFiles.includes(file),
-  );
-  return Promise.all(
-    missing.map(async (file) => {
-      const { values } = await readEncrypted(root, secretsFile(model, file));
-      return { file: secretsFile(name, file), keys: values.map((path) => path.join('.')) };
-    }),
-  );
+/**
+ * The secrets files that an environment lacks and another one has: `model`, or else development, or the first that has
+ * some. SOPS leaves names of values readable.
+ */
+export async function missingSecrets(
+  { name, root }: Pick<Environment, 'name' | 'root'>,
+  model?: string,
+): Promise<NewSecrets[]> {
+  const existing = [...sharedFiles, ...(await secretNames({ name, root }))];
+  const others = [defaultEnvironment, ...(await environmentNames(root))].filter((other) => other !== name);
+  for (const other of model === undefined ? others : [model]) {
+    const known = await secretNames({ name: other, root });
+    if (known.length === 0) continue;
+    const missing = known.filter((file) => !existing.includes(file));
+    return Promise.all(
+      missing.map(async (file) => ({
+        file: secretsFile(name, file),
+        keys: (await readEncrypted(root, secretsFile(other, file))).tree,
+      })),
+    );
+  }
+  return [];
 }
+
+/** A map with a text of its own for each value. */
+const withTexts = (keys: Tree, text: () => string): Tree =>
+  JSON.parse(
+    JSON.stringify(keys, (_, value) => (typeof value === 'object' && value !== null ? value : text())),
+  );
 
 /** The plain commands of `encryptRandom`, which also write the files; none without files. */
 export const encryptCommands = (
@@ -43,7 +57,9 @@ export const encryptCommands = (
   ...(files.length === 0 ? [] : [exportHomes(environment, 'GNUPGHOME')]),
   ...files.flatMap(({ file, keys }) => [
     `mkdir -p ${dirname(file)}`,
-    `for key in ${keys.join(' ')}; do echo "$key: '$(openssl rand -hex 16)'"; done | sops ${encryption(file).join(' ')} --output ${file} /dev/stdin`,
+    `sops ${shellWords([...encryption(file), '--output', file])} /dev/stdin <<END`,
+    JSON.stringify(withTexts(keys, () => '$(openssl rand -hex 16)')),
+    'END',
   ]),
 ];
 
@@ -61,10 +77,9 @@ export async function encryptRandom(
   await importPublicKeys(context);
   const $ = await sopsShell(context);
   for (const { file, keys } of files) {
-    const values = keys.map((key) => [key, newPassword()] as const);
-    for (const [, value] of values) context.secret(value);
-    const input = values.map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`).join('');
-    texts.set(file, await encrypt($, root, file, input, keys));
+    const values = withTexts(keys, newPassword);
+    for (const { value } of leavesOf(values)) context.secret(String(value));
+    texts.set(file, await encrypt($, root, file, values));
   }
   return texts;
 }
@@ -86,6 +101,11 @@ export async function makeSecrets(
   const texts = await encryptRandom(context, missing);
   // Whole files: the next run would take a partial one for a complete one.
   await replaceFiles([...texts].map(([file, text]) => ({ path: join(root, file), text })));
-  for (const { file, keys } of missing) context.log(`${file}: ${keys.join(', ')}`);
+  for (const { file, keys } of missing)
+    context.log(
+      `${file}: ${leavesOf(keys)
+        .map(({ path }) => path.join('.'))
+        .join(', ')}`,
+    );
   context.report('changed');
 }

@@ -65,13 +65,6 @@ export async function writeShared(context: SecretContext, name: string, values: 
   const content = { environment: environment.name, ...values };
   for (const { value } of leavesOf(values)) if (typeof value === 'string') context.secret(value);
   await importPublicKeys(context);
-  const keys = leavesOf(JSON.parse(JSON.stringify(content))).map(({ path }) => path.join('.'));
-  const text = await encrypt(
-    await sopsShell(context),
-    environment.root,
-    file,
-    `${JSON.stringify(content)}\n`,
-    keys,
-  );
+  const text = await encrypt(await sopsShell(context), environment.root, file, content);
   await replaceFiles([{ path: join(environment.root, file), text }]);
 }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
@@ -18,7 +18,7 @@ test.before(async () => {
   const settings = await readText(sandbox.path('environments/development/settings.yaml'));
   await writeFile(sandbox.path('environments/staging/settings.yaml'), settings);
 });
-test.after(() => sandbox.remove('development', 'staging', 'production'));
+test.after(() => sandbox.remove('development', 'staging', 'production', 'first'));
 
 const valuesOf = async (environment: string, key: string): Promise<Record<string, string> | undefined> => {
   const text = await openedBy(sandbox, [key], fileOf(environment));
@@ -45,6 +45,33 @@ test('existing files stay as they are', async () => {
   const { exitCode, stderr } = await sandbox.task('make-secrets', '--env', 'staging');
   assert.is(exitCode, 0, stderr);
   assert.is(await readText(sandbox.path(fileOf('staging'))), before);
+});
+
+test('new-environment takes the secrets of the environment it copies, with all their names', async () => {
+  // Names are read without a key.
+  const odd = 'smtp: { user: x }\n"a: b": x\nlist: [x, x]\nempty: ""\n';
+  await writeFile(sandbox.path('environments/staging/secrets/odd.yaml'), odd);
+  await rename(sandbox.path('environments/development'), sandbox.path('environments/first'));
+  const words = ['new-environment', 'copied', '--from', 'staging', '--env', 'first'];
+  const { exitCode, stderr } = await sandbox.task(...words);
+  await rename(sandbox.path('environments/first'), sandbox.path('environments/development'));
+  assert.is(exitCode, 0, stderr);
+  const key = sandbox.path('sops/development-operational.asc');
+  const made = (await openedBy(sandbox, [key], 'environments/copied/secrets/odd.yaml')) ?? '';
+  assert.match(
+    JSON.stringify(parse(made)).replaceAll(/[0-9a-f]{32}/g, 'x'),
+    '{"smtp":{"user":"x"},"a: b":"x","list":["x","x"],"empty":"x"}',
+  );
+});
+
+test('a rule that leaves values in plain text is named', async () => {
+  const rules = await readText(sandbox.path('.sops.yaml'));
+  await writeFile(sandbox.path('.sops.yaml'), `${rules.trimEnd()}\n    encrypted_regex: ^app\n`);
+  await rm(sandbox.path(fileOf('staging')));
+  const { stderr } = await sandbox.task('make-secrets', '--env', 'staging');
+  await writeFile(sandbox.path('.sops.yaml'), rules);
+  assert.match(stderr, `the rule for ${fileOf('staging')} in .sops.yaml does not encrypt all values`);
+  assert.match(stderr, 'it leaves password,vaultPassword in plain text');
 });
 
 test('production refuses development keys and accepts its own', async () => {
