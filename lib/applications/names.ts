@@ -4,6 +4,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { otherReading } from '../ground/yaml-scalars.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { allSecretFiles } from '../secrets/encrypted-file.ts';
+import { sharedFiles } from '../secrets/shared-file.ts';
 import type { Target } from '../settings/context.ts';
 import { roleProblems } from '../settings/roles.ts';
 import { roleForm } from '../settings/schema.ts';
@@ -57,6 +58,8 @@ async function takenProblem({ environment, settings }: Target, name: string): Pr
   const [problem] = roleProblems({ ...settings, database: { ...database, applications } });
   if (problem?.path.at(-1) === name)
     return 'its database and role are named after it, and PostgreSQL has another one of this name';
+  if (sharedFiles.includes(`${name}.yaml`))
+    return `secrets/${name}.yaml is the file of something else that a team shares (docs/secrets.md)`;
   const file = (await allSecretFiles(root)).find((path) => path.endsWith(`/${name}.yaml`));
   return file === undefined ? undefined : `${file} exists`;
 }

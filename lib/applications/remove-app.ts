@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
-import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, valueAt } from '../ground/tree.ts';
 import { declaredReleases, namesText, needingAny, type Release } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -81,11 +81,10 @@ async function settingsOfAll(root: string): Promise<string[]> {
 
 /** Where the settings say that the password of the application's role is. */
 async function secretsOf(root: string, app: string, files: readonly string[]): Promise<SecretKey[]> {
-  const { parse } = await import('yaml');
   const found = new Map<string, SecretKey>();
   for (const file of files) {
-    const tree: unknown = parse((await textIfThere(join(root, file))) ?? '', { merge: true });
-    const role = valueAt(tree, ['database', 'applications', app]);
+    const { value } = await readStrictYaml(await readFile(join(root, file), 'utf8'), file);
+    const role = valueAt(value, ['database', 'applications', app]);
     const secret = isTree(role) ? secretKey(String(role.password)) : undefined;
     if (secret !== undefined) found.set(JSON.stringify(secret), secret);
   }

@@ -20,8 +20,8 @@ export async function creationRules(root: string): Promise<readonly CreationRule
   const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
   const rules = content?.creation_rules;
   if (!Array.isArray(rules)) return unreadable(root, 'it has no list `creation_rules`');
-  return (rules as Written[]).map((rule) => ({
-    pattern: checkPattern(String(rule.path_regex ?? '')),
+  return (rules as (Written | null)[]).map((rule) => ({
+    pattern: checkPattern(String(rule?.path_regex ?? '')),
     recipients: recipientsIn(rule),
   }));
 }

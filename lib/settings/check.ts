@@ -70,15 +70,18 @@ function* vaultProblems({ vault }: Settings, provider: ProviderName): Generator<
     };
 }
 
+const keysOf = (value: unknown): string[] => (isTree(value) ? Object.keys(value) : []);
+
 /** Misspelt charts, images and releases, which would silently have no effect. */
 function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
+  const applications = valueAt(merged, ['database', 'applications']);
   for (const group of ['charts', 'images', 'releases']) {
-    const known = [
-      ...Object.keys((common[group] ?? {}) as Tree),
-      ...(group === 'releases' ? releasesOfApplications(merged) : []),
-    ];
-    const unknown = Object.keys((merged[group] ?? {}) as Tree).find((name) => !known.includes(name));
-    if (unknown !== undefined)
+    // Both releases of each application; environments/common.yaml only has values that all of them share.
+    const ofApplications = keysOf(applications).flatMap((app) => [`${app}-back`, `${app}-front`]);
+    const known = [...keysOf(common[group]), ...(group === 'releases' ? ofApplications : [])];
+    const unknown = keysOf(merged[group]).find((name) => !known.includes(name));
+    // The schema names applications that are no map.
+    if (unknown !== undefined && isTree(applications))
       yield {
         path: [group, unknown],
         rule: didYouMean(unknown, known, 'remove it, or declare it in environments/common.yaml'),
@@ -91,15 +94,6 @@ function* undeclared(merged: Tree, common: Tree): Generator<Problem> {
     if (valueAt(merged, path) !== undefined)
       yield { path, rule: 'set it in each release, such as app1-back', isUnknown: true };
   }
-}
-
-/** Both releases of each application; environments/common.yaml only has values that all of them share. */
-function releasesOfApplications(merged: Tree): string[] {
-  const applications = valueAt(merged, ['database', 'applications']);
-  return Object.keys(isTree(applications) ? applications : {}).flatMap((app) => [
-    `${app}-back`,
-    `${app}-front`,
-  ]);
 }
 
 const isUnquoted = (value: unknown): boolean => typeof value === 'number' || typeof value === 'boolean';

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Options, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { adviseOn, taskCommand } from '../ground/launcher.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
-import { checkEnvironment, loadSettings, settingsFiles } from './settings.ts';
+import { checkEnvironment, loadSettings, readTexts, settingsFiles } from './settings.ts';
 
 /**
  * Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed.
@@ -85,7 +83,7 @@ export async function resolveOptions(
 /** The provider that the environment's settings require, if any. */
 async function onlyProvider(environment: string, root: string): Promise<ProviderName | undefined> {
   const files = await settingsFiles(environment, 'existing', root);
-  const texts = await Promise.all(files.map((file) => readFile(join(root, file), 'utf8')));
+  const texts = await readTexts(root, files);
   // Most settings require none, and parsing YAML takes longer than the rest.
   if (!texts.some((text) => /\bprovider["']?\s*:\s*(?!["']{2})\S/.test(text))) return undefined;
   return (

@@ -133,7 +133,7 @@ async function readText(root: string, file: string): Promise<string> {
   });
 }
 
-const readTexts = (root: string, files: readonly string[]): Promise<string[]> =>
+export const readTexts = (root: string, files: readonly string[]): Promise<string[]> =>
   Promise.all(files.map((file) => readText(root, file)));
 
 const parseAll = (files: readonly string[], texts: readonly string[]): Promise<Layer[]> =>

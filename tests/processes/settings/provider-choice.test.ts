@@ -92,6 +92,11 @@ test('the setting cluster.provider of any layer counts like the option, except w
     assert.is(await providerOf({}, 1000, task), 'embedded', task);
 });
 
+test('a file to include that does not exist is named', async () => {
+  writeFileSync(join(folder, 'environments/development/own.yaml'), 'include: [cloud/none.yaml]\n');
+  assert.is((await failureOf(resolve())).what, 'cannot read environments/cloud/none.yaml');
+});
+
 test('an environment without its folder can be shown, stopped and destroyed', async () => {
   await made('minikube');
   rmSync(join(folder, 'environments/development'), { recursive: true });

@@ -146,7 +146,7 @@ test('a secret in a file with others is not removed, but named', async () => {
   assert.not.ok([...changes.keys()].some((file) => file.includes('secrets/')));
 });
 
-test('an application that others need, or whose anchor they use, is not removed', async () => {
+test('an application that others need, or whose anchor they use, is not removed, nor one from damaged settings', async () => {
   const before = textOf('helmfile.yaml');
   writeFileSync(
     join(folder, 'helmfile.yaml'),
@@ -161,6 +161,8 @@ test('an application that others need, or whose anchor they use, is not removed'
   const anchored = await failureOf(remove('app1'));
   assert.is(anchored.what, `app1 cannot be removed from ${file}`);
   assert.match(anchored.why ?? '', '`*back` has no anchor above it');
+  writeFileSync(join(folder, file), 'releases: {\n');
+  assert.match((await failureOf(remove('app1'))).what, `${file}:2 is not valid YAML`);
   assert.is(textOf('helmfile.yaml'), before);
 });
 
@@ -181,6 +183,7 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
     ['vault', 'has the release `vault`'],
     ...['postgres', 'template0'].map((role) => [role, 'PostgreSQL has another'] as const),
     ['database', 'secrets/database.yaml exists'],
+    ['authority', 'secrets/authority.yaml is the file of'],
   ] as const) {
     const error = await failureOf(checkName(input, name));
     assert.is(error.exitCode, 2, name);

@@ -15,12 +15,13 @@ const write = (text: string): void => writeFileSync(join(folder, '.sops.yaml'), 
 
 test('a rule has a pattern and fingerprints, as a text or a list, and the first match counts', async () => {
   write(
-    'creation_rules:\n  - { path_regex: "a/[^/]+\\\\.yaml$", pgp: "AB CD, 0xEF" }\n  - { pgp: [AB, CD] }\n',
+    'creation_rules:\n  - { path_regex: "a/[^/]+\\\\.yaml$", pgp: "AB CD, 0xEF" }\n  - { pgp: [AB, CD] }\n  -\n',
   );
   const rules = await creationRules(folder);
   assert.equal(rules, [
     { pattern: 'a/[^/]+\\.yaml$', recipients: ['ABCD', 'EF'] },
     { pattern: '', recipients: ['AB', 'CD'] },
+    { pattern: '', recipients: [] },
   ]);
   assert.is(ruleFor(rules, 'a/x.yaml'), rules[0]);
   assert.is(ruleFor(rules, 'a/b/x.yaml'), rules[1]);

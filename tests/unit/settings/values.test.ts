@@ -135,6 +135,12 @@ test('the error shows the value, and says when quotes are missing', async () => 
   );
 });
 
+test('a text or a list in place of a map of names is named, and not its parts', async () => {
+  for (const group of ['charts', 'images', 'releases', 'database.applications'])
+    for (const value of ['abc', ['abc'], null])
+      assert.match(await refusal(tree(group, value)), `setting \`${group}\` of environment`);
+});
+
 test('names that every JavaScript object has are unknown settings like any other', async () => {
   for (const name of ['constructor', 'toString', '__proto__']) {
     assert.match(await refusal(`${name}: {}`), `${file}:1 has an unknown setting \`${name}\``);
