@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { suite } from 'uvu';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import type { Target } from '../../lib/settings/context.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
@@ -15,6 +16,28 @@ const versions: { readonly [tool: string]: string } = {
 };
 
 export type CloneContext = RecordedContext & Target;
+
+/** Shell code that prints a value as JSON. */
+export const printing = (value: unknown): string =>
+  `printf '%s\\n' '${JSON.stringify(value).replaceAll("'", "'\\''")}'`;
+
+/** Shell code that prints objects as kubectl does. */
+export const listing = (...items: readonly object[]): string => printing({ items });
+
+/** Shell code of a port-forward that leads to this port of loopback. */
+export const forwarding = (port: number): string =>
+  `echo "Forwarding from 127.0.0.1:${port} -> 1"; exec sleep 1000`;
+
+/** Shell code by words of the command line; `*` between them stands for any, and `|` for "or". The first one counts. */
+type Answers = { readonly [words: string]: string };
+
+function casesOf(answers: Answers): string {
+  const pattern = (words: string): string => `*${words.replaceAll(/[^*]+/g, '"$&"')}*`;
+  const cases = Object.entries(answers).map(
+    ([words, body]) => `${words.split('|').map(pattern).join('|')}) ${body};;`,
+  );
+  return `case "$*" in\n${cases.join('\n')}\nesac`;
+}
 
 export type ScriptedFolder = ReturnType<typeof scriptedFolder>;
 
@@ -34,8 +57,9 @@ export function scriptedFolder(...entries: readonly string[]) {
   process.env.CALLS = log;
   return {
     ...copy,
-    /** Plays a tool: a shell script that is called instead, reads `$*` and answers with output and exit code. */
-    script: (tool: string, body: string): void => {
+    /** Plays a tool: a shell script that is called instead, and answers with output and exit code. */
+    script: (tool: string, answers: string | Answers): void => {
+      const body = typeof answers === 'string' ? answers : casesOf(answers);
       const version = `case "$*" in version\\ --client|version\\ --short|--version*) echo '${versions[tool] ?? ''}'; exit 0;; esac`;
       const text = `#!/bin/sh\nCALLS='${log}'\n${version}\necho "${tool} $*" >> "$CALLS"\n${body}\n`;
       // Renamed, since the system refuses to write to a script that is just being started.
@@ -53,4 +77,24 @@ export function scriptedFolder(...entries: readonly string[]) {
       return { ...context, settings: { ...(await loadSettings(context.environment)), ...settings } };
     },
   };
+}
+
+/** Of the test that runs, see `scriptedSuite`. */
+export let context: CloneContext;
+
+/**
+ * A suite with a scripted folder. Each test begins with a new `context`, its state folder and no calls, and ends with
+ * the files as they were.
+ */
+export function scriptedSuite(name: string, provider: ProviderName, ...entries: readonly string[]) {
+  const project = scriptedFolder(...entries);
+  const test = suite(name);
+  test.before.each(async () => {
+    context = await project.context(provider);
+    mkdirSync(context.environment.state, { recursive: true });
+    project.forget();
+  });
+  test.after.each(project.reset);
+  test.after(project.remove);
+  return { test, project };
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '@k8s-deployment/runner';
+import * as assert from 'uvu/assert';
 import { root as projectFolder } from '../../lib/ground/project.ts';
 import { createShell } from '../../lib/runner/start-command.ts';
 import type { EnvironmentContext, Target } from '../../lib/settings/context.ts';
@@ -83,4 +84,20 @@ export async function failureOf(promise: Promise<unknown>): Promise<TaskError> {
     return error as TaskError;
   }
   throw new Error('expected a failure');
+}
+
+/** Checks the fields of the error that a promise is rejected with, as a whole or by a pattern, and returns it. */
+export async function fails(
+  promise: Promise<unknown>,
+  fields: {
+    readonly [field in 'what' | 'why' | 'advice']?: string | RegExp | undefined;
+  } & { readonly exitCode?: number },
+): Promise<TaskError> {
+  const error = await failureOf(promise);
+  for (const [name, wanted] of Object.entries(fields)) {
+    const found = error[name as keyof typeof fields];
+    if (wanted instanceof RegExp) assert.match(`${found ?? ''}`, wanted, `${name} is ${found}`);
+    else assert.is(found, wanted, `${name} is ${found}`);
+  }
+  return error;
 }

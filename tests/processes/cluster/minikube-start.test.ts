@@ -1,27 +1,29 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 import {
   changes,
-  clone,
   clusterName,
-  context,
   docker,
   environment,
-  minikubeSuite,
   nodes,
   progress,
+  project,
   running,
   settings,
   status,
   stopped,
+  test,
   untilStart,
 } from './scripted-minikube.ts';
 
-const test = minikubeSuite('start of minikube');
+/** Words of the changing calls, with another name for the cluster. */
+const shortly = (words?: number): string[] =>
+  changes().map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, words).join(' '));
 
 test('start gets all settings', () => {
   const cluster = {
@@ -37,32 +39,36 @@ test('start gets all settings', () => {
   );
 });
 
-test('create runs what its dry run prints: start, addons, waits and the default storage class', async () => {
-  clone.script('minikube', untilStart);
+test('create runs what its dry run prints, for the environment’s kubeconfig; minikube locks where others lock', async () => {
+  const places = join(environment.state, 'places');
+  project.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> ${places}\n${untilStart}`);
+  process.env.TMPDIR = '/tmp';
   assert.is(await provider.create(context), 'changed');
   assert.equal(
     changes().map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
     provider.commands.create(context).map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
   );
+  assert.equal(
+    new Set(readFileSync(places, 'utf8').trim().split('\n')),
+    new Set([`${environment.kubeconfig} /tmp`]),
+  );
   assert.ok(existsSync(join(environment.state, 'environment.json')));
   assert.is(await provider.phase(context), 'running');
 });
 
-test('without addons and with the cluster’s own storage class, create only starts', () => {
-  const cluster = { ...settings.cluster, storageClass: '', addons: [] };
+test('addons and the storage class are those of the settings; the controller nginx is an addon, too', () => {
   const { create, start } = provider.commands;
+  const cluster = { ...settings.cluster, storageClass: '', addons: [] };
+  const bare = { environment, settings: { ...settings, cluster } };
   assert.equal(
-    create({ environment, settings: { ...settings, cluster } }).map((line) => line.replace('--nodes 3 ', '')),
-    start({ environment, settings: { ...settings, cluster } }),
+    create(bare).map((line) => line.replace('--nodes 3 ', '')),
+    start(bare),
   );
-});
-
-test('minikube writes to the environment’s kubeconfig, and locks where the user’s other profiles lock', async () => {
-  clone.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> "$CALLS"\n${untilStart}`);
-  process.env.TMPDIR = '/tmp';
-  await provider.create(context);
-  const places = clone.calls().filter((line) => line.startsWith('/'));
-  assert.equal([...new Set(places)], [`${environment.kubeconfig} /tmp`]);
+  const enables = (controller: 'traefik' | 'nginx' | 'none') =>
+    create({ environment, settings: { ...settings, ingress: { ...settings.ingress, controller } } }).some(
+      (line) => line.includes('addons enable ingress '),
+    );
+  assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
 test('a running cluster is not touched; with other settings, the log says that it keeps its nodes', async () => {
@@ -83,22 +89,14 @@ test('a running cluster is not touched; with other settings, the log says that i
 test('a cluster whose first start was interrupted is recreated', async () => {
   progress(undefined);
   const file = join(environment.state, 'deleted');
-  clone.script(
+  project.script(
     'minikube',
     `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; elif [ -e "${file}" ]; then exit 85; else echo '${nodes({})}'; fi;; delete) touch "${file}";; start) touch "${environment.state}/started";; esac`,
   );
   assert.is(await provider.phase(context), 'creating');
-  assert.is(
-    (await failureOf(provider.start(context))).advice,
-    'run `npx tsx tasks.ts create-environment` again',
-  );
+  await fails(provider.start(context), { advice: 'run `npx tsx tasks.ts create-environment` again' });
   assert.is(await provider.create(context), 'changed');
-  assert.equal(
-    changes()
-      .slice(0, 2)
-      .map((line) => line.split(' ')[1]),
-    ['delete', 'start'],
-  );
+  assert.equal(shortly(2).slice(0, 2), ['minikube delete', 'minikube start']);
   assert.is(await provider.phase(context), 'running');
 });
 
@@ -111,54 +109,45 @@ test('a cluster whose addons were interrupted continues with them', async () => 
 });
 
 test('a start that ends with a node that does not run is a failure', async () => {
-  clone.script('minikube', untilStart.replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})));
-  const error = await failureOf(provider.create(context));
-  assert.is(error.why, 'kubelet of X-m02: Stopped');
+  project.script(
+    'minikube',
+    untilStart.replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})),
+  );
+  await fails(provider.create(context), { why: 'kubelet of X-m02: Stopped' });
   assert.is(await provider.phase(context), 'creating');
 });
 
 test('a control plane whose disk is gone is recreated by create, and start says so', async () => {
   progress('complete');
   docker({ container: [`${clusterName}-m02`], volume: [`${clusterName}-m02`], network: [clusterName] });
-  clone.script(
+  project.script(
     'minikube',
     `${untilStart.replace('exit 85', 'echo null; exit 7')}\n[ "$1 $2" != 'node list' ] || printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`,
   );
-  const error = await failureOf(provider.start(context));
-  assert.equal(
-    [error.why, error.advice],
-    [
-      `the machine of ${clusterName} is gone`,
-      'its data is lost: `npx tsx tasks.ts create-environment` recreates the cluster',
-    ],
-  );
+  await fails(provider.start(context), {
+    why: `the machine of ${clusterName} is gone`,
+    advice: 'its data is lost: `npx tsx tasks.ts create-environment` recreates the cluster',
+  });
   assert.is(await provider.create(context), 'changed');
   assert.match(context.logged.join(), /recreated without its data/);
-  assert.equal(
-    changes()
-      .slice(0, 5)
-      .map((line) => line.replaceAll(clusterName, 'X')),
-    [
-      'minikube delete --profile X',
-      'docker container rm --force --volumes X-m02',
-      'docker volume rm X-m02',
-      'docker network rm X',
-      `minikube ${startArguments(context).join(' ').replace(clusterName, 'X')}`,
-    ],
-  );
+  assert.equal(shortly().slice(0, 5), [
+    'minikube delete --profile X',
+    'docker container rm --force --volumes X-m02',
+    'docker volume rm X-m02',
+    'docker network rm X',
+    `minikube ${startArguments(context).join(' ').replace(clusterName, 'X')}`,
+  ]);
 });
 
 test('a control plane whose disk is still there is not removed', async () => {
   progress('complete');
   docker({ volume: [clusterName] });
-  clone.script(
+  project.script(
     'minikube',
     `case "$1" in status) echo null; exit 7;; node) printf '%s\\t-\\n' ${clusterName};; esac`,
   );
-  for (const attempt of [provider.create, provider.start]) {
-    const error = await failureOf(attempt(context));
-    assert.match(error.advice ?? '', /^its data is still in the Docker volume/);
-  }
+  for (const attempt of [provider.create, provider.start])
+    await fails(attempt(context), { advice: /^its data is still in the Docker volume/ });
   assert.equal(changes(), []);
 });
 
@@ -166,7 +155,7 @@ test('a worker whose machine is gone is replaced by start', async () => {
   progress('complete');
   docker({ container: [clusterName, `${clusterName}-m03`], volume: [clusterName, `${clusterName}-m02`] });
   const mark = (name: string) => join(environment.state, name);
-  clone.script(
+  project.script(
     'minikube',
     `case "$1 $2" in
       status*) if [ -e ${mark('added')} ]; then echo '${running}'; elif [ -e ${mark('started')} ]; then echo '${nodes({}, {})}'; else echo null; exit 7; fi;;
@@ -177,15 +166,12 @@ test('a worker whose machine is gone is replaced by start', async () => {
   );
   assert.equal(await provider.faults?.(context), [`the machine of ${clusterName}-m02 is gone`]);
   assert.is(await provider.start(context), 'changed');
-  assert.equal(
-    changes().map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, 4).join(' ')),
-    [
-      'minikube node delete X-m02',
-      'minikube start --profile X',
-      'minikube node add --worker',
-      `kubectl --kubeconfig ${environment.kubeconfig} --context`,
-    ],
-  );
+  assert.equal(shortly(4), [
+    'minikube node delete X-m02',
+    'minikube start --profile X',
+    'minikube node add --worker',
+    `kubectl --kubeconfig ${environment.kubeconfig} --context`,
+  ]);
 });
 
 /** An event as `minikube start --output json` prints it. */
@@ -211,7 +197,7 @@ test('the steps of a start are the progress of all nodes; the command and its me
     'a line of text',
     step(19, 'Done', 'Done! kubectl is now configured to use "x" cluster'),
   ].map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
-  clone.script('minikube', `${untilStart}\n[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
+  project.script('minikube', `${untilStart}\n[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
   const told: string[] = [];
   await provider.create({
     ...context,
@@ -247,33 +233,24 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
     event('error', { name, message, advice: 'free some space', exitcode: '80' }),
   );
   for (const lines of [says, [JSON.stringify(step(0, 'Initial Minikube Setup', 'minikube v1')), asEvent]]) {
-    clone.script(
+    project.script(
       'minikube',
       `case "$1" in status) exit 85;; start) printf '%s\\n' '${lines.join("' '")}' >&2; exit 80;; esac`,
     );
-    const error = await failureOf(provider.create(context));
-    assert.equal([error.exitCode, error.why, error.advice], [80, `${name}: ${message}`, 'free some space']);
+    const why = `${name}: ${message}`;
+    await fails(provider.create(context), { exitCode: 80, why, advice: 'free some space' });
   }
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
 
-test('only the controller nginx is an addon', () => {
-  const enables = (controller: 'traefik' | 'nginx' | 'none') =>
-    provider.commands
-      .create({ environment, settings: { ...settings, ingress: { ...settings.ingress, controller } } })
-      .some((line) => line.includes('addons enable ingress '));
-  assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
-});
-
 test('a stopped cluster starts without the number of nodes, which minikube warns of; a missing one is an error', async () => {
   progress('complete');
-  clone.script('minikube', untilStart.replace('exit 85', `echo '${stopped}'; exit 7`));
+  project.script('minikube', untilStart.replace('exit 85', `echo '${stopped}'; exit 7`));
   assert.is(await provider.stop(context), 'unchanged');
   assert.is(await provider.start(context), 'changed');
   assert.is(changes()[0], `minikube ${startArguments(context).join(' ').replace('--nodes 3 ', '')}`);
   status('', 85);
-  const error = await failureOf(provider.start(context));
-  assert.is(error.what, 'the cluster of environment `development` is not created');
+  await fails(provider.start(context), { what: 'the cluster of environment `development` is not created' });
 });
 
 test.run();

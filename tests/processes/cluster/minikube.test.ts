@@ -1,59 +1,52 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { buildBackendVerification } from '../../../tasks/images.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 import {
   changes,
-  clone,
   clusterName,
-  context,
   docker,
   environment,
-  minikubeSuite,
   nodes,
   progress,
   progressFile,
+  project,
   running,
   settings,
   status,
   stopped,
+  test,
   untilStart,
 } from './scripted-minikube.ts';
 
-const test = minikubeSuite('minikube');
-
 test('the phase is that of all nodes', async () => {
-  const phase = (text: string, exitCode?: number) => {
+  const isPhase = async (phase: string, text: string, exitCode?: number, ...faults: string[]) => {
     status(text, exitCode);
-    return provider.phase(context);
+    assert.is(await provider.phase(context), phase, text);
+    if (faults.length > 0) assert.equal(await provider.faults?.(context), faults);
   };
-  assert.is(await phase('* Profile "x" not found.', 85), 'absent');
-  assert.is(await phase(running), 'creating');
+  await isPhase('absent', '* Profile "x" not found.', 85);
+  await isPhase('creating', running);
   progress('started');
-  assert.is(await phase(running), 'creating');
+  await isPhase('creating', running);
   progress('complete');
-  assert.is(await phase(running), 'running');
-  assert.is(
-    await phase('{"Name":"one","Host":"Running","Kubelet":"Running","APIServer":"Running"}'),
-    'running',
-  );
-  assert.is(await phase(stopped, 7), 'stopped');
-  assert.is(await phase(nodes({}, {}, { Host: 'Stopped' }), 3), 'degraded');
-  assert.equal(await provider.faults?.(context), ['node node-3: Stopped']);
-  assert.is(await phase(nodes({}, { Kubelet: 'Stopped' }), 2), 'degraded');
-  assert.equal(await provider.faults?.(context), ['kubelet of node-2: Stopped']);
-  assert.is(await phase(nodes({ APIServer: 'Paused' }, {}), 2), 'degraded');
-  assert.is(await phase('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38), 'degraded');
+  await isPhase('running', running);
+  await isPhase('running', '{"Name":"one","Host":"Running","Kubelet":"Running","APIServer":"Running"}');
+  await isPhase('stopped', stopped, 7);
+  await isPhase('degraded', nodes({}, {}, { Host: 'Stopped' }), 3, 'node node-3: Stopped');
+  await isPhase('degraded', nodes({}, { Kubelet: 'Stopped' }), 2, 'kubelet of node-2: Stopped');
+  await isPhase('degraded', nodes({ APIServer: 'Paused' }, {}), 2);
+  await isPhase('degraded', 'X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38);
 });
 
 test('a minikube or a Docker that fails is an error, not the absence of a cluster', async () => {
   progress('complete');
-  status('cannot find home', 1);
-  const error = await failureOf(provider.phase(context));
-  assert.equal([error.what, error.why], ['`minikube status` failed', 'cannot find home']);
-  for (const [text, exitCode, reason] of [
+  const failed = { what: '`minikube status` failed' };
+  for (const [text, exitCode, why] of [
+    ['cannot find home', 1, 'cannot find home'],
     ['{"error":"cannot read the profiles"}', 14, 'its output is not readable (exit code 14)'],
     ['null', 14, 'null'],
     ['[]', 80, 'exit code 80'],
@@ -64,66 +57,49 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
     [running, 137, 'ended by SIGKILL'],
   ] as const) {
     status(text, exitCode);
-    const failure = await failureOf(provider.phase(context));
-    assert.equal([failure.what, failure.why], ['`minikube status` failed', reason], text);
-    assert.is(failure.exitCode, exitCode === 137 ? 137 : 1);
+    await fails(provider.phase(context), { ...failed, why, exitCode: exitCode === 137 ? 137 : 1 });
   }
-  clone.script('minikube', 'kill -9 $$');
-  for (const attempt of ['destroy', 'stop'] as const) {
-    const killed = await failureOf(provider[attempt](context));
-    assert.equal([killed.what, killed.why], ['`minikube status` failed', 'ended by SIGKILL'], attempt);
-  }
+  project.script('minikube', 'kill -9 $$');
+  for (const attempt of ['destroy', 'stop'] as const)
+    await fails(provider[attempt](context), { ...failed, why: 'ended by SIGKILL' });
   assert.equal(changes(), []);
   status('null', 7, 'echo "no such file" >&2; exit 1');
-  const listing = await failureOf(provider.phase(context));
-  assert.equal([listing.what, listing.why], ['`minikube node list` failed', 'no such file']);
+  await fails(provider.phase(context), { what: '`minikube node list` failed', why: 'no such file' });
   // minikube answers like this when Docker is down, and also when a container is missing.
   status('null', 7);
-  clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
-  for (const attempt of ['phase', 'destroy', 'stop'] as const) {
-    const { what } = await failureOf(provider[attempt](context));
-    assert.is(what, 'Docker does not answer', attempt);
-  }
+  project.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
+  for (const attempt of ['phase', 'destroy', 'stop'] as const)
+    await fails(provider[attempt](context), { what: 'Docker does not answer' });
   assert.ok(existsSync(progressFile));
 });
 
-test('a profile that the environment has no record of is not touched', async () => {
+test('a profile without a record, or one that cannot be read, is only destroyed on request', async () => {
   status(running);
-  const error = await failureOf(provider.create(context));
-  assert.match(error.advice ?? '', /^`npx .* destroy-environment` removes the cluster/);
-  assert.equal(changes(), []);
-});
-
-test('a profile that cannot be read is named, and only destroyed on request', async () => {
+  await fails(provider.create(context), { advice: /^`npx .* destroy-environment` removes the cluster/ });
   progress('complete');
   status('X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38);
-  for (const attempt of [provider.create, provider.start]) {
-    const error = await failureOf(attempt(context));
-    assert.match(error.why ?? '', /unexpected end of JSON input/);
-    assert.match(error.advice ?? '', /destroy-environment/);
-  }
+  for (const attempt of [provider.create, provider.start])
+    await fails(attempt(context), { why: /unexpected end of JSON input/, advice: /destroy-environment/ });
   assert.equal(changes(), []);
   assert.is(await provider.destroy(context), 'changed');
 });
 
-test('missing resources of Docker are named before anything is written', async () => {
+test('missing resources of Docker are named before anything is written; an old one is only reported', async () => {
   status('', 85);
-  const failure = (info: object) => {
+  const refused = (info: object, what: string, advice?: RegExp) => {
     docker({}, info);
-    return failureOf(provider.create(context));
+    return fails(provider.create(context), { what, ...(advice && { advice }) });
   };
-  const memory = await failure({ MemTotal: 8 * 2 ** 30 });
-  assert.is(memory.what, 'Docker has 8192 MB of memory, the cluster needs 9216 MB');
-  assert.match(memory.advice ?? '', /cluster\.memoryMB or cluster\.nodes in environments\/development/);
-  const cpus = await failure({ NCPU: 1 });
-  assert.is(cpus.what, 'Docker has 1 CPUs, a node of the cluster needs 2');
-  assert.is((await failure({ NCPU: 0, ServerErrors: ['no daemon'] })).what, 'Docker does not answer');
+  await refused(
+    { MemTotal: 8 * 2 ** 30 },
+    'Docker has 8192 MB of memory, the cluster needs 9216 MB',
+    /cluster\.memoryMB or cluster\.nodes in environments\/development/,
+  );
+  await refused({ NCPU: 1 }, 'Docker has 1 CPUs, a node of the cluster needs 2');
+  await refused({ NCPU: 0, ServerErrors: ['no daemon'] }, 'Docker does not answer');
   assert.equal(changes(), []);
   assert.not.ok(existsSync(join(environment.state, 'environment.json')));
-});
-
-test('an old Docker engine is reported, not refused', async () => {
-  clone.script('minikube', untilStart);
+  project.script('minikube', untilStart);
   docker({}, { ServerVersion: '20.10.24' });
   await provider.create(context);
   assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);
@@ -132,17 +108,14 @@ test('an old Docker engine is reported, not refused', async () => {
 test('root and an unavailable Docker are refused only for the docker driver', async () => {
   const check = async (user: number, driver: string): Promise<void> =>
     provider.check?.({ ...settings, cluster: { ...settings.cluster, driver } }, user);
-  clone.script('docker', 'echo 27.3.0');
-  assert.match((await failureOf(check(0, 'docker'))).what, /cannot be run as root/);
+  project.script('docker', 'echo 27.3.0');
+  await fails(check(0, 'docker'), { what: /cannot be run as root/ });
   await check(1000, 'docker');
-  clone.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
-  assert.is((await failureOf(check(1000, 'docker'))).what, 'Docker does not answer');
-  const build = async (): Promise<void> =>
-    buildBackendVerification.check?.(
-      { args: { tag: '1.2.0' }, passThrough: [], options: { env: 'development', provider: 'embedded' } },
-      [],
-    );
-  assert.is((await failureOf(build())).what, 'Docker does not answer');
+  project.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
+  const input = { args: { tag: '1.2.0' }, passThrough: [], options: context.options };
+  const build = async (): Promise<void> => buildBackendVerification.check?.(input, []);
+  for (const refused of [check(1000, 'docker'), build()])
+    await fails(refused, { what: 'Docker does not answer' });
   await check(0, 'kvm2');
 });
 
@@ -168,11 +141,11 @@ test('stop and destroy name the profile, remove minikube’s leftovers, and do n
   ]);
   assert.not.ok(existsSync(kubeconfig));
   assert.equal(readdirSync(machines), [`${clusterName}x`]);
-  assert.throws(() => readFileSync(progressFile));
+  assert.not.ok(existsSync(progressFile));
 });
 
 test('damaged settings do not keep destroy from its work', async () => {
-  writeFileSync(join(clone.folder, 'environments/development/zz.yaml'), 'cluster: { driver: [');
+  writeFileSync(join(project.folder, 'environments/development/zz.yaml'), 'cluster: { driver: [');
   progress('complete');
   status('null', 7);
   docker({ network: [clusterName] });

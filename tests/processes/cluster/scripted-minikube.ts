@@ -1,25 +1,29 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /*
  * The provider minikube with scripted answers of minikube and Docker: states and failures that a real cluster is
  * not brought to in a test. `npm run test:minikube` runs end to end on a real minikube.
  */
 
-export const clone = scriptedFolder('environments');
-export const { environment, settings } = await clone.context('minikube');
+export const { test, project } = scriptedSuite('minikube', 'minikube', 'environments');
+export const { environment, settings } = await project.context('minikube');
 export const { clusterName } = environment;
-/** Of the test that runs. */
-export let context: CloneContext;
+
+// Each test begins with a Docker that has nothing.
+test.before.each(() => {
+  process.env.MINIKUBE_HOME = join(project.folder, '.minikube');
+  project.script('kubectl', '');
+  docker({});
+});
 
 const engine = { NCPU: 8, MemTotal: 16 * 2 ** 30, ServerVersion: '27.3.0' };
 export const progressFile = join(environment.state, 'minikube.progress');
 
 /** Plays `minikube status`: what it prints, and shell code for the other commands. */
 export const status = (text: string, exitCode = 0, body = ''): void =>
-  clone.script(
+  project.script(
     'minikube',
     `case "$1" in status) cat <<'END'\n${text}\nEND\nexit ${exitCode};; esac\n${body}`,
   );
@@ -27,7 +31,7 @@ export const status = (text: string, exitCode = 0, body = ''): void =>
 /** Plays Docker: names of containers, volumes and networks, and what differs in `docker info`. */
 export function docker(names: { readonly [kind: string]: readonly string[] }, info: object = {}): void {
   const list = (kind: string) => `${kind}) printf '%s\\n' foreign ${(names[kind] ?? []).join(' ')};;`;
-  clone.script(
+  project.script(
     'docker',
     `case "$1 $2" in *\\ rm) exit 0;; esac\ncase "$1" in ${['container', 'volume', 'network'].map(list).join(' ')} info) cat <<'END'\n${JSON.stringify({ ...engine, ...info })}\nEND\n;; esac`,
   );
@@ -38,21 +42,6 @@ export function progress(step: 'started' | 'complete' | undefined): void {
   mkdirSync(environment.state, { recursive: true });
   if (step !== undefined) writeFileSync(progressFile, step);
   writeFileSync(join(environment.state, 'environment.json'), '{"provider":"minikube"}');
-}
-
-/** A suite in which each test begins with a context, and a Docker that has nothing. */
-export function minikubeSuite(name: string) {
-  const test = suite(name);
-  test.before.each(async () => {
-    process.env.MINIKUBE_HOME = join(clone.folder, '.minikube');
-    context = await clone.context('minikube');
-    clone.script('kubectl', '');
-    docker({});
-    clone.forget();
-  });
-  test.after.each(() => clone.reset());
-  test.after(() => clone.remove());
-  return test;
 }
 
 type Node = { Name?: string; Host?: string; Kubelet?: string; APIServer?: string };
@@ -75,7 +64,7 @@ export const untilStart = `case "$1" in status) if [ -e "${environment.state}/st
 
 /** Calls that change something, as a dry run prints them: the form of the output is left out. */
 export const changes = (): string[] =>
-  clone
+  project
     .calls()
     .filter((line) => !/^(minikube (status|node list)|docker (info|\w+ ls)) /.test(line))
     .map((line) => line.replace(/ --output json$/, ''));
