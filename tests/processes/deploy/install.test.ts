@@ -1,37 +1,35 @@
 import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import * as assert from 'uvu/assert';
 import { databaseCertificate } from '../../../lib/database/certificate.ts';
 import { test as testReleases, uninstall } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
-import type { CloneContext } from '../../rig/scripted-folder.ts';
+import { helmRecord } from '../../rig/helm-record.ts';
+import { context, forwarding, listing, printing } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 import {
   cluster,
-  deploySuite,
-  emptyFolders,
   failing,
   helm,
   helmCalls,
+  helmfile,
+  isInstalled,
   isSync,
-  listed,
-  printed,
   project,
   secrets,
+  test,
 } from './deploy-project.ts';
 
-const test = deploySuite('install');
+const devops = { app: 'devops' };
 
-test('namespaces are created, and recorded as this environment’s, before helm is called: Helm 3 would create it too late', async ({
-  context,
-}) => {
-  project.script(
-    'kubectl',
-    `case "$*" in *"get secrets"*|*"get namespaces"*) echo '{"items": []}';; *apply*) cat >> "$CALLS"; echo >> "$CALLS";; *--watch*) exec sleep 1000;; esac`,
-  );
-  await install(context, { app: 'devops' });
+test('namespaces are created, and recorded as this environment’s, before helm is called: Helm 3 would create it too late', async () => {
+  project.script('kubectl', {
+    'get secrets|get namespaces': listing(),
+    apply: 'cat >> "$CALLS"; echo >> "$CALLS"',
+    '--watch': 'exec sleep 1000',
+  });
+  await install(context, devops);
   const calls = project.calls();
   const labels = '"labels":{"k8s-deployment/environment":"development"}';
   const made = calls.findIndex((line) => line.includes(`"metadata":{"name":"core",${labels}}`));
@@ -39,233 +37,196 @@ test('namespaces are created, and recorded as this environment’s, before helm 
   assert.ok(made >= 0 && made < installed, calls.join('\n'));
 });
 
-test('a password that programs would read differently is not installed', async ({ context }) => {
+test('a password that programs would read differently is not installed', async () => {
   cluster('failed', 60);
-  project.script('sops', `cat <<'END'\n${JSON.stringify({ ...secrets, password: 'two\nlines' })}\nEND`);
-  const error = await failureOf(install(context, { app: 'postgresql' }));
-  assert.match(error.what, /^the value `password` of .*\/database.yaml cannot be a password$/);
-  assert.not.ok(project.calls().some((line) => / sync /.test(line)));
+  project.script('sops', printing({ ...secrets, password: 'two\nlines' }));
+  const what = /^the value `password` of .*\/database.yaml cannot be a password$/;
+  await fails(install(context, { app: 'postgresql' }), { what });
+  assert.not.ok(isInstalled());
 });
 
 /** A PostgreSQL that answers each login with an error of this SQLSTATE; the test's kubectl forwards to it. */
-async function postgresql(context: CloneContext, code: string): Promise<void> {
+async function postgresql(code: string): Promise<void> {
   const port = await scriptedPostgresql(context, () => code);
-  const labels = { name: 'postgresql', status: 'deployed', version: '1', owner: 'helm' };
-  const metadata = { name: 'sh.helm.release.v1.postgresql.v1', namespace: 'database', labels };
-  const release = gzipSync(JSON.stringify({ manifest: '', info: {} })).toString('base64');
-  const items = [{ metadata, data: { release: Buffer.from(release).toString('base64') } }];
-  project.script(
-    'kubectl',
-    `case "$*" in *"get secrets"*) ${printed([JSON.stringify({ items })])};; *port-forward*) echo 'Forwarding from 127.0.0.1:${port} -> 5432'; exec sleep 1000;; *--watch*|*"get pods"*) exec sleep 1000;; *" get "*) echo '{"items": []}';; esac`,
-  );
+  project.script('kubectl', {
+    'get secrets': listing(helmRecord('database/postgresql', 'deployed')),
+    'port-forward': forwarding(port),
+    '--watch|get pods': 'exec sleep 1000',
+    ' get ': listing(),
+  });
 }
 
-test('a PostgreSQL that cannot check its passwords does not stop an install, which may repair it', async ({
-  context,
-}) => {
-  await postgresql(context, '57P03');
-  await install(context, { app: 'devops' });
+test('a PostgreSQL that cannot check its passwords does not stop an install, which may repair it', async () => {
+  await postgresql('57P03');
+  await install(context, devops);
   assert.ok(project.calls().some((line) => line.includes('port-forward')));
   assert.ok(project.calls().some(isSync));
 });
 
-test('an unreadable authority of the database is reported, not mistaken for a server that does not answer', async ({
-  context,
-}) => {
-  await postgresql(context, '28P01');
+test('an unreadable authority of the database is reported, not mistaken for a server that does not answer', async () => {
+  await postgresql('28P01');
   rmSync(databaseCertificate(context.environment).authority);
-  const error = await failureOf(install(context, { app: 'devops' }));
-  assert.is(error.what, 'cannot read the authority of the certificate of postgresql');
-  assert.not.ok(project.calls().some(isSync));
+  const what = 'cannot read the authority of the certificate of postgresql';
+  await fails(install(context, devops), { what });
+  assert.not.ok(isInstalled());
 });
 
 const manifest = '---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: backend\n';
+const namespace = listing({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } });
+const cached = () => join(context.environment.state, 'rendered.json');
 
 /** A helmfile that renders that manifest. */
 const rendering = (): void =>
-  project.script(
-    'helmfile',
-    `case "$*" in *--output-dir*) while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n;; esac`,
-  );
+  project.script('helmfile', {
+    '--output-dir': `while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n`,
+  });
 
-test('a release with all its objects is skipped, after one look at them, and rendered once for the same inputs', async ({
-  context,
-}) => {
+test('a release with all its objects is skipped, after one look at them, and rendered once for the same inputs', async () => {
   rendering();
-  cluster(
-    'deployed',
-    60,
-    manifest,
-    listed({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } }),
-  );
-  await install(context, { app: 'devops' });
+  cluster('deployed', 60, { manifest, 'managed-by=Helm': namespace });
+  await install(context, devops);
   assert.equal(context.reported, ['unchanged']);
   const looks = project.calls().filter((line) => /^kubectl .* get (?!secrets)/.test(line));
   assert.is(looks.length, 1);
   const renderings = async () => {
-    await install(context, { app: 'devops' });
+    await install(context, devops);
     return project.calls().filter((line) => line.startsWith('helmfile ')).length;
   };
   assert.is(await renderings(), 1);
   // A damaged file counts as none.
-  writeFileSync(join(context.environment.state, 'rendered.json'), '{"inputs":"a"');
+  writeFileSync(cached(), '{"inputs":"a"');
   assert.is(await renderings(), 2);
   appendFileSync(join(project.folder, 'charts/devops/values.yaml'), '# changed\n');
   assert.is(await renderings(), 3);
 });
 
-test('what somebody else changes during an install is not taken for what the install rendered', async ({
-  context,
-}) => {
+test('what somebody else changes during an install is not taken for what the install rendered', async () => {
   rendering();
-  const namespace = listed({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } });
-  const known = () =>
-    JSON.parse(readFileSync(join(context.environment.state, 'rendered.json'), 'utf8')).digests;
-  cluster('deployed', 60, manifest, namespace);
-  await install(context, { app: 'devops' });
-  const { devops } = known();
+  const known = () => JSON.parse(readFileSync(cached(), 'utf8')).digests;
+  cluster('deployed', 60, { manifest, 'managed-by=Helm': namespace });
+  await install(context, devops);
+  const before = known().devops;
   // During the installation of another release.
-  const upgraded = `${manifest}  labels: { theirs: a }\n`;
-  const script = join(project.folder, '..', 'bin', 'kubectl');
-  const before = readFileSync(script);
-  cluster('deployed', 60, upgraded, namespace);
-  const after = join(project.folder, '..', 'kubectl-after');
-  renameSync(script, after);
-  writeFileSync(script, before, { mode: 0o755 });
-  project.script('helmfile', `${emptyFolders}\ncase "$*" in *sync*) mv '${after}' '${script}';; esac`);
+  const kubectl = join(project.folder, '..', 'bin', 'kubectl');
+  const [now, later] = ['now', 'later'].map((name) => `${kubectl}-${name}`) as [string, string];
+  renameSync(kubectl, now);
+  cluster('deployed', 60, { manifest: `${manifest}  labels: { theirs: a }\n`, 'managed-by=Helm': namespace });
+  renameSync(kubectl, later);
+  renameSync(now, kubectl);
+  helmfile('sync', `mv '${later}' '${kubectl}'`);
   await install(context, { app: 'reloader' });
   assert.equal(context.reported, ['unchanged', 'changed']);
-  assert.is(known().devops, devops);
+  assert.is(known().devops, before);
 });
 
-test('an uninstall names the installed releases of other applications that need it', async ({ context }) => {
-  const others = ['vault/vault', 'vault/vault-operator', 'backend/app1-back'];
-  cluster('deployed', 60, '', undefined, undefined, undefined, others);
-  await uninstall(context, { app: 'vault' });
-  await uninstall(context, { app: 'devops' });
-  await uninstall(context, { app: 'app1' });
+test('an uninstall names the installed releases of other applications that need it', async () => {
+  cluster('deployed', 60, { others: ['vault/vault', 'vault/vault-operator', 'backend/app1-back'] });
+  for (const app of ['vault', 'devops', 'app1']) await uninstall(context, { app });
   assert.equal(context.logged, [
     'these installed releases need vault: app1-back',
     'these installed releases need devops: vault, app1-back',
   ]);
 });
 
-test('an unreadable history, which would remove the release, is an error', async ({ context }) => {
-  const what = async () => (await failureOf(install(context, { app: 'devops' }))).what;
+test('an unreadable history, which would remove the release, is an error', async () => {
   cluster('pending-upgrade', 1);
   helm([]);
-  assert.is(await what(), 'helm lists no revision of devops');
+  await fails(install(context, devops), { what: 'helm lists no revision of devops' });
   project.script('helm', 'exit 0');
-  assert.is(await what(), '`helm history devops` gave no readable answer');
+  await fails(install(context, devops), { what: '`helm history devops` gave no readable answer' });
   assert.not.ok(helmCalls().some((line) => /uninstall|rollback/.test(line)));
   assert.equal(context.reported, []);
 });
 
-test('only a deployed release can be tested', async ({ context }) => {
+test('only a deployed release can be tested', async () => {
   cluster('failed', 60);
-  const error = await failureOf(testReleases(context, { app: 'devops' }));
-  assert.is(error.what, 'not deployed: devops');
-  assert.is(error.advice, 'run `npx tsx tasks.ts install-app devops`');
+  const advice = 'run `npx tsx tasks.ts install-app devops`';
+  await fails(testReleases(context, devops), { what: 'not deployed: devops', advice });
 });
 
-test('the error names the failed one of several releases, and says what helm has undone only if helm does', async () => {
-  const context = await project.context('minikube');
+const mistake = 'Error: execution error at (devops/templates/a.yaml:3:4): my very own message';
+const fix = /^fix charts\/devops or environments\/development\/ and run again; nothing/;
+
+for (const [what, why, words, release, advice] of [
+  [
+    'installing app2-back failed; what was deployed before is back',
+    'Error: release app2-back failed, and has been rolled back due to x',
+  ],
+  [
+    'installing app2-back failed; nothing of it is left',
+    'Error: release app2-back failed, and has been uninstalled due to x',
+  ],
+  ['installing app2-back failed', 'Error: context deadline exceeded'],
+  ['rendering devops failed', mistake, '--output-dir', 'devops', fix],
+  ['installing devops failed', mistake, 'sync', 'devops', fix],
+] as const)
+  test(`the failed one of several releases is named with helm’s message: ${what}`, async () => {
+    cluster(words === 'sync' ? 'failed' : 'deployed', 60);
+    failing(words ?? 'sync', release ?? 'app2-back', why);
+    await fails(install(context, { app: 'app2' }), { what, why, ...(advice && { advice }) });
+  });
+
+test('if helmfile fails before the first release, none is named', async () => {
   cluster('deployed', 60);
-  const said = 'Error: release app2-back failed, and has been rolled back due to x';
-  failing('sync', 'app2-back', said);
-  const back = await failureOf(install(context, { app: 'app2' }));
-  assert.is(back.what, 'installing app2-back failed; what was deployed before is back');
-  assert.is(back.why, said);
-  failing('sync', 'app2-back', 'Error: release app2-back failed, and has been uninstalled due to x');
-  const first = await failureOf(install(context, { app: 'app2' }));
-  assert.is(first.what, 'installing app2-back failed; nothing of it is left');
-  failing('sync', 'app2-back', 'Error: context deadline exceeded');
-  const left = await failureOf(install(context, { app: 'app2' }));
-  assert.is(left.what, 'installing app2-back failed');
-});
-
-test('an error in a template is shown with helm’s message, in rendering and in the install', async () => {
-  const said = 'Error: execution error at (devops/templates/a.yaml:3:4): my very own message';
-  for (const [status, word, doing] of [
-    ['deployed', '--output-dir', 'rendering'],
-    ['failed', 'sync', 'installing'],
-  ] as const) {
-    cluster(status, 60);
-    failing(word, 'devops', said);
-    const context = await project.context('minikube');
-    const error = await failureOf(install(context, { app: 'devops' }));
-    assert.is(error.what, `${doing} devops failed`);
-    assert.is(error.why, said);
-    assert.match(
-      error.advice ?? '',
-      /^fix charts\/devops or environments\/development\/ and run again; nothing/,
-    );
-  }
+  const why = 'unknown flag: --bogus';
+  helmfile('sync', `echo "${why}" >&2; exit 1`);
+  const installed = install({ ...context, passThrough: ['--bogus'] }, { app: 'app2' });
+  await fails(installed, { what: 'installing failed before the first release', why });
 });
 
 test('a failed check is explained by its own pod; for a recreated authority the advice is its install', async () => {
   const reason = 'FAILED database login: unable to verify the first certificate';
   const ended = { state: { terminated: { exitCode: 1, message: reason } } };
   const status = JSON.stringify({ containerStatuses: [{ name: 'check', ...ended }] });
-  const pods = ['reloader-check-a', 'devops-check-b'].map((pod) => `core|${pod}||${status}`);
-  cluster('deployed', 60, '', undefined, printed(pods));
+  const pods = ['reloader-check-a', 'devops-check-b'].map((pod) => `'core|${pod}||${status}'`);
+  cluster('deployed', 60, { 'get pods': `printf '%s\\n' ${pods.join(' ')}; exec sleep 1000` });
   failing('--filter', 'devops', 'Error: job failed: BackoffLimitExceeded', 1);
-  const error = await failureOf(testReleases(await project.context('minikube'), { app: 'devops' }));
-  assert.is(error.why, `pod core/devops-check-b: ${reason}`);
-  assert.match(error.advice ?? '', /^run `.* install-tier core`: /);
+  await fails(testReleases(context, devops), {
+    why: `pod core/devops-check-b: ${reason}`,
+    advice: /^run `.* install-tier core`: /,
+  });
 });
 
 test('fronts are not installed for the pods of a namespace in which the ingress controller is not', async () => {
-  cluster('deployed', 60, '', undefined, undefined, [
-    { metadata: { namespace: 'elsewhere' }, data: { typesBefore: 'a' } },
-  ]);
-  const error = await failureOf(install(await project.context('minikube'), { app: 'app2' }));
-  assert.match(error.what, /in the namespace ingress, but create-k8s installed it into elsewhere$/);
-  assert.not.ok(project.calls().some((line) => / sync /.test(line)));
+  const record = { metadata: { namespace: 'elsewhere' }, data: { typesBefore: 'a' } };
+  cluster('deployed', 60, { 'get configmaps': listing(record) });
+  const what = /in the namespace ingress, but create-k8s installed it into elsewhere$/;
+  await fails(install(context, { app: 'app2' }), { what });
+  assert.not.ok(isInstalled());
 });
 
-test('if helmfile fails before the first release, none is named', async () => {
-  const context = await project.context('minikube');
-  cluster('deployed', 60);
-  project.script('helmfile', 'case "$*" in *sync*) echo "unknown flag: --bogus" >&2; exit 1;; esac');
-  const error = await failureOf(install({ ...context, passThrough: ['--bogus'] }, { app: 'app2' }));
-  assert.is(error.what, 'installing failed before the first release');
-  assert.is(error.why, 'unknown flag: --bogus');
-});
-
-test('a helmfile that ends without output is reported with how it ended', async () => {
-  const context = await project.context('minikube');
-  for (const [body, ended, status] of [
-    ['kill -9 $$', 'ended by SIGKILL', 137],
-    [
-      'echo "Upgrading release=devops" >&2; kill -9 $$',
-      'ended by SIGKILL after: Upgrading release=devops',
-      137,
-    ],
-    ['exit 3', 'exit code 3', 3],
-  ] as const) {
-    project.script('helmfile', `${emptyFolders}\ncase "$*" in *sync*|*--filter*) ${body};; esac`);
+for (const [body, ended, exitCode] of [
+  ['kill -9 $$', 'ended by SIGKILL', 137],
+  [
+    'echo "Upgrading release=devops" >&2; kill -9 $$',
+    'ended by SIGKILL after: Upgrading release=devops',
+    137,
+  ],
+  ['exit 3', 'exit code 3', 3],
+] as const)
+  test(`a helmfile that ends without output is reported with how it ended: ${ended}`, async () => {
+    helmfile('sync', body);
     cluster('failed', 60);
-    const failed = await failureOf(install(context, { app: 'devops' }));
-    assert.is(failed.what, 'installing devops failed');
-    assert.is(failed.why, `helmfile: ${ended}; what was changed is not known`);
-    assert.match(failed.advice ?? '', /^run again: an install repairs/);
-    assert.is(failed.exitCode, status);
+    await fails(install(context, devops), {
+      ...{ what: 'installing devops failed', advice: /^run again: an install repairs/, exitCode },
+      why: `helmfile: ${ended}; what was changed is not known`,
+    });
+    helmfile('--filter', body);
     cluster('deployed', 60);
-    const check = await failureOf(testReleases(context, { app: 'devops' }));
-    assert.equal([check.what, check.why], ['testing devops failed', `helmfile: ${ended}`]);
-  }
-});
+    const what = 'testing devops failed';
+    await fails(testReleases(context, devops), { what, why: `helmfile: ${ended}` });
+  });
 
 // The last one: which helm is used is asked once.
-test('Helm 3 gets no options that it does not know', async ({ context }) => {
+test('Helm 3 gets no options that it does not know', async () => {
   cluster('failed', 60);
   const program = join(project.folder, '..', 'bin', 'helm');
   writeFileSync(program, '#!/bin/sh\necho v3.18.6\n', { mode: 0o755 });
-  await install(context, { app: 'devops' });
+  await install(context, devops);
+  const calls = project.calls();
   assert.ok(
-    project.calls().some((line) => line.endsWith('-l name=devops sync --concurrency 10')),
-    project.calls().join('\n'),
+    calls.some((line) => line.endsWith('-l name=devops sync --concurrency 10')),
+    calls.join('\n'),
   );
 });
 
