@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 
-/** Makes a server listen on a free port of loopback. Returns its address, `host:port`. */
-export async function listen(server: Server): Promise<string> {
+/** Makes a server listen on a free port of loopback, and returns the port. */
+export async function portOf(server: Server): Promise<number> {
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return (server.address() as AddressInfo).port;
 }
+
+/** Makes a server listen on a free port of loopback. Returns its address, `host:port`. */
+export const listen = async (server: Server): Promise<string> => `127.0.0.1:${await portOf(server)}`;

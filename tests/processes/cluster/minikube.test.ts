@@ -114,8 +114,8 @@ test('root and an unavailable Docker are refused only for the docker driver', as
   project.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
   const input = { args: { tag: '1.2.0' }, passThrough: [], options: context.options };
   const build = async (): Promise<void> => buildBackendVerification.check?.(input, []);
-  for (const refused of [check(1000, 'docker'), build()])
-    await fails(refused, { what: 'Docker does not answer' });
+  for (const refused of [() => check(1000, 'docker'), build])
+    await fails(refused(), { what: 'Docker does not answer' });
   await check(0, 'kvm2');
 });
 

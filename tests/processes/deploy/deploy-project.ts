@@ -3,10 +3,9 @@ import { listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /* A project whose programs are played, for the tests of installs. Releases render nothing at first. */
 
-export const { test, project } = scriptedSuite(
-  ...['deploy', 'minikube', 'charts', 'environments', 'helmfile.yaml'],
-  'lib/certificates/certificates.cnf',
-);
+const cnf = 'lib/certificates/certificates.cnf';
+const files = ['charts', 'environments', 'helmfile.yaml', cnf];
+export const { test, project } = scriptedSuite('deploy', 'minikube', ...files);
 
 export const secrets = {
   password: 'first secret',

@@ -1,45 +1,41 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { ensureRouteCertificates, removeRouteCertificates } from '../../../lib/ingress/certificates.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { context, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
-const test = suite<{ context: CloneContext }>('certificates of the routes');
-const project = scriptedFolder('environments', 'lib/certificates/certificates.cnf');
-const applied = join(project.folder, '..', 'applied');
+const cnf = 'lib/certificates/certificates.cnf';
+const { test, project } = scriptedSuite('certificates of the routes', 'existing', 'environments', cnf);
+const file = join(project.folder, '..', 'applied');
+const applied = () => JSON.parse(readFileSync(file, 'utf8')).items;
 
-test.before.each(async (state) => {
-  state.context = await project.context('existing');
-  project.forget();
-  rmSync(applied, { force: true });
-});
-test.after(project.remove);
+test.before.each(() => rmSync(file, { force: true }));
 
 /** A cluster that keeps what is applied. */
-const cluster = (namespace = 'namespace/frontend') =>
-  project.script(
-    'kubectl',
-    `case "$*" in
-*apply*) cat > ${applied};;
-*"get secrets"*) cat ${applied} 2> /dev/null || echo '{"items":[]}';;
-*"get namespace"*) echo '${namespace}';;
-esac`,
-  );
+const cluster = (
+  namespace = 'namespace/frontend',
+  secrets = `cat ${file} 2> /dev/null || echo '{"items":[]}'`,
+) =>
+  project.script('kubectl', {
+    apply: `cat > ${file}`,
+    'get secrets': secrets,
+    'get namespace': `echo '${namespace}'`,
+  });
 
 const releases = ['app1-back', 'app1-front', 'app2-front'].map((name) => ({ name })) as Release[];
 
-const ensure = ({ settings, ...context }: CloneContext, tls: Partial<Settings['ingress']['tls']> = {}) => {
+const ensure = (tls: Partial<Settings['ingress']['tls']> = {}) => {
+  const { settings } = context;
   const ingress = { ...settings.ingress, tls: { ...settings.ingress.tls, ...tls } };
   return ensureRouteCertificates({ ...context, settings: { ...settings, ingress } }, releases);
 };
 
-test('each front gets its own Secret, on stdin, and none is written twice', async ({ context }) => {
+test('each front gets its own Secret, on stdin; none is written twice, unless others changed it', async () => {
   cluster();
-  assert.is(await ensure(context), 'changed');
-  const { items } = JSON.parse(readFileSync(applied, 'utf8'));
+  assert.is(await ensure(), 'changed');
+  const items = applied();
   assert.equal(
     items.map(
       (secret: { metadata: { name: string }; type: string }) => `${secret.metadata.name} ${secret.type}`,
@@ -50,44 +46,27 @@ test('each front gets its own Secret, on stdin, and none is written twice', asyn
   assert.is(items[0].data['tls.key'], key);
   assert.ok(context.secrets.includes(key), 'the key is redacted');
   assert.ok(project.calls().every((line) => !line.includes(key)));
-  assert.is(await ensure(context), 'unchanged');
+  assert.is(await ensure(), 'unchanged');
+  items[1].data['tls.crt'] = 'other';
+  cluster(undefined, printing({ items }));
+  assert.is(await ensure(), 'changed');
+  assert.is(applied().length, 1);
 });
 
-test('a Secret that others changed is written again', async ({ context }) => {
-  cluster();
-  await ensure(context);
-  const list = JSON.parse(readFileSync(applied, 'utf8'));
-  list.items[1].data['tls.crt'] = 'other';
-  project.script(
-    'kubectl',
-    `case "$*" in
-*apply*) cat > ${applied};;
-*"get secrets"*) echo '${JSON.stringify(list)}';;
-*"get namespace"*) echo namespace/frontend;;
-esac`,
-  );
-  assert.is(await ensure(context), 'changed');
-  assert.is(JSON.parse(readFileSync(applied, 'utf8')).items.length, 1);
-});
-
-test('without its namespace a Secret is written later', async ({ context }) => {
+test('without its namespace a Secret is written later', async () => {
   cluster('');
-  assert.is(await ensure(context), 'later');
+  assert.is(await ensure(), 'later');
   assert.not.ok(project.calls().some((line) => line.includes('apply')));
 });
 
-test('without TLS, or with other certificates, nothing is created', async ({ context }) => {
+test('without TLS, or with other certificates, nothing is created', async () => {
   cluster();
-  const others: Partial<Settings['ingress']['tls']>[] = [
-    { enabled: false },
-    { existingSecret: 'wildcard' },
-    { clusterIssuer: 'letsencrypt' },
-  ];
-  for (const tls of others) assert.is(await ensure(context, tls), 'unchanged');
+  for (const tls of [{ enabled: false }, { existingSecret: 'wildcard' }, { clusterIssuer: 'letsencrypt' }])
+    assert.is(await ensure(tls), 'unchanged');
   assert.equal(project.calls(), []);
 });
 
-test('the certificate of an uninstalled application is removed', async ({ context }) => {
+test('the certificate of an uninstalled application is removed', async () => {
   cluster();
   await removeRouteCertificates(context, releases);
   assert.match(
