@@ -1,34 +1,28 @@
 import { mkdirSync } from 'node:fs';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { databaseProblem } from '../../../lib/operations/database.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
+import { context, forwarding, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 
-const test = suite<{ context: CloneContext }>('passwords of the database');
-const project = scriptedFolder('environments');
+const { test, project } = scriptedSuite('passwords of the database', 'minikube', 'environments');
 
-test.before.each(async (state) => {
-  state.context = await project.context('minikube');
+test.before.each(() => {
   // A keyring: without one, nothing can be decrypted.
-  mkdirSync(state.context.environment.gnupgHome, { recursive: true });
-  project.script(
-    'sops',
-    `echo '{"password": "of postgres", "app2Password": "of app2", "vaultPassword": "of vault"}'`,
-  );
+  mkdirSync(context.environment.gnupgHome, { recursive: true });
+  const app2Password = 'of app2';
+  project.script('sops', printing({ password: 'of postgres', app2Password, vaultPassword: 'of vault' }));
 });
-test.after(project.remove);
 
 /** What status says of a database that answers each of these passwords so, and accepts others. */
-async function problemWith(context: CloneContext, answers: { readonly [password: string]: string }) {
+async function problemWith(answers: { readonly [password: string]: string }) {
   const port = await scriptedPostgresql(context, (password) => answers[password] ?? 'accepted');
-  project.script('kubectl', `echo 'Forwarding from 127.0.0.1:${port} -> 5432'; exec sleep 1000`);
+  project.script('kubectl', forwarding(port));
   return databaseProblem(context);
 }
 
 const rotate = 'run `npx tsx tasks.ts rotate-database-password`';
 
-test('each login with a password in the file is tried, and refused ones are named', async ({ context }) => {
+test('each login with a password in the file is tried, and refused ones are named', async () => {
   const refused = '28P01';
   const advice = `${rotate}, or \`npx tsx tasks.ts install-app postgresql\` if the role is new`;
   for (const [answers, problem] of [
@@ -41,16 +35,13 @@ test('each login with a password in the file is tried, and refused ones are name
     // Without the superuser only a rotation helps.
     [{ 'of postgres': refused, 'of app2': refused }, `refuses the password of the encrypted file: ${rotate}`],
   ] as const)
-    assert.is(await problemWith(context, answers), problem);
+    assert.is(await problemWith(answers), problem);
 });
 
-test('an unreadable file is reported; a lost connection is not a refusal', async ({ context }) => {
-  assert.is(
-    await problemWith(context, { 'of app2': 'lost' }),
-    'its passwords cannot be checked: read ECONNRESET',
-  );
+test('an unreadable file is reported; a lost connection is not a refusal', async () => {
+  assert.is(await problemWith({ 'of app2': 'lost' }), 'its passwords cannot be checked: read ECONNRESET');
   project.script('sops', 'exit 1');
-  assert.match((await problemWith(context, {})) ?? '', /^its passwords cannot be checked: .*database.yaml/);
+  assert.match((await problemWith({})) ?? '', /^its passwords cannot be checked: .*database.yaml/);
 });
 
 test.run();

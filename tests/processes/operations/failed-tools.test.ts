@@ -1,6 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
@@ -15,38 +14,31 @@ import { remember, remembered } from '../../../lib/settings/environment.ts';
 import { checkEnvironment } from '../../../lib/settings/settings.ts';
 import { isInitialised, readVaultStatus } from '../../../lib/vault/health.ts';
 import { makeAuthority } from '../../rig/certificate.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* A file that cannot be read is not absent, and a program that failed has said nothing. */
 
-const test = suite<{ context: CloneContext }>('failed tools');
-const project = scriptedFolder('environments', 'vault', 'helmfile.yaml');
-
-test.before.each(async (state) => {
-  state.context = await project.context('existing');
-  mkdirSync(state.context.environment.state, { recursive: true });
-});
-test.after.each(project.reset);
-test.after(project.remove);
+const files = ['environments', 'vault', 'helmfile.yaml'];
+const { test, project } = scriptedSuite('failed tools', 'existing', ...files);
 
 // The first one: a tool that was found once is not looked for again.
-test('without its tool, a created environment is not reported as absent', async ({ context }) => {
+test('without its tool, a created environment is not reported as absent', async () => {
   const { environment } = context;
   const { PATH } = process.env;
   process.env.PATH = '/nowhere';
   try {
     assert.is((await readStatus(context)).cluster.state, 'absent');
     await remember(environment);
-    const error = await failureOf(readStatus(context));
-    assert.equal([error.exitCode, error.what], [127, 'the state of environment `development` is not known']);
+    const what = 'the state of environment `development` is not known';
+    await fails(readStatus(context), { exitCode: 127, what });
   } finally {
     process.env.PATH = PATH;
   }
 });
 
-test('an unreadable state file is an error without conclusions', async ({ context }) => {
+test('an unreadable state file is an error without conclusions', async () => {
   const { environment } = context;
   const request = { name: 'app1-front', hosts: ['localhost'] };
   const readers: { readonly [path: string]: () => Promise<unknown> } = {
@@ -58,7 +50,7 @@ test('an unreadable state file is an error without conclusions', async ({ contex
   for (const [path, read] of Object.entries(readers)) {
     // Root reads everything but a folder.
     mkdirSync(join(environment.state, path), { recursive: true });
-    assert.match((await failureOf(read())).what, /^cannot read /, path);
+    await fails(read(), { what: /^cannot read / });
     rmSync(join(environment.state, path), { recursive: true });
   }
   const folders: { readonly [path: string]: () => Promise<unknown> } = {
@@ -71,42 +63,41 @@ test('an unreadable state file is an error without conclusions', async ({ contex
     rmSync(full, { recursive: true, force: true });
     mkdirSync(dirname(full), { recursive: true });
     writeFileSync(full, '');
-    assert.match((await failureOf(read())).what, /^cannot read /, path);
+    await fails(read(), { what: /^cannot read / });
     rmSync(full);
     // A missing file, however, means absent.
     if (path !== '.state') assert.equal(await read(), []);
   }
 });
 
-test('a damaged ownership record is reported, and our objects are neither forgotten nor removed', async ({
-  context,
-}) => {
+test('a damaged ownership record is reported, and our objects are neither forgotten nor removed', async () => {
   const { environment } = context;
   for (const text of ['', '{"app2":', 'null', '3']) {
     writeFileSync(join(environment.state, 'database-rotation.json'), text);
-    const { what, advice = '' } = await failureOf(readRotation(environment));
-    assert.match(what, /database-rotation\.json is damaged$/, text);
-    assert.match(advice, /keep a copy/);
+    const what = /database-rotation\.json is damaged$/;
+    await fails(readRotation(environment), { what, advice: /keep a copy/ });
   }
 });
 
-test('an unreadable password is not reported as not installed', async ({ context }) => {
+test('an unreadable password is not reported as not installed', async () => {
   project.script('kubectl', 'echo "Error from server (Forbidden): no" >&2; exit 1');
-  assert.match((await failureOf(installedPassword(context))).why ?? '', 'Forbidden');
-  project.script('kubectl', `echo '{"items":[]}'`);
-  assert.is(await installedPassword(context), undefined);
-  project.script('kubectl', `echo '{"items":[{"data":{"password":"aHVudGVy"}}]}'`);
-  assert.is(await installedPassword(context), 'hunter');
+  await fails(installedPassword(context), { why: /Forbidden/ });
+  for (const [password, ...items] of [[undefined], ['hunter', { data: { password: 'aHVudGVy' } }]] as const) {
+    project.script('kubectl', listing(...items));
+    assert.is(await installedPassword(context), password);
+  }
 });
 
-test('a Vault that does not answer is not reported as not set up', async ({ context }) => {
-  project.script('kubectl', `echo '{"items":[]}'`);
+test('a Vault that does not answer is not reported as not set up', async () => {
+  project.script('kubectl', listing());
   assert.is(await isInitialised(context), false, 'there is none');
-  const set = '{"kind":"StatefulSet","metadata":{"name":"vault"},"spec":{"replicas":1}}';
-  project.script('kubectl', `echo '{"items":[${set}]}'`);
-  assert.is((await failureOf(isInitialised(context))).what, 'no pod of Vault is running');
+  project.script(
+    'kubectl',
+    listing({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: 1 } }),
+  );
+  await fails(isInitialised(context), { what: 'no pod of Vault is running' });
   project.script('kubectl', 'kill -9 $$');
-  assert.match((await failureOf(isInitialised(context))).what, 'was ended by SIGKILL');
+  await fails(isInitialised(context), { what: /was ended by SIGKILL/ });
 });
 
 test('without valid keys, it is unknown whether Vault is configured', async () => {
@@ -121,13 +112,10 @@ test('without valid keys, it is unknown whether Vault is configured', async () =
   );
   const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
   const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
-  project.script(
-    'kubectl',
-    `case "$*" in
-      *port-forward*) echo "Forwarding from 127.0.0.1:${new URL(vault.address).port} -> 8200"; exec sleep 1000 ;;
-      *) echo '${JSON.stringify({ items: [pod] })}' ;;
-    esac`,
-  );
+  project.script('kubectl', {
+    'port-forward': forwarding(Number(new URL(vault.address).port)),
+    '': listing(pod),
+  });
   const path = join(environment.state, 'vault', 'keys.json');
   mkdirSync(dirname(path), { recursive: true });
   for (const [text, configured, reason] of [
@@ -152,16 +140,15 @@ test('damaged keys of Vault are found before a password is changed', async () =>
   const path = join(environment.state, 'vault', 'keys.json');
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, '');
-  const error = await failureOf(rotatePasswords(context, 'all'));
-  assert.match(error.what, /keys\.json are damaged$/);
+  await fails(rotatePasswords(context, 'all'), { what: /keys\.json are damaged$/ });
   assert.equal(await readRotation(environment), {});
 });
 
-test('status waits for no answer longer than 20 s', async ({ context }) => {
+test('status waits for no answer longer than 20 s', async () => {
   const { environment } = context;
   await remember(environment);
   // As a command that ran into its limit ends.
-  project.script('kubectl', `case "$*" in *readyz*) echo ok;; *) exit 124;; esac`);
+  project.script('kubectl', { readyz: 'echo ok', '': 'exit 124' });
   const limits: unknown[] = [];
   const $ = ((options: { timeoutMs?: number }) => {
     limits.push(options.timeoutMs);
@@ -174,14 +161,14 @@ test('status waits for no answer longer than 20 s', async ({ context }) => {
   ]);
 });
 
-test('status reports what it could not read, besides its fixed output', async ({ context }) => {
+test('status reports what it could not read, besides its fixed output', async () => {
   const { environment } = context;
   await remember(environment);
-  const nodes = '{"items":[{"metadata":{"name":"new"}}]}';
-  project.script(
-    'kubectl',
-    `case "$*" in *readyz*) echo ok;; *"get nodes"*) echo '${nodes}';; *) echo "Error from server (Forbidden): no" >&2; exit 1;; esac`,
-  );
+  project.script('kubectl', {
+    readyz: 'echo ok',
+    'get nodes': listing({ metadata: { name: 'new' } }),
+    '': 'echo "Error from server (Forbidden): no" >&2; exit 1',
+  });
   const status = await readStatus(context);
   assert.is(status.cluster.state, 'running');
   assert.equal(status.cluster.nodes, [{ name: 'new', ready: false }], 'a node without a status yet');
@@ -191,19 +178,13 @@ test('status reports what it could not read, besides its fixed output', async ({
   ]);
 });
 
-test('with damaged settings, status shows the rest, and names the place', async ({ context }) => {
+test('with damaged settings, status shows the rest, and names the place', async () => {
   const { settings: _, ...early } = context;
   const { environment } = context;
   await remember(environment);
-  project.script('kubectl', `case "$*" in *readyz*) echo ok;; *) echo '{"items":[]}';; esac`);
-  const file = join(environment.root, 'environments/development/settings.yaml');
-  const before = readFileSync(file, 'utf8');
-  writeFileSync(file, 'nodes: 3\n');
-  try {
-    assert.match(await formatStatus(await readStatus(early), early), /^cluster +running/m);
-  } finally {
-    writeFileSync(file, before);
-  }
+  project.script('kubectl', { readyz: 'echo ok', '': listing() });
+  writeFileSync(join(environment.root, 'environments/development/settings.yaml'), 'nodes: 3\n');
+  assert.match(await formatStatus(await readStatus(early), early), /^cluster +running/m);
   const place = /\(environments\/development\/settings\.yaml:1 has an unknown setting `nodes`: /;
   assert.is(context.logged.length, 2, 'of the queries, and of the addresses');
   for (const line of context.logged) assert.match(line, place);

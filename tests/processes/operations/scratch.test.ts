@@ -1,28 +1,21 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ensureState } from '../../../lib/cluster/embedded/state.ts';
 import { removeScratch, requireUnused } from '../../../lib/operations/scratch.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
-const project = scriptedFolder('environments', 'helmfile.yaml');
-
-test.after.each(project.reset);
-test.after(project.remove);
+const { test, project } = scriptedSuite('scratch', 'embedded', 'environments', 'helmfile.yaml');
 
 test('an environment with a cluster is refused as a scratch one', async () => {
-  const context = await project.context('embedded');
   await requireUnused(context);
   await ensureState(context);
-  const error = await failureOf(requireUnused(context));
-  assert.is(error.exitCode, 2);
-  assert.is(error.what, 'environment `development` exists already: its cluster is creating');
+  const what = 'environment `development` exists already: its cluster is creating';
+  await fails(requireUnused(context), { exitCode: 2, what });
 });
 
 test('it is removed whole, after its logs and status were kept; also when these cannot be kept', async () => {
-  const context = await project.context('embedded');
   const { state } = context.environment;
   const kept = join(project.folder, 'kept');
   mkdirSync(join(state, 'logs'), { recursive: true });

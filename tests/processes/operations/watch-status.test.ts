@@ -1,20 +1,17 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PageRow } from '@k8s-deployment/runner';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchStatus } from '../../../lib/operations/watch-status.ts';
 import { remember } from '../../../lib/settings/environment.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
+import { context, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /* `status --watch` while the API is lost and comes back, played by a kubectl. */
 
-const test = suite('watch-status');
-const project = scriptedFolder('environments', 'vault', 'helmfile.yaml');
-test.after(project.remove);
+const files = ['environments', 'vault', 'helmfile.yaml'];
+const { test, project } = scriptedSuite('watch-status', 'existing', ...files);
 
 test('a page is shown until its reader has gone, also while the cluster is lost', async () => {
-  const context = await project.context('existing');
   const { environment } = context;
   mkdirSync(join(environment.state, 'diagnostics'), { recursive: true });
   await remember(environment);
@@ -29,12 +26,12 @@ test('a page is shown until its reader has gone, also while the cluster is lost'
   const node = (name: string, ready: string) => ({
     ...{ metadata: { name }, status: { conditions: [{ type: 'Ready', status: ready }] } },
   });
-  const answers = [
-    `*readyz*) echo ok;;`,
-    `*"get nodes"*) echo '${JSON.stringify({ items: [node('one', 'True'), node('two', 'False')] })}';;`,
-    `*"get pods"*) echo '${JSON.stringify({ items: [pod] })}';;`,
-  ].join(' ');
-  const answering = `case "$*" in ${answers} *) echo '{"items":[]}';; esac`;
+  const answering = {
+    readyz: 'echo ok',
+    'get nodes': listing(node('one', 'True'), node('two', 'False')),
+    'get pods': listing(pod),
+    '': listing(),
+  };
   const lost = 'echo "The connection to the server was refused" >&2; exit 1';
   const pages: string[][] = [];
   project.script('kubectl', answering);
@@ -61,12 +58,8 @@ test('a page is shown until its reader has gone, also while the cluster is lost'
     assert.ok(page?.includes('node two: not ready'));
     assert.match(page?.join('\n') ?? '', /^release not installed: devops, .*app2-front$/m);
     assert.ok(page?.includes('pod backend/app1-x: it is Pending'));
-    assert.equal(
-      page
-        ?.filter((row) => row.startsWith('failure '))
-        .map((row) => row.split(' ago')[0]?.replace(/m\d+s/, 'm')),
-      ['failure app1-back, 3m'],
-    );
+    const failures = page?.filter((row) => row.startsWith('failure ')).join();
+    assert.match(failures ?? '', /^failure app1-back, 3m[^,]* ago[^,]*$/);
   }
   assert.match(
     pages[1]?.join('\n') ?? '',
