@@ -65,11 +65,11 @@ function stateFolder(): Promise<string> {
 
 export type HelmfileOptions = {
   /** Default: the project's folder. */
-  readonly folder?: string;
+  readonly folder?: string | undefined;
   /** More settings as YAML, above all others. */
   readonly settings?: string;
   /** Default: all releases that can be rendered. */
-  readonly selectors?: readonly string[];
+  readonly selectors?: readonly string[] | undefined;
 };
 
 /** Runs helmfile for an environment, as `helmfile.yaml` describes its arguments, with the development key. */
@@ -113,6 +113,21 @@ export async function helmfileText(...call: Parameters<typeof helmfile>): Promis
   const { exitCode, stdout, stderr } = await helmfile(...call);
   if (exitCode !== 0) throw new Error(`helmfile ended with ${exitCode}:\n${stderr}`);
   return stdout;
+}
+
+type Where = Pick<HelmfileOptions, 'folder'> & {
+  readonly provider?: ProviderName;
+  readonly environment?: string;
+};
+
+/** Objects of an environment with more settings; default: all of `development` on the embedded cluster. */
+export async function objectsWith(
+  settings: string,
+  selectors?: readonly string[],
+  { provider = 'embedded', environment = 'development', folder }: Where = {},
+): Promise<KubernetesObject[]> {
+  const options = { settings, selectors, folder };
+  return objectsOf(await helmfileText(provider, environment, ['template'], options));
 }
 
 const rendered = new Map<string, Promise<ReadonlyMap<string, string>>>();

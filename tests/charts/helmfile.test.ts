@@ -5,17 +5,18 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { declaredReleases } from '../../lib/helm/helmfile.ts';
-import { applications, releaseTable } from '../rig/applications.ts';
+import { releaseTable } from '../rig/applications.ts';
 import {
   copyOfReleases,
   environments,
   helmfile,
   helmfileText,
   isWhole,
+  objectsWith,
   releaseObjects,
   renderEnvironment,
 } from './environments.ts';
-import { objectsOf, ofKind, only, readYaml } from './render.ts';
+import { type KubernetesObject, objectsOf, ofKind, only, readYaml, type Tree } from './render.ts';
 import { root, temporaryFolder } from './tools.ts';
 
 const test = suite('helmfile.yaml');
@@ -26,13 +27,10 @@ test('declares the releases with namespace, labels, needs and timeout', async ()
     [name, namespace, tier, app, ...needs].join(' '),
   );
   assert.equal(found, releaseTable, '`releaseTable` in tests/rig/applications.ts');
-  const file = (await readYaml('helmfile.yaml')) as {
-    releases: { name: string; timeout?: number }[];
-    helmDefaults: { atomic: boolean };
-  };
-  for (const { name, timeout } of file.releases)
-    assert.ok((timeout ?? 0) >= 60, `${name}: timeout in helmfile.yaml`);
-  assert.is(file.helmDefaults.atomic, true);
+  const { releases, helmDefaults } = await readYaml('helmfile.yaml');
+  for (const { name, timeout = 0 } of releases as { name: string; timeout?: number }[])
+    assert.ok(timeout >= 60, `${name}: timeout in helmfile.yaml`);
+  assert.is((helmDefaults as Tree).atomic, true);
 });
 
 test('is plain YAML, and charts get only their values', async () => {
@@ -49,30 +47,26 @@ test('waits for the pods of the operator, not for its connection, which is not R
   const helm = join(folder, 'helm');
   const script = `#!/bin/sh\n[ "$1" = version ] && echo v4.3.1\necho "$*" >> ${folder}/calls\n`;
   await writeFile(helm, script, { mode: 0o755 });
-  for (const app of ['vault', 'metrics-server'])
-    await helmfileText('existing', 'development', ['--helm-binary', helm, 'sync'], {
-      selectors: [`app=${app}`],
-    });
-  const calls = (await readFile(join(folder, 'calls'), 'utf8')).split('\n');
-  const waits = calls.flatMap((call) => {
-    const [, name] = /^upgrade --install (\S+)/.exec(call) ?? [];
-    return name === undefined
-      ? []
-      : [`${name} ${call.split(' ').filter((word) => /^--wait(=|$)/.test(word))}`];
+  await helmfileText('existing', 'development', ['--helm-binary', helm, 'sync'], {
+    selectors: ['app=vault', 'app=metrics-server'],
   });
-  assert.equal(waits, ['vault --wait', 'vault-operator --wait=legacy', 'metrics-server --wait']);
+  const calls = await readFile(join(folder, 'calls'), 'utf8');
+  const waits = [...calls.matchAll(/^upgrade --install (\S+) .*(--wait(?:=\S+)?)(?= |$)/gm)];
+  assert.equal(waits.map(([, name, wait]) => `${name} ${wait}`).sort(), [
+    'metrics-server --wait',
+    'vault --wait',
+    'vault-operator --wait=legacy',
+  ]);
 });
 
 test('upstream charts are given the images of the settings, with digest', async () => {
   const digest = `sha256:${'0'.repeat(64)}`;
   const names = ['vault', 'vaultOperator', 'kubeRbacProxy', 'reloader', 'metricsServer'];
-  const images = names.map(
-    (name) => `  ${name}: { repository: example.com/${name}, tag: "1", digest: "${digest}" }`,
-  );
+  const images = names.map((name) => [name, { repository: `example.com/${name}`, tag: '1', digest }]);
   const folder = temporaryFolder();
   const words = ['write-values', '--output-file-template', join(folder, '{{ .Release.Name }}.yaml')];
   await helmfileText('existing', 'development', words, {
-    settings: ['images:', ...images, ''].join('\n'),
+    settings: JSON.stringify({ images: Object.fromEntries(images) }),
     selectors: ['app=vault', 'app=reloader', 'app=metrics-server'],
   });
   const files = (await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8'));
@@ -83,144 +77,67 @@ test('upstream charts are given the images of the settings, with digest', async 
   }
 });
 
-test('a release that is left out is not rendered, and `installed` is no value of its chart', async () => {
-  const settings = 'releases: { app2-back: { installed: false }, app2-front: { installed: true } }';
-  const options = { settings, selectors: ['app=app2'] };
-  const objects = objectsOf(await helmfileText('embedded', 'development', ['template'], options));
-  const found = objects.map(({ metadata }) => metadata.labels?.['app.kubernetes.io/instance']);
-  assert.equal([...new Set(found)], ['app2-front']);
-});
-
-test('an application whose role is null is rendered without a login or a database of its own', async () => {
-  const settings = 'database: { applications: { app2: null } }';
-  const options = { settings, selectors: ['app=devops', 'app=postgresql', 'app=app2'] };
-  const objects = objectsOf(await helmfileText('embedded', 'development', ['template'], options));
-  const secrets = ofKind(objects, 'Secret').filter(({ stringData = {} }) => 'DB_USER' in stringData);
-  assert.equal(secrets, []);
-  const { roles } = only(objects, 'Secret', 'postgresql-set-up').stringData;
-  assert.equal(Object.keys(JSON.parse(roles).applications), ['app1']);
-});
-
-/** Those without charts from a repository. */
-const whole = environments.filter(([provider, name]) => isWhole(provider, name));
-
-for (const [provider, environment] of whole) {
-  test(`renders all releases of ${environment} on ${provider}, each with objects in its namespace`, async () => {
+for (const [provider, environment] of environments.filter(([on, name]) => isWhole(on, name)))
+  test(`renders all releases of ${environment} on ${provider}`, async () => {
     const rendered = await renderEnvironment(provider, environment);
-    assert.equal([...rendered.keys()].sort(), releaseTable.map((line) => line.split(' ')[0] ?? '').sort());
-    for (const line of releaseTable) {
-      const [release = '', namespace] = line.split(' ');
-      const objects = await releaseObjects(release, provider, environment);
-      assert.ok(objects.length > 0, release);
-      if (release === 'devops' || environment === 'lab') continue;
-      for (const { kind, metadata } of objects.filter((object) => object.kind !== 'ClusterRoleBinding'))
-        assert.is(metadata.namespace, namespace, `${kind} ${metadata.name}`);
-    }
+    assert.equal([...rendered.keys()].sort(), releaseTable.map((line) => line.split(' ')[0]).sort());
+    for (const [release, text] of rendered) assert.ok(objectsOf(text).length > 0, release);
   });
-}
 
-for (const [provider, environment] of [...whole, ['existing', 'production'] as const]) {
-  test(`helm lint --strict: no warning with the values of ${environment} on ${provider}`, async () => {
-    const { exitCode, stdout, stderr } = await helmfile(provider, environment, [
-      ...['lint', '--args', '--strict'],
-    ]);
-    const said = `${stdout}${stderr}`;
-    assert.is(exitCode, 0, said);
-    const linted = [...said.matchAll(/1 chart\(s\) linted, 0 chart\(s\) failed/g)];
-    assert.is(
-      linted.length,
-      isWhole(provider, environment) ? releaseTable.length : 2 + 2 * applications.length,
-      said,
-    );
+test('values of a chart hold for each of its releases, whose own win; a release may be left out', async () => {
+  const settings = `releases:
+  backend: { drainSeconds: 7 }
+  frontend: { backend: { timeoutSeconds: 50 } }
+  app1-back: { drainSeconds: 9, autoRollback: false }
+  app1-front: { backend: { timeoutSeconds: 70 }, installed: true }
+  reloader: { installed: false }`;
+  const objects = await objectsWith(settings, ['app=app1', 'app=app2', 'app=reloader']);
+  const pods = ofKind(objects, 'Deployment').map(({ metadata, spec }) => {
+    const { containers, terminationGracePeriodSeconds } = spec.template.spec;
+    return [metadata.name, containers[0].lifecycle.preStop.sleep.seconds, terminationGracePeriodSeconds];
   });
-}
-
-test('values of a chart hold for each of its releases, whose own values win', async () => {
-  const text = await helmfileText('embedded', 'development', ['template'], {
-    settings:
-      'releases: { backend: { drainSeconds: 7 }, app1-back: { drainSeconds: 9, autoRollback: false } }',
-    selectors: ['name=app1-back', 'name=app2-back'],
-  });
-  const objects = objectsOf(text);
-  const drain = (app: string) =>
-    only(objects, 'Deployment', `${app}-back`).spec.template.spec.containers[0].lifecycle.preStop.sleep
-      .seconds;
-  assert.equal([drain('app1'), drain('app2')], [9, 7]);
-  const hooks = ofKind(objects, 'Job').map(({ metadata }) => [
-    metadata.name,
-    metadata.annotations?.['helm.sh/hook'],
-  ]);
-  assert.equal(hooks.sort(), [
-    ['app1-back-verification', 'test'],
-    ['app2-back-verification', 'test,post-install,post-upgrade'],
-  ]);
-});
-
-test('a backend waits for the longest request of its front', async () => {
-  const text = await helmfileText('embedded', 'development', ['template'], {
-    settings:
-      'releases: { frontend: { backend: { timeoutSeconds: 50 } }, app1-front: { backend: { timeoutSeconds: 70 } } }',
-    selectors: ['tier=apps'],
-  });
-  const pods = ofKind(objectsOf(text), 'Deployment').map(({ metadata, spec }) => [
-    metadata.name,
-    spec.template.spec.terminationGracePeriodSeconds,
-  ]);
-  const [app1, app2] = [5 + 5 + 70, 5 + 5 + 50];
+  // A backend waits for the longest request of its front.
   assert.equal(pods.sort(), [
-    ['app1-back', app1],
-    ['app1-front', app1],
-    ['app2-back', app2],
-    ['app2-front', app2],
+    ['app1-back', 9, 9 + 5 + 70],
+    ['app1-front', 5, 5 + 5 + 70],
+    ['app2-back', 7, 7 + 5 + 50],
+    ['app2-front', 5, 5 + 5 + 50],
   ]);
+  const hooks = ofKind(objects, 'Job').map(({ metadata }) => metadata.annotations?.['helm.sh/hook']);
+  assert.equal(hooks.sort(), ['test', 'test,post-install,post-upgrade']);
 });
 
-test('PostgreSQL gets 4 MiB more for each of its sessions', async () => {
-  const limits = async (settings: string) => {
-    const text = await helmfileText('embedded', 'development', ['template'], {
-      settings,
-      selectors: ['name=postgresql'],
-    });
-    const [{ args, resources }] = only(objectsOf(text), 'StatefulSet').spec.template.spec.containers;
+test('PostgreSQL and its namespace grow with the sessions of applications; Traefik is read in its namespace', async () => {
+  const server = only(await releaseObjects('postgresql', 'embedded'), 'StatefulSet');
+  const limits = ({ spec }: KubernetesObject) => {
+    const [{ args, resources }] = spec.template.spec.containers;
     return [(args as string[]).find((word) => word.startsWith('max_connections=')), resources.limits.memory];
   };
-  assert.equal(await limits('{}'), ['max_connections=100', '512Mi']);
-  assert.equal(await limits('releases: { postgresql: { connectionsPerApplication: 60 } }'), [
-    'max_connections=200',
-    '912Mi',
-  ]);
-});
-
-test("Traefik's metrics are read in its namespace", async () => {
-  const text = await helmfileText('embedded', 'development', ['template'], {
-    settings: 'monitoring: { enabled: true }\ningress: { namespace: edge }',
-    selectors: ['name=devops'],
-  });
-  assert.equal(only(objectsOf(text), 'PodMonitor', 'traefik').spec.namespaceSelector, {
-    matchNames: ['edge'],
-  });
-});
-
-test("the quota and limits of PostgreSQL's namespace grow with its sessions", async () => {
-  const applications = Object.fromEntries(Array.from({ length: 150 }, (_, index) => [`app${index}`, null]));
+  assert.equal(limits(server), ['max_connections=100', '512Mi']);
+  const many = Array.from({ length: 150 }, (_, index) => [`app${index + 1}`, { password: '' }]);
+  // Without a login or a database of its own.
+  const applications = { ...Object.fromEntries(many), app2: null };
   const settings = {
     database: { applications },
     releases: { postgresql: { connectionsPerApplication: 60 } },
+    monitoring: { enabled: true },
+    ingress: { namespace: 'edge' },
   };
-  const text = await helmfileText('embedded', 'development', ['template'], {
-    settings: JSON.stringify(settings),
-    selectors: ['name=postgresql', 'name=devops'],
-  });
-  const objects = objectsOf(text);
-  const [server] = only(objects, 'StatefulSet').spec.template.spec.containers;
+  const selectors = ['name=postgresql', 'name=devops', 'app=app2'];
+  const objects = await objectsWith(JSON.stringify(settings), selectors);
+  const memory = 512 + 4 * 9000;
+  assert.equal(limits(only(objects, 'StatefulSet')), ['max_connections=9000', `${memory}Mi`]);
   const [{ max }] = only(objects, 'LimitRange', 'database-limits').spec.limits;
+  assert.ok(memory <= Number.parseInt(max.memory, 10), max.memory);
+  // Beside it: the Job of its set-up.
   const { hard } = only(objects, 'ResourceQuota', 'database-quota').spec;
-  const mebibytes = (quantity: string) => Number(/^(\d+)Mi$/.exec(quantity)?.[1]);
-  const limit = mebibytes(server.resources.limits.memory);
-  assert.ok(limit > 8192);
-  assert.ok(limit <= mebibytes(max.memory), max.memory);
-  // beside it: the Job of its set-up
-  assert.ok(limit + 64 <= mebibytes(hard['limits.memory']), hard['limits.memory']);
+  assert.ok(memory + 64 <= Number.parseInt(hard['limits.memory'], 10), hard['limits.memory']);
+  const secrets = ofKind(objects, 'Secret').filter(({ stringData = {} }) => 'DB_USER' in stringData);
+  assert.equal(secrets, []);
+  const { roles } = only(objects, 'Secret', 'postgresql-set-up').stringData;
+  assert.not.ok('app2' in JSON.parse(roles).applications);
+  const { namespaceSelector } = only(objects, 'PodMonitor', 'traefik').spec;
+  assert.equal(namespaceSelector, { matchNames: ['edge'] });
 });
 
 test('data is on volumes where pods are real', async () => {
@@ -233,13 +150,11 @@ test('data is on volumes where pods are real', async () => {
 
 test('takes third-party charts from upstream, with a pinned version, only where pods are real and there are repositories', async () => {
   const list = async (provider: ProviderName, environment: string) => {
-    const words = ['list', '--output', 'json'];
-    const found = await helmfileText(provider, environment, words, { selectors: [] });
+    const found = await helmfileText(provider, environment, ['list', '--output', 'json'], { selectors: [] });
     const all = JSON.parse(found) as { name: string; chart: string; version: string }[];
     return new Map(all.map(({ name, chart, version }) => [name, `${chart} ${version}`.trim()]));
   };
-  const upstream = await list('minikube', 'development');
-  const embedded = await list('embedded', 'development');
+  const [upstream, embedded] = [await list('minikube', 'development'), await list('embedded', 'development')];
   for (const [name, chart] of [
     ['vault', 'hashicorp/vault'],
     ['vault-operator', 'hashicorp/vault-secrets-operator'],
@@ -250,11 +165,7 @@ test('takes third-party charts from upstream, with a pinned version, only where 
     assert.is(embedded.get(name), './charts/stand-in');
   }
   for (const [name, chart] of await list('existing', 'lab'))
-    assert.match(
-      chart,
-      /^(\.\/charts\/|\/.*\/chart$)/,
-      `charts of ${name} in environments/lab/settings.yaml: ${chart}`,
-    );
+    assert.match(chart, /^(\.\/charts\/|\/.*\/chart$)/, `${name} in environments/lab/settings.yaml`);
 });
 
 // YAML reads the others as a number and null.
@@ -262,8 +173,8 @@ for (const name of ['staging', '010', 'null']) {
   test(`a copied folder is a new environment whose hosts and secrets follow its name, ${name}`, async () => {
     const folder = await copyOfReleases();
     await rename(join(folder, 'environments/development'), join(folder, 'environments', name));
-    const selectors = ['name=app1-front', 'name=devops'];
-    const objects = objectsOf(await helmfileText('embedded', name, ['template'], { folder, selectors }));
+    const place = { folder, environment: name };
+    const objects = await objectsWith('', ['name=app1-front', 'name=devops'], place);
     const hosts = ofKind(objects, 'Ingress').map(({ spec }) => spec.rules[0].host);
     assert.equal([...new Set(hosts)], [`app1-front.${name}.k8s-deployment.test`]);
     const logins = ofKind(objects, 'Secret').filter(({ type }) => type === 'Opaque');
@@ -302,21 +213,17 @@ for (const [title, release, settings, message] of [
 }
 
 test('the platform may call all addresses of the pods’ family except pods and those of the node', async () => {
-  for (const [podCidr, all, ...more] of [
-    ['10.244.0.0/16', '0.0.0.0/0', '169.254.0.0/16'],
-    ['fd00:10:244::/56', '::/0'],
-  ]) {
-    const text = await helmfileText('embedded', 'development', ['template'], {
-      settings: `cluster: { podCidr: "${podCidr}" }`,
-      selectors: ['name=devops'],
-    });
-    const policies = ofKind(objectsOf(text), 'NetworkPolicy');
-    const blocks = policies.flatMap(({ spec }) =>
+  const devops = ['name=devops'];
+  for (const [objects, all, ...except] of [
+    [await releaseObjects('devops', 'embedded'), '0.0.0.0/0', '10.244.0.0/16', '169.254.0.0/16'],
+    [await objectsWith('cluster: { podCidr: "fd00::/56" }', devops), '::/0', 'fd00::/56'],
+  ] as const) {
+    const blocks = ofKind(objects, 'NetworkPolicy').flatMap(({ spec }) =>
       // biome-ignore lint/suspicious/noExplicitAny: rules of a policy
       (spec.egress ?? []).flatMap(({ to = [] }: any) => to.flatMap(({ ipBlock }: any) => ipBlock ?? [])),
     );
     assert.ok(blocks.length > 0);
-    for (const block of blocks) assert.equal(block, { cidr: all, except: [podCidr, ...more] });
+    for (const block of blocks) assert.equal(block, { cidr: all, except });
   }
 });
 

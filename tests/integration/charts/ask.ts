@@ -1,5 +1,8 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { type KubernetesObject, podTemplateOf, type Tree } from '../../charts/render.ts';
+import { type FoundTool, findTool, type ToolName } from '../../../lib/tools/tools.ts';
+import { type KubernetesObject, objectsOf, podTemplateOf, type Tree } from '../../charts/render.ts';
 import { callIn, type Place } from '../../charts/tools.ts';
 import type { Sandbox } from '../sandbox.ts';
 
@@ -87,3 +90,31 @@ export const podOf = (namespace: string, change: Tree = {}, resources: Tree = {}
     ],
   },
 });
+
+/** A tool installed by `tests/run.ts`. */
+export async function toolOf(name: ToolName): Promise<FoundTool> {
+  const tool = await findTool(name);
+  if (tool) return tool;
+  throw new Error(`Expected the tool ${name}: \`./run install-tools --tests --provider embedded\` gets it`);
+}
+
+/** The CRDs of these objects, in the pinned versions of their operators. */
+export async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
+  const conform = (await toolOf('kubeconform')).folder;
+  const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
+  const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'].map((name) =>
+    join(conform, name),
+  );
+  const texts = [operator, ...folders].map(async (folder) => {
+    const files = (await readdir(folder)).sort();
+    return Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  });
+  const objects = (await Promise.all(texts)).flat().flatMap(objectsOf);
+  return objects.filter(
+    ({ kind, spec }) =>
+      kind === 'CustomResourceDefinition' &&
+      used.some(
+        (object) => object.kind === spec.names.kind && object.apiVersion.startsWith(`${spec.group}/`),
+      ),
+  );
+}

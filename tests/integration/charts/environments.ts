@@ -76,8 +76,8 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
   ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],
   ['frontend', 'frontend', { ingress: { forwardedDepth: 1, tls: { enabled: true } } }],
   ['frontend', 'frontend', { ingress: { kind: 'httproute', tls: { enabled: true } } }],
-  ['traefik', 'default', { image, service: { type: 'NodePort', httpNodePort: 30080 } }],
-  ['traefik', 'default', { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] }],
+  ['traefik', 'core', { image, service: { type: 'NodePort', httpNodePort: 30080 } }],
+  ['traefik', 'core', { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] }],
   ['postgresql', 'database', { image, persistence: { enabled: false }, tls, clients: { backend: null } }],
   [
     'postgresql',
