@@ -8,7 +8,7 @@ import { environmentNames, loadSettings, settingsFiles, stateValues } from '../.
 import { makeCertificate } from '../rig/certificate.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
-import { keyring, root, run, temporaryFolder } from './tools.ts';
+import { keyring, once, root, run, temporaryFolder } from './tools.ts';
 
 /** Everything that can be deployed, by provider and environment. */
 export const environments = [
@@ -34,34 +34,24 @@ export async function copyOfReleases(): Promise<string> {
   return folder;
 }
 
-let production: Promise<string> | undefined;
-
 /** A copy in which production uses the development secrets, since the repository has none for it. */
-function productionFolder(): Promise<string> {
-  production ??= (async () => {
-    const folder = await copyOfReleases();
-    const secrets = (name: string) => join(folder, 'environments', name, 'secrets');
-    await cp(secrets('development'), secrets('production'), { recursive: true });
-    return folder;
-  })();
-  return production;
-}
-
-let state: Promise<string> | undefined;
+const productionFolder = once(async () => {
+  const folder = await copyOfReleases();
+  const secrets = (name: string) => join(folder, 'environments', name, 'secrets');
+  await cp(secrets('development'), secrets('production'), { recursive: true });
+  return folder;
+});
 
 /** A state folder with what must exist before rendering. */
-function stateFolder(): Promise<string> {
-  state ??= (async () => {
-    const folder = temporaryFolder();
-    const certificates = join(folder, 'certificates');
-    await mkdir(certificates);
-    const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
-    await writeFile(join(certificates, 'ca.crt'), authority);
-    await makeCertificate(certificates, 'vault', ['DNS:vault']);
-    return folder;
-  })();
-  return state;
-}
+const stateFolder = once(async () => {
+  const folder = temporaryFolder();
+  const certificates = join(folder, 'certificates');
+  await mkdir(certificates);
+  const { authority } = await makeCertificate(certificates, 'postgresql', ['DNS:postgresql']);
+  await writeFile(join(certificates, 'ca.crt'), authority);
+  await makeCertificate(certificates, 'vault', ['DNS:vault']);
+  return folder;
+});
 
 export type HelmfileOptions = {
   /** Default: the project's folder. */

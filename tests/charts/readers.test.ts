@@ -4,8 +4,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Random, randomOf, withSeeds } from '../../lib/runner/tests/rig/random-graph.ts';
 import { type ImageSetting, loadSettings } from '../../lib/settings/settings.ts';
-import { copyOfReleases, helmfileText } from './environments.ts';
-import { objectsOf, only, podTemplates } from './render.ts';
+import { copyOfReleases, objectsWith } from './environments.ts';
+import { only, podTemplates } from './render.ts';
 import { root } from './tools.ts';
 
 /*
@@ -56,23 +56,14 @@ test('a text setting is either refused or reaches helm unchanged', async () => {
       if (read !== undefined && scalar === text && /^[\w.+/~-]+$/.test(text)) assert.is(read, text);
     }
     assert.ok(taken.length > 80 && refused > 20, `${taken.length} taken, ${refused} refused`);
+    const login = ['namespace: backend', 'host: elsewhere', 'port: 1', 'name: app', 'user: app'];
     const secrets = taken.map(({ scalar }, index) =>
-      [
-        `     s${index}:`,
-        '       namespace: backend',
-        '       host: elsewhere',
-        '       port: 1',
-        '       name: app',
-        '       user: app',
-        `       password: ${scalar}`,
-      ].join('\n'),
+      [`     s${index}:`, ...login, `password: ${scalar}`].join('\n       '),
     );
     const settings = ['releases:', '  devops:', '    databaseSecrets:', ...secrets, ''].join('\n');
     await writeFile(join(folder, file), settings);
     await load();
-    const selectors = ['name=devops'];
-    const text = await helmfileText('embedded', 'development', ['template'], { folder, settings, selectors });
-    const objects = objectsOf(text);
+    const objects = await objectsWith(settings, ['name=devops'], { folder });
     for (const [index, { text: read, scalar }] of taken.entries())
       assert.is(only(objects, 'Secret', `s${index}`).stringData.DB_PASSWORD, read, JSON.stringify(scalar));
   });
@@ -80,16 +71,13 @@ test('a text setting is either refused or reaches helm unchanged', async () => {
 
 /** A layer that replaces parts of images, from few values, so that layers agree in some. */
 const layer = (random: Random): string => {
-  const parts = {
-    repository: ['a.test/image', 'b.test/image'],
-    tag: ['"1"', '"2"'],
-    digest: ['""', ...['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`)],
-  };
-  const image = () =>
-    Object.entries(parts).flatMap(([key, values]) =>
-      random() < 0.4 ? [`${key}: ${pick(values, random)}`] : [],
-    );
-  return ['images:', ...rendered.map((name) => `  ${name}: { ${image().join(', ')} }`), ''].join('\n');
+  const image = (name: string) =>
+    Object.entries({
+      repository: ['a', 'b'].map((host) => `${host}.test/${name.toLowerCase()}`),
+      tag: ['"1"', '"2"'],
+      digest: ['""', ...['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`)],
+    }).flatMap(([key, values]) => (random() < 0.7 ? [`${key}: ${pick(values, random)}`] : []));
+  return ['images:', ...rendered.map((name) => `  ${name}: { ${image(name).join(', ')} }`), ''].join('\n');
 };
 const rendered = ['backend', 'backendVerification', 'frontend', 'postgresql'];
 
@@ -108,9 +96,8 @@ test('an image has the same digest for the tasks and in pods, whichever layer re
       const { repository, tag, digest } = images[name] as ImageSetting;
       return `${repository}:${tag}${digest && `@${digest}`}`;
     });
-    const selectors = ['app=app1', 'app=postgresql'];
-    const text = await helmfileText('embedded', 'development', ['template'], { folder, selectors });
-    const found = podTemplates(objectsOf(text)).flatMap(([, pod]) =>
+    const objects = await objectsWith('', ['app=app1', 'app=postgresql'], { folder });
+    const found = podTemplates(objects).flatMap(([, pod]) =>
       pod.containers.map((container: { image: string }) => container.image),
     );
     assert.equal([...new Set(found)].sort(), [...new Set(names)].sort());

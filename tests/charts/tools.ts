@@ -79,18 +79,22 @@ export function newKeyring(): { readonly GNUPGHOME: string } {
   return { GNUPGHOME };
 }
 
-let opened: Promise<{ readonly GNUPGHOME: string }> | undefined;
+/** A function whose result is kept. */
+export function once<Result>(make: () => Result): () => Result {
+  let made: { readonly result: Result } | undefined;
+  return () => {
+    made ??= { result: make() };
+    return made.result;
+  };
+}
 
 /** The keyring with the development key. */
-export function keyring(): Promise<{ readonly GNUPGHOME: string }> {
-  opened ??= (async () => {
-    const environment = newKeyring();
-    const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];
-    await succeed('gpg', ['--batch', '--quiet', '--import', ...keys], { environment });
-    return environment;
-  })();
-  return opened;
-}
+export const keyring = once(async () => {
+  const environment = newKeyring();
+  const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];
+  await succeed('gpg', ['--batch', '--quiet', '--import', ...keys], { environment });
+  return environment;
+});
 
 /** Maps with two at a time: helm is one busy core each. */
 export const inPairs = <From, To>(

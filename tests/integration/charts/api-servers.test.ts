@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ofKind, only, render } from '../../charts/render.ts';
+import { once } from '../../charts/tools.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 import { dryRunOn, list, podsOf, resourceTypes, toolOf } from './ask.ts';
 import { renderEverything } from './environments.ts';
@@ -10,11 +11,7 @@ import { renderEverything } from './environments.ts';
  * servers only, without controllers.
  */
 
-let rendered: ReturnType<typeof renderEverything> | undefined;
-const everything = () => {
-  rendered ??= renderEverything();
-  return rendered;
-};
+const everything = once(renderEverything);
 
 for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
   const charts = suite(`charts and ${tool}`);
