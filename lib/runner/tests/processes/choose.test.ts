@@ -10,10 +10,10 @@ test.before(async () => {
 });
 test.after(() => program.remove());
 
-const down = '\u001B[B';
 const escapeKey = '\u001B';
-const hideCursor = '\u001B[?25l';
-const showCursor = '\u001B[?25h';
+const down = '\u001B[B';
+const isCursorBack = ({ raw }: PseudoTerminal): boolean =>
+  raw.lastIndexOf('\u001B[?25h') > raw.lastIndexOf('\u001B[?25l');
 
 /** Afterwards the shell tells how the terminal was left. */
 const session = `
@@ -25,15 +25,11 @@ function open(argv: string): PseudoTerminal {
   return new PseudoTerminal(`sh ../session.sh ${argv}`, { cwd: program.folder, env: program.env });
 }
 
-/** The exit code; the terminal is as it was: line by line, with echo and a cursor. */
-async function endOf(terminal: PseudoTerminal): Promise<number | null> {
-  const code = await terminal.exit;
+/** Ends with this code; the terminal is as it was: line by line, with echo and a cursor. */
+async function ends(terminal: PseudoTerminal, code: number): Promise<void> {
+  assert.is(await terminal.exit, code);
   assert.match(terminal.text, /\sicanon\s+echo\s*$/, 'raw mode is over');
-  assert.ok(
-    terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor),
-    'the cursor is back',
-  );
-  return code;
+  assert.ok(isCursorBack(terminal));
 }
 
 test('a task is found by typing, its choice by arrows, and the line that does the same is printed and run', async () => {
@@ -50,7 +46,7 @@ test('a task is found by typing, its choice by arrows, and the line that does th
   terminal.type('\r');
   await terminal.shows('$ ./run install-app app2');
   await terminal.shows('installed app2 dev');
-  assert.is(await endOf(terminal), 0);
+  await ends(terminal, 0);
 });
 
 test('asks for every required argument and reports a wrong answer immediately', async () => {
@@ -79,7 +75,7 @@ test('asks for every required argument and reports a wrong answer immediately', 
   await terminal.shows('label it? [y/N] ');
   terminal.type('y\r');
   assert.match(await terminal.shows('labelled app2 3 blue'), /^y\s/);
-  assert.is(await endOf(terminal), 0);
+  await ends(terminal, 0);
 });
 
 test('with a task only its missing arguments are asked for, and words after -- stay', async () => {
@@ -88,36 +84,30 @@ test('with a task only its missing arguments are asked for, and words after -- s
   terminal.type('\r');
   await terminal.shows('$ ./run install app1 -- --debug');
   await terminal.shows('installed app1 dev --debug');
-  assert.is(await endOf(terminal), 0);
+  await ends(terminal, 0);
 });
 
-test('Escape, Ctrl-C and Ctrl-D leave with 130, and nothing is run', async () => {
-  for (const key of [escapeKey, '\u0003', '\u0004']) {
+for (const [name, key, code] of [
+  ['Escape', escapeKey, 130],
+  ['Ctrl-C', '\u0003', 130],
+  ['Ctrl-D', '\u0004', 130],
+  ['SIGTERM', undefined, 143],
+] as const)
+  test(`${name} gives the terminal back with ${code}, and nothing is run`, async () => {
     const terminal = open('--choose');
-    await terminal.shows('Esc: leave');
-    terminal.type(key);
-    await terminal.shows('nothing was chosen');
-    assert.is(await endOf(terminal), 130);
+    const pid = Number(/pid=(\d+)\./.exec(await terminal.shows('Esc: leave'))?.[1]);
+    if (key === undefined) process.kill(pid, 'SIGTERM');
+    else terminal.type(key);
+    await ends(terminal, code);
+    assert.match(terminal.text, 'nothing was chosen');
     assert.not.match(terminal.text, 'installed');
-  }
-});
-
-test('SIGTERM gives the terminal back, with 143', async () => {
-  const terminal = open('--choose');
-  const pid = Number(/pid=(\d+)\./.exec(await terminal.shows(/pid=\d+\./))?.[1]);
-  await terminal.shows('Esc: leave');
-  process.kill(pid, 'SIGTERM');
-  assert.is(await endOf(terminal), 143);
-});
+  });
 
 test('without a terminal it is an error with advice, exit code 2', async () => {
-  const { exitCode: code, stdout, stderr } = await program.run(['--choose']);
-  assert.is(code, 2);
-  assert.is(stdout, '');
-  assert.match(
-    stderr,
-    /^error: `--choose` needs a terminal\n {2}why: .*\n {2}do: name the task: `\.\/run list`/,
-  );
+  const { exitCode, stdout, stderr } = await program.run(['--choose']);
+  assert.equal([exitCode, stdout], [2, '']);
+  const text = /^error: `--choose` needs a terminal\n {2}why: .*\n {2}do: name the task: `\.\/run list`/;
+  assert.match(stderr, text);
 });
 
 test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', async () => {
@@ -128,7 +118,7 @@ test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', 
   await terminal.shows('task: lab');
   terminal.type('\x1A');
   await terminal.shows(/Stopped.*\s+icanon/);
-  assert.ok(terminal.raw.lastIndexOf(showCursor) > terminal.raw.lastIndexOf(hideCursor));
+  assert.ok(isCursorBack(terminal));
   terminal.type('\n');
   await terminal.shows('task: lab');
   terminal.type(escapeKey);

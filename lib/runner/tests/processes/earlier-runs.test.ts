@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -71,21 +69,6 @@ test('nothing is resumed after another run that held the same lock', async () =>
   assert.is(await resumed.exit, 1, resumed.stderr);
 });
 
-test('the summary says how many are up to date; a single task says it of itself', async () => {
-  await writeFile(join(folder, 'a'), 'one');
-  const build = ok('build', { inputs: [join(folder, 'a')] });
-  const tasks = [build, { name: 'top', commands: ['true'], needs: ['build'] }];
-  assert.is(await rig.run(tasks, ['top']).exit, 0);
-  const again = rig.run(tasks, ['top']);
-  assert.is(await again.exit, 0);
-  assert.match(again.stderr, '✓ build is up to date\n');
-  assert.not.match(again.stderr, '\nran');
-  assert.match(again.stderr, /done: 2 tasks in .*, 1 up to date\n/);
-  const alone = rig.run(tasks, ['build']);
-  assert.is(await alone.exit, 0);
-  assert.is(alone.stderr, '✓ build is up to date\n');
-});
-
 test('a status command decides, sees the variables of the commands and stays silent', async () => {
   const status = `echo noise; test "$WANTED" = yes -a -e ${folder}/made`;
   const task: RigTask = { name: 'make', commands: [`touch ${folder}/made`], status };
@@ -104,13 +87,6 @@ test('a signal ends a status command and the run', async () => {
   run.kill('SIGTERM');
   await status.ended;
   assert.is(await run.exit, 143);
-});
-
-test('a plain single task remembers nothing', async () => {
-  const memory = join(folder, 'deep', 'memory');
-  const env = { RIG_MEMORY: memory };
-  assert.is(await rig.run([{ name: 'plain', commands: ['true'] }], ['plain'], env).exit, 0);
-  assert.not(existsSync(memory));
 });
 
 test.run();

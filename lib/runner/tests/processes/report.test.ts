@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -82,38 +82,6 @@ test('an interrupted run is reported; a secret is in neither file, not even wher
   assert.match(read('run.html'), 'it is ***');
   assert.match(read('run.html'), 'failed: ***');
   for (const name of ['run.html', 'trace.json']) assert.not.match(read(name), 'horse');
-});
-
-test('files that cannot be written, and one for both, are errors before anything runs', async () => {
-  const both = join(folder, 'both');
-  const refused = async (...options: string[]): Promise<string> => {
-    const run = rig.run([driven('a')], ['a', ...options]);
-    assert.is(await run.exit, 2);
-    return run.stderr;
-  };
-  assert.match(
-    await refused('--trace', join(folder, 'none', 'run')),
-    /^error: cannot write .*\n {2}why: there/,
-  );
-  const one = await refused('--report', both, '--trace', `${folder}/./both`);
-  assert.match(one, `\`--report\` and \`--trace\` both name \`${both}\``);
-  assert.not(rig.hasStarted('a'));
-});
-
-test('a report that cannot be written in the end fails a run that went well, and only such a one', async () => {
-  for (const [code, expected] of [
-    [0, 1],
-    [7, 7],
-  ] as const) {
-    const inner = join(folder, 'inner');
-    mkdirSync(inner);
-    const run = rig.run([driven('a')], ['a', '--report', join(inner, 'run.html')]);
-    const a = await rig.next('a');
-    rmSync(inner, { recursive: true });
-    await a.exit(code);
-    assert.is(await run.exit, expected);
-    assert.match(run.stderr, `error: cannot write \`${join(inner, 'run.html')}\``);
-  }
 });
 
 test.run();

@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { driven, folder, rig, useRig } from '../rig/rig.ts';
+import { driven, folder, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
@@ -105,5 +105,18 @@ test('a stop ends the wait before another attempt', async () => {
   run.kill('SIGTERM');
   assert.is(await run.exit, 143);
 });
+
+/* Codes that the tests of signals, confirmations, failures and long-running processes do not show. */
+const codes: readonly (readonly [string, number, RigTask])[] = [
+  ['a time limit above that of a timer of Node', 0, { name: 'a', commands: ['true'], timeoutMs: 2 ** 40 }],
+  ['a cleanup that fails', 1, { name: 'a', cleanup: 'false' }],
+  ['another task of a name that the runner has', 2, { name: 'list' }],
+  ['a command that is killed', 137, { name: 'a', commands: [`sh -c 'kill -KILL $$'`] }],
+];
+
+for (const [name, code, task] of codes)
+  test(`exit code ${code}: ${name}`, async () => {
+    assert.is(await rig.run([task]).exit, code);
+  });
 
 test.run();

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LaunchFolder } from '../../../../tests/rig/launch.ts';
 import type { Launched } from '../../../../tests/rig/launched.ts';
-import { driven, type Invocation, type RigTask, rig, useRig } from '../rig/rig.ts';
+import { driven, type RigTask, rig, useRig } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
 useRig(test);
@@ -17,35 +17,25 @@ test.after.each(() => {
   for (const launched of started.splice(0)) launched.end();
 });
 
-function open(
-  tasks: readonly RigTask[],
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-  size?: { readonly columns: number; readonly rows: number },
-): Launched {
-  const launched = project.inTerminal(`node ${rig.program}`, tasks, args, env, size);
+const tasks = (): RigTask[] => [driven('a'), driven('b'), { name: 'top', needs: ['a', 'b'] }];
+
+/** Starts these tasks, and returns the commands of a and b. */
+async function open(declared: readonly RigTask[], ...words: readonly string[]) {
+  const launched = project.inTerminal(`node ${rig.program} top`, declared, words);
   started.push(launched);
-  return launched;
+  const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
+  return { launched, a, b };
 }
 
-function pair(more: Partial<RigTask> = {}): RigTask[] {
-  return [driven('a', { ...more }), driven('b', { ...more }), { name: 'top', needs: ['a', 'b'] }];
-}
-
-function both(): Promise<[Invocation, Invocation]> {
-  return Promise.all([rig.next('a'), rig.next('b')]);
-}
-
-/** What a terminal of this size shows in the end; fails for anything that would act on it otherwise. */
-function screenOf(launched: Launched, columns = 80, rows = 24): Screen {
-  const screen = new Screen(columns, rows);
-  screen.write(launched.shown);
+/** What the terminal shows in the end; fails for anything that would act on it otherwise. */
+function screenOf({ shown }: Launched): Screen {
+  const screen = new Screen(80);
+  screen.write(shown.replaceAll('^C', ''));
   return screen;
 }
 
 test('the live view shows what runs, and leaves one line for each task', async () => {
-  const launched = open(pair(), ['top']);
-  const [a, b] = await both();
+  const { launched, a, b } = await open(tasks());
   await a.print('building\n');
   await launched.shows(/ a \d.*building/);
   await launched.shows('0 of 3 done, 2 running');
@@ -63,35 +53,34 @@ test('the live view shows what runs, and leaves one line for each task', async (
   assert.not.match(text, 'running');
 });
 
+type Opened = Awaited<ReturnType<typeof open>>;
+
+/** The cursor was never hidden, nor left a line. */
+function killRun({ launched }: Opened): void {
+  const isRun = (pid: number): boolean => readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0');
+  process.kill(launched.processes().find(isRun) ?? 0, 'SIGKILL');
+}
+
 for (const [name, stop, code] of [
-  ['Ctrl-C', (launched: Launched) => launched.type('\x03'), 130],
-  ['a failing task', (_launched: Launched, [a]: Invocation[]) => a?.exit(9), 9],
-  ['an error outside of any task', (_launched: Launched, [, b]: Invocation[]) => b?.exit(), 1],
-  // The cursor was never hidden, nor left a line.
-  [
-    'SIGKILL',
-    (launched: Launched) => {
-      const isRun = (pid: number): boolean =>
-        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('node\0');
-      process.kill(launched.processes().find(isRun) ?? 0, 'SIGKILL');
-    },
-    137,
-  ],
+  ['Ctrl-C', ({ launched }: Opened) => launched.type('\x03'), 130],
+  ['a failing task', ({ a }: Opened) => a.exit(9), 9],
+  ['an error outside of any task', ({ b }: Opened) => b.exit(), 1],
+  ['SIGKILL', killRun, 137],
 ] as const)
   test(`after ${name} the cursor is at the start of an empty line, and nothing runs`, async () => {
-    const [a, b, top] = pair();
-    const tasks = [a, { ...b, behaviour: 'stray' }, top] as RigTask[];
-    const launched = open(tasks, ['top', '--failure', 'kill']);
-    const running = await both();
+    const declared = tasks().map(
+      (task) => (task.name === 'b' ? { ...task, behaviour: 'stray' } : task) as RigTask,
+    );
+    const opened = await open(declared, '--failure', 'kill');
+    const { launched } = opened;
     await launched.shows('2 running');
-    await stop(launched, running);
+    await stop(opened);
     assert.is(await launched.exit, code);
-    const screen = screenOf({ ...launched, shown: launched.shown.replaceAll('^C', '') } as Launched);
-    assert.is(screen.cursor.column, 0);
-    assert.is(screen.lines[screen.cursor.row], '');
-    if (code === 1) assert.match(screen.lines.join('\n'), 'Internal error: a stray bug');
+    const { cursor, lines } = screenOf(launched);
+    assert.equal([cursor.column, lines[cursor.row]], [0, '']);
+    if (code === 1) assert.match(lines.join('\n'), 'Internal error: a stray bug');
     if (code === 137) return;
-    assert.not.match(screen.lines.join('\n'), /\d running/);
+    assert.not.match(lines.join('\n'), /\d running/);
     assert.equal(launched.processes(), []);
   });
 

@@ -39,9 +39,11 @@ export function checkEvents(
     leave(node);
     up.delete(node);
     if (state === 'failed' && mode !== 'continue') closed = true;
-    if (state === 'done' && !closed)
+    if (state === 'done' && !closed) {
+      assert.not(node.longRunning?.requested, `${node.label} ended before the run was stopped`);
       for (const keeper of node.longRunning?.keptBy ?? [])
         assert.ok(states.has(keeper), `${node.label} ended before ${keeper.label}`);
+    }
     states.set(node, state);
   };
   for (const event of events) {
@@ -54,6 +56,10 @@ export function checkEvents(
         const isThere = needed.longRunning === undefined ? states.get(needed) === 'done' : up.has(needed);
         assert.ok(isThere, `${node.label} before ${needed.label}`);
       }
+      // Behind a group, too.
+      for (const other of graph.nodes)
+        if (other.longRunning?.keptBy.has(node))
+          assert.ok(up.has(other), `${node.label} without ${other.label}`);
       assert.not(mutexes.has(node.task.mutex), `the mutex of ${node.label} is taken`);
       if (node.task.mutex !== undefined) mutexes.add(node.task.mutex);
       for (const other of running)

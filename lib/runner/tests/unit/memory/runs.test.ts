@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +7,7 @@ import { type RunnerSettings, runnerSettings } from '../../../global-options.ts'
 import { buildGraph } from '../../../graph.ts';
 import { type AnyTask, type Options, task } from '../../../task.ts';
 import { folder as memory, useFolder } from '../../rig/folder.ts';
-import { plain } from '../../rig/graphs.ts';
+import { graphOf, plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
@@ -153,6 +153,25 @@ test('words after -- count; a task that fails is forgotten, one whose input chan
   assert.equal(await go(build, {}, ['x']), ['build runs: no earlier success is remembered']);
   work = () => {};
   assert.match((await go(build, {}, ['x']))[0] ?? '', /^build runs: .*source changed$/);
+});
+
+test('the summary says how many are up to date, a single task says it of itself, and one that declares nothing remembers nothing', async () => {
+  const shown = async (requested: AnyTask): Promise<string> => {
+    const { exitCode, stderr } = runInProcess(await graphOf(requested), 1, 'no-new', {
+      memory,
+      output: 'grouped',
+    });
+    assert.is(await exitCode, 0);
+    return stderr();
+  };
+  await shown(ok('plain'));
+  assert.equal(readdirSync(memory), []);
+  writeFileSync(source(), '1');
+  const build = plain('build', { inputs: [source()] });
+  await shown(build);
+  assert.is(await shown(build), '✓ build is up to date\n');
+  const text = await shown(plain('top', { needs: [build], run: () => {} }));
+  assert.match(text, /^✓ build is up to date\n✓ top .*\ndone: 2 tasks in .*, 1 up to date\n$/);
 });
 
 test('--resume goes with neither --force, --watch nor --dry-run, which goes with neither --watch nor --explain', () => {

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -16,8 +17,11 @@ import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
+import type { RunnerSettings } from '../../../global-options.ts';
 import { openReportFile } from '../../../report/report-file.ts';
 import { folder, useFolder } from '../../rig/folder.ts';
+import { graphOf, plain } from '../../rig/graphs.ts';
+import { runInProcess } from '../../rig/in-process-run.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 
 useFolder(test);
@@ -92,6 +96,39 @@ test('a failed write has advice', async () => {
   const { why, advice } = await refusalOf((await opened('/dev/full')).write('page'), TaskError);
   assert.match(why, 'ENOSPC');
   assert.match(advice, '`--report`');
+});
+
+/** The exit code and the log of a run of a task that has this body. */
+async function ran(body: () => void, settings: Partial<RunnerSettings>) {
+  const graph = await graphOf(plain('a', { run: body }));
+  const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output: 'plain', ...settings });
+  return { exitCode: await exitCode, shown: stderr() };
+}
+
+test('files that cannot be written, and one for both, are errors before anything runs', async () => {
+  const both = join(folder, 'both');
+  for (const [settings, what] of [
+    [{ trace: join(folder, 'none', 'run') }, /^cannot write/],
+    [{ report: both, trace: `${folder}/./both` }, `\`--report\` and \`--trace\` both name \`${both}\``],
+  ] as const)
+    assert.match((await refusalOf(ran(assert.unreachable, settings))).what, what);
+});
+
+test('a report that cannot be written in the end fails a run that went well, and only such a one', async () => {
+  const report = join(folder, 'inner', 'run.html');
+  for (const [expected, error] of [
+    [1, undefined],
+    [7, new TaskError({ what: 'bad luck', exitCode: 7 })],
+  ] as const) {
+    mkdirSync(join(folder, 'inner'));
+    const body = (): void => {
+      rmSync(join(folder, 'inner'), { recursive: true });
+      if (error !== undefined) throw error;
+    };
+    const { exitCode, shown } = await ran(body, { report });
+    assert.is(exitCode, expected);
+    assert.match(shown, `error: cannot write \`${report}\``);
+  }
 });
 
 test.run();
