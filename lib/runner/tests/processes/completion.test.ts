@@ -76,7 +76,7 @@ test('bash: every form of launching', async () => {
     ['npx', 'tsx', 'tasks.ts'],
     ['npx', '--yes', 'tsx', './tasks.ts'],
     ['tsx', 'tasks.ts'],
-    ['tsx', program.main],
+    ['tsx', join(program.folder, 'tasks.ts')],
     ['node', '--import', 'tsx', 'tasks.ts'],
     ['node', '--enable-source-maps', '--import', 'tsx', 'tasks.ts'],
   ])

@@ -56,10 +56,6 @@ export function checkEvents(
         const isThere = needed.longRunning === undefined ? states.get(needed) === 'done' : up.has(needed);
         assert.ok(isThere, `${node.label} before ${needed.label}`);
       }
-      // Behind a group, too.
-      for (const other of graph.nodes)
-        if (other.longRunning?.keptBy.has(node))
-          assert.ok(up.has(other), `${node.label} without ${other.label}`);
       assert.not(mutexes.has(node.task.mutex), `the mutex of ${node.label} is taken`);
       if (node.task.mutex !== undefined) mutexes.add(node.task.mutex);
       for (const other of running)

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   readFileSync,
   rmSync,
@@ -12,17 +10,10 @@ import {
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './bundled.ts';
-import { type Ended, ended } from './ended.ts';
+import { type Ended, runFile } from './ended.ts';
 import { temporaryFolder } from './folder.ts';
-import { within } from './rig.ts';
 
 const project = fileURLToPath(new URL('../../../../', import.meta.url));
-
-const mainFile = `
-import { run } from './all.ts';
-
-process.exitCode = await run(process.argv.slice(2));
-`;
 
 const tasksFile = `
 import { readFileSync } from 'node:fs';
@@ -40,13 +31,7 @@ const install = task({
   passThrough: true,
   args: {
     app,
-    tier: {
-      type: 'choice',
-      choices: (options) => ['core-' + options.env, 'apps-' + options.env],
-      optional: true,
-      short: 't',
-      description: 'the tier',
-    },
+    tier: { type: 'choice', choices: ({ env }) => ['core-' + env, 'apps-' + env], optional: true, short: 't', description: 'the tier' },
     values: { type: 'string', optional: true, description: 'a file' },
     retries: { type: 'number', default: 1, description: 'how often' },
     atomic: { type: 'boolean', default: true, description: 'in parts' },
@@ -69,29 +54,20 @@ const label = task({
 
 const hidden = task({ name: 'inner', private: true, description: 'not to be seen', commands: () => [] });
 
-export const run = (argv: string[]) =>
-  runCli([install, label, hidden], argv, {
-    program: './run',
-    version: '1.2.3',
-    launcher: 'run',
-    dotenv: here + '/.env',
-    options: {
-      env: {
-        type: 'string',
-        short: 'e',
-        env: 'PROGRAM_ENV',
-        default: 'dev',
-        suggestions: ['dev', 'prod'],
-        description: 'the environment',
-      },
-    },
-  });
+const env = { type: 'string', short: 'e', env: 'PROGRAM_ENV', default: 'dev', suggestions: ['dev', 'prod'] } as const;
+
+process.exitCode = await runCli([install, label, hidden], process.argv.slice(2), {
+  program: './run',
+  version: '1.2.3',
+  launcher: 'run',
+  dotenv: here + '/.env',
+  options: { env: { ...env, description: 'the environment' } },
+});
 `;
 
 /** A small program of tasks in a folder of its own. */
 export type Program = {
   readonly folder: string;
-  readonly main: string;
   /** The environment in which each start of Node is counted. */
   readonly env: NodeJS.ProcessEnv;
   /** How often Node was started by whoever has that environment. */
@@ -112,11 +88,10 @@ export async function makeProgram(): Promise<Program> {
   const bin = join(base, 'bin');
   const log = join(base, 'starts');
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
-  for (const path of [folder, bin, join(folder, 'environments')]) mkdirSync(path);
+  for (const path of [folder, bin]) mkdirSync(path);
   symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
   write('package.json', '{"type": "module"}\n');
-  write('tasks.ts', mainFile);
-  write('all.ts', tasksFile);
+  write('tasks.ts', tasksFile);
   write('apps.txt', 'app1\napp2\n');
   write('run', '#!/bin/sh\ncd "$(dirname "$0")" && exec node program.mjs "$@"\n');
   const files = ['program.mjs', 'program.mjs.map'];
@@ -126,26 +101,16 @@ export async function makeProgram(): Promise<Program> {
     for (const file of files) copyFileSync(join(folder, file), join(kept, file));
     model = kept;
   } else for (const file of files) copyFileSync(join(model, file), join(folder, file));
-  writeFileSync(join(bin, 'node'), `#!/bin/sh\necho node >> '${log}'\nexec '${process.execPath}' "$@"\n`);
+  writeFileSync(join(bin, 'node'), `#!/bin/sh\necho >> '${log}'\nexec '${process.execPath}' "$@"\n`);
   for (const path of [join(folder, 'run'), join(bin, 'node')]) chmodSync(path, 0o755);
   const { CI: _, ...inherited } = process.env;
-  const env = {
-    ...inherited,
-    NO_COLOR: '1',
-    PATH: `${bin}${delimiter}${inherited.PATH}`,
-  };
+  const env = { ...inherited, NO_COLOR: '1', PATH: `${bin}${delimiter}${inherited.PATH}` };
   const command: Program['command'] = (name, args, further = {}) =>
-    within(
-      ended(
-        spawn(name, args, { cwd: folder, env: { ...env, ...further }, stdio: ['ignore', 'pipe', 'pipe'] }),
-      ),
-      `the end of ${[name, ...args].join(' ')}`,
-    );
-  const linesOf = (file: string): number =>
-    existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
+    runFile(name, args, folder, { ...env, ...further });
+  writeFileSync(log, '');
   return {
-    ...{ folder, main: join(folder, 'tasks.ts'), env, write, command },
-    nodeStarts: () => linesOf(log),
+    ...{ folder, env, write, command },
+    nodeStarts: () => readFileSync(log, 'utf8').length,
     run: (argv, further) => command('node', ['program.mjs', ...argv], further),
     remove: () => rmSync(base, { recursive: true, force: true }),
   };

@@ -124,17 +124,21 @@ export class Invocation {
   readonly #socket: Socket;
   readonly #messages = new Mailbox<Message>();
 
-  constructor(socket: Socket, lines: AsyncIterator<string>, started: Started) {
-    this.name = started.name;
-    this.pid = started.pid;
-    this.words = started.words;
+  constructor(socket: Socket, { name, pid, words }: Started) {
+    this.name = name;
+    this.pid = pid;
+    this.words = words;
     this.#socket = socket;
     this.ended = within(
       new Promise((resolve) => socket.once('close', () => resolve())),
-      `the end of ${started.name}`,
+      `the end of ${name}`,
     );
     this.ended.catch(() => {});
-    void this.#listen(lines);
+  }
+
+  /** What it tells. */
+  hear(message: Message): void {
+    this.#messages.put(message);
   }
 
   async print(text: string): Promise<void> {
@@ -175,11 +179,6 @@ export class Invocation {
   async exit(code = 0): Promise<void> {
     this.#send({ action: 'exit', code });
     await this.ended;
-  }
-
-  async #listen(lines: AsyncIterator<string>): Promise<void> {
-    for (let line = await nextLine(lines); line !== undefined; line = await nextLine(lines))
-      this.#messages.put(JSON.parse(line));
   }
 
   #ask(message: object, event: string): Promise<Message> {
@@ -251,7 +250,7 @@ export class Rig {
     this.#server = server;
     this.memory = memory;
     this.program = program;
-    server.on('connection', (socket) => void this.#onConnection(socket));
+    server.on('connection', (socket) => this.#onConnection(socket));
   }
 
   static async open(): Promise<Rig> {
@@ -315,15 +314,19 @@ export class Rig {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  async #onConnection(socket: Socket): Promise<void> {
-    // The lines end with the connection, see `nextLine`.
-    socket.on('error', () => {});
-    const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
-    const first = await nextLine(lines);
-    if (first === undefined) return;
-    const started = JSON.parse(first) as Started;
-    this.#pids.add(started.pid);
-    this.#invocations.put(new Invocation(socket, lines, started));
+  #onConnection(socket: Socket): void {
+    let invocation: Invocation | undefined;
+    const hear = (line: string): void => {
+      const message = JSON.parse(line);
+      if (invocation === undefined) {
+        invocation = new Invocation(socket, message);
+        this.#pids.add(invocation.pid);
+        this.#invocations.put(invocation);
+      } else invocation.hear(message);
+    };
+    // A killed child resets its connection, one more way to end.
+    for (const end of [createInterface({ input: socket }).on('line', hear), socket])
+      end.on('error', () => {});
   }
 }
 
@@ -342,13 +345,4 @@ export function useRig(test: Test): void {
     rig = await Rig.open();
   });
   test.after.each(() => rig.close());
-}
-
-/**
- * Undefined at the end of the connection. A killed child resets it, which the lines tell as an error: one more way to
- * end.
- */
-async function nextLine(lines: AsyncIterator<string>): Promise<string | undefined> {
-  const line = await lines.next().catch(() => undefined);
-  return line === undefined || line.done ? undefined : line.value;
 }

@@ -142,7 +142,7 @@ test('a terminal that becomes narrower or wider leaves no remains', () => {
   const { screen, renderer, tell } = viewOf(['a', 'b'], 60);
   tell(start('a'), start('b'), output('a', 'x'.repeat(300)), output('b', '日'.repeat(100)));
   for (const columns of [33, 20, 7, 50, 90, 12]) {
-    screen.resize(columns);
+    screen.columns = columns;
     tell();
     assert.is(screen.lines.filter((line) => line.startsWith('⠋')).length, 2, `${columns} columns`);
     assert.is(screen.lines.filter((line) => line !== '').length, 3, `${columns} columns`);

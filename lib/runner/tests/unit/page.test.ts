@@ -45,7 +45,7 @@ test('rows without room are counted, and a page that gets smaller leaves no rema
   const rows = Array.from({ length: 9 }, (_, index) => ({ name: `${index}`, text: 'row' }));
   tell(page(...rows));
   assert.equal(shown(), ['0  row', '1  row', '2  row', '3  row', 'and 5 more']);
-  screen.resize(10);
+  screen.columns = 10;
   tell(page({ name: '0', text: 'row' }));
   assert.equal(shown(), ['0  row']);
   renderer.close?.();

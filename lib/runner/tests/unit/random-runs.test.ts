@@ -37,7 +37,7 @@ async function trial(seed: number): Promise<void> {
     });
   const graph = await randomGraph(random, {
     ...{ size: 10 + Math.floor(random() * 100), run },
-    ...{ mutex: 0.1, interactive: 0.02, ready: 0.1, finally: 0.1, group: 0.3, retries: 0.2 },
+    ...{ mutex: 0.1, interactive: 0.02, ready: 0.06, finally: 0.1, group: 0.1, retries: 0.2 },
   });
   const byName = new Map(graph.nodes.map((node) => [node.label, node]));
   const nodeOf = (name: string): TaskNode => byName.get(name) as TaskNode;
@@ -56,7 +56,7 @@ async function trial(seed: number): Promise<void> {
     if (steps >= interruptAfter) stop.begin({ type: 'signal', signal: 'SIGTERM' });
     // What is up stays up, most of the time.
     const all = [...bodies];
-    const free = all.filter(({ isUp }) => !isUp || random() < failing / 2);
+    const free = all.filter(({ isUp }) => !isUp || random() < failing / 10);
     const chosen = free[Math.floor(random() * free.length)];
     if (chosen !== undefined) {
       idle = 0;

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TaskNode } from '../../node.ts';
+import { deferred } from '../../pause.ts';
 import type { Run } from '../../run.ts';
 import { Scheduler, type Work } from '../../schedule.ts';
 import { type AnyTask, task } from '../../task.ts';
@@ -11,8 +12,15 @@ async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
   return (await graphOf(top)).nodes;
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** Runs the nodes and returns their labels in the order in which they were started. */
-async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {}): Promise<string[]> {
+async function orderOf(
+  nodes: readonly TaskNode[],
+  run?: Work['run'],
+  more = {},
+  launch: Work['launch'] = assert.unreachable as () => never,
+): Promise<string[]> {
   const order: string[] = [];
   const scheduled = {
     graph: { nodes },
@@ -22,7 +30,7 @@ async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {})
   };
   const scheduler = new Scheduler(scheduled as unknown as Run, {
     skip: () => {},
-    launch: () => assert.unreachable() as never,
+    launch,
     run: async (node, late) => {
       order.push(node.label);
       return (await run?.(node, late)) ?? true;
@@ -69,13 +77,29 @@ test('a mutex may depend on the arguments', async () => {
   const seen: string[] = [];
   const run: Work['run'] = async ({ label }) => {
     seen.push(`${label} begins`);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     seen.push(`${label} ends`);
     return true;
   };
   await orderOf((await graphOf(top)).nodes.slice(0, 3), run, { settings: { jobs: 4, failure: 'no-new' } });
   assert.equal(seen.slice(0, 2), ['deploy a1 begins', 'deploy b1 begins']);
   assert.ok(seen.indexOf('deploy a2 begins') > seen.indexOf('deploy a1 ends'), seen.join());
+});
+
+test('when a long-running process ends, those who wait behind a group are left out too', async () => {
+  const server = plain('server', { commands: () => ['serve'], ready: { log: 'up' } });
+  const group = plain('group', { needs: [server] });
+  const { nodes } = await graphOf(plain('user', { needs: [group, plain('slow')], run: () => {} }));
+  const [grouped, ended] = [deferred<void>(), deferred<boolean>()];
+  const run: Work['run'] = async ({ label }) => {
+    if (label === 'group') grouped.resolve();
+    await grouped.promise;
+    ended.resolve(false);
+    return turn().then(() => true);
+  };
+  const launched = { ready: Promise.resolve(true), ended: ended.promise, stop: () => {} };
+  const order = await orderOf(nodes, run, { settings: { jobs: 2, failure: 'continue' } }, () => launched);
+  assert.equal(order.sort(), ['group', 'slow']);
 });
 
 test('what is on its way is heard between tasks that wait for nothing', async () => {
