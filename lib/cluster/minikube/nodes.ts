@@ -13,8 +13,10 @@ export type Node = {
   /** State of the machine (with the docker driver, the container): `Running`, `Stopped`, … */
   readonly Host: string;
   readonly Kubelet: string;
-  /** `Irrelevant` for workers. */
+  /** `Irrelevant` for workers, like the next one. */
   readonly APIServer: string;
+  /** `Misconfigured` if the environment's kubeconfig does not lead to the API server. */
+  readonly Kubeconfig: string;
 };
 
 /** The state of the environment's minikube profile. */
@@ -97,14 +99,25 @@ function parseNodes(text: string): readonly Node[] | undefined {
   }
 }
 
-const isUp = ({ Host, Kubelet, APIServer }: Node): boolean =>
-  Host === 'Running' && Kubelet === 'Running' && ['Running', 'Irrelevant'].includes(APIServer);
+const fine: readonly string[] = ['Running', 'Configured', 'Irrelevant'];
+
+/** The first part of a node that is not as it has to be, with its state; undefined for a node that works. */
+function faultOf({ Name, Host, Kubelet, APIServer, Kubeconfig }: Node): string | undefined {
+  const parts = [
+    ['node', Host],
+    ['kubelet of', Kubelet],
+    ['API server of', APIServer],
+    ['kubeconfig of', Kubeconfig],
+  ] as const;
+  const [part, state] = parts.find(([, state]) => !fine.includes(state)) ?? [];
+  return part && `${part} ${Name}: ${state}`;
+}
 
 /** The phase of a completely created cluster. */
 export function phaseOf(profile: Profile): ClusterPhase {
   if (profile.kind === 'none') return 'absent';
   if (profile.kind !== 'nodes') return 'degraded';
-  if (profile.nodes.every(isUp)) return 'running';
+  if (profile.nodes.every((node) => faultOf(node) === undefined)) return 'running';
   return profile.nodes.every(({ Host }) => Host === 'Stopped') ? 'stopped' : 'degraded';
 }
 
@@ -122,11 +135,7 @@ export function faultsOf(profile: Profile): readonly string[] {
           : `the machine of ${profile.missing.join(', ')} is gone`,
       ];
     case 'nodes':
-      return profile.nodes
-        .filter((node) => !isUp(node))
-        .map(({ Name, Host, Kubelet }) =>
-          Host === 'Running' ? `kubelet of ${Name}: ${Kubelet}` : `node ${Name}: ${Host}`,
-        );
+      return profile.nodes.flatMap((node) => faultOf(node) ?? []);
     default: {
       const never: never = profile;
       throw new Error(`unknown profile ${JSON.stringify(never)}`);

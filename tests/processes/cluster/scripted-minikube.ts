@@ -44,16 +44,17 @@ export function progress(step: 'started' | 'complete' | undefined): void {
   writeFileSync(join(environment.state, 'environment.json'), '{"provider":"minikube"}');
 }
 
-type Node = { Name?: string; Host?: string; Kubelet?: string; APIServer?: string };
+type Node = { Name?: string; Host?: string; Kubelet?: string; APIServer?: string; Kubeconfig?: string };
 
 /** What `minikube status` prints of nodes, the first of which is the control plane. */
 export const nodes = (...states: readonly Node[]): string =>
   JSON.stringify(
-    states.map(({ Host = 'Running', Name, Kubelet, APIServer }, index) => ({
+    states.map(({ Host = 'Running', Name, Kubelet, APIServer, Kubeconfig }, index) => ({
       Name: Name ?? `node-${index + 1}`,
       Host,
       Kubelet: Kubelet ?? Host,
       APIServer: APIServer ?? (index === 0 ? Host : 'Irrelevant'),
+      Kubeconfig: Kubeconfig ?? (index > 0 ? 'Irrelevant' : Host === 'Running' ? 'Configured' : Host),
     })),
   );
 export const running = nodes({}, {}, {});
