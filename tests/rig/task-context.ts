@@ -76,12 +76,15 @@ export async function targetOf(options: Options): Promise<Target> {
   return { environment, settings: await loadSettings(environment) };
 }
 
+/** An error with its reason and advice; a missing one fails what is asserted about it. */
+export type Failed = TaskError & { readonly why: string; readonly advice: string };
+
 /** The error that a promise is rejected with; of a class that may have been loaded from a copy of the project. */
-export async function failureOf(promise: Promise<unknown>): Promise<TaskError> {
+export async function failureOf(promise: Promise<unknown>): Promise<Failed> {
   try {
     await promise;
   } catch (error) {
-    return error as TaskError;
+    return error as Failed;
   }
   throw new Error('expected a failure');
 }

@@ -160,7 +160,7 @@ test('an application that others need, or whose anchor they use, is not removed,
   writeFileSync(join(folder, file), settings);
   const anchored = await failureOf(remove('app1'));
   assert.is(anchored.what, `app1 cannot be removed from ${file}`);
-  assert.match(anchored.why ?? '', '`*back` has no anchor above it');
+  assert.match(anchored.why, '`*back` has no anchor above it');
   writeFileSync(join(folder, file), 'releases: {\n');
   assert.match((await failureOf(remove('app1'))).what, `${file}:2 is not valid YAML`);
   assert.is(textOf('helmfile.yaml'), before);
@@ -187,7 +187,7 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
   ] as const) {
     const error = await failureOf(checkName(input, name));
     assert.is(error.exitCode, 2, name);
-    assert.match(error.why ?? '', why, name);
+    assert.match(error.why, why, name);
   }
 });
 
@@ -203,7 +203,7 @@ test('a new environment needs a name that none has, has had, or could not have',
   ] as const) {
     const error = await failureOf(checkNewEnvironment(input, name));
     assert.is(error.exitCode, 2);
-    assert.match(error.why ?? '', why);
+    assert.match(error.why, why);
   }
   await checkNewEnvironment(input, 'staging');
 });

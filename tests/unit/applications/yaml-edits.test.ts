@@ -99,7 +99,7 @@ test('entries in brackets are refused, as they are not lines', async () => {
     (async () => addEntries(text, ['map', 'two', 'deep'], 'c: d\n'))(),
   );
   assert.is(what, '`map.two.deep` is written in brackets');
-  assert.match(advice ?? '', 'on a line of its own');
+  assert.match(advice, 'on a line of its own');
 });
 
 test.run();

@@ -43,7 +43,7 @@ test('the folder for an unfinished backup is never replaced: it may be somebodyâ
   await writeFile(note, 'mine');
   const refused = await failureOf(checkNewPlace(place));
   assert.is(refused.what, `${place}.partial already exists`);
-  assert.match(refused.advice ?? '', 'remove it');
+  assert.match(refused.advice, 'remove it');
   await failureOf(wholeFolder(place, async () => undefined));
   assert.is(await readFile(note, 'utf8'), 'mine');
 });
@@ -61,13 +61,13 @@ test('a backup goes to a new folder, by default in the state folder; a restore n
   assert.is(await existingPlace(folder), folder);
   await checkNewPlace(join(folder, 'new'));
   await writeFile(join(folder, 'file'), '');
-  assert.match((await failureOf(checkNewPlace(join(folder, 'file/new')))).why ?? '', 'file is a file');
+  assert.match((await failureOf(checkNewPlace(join(folder, 'file/new')))).why, 'file is a file');
   for (const name of ['file', 'nothing'])
     assert.is((await failureOf(existingPlace(join(folder, name)))).exitCode, 2);
 });
 
 test('only a whole backup is restored', async ({ folder }) => {
-  const refusal = async () => (await failureOf(readRecord(folder))).why ?? '';
+  const refusal = async () => (await failureOf(readRecord(folder))).why;
   assert.match(await refusal(), 'it has no backup.json');
   const file = dumpFile(folder, 'app1');
   await writeFile(file, 'dump');
@@ -100,7 +100,7 @@ test('a backup with databases of removed applications names them and the rest', 
     failureOf(restoreDatabase(context, { folder, databases, replace: false }));
   const { what, advice, exitCode } = await restore();
   assert.match(what, /that do not exist: gone, old$/);
-  assert.match(advice ?? '', `restore-database ${folder} app1 app2`);
+  assert.match(advice, `restore-database ${folder} app1 app2`);
   assert.is(exitCode, 2);
   assert.match((await restore('app1', 'old')).what, /that do not exist: old$/);
 });
@@ -125,7 +125,7 @@ test('the error says whether a snapshot is missing, incomplete, or could not be 
   );
   const full = await saying('tar: state.bin: Cannot write: No space left on device\n');
   assert.match(full.what, '`tar -xzf');
-  assert.match(full.why ?? '', 'No space left');
+  assert.match(full.why, 'No space left');
 });
 
 test('the error says whether the keys beside a snapshot are damaged or not encrypted', async ({ folder }) => {
@@ -136,9 +136,9 @@ test('the error says whether the keys beside a snapshot are damaged or not encry
     );
   const plain = await reading('unseal_keys_b64: [a2V5]\n');
   assert.match(plain.what, 'keys.yaml is not encrypted');
-  assert.match(plain.advice ?? '', `--in-place ${folder}/keys.yaml`);
+  assert.match(plain.advice, `--in-place ${folder}/keys.yaml`);
   assert.not.match(JSON.stringify(plain), 'a2V5');
-  assert.match((await reading('unseal_keys_b64: ["ENC[AES256_GCM,data:x]"]\n')).advice ?? '', 'another copy');
+  assert.match((await reading('unseal_keys_b64: ["ENC[AES256_GCM,data:x]"]\n')).advice, 'another copy');
 });
 
 test('in a pod, the password comes on stdin, and a failure shows pg_dumpâ€™s own message', async ({

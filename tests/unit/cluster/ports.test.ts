@@ -50,13 +50,10 @@ test('a taken port is reported with its purpose and a command that finds its use
   await listening(ports.vault, async () => {
     const error = await failureOf(checkPorts(ports));
     assert.is(error.what, `port ${ports.vault} of vault is taken`);
-    assert.match(error.advice ?? '', new RegExp(`ss -ltnp 'sport = :${ports.vault}'`));
+    assert.match(error.advice, new RegExp(`ss -ltnp 'sport = :${ports.vault}'`));
     assert.is(error.exitCode, 1);
     await onPlatform('darwin', {}, async () =>
-      assert.match(
-        (await failureOf(checkPorts(ports))).advice ?? '',
-        `lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`,
-      ),
+      assert.match((await failureOf(checkPorts(ports))).advice, `lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`),
     );
   });
 });

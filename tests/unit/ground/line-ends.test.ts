@@ -16,7 +16,7 @@ test('Windows line ends are reported with the first file and the number of other
   const { what, why, advice } = await failureOf(check('fine\n', 'one\r\ntwo\n', Buffer.from('\r\n')));
   assert.is(what, 'charts/1 and 1 more with Windows line ends');
   assert.ok(why);
-  assert.match(advice ?? '', 'perl -pi');
+  assert.match(advice, 'perl -pi');
   assert.is((await failureOf(check('one\r\n'))).what, 'charts/0 with Windows line ends');
 });
 

@@ -16,7 +16,7 @@ const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } 
 
 test('a path with a comma is refused: helmfile would panic', async () => {
   const [chart] = toolCharts(settingsWith('tool://vault-secrets-operator/chart,two'));
-  assert.match((await failureOf(installedChart(chart as ToolChart))).why ?? '', 'its path has a comma');
+  assert.match((await failureOf(installedChart(chart as ToolChart))).why, 'its path has a comma');
 });
 
 test('install-tools installs tools that contain charts, even if the provider does not need them', async () => {

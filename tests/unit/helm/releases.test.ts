@@ -95,7 +95,7 @@ test('a Secret that cannot be read is an error, or reported while the other rele
     error.what,
     'cannot read the Secret core/sh.helm.release.v1.vault.v4, in which helm keeps a release',
   );
-  assert.match(error.advice ?? '', /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
+  assert.match(error.advice, /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
   const reported: string[] = [];
   const releases = await deployedReleases(context, ({ what }) => reported.push(what));
   assert.equal(reported, [error.what]);

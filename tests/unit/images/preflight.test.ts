@@ -181,8 +181,8 @@ test('all missing images are reported together, with the releases and how to pus
     error.what,
     `missing in the cluster: the image ${host}/absent:1.0 of app1-back and app2-back, the image ${host}/other:1.0 of app1-back and app2-back`,
   );
-  assert.match(error.why ?? '', `${host} does not have it, and none of 2 nodes has it`);
-  assert.equal((error.advice ?? '').split('\n'), [
+  assert.match(error.why, `${host} does not have it, and none of 2 nodes has it`);
+  assert.equal(error.advice.split('\n'), [
     'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
     `run docker build --tag ${host}/other:1.0 docker/backend-verification && docker push ${host}/other:1.0`,
   ]);

@@ -55,7 +55,7 @@ test('missing rules, and fingerprints that YAML reads as numbers, are errors', a
     '.sops.yaml:2: `0123456789012345678901234567890123456789`',
   );
   rmSync(join(folder, '.sops.yaml'));
-  assert.match((await failureOf(creationRules(folder))).why ?? '', 'ENOENT');
+  assert.match((await failureOf(creationRules(folder))).why, 'ENOENT');
 });
 
 test.run();

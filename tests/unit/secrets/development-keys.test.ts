@@ -56,10 +56,10 @@ test('an existing cluster and `production: true` refuse them, and name the key a
   const error = await refusal(folder);
   assert.is(error.exitCode, 2);
   assert.is(error.what, `${file} is encrypted for a development key, ${operational}`);
-  assert.match(error.why ?? '', /^the provider is `existing`/);
-  assert.match(error.advice ?? '', /sops\/README\.md.*--allow-development-keys.*sops\.allowDevelopmentKeys/);
+  assert.match(error.why, /^the provider is `existing`/);
+  assert.match(error.advice, /sops\/README\.md.*--allow-development-keys.*sops\.allowDevelopmentKeys/);
   const production = await refusal(folder, 'embedded', { production: true });
-  assert.match(production.why ?? '', /^environment `development` says `production: true`/);
+  assert.match(production.why, /^environment `development` says `production: true`/);
 });
 
 test('the option or the setting allows them', async ({ folder }) => {

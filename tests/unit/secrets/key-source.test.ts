@@ -30,7 +30,7 @@ test('a key in place of its path is refused, and not shown', () => {
     for (const run of [() => keySource(target(setting)), () => importCommands(target(setting))]) {
       const error = failure(run);
       assert.is(error.what, `${place} holds a key, not a path`);
-      assert.match(error.advice ?? '', 'SOPS_PGP_KEY;');
+      assert.match(error.advice, 'SOPS_PGP_KEY;');
       assert.not.match(JSON.stringify([error, error.message]), 'lQVY');
     }
   };

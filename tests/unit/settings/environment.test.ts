@@ -92,7 +92,7 @@ test('a damaged record is reported with its fix', async () => {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
     const error = await failureOf(remembered({ name: 'development', root: clone.folder }));
     assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
-    assert.match(error.advice ?? '', /--provider/);
+    assert.match(error.advice, /--provider/);
   }
 });
 

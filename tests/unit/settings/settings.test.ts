@@ -113,8 +113,8 @@ test('a name that helmfile takes for a pattern is refused for a file of settings
     write(`environments/development/${name}`, 'domain: zones.test\n');
     const error = await failureOf(load('development', 'minikube'));
     assert.is(error.what, `environments/development/${name} cannot be the name of a settings file`);
-    assert.match(error.why ?? '', 'helmfile');
-    assert.match(error.advice ?? '', 'rename it');
+    assert.match(error.why, 'helmfile');
+    assert.match(error.advice, 'rename it');
     clone.reset();
   }
   for (const name of ['a].yaml', '{a,b}.yaml', '{{x}}.yaml', 'a b.yaml', 'x@y.yaml', 'ü.yaml'])
@@ -166,8 +166,8 @@ test('an unknown environment is a usage error that lists the existing ones', asy
   const error = await failureOf(check('developmnet'));
   assert.is(error.exitCode, 2);
   assert.is(error.what, 'unknown environment `developmnet`');
-  assert.match(error.why ?? '', /^environments\/ has .*`development`/);
-  assert.match(error.advice ?? '', /did you mean `development`/i);
+  assert.match(error.why, /^environments\/ has .*`development`/);
+  assert.match(error.advice, /did you mean `development`/i);
 });
 
 test('a name that is not a DNS label, or too long, is reported with the rule', async () => {
@@ -176,8 +176,8 @@ test('a name that is not a DNS label, or too long, is reported with the rule', a
     const error = await failureOf(check(name));
     assert.is(error.exitCode, 2, name);
     assert.is(error.what, `\`${name}\` cannot be the name of an environment`);
-    assert.match(error.why ?? '', /at most 50 of a-z, 0-9 and `-`/);
-    assert.match(error.advice ?? '', name === '' ? /^use one of .*development, .*lab/ : 'rename its folder');
+    assert.match(error.why, /at most 50 of a-z, 0-9 and `-`/);
+    assert.match(error.advice, name === '' ? /^use one of .*development, .*lab/ : 'rename its folder');
   }
   for (const name of ['x', '0-1', 'a'.repeat(50)]) {
     write(`environments/${name}/settings.yaml`, '');
@@ -190,9 +190,9 @@ test('tasks that remove an environment do not need its folder; others report tha
   await check('staging', 'made');
   const error = await failureOf(check('staging'));
   assert.is(error.what, 'unknown environment `staging`');
-  assert.match(error.advice ?? '', /`npx .* destroy-environment`/);
+  assert.match(error.advice, /`npx .* destroy-environment`/);
   write('.state/a b/environment.json', '{}');
-  assert.match((await failureOf(check('a b'))).advice ?? '', 'destroy-environment`');
+  assert.match((await failureOf(check('a b'))).advice, 'destroy-environment`');
   assert.is((await load('staging', 'embedded')).cluster.nodes, 3);
   for (const name of ['nowhere', '..', '../environments', 'staging/..'])
     assert.is((await failureOf(check(name, 'made'))).exitCode, 2, name);

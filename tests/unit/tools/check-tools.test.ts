@@ -2,106 +2,85 @@ import { delimiter } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
-import { checkTools, type ToolRow, toolTable } from '../../../lib/tools/check-tools.ts';
+import { checkTools, toolTable } from '../../../lib/tools/check-tools.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { lastWords } from '../../../lib/tools/tool-context.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
-import { inPlace, type Place } from './tool-fixture.ts';
+import { type Place, placed } from './tool-fixture.ts';
 
 /** Nothing of the system on PATH, and every release host counts as reachable without being asked. */
-async function rowsOf(
-  place: Place,
-  provider: ProviderName,
-  kubernetesVersion = 'v1.31.0',
-): Promise<Map<string, ToolRow>> {
-  process.env.PATH = place.bin;
-  process.env.HTTPS_PROXY = 'http://127.0.0.1:9';
+async function rowsOf({ bin }: Place, provider: ProviderName, kubernetesVersion = 'v1.31.0') {
+  Object.assign(process.env, { PATH: bin, HTTPS_PROXY: 'http://127.0.0.1:9' });
   const rows = await checkTools(provider, { kubernetesVersion });
   return new Map(rows.map((row) => [row.name, row]));
 }
 
-test('shows what is installed, what can be installed and what is missing', () =>
-  inPlace(async (place) => {
-    const helm = place.script('helm', 'echo v4.0.2');
-    place.script('gpg', 'echo "gpg (GnuPG) 2.0.22"');
-    const rows = await rowsOf(place, 'embedded');
-    assert.equal(rows.get('helm'), {
-      name: 'helm',
-      for: 'charts and releases',
-      needed: true,
-      state: 'installed',
-      version: '4.0.2',
-      source: 'PATH',
-      path: helm,
-      how: null,
-    });
-    assert.is(rows.get('vault')?.state, 'can be installed');
-    assert.is(
-      rows.get('vault')?.how,
-      '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com',
-    );
-    assert.is(rows.get('gpg')?.state, 'missing');
-    assert.match(
-      rows.get('gpg')?.how ?? '',
-      /^gpg 2\.0\.22 at \S+ is too old; put gpg 2\.2\.8 or newer on PATH: install GnuPG/,
-    );
-    assert.is(rows.get('docker')?.needed, false);
-    // Not the pinned version.
-    const other = await rowsOf(place, 'minikube', 'v1.99.0');
-    assert.is(other.get('docker')?.needed, true);
-    assert.is(other.get('kube-apiserver')?.state, 'missing');
-    assert.match(other.get('kube-apiserver')?.how ?? '', /^put kube-apiserver 1\.99\.0 on PATH/);
-  }));
+placed('shows what is installed, what can be installed and what is missing', async (place) => {
+  const helm = place.script('helm', 'echo v4.0.2');
+  place.script('gpg', 'echo "gpg (GnuPG) 2.0.22"');
+  const rows = await rowsOf(place, 'embedded');
+  assert.equal(rows.get('helm'), {
+    ...{ name: 'helm', for: 'charts and releases', needed: true, state: 'installed' },
+    ...{ version: '4.0.2', source: 'PATH', path: helm, how: null },
+  });
+  const vault = rows.get('vault');
+  const install = '`npx tsx tasks.ts install-tools` downloads it from releases.hashicorp.com';
+  assert.equal([vault?.state, vault?.how], ['can be installed', install]);
+  // Not the pinned version.
+  const other = await rowsOf(place, 'minikube', 'v1.99.0');
+  for (const [row, how] of [
+    [rows.get('gpg'), /^gpg 2\.0\.22 at \S+ is too old; put gpg 2\.2\.8 or newer on PATH: install GnuPG/],
+    [other.get('kube-apiserver'), /^put kube-apiserver 1\.99\.0 on PATH/],
+  ] as const) {
+    assert.is(row?.state, 'missing');
+    assert.match(row?.how ?? '', how);
+  }
+  assert.equal(
+    [rows, other].map((all) => all.get('docker')?.needed),
+    [false, true],
+  );
+});
 
-test('an image is a source only with pinned checksums', () =>
-  inPlace(async (place) => {
-    const { image } = (await loadManifest()).tools['vault-secrets-operator'];
-    if (image === undefined) throw new Error('the operator has no image');
-    const { digest, archive } = image;
-    const { sha256 } = archive;
-    const howWith = async (pins: { digest?: string | undefined; sha256?: string | undefined }) => {
-      Object.assign(image, { digest: pins.digest });
-      Object.assign(archive, { sha256: pins.sha256 });
-      return (await rowsOf(place, 'embedded')).get('vault-secrets-operator')?.how ?? '';
-    };
-    try {
-      const pinned = { digest: 'sha256:0', sha256: '0' };
-      assert.match(await howWith(pinned), /extracts it from the image docker\.io\/hashicorp/);
-      assert.match(await howWith({ ...pinned, sha256: undefined }), /builds it from Go modules/);
-      assert.match(await howWith({ ...pinned, digest: undefined }), /builds it from Go modules/);
-    } finally {
-      await howWith({ digest, sha256 });
-    }
-  }));
+placed('an image is a source only with pinned checksums', async (place) => {
+  const { image } = (await loadManifest()).tools['vault-secrets-operator'];
+  if (image === undefined) throw new Error('the operator has no image');
+  const { digest, archive } = image;
+  const { sha256 } = archive;
+  const howWith = async (...pins: readonly (string | undefined)[]) => {
+    Object.assign(image, { digest: pins[0] });
+    Object.assign(archive, { sha256: pins[1] });
+    return (await rowsOf(place, 'embedded')).get('vault-secrets-operator')?.how ?? '';
+  };
+  try {
+    assert.match(await howWith('sha256:0', '0'), /extracts it from the image docker\.io\/hashicorp/);
+    assert.match(await howWith('sha256:0'), /builds it from Go modules/);
+    assert.match(await howWith(undefined, '0'), /builds it from Go modules/);
+  } finally {
+    await howWith(digest, sha256);
+  }
+});
 
-test('the table puts first what the provider needs', () =>
-  inPlace(async (place) => {
-    const rows = await rowsOf(place, 'existing');
-    const lines = toolTable([...rows.values()], 'existing').split('\n');
-    assert.is(lines[0], 'provider existing needs:');
-    assert.match(
-      lines[1] ?? '',
-      /^ {2}sops +3\.13\.2 {2}can be installed +`.* install-tools` downloads it from github\.com$/,
-    );
-    assert.ok(lines.indexOf('not needed for it:') > 0);
-  }));
+placed('the table puts first what the provider needs', async (place) => {
+  const rows = await rowsOf(place, 'existing');
+  const lines = toolTable([...rows.values()], 'existing').split('\n');
+  assert.is(lines[0], 'provider existing needs:');
+  assert.match(
+    lines[1] ?? '',
+    /^ {2}sops +3\.13\.2 {2}can be installed +`.* install-tools` downloads it from github\.com$/,
+  );
+  assert.ok(lines.indexOf('not needed for it:') > 0);
+});
 
-test('tools on PATH add nothing to it', () =>
-  inPlace(async (place) => {
-    place.script('helm', 'echo v4.0.2');
-    assert.is(await toolEnvironment(['helm']), [place.bin, '/usr/bin', '/bin'].join(delimiter));
-  }));
+placed('tools on PATH add nothing to it', async (place) => {
+  place.script('helm', 'echo v4.0.2');
+  assert.is(await toolEnvironment(['helm']), [place.bin, '/usr/bin', '/bin'].join(delimiter));
+});
 
 test('of a failing program the line about its error is kept', () => {
-  assert.is(
-    lastWords('mise WARN  not found, failed\nmise ERROR dns error\nmise ERROR Run with --verbose'),
-    'mise ERROR dns error',
-  );
-  assert.is(
-    lastWords('compiling\ngo: example.org/x: no matching hash\n'),
-    'go: example.org/x: no matching hash',
-  );
-  assert.is(lastWords('panic: bad\n\ngoroutine 1 [running]:\nmain.main()\nexit status 2\n'), 'panic: bad');
+  const of = 'mise WARN  not found, failed\nmise ERROR dns error\nmise ERROR Run with --verbose';
+  assert.is(lastWords(of), 'mise ERROR dns error');
+  const hash = 'go: example.org/x: no matching hash';
+  assert.is(lastWords(`compiling\n${hash}\n`), hash);
   assert.is(lastWords('WARN failed once'), 'WARN failed once');
   assert.is(lastWords('\n'), 'it printed nothing');
 });

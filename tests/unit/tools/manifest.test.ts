@@ -8,6 +8,7 @@ import { plainCommands } from '../../../lib/tools/plain-commands.ts';
 import { missingPins, releasedTools } from '../../../lib/tools/update-pins.ts';
 
 const { tools } = await loadManifest();
+const readGo = (module: string, name: string) => readFileSync(join(goModules, module, name), 'utf8');
 
 test('the names in the code are those of the manifest, in its order', () => {
   assert.equal(Object.keys(tools), [...toolNames]);
@@ -18,18 +19,15 @@ test('the names in the code are those of the manifest, in its order', () => {
 test('every Go module requires the very version that the manifest pins', () => {
   for (const { name, version, go } of Object.values(tools)) {
     if (go === undefined) continue;
-    const goMod = readFileSync(join(goModules, go.module, 'go.mod'), 'utf8');
-    const [, module, required] = /^require (\S+) (\S+)$/m.exec(goMod) ?? [];
+    const [, module, required] = /^require (\S+) (\S+)$/m.exec(readGo(go.module, 'go.mod')) ?? [];
     assert.is(required, `v${version}`, name);
     // A package of the required module, or a main package of our own that imports it.
+    const ours = [`${module}/`, `k8s-deployment/tools/${go.module}/`];
     assert.ok(
-      [`${module}/`, `k8s-deployment/tools/${go.module}/`].some((of) => `${go.package}/`.startsWith(of)),
+      ours.some((of) => `${go.package}/`.startsWith(of)),
       name,
     );
-    assert.ok(
-      readFileSync(join(goModules, go.module, 'go.sum'), 'utf8').includes(`${module} ${required} h1:`),
-      name,
-    );
+    assert.match(readGo(go.module, 'go.sum'), `${module} ${required} h1:`, name);
     if (go.ldflags !== undefined) assert.ok(go.ldflags.includes(String(version)), name);
   }
 });
@@ -63,13 +61,11 @@ test('what has no checksum for a platform that it is published for is missing', 
 });
 
 test('files of other modules are of versions that go.mod and go.sum pin', () => {
-  const { go } = tools.kubeconform;
-  const read = (name: string) => readFileSync(join(goModules, 'kubeconform', name), 'utf8');
-  assert.ok(Object.keys(go?.files ?? {}).length >= 4);
-  for (const { module } of Object.values(go?.files ?? {})) {
-    const [, version] = new RegExp(`^\\s${module} (v\\S+)$`, 'm').exec(read('go.mod')) ?? [];
-    assert.ok(version, module);
-    assert.ok(read('go.sum').includes(`${module} ${version} h1:`), module);
+  const files = Object.values(tools.kubeconform.go?.files ?? {});
+  assert.ok(files.length >= 4);
+  for (const { module } of files) {
+    const [, version] = new RegExp(`^\\s${module} (v\\S+)$`, 'm').exec(readGo('kubeconform', 'go.mod')) ?? [];
+    assert.match(readGo('kubeconform', 'go.sum'), `${module} ${version} h1:`);
   }
 });
 

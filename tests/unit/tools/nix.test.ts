@@ -3,16 +3,15 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkTools } from '../../../lib/tools/check-tools.ts';
-import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { nixPackagesFile, system, whyNoPrebuilt } from '../../../lib/tools/prebuilt.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { builtTool, entryOf, inPlace, type Place, toolchain } from './tool-fixture.ts';
-
-type NixPackage = { readonly package: string; readonly minimum: string };
+import { builtTool, entryOf, inPlace, type Place } from './tool-fixture.ts';
 
 const { tools } = await loadManifest();
-const nixPackages: Record<string, NixPackage> = JSON.parse(readFileSync(nixPackagesFile, 'utf8'));
+const nixPackages: Record<string, { package: string; minimum: string }> = JSON.parse(
+  readFileSync(nixPackagesFile, 'utf8'),
+);
 
 /** Tools on PATH that the shell leaves to the tasks. */
 const leftOut = {
@@ -67,15 +66,15 @@ test('on NixOS nothing is downloaded that needs a loader: tools are built, or na
     const release = { host: 'no.invalid', package: 'aqua:smith/hammer' };
     const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };
     const entry = { ...builtTool(place), release, npm };
-    const built = await getTool({ ...entry, name: 'sops' }, {}, place.context, toolchain);
+    const built = await place.get({ ...entry, name: 'sops' });
     assert.is(built.source, 'go');
     assert.equal(place.logged.slice(0, 1), [
       'sops: downloaded programs do not start on NixOS; building from Go modules (to avoid that, enter `nix develop`, which brings it)',
     ]);
     const postgresql = entryOf({ name: 'postgresql', version: '18.4.0', npm });
-    const error = await failureOf(getTool(postgresql, {}, place.context));
-    assert.match(error.why ?? '', /^npm package: downloaded programs do not start on NixOS$/m);
-    assert.match(error.advice ?? '', /, or enter `nix develop`, which brings it$/);
+    const error = await failureOf(place.get(postgresql));
+    assert.match(error.why, /^npm package: downloaded programs do not start on NixOS$/m);
+    assert.match(error.advice, /, or enter `nix develop`, which brings it$/);
     assert.ok(place.calls().every((call) => call !== 'npm'));
 
     Object.assign(process.env, { PATH: place.bin, HTTPS_PROXY: 'http://127.0.0.1:9' });

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
 import { listen } from '../../rig/loopback.ts';
 
@@ -20,17 +20,12 @@ const sha256 = (content: Uint8Array): string => createHash('sha256').update(cont
 
 /** A packed archive of these files. */
 function packed(files: Readonly<Record<string, string>>): Buffer {
-  const folder = mkdtempSync(join(tmpdir(), 'layer-'));
-  try {
-    for (const [path, content] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, path)), { recursive: true });
-      writeFileSync(join(folder, path), content);
-      chmodSync(join(folder, path), 0o755);
-    }
-    return execFileSync('tar', ['-cz', '.'], { cwd: folder });
-  } finally {
-    rmSync(folder, { recursive: true });
+  const folder = temporaryFolder();
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), content, { mode: 0o755 });
   }
+  return execFileSync('tar', ['-cz', '.'], { cwd: folder });
 }
 
 const layers = [

@@ -17,12 +17,11 @@ type Manager = {
   readonly datasourceTemplate: string;
   readonly depNameTemplate?: string;
 };
-type Rule = { readonly matchDepNames?: readonly string[]; readonly registryUrls?: readonly string[] };
 type Renovate = {
   readonly enabledManagers: readonly string[];
   readonly ignorePaths: readonly string[];
   readonly customManagers: readonly Manager[];
-  readonly packageRules: readonly Rule[];
+  readonly packageRules: readonly { matchDepNames?: readonly string[]; registryUrls?: readonly string[] }[];
 };
 
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -39,10 +38,10 @@ const found = renovate.customManagers.flatMap((manager) => {
     .filter((file) => patterns.some((pattern) => pattern.test(file)))
     .flatMap((file) =>
       manager.matchStrings.flatMap((pattern) =>
-        [...read(file).matchAll(new RegExp(pattern, 'g'))].map(({ groups = {} }) => {
-          const { depName = manager.depNameTemplate, currentValue } = groups;
-          return `${file}: ${depName} ${currentValue}`;
-        }),
+        [...read(file).matchAll(new RegExp(pattern, 'g'))].map(
+          ({ groups: { depName = manager.depNameTemplate, currentValue } = {} }) =>
+            `${file}: ${depName} ${currentValue}`,
+        ),
       ),
     );
 });

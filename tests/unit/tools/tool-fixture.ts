@@ -1,14 +1,19 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { test } from 'uvu';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { platform } from '../../../lib/tools/cache.ts';
+import { getTool } from '../../../lib/tools/get-tool.ts';
 import type { GoRecipe, ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
+import type { Requirement } from '../../../lib/tools/versions.ts';
 import { plainShell } from '../../rig/task-context.ts';
 
 export type Place = ReturnType<typeof placeIn>;
 
 function placeIn(folder: string) {
   const bin = join(folder, 'bin');
+  const cache = join(folder, 'cache', 'k8s-deployment');
   const logged: string[] = [];
   const abort = new AbortController();
   const context: ToolContext = {
@@ -17,16 +22,23 @@ function placeIn(folder: string) {
     log: (line) => logged.push(line),
     progress: () => {},
   };
+  const list = (...path: string[]): string[] =>
+    existsSync(join(cache, ...path)) ? readdirSync(join(cache, ...path)) : [];
   return {
     folder,
     /** The only folder of PATH that is not the system's. */
     bin,
-    /** What is in the cache, half-made things included. */
-    cache: join(folder, 'cache', 'k8s-deployment'),
+    cache,
+    /** What is in the cache: entries, and what is half made. */
+    inCache: () => ({
+      ...{ tools: list('tools', platform), temporary: list('temporary', platform), locks: list('locks') },
+    }),
     /** The log of the context. */
     logged,
     context,
     abort,
+    get: (entry: ToolEntry, requirement: Requirement = {}, more: Partial<ToolContext> = {}) =>
+      getTool(entry, requirement, { ...context, ...more }, toolchain),
     /** Puts a shell script on PATH. */
     script: (name: string, text: string): string => writeScript(join(bin, name), text),
     /** Lines that scripts appended to `$LOG`. */
@@ -37,26 +49,28 @@ function placeIn(folder: string) {
   };
 }
 
-/** A separate PATH, cache and context for the body; all are removed afterwards. */
+/** A test in a place of its own. */
+export const placed = (name: string, body: (place: Place) => Promise<void> | void): void =>
+  test(name, () => inPlace(body));
+
+/** A separate PATH, cache and context for the body; afterwards all variables are as before. */
 export async function inPlace(body: (place: Place) => Promise<void> | void): Promise<void> {
-  const place = placeIn(mkdtempSync(join(tmpdir(), 'tools-')));
+  const place = placeIn(temporaryFolder());
   const { folder, bin } = place;
-  const changes = {
+  const before = { ...process.env };
+  Object.assign(process.env, {
     // Programs of the system (sh, nice, mkdir) stay, so the tools of the tests have names that no system has.
     PATH: [bin, '/usr/bin', '/bin'].join(delimiter),
     XDG_CACHE_HOME: join(folder, 'cache'),
     LOG: join(folder, 'calls'),
-    HTTPS_PROXY: undefined,
-    https_proxy: undefined,
-  };
-  const before = Object.keys(changes).map((name) => [name, process.env[name]] as const);
-  setVariables(Object.entries(changes));
+  });
+  for (const name of ['HTTPS_PROXY', 'https_proxy']) delete process.env[name];
   mkdirSync(bin);
   try {
     await body(place);
   } finally {
-    setVariables(before);
-    rmSync(folder, { recursive: true, force: true });
+    for (const name of Object.keys(process.env)) delete process.env[name];
+    Object.assign(process.env, before);
   }
 }
 
@@ -81,8 +95,7 @@ export const toolchain: ToolEntry = {
   advice: 'ask the gopher',
 };
 
-function goScript(before: string): string {
-  return `
+const goScript = (before: string): string => `
 if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit 0; fi
 if [ "$1" = list ]; then printf '%s\\n' example.org/nail example.org/hammer; exit 0; fi
 echo "$*" >> "$LOG"
@@ -90,27 +103,13 @@ ${before}
 while [ "$1" != -o ]; do shift; done
 printf '#!/bin/sh\\necho hammer 1.2.3\\n' > "$2"
 chmod +x "$2"`;
-}
-
-/** A Go module for a recipe: only its files' contents matter to a fake Go. */
-function moduleOf(folder: string): string {
-  const module = join(folder, 'module');
-  mkdirSync(module, { recursive: true });
-  writeFileSync(join(module, 'go.mod'), 'module hammer\n');
-  writeFileSync(join(module, 'go.sum'), '');
-  return module;
-}
 
 /** A tool in its pinned version with the Go module of the place, and a `fake-go` that builds it after `before`. */
 export function builtTool({ folder, script }: Place, before = ''): ToolEntry & { readonly go: GoRecipe } {
   script('fake-go', goScript(before));
-  const go = { module: moduleOf(folder), package: 'example.org/hammer' };
-  return { ...entryOf({ version: '1.2.3' }), go };
-}
-
-function setVariables(variables: Iterable<readonly [string, string | undefined]>): void {
-  for (const [name, value] of variables) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
+  // Only its files' contents matter to a fake Go.
+  const module = join(folder, 'module');
+  mkdirSync(module, { recursive: true });
+  for (const name of ['go.mod', 'go.sum']) writeFileSync(join(module, name), name);
+  return { ...entryOf({ version: '1.2.3' }), go: { module, package: 'example.org/hammer' } };
 }

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { updateManifest } from '../../../lib/tools/update-manifest.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import { type PlayedRegistry, withRegistry } from './played-registry.ts';
 import { inPlace, type Place } from './tool-fixture.ts';
 
@@ -16,11 +17,8 @@ const withManifest = (
     inPlace(async (place) => {
       const { digest: _digest, archive, ...image } = registry.recipe;
       const { sha256: _sha256, ...unpinned } = archive;
-      const mise = {
-        version: '2026.1.2',
-        package: '@smith/mise-{platform}',
-        integrity: { other: 'sha512-y' },
-      };
+      const integrity = { other: 'sha512-y' };
+      const mise = { version: '2026.1.2', package: '@smith/mise-{platform}', integrity };
       const text = stringify({ mise, tools: { hammer: { image: { ...image, archive: unpinned } } } });
       const file = join(place.folder, 'manifest.yaml');
       writeFileSync(file, `# Kept.\n${text}`);
@@ -35,13 +33,10 @@ const withManifest = (
 test('missing pins are filled in, and unavailable ones are reported', () =>
   withManifest(async (file, { recipe }, place) => {
     const unpinned = readFileSync(file, 'utf8');
-    const missing = await updateManifest(place.context, file);
-    assert.equal(
-      missing,
-      ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
-        (platform) => `mise 2026.1.2 on ${platform}: npm error 404 Not Found`,
-      ),
+    const missing = ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
+      (platform) => `mise 2026.1.2 on ${platform}: npm error 404 Not Found`,
     );
+    assert.equal(await updateManifest(place.context, file), missing);
     const text = readFileSync(file, 'utf8');
     assert.is(text.replace(/^ *(linux-x64|digest|sha256): .*\n/gm, ''), unpinned, 'the rest stays as it was');
     const { mise, tools } = parse(text);
@@ -57,7 +52,7 @@ test('another checksum than the pinned one is refused, and nothing is written', 
     await updateManifest(place.context, file);
     const text = readFileSync(file, 'utf8');
     fault.answer = (path) => (path === '/hammer.tgz' ? { body: Buffer.from('other') } : undefined);
-    const error = await updateManifest(place.context, file).catch((it) => it);
+    const error = await failureOf(updateManifest(place.context, file));
     assert.instance(error, TaskError);
     assert.match(error.why, /^tools\.hammer\.image\.archive\.sha256: [0-9a-f]{64}$/);
     assert.is(readFileSync(file, 'utf8'), text);

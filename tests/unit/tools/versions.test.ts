@@ -23,65 +23,40 @@ test('reads the version out of what each tool prints', () => {
     'postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)': '15.18.0',
     'Docker version 28.2.2, build e6534b4': '28.2.2',
     '{"gitVersion": "0.10.0"}': '0.10.0',
+    'no such command, try 7': undefined,
   };
   for (const [text, expected] of Object.entries(texts)) assert.is(versionIn(text), expected, text);
 });
 
-test('a text without a version has none', () => {
-  assert.is(versionIn('no such command, try 7'), undefined);
-});
+const minor = { kubernetes: 'minor', version: 'v1.30.0' } as const;
+const postgresql = { name: 'postgresql', minimum: '15.0' } as const;
 
-/** What a tool of the manifest needs, in words, and what is wrong with a version of it. */
-function need(entry: Partial<ToolEntry>, requirement: Requirement = {}) {
-  const full = { name: 'tool', ...entry } as ToolEntry;
-  return {
-    words: describeTool(full, requirement),
-    problem: (version: string) => versionProblem(version, versionRange(full, requirement)),
-  };
-}
-
-test('a version below the minimum is too old', () => {
-  const { words, problem } = need({ minimum: '3.9' });
-  assert.is(words, 'tool 3.9.0 or newer');
-  assert.is(problem('3.8.9'), 'is too old');
-  assert.is(problem('3.9.0'), undefined);
-  assert.is(problem('3.10.0'), undefined, 'versions are compared as numbers');
-  assert.is(problem('12.0.0'), undefined);
-});
-
-test('kubectl may be one minor version away from the cluster', () => {
-  const { words, problem } = need(
-    { kubernetes: 'minor', version: 'v1.30.0' },
-    { kubernetesVersion: 'v1.31.0' },
-  );
-  assert.is(words, 'tool 1.30 to 1.32');
-  assert.is(problem('1.29.9'), 'is too old');
-  assert.is(problem('1.30.0'), undefined);
-  assert.is(problem('1.32.4'), undefined);
-  assert.is(problem('1.33.0'), 'is too new');
-});
-
-test('the parts of a cluster must have its exact version, by default that of the manifest', () => {
-  const { words, problem } = need({ kubernetes: 'exact', version: 'v1.31.0' });
-  assert.is(words, 'tool 1.31.0');
-  assert.is(problem('1.31.0'), undefined);
-  assert.is(problem('1.31.1'), 'is another version');
-});
-
-test('data of PostgreSQL asks for its major version', () => {
-  const postgresql = { name: 'postgresql', minimum: '15.0' } as const;
-  const { words, problem } = need(postgresql, { postgresqlMajor: 16 });
-  assert.is(words, 'postgresql 16.x');
-  assert.is(problem('18.4.0'), 'is too new');
-  assert.is(problem('15.18.0'), 'is too old');
-  assert.is(problem('16.2.0'), undefined);
-  assert.is(need(postgresql).words, 'postgresql 15.0.0 or newer');
-});
-
-test('a tool without a minimum may have any version', () => {
-  const { words, problem } = need({});
-  assert.is(words, 'tool');
-  assert.is(problem('0.0.1'), undefined);
+/** What a tool of the manifest needs, in words; versions that are fine, and what is wrong with others. */
+test('a tool needs its minimum, a version for the cluster, or the major version of the data', () => {
+  for (const [entry, requirement, words, fine, wrong] of [
+    [{}, {}, 'tool', ['0.0.1'], {}],
+    // Versions are compared as numbers.
+    [{ minimum: '3.9' }, {}, 'tool 3.9.0 or newer', ['3.9.0', '3.10.0', '12.0.0'], { '3.8.9': 'is too old' }],
+    [
+      ...[minor, { kubernetesVersion: 'v1.31.0' }, 'tool 1.30 to 1.32', ['1.30.0', '1.32.4']],
+      { '1.29.9': 'is too old', '1.33.0': 'is too new' },
+    ],
+    [
+      ...[{ kubernetes: 'exact', version: 'v1.31.0' }, {}, 'tool 1.31.0', ['1.31.0']],
+      { '1.31.1': 'is another version' },
+    ],
+    [postgresql, {}, 'postgresql 15.0.0 or newer', ['18.4.0'], {}],
+    [
+      ...[postgresql, { postgresqlMajor: 16 }, 'postgresql 16.x', ['16.2.0']],
+      { '18.4.0': 'is too new', '15.18.0': 'is too old' },
+    ],
+  ] as [Partial<ToolEntry>, Requirement, string, string[], { [version: string]: string }][]) {
+    const tool = { name: 'tool', ...entry } as ToolEntry;
+    assert.is(describeTool(tool, requirement), words);
+    const problem = (version: string) => versionProblem(version, versionRange(tool, requirement));
+    assert.equal(fine.filter(problem), [], words);
+    for (const [version, said] of Object.entries(wrong)) assert.is(problem(version), said, words);
+  }
 });
 
 test.run();

@@ -265,7 +265,7 @@ test('a role that no setting declares is refused before anything is written, unl
   };
   const { failure, asked } = await failing(as({}));
   assert.match(failure.what ?? '', 'logs in as `vault`');
-  assert.match(failure.why ?? '', '`database.issuers.vault`');
+  assert.match(failure.why, '`database.issuers.vault`');
   assert.equal(asked, []);
   for (const other of [{ username: 'postgres' }, { url: 'db://{{username}}@elsewhere' }])
     assert.ok((await failing(as(other))).asked.length > 0);

@@ -14,11 +14,8 @@ test('only releases that get secrets from Vault need one that answers', async ()
   for (const selection of [{ app: 'app1' }, {}]) {
     const error = await failureOf(checkVault(context, await declaredReleases(root, selection)));
     assert.is(error.what, 'Vault of environment `development` does not answer');
-    assert.match(
-      error.why ?? '',
-      /app1-back(, app1-front)? would wait for secrets from it; nothing was changed$/,
-    );
-    assert.match(error.advice ?? '', /create-environment/);
+    assert.match(error.why, /app1-back(, app1-front)? would wait for secrets from it; nothing was changed$/);
+    assert.match(error.advice, /create-environment/);
   }
 });
 
