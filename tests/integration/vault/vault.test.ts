@@ -7,7 +7,7 @@ import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { lookUpToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
-import { failureOf } from '../../unit/vault/scripted-vault.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import {
   anonymous,
   asRoot,

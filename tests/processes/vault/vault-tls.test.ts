@@ -9,7 +9,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
-import { failureOf, scriptedVault } from '../../unit/vault/scripted-vault.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = { folder: string; own: TestCertificate; other: TestCertificate };
 

@@ -39,8 +39,7 @@ const found = renovate.customManagers.flatMap((manager) => {
     .flatMap((file) =>
       manager.matchStrings.flatMap((pattern) =>
         [...read(file).matchAll(new RegExp(pattern, 'g'))].map(
-          ({ groups: { depName = manager.depNameTemplate, currentValue } = {} }) =>
-            `${file}: ${depName} ${currentValue}`,
+          ({ groups }) => `${file}: ${groups?.depName ?? manager.depNameTemplate} ${groups?.currentValue}`,
         ),
       ),
     );

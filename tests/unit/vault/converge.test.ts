@@ -1,21 +1,22 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import {
   data,
   emptyState,
-  failureOf,
   missing,
   refused,
   type ScriptedVault,
-  suiteWithFolder,
+  useKeys,
   vaultWith,
 } from './scripted-vault.ts';
 
@@ -37,7 +38,7 @@ const password = {
 
 const issuers = { vault: { password: 'sops://database.yaml#/vaultPassword' } };
 
-const test = suiteWithFolder('vault/converge');
+useKeys(test);
 
 function converge(
   vault: ScriptedVault,
@@ -52,7 +53,7 @@ function converge(
     sources: {
       settings: { database: { host: 'db', issuers } },
       decrypt: async () => 'hunter22',
-      record: join(tmpdir(), 'no-record'),
+      record: join(folder, 'no-record'),
       databaseAuthority: 'ca',
       ...sources,
     },
@@ -62,7 +63,6 @@ function converge(
 /** What came after the search for applications that are no longer declared. */
 const calls = (vault: ScriptedVault) =>
   vault.calls.filter(({ path }) => path !== 'sys/policies/acl?list=true');
-const linesOf = (vault: ScriptedVault) => calls(vault).map(({ method, path }) => `${method} ${path}`);
 const writtenTo = (vault: ScriptedVault) => calls(vault).find(({ method }) => method === 'POST')?.body;
 
 const done = { status: 204 };
@@ -83,7 +83,7 @@ test('an engine is enabled with everything it needs, and later tuned, not enable
   });
   const [change] = await converge(vault, { mounts: [engine] });
   assert.is(change?.difference, 'description, maxTtl');
-  assert.ok(linesOf(vault).includes('POST sys/mounts/kv/tune'));
+  assert.ok(vault.requests().includes('POST sys/mounts/kv/tune'));
 });
 
 test('what Vault cannot change in place is an error, and nothing is written', async () => {
@@ -120,25 +120,25 @@ const storedSecret = (data: object | null, version: number, status = 200) => ({
 });
 const whole = { DB_HOST: 'db', DB_PASSWORD: 'hunter22' };
 
-for (const [name, before, difference, cas] of [
-  ['a secret', storedSecret({ DB_HOST: 'db', DB_PASSWORD: 'old', EXTRA: '1' }, 3), 'DB_PASSWORD, EXTRA', 3],
-  ['a deleted secret', storedSecret(null, 7, 404), 'missing', 7],
-] as const) {
-  test(`${name} is written for the version that was compared, and reported by names only`, async () => {
+test('a secret is written for the version that was compared, even a deleted one, and reported by names only', async () => {
+  for (const [before, difference, cas] of [
+    [storedSecret({ DB_HOST: 'db', DB_PASSWORD: 'old', EXTRA: '1' }, 3), 'DB_PASSWORD, EXTRA', 3],
+    [storedSecret(null, 7, 404), 'missing', 7],
+  ] as const) {
     const vault = await vaultWith({
       'GET kv/data/app/database': [before, storedSecret(whole, cas + 1)],
       'POST kv/data/app/database': done,
     });
-    let decrypted = 0;
-    const decrypt = async () => {
-      decrypted += 1;
+    const decrypted: string[] = [];
+    const decrypt = async (file: string) => {
+      decrypted.push(file);
       return 'hunter22';
     };
     const [change] = await converge(vault, { keyValues: [password] }, undefined, { decrypt });
-    assert.equal([change?.difference, decrypted], [difference, 1]);
+    assert.equal([change?.difference, decrypted], [difference, ['database.yaml']]);
     assert.equal(writtenTo(vault), { data: whole, options: { cas } });
-  });
-}
+  }
+});
 
 test('the first error ends the run, such as a concurrent change, and does not show the value', async () => {
   const vault = await vaultWith({
@@ -179,9 +179,7 @@ const vaultWithAuth = (configuration: object) =>
   });
 const authThere = { 'GET sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }) };
 
-test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async ({
-  folder,
-}) => {
+test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async () => {
   const record = join(folder, 'state', 'written.json');
   const vault = await vaultWithAuth(configured(true, 'ca'));
   const differences = async (reviewer: string) => {
@@ -218,7 +216,7 @@ test('an audit log with another file is disabled before it is enabled', async ()
     ...{ 'DELETE sys/audit/file': done, 'POST sys/audit/file': done },
   });
   assert.is((await converge(vault, { audit: [audit] }))[0]?.difference, 'file');
-  assert.equal(linesOf(vault).slice(1, 3), ['DELETE sys/audit/file', 'POST sys/audit/file']);
+  assert.equal(vault.requests().slice(1, 3), ['DELETE sys/audit/file', 'POST sys/audit/file']);
 });
 
 const connection = {
@@ -226,74 +224,36 @@ const connection = {
   ...{ password: { file: 'database.yaml', key: 'vaultPassword' }, passwordAuthentication: 'scram-sha-256' },
   maxOpenConnections: 4,
 };
-const login = {
-  ...{ name: 'app-back', connection: 'pg', create: ['one', 'two'], renew: ['r'], revoke: ['e'] },
-  ...{ ttl: 60, maxTtl: 120 },
-};
-const database: Mount = {
-  ...{ ...none, path: 'db', type: 'database', description: 'd' },
-  ...{ connections: [connection], logins: [login] },
-};
-const databaseThere = { 'GET sys/mounts': data({ 'db/': { type: 'database', description: 'd' } }) };
-const role = {
-  ...{ db_name: 'pg', creation_statements: ['one', 'two'], renew_statements: ['r'] },
-  ...{ revocation_statements: ['e'], default_ttl: 60, max_ttl: 120 },
-};
+const database: Mount = { ...none, path: 'db', type: 'database', description: 'd' };
 
-test('a password that is not the secret of the role is refused before anything is decrypted or written', async () => {
-  const vault = await vaultWith({ ...databaseThere, 'GET db/roles/app-back': data(role) });
-  const others = { vault: { password: 'sops://database.yaml#/other' } };
-  const failure = await failureOf(
-    converge(vault, { mounts: [database] }, undefined, {
-      settings: { database: { host: 'db', issuers: others } },
-      decrypt: () => Promise.reject(new Error('decrypted')),
-    }),
-  );
-  assert.match(failure.what, 'has the password sops://database.yaml#/vaultPassword');
-  assert.match(failure.why, '`database.issuers.vault.password` is sops://database.yaml#/other');
-  assert.is(writtenTo(vault), undefined);
-});
-
-test('a role that no setting declares is refused before anything is written, unless it is the superuser or elsewhere', async () => {
-  const settings = { database: { host: 'db', user: 'postgres', issuers: { vault: null } } };
-  const as = (changed: object) => ({ ...database, connections: [{ ...connection, ...changed }] });
-  const failing = async (mount: Mount) => {
+test('a role of the database that no setting declares, or with another secret, is refused at once', async () => {
+  const failing = async (issuers: object, changed: object = {}) => {
     const vault = await vaultWith({});
-    const decrypt = () => Promise.reject(new Error('decrypted'));
-    const failure = await failureOf(converge(vault, { mounts: [mount] }, undefined, { settings, decrypt }));
-    return { failure, asked: linesOf(vault) };
+    const mounts = [{ ...database, connections: [{ ...connection, ...changed }] }];
+    const sources = {
+      settings: { database: { host: 'db', user: 'postgres', issuers } },
+      decrypt: () => Promise.reject(new Error('decrypted')),
+    };
+    const { what, why } = await failureOf(converge(vault, { mounts }, undefined, sources));
+    return { what, why, asked: vault.calls.length };
   };
-  const { failure, asked } = await failing(as({}));
-  assert.match(failure.what ?? '', 'logs in as `vault`');
-  assert.match(failure.why, '`database.issuers.vault`');
-  assert.equal(asked, []);
-  for (const other of [{ username: 'postgres' }, { url: 'db://{{username}}@elsewhere' }])
-    assert.ok((await failing(as(other))).asked.length > 0);
+  const other = await failing({ vault: { password: 'sops://database.yaml#/other' } });
+  assert.match(other.what, 'has the password sops://database.yaml#/vaultPassword');
+  assert.match(other.why, '`database.issuers.vault.password` is sops://database.yaml#/other');
+  const none = await failing({ vault: null });
+  assert.match(none.what, 'logs in as `vault`');
+  assert.match(none.why, '`database.issuers.vault`');
+  assert.equal([other.asked, none.asked], [0, 0]);
+  for (const allowed of [{ username: 'postgres' }, { url: 'db://{{username}}@elsewhere' }])
+    assert.ok((await failing({ vault: null }, allowed)).asked > 0);
 });
 
-test('policies of others may have names that no application has, and that the token may not read', async () => {
-  const vault = await vaultWith({
-    'GET sys/policies/acl?list=true': data({ keys: ['default', 'team/reader'] }),
-    'GET sys/policies/acl/default': data({ policy: 'by hand' }),
-    'GET sys/policies/acl/team/reader': refused(403, 'permission denied'),
-  });
-  assert.equal(await converge(vault, {}), []);
-});
-
-test('a login is created by the statements in their order', async () => {
-  const vault = await vaultWith({
-    ...databaseThere,
-    'GET db/roles/app-back': [data({ ...role, creation_statements: ['two', 'one'] }), data(role)],
-    'POST db/roles/app-back': done,
-  });
-  await converge(vault, { mounts: [{ ...database, connections: [] }] });
-  assert.equal(writtenTo(vault), role);
-});
-
-test('lists differ by what is in them, not by their order, which Vault does not keep', () => {
+test('lists differ by what is in them, not by their order, which Vault does not keep; statements are in order', () => {
   assert.is(differingNames([['policies', ['b', 'a'], ['a', 'b']]]), undefined);
   const lists = ['policies', ['a'], ['a', 'b']] as const;
   assert.is(differingNames([lists, ['ttl', 60, 60], ['type', 'kv', 'pki']]), 'policies, type');
+  const statements = ['creation_statements', ['two', 'one'], ['one', 'two']] as const;
+  assert.is(differingNames([statements]), 'creation_statements');
 });
 
 test.run();

@@ -1,24 +1,28 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
+import { failureOf } from '../../rig/task-context.ts';
 import {
   type Answer,
-  failureOf,
+  keep,
+  keysPath,
   refused,
   type Script,
   type ScriptedVault,
   scriptedVault,
-  suiteWithFolder,
+  useKeys,
 } from './scripted-vault.ts';
 
 /* What tests/integration/vault does not show on real servers. */
 
 const stored = JSON.stringify({ unseal_keys_b64: ['a2V5'], root_token: 'hvs.root' });
 
-const test = suiteWithFolder('vault/init');
+useKeys(test);
 
 type Node = { initialized: boolean; sealed: boolean; joinsAfter?: number };
 const fresh = (): Node => ({ initialized: false, sealed: true });
@@ -59,94 +63,80 @@ const vaultIn = (node: Node, overrides: Script = () => undefined, nodes: readonl
 const vaultWith = (node: Node, path: string, answer: () => Answer | undefined) =>
   vaultIn(node, (call) => (call.path === path ? answer() : undefined));
 
-const inputOf = (servers: readonly ScriptedVault[], keysPath: string, signal?: AbortSignal) => ({
+const inputOf = (servers: readonly ScriptedVault[], signal?: AbortSignal) => ({
   ...{ keysPath, ...(signal && { signal }) },
   replicas: servers.map(({ address }, index) => ({
     name: `vault-${index}`,
     client: vaultClient({ address, ...(signal && { signal }) }),
   })),
 });
-const initialise = (vault: ScriptedVault, keysPath: string, signal?: AbortSignal) =>
-  initialiseVault(inputOf([vault], keysPath, signal));
+const initialise = (vault: ScriptedVault, signal?: AbortSignal) => initialiseVault(inputOf([vault], signal));
 
-async function keep(path: string, text = stored): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
-}
-
-test('the keys are in place, for the owner only, before Vault is asked for anything else', async ({
-  keysPath,
-}) => {
+test('the keys are in place, for the owner only, before Vault is asked for anything else', async () => {
   const vault = await vaultWith(fresh(), 'sys/unseal', () => refused(500, 'internal error'));
-  await failureOf(initialise(vault, keysPath));
-  assert.is(await readFile(keysPath, 'utf8').then((text) => JSON.stringify(JSON.parse(text))), stored);
+  await failureOf(initialise(vault));
+  assert.is(JSON.stringify(JSON.parse(await readFile(keysPath, 'utf8'))), stored);
   assert.is((await stat(dirname(keysPath))).mode & 0o777, 0o700);
   assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
 });
 
-test('an interrupted run still gets and keeps the keys', async ({ keysPath }) => {
+test('an interrupted run still gets and keeps the keys', async () => {
   const controller = new AbortController();
   const vault = await vaultWith(fresh(), 'sys/init', () => {
     controller.abort(new Error('stopped'));
     return undefined;
   });
-  assert.match((await failureOf(initialise(vault, keysPath, controller.signal))).what, 'stopped');
+  assert.is((await failureOf(initialise(vault, controller.signal))).message, 'stopped');
   assert.equal((await readKeys(keysPath))?.unsealKeys, ['a2V5']);
 });
 
-test('Vault is not initialised if its keys cannot be stored', async ({ folder, keysPath }) => {
+test('Vault is not initialised if its keys cannot be stored; if it refuses, no file stays', async () => {
+  const refusing = await vaultWith(fresh(), 'sys/init', () => refused(400, 'no storage'));
+  assert.is((await failureOf(initialise(refusing))).why, 'no storage');
+  assert.equal(await readdir(dirname(keysPath)), []);
   const vault = await vaultIn(fresh());
+  await rm(join(folder, 'vault'), { recursive: true });
   await writeFile(join(folder, 'vault'), 'a file where the folder should be');
-  const { what } = await failureOf(initialise(vault, keysPath));
+  const { what } = await failureOf(initialise(vault));
   assert.is(what, `the Vault keys cannot be stored at ${keysPath}`);
   assert.equal(new Set(vault.requests()), new Set(['GET sys/seal-status']));
 });
 
-test('a refused initialisation leaves no file behind', async ({ keysPath }) => {
-  const vault = await vaultWith(fresh(), 'sys/init', () => refused(400, 'no storage'));
-  assert.is((await failureOf(initialise(vault, keysPath))).why, 'no storage');
-  assert.equal(await readdir(dirname(keysPath)), []);
-});
-
-test('keys of an earlier Vault are kept aside', async ({ keysPath }) => {
-  await keep(keysPath, 'earlier');
-  await keep(`${keysPath}.1`, 'even earlier');
-  await initialise(await vaultIn(fresh()), keysPath);
+test('keys of an earlier Vault are kept aside', async () => {
+  await keep('earlier');
+  await keep('even earlier', `${keysPath}.1`);
+  await initialise(await vaultIn(fresh()));
   assert.equal((await readdir(dirname(keysPath))).sort(), ['keys.json', 'keys.json.1', 'keys.json.2']);
   assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
 });
 
-test('keys that a killed run did not move into place are found', async ({ keysPath }) => {
-  await keep(`${keysPath}.pending`, stored.padEnd(4096));
-  const { initialised, unsealed } = await initialise(await vaultIn(closed()), keysPath);
+test('keys that a killed run did not move into place are found', async () => {
+  await keep(stored.padEnd(4096), `${keysPath}.pending`);
+  const { initialised, unsealed } = await initialise(await vaultIn(closed()));
   assert.equal([initialised, unsealed], [false, ['vault-0']]);
   assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
 });
 
-test('keys of another Vault are named, never shown; too few are an error, too', async ({ keysPath }) => {
-  await keep(keysPath, stored.replace('a2V5', 'b3RoZXI='));
+test('keys of another Vault are never shown; too few, or kept elsewhere, are an error with advice', async () => {
+  await keep(stored.replace('a2V5', 'b3RoZXI='));
   const vault = await vaultIn(closed());
-  const failure = await failureOf(initialise(vault, keysPath));
+  const failure = await failureOf(initialise(vault));
   assert.is(failure.what, `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`);
   assert.is(failure.why, "'key' must be a valid string ***");
   const sealed = await vaultWith(closed(), 'sys/unseal', () => ({ body: { sealed: true } }));
-  const { why } = await failureOf(initialise(sealed, keysPath));
-  assert.is(why, 'it is still sealed after 1 of the keys');
+  assert.is((await failureOf(initialise(sealed))).why, 'it is still sealed after 1 of the keys');
+  await keep(JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
+  const elsewhere = await failureOf(unsealVault(inputOf([vault])));
+  assert.match(elsewhere.what, 'holds no unseal key');
+  assert.match(elsewhere.advice, '`vault operator unseal`');
 });
 
-test('keys that are kept elsewhere are an error with advice', async ({ keysPath }) => {
-  await keep(keysPath, JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
-  const failure = await failureOf(unsealVault(inputOf([await vaultIn(closed())], keysPath)));
-  assert.match(failure.what, 'holds no unseal key');
-  assert.match(failure.advice, '`vault operator unseal`');
-});
-
-test('a damaged keys file is an error that names it; so is an unreadable one', async ({ keysPath }) => {
+test('a damaged keys file is an error that names it; so is an unreadable one', async () => {
   for (const text of [
     ...['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', '[]'],
     '{"unseal_keys_b64": [1], "root_token": "x"}',
   ]) {
-    await keep(keysPath, text);
+    await keep(text);
     assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} are damaged`, text);
   }
   await rm(keysPath);
@@ -154,27 +144,25 @@ test('a damaged keys file is an error that names it; so is an unreadable one', a
   assert.is((await failureOf(readKeys(keysPath))).what, `cannot read ${keysPath}`);
 });
 
-test('a run waits until Vault becomes active', async ({ keysPath }) => {
+test('a run waits until Vault becomes active', async () => {
   const answers = Array<Answer>(2).fill({ status: 429, body: { standby: true } });
-  await keep(keysPath);
-  await initialise(await vaultWith(closed(), 'sys/health', () => answers.pop()), keysPath);
+  await keep(stored);
+  await initialise(await vaultWith(closed(), 'sys/health', () => answers.pop()));
   assert.equal(answers, []);
 });
 
-test('a first replica that lost its data joins the others instead of being initialised again', async ({
-  keysPath,
-}) => {
+test('a first replica that lost its data joins the others instead of being initialised again', async () => {
   const nodes = [fresh(), closed()];
   const servers = await Promise.all(nodes.map((node) => vaultIn(node, undefined, nodes)));
-  await keep(keysPath);
-  const { initialised, unsealed } = await initialiseVault(inputOf(servers, keysPath));
+  await keep(stored);
+  const { initialised, unsealed } = await initialiseVault(inputOf(servers));
   assert.equal([initialised, unsealed], [false, ['vault-1', 'vault-0']]);
 });
 
-test('no Vault is initialised beside an old one whose replicas do not run', async ({ keysPath }) => {
+test('no Vault is initialised beside an old one whose replicas do not run', async () => {
   const vault = await vaultIn(fresh());
-  const input = { ...inputOf([vault], keysPath), absent: ['vault-1', 'vault-2'] };
-  await keep(keysPath);
+  const input = { ...inputOf([vault]), absent: ['vault-1', 'vault-2'] };
+  await keep(stored);
   const { what, why, advice } = await failureOf(initialiseVault(input));
   assert.is(what, `Vault at ${vault.address} is new, but ${keysPath} has keys`);
   assert.match(why, /^vault-1, vault-2 do not run, and may hold/);
@@ -194,43 +182,36 @@ test('waitForVault waits for a Vault that starts, and throws the last reason oth
   assert.is((await failureOf(waitForVault(vaultClient(never), 30))).why, 'HTTP 502');
 });
 
-test('an answer without a state does not mean a new Vault', async ({ keysPath }) => {
+test('an answer without a state does not mean a new Vault', async () => {
   for (const answer of [
     ...[{ status: 200, text: '' }, { body: {} }, { body: { errors: [] } }],
     ...[{ body: { initialized: 'no', sealed: true } }, { body: { initialized: false } }],
   ]) {
     const vault = await scriptedVault(() => answer);
-    const { what } = await failureOf(initialise(vault, keysPath));
+    const { what } = await failureOf(initialise(vault));
     assert.is(what, `the answer of ${vault.address} to GET sys/seal-status is not Vault's`);
     assert.equal(vault.requests(), ['GET sys/seal-status']);
   }
 });
 
-test('an initialisation without keys, or without an answer, does not mean that Vault is new', async ({
-  keysPath,
-}) => {
+test('an initialisation without keys, or without an answer, does not mean that Vault is new', async () => {
   for (const [answer, what] of [
     [{ body: {} }, /^the answer of .* to PUT sys\/init is not Vault's$/],
     ['gone', /cannot be reached$/],
   ] as const) {
     const vault = await vaultWith(fresh(), 'sys/init', () => answer);
-    assert.match((await failureOf(initialise(vault, keysPath))).what, what);
-    assert.is(await keysNeverStored(keysPath), true);
-    assert.is(await readKeys(keysPath), undefined);
+    assert.match((await failureOf(initialise(vault))).what, what);
+    assert.equal([await keysNeverStored(keysPath), await readKeys(keysPath)], [true, undefined]);
   }
 });
 
-test('a Vault that cannot unseal now, or says nothing, does not mean that the keys are wrong', async ({
-  keysPath,
-}) => {
-  await keep(keysPath);
+test('a Vault that cannot unseal now, or says nothing, does not mean that the keys are wrong', async () => {
+  await keep(stored);
   for (const status of [500, 503, 429, 200]) {
     const vault = await vaultWith(closed(), 'sys/unseal', () => refused(status, 'storage is not reachable'));
-    const { what, advice } = await failureOf(unsealVault(inputOf([vault], keysPath)));
-    const said =
-      status === 200 ? "to PUT sys/unseal is not Vault's" : 'Vault refused PUT sys/unseal with HTTP ';
-    assert.match(what, said);
-    assert.not.match(advice, 'destroy');
+    const { what, advice } = await failureOf(unsealVault(inputOf([vault])));
+    assert.match(what, status === 200 ? "to PUT sys/unseal is not Vault's" : 'PUT sys/unseal with HTTP ');
+    assert.not.match(`${advice}`, 'destroy');
   }
 });
 

@@ -1,16 +1,19 @@
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
-import { type Answer, data, failureOf, refused, scriptedVault, suiteWithFolder } from './scripted-vault.ts';
+import { failureOf } from '../../rig/task-context.ts';
+import { type Answer, data, keep, keysPath, refused, scriptedVault, useKeys } from './scripted-vault.ts';
 
 /* Runs that end while Vault takes a snapshot; tests/integration/vault has whole ones. */
 
-const test = suiteWithFolder('vault/restore');
+useKeys(test);
 
 const former = 'Zm9ybWVy';
 const ofSnapshot = 'c25hcHNob3Q=';
@@ -19,11 +22,7 @@ const ofSnapshot = 'c25hcHNob3Q=';
  * An open Vault, which seals itself when it has taken another's snapshot; `taken` is its answer to that, `asked` the
  * one about the token of before.
  */
-async function openVault(
-  { folder, keysPath }: { folder: string; keysPath: string },
-  taken: Answer,
-  asked: () => Answer = () => refused(403, 'permission denied'),
-) {
+async function openVault(taken: Answer, asked = (): Answer => refused(403, 'permission denied')) {
   const node = { key: former, sealed: false };
   const vault = await scriptedVault(({ method, path, body }): Answer | undefined => {
     const opens = body.key === node.key;
@@ -50,8 +49,7 @@ async function openVault(
         return { status: 204 };
     }
   });
-  await mkdir(dirname(keysPath), { recursive: true });
-  await writeFile(keysPath, JSON.stringify({ unseal_keys_b64: [former] }));
+  await keep(JSON.stringify({ unseal_keys_b64: [former] }));
   const file = join(folder, 'raft.snap');
   await writeFile(file, '{}');
   const { signal } = new AbortController();
@@ -67,19 +65,19 @@ async function openVault(
   };
 }
 
-test('the keys are stored as soon as Vault has taken the snapshot', async (context) => {
+test('the keys are stored as soon as Vault has taken the snapshot', async () => {
   const controller = new AbortController();
   const stop = () => {
     controller.abort(new Error('stopped'));
     return data({ value: 'here' });
   };
-  const vault = await openVault(context, { status: 204 }, stop);
-  assert.match((await failureOf(vault.restore(ofSnapshot, controller.signal))).what, 'abort');
+  const vault = await openVault({ status: 204 }, stop);
+  assert.match((await failureOf(vault.restore(ofSnapshot, controller.signal))).message, 'abort');
   assert.equal(await vault.stored(), [ofSnapshot]);
 });
 
-test('after a run that was killed before that, the same restore opens Vault with the keys of the backup', async (context) => {
-  const vault = await openVault(context, 'gone');
+test('after a run killed before that, the same restore opens Vault with the keys of the backup', async () => {
+  const vault = await openVault('gone');
   assert.match((await failureOf(vault.restore(ofSnapshot))).what, /cannot be reached/);
   assert.equal(await vault.stored(), [former]);
   const { what, advice } = await failureOf(vault.unseal());
@@ -91,11 +89,11 @@ test('after a run that was killed before that, the same restore opens Vault with
   assert.is(await vault.restore(ofSnapshot), false);
   assert.equal(await vault.stored(), [ofSnapshot]);
   assert.is(vault.requests().filter((call) => call === 'POST sys/storage/raft/snapshot').length, 1);
-  assert.ok(existsSync(`${context.keysPath}.1`), 'the former keys are kept');
+  assert.ok(existsSync(`${keysPath}.1`), 'the former keys are kept');
 });
 
-test('so does it if a key service has opened Vault, whose recovery keys are others', async (context) => {
-  const vault = await openVault(context, 'gone');
+test('so does it if a key service has opened Vault, whose recovery keys are others', async () => {
+  const vault = await openVault('gone');
   await failureOf(vault.restore(ofSnapshot));
   vault.node.sealed = false;
   assert.is(await vault.restore(ofSnapshot), false);

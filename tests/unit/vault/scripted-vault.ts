@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { suite } from 'uvu';
+import type { Test } from 'uvu';
+import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import type { TestCertificate } from '../../rig/certificate.ts';
@@ -93,32 +93,20 @@ function answering(answers: Answers): Script {
 
 export const vaultWith = (answers: Answers) => scriptedVault(answering(answers));
 
-/** What the promise rejects with, as the lines a user would see. */
-export async function failureOf(
-  promise: Promise<unknown>,
-): Promise<{ what: string; why: string; advice: string }> {
-  try {
-    await promise;
-  } catch (error) {
-    const {
-      what = `not a TaskError: ${error}`,
-      why = '',
-      advice = '',
-    } = error as Record<string, string | undefined>;
-    return { what, why, advice };
-  }
-  throw new Error('Expected the promise to reject');
+/** Of the test that runs, see `useKeys`. */
+export let keysPath: string;
+
+/** Gives each test a folder of its own, and a place for keys in it. */
+export function useKeys(test: Test): void {
+  useFolder(test);
+  test.before.each(() => {
+    keysPath = join(folder, 'vault', 'keys.json');
+  });
 }
 
-/** A suite whose tests have a folder of their own each, and a place for keys in it. */
-export function suiteWithFolder(name: string) {
-  const test = suite<{ folder: string; keysPath: string }>(name);
-  test.before.each(async (context) => {
-    context.folder = await mkdtemp(join(tmpdir(), 'vault-'));
-    context.keysPath = join(context.folder, 'vault', 'keys.json');
-  });
-  test.after.each(({ folder }) => rm(folder, { recursive: true }));
-  return test;
+export async function keep(text: string, path = keysPath): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
 }
 
 /** A desired state with a policy of the operator alone. */

@@ -1,12 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
+import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { applications } from '../../rig/applications.ts';
 import { leftovers } from '../../rig/leftovers.ts';
-import { failureOf, suiteWithFolder } from './scripted-vault.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const valid = `
 operator: { policy: operations, period: 2d }
@@ -61,22 +63,23 @@ const files = {
   'revoke.sql': 'DROP ROLE "{{name}}";\n',
 };
 
-const test = suiteWithFolder('vault/state');
+const write = (name: string, text: string) => writeFile(join(folder, name), text);
 
-test.before.each(async ({ folder }) => {
+useFolder(test);
+test.before.each(async () => {
   await mkdir(join(folder, 'policies'));
-  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) await write(name, text);
 });
 
 /** Loads the valid state with the value at the dotted place (separated by spaces) replaced. */
-async function loadWith(folder: string, place: string, value: unknown) {
+async function loadWith(place: string, value: unknown) {
   const state = parse(valid);
   const keys = place.split(' ');
   const last = keys.pop() ?? '';
   const map = keys.reduce((inner, key) => inner[key], state);
   if (value === undefined) delete map[last];
   else map[last] = value;
-  await writeFile(join(folder, 'state.yaml'), stringify(state));
+  await write('state.yaml', stringify(state));
   return loadDesiredState(folder);
 }
 
@@ -89,9 +92,9 @@ test('the project’s own state has each application with secrets from Vault', a
   );
 });
 
-test('one entry of an application gives its policy, role, login and secrets', async ({ folder }) => {
+test('one entry of an application gives its policy, role, login and secrets', async () => {
   const entry = { backend: 'other-back', namespace: 'elsewhere', database: 'other' };
-  const state = await loadWith(folder, 'applications other', entry);
+  const state = await loadWith('applications other', entry);
   const policy = state.policies.find(({ name }) => name === 'other-back');
   assert.is(
     policy?.text,
@@ -113,37 +116,32 @@ test('one entry of an application gives its policy, role, login and secrets', as
   );
 });
 
-test('an application without a database gets no login and no right to one', async ({ folder }) => {
-  const state = await loadWith(folder, 'applications app database', undefined);
+test('an application without a database gets no login and no right to one', async () => {
+  const state = await loadWith('applications app database', undefined);
   assert.equal(state.mounts[2]?.logins, []);
   assert.not.match(state.policies.at(-1)?.text ?? '', 'db/creds');
 });
 
-test('a template with an unknown name or without its first line is an error', async ({ folder }) => {
-  await writeFile(join(folder, 'create.sql'), `CREATE ROLE \${owner};`);
-  assert.match((await failureOf(loadWith(folder, 'operator period', '1d'))).what, `uses \${owner}`);
-  await writeFile(join(folder, 'create.sql'), files['create.sql']);
-  await writeFile(join(folder, 'policy.hcl'), 'path "x" {}');
-  assert.match(
-    (await failureOf(loadWith(folder, 'operator period', '1d'))).advice,
-    'begin with: # Of the app',
-  );
+test('a template with an unknown name, without its first line or with Windows line ends is an error', async () => {
+  // What editors leave is ignored.
+  for (const name of leftovers('vso.hcl')) await write(join('policies', name), 'not a policy {');
+  const failing = async (name: keyof typeof files, text: string) => {
+    await write(name, text);
+    const failure = await failureOf(loadWith('operator period', '1d'));
+    await write(name, files[name]);
+    await loadWith('operator period', '1d');
+    return failure;
+  };
+  assert.match((await failing('create.sql', `CREATE ROLE \${owner};`)).what, `uses \${owner}`);
+  assert.match((await failing('policy.hcl', 'path "x" {}')).advice, 'begin with: # Of the app');
+  const windows = files['create.sql'].replaceAll('\n', '\r\n');
+  assert.match((await failing('create.sql', windows)).what, /create\.sql with Windows line ends$/);
 });
 
-test('a statement with Windows line ends is refused, and leftovers of editors are ignored', async ({
-  folder,
-}) => {
-  for (const name of leftovers('vso.hcl')) await writeFile(join(folder, 'policies', name), 'not a policy {');
-  await loadWith(folder, 'operator period', '1d');
-  await writeFile(join(folder, 'create.sql'), files['create.sql'].replaceAll('\n', '\r\n'));
-  const { what } = await failureOf(loadWith(folder, 'operator period', '1d'));
-  assert.match(what, /create\.sql with Windows line ends$/);
-});
-
-test('durations are read in seconds', async ({ folder }) => {
-  const state = await loadWith(folder, 'auth kubernetes maxTtl', '1d2h');
+test('durations are read in seconds', async () => {
+  const state = await loadWith('auth kubernetes maxTtl', '1d2h');
   // As long as its engine allows.
-  await loadWith(folder, 'mounts db maxTtl', '2h');
+  await loadWith('mounts db maxTtl', '2h');
   assert.is(state.mounts[0]?.maxTtl, 5400);
   assert.is(state.auth[0]?.maxTtl, 93_600);
   assert.is(state.auth[0]?.roles[0]?.ttl, 7200);
@@ -151,6 +149,8 @@ test('durations are read in seconds', async ({ folder }) => {
 
 const noLiteral = 'must be {setting: name} or {file: name, key: name}, never the value itself';
 const parameter = 'applications app secrets database DB_HOST';
+const accounts = { type: 'kubernetes', description: 'accounts' };
+const longer = 'must not be longer than `auth.kubernetes.maxTtl`';
 const one = 'auth kubernetes roles one';
 const pg = 'mounts db connections pg';
 
@@ -192,27 +192,18 @@ const wrong: [string, unknown, string][] = [
   ],
   // Wrong beside another value, which the error names.
   ['mounts db maxTtl', '90m', '`access.database.maxTtl` in FILE must not be longer than `mounts.db.maxTtl`'],
-  [
-    'auth kubernetes maxTtl',
-    '119m',
-    '`auth.kubernetes.roles.one.ttl` in FILE must not be longer than `auth.kubernetes.maxTtl`',
-  ],
-  [
-    'auth kubernetes',
-    { type: 'kubernetes', description: 'accounts', maxTtl: '59m' },
-    '`access.tokenTtl` in FILE must not be longer than `auth.kubernetes.maxTtl`',
-  ],
+  ['auth kubernetes maxTtl', '119m', `\`auth.kubernetes.roles.one.ttl\` in FILE ${longer}`],
+  ['auth kubernetes', { ...accounts, maxTtl: '59m' }, `\`access.tokenTtl\` in FILE ${longer}`],
   ['mount', {}, 'unknown key `mount` in FILE'],
   ['mounts kv typ', 'kv', 'unknown key `mounts.kv.typ` in FILE'],
   [`${pg} password`, { setting: 'x' }, 'unknown key `mounts.db.connections.pg.password.setting` in FILE'],
 ];
 
 for (const [place, value, complaint] of wrong) {
-  const what = complaint.includes('FILE')
-    ? complaint
-    : `\`${place.replaceAll(' ', '.')}\` in FILE ${complaint}`;
-  test(`${JSON.stringify(value)}: ${what}`, async ({ folder }) => {
-    const failure = await failureOf(loadWith(folder, place, value));
+  const here = complaint.includes('FILE') ? '' : `\`${place.replaceAll(' ', '.')}\` in FILE `;
+  const what = here + complaint;
+  test(`${JSON.stringify(value)}: ${what}`, async () => {
+    const failure = await failureOf(loadWith(place, value));
     assert.not.match(JSON.stringify(failure), 'hunter22');
     const file = new RegExp(`${basename(folder)}/state.yaml:\\d+`);
     assert.is(failure.what.replace(file, 'FILE'), what);
@@ -220,20 +211,14 @@ for (const [place, value, complaint] of wrong) {
   });
 }
 
-test('broken YAML is named with its line', async ({ folder }) => {
-  await writeFile(join(folder, 'state.yaml'), 'mounts:\n  kv: { type: kv\n');
-  const { what } = await failureOf(loadDesiredState(folder));
-  assert.match(what, new RegExp(`^${basename(folder)}/state.yaml:\\d+ is not valid YAML`));
-});
-
-test('an empty file and a missing file are errors', async ({ folder }) => {
+test('a file that is missing, empty or no YAML is an error that names it', async () => {
   const file = `${basename(folder)}/state.yaml`;
-  assert.is(
-    (await failureOf(loadDesiredState(folder))).what,
-    `the desired state of Vault cannot be read: ${file}`,
-  );
-  await writeFile(join(folder, 'state.yaml'), '');
-  assert.is((await failureOf(loadDesiredState(folder))).what, `${file} must be a map`);
+  const failing = async () => (await failureOf(loadDesiredState(folder))).what;
+  assert.is(await failing(), `the desired state of Vault cannot be read: ${file}`);
+  await write('state.yaml', '');
+  assert.is(await failing(), `${file} must be a map`);
+  await write('state.yaml', 'mounts:\n  kv: { type: kv\n');
+  assert.match(await failing(), new RegExp(`^${file}:\\d+ is not valid YAML`));
 });
 
 test.run();
