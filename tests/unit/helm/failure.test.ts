@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type Shell, TaskError } from '@k8s-deployment/runner';
+import { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -14,7 +14,8 @@ import {
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { adviceFor } from '../../../lib/kubernetes/advice.ts';
-import { type Environment, environmentOf } from '../../../lib/settings/environment.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
@@ -34,23 +35,18 @@ const environment = environmentOf({ env: 'development', provider: 'embedded' });
 const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];
 
 /** helmfile's output for a failed helm. */
-const told = (name: string, ...lines: string[]): string =>
-  [
-    'in ./helmfile.yaml: command "/bin/helm" exited with non-zero status:',
-    '',
-    'ARGS:',
-    ...['helm', 'upgrade', '--install', name, 'charts/backend', '--namespace', 'vault'].map(
-      (word, index) => `  ${index}: ${word} (${word.length} bytes)`,
-    ),
-    '',
-    'STDERR:',
-    ...lines.map((line) => `  ${line}`),
-    '',
-    'COMBINED OUTPUT:',
-    ...lines.map((line) => `  ${line}`),
+function told(name: string, ...lines: string[]): string {
+  const words = ['helm', 'upgrade', '--install', name, 'charts/backend', '--namespace', 'vault'];
+  return [
+    'in ./helmfile.yaml: command "/bin/helm" exited with non-zero status:\n\nARGS:',
+    ...words.map((word, index) => `  ${index}: ${word} (${word.length} bytes)`),
+    ...['\nSTDERR:', '\nCOMBINED OUTPUT:'].flatMap((head) => [head, ...lines.map((line) => `  ${line}`)]),
     '',
   ].join('\n');
+}
 
+const refusedValues =
+  "Error: values don't meet the specifications of the schema(s) in the following chart(s):";
 const hint = 'Use --debug flag to render out invalid YAML';
 const names = (found: readonly Release[]): string[] => found.map(({ name }) => name);
 
@@ -60,22 +56,13 @@ test('an error of a chart is recognised, and shown without helm’s boilerplate'
     'Error: parse error at (backend/templates/deployment.yaml:121): missing value for if',
     'Error: YAML parse error on backend/templates/deployment.yaml: error converting YAML to JSON: yaml: line 124: x',
     'Error: unable to build kubernetes objects from release manifest: no matches for kind "Servize" in version "v1"',
-    [
-      "Error: values don't meet the specifications of the schema(s) in the following chart(s):",
-      'backend:',
-      "- at '/replicas': got string, want integer",
-    ].join('\n'),
+    `${refusedValues}\nbackend:\n- at '/replicas': got string, want integer`,
   ]) {
     const lines = [...said.split('\n'), hint, 'ensure CRDs are installed first'];
     const failure = readHelmFailure(told('app1-back', ...lines), releases);
-    assert.is(failure.said, said);
-    assert.equal(names(failure.failed), ['app1-back']);
-    assert.ok(failure.rendering);
-    assert.is(failure.undone, undefined);
+    assert.equal([failure.said, names(failure.failed)], [said, ['app1-back']]);
+    assert.equal([failure.rendering, failure.undone], [true, undefined]);
   }
-});
-
-test('a crashed helm is reported with the message before its trace', () => {
   const crash = ['fatal error: malformed GOMEMLIMIT', '', 'runtime stack:', 'runtime.throw({0x1, 0x2})'];
   assert.is(readHelmFailure(told('app1-back', ...crash), releases).said, crash[0]);
 });
@@ -104,11 +91,9 @@ test('a release does not count as failed because another one’s namespace has i
 
 test('a rollback is reported only if helm reports it', () => {
   const undone = (said: string) => readHelmFailure(told('app1-back', said), releases).undone;
-  assert.is(
-    undone('Error: UPGRADE FAILED: release app1-back failed, and has been rolled back due to x'),
-    'rolled back',
-  );
-  assert.is(undone('Error: release app1-back failed, and has been uninstalled due to x'), 'uninstalled');
+  const failed = 'release app1-back failed, and has been';
+  assert.is(undone(`Error: UPGRADE FAILED: ${failed} rolled back due to x`), 'rolled back');
+  assert.is(undone(`Error: ${failed} uninstalled due to x`), 'uninstalled');
   assert.is(undone('Error: UPGRADE FAILED: an error occurred while rolling back the release'), undefined);
 });
 
@@ -127,43 +112,38 @@ test('the places to fix are charts of this project, and the settings', async () 
   assert.is(await places([], far), 'the connection to https://charts.test');
   assert.is(await places(releases), 'charts/backend or environments/development/');
   assert.is(await places([]), 'charts/ or environments/development/');
-  const refused = "Error: values don't meet the specifications of the schema(s)";
   const back = releases.filter(({ name }) => name === 'app1-back');
-  assert.is(await places(back, refused), '`releases.app1-back` in environments/development/');
+  assert.is(await places(back, refusedValues), '`releases.app1-back` in environments/development/');
+  const ours = '`releases.backend.autoRollback` in environments/';
   for (const [line, place] of [
-    [
-      "at '/autoRollback': got string",
-      '`releases.backend.autoRollback` in environments/development/settings.yaml:5',
-    ],
-    [
-      "at '': additional properties 'autoRollback' not allowed",
-      '`releases.backend.autoRollback` in environments/',
-    ],
+    ["at '/autoRollback': got string", `${ours}development/settings.yaml:5`],
+    ["at '': additional properties 'autoRollback' not allowed", ours],
     ["at '': missing property 'x'", '`releases.app1-back` in environments/development/'],
   ] as const)
-    assert.match(await places(back, `${refused}\nbackend:\n- ${line}`), place);
+    assert.match(await places(back, `${refusedValues}\nbackend:\n- ${line}`), place);
 });
 
 test('a failure is explained by problems of the failed releases, else by those of none', () => {
-  const declared = [release('vault'), release('vault-operator'), release('app1-back'), release('app2-back')];
-  const seen = (...paths: string[]) => paths.map((path) => ({ object: `pod ${path}`, text: 'x' }));
-  const found = (failed: readonly string[], ...paths: string[]): string[] =>
-    findingsOf(
-      failed.map((name) => release(name)),
-      seen(...paths),
+  const declared = ['vault', 'vault-operator', 'app1-back', 'app2-back'].map((name) => release(name));
+  const [one, other] = ['vault/app1-back-verification-a', 'vault/app2-back-verification-b'];
+  for (const [failed, seen, found] of [
+    [['app2-back'], [one, other], [other]],
+    [[], [one, other], [one, other]],
+    [['vault'], ['vault/vault-operator-a', 'vault/vault'], ['vault/vault']],
+    [['vault-operator'], ['vault/vault-operator-a', 'vault/vault-0'], ['vault/vault-operator-a']],
+    [['vault'], ['vault/app1-back-a', 'vault/other', 'else/vault-0'], ['vault/other', 'else/vault-0']],
+  ]) {
+    const problems = (seen ?? []).map((path) => ({ object: `pod ${path}`, text: 'x' }));
+    const findings = findingsOf(
+      (failed ?? []).map((name) => release(name)),
+      problems,
       declared,
-    ).map(({ object }) => object.replace('pod ', ''));
-  const both = ['vault/app1-back-verification-a', 'vault/app2-back-verification-b'];
-  assert.equal(found(['app2-back'], ...both), [both[1]]);
-  assert.equal(found([], ...both), both);
-  assert.equal(found(['vault'], 'vault/vault-operator-a', 'vault/vault'), ['vault/vault']);
-  assert.equal(found(['vault-operator'], 'vault/vault-operator-a', 'vault/vault-0'), [
-    'vault/vault-operator-a',
-  ]);
-  assert.equal(found(['vault'], 'vault/app1-back-a', 'vault/other', 'else/vault-0'), [
-    'vault/other',
-    'else/vault-0',
-  ]);
+    );
+    assert.equal(
+      findings.map(({ object }) => object.replace('pod ', '')),
+      found,
+    );
+  }
 });
 
 test('a check with another CA gets the advice to install its tier, other failures do not', () => {
@@ -185,139 +165,84 @@ test('a release without a deployed revision has advice with its own namespace', 
   assert.is(historyAdvice('Error: no', releases), undefined);
 });
 
-test('a killed helm says nothing about charts', async () => {
+test('a killed helm says nothing about charts, nor does a full disk', async () => {
   const [head = ''] = told('app1-back').split('STDERR:');
   const stderr = `${head}ERROR:\n  signal: killed\n\nEXIT STATUS\n  -1\n`;
-  const failure = readHelmFailure(stderr, releases);
-  assert.is(failure.said, 'helm ended without any output: signal: killed');
-  assert.equal(names(failure.failed), ['app1-back']);
-  assert.not.ok(failure.rendering);
-  const error = new TaskError({ what: 'helmfile failed' });
-  const shown = await renderingFailure(error, stderr, releases, 'rendering', environment);
-  assert.equal([shown.what, shown.advice], ['rendering app1-back failed', 'run again; nothing was changed']);
-});
-
-test('a full disk is not the fault of charts', async () => {
-  const stderr = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
-  const error = new TaskError({ what: 'helmfile failed' });
-  const shown = await renderingFailure(error, stderr, releases, 'rendering', environment);
-  assert.is(shown.advice, 'free some space, then run again; nothing was changed');
+  const { said, failed, rendering } = readHelmFailure(stderr, releases);
+  assert.is(said, 'helm ended without any output: signal: killed');
+  assert.equal([names(failed), rendering], [['app1-back'], false]);
+  const shown = (text: string) =>
+    renderingFailure(new TaskError({ what: 'helmfile failed' }), text, releases, 'rendering', environment);
+  const { what, advice } = await shown(stderr);
+  assert.equal([what, advice], ['rendering app1-back failed', 'run again; nothing was changed']);
+  const full = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
+  assert.is((await shown(full)).advice, 'free some space, then run again; nothing was changed');
 });
 
 test('cluster errors have advice that never loses data', () => {
-  for (const [said, advice] of [
-    [
-      'no matches for kind "VaultAuth" in version "secrets.hashicorp.com/v1beta1"',
+  for (const [said, advice] of Object.entries({
+    'no matches for kind "VaultAuth" in version "secrets.hashicorp.com/v1beta1"':
       /no type VaultAuth: `.* start-k8s`/,
-    ],
-    [
-      'failed calling webhook "guard.example.com": failed to call',
+    'failed calling webhook "guard.example.com": failed to call':
       /the webhook guard\.example\.com, or remove/,
-    ],
-    ['admission webhook "guard.example.com" denied the request: no', /^ask the owner of the webhook guard/],
-    [
-      'Service "a" in namespace "b" exists and cannot be imported into the current release: invalid',
+    'admission webhook "guard.example.com" denied the request: no': /^ask the owner of the webhook guard/,
+    'Service "a" in namespace "b" exists and cannot be imported into the current release: invalid':
       /`kubectl -n b delete service a`.*`-- --take-ownership`/,
-    ],
-    ['ClusterRole "a" in namespace "" exists and cannot be imported', /`kubectl delete clusterrole a`/],
-    [
-      'Service "a" is invalid: spec.ports[1].name: Duplicate value: "http"',
+    'ClusterRole "a" in namespace "" exists and cannot be imported': /`kubectl delete clusterrole a`/,
+    'Service "a" is invalid: spec.ports[1].name: Duplicate value: "http"':
       /delete service a --cascade=orphan/,
-    ],
-    [
-      'Service "a" is invalid: spec.clusterIPs[0]: Invalid value: []string{"None"}: may not change once set',
+    'Service "a" is invalid: spec.clusterIPs[0]: Invalid value: []string{"None"}: may not change once set':
       /cannot be changed in place: .* delete service a --cascade=orphan/,
-    ],
-    [
-      'StatefulSet.apps "a" is invalid: spec: Forbidden: updates to statefulset spec for fields other than',
+    'StatefulSet.apps "a" is invalid: spec: Forbidden: updates to statefulset spec for fields other than':
       /delete statefulset a --cascade=orphan/,
-    ],
-    [
-      'server-side apply failed for object back/a apps/v1, Kind=Deployment: Deployment.apps "a" is invalid: spec.selector: field is immutable',
+    'server-side apply failed for object back/a apps/v1, Kind=Deployment: Deployment.apps "a" is invalid: spec.selector: field is immutable':
       /`kubectl -n back delete deployment a --cascade=orphan`/,
-    ],
-    [
-      'server-side apply failed for object back/a rbac.authorization.k8s.io/v1, Kind=RoleBinding: RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
+    'server-side apply failed for object back/a rbac.authorization.k8s.io/v1, Kind=RoleBinding: RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef':
       /again to recreate it \(`kubectl -n back delete rolebinding a`\)$/,
-    ],
-    [
-      'ClusterRoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef',
+    'ClusterRoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {}: cannot change roleRef':
       /`kubectl delete clusterrolebinding a`/,
-    ],
-    [
-      'cannot patch "a" with kind Secret: Secret "a" is invalid: type: Invalid value: "Opaque": field is immutable',
+    'cannot patch "a" with kind Secret: Secret "a" is invalid: type: Invalid value: "Opaque": field is immutable':
       /`kubectl delete secret a` in its namespace\)$/,
-    ],
-    [
-      'object /a scheduling.k8s.io/v1, Kind=PriorityClass: PriorityClass.scheduling.k8s.io "a" is invalid: value: Forbidden: may not be changed in an update.',
+    'object /a scheduling.k8s.io/v1, Kind=PriorityClass: PriorityClass.scheduling.k8s.io "a" is invalid: value: Forbidden: may not be changed in an update.':
       /`kubectl delete priorityclass a`/,
-    ],
-    [
-      'Deployment.apps "a" is invalid: spec.template.spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type',
+    'Deployment.apps "a" is invalid: spec.template.spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type':
       /^somebody set a field that excludes .* delete deployment a --cascade=orphan/,
-    ],
-    [
-      'StatefulSet.apps "a" is invalid: spec.template.spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty',
+    'StatefulSet.apps "a" is invalid: spec.template.spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty':
       /^somebody set a field that excludes .* delete statefulset a --cascade=orphan/,
-    ],
-    [
-      'PodDisruptionBudget.policy "a" is invalid: spec: Invalid value: {}: minAvailable and maxUnavailable cannot be both set',
+    'PodDisruptionBudget.policy "a" is invalid: spec: Invalid value: {}: minAvailable and maxUnavailable cannot be both set':
       /^somebody set a field that excludes .* delete poddisruptionbudget a`/,
-    ],
-    [
-      `deployments.apps "a" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'all' denied request: no`,
+    "deployments.apps \"a\" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'all' denied request: no":
       /^ask the owner of the ValidatingAdmissionPolicy no-latest, then run again$/,
-    ],
-    [
-      'secrets is forbidden: User "me" cannot create resource "secrets" in API group',
+    'secrets is forbidden: User "me" cannot create resource "secrets" in API group':
       /^give me the right to create secrets/,
-    ],
-    [
-      'resource Service/frontend/a still exists. status: Terminating, message: Resource scheduled',
+    'resource Service/frontend/a still exists. status: Terminating, message: Resource scheduled':
       /^service frontend\/a is being deleted and waits for its finalizers/,
-    ],
-    ['another operation (install/upgrade/rollback) is in progress', /^somebody else is changing the release/],
-    [
-      'vaultdynamicsecret backend/a: VaultClientConfigError: Failed to get Vault client: Code: 503',
+    'another operation (install/upgrade/rollback) is in progress': /^somebody else is changing the release/,
+    'vaultdynamicsecret backend/a: VaultClientConfigError: Failed to get Vault client: Code: 503':
       /`npx tsx tasks.ts init-vault`/,
-    ],
-    [
-      'FAILED database login: password authentication failed for user "app2"',
+    'FAILED database login: password authentication failed for user "app2"':
       /run `npx tsx tasks.ts rotate-database-password`$/,
-    ],
-  ] as const) {
+  }))
     assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
-  }
-  for (const kind of [
-    'PersistentVolumeClaim',
-    'PersistentVolume',
-    'Namespace',
-    'CustomResourceDefinition.apiextensions.k8s.io',
-  ]) {
+  const definition = 'CustomResourceDefinition.apiextensions.k8s.io';
+  for (const kind of ['PersistentVolumeClaim', 'PersistentVolume', 'Namespace', definition])
     assert.is(adviceFor(`${kind} "a" is invalid: spec: Forbidden: field is immutable`), undefined);
-  }
   assert.is(adviceFor('context deadline exceeded'), undefined);
 });
 
 test('without the right to list Secrets, the error names the missing right', async () => {
   const why =
-    'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in API group "" at the cluster scope';
-  const failing = () => () => Promise.reject(new TaskError({ what: '`kubectl` failed', why, exitCode: 4 }));
-  const environment = { kubeconfig: 'k', context: 'c' } as Environment;
-  const error = await failureOf(deployedReleases({ $: failing as unknown as Shell, environment }));
-  assert.equal(
-    [error.what, error.why, error.advice, error.exitCode],
-    ['`kubectl` failed', why, 'give me the right to list secrets, then run again', 4],
-  );
+    'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in';
+  const $ = answeringShell(() => ({ exitCode: 4, stderr: why }));
+  const error = await failureOf(deployedReleases({ $, environment }));
+  assert.equal([error.why, error.exitCode], [why, 4]);
+  assert.is(error.advice, 'give me the right to list secrets, then run again');
 });
 
 test('helm’s part of the output is taken, each line once; without such a part all of it', () => {
-  const block = (name: string, line: string): string =>
-    `failed processing release ${name}: command "helm" exited with non-zero status:\n\nARGS:\n  0: helm (4 bytes)\n\nSTDERR:\n  ${line}\n\nCOMBINED OUTPUT:\n  ${line}\n`;
-  const two = block('one', 'Error: UPGRADE FAILED: one') + block('two', 'Error: UPGRADE FAILED: two');
-  assert.equal(saidByHelm(two), ['Error: UPGRADE FAILED: one', 'Error: UPGRADE FAILED: two']);
-  const last = 'STDERR:\n  Error: UPGRADE FAILED: one';
-  assert.equal(saidByHelm(last), ['Error: UPGRADE FAILED: one']);
+  const two = ['Error: UPGRADE FAILED: one', 'Error: UPGRADE FAILED: two'];
+  assert.equal(saidByHelm(two.map((line) => told('app1-back', line)).join('')), two);
+  assert.equal(saidByHelm(`STDERR:\n  ${two[0]}`), two.slice(0, 1));
   assert.equal(saidByHelm('in ./helmfile.yaml: no such file\n'), ['in ./helmfile.yaml: no such file']);
 });
 

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,6 +11,7 @@ import {
   type Selection,
   selector,
 } from '../../../lib/helm/helmfile.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Target } from '../../../lib/settings/context.ts';
 import { applications, releaseTable } from '../../rig/applications.ts';
 import { failureOf, targetOf } from '../../rig/task-context.ts';
@@ -56,15 +56,10 @@ test('what an installed release needs cannot be left out', async () => {
 });
 
 test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'helmfile-'));
-  try {
-    writeFileSync(join(folder, 'helmfile.yaml'), 'releases: [\n');
-    const error = await failureOf(declaredReleases(folder));
-    assert.is(error.what, 'helmfile.yaml:2 is not valid YAML');
-    assert.is(error.exitCode, 1);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'helmfile.yaml'), 'releases: [\n');
+  const error = await failureOf(declaredReleases(folder));
+  assert.equal([error.what, error.exitCode], ['helmfile.yaml:2 is not valid YAML', 1]);
 });
 
 test.run();

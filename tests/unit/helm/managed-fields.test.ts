@@ -7,12 +7,11 @@ import {
   type ManagedFields,
 } from '../../../lib/helm/managed-fields.ts';
 
-const helm = (fieldsV1: Fields): ManagedFields => ({ manager: 'helm', fieldsV1 });
-const other = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
-  manager,
-  fieldsV1,
-  ...more,
+const by = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
+  ...{ manager, fieldsV1, ...more },
 });
+const helm = (fields: Fields) => by('helm', fields);
+const a = { 'f:a': {} };
 
 /** The lost fields, each as `path by manager: value of helm`. */
 const lost = (wanted: object, actual: object, ...entries: ManagedFields[]): string[] =>
@@ -23,7 +22,7 @@ const lost = (wanted: object, actual: object, ...entries: ManagedFields[]): stri
 test('a field is lost to the manager that changed it', () => {
   const found = lostFields({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
     helm({ 'f:spec': { 'f:paused': {} } }),
-    other('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
+    by('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
   ]);
   assert.equal(found, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
 });
@@ -32,8 +31,7 @@ test('a field is not lost if helm owns it, however the server writes it, if it w
   const wanted = { cpu: '1000m', gone: '', empty: '', selector: { a: 'b' } };
   const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
   assert.equal(lost(wanted, actual, helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })), []);
-  const same = { a: { y: 2, x: 1 }, b: 2 };
-  assert.equal(lost({ a: { x: 1, y: 2 }, b: 1 }, same, helm({}), other('edit', { 'f:a': {} })), []);
+  assert.equal(lost({ a: { x: 1, y: 2 }, b: 1 }, { a: { y: 2, x: 1 }, b: 2 }, helm({}), by('edit', a)), []);
 });
 
 test('a removed field has no manager, and the topmost removed field is named', () => {
@@ -45,86 +43,72 @@ test('a removed field has no manager, and the topmost removed field is named', (
   ]);
 });
 
-test('elements of a list are found by their keys, wherever they stand', () => {
-  const [a, b, c, sidecar] = ['a', 'b', 'c', 'sidecar'].map((name) => ({ name, image: `${name}:1` }));
-  const owned = {
-    'k:{"name":"a"}': { 'f:name': {}, 'f:image': {} },
-    'k:{"name":"b"}': { 'f:name': {} },
-  };
-  const theirs = { 'k:{"name":"b"}': { 'f:image': {} }, 'k:{"name":"sidecar"}': {} };
+test('elements of a list are found by their keys, which may have parts of the server; those of a set are their own', () => {
+  const [one, two, three, sidecar] = ['a', 'b', 'c', 'sidecar'].map((name) => ({ name, image: `${name}:1` }));
   const found = lost(
-    { containers: [a, b, c] },
-    { containers: [sidecar, { ...b, image: 'b:2' }, a] },
-    helm({ 'f:containers': owned }),
-    other('kubectl-set', { 'f:containers': theirs }),
+    { containers: [one, two, three], ports: [{ containerPort: 80 }], finalizers: ['a', 'b'] },
+    {
+      containers: [sidecar, { ...two, image: 'b:2' }, one],
+      ...{ ports: [{ containerPort: 80, protocol: 'TCP' }], finalizers: ['a'] },
+    },
+    helm({
+      'f:containers': {
+        'k:{"name":"a"}': { 'f:name': {}, 'f:image': {} },
+        'k:{"name":"b"}': { 'f:name': {} },
+      },
+      'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': { 'f:containerPort': {} } },
+      'f:finalizers': { 'v:"a"': {} },
+    }),
+    by('kubectl-set', {
+      'f:containers': { 'k:{"name":"b"}': { 'f:image': {} }, 'k:{"name":"sidecar"}': {} },
+    }),
   );
   assert.equal(found, [
     '.containers[b].image by kubectl-set: "b:1"',
     '.containers[c] by nobody: {"name":"c","image":"c:1"}',
+    '.finalizers[b] by nobody: "b"',
   ]);
-});
-
-test('a key may have parts that only the server fills in, and an element of a set is its own key', () => {
-  const wanted = { ports: [{ containerPort: 80 }], finalizers: ['a', 'b'] };
-  const actual = { ports: [{ containerPort: 80, protocol: 'TCP' }], finalizers: ['a'] };
-  const owned = {
-    'f:ports': { 'k:{"containerPort":80,"protocol":"TCP"}': { 'f:containerPort': {} } },
-    'f:finalizers': { 'v:"a"': {} },
-  };
-  assert.equal(lost(wanted, actual, helm(owned)), ['.finalizers[b] by nobody: "b"']);
 });
 
 test('a part replaced as a whole is compared as a whole, even an empty one', () => {
   const wanted = { podSelector: {}, args: ['a', 'b'] };
   const actual = { podSelector: { x: 'y' }, args: ['b', 'a'] };
-  const edited = other('kubectl-edit', { 'f:podSelector': {}, 'f:args': {} });
-  assert.equal(lost(wanted, actual, helm({}), edited), [
+  assert.equal(lost(wanted, actual, helm({}), by('kubectl-edit', { 'f:podSelector': {}, 'f:args': {} })), [
     '.podSelector by kubectl-edit: {}',
     '.args by kubectl-edit: ["a","b"]',
   ]);
 });
 
 test('of several managers the last one counts, never one of the status', () => {
-  const field = { 'f:a': {} };
-  const found = lost(
-    { a: 1 },
-    { a: 2 },
-    other('second', field, { time: '2026-01-02T00:00:00Z' }),
-    other('first', field, { time: '2026-01-01T00:00:00Z' }),
-    other('controller', field, { subresource: 'status', time: '2026-01-03T00:00:00Z' }),
-  );
+  const at = (manager: string, month: number, subresource = '') =>
+    by(manager, a, { time: `2026-0${month}-01T00:00:00Z`, subresource });
+  const found = lost({ a: 1 }, { a: 2 }, at('second', 2), at('first', 1), at('controller', 3, 'status'));
   assert.equal(found, ['.a by second: 1']);
 });
 
 test('only helm’s apply counts as helm: no similar name, and no update in its name', () => {
-  const field = { 'f:a': {} };
-  const applied = other('helm', { 'f:b': {} }, { operation: 'Apply' });
+  const applied = by('helm', { 'f:b': {} }, { operation: 'Apply' });
   for (const [name, operation] of [
     ['helm-hotfix', 'Apply'],
     ['helm', 'Update'],
-  ] as const) {
-    const changed = other(name, field, { operation });
-    assert.equal(lost({ a: 1, b: 1 }, { a: 2, b: 1 }, applied, changed), [`.a by ${name}: 1`]);
-  }
+  ] as const)
+    assert.equal(lost({ a: 1, b: 1 }, { a: 2, b: 1 }, applied, by(name, a, { operation })), [
+      `.a by ${name}: 1`,
+    ]);
   // Helm 3, and Helm 4 after it, apply on the client's side.
-  assert.equal(lost({ a: 1 }, { a: '1' }, other('helm', field, { operation: 'Update' })), []);
+  assert.equal(lost({ a: 1 }, { a: '1' }, by('helm', a, { operation: 'Update' })), []);
 });
 
 test('additions besides helm’s fields are reported, once per subtree', () => {
   const container = { name: 'back', image: 'a:1' };
-  const wanted = { spec: { selector: { a: 'b' }, containers: [container] }, data: { a: 'b' } };
+  const selector = { a: 'b' };
+  const wanted = { spec: { selector, containers: [container] }, data: { a: 'b' } };
+  const evil = { name: 'evil', image: 'evil' };
+  const changed = { ...container, image: 'b:1', env: [{ name: 'DB_HOST', value: 'evil' }] };
+  const template = { metadata: { annotations: { restartedAt: 'now' } } };
   const actual = {
     metadata: { labels: { x: 'y' } },
-    spec: {
-      selector: { a: 'b' },
-      ingress: [{}],
-      paused: true,
-      containers: [
-        { ...container, image: 'b:1', env: [{ name: 'DB_HOST', value: 'evil' }] },
-        { name: 'evil', image: 'evil' },
-      ],
-      template: { metadata: { annotations: { restartedAt: 'now' } } },
-    },
+    spec: { selector, ingress: [{}], paused: true, containers: [changed, evil], template },
     data: { a: 'b', more: 'c' },
   };
   const containers = {
@@ -135,15 +119,14 @@ test('additions besides helm’s fields are reported, once per subtree', () => {
     'k:{"name":"evil"}': { '.': {}, 'f:name': {}, 'f:image': {} },
   };
   const annotations = { 'f:template': { 'f:metadata': { 'f:annotations': { 'f:restartedAt': {} } } } };
+  const paused = { 'f:spec': { 'f:paused': {} } };
   const added = addedFields(wanted, actual, [
-    other('kubectl-set', { 'f:spec': { 'f:containers': containers, 'f:gone': {} } }),
-    other('kubectl-patch', { 'f:spec': { 'f:ingress': {}, 'f:selector': { 'f:a': {} } } }),
-    other('kubectl-edit', { 'f:metadata': { 'f:labels': { 'f:x': {} } }, 'f:data': { 'f:more': {} } }),
-    other('kubectl-rollout', { 'f:spec': annotations }),
+    by('kubectl-set', { 'f:spec': { 'f:containers': containers, 'f:gone': {} } }),
+    by('kubectl-patch', { 'f:spec': { 'f:ingress': {}, 'f:selector': a } }),
+    by('kubectl-edit', { 'f:metadata': { 'f:labels': { 'f:x': {} } }, 'f:data': { 'f:more': {} } }),
+    by('kubectl-rollout', { 'f:spec': annotations }),
     // Changes of controllers, a scaling, and fields from before helm adopted the object.
-    other('manager', { 'f:spec': { 'f:paused': {} } }),
-    other('kubectl', { 'f:spec': { 'f:paused': {} } }, { subresource: 'scale' }),
-    other('kubectl-create', { 'f:spec': { 'f:paused': {} } }),
+    ...[by('manager', paused), by('kubectl', paused, { subresource: 'scale' }), by('kubectl-create', paused)],
   ]);
   assert.equal(added, [
     { path: '.spec.containers[back].env[DB_HOST]', manager: 'kubectl-set' },
