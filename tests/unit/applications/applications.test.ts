@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileS
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Changes, makeChanges } from '../../../lib/applications/changes.ts';
+import { makeChanges } from '../../../lib/applications/changes.ts';
 import { checkName } from '../../../lib/applications/names.ts';
 import { additions, type SecretsKind } from '../../../lib/applications/new-app.ts';
 import { checkNewEnvironment, newEnvironmentCommands } from '../../../lib/applications/new-environment.ts';
@@ -19,6 +19,7 @@ const test = suite('applications');
 
 const copy = copyOf('environments', 'helmfile.yaml', 'vault');
 const { folder } = copy;
+const input = { environment: environmentIn(folder) };
 const target = async () => ({
   environment: environmentIn(folder),
   settings: await loadSettings({ name: 'development', provider: 'embedded', root: folder }),
@@ -34,19 +35,13 @@ const allTexts = (): string =>
     .map((file) => `${file}\n${statSync(join(folder, file)).isFile() ? textOf(file) : ''}`)
     .join('\n');
 
-async function add(name: string, secrets: SecretsKind): Promise<Changes> {
-  const changes: Changes = new Map<string, string | undefined>([
-    ...(await additions(await target(), { name, secrets })),
-    ...(secrets === 'sops'
-      ? [[`environments/development/secrets/${name}.yaml`, 'password: x\n'] as const]
-      : []),
-  ]);
-  await makeChanges(folder, changes);
-  return changes;
+async function add(name: string, secrets: SecretsKind): Promise<void> {
+  const changes = await additions(await target(), { name, secrets });
+  const file = [`environments/development/secrets/${name}.yaml`, 'password: x\n'] as const;
+  await makeChanges(folder, new Map([...changes, ...(secrets === 'sops' ? [file] : [])]));
 }
 
-const remove = async (app: string): Promise<void> =>
-  makeChanges(folder, (await removal({ environment: environmentIn(folder) }, app)).changes);
+const remove = async (app: string): Promise<void> => makeChanges(folder, (await removal(input, app)).changes);
 
 /** Every environment's settings are valid, on the provider that each may have. */
 async function loadAll(): Promise<void> {
@@ -81,14 +76,12 @@ test('a new application is declared: releases, role, and with Vault its access',
 
 test('new applications that are removed leave every file as it was, in any order', async () => {
   const before = allTexts();
-  for (const order of [
-    ['fresh', 'other'],
-    ['other', 'fresh'],
-  ]) {
+  for (const first of ['fresh', 'other']) {
     await add('fresh', 'vault');
     await add('other', 'sops');
-    for (const app of order) await remove(app);
-    assert.is(allTexts(), before);
+    await remove(first);
+    await remove(first === 'fresh' ? 'other' : 'fresh');
+    assert.is(allTexts(), before, first);
   }
 });
 
@@ -103,14 +96,12 @@ test('all applications can be removed, those of the project too, and new ones be
   await add('fresh', 'vault');
   await loadAll();
   assert.is((await declaredReleases(folder, { app: 'fresh' })).length, 2);
-  assert.ok(
-    (await loadDesiredState(join(folder, 'vault'))).policies.some(({ name }) => name === 'fresh-back'),
-  );
+  const { policies } = await loadDesiredState(join(folder, 'vault'));
+  assert.ok(policies.some(({ name }) => name === 'fresh-back'));
 });
 
 test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes', async () => {
-  const removing = (app: string) => async () =>
-    (await removal({ environment: environmentIn(folder) }, app)).changes;
+  const removing = (app: string) => async () => (await removal(input, app)).changes;
   const adding = async () => additions(await target(), { name: 'fresh', secrets: 'vault' });
   const nothing = async () => undefined;
   for (const [app, prepare, changes] of [
@@ -138,7 +129,7 @@ test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes',
 });
 
 test('a secret in a file with others is not removed, but named', async () => {
-  const { keysLeft, changes } = await removal({ environment: environmentIn(folder) }, 'app2');
+  const { keysLeft, changes } = await removal(input, 'app2');
   assert.equal(
     keysLeft.map(({ environment, secret }) => `${environment} ${secret.file} ${secret.key}`),
     ['development database.yaml app2Password', 'lab database.yaml app2Password'],
@@ -147,17 +138,12 @@ test('a secret in a file with others is not removed, but named', async () => {
 });
 
 test('an application that others need, or whose anchor they use, is not removed, nor one from damaged settings', async () => {
-  const before = textOf('helmfile.yaml');
-  writeFileSync(
-    join(folder, 'helmfile.yaml'),
-    before.replace('needs: [backend/app2-back]', 'needs: [backend/app1-back]'),
-  );
-  const needed = await failureOf(remove('app1'));
-  assert.is(needed.why, 'the release `app2-front` needs it');
-  writeFileSync(join(folder, 'helmfile.yaml'), before);
+  const [before, helmfile] = [textOf('helmfile.yaml'), join(folder, 'helmfile.yaml')];
+  writeFileSync(helmfile, before.replace('needs: [backend/app2-back]', 'needs: [backend/app1-back]'));
+  assert.is((await failureOf(remove('app1'))).why, 'the release `app2-front` needs it');
+  writeFileSync(helmfile, before);
   const file = 'environments/development/settings.yaml';
-  const settings = 'releases:\n  app1-back: &back\n    replicas: 2\n  app2-back: *back\n';
-  writeFileSync(join(folder, file), settings);
+  writeFileSync(join(folder, file), 'releases:\n  app1-back: &back\n    replicas: 2\n  app2-back: *back\n');
   const anchored = await failureOf(remove('app1'));
   assert.is(anchored.what, `app1 cannot be removed from ${file}`);
   assert.match(anchored.why, '`*back` has no anchor above it');
@@ -170,29 +156,25 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
   const input = await target();
   const long = 'a'.repeat(47);
   await checkName(input, long);
-  for (const [name, why] of [
-    ...['App', '1app', 'my-app', 'my_app', 'a.b', '', '../x', 'ä'].map(
-      (odd) => [odd, 'a-z and 0-9'] as const,
-    ),
-    [`${long}a`, 'longer than 53 characters'],
-    ...['null', 'true', 'yes', 'on', 'n'].map((word) => [word, 'YAML readers do not all'] as const),
-    ...['user', 'public', 'none', 'all', 'superuser', 'prototype'].map(
-      (word) => [word, 'a meaning'] as const,
-    ),
-    ['app1', /has the release `app1-back` of `app1`, which `.* remove-app app1` removes/],
-    ['vault', 'has the release `vault`'],
-    ...['postgres', 'template0'].map((role) => [role, 'PostgreSQL has another'] as const),
-    ['database', 'secrets/database.yaml exists'],
-    ['authority', 'secrets/authority.yaml is the file of'],
-  ] as const) {
-    const error = await failureOf(checkName(input, name));
-    assert.is(error.exitCode, 2, name);
-    assert.match(error.why, why, name);
-  }
+  for (const [why, ...names] of [
+    ['a-z and 0-9', 'App', '1app', 'my-app', 'my_app', 'a.b', '', '../x', 'ä'],
+    ['longer than 53 characters', `${long}a`],
+    ['YAML readers do not all', 'null', 'true', 'yes', 'on', 'n'],
+    ['a meaning', 'user', 'public', 'none', 'all', 'superuser', 'prototype'],
+    ['has the release `app1-back` of `app1`, which `npx tsx tasks.ts remove-app app1` removes', 'app1'],
+    ['has the release `vault`', 'vault'],
+    ['PostgreSQL has another', 'postgres', 'template0'],
+    ['secrets/database.yaml exists', 'database'],
+    ['secrets/authority.yaml is the file of', 'authority'],
+  ])
+    for (const name of names) {
+      const error = await failureOf(checkName(input, name));
+      assert.is(error.exitCode, 2, name);
+      assert.match(error.why, why ?? '', name);
+    }
 });
 
 test('a new environment needs a name that none has, has had, or could not have', async () => {
-  const input = { environment: environmentIn(folder) };
   mkdirSync(join(folder, '.state/old'), { recursive: true });
   for (const [name, why] of [
     ['Staging', 'at most 50'],
@@ -214,7 +196,6 @@ test('a new environment has files that are links in the other one', async () => 
   symlinkSync('../lab/settings.yaml', join(from, 'settings.yaml'));
   // As editors write one beside an open file.
   symlinkSync('user@host.1', join(from, '.#settings.yaml'));
-  const input = { environment: environmentIn(folder) };
   const commands = await newEnvironmentCommands(input, { name: 'staging', from: 'linked' });
   assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml');
 });

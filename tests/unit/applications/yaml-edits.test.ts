@@ -65,16 +65,11 @@ test('an entry goes with the comment directly above it, and with the comments in
 });
 
 test('without entries, a map or list is empty, and nothing of it has to be there', () => {
+  const emptied = (path: readonly string[]) => removeEntries(text, path, () => true);
   assert.match(without('one', 'two', 'three'), /\nmap: \{\} &map|\nmap: \{\}/);
-  assert.match(
-    removeEntries(text, ['list'], () => true),
-    /\nlist: \[\] {3}# of two\n\n# about the map\n/,
-  );
+  assert.match(emptied(['list']), /\nlist: \[\] {3}# of two\n\n# about the map\n/);
   for (const path of [['last'], ['none'], ['none', 'below'], ['map', 'one', 'x']])
-    assert.is(
-      removeEntries(text, path, () => true),
-      text,
-    );
+    assert.is(emptied(path), text);
 });
 
 test('what was added can be removed without a trace', () => {
@@ -89,17 +84,14 @@ test('what was added can be removed without a trace', () => {
     );
 });
 
-test('entries that would not get to their path are refused', async () => {
-  const { what } = await failureOf((async () => addEntries('a:\n  b: |\n', ['a', 'b'], 'c: 2\n'))());
+test('entries that would not get to their path, or into brackets, are refused', async () => {
+  const refusal = (...words: Parameters<typeof addEntries>) =>
+    failureOf((async () => addEntries(...words))());
+  const { what } = await refusal('a:\n  b: |\n', ['a', 'b'], 'c: 2\n');
   assert.is(what, 'nothing can be added to `a.b`');
-});
-
-test('entries in brackets are refused, as they are not lines', async () => {
-  const { what, advice } = await failureOf(
-    (async () => addEntries(text, ['map', 'two', 'deep'], 'c: d\n'))(),
-  );
-  assert.is(what, '`map.two.deep` is written in brackets');
-  assert.match(advice, 'on a line of its own');
+  const brackets = await refusal(text, ['map', 'two', 'deep'], 'c: d\n');
+  assert.is(brackets.what, '`map.two.deep` is written in brackets');
+  assert.match(brackets.advice, 'on a line of its own');
 });
 
 test.run();
