@@ -2,16 +2,17 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import {
   cloneKey,
-  environmentOf,
   homesOf,
   plainStateOf,
   remember,
   remembered,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
+import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
@@ -30,38 +31,30 @@ test('clones and environments have different, stable keys', () => {
 
 test("the context is that of the provider's cluster", () => {
   const name = `development-${cloneKey('development', root)}`;
-  assert.is(environmentOf({ env: 'development', provider: 'minikube' }).context, name);
-  assert.is(environmentOf({ env: 'development', provider: 'embedded' }).context, `kwok-${name}`);
-  const existing = environmentOf({ env: 'development', provider: 'existing', context: 'team' });
-  assert.is(existing.context, 'team');
+  const context = (provider: ProviderName) => environmentIn(root, provider).context;
+  assert.equal(
+    [context('minikube'), context('embedded'), context('existing')],
+    [name, `kwok-${name}`, 'some-context'],
+  );
 });
 
 test('all files of an environment are below its state folder', () => {
-  const environment = environmentOf({ env: 'development', provider: 'embedded' });
+  const environment = environmentIn(root);
   assert.is(environment.state, join(root, '.state', 'development'));
-  for (const [name, path] of Object.entries(homesOf(environment))) {
-    if (name !== 'GNUPGHOME') assert.ok(path.startsWith(`${environment.state}/`), name);
-  }
+  for (const [name, path] of Object.entries(homesOf(environment)))
+    assert.ok(name === 'GNUPGHOME' || path.startsWith(`${environment.state}/`), name);
 });
 
-test('the keyring of a deep clone moves to a folder in which the socket of gpg-agent has a path short enough', () => {
-  const deep = `/home/${'k'.repeat(100)}`;
-  const environment = environmentOf({ env: 'development', provider: 'embedded' }, deep);
-  assert.is(basename(environment.gnupgHome), `k8sd-${cloneKey('development', deep)}`);
-  assert.ok(`${environment.gnupgHome}/S.gpg-agent.browser`.length <= 107);
-});
-
-test('short and plain paths of a clone stay the same when TMPDIR changes', () => {
+test('the keyring of a deep clone is where the socket of gpg-agent has a path short enough, whatever TMPDIR says', () => {
   const { TMPDIR } = process.env;
-  const paths = (): string[] => {
-    const deep = `/home/${'k'.repeat(100)} `;
-    const { gnupgHome, plainState } = environmentOf({ env: 'development', provider: 'embedded' }, deep);
-    return [gnupgHome, plainState];
-  };
-  const before = paths();
+  const deep = `/home/${'k'.repeat(100)} `;
+  const { gnupgHome, plainState } = environmentIn(deep);
+  assert.is(basename(gnupgHome), `k8sd-${cloneKey('development', deep)}`);
+  assert.ok(`${gnupgHome}/S.gpg-agent.browser`.length <= 107);
   try {
     process.env.TMPDIR = '/elsewhere';
-    assert.equal(paths(), before);
+    const other = environmentIn(deep);
+    assert.equal([other.gnupgHome, other.plainState], [gnupgHome, plainState]);
   } finally {
     if (TMPDIR === undefined) delete process.env.TMPDIR;
     else process.env.TMPDIR = TMPDIR;
@@ -75,22 +68,16 @@ test('a path with special characters gets a link for programs that split paths; 
     assert.is(plainStateOf(`/home/${name}/.state/a`, 'key'), '/tmp/k8sd-key-state', name);
 });
 
-test('only a created environment has a record, with its provider', async () => {
-  assert.is(await remembered({ name: 'development', root: clone.folder }), undefined);
-  await remember(environmentOf({ env: 'development', provider: 'embedded', context: 'no' }, clone.folder));
-  assert.equal(await remembered({ name: 'development', root: clone.folder }), { provider: 'embedded' });
-  await remember(environmentOf({ env: 'development', provider: 'existing', context: 'team' }, clone.folder));
-  assert.equal(await remembered({ name: 'development', root: clone.folder }), {
-    provider: 'existing',
-    context: 'team',
-  });
-});
-
-test('a damaged record is reported with its fix', async () => {
-  await remember(environmentOf({ env: 'development', provider: 'embedded' }, clone.folder));
+test('only a created environment has a record, with its provider; the error for a damaged one has its fix', async () => {
+  const own = { name: 'development', root: clone.folder };
+  assert.is(await remembered(own), undefined);
+  await remember(environmentIn(clone.folder));
+  assert.equal(await remembered(own), { provider: 'embedded' });
+  await remember(environmentIn(clone.folder, 'existing'));
+  assert.equal(await remembered(own), { provider: 'existing', context: 'some-context' });
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
-    const error = await failureOf(remembered({ name: 'development', root: clone.folder }));
+    const error = await failureOf(remembered(own));
     assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
     assert.match(error.advice, /--provider/);
   }

@@ -1,13 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { TaskContext } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { removeRunFolders, runFolder } from '../../../lib/settings/run-folder.ts';
 
-const state = mkdtempSync(join(tmpdir(), 'run-folder-'));
-test.after(() => rmSync(state, { recursive: true }));
+const state = temporaryFolder();
 
 test('a run has one folder for temporary files, which is removed at its end', async () => {
   const cleanups: Parameters<TaskContext['onRunEnd']>[0][] = [];

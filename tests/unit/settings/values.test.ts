@@ -32,30 +32,19 @@ const tree = (path: string, value: unknown): string =>
   JSON.stringify(path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value));
 
 const baseImages = ['', 'mirror.test:5000/kicbase:v0.0.50', `a@sha256:${'a'.repeat(64)}`];
-const startArguments = [
-  ['-p'],
-  ['--profile=x'],
-  ['--nodes=7'],
-  ['--dry-run'],
-  ['--help'],
-  ['foo'],
+const startOptions = [[], ['--preload=false', '--a=https://b']];
+const notOptions = [
+  ...'-p --profile=x --nodes=7 --dry-run --help foo'.split(' ').map((word) => [word]),
   [''],
   'x',
 ];
+const notAddons = [['-x'], ['a b'], ['ingress', 'ingress'], 'ingress'];
+const fixed = (await declaredNamespaces({ root })).concat('A');
+const hosts = ['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1'];
 const notNetworks = [
-  ...[
-    'foo',
-    '10.244.0.0',
-    '10.0.0.0/99',
-    5,
-    '10.244.0.1/16',
-    '0.0.0.0/0',
-    '::/0',
-    '010.0.0.0/8',
-    'fd00::1/48',
-  ],
-  ...['10.244.0.0/16,10.0.0.0/8', '10.244.0.0/016', 'fe80::%eth0/64', ':::/64', '10.244.0.0/16 '],
-  '::ffff:10.244.0.0/112',
+  ...'foo 10.244.0.0 10.0.0.0/99 10.244.0.1/16 0.0.0.0/0 ::/0 010.0.0.0/8 fd00::1/48'.split(' '),
+  ...'fe80::%eth0/64 10.244.0.0/16,10.0.0.0/8 10.244.0.0/016 :::/64 ::ffff:10.244.0.0/112'.split(' '),
+  ...['10.244.0.0/16 ', 5],
 ];
 
 /** The rule of each setting, with values that are accepted and others that are refused. */
@@ -70,27 +59,12 @@ for (const [path, rule, good, bad] of [
   ['cluster.driver', 'a driver of minikube', ['docker', 'kvm2'], ['', '--foo', 5]],
   ['cluster.containerRuntime', '`docker`', ['', 'containerd', 'cri-o'], ['bogus', '--foo']],
   ['cluster.baseImage', 'an image, or empty', baseImages, ['--foo', 'a b']],
-  [
-    'cluster.startArguments',
-    'an option `--name`',
-    [[], ['--preload=false', '--a=https://b']],
-    startArguments,
-  ],
-  [
-    'cluster.addons',
-    'the name of an addon',
-    [[], ['ingress']],
-    [['-x'], ['a b'], ['ingress', 'ingress'], 'ingress'],
-  ],
+  ['cluster.startArguments', 'an option `--name`', startOptions, notOptions],
+  ['cluster.addons', 'the name of an addon', [[], ['ingress']], notAddons],
   ['cluster.storageClass', 'the name of a class', ['', 'csi-hostpath-sc'], ['A b', 3]],
   ['cluster.context', 'a text', ['', 'arn:aws:eks:x'], [5]],
   ['ingress.controller', '`traefik`, `nginx` or `none`', ['none'], ['haproxy']],
-  [
-    'ingress.namespace',
-    'the name of a namespace without releases, or empty',
-    ['', 'ingress', 'core2'],
-    [...(await declaredNamespaces({ root })), 'A'],
-  ],
+  ['ingress.namespace', 'a namespace without releases, or empty', ['', 'ingress', 'core2'], fixed],
   ['ingress.tls.enabled', '`true` or `false`', [true], ['false']],
   ['ingress.tls.port', 'a port number', [8443], [65_536]],
   ['images.backendVerification.tag', 'a tag as text', ['1.2.0'], ['a b', '-x', 15, true, null]],
@@ -101,12 +75,7 @@ for (const [path, rule, good, bad] of [
   ['database.port', 'a port number', [5433], ['5432']],
   ['database.sslmode', '`verify-full`, `verify-ca` or `require`', ['verify-ca'], ['disable', 'nonsense', 5]],
   ['vault.tls.hosts', 'a list of at least one text', [['vault.vault.svc']], [[]]],
-  [
-    'vault.tls.hosts',
-    'a list of different texts, each a host name or an IP address',
-    [['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1']],
-    ['vault', ['a', 'a']],
-  ],
+  ['vault.tls.hosts', 'different texts, each a host name or an IP address', [hosts], ['vault', ['a', 'a']]],
   ['vault.auditLog', 'an absolute path', ['stdout', '/a'], [true, 'a']],
   ['charts', 'a map', [], [null]],
   ['charts.reloader.version', 'a text', ['2.2'], [2.2]],
@@ -125,13 +94,15 @@ for (const [path, rule, good, bad] of [
   });
 
 test('the error shows the value, and says when quotes are missing', async () => {
+  const expected = (name: string) => `expected setting \`${name}\` of environment \`development\` to be`;
   assert.is(
     await refusal('domain: "Not A Name"'),
-    `expected setting \`domain\` of environment \`development\` to be a DNS name, got \`"Not A Name"\` | ${file}:1 sets it | correct it in ${file}:1`,
+    `${expected('domain')} a DNS name, got \`"Not A Name"\` | ${file}:1 sets it | correct it in ${file}:1`,
   );
+  const tag = `${expected('images.backend.tag')} a tag as text, such as "1.2.0", got \`15\``;
   assert.is(
     await refusal('# mine\nimages: { backend: { tag: 15 } }'),
-    `expected setting \`images.backend.tag\` of environment \`development\` to be a tag as text, such as "1.2.0", got \`15\` | ${file}:2 sets it | write it in quotes: "15"`,
+    `${tag} | ${file}:2 sets it | write it in quotes: "15"`,
   );
 });
 
@@ -155,6 +126,7 @@ test('names that every JavaScript object has are unknown settings like any other
 });
 
 const secret = (key: string) => `sops://database.yaml#/${key}`;
+const ofApp2 = secret('app2Password');
 const role = (name: string, password: string) => tree(`database.applications.${name}.password`, password);
 const issuer = (name: string, password: string) => tree(`database.issuers.${name}.password`, password);
 const rolePath = 'database.applications.unused.password';
@@ -201,9 +173,9 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     ['releases: { devops: { a: see sops://x.yaml#/a } }', 'releases.devops.a', secretForm],
   ],
   'roles of the database have names and secrets of their own': [
-    [role('unused', secret('app2Password')), rolePath, 'a secret of its own, and not that of `app2`'],
+    [role('unused', ofApp2), rolePath, 'a secret of its own, and not that of `app2`'],
     [role('unused', secret('password')), rolePath, 'a secret of its own, and not that of `postgres`'],
-    [issuer('other', secret('app2Password')), 'database.issuers.other.password', 'a secret of its own'],
+    [issuer('other', ofApp2), 'database.issuers.other.password', 'a secret of its own'],
     ['database: { user: app2 }', 'database.applications.app2', oneName],
     [issuer('app1', secret('a')), 'database.issuers.app1', oneName],
     [role('template1', ''), 'database.applications.template1', oneName],
@@ -217,11 +189,7 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
   ],
   'pods log in as a role, with its secret': [
     [loginAs('gone', secret('a')), `${login}.user`, 'a role of `database.applications`'],
-    [
-      loginAs('app2', secret('b')),
-      `${login}.password`,
-      `the secret of the role \`app2\`: ${secret('app2Password')}`,
-    ],
+    [loginAs('app2', secret('b')), `${login}.password`, `the secret of the role \`app2\`: ${ofApp2}`],
     // Vault creates its logins.
     [loginAs('app1', secret('b')), `${login}.password`, 'the secret of the role `app1`: it has none'],
   ],
@@ -234,15 +202,11 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     ...['cluster.context', 'charts.vault.chart', 'releases.postgresql.kind'].map(
       (path): Refused => [tree(path, '{{ .Values.domain }}'), path, 'plain text and no template'],
     ),
-    [
-      loginAs('app2', secret('app2Password'), '{{ .Values.domain }}'),
-      `${login}.namespace`,
-      'plain text and no template',
-    ],
+    [loginAs('app2', ofApp2, '{{ .Values.domain }}'), `${login}.namespace`, 'plain text and no template'],
   ],
   'a certificate of all fronts is not given to cert-manager, which would replace it by that of one': [
     [
-      'ingress: { tls: { existingSecret: wildcard, clusterIssuer: letsencrypt } }',
+      tree('ingress.tls', { existingSecret: 'a', clusterIssuer: 'b' }),
       'ingress.tls.existingSecret',
       'empty with `clusterIssuer`',
     ],
@@ -270,10 +234,11 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
 };
 
 test('a release is left out by itself, not with all of its chart', async () => {
-  await load('releases: { app1-front: { installed: false } }\n');
-  assert.match(await refusal('releases: { app1-front: { installed: "false" } }\n'), '`true` or `false`');
+  const installed = (release: string, value: unknown) => tree(`releases.${release}.installed`, value);
+  await load(installed('app1-front', false));
+  assert.match(await refusal(installed('app1-front', 'false')), '`true` or `false`');
   assert.match(
-    await refusal('releases: { frontend: { installed: false } }\n'),
+    await refusal(installed('frontend', false)),
     /zz\.yaml:1 has an unknown setting `releases\.frontend\.installed` .* set it in each release/,
   );
 });
@@ -283,8 +248,8 @@ test('a load balancer that hides the client may be in no range that opens a rout
     `ingress: { loadBalancer: { cidrs: [${cidrs}] }${more} }
 releases: { frontend: { ingress: { adminWhitelist: [${whitelist}] } } }\n`;
   await load(balanced('172.31.0.0/16'));
-  assert.match(await refusal(balanced('10.9.0.0/16')), 'frontend.ingress.adminWhitelist');
-  assert.match(await refusal(balanced('10.9.0.0/16')), 'to be ranges without the load balancers');
+  const hidden = /frontend\.ingress\.adminWhitelist.* to be ranges without the load balancers/;
+  assert.match(await refusal(balanced('10.9.0.0/16')), hidden);
   assert.match(await refusal(balanced('10.9.0.0/16', '', '10.9.7.7/32')), 'adminWhitelist');
   assert.match(
     await refusal(balanced('10.244.7.0/24', '', '192.0.2.0/24')),
@@ -347,15 +312,7 @@ test('a name that PostgreSQL keeps for itself is refused for each role', async (
 
 test('a removed role and a login to another server are not checked', async () => {
   await load(tree('database.applications.app1', null));
-  const elsewhere = {
-    namespace: 'backend',
-    host: 'db.test',
-    port: 1,
-    name: 'a',
-    user: 'app2',
-    password: secret('b'),
-  };
-  await load(tree('releases.devops.databaseSecrets.other', elsewhere));
+  await load(loginAs('app2', secret('b')).replace('{{ .Values.database.host }}', 'db.test'));
 });
 
 test('ranges of either family are accepted where they fit', async () => {
