@@ -1,12 +1,12 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importCommands } from '../../../lib/secrets/keyring.ts';
 import { keySource } from '../../../lib/secrets/operational-key.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import { environmentIn } from '../../rig/environment.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const test = suite('source of the operational key');
 
@@ -15,20 +15,11 @@ const target = (key: string) => ({
   settings: { sops: { key } } as Settings,
 });
 
-function failure(run: () => unknown): TaskError {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof TaskError) return error;
-  }
-  throw new Error('expected a TaskError');
-}
-
-test('a key in place of its path is refused, and not shown', () => {
+test('a key in place of its path is refused, and not shown', async () => {
   const key = '-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQVYBGsecret\n';
-  const refused = (place: string, setting: string): void => {
-    for (const run of [() => keySource(target(setting)), () => importCommands(target(setting))]) {
-      const error = failure(run);
+  const refused = async (place: string, setting: string) => {
+    for (const run of [keySource, importCommands]) {
+      const error = await failureOf((async () => run(target(setting)))());
       assert.is(error.what, `${place} holds a key, not a path`);
       assert.match(error.advice, 'SOPS_PGP_KEY;');
       assert.not.match(JSON.stringify([error, error.message]), 'lQVY');
@@ -36,12 +27,10 @@ test('a key in place of its path is refused, and not shown', () => {
   };
   for (const text of [key, key.replaceAll('\n', ' '), 'lQVYBGone\nlQVYBGtwo']) {
     process.env.SOPS_PGP_KEY_FILE = text;
-    try {
-      refused('SOPS_PGP_KEY_FILE', 'own.asc');
-    } finally {
+    await refused('SOPS_PGP_KEY_FILE', 'own.asc').finally(() => {
       delete process.env.SOPS_PGP_KEY_FILE;
-    }
-    refused('the setting sops.key', text);
+    });
+    await refused('the setting sops.key', text);
   }
 });
 
