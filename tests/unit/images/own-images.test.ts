@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildWords, ownImages, tagged, taggedByInputs } from '../../../lib/cluster/images/own-images.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
 import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
@@ -30,27 +30,23 @@ test('images that are built here and used by the releases', async () => {
 });
 
 test('the input tag changes only with a file, a name or a build argument', async () => {
-  const project = mkdtempSync(join(tmpdir(), 'images-'));
+  const project = temporaryFolder();
   const folder = join(project, image.folder);
   const tag = (change: Partial<Settings> = {}): Promise<string> =>
     taggedByInputs({ environment: environmentIn(project), settings: { ...settings, ...change } }, image);
-  try {
-    mkdirSync(folder, { recursive: true });
-    const { what, why } = await failureOf(tag());
-    assert.match(what, /^docker\/some, .* has no Dockerfile$/);
-    assert.match(why, /images\.some\.build/);
-    writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch');
-    const first = await tag();
-    assert.match(first, /^k8s-deployment\/backend-verification:inputs-[0-9a-f]{12}$/);
-    assert.is(await tag({ domain: 'other.test' }), first);
-    writeFileSync(join(folder, 'program'), 'one');
-    const second = await tag();
-    renameSync(join(folder, 'program'), join(folder, 'renamed'));
-    const tags = [first, second, await tag(), await tag({ buildArguments: { BASE_IMAGE: 'debian' } })];
-    assert.is(new Set(tags).size, 4);
-  } finally {
-    rmSync(project, { recursive: true });
-  }
+  mkdirSync(folder, { recursive: true });
+  const { what, why } = await failureOf(tag());
+  assert.match(what, /^docker\/some, .* has no Dockerfile$/);
+  assert.match(why, /images\.some\.build/);
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch');
+  const first = await tag();
+  assert.match(first, /^k8s-deployment\/backend-verification:inputs-[0-9a-f]{12}$/);
+  assert.is(await tag({ domain: 'other.test' }), first);
+  writeFileSync(join(folder, 'program'), 'one');
+  const second = await tag();
+  renameSync(join(folder, 'program'), join(folder, 'renamed'));
+  const tags = [first, second, await tag(), await tag({ buildArguments: { BASE_IMAGE: 'debian' } })];
+  assert.is(new Set(tags).size, 4);
 });
 
 test('build arguments reach docker as separate arguments', () => {

@@ -17,72 +17,55 @@ const own = {
   folder: 'docker/backend-verification',
   releases: ['app1-back', 'app2-back'],
 };
-const private_ = { ...own, repository: 'registry.example/team/image' };
+const elsewhere = { ...own, repository: 'registry.example/team/image' };
 const digest = `sha256:${'a'.repeat(64)}`;
+const pinned = { ...own, digest };
 
 const name = 'docker.io/k8s-deployment/backend-verification:1.0';
 const node = (name: string, ...images: string[]) => ({ name, images: new Set(images), full: false });
 const empty = [node('a'), node('b')];
+const some = [node('a', name), node('b')];
+const same = [node('a', `docker.io/${own.repository}@${digest}`), node('b')];
+const [absent, there, denied] = (['absent', 'there', 'denied'] as const).map((kind) => ({ kind }));
+const unknown = { kind: 'unknown', reason: 'no name' } as const;
 
-test('an image in neither registry nor node is missing, one in the registry is fine', () => {
-  assert.equal(judge(own, empty, { kind: 'absent' }), {
-    kind: 'missing',
-    why: 'docker.io does not have it, and none of 2 nodes has it',
-  });
-  assert.is(judge(private_, empty, { kind: 'absent' }).kind, 'missing');
-  assert.is(judge(own, empty, { kind: 'there' }).kind, 'fine');
-});
-
-test('an image that a node may have is not reported as missing', () => {
-  const some = [node('a', name), node('b')];
-  assert.equal(judge(own, some, { kind: 'absent' }), {
-    kind: 'doubt',
-    why: 'docker.io does not have it, and only a of 2 nodes has it',
-  });
-  assert.is(judge(own, [{ ...node('a'), full: true }], { kind: 'absent' }).kind, 'doubt');
-});
-
-test('an image behind a login may be private, unless its name is for loaded images', () => {
-  assert.is(judge(private_, empty, { kind: 'denied' }).kind, 'doubt');
-  const named = { ...own, repository: `docker.io/${own.repository}` };
-  assert.is(judge(named, empty, { kind: 'denied' }).kind, 'doubt');
-  assert.is(judge(own, empty, { kind: 'denied' }).kind, 'missing');
-});
-
-test('a silent registry is a warning, unless a node has the image', () => {
-  const unknown = { kind: 'unknown', reason: 'no name' } as const;
-  assert.equal(judge(own, empty, unknown), {
-    kind: 'doubt',
-    why: 'docker.io could not be asked (no name), and none of 2 nodes has it',
-  });
-  for (const answer of [unknown, { kind: 'denied' } as const])
-    assert.is(judge(own, [node('a', name), node('b')], answer).kind, 'fine');
-});
-
-test('with a digest no other content under the tag counts', () => {
-  const pinned = { ...own, digest };
-  const other = [node('a', name)];
-  const same = [node('a', `docker.io/${own.repository}@${digest}`), node('b')];
-  assert.is(judge(pinned, other, { kind: 'denied' }).kind, 'missing');
-  assert.is(judge(pinned, same, { kind: 'denied' }).kind, 'fine');
+test('an image is missing only if its registry says so and certainly no node has it', () => {
+  for (const [title, image, nodes, answer, verdict] of [
+    ['in neither', own, empty, absent, 'missing: docker.io does not have it, and none of 2 nodes has it'],
+    ['in neither, of a host', elsewhere, empty, absent, 'missing'],
+    ['in the registry', own, empty, there, 'fine'],
+    ['on a node', own, some, absent, 'doubt: docker.io does not have it, and only a of 2 nodes has it'],
+    ['perhaps on a node that lists no more', own, [{ ...node('a'), full: true }], absent, 'doubt'],
+    ['perhaps private', elsewhere, empty, denied, 'doubt'],
+    ['perhaps private', { ...own, repository: `docker.io/${own.repository}` }, empty, denied, 'doubt'],
+    ['of a name for loaded images', own, empty, denied, 'missing'],
+    [
+      ...(['silent registry', own, empty, unknown] as const),
+      'doubt: docker.io could not be asked (no name), and none of 2 nodes has it',
+    ],
+    ['silent registry, on a node', own, some, unknown, 'fine'],
+    ['behind a login, on a node', own, some, denied, 'fine'],
+    ['with a digest, the tag on a node', pinned, [node('a', name)], denied, 'missing'],
+    ['with a digest, on a node', pinned, same, denied, 'fine'],
+  ] as const) {
+    const found = judge(image, nodes, answer as Parameters<typeof judge>[2]);
+    const why = 'why' in found && verdict.includes(':') ? `: ${found.why}` : '';
+    assert.is(found.kind + why, verdict, title);
+  }
 });
 
 test('how to push: into a registry of the user’s, by the task where one does it', () => {
-  const first = 'to one of a registry that the nodes can reach, then';
-  const last =
-    'where the nodes get it by a login or from a mirror, name its host: docker.io/k8s-deployment/backend-verification';
-  assert.is(
-    howToPush(own),
-    `set images.backendVerification.repository ${first} run \`npx tsx tasks.ts build-push-backend-verification 1.0\`; ${last}`,
-  );
+  const first = 'to one of a registry that the nodes can reach, then run';
+  const task = '`npx tsx tasks.ts build-push-backend-verification 1.0`';
+  const last = `where the nodes get it by a login or from a mirror, name its host: ${name.replace(':1.0', '')}`;
+  assert.is(howToPush(own), `set images.backendVerification.repository ${first} ${task}; ${last}`);
+  const build = "docker build --tag REPOSITORY:1.0 'docker/our backend' && docker push REPOSITORY:1.0";
   assert.is(
     howToPush({ ...own, name: 'backend', folder: 'docker/our backend' }),
-    `set images.backend.repository ${first} run docker build --tag REPOSITORY:1.0 'docker/our backend' && docker push REPOSITORY:1.0; ${last}`,
+    `set images.backend.repository ${first} ${build}; ${last}`,
   );
-  assert.is(
-    howToPush({ ...private_, digest }),
-    'run `npx tsx tasks.ts build-push-backend-verification 1.0`, and put its new digest into images.backendVerification.digest',
-  );
+  const digestTo = 'put its new digest into images.backendVerification.digest';
+  assert.is(howToPush({ ...elsewhere, digest }), `run ${task}, and ${digestTo}`);
 });
 
 /** A registry on loopback, its requests, and how it answers. */
@@ -109,19 +92,18 @@ const challenging =
   (_, response) =>
     response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
 
-test('the registry’s answer for the manifest decides', async () => {
-  let status = 200;
-  answer = (_, response) => response.writeHead(status).end();
-  assert.equal(await ask(), { kind: 'there' });
-  assert.equal(asked, ['HEAD /v2/team/image/manifests/1.2']);
-  status = 404;
-  assert.equal(await ask(), { kind: 'absent' });
-  for (status of [401, 403]) assert.equal(await ask(), { kind: 'denied' });
-  status = 503;
-  assert.equal(await ask(), { kind: 'unknown', reason: 'it answers 503' });
-});
-
-test('no token, or a password prompt, counts as denied', async () => {
+test('the registry’s answer for the manifest decides; no token, or a password prompt, counts as denied', async () => {
+  for (const [status, expected] of [
+    [200, { kind: 'there' }],
+    [404, { kind: 'absent' }],
+    [401, { kind: 'denied' }],
+    [403, { kind: 'denied' }],
+    [503, { kind: 'unknown', reason: 'it answers 503' }],
+  ] as const) {
+    answer = (_, response) => response.writeHead(status).end();
+    assert.equal(await ask(), expected);
+  }
+  assert.is(asked[0], 'HEAD /v2/team/image/manifests/1.2');
   for (const challenge of [`Bearer realm="http://${host}/token"`, 'Basic realm="some"']) {
     answer = challenging(challenge);
     assert.equal(await ask(), { kind: 'denied' });
@@ -129,11 +111,10 @@ test('no token, or a password prompt, counts as denied', async () => {
 });
 
 test('an invalid answer is not interpreted', async () => {
+  const challenge = challenging(`Bearer realm="http://${host}/token"`);
   for (const text of ['no JSON', '{}']) {
     answer = (request, response) =>
-      request.url === '/token'
-        ? response.end(text)
-        : challenging(`Bearer realm="http://${host}/token"`)(request, response);
+      request.url === '/token' ? response.end(text) : challenge(request, response);
     assert.is((await ask()).kind, 'unknown');
   }
   registry.closeAllConnections();
@@ -177,10 +158,10 @@ test('all missing images are reported together, with the releases and how to pus
   const context = cluster([[], []]);
   const images = [image(`${host}/absent`), image(`${host}/there`), image(`${host}/other`, 'backend')];
   const error = await failureOf(checkImages(context, images));
-  assert.is(
-    error.what,
-    `missing in the cluster: the image ${host}/absent:1.0 of app1-back and app2-back, the image ${host}/other:1.0 of app1-back and app2-back`,
+  const missing = ['absent', 'other'].map(
+    (path) => `the image ${host}/${path}:1.0 of app1-back and app2-back`,
   );
+  assert.is(error.what, `missing in the cluster: ${missing.join(', ')}`);
   assert.match(error.why, `${host} does not have it, and none of 2 nodes has it`);
   assert.equal(error.advice.split('\n'), [
     'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
