@@ -9,9 +9,7 @@ import { failureOf } from '../../rig/task-context.ts';
 const release = (name: string) => ({ name }) as Release;
 
 const object = (apiVersion: string, kind: string, name: string, namespace = 'backend') => ({
-  apiVersion,
-  kind,
-  metadata: { name, namespace },
+  ...{ apiVersion, kind, metadata: { name, namespace } },
 });
 
 const known = [
@@ -22,29 +20,24 @@ const known = [
   { release: release('devops'), objects: [object('v1', 'Namespace', 'backend')] },
 ];
 
-/** What diff(1) prints about one file; `head` is left out by BusyBox. */
+/** What diff(1) prints about one file; its first line is left out by BusyBox. */
 function part(file: string, head = true): string {
-  const [live, merged] = ['LIVE-26', 'MERGED-16'].map((folder) => `/tmp/${folder}/${file}`);
-  const lines = [
-    ...(head ? [`diff -u -N ${live} ${merged}`] : []),
-    `--- ${live}\t2026-01-01 00:00:00`,
-    `+++ ${merged}\t2026-01-01 00:00:00`,
-    '@@ -1 +1 @@',
-    `--- of ${file}`,
-    `+++ of ${file}`,
-  ];
-  return `${lines.join('\n')}\n`;
+  const [live, merged] = [`/tmp/LIVE-26/${file}`, `/tmp/MERGED-16/${file}`];
+  const first = head ? `diff -u -N ${live} ${merged}\n` : '';
+  const time = '\t2026-01-01 00:00:00';
+  return `${first}--- ${live}${time}\n+++ ${merged}${time}\n@@ -1 +1 @@\n--- of ${file}\n+++ of ${file}\n`;
 }
 
 /** The same as it is shown. */
 const shown = (file: string): string =>
-  [`--- LIVE/${file}`, `+++ MERGED/${file}`, '@@ -1 +1 @@', `--- of ${file}`, `+++ of ${file}`].join('\n');
+  `--- LIVE/${file}\n+++ MERGED/${file}\n@@ -1 +1 @@\n--- of ${file}\n+++ of ${file}`;
 
-for (const head of [true, false]) {
-  test(`differences of one kubectl call are split by release${head ? '' : ', as BusyBox prints them'}`, () => {
-    const deployment = 'apps.v1.Deployment.backend.app1-back';
-    const service = 'v1.Service.backend.app1-back';
-    const namespace = 'v1.Namespace..backend';
+const deployment = 'apps.v1.Deployment.backend.app1-back';
+const service = 'v1.Service.backend.app1-back';
+
+test('differences of one kubectl call are split by release, those of no known object too', () => {
+  const [namespace, other] = ['v1.Namespace..backend', 'v1.Secret.backend.app9'];
+  for (const head of [true, false]) {
     const printed = [deployment, namespace, service].map((file) => part(file, head)).join('');
     assert.equal(
       [...byRelease(printed.trimEnd(), known)],
@@ -53,12 +46,8 @@ for (const head of [true, false]) {
         ['devops', shown(namespace)],
       ],
     );
-  });
-}
-
-test('a difference of no known object is kept', () => {
-  const file = 'v1.Secret.backend.app9';
-  assert.equal([...byRelease(part(file).trimEnd(), known)], [['', shown(file)]]);
+  }
+  assert.equal([...byRelease(part(other).trimEnd(), known)], [['', shown(other)]]);
 });
 
 test('an object that cannot be changed in place has a line of its own, and the others their differences', async () => {
@@ -67,7 +56,6 @@ test('an object that cannot be changed in place has a line of its own, and the o
     'Error from server (Invalid): Namespace "backend" is invalid: [spec: Forbidden: one',
     '  core.NamespaceSpec{, spec: Forbidden: two]',
   ];
-  const service = 'v1.Service.backend.app1-back';
   const answers = [
     { exitCode: 2, stderr: refused.join('\n') },
     { exitCode: 1, stdout: part(service) },

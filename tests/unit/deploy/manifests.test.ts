@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,6 +13,7 @@ import {
 import { applicationSet, kustomizations } from '../../../lib/deploy/manifests/gitops.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import type { ManifestObject } from '../../../lib/helm/live-objects.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const release = (name: string, needs: readonly string[] = []): Release => ({
@@ -74,63 +74,59 @@ const inOrder = releases.map((one) => {
 });
 
 test('a release comes a step after the last one that it needs', () => {
-  assert.equal([...steps].sort(), [
-    ['back', 2],
-    ['base', 1],
-    ['front', 3],
-  ]);
+  assert.equal(Object.fromEntries(steps), { front: 3, back: 2, base: 1 });
 });
 
+type Kustomization = { metadata: { name: string }; spec: { path: string; dependsOn: { name: string }[] } };
+
 test('a Kustomization waits for those of the needed releases, their hooks included', () => {
-  type Kustomization = {
-    metadata: { name: string };
-    spec: { path: string; dependsOn: { name: string }[] };
-  };
   const made = kustomizations({ environment: 'test', path: 'clusters/test' }, inOrder) as Kustomization[];
   assert.equal(
-    made.map(({ metadata, spec }) => [
+    made.map(({ metadata, spec: { path, dependsOn } }) => [
       metadata.name,
-      spec.path,
-      spec.dependsOn.map(({ name }) => name).join(),
+      path,
+      ...dependsOn.map(({ name }) => name),
     ]),
     [
       ['test-front', './clusters/test/3-front', 'test-back-hooks'],
       ['test-back', './clusters/test/2-back', 'test-base'],
       ['test-back-hooks', './clusters/test/2-back/hooks', 'test-back'],
-      ['test-base', './clusters/test/1-base', ''],
+      ['test-base', './clusters/test/1-base'],
     ],
   );
 });
 
 test("a Kustomization's name fits a label, which Flux gives each of its objects", () => {
-  const place = { environment: 'e'.repeat(50), path: '' };
-  type Kustomization = { metadata: { name: string }; spec: { dependsOn: { name: string }[] } };
   const all = inOrder.map((one) => ({ ...one, name: `${one.name}-${'r'.repeat(45)}`, hasHooks: true }));
-  const made = kustomizations(place, all) as Kustomization[];
+  const made = kustomizations({ environment: 'e'.repeat(50), path: '' }, all) as Kustomization[];
   const names = made.map(({ metadata }) => metadata.name);
   assert.is(new Set(names).size, 6);
   for (const name of names) assert.match(name, /^[a-z0-9-]{1,62}[a-z0-9]$/);
   for (const { name } of made.flatMap(({ spec }) => spec.dependsOn)) assert.ok(names.includes(name), name);
 });
 
+type ApplicationSet = {
+  readonly spec: {
+    readonly generators: { list: { elements: { path: string; step: string }[] } }[];
+    readonly strategy: { rollingSync: { steps: { matchExpressions: { values: string[] }[] }[] } };
+  };
+};
+
 test('an ApplicationSet synchronises the steps in order', () => {
   const place = { environment: 'test', path: '', repository: 'https://git.example/team/clusters.git' };
-  const { spec } = applicationSet(place, inOrder) as { spec: Record<string, never> };
-  const { generators, strategy } = spec as never as {
-    generators: { list: { elements: { path: string; step: string }[] } }[];
-    strategy: { rollingSync: { steps: { matchExpressions: { values: string[] }[] }[] } };
-  };
+  const { generators, strategy } = (applicationSet(place, inOrder) as ApplicationSet).spec;
   assert.equal(
     generators[0]?.list.elements.map(({ path, step }) => `${step}: ${path}`),
     ['3: 3-front', '2: 2-back', '1: 1-base'],
   );
+  const { steps } = strategy.rollingSync;
   assert.equal(
-    strategy.rollingSync.steps.map(({ matchExpressions }) => matchExpressions[0]?.values),
+    steps.map(({ matchExpressions }) => matchExpressions[0]?.values),
     [['1'], ['2'], ['3']],
   );
 });
 
-const top = mkdtempSync(join(tmpdir(), 'manifests-'));
+const top = temporaryFolder();
 const folder = join(top, 'clusters', 'test');
 const place = (...names: readonly string[]) => join(folder, ...names);
 const text = (body: string) => `${headOf('test')}\n${body}`;
@@ -138,10 +134,10 @@ const write = async (files: { readonly [name: string]: string }) =>
   replaceFolder(folder, await renderedFiles(folder, 'test'), new Map(Object.entries(files)));
 
 test('a folder is replaced: stale files and empty folders go', async () => {
-  assert.is(await write({ '01-a/hooks/hooks.yaml': text('a'), '02-b/b.yaml': text('b') }), 'changed');
-  assert.is(await write({ '01-a/hooks/hooks.yaml': text('a'), '02-b/b.yaml': text('b') }), 'unchanged');
+  const both = { '01-a/hooks/hooks.yaml': text('a'), '02-b/b.yaml': text('b') };
+  assert.equal([await write(both), await write(both)], ['changed', 'unchanged']);
   assert.is(await write({ '02-b/b.yaml': text('c') }), 'changed');
-  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', join('02-b', 'b.yaml')]);
+  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', '02-b/b.yaml']);
   assert.is(readFileSync(place('02-b/b.yaml'), 'utf8'), text('c'));
 });
 
@@ -153,9 +149,8 @@ test('a folder with anything else is refused, and a failed write leaves it as it
   }
   rmSync(place('02-b', 'own.yaml'));
   // A file cannot become a folder.
-  const files = { '01-a/a.yaml': text('a'), '02-b/b.yaml/c.yaml': text('c') };
-  await failureOf(write(files));
-  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', join('02-b', 'b.yaml')]);
+  await failureOf(write({ '01-a/a.yaml': text('a'), '02-b/b.yaml/c.yaml': text('c') }));
+  assert.equal(readdirSync(folder, { recursive: true }), ['02-b', '02-b/b.yaml']);
 });
 
 test('the path in the git repository is found, also before the folder exists', async () => {
@@ -164,7 +159,5 @@ test('the path in the git repository is found, also before the folder exists', a
   assert.is(await pathInRepository(place('new')), 'clusters/test/new');
   assert.is(await pathInRepository(top), '');
 });
-
-test.after(() => rmSync(top, { recursive: true }));
 
 test.run();

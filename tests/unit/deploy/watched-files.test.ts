@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchedFiles } from '../../../lib/deploy/commands.ts';
-import { isLeftover, leftoverGlob } from '../../../lib/ground/leftover-files.ts';
-import { compileGlobs } from '../../../lib/runner/memory/glob.ts';
+import { leftoverGlob } from '../../../lib/ground/leftover-files.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 
@@ -20,17 +19,6 @@ test('an install watches the settings, and the charts of its releases and of tho
   // The chart that the settings name for metrics-server.
   const standIn = await watched({ app: 'metrics-server' }, 'embedded');
   assert.equal(standIn, [...settings, './charts/devops', './charts/stand-in', leftovers]);
-});
-
-test('what editors leave behind brings no install; hidden files are left out, too', () => {
-  const [glob] = compileGlobs([leftoverGlob], '/project').included;
-  const names = ['.#a.yaml', '#a.yaml#', 'a.yaml~', '.a.yaml.swp', '4913', 'a.orig', 'a.rej', 'a.bak', '._a'];
-  for (const name of [...names, '.DS_Store', 'Thumbs.db', 'desktop.ini', '.a.yaml']) {
-    assert.ok(isLeftover(name), name);
-    assert.ok(glob?.matches(`/project/charts/${name}`), name);
-  }
-  for (const name of ['a.yaml', 'values.yaml.gotmpl', '_helpers.tpl'])
-    assert.not.ok(glob?.matches(`/project/charts/${name}`), name);
 });
 
 test.run();

@@ -1,25 +1,27 @@
 import type { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isLeftover, namesEnding } from '../../../lib/ground/leftover-files.ts';
+import { isLeftover, leftoverGlob, namesEnding } from '../../../lib/ground/leftover-files.ts';
+import { compileGlobs } from '../../../lib/runner/memory/glob.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 
-test('leftovers of editors, systems and merges are recognised by name', () => {
+const [watched] = compileGlobs([leftoverGlob], '/project').included;
+const isIgnored = (name: string) => watched?.matches(`/project/charts/${name}`);
+
+test('leftovers of editors, systems and merges are recognised by name, and bring no install', () => {
   for (const name of ['settings.yaml', 'policy.hcl', 'Dockerfile', 'server.mjs'])
-    for (const left of leftovers(name)) assert.ok(isLeftover(left), left);
+    for (const left of leftovers(name)) assert.ok(isLeftover(left) && isIgnored(left), left);
+  // A hidden file.
+  assert.ok(isLeftover('.a.yaml') && isIgnored('.a.yaml'));
 });
 
 test('our files do not count as leftovers', () => {
-  const ours = [
-    'settings.yaml',
-    'a-b.yaml',
-    '4913.yaml',
-    'c#.yaml',
-    '.dockerignore',
-    '.helmignore',
-    '.npmrc',
-  ];
-  assert.equal(ours.filter(isLeftover), []);
+  const ours = ['settings.yaml', 'values.yaml.gotmpl', '_helpers.tpl', 'a-b.yaml', '4913.yaml', 'c#.yaml'];
+  assert.equal(
+    ours.filter((name) => isLeftover(name) || isIgnored(name)),
+    [],
+  );
+  assert.equal(['.dockerignore', '.helmignore', '.npmrc'].filter(isLeftover), []);
 });
 
 test('names of one ending, sorted', () => {
