@@ -1,18 +1,13 @@
 import { join } from 'node:path';
-import { fileDigest } from '../../ground/file-digest.ts';
+import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
 import type { Outcome } from '../../ground/outcome.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
-/** Sources that define the supported Jobs and variables. */
-const parts = [
-  'lib/cluster/embedded/job-pod.ts',
-  'lib/cluster/embedded/pod.ts',
-  'lib/verification/run-check.ts',
-  'lib/database/set-up.ts',
-];
+/** Folders with its sources. */
+const parts = ['lib/cluster/embedded', 'lib/database', 'lib/verification'];
 
 /** processes.ts finds the process by the state folder, which the program itself does not read. */
 const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [
@@ -32,14 +27,19 @@ export async function ensureJobRunner(context: EnvironmentContext): Promise<Outc
   const { root } = environment;
   // It has no port, so a running process is ready.
   const ready = async () => true;
-  const digest = await fileDigest(root, [program, ...parts]);
+  const digest = await sourcesDigest(root);
   if (await isUp(environment, 'job-runner', ready, digest)) return 'unchanged';
   return launchService(context, {
     name: 'job-runner',
-    program: process.execPath,
+    program: 'job-runner',
     command: jobRunnerWords(process.execPath, join(root, program), environment),
     ports: {},
     ready,
     digest,
   });
+}
+
+export async function sourcesDigest(root: string): Promise<string> {
+  const files = await Promise.all(parts.map((folder) => filesBelow(root, folder)));
+  return fileDigest(root, files.flat());
 }

@@ -18,7 +18,7 @@ const programs = new Set([
   'vault',
   'vault-secrets-operator',
   'postgres',
-  'node',
+  'job-runner',
 ]);
 
 type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
@@ -35,10 +35,11 @@ export async function findProcesses({
 }: Places): Promise<{ readonly pid: number; readonly program: string }[]> {
   const names = new Set([clusterName, gnupgHome]);
   const found: { pid: number; program: string }[] = [];
-  for (const { pid, program, words } of await commandLines()) {
+  for (const { pid, program: started, words } of await commandLines()) {
+    // Node may be called `node-22`. Never a run of tasks or tests.
+    const isJobRunner = started.startsWith('node') && words.some((word) => word.endsWith('/job-runner.ts'));
+    const program = isJobRunner ? 'job-runner' : started;
     if (!programs.has(program) || pid === process.pid) continue;
-    // For Node only the job runner: never a run of tasks or tests.
-    if (program === 'node' && !words.some((word) => word.endsWith('/job-runner.ts'))) continue;
     const line = words.join(' ');
     const hasPath = line.includes(`${state}/`) || line.includes(`${plainState}/`);
     if (hasPath || words.some((word) => names.has(word))) found.push({ pid, program });

@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
+import { sourcesDigest } from '../../../lib/cluster/embedded/job-runner-service.ts';
 import { prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import {
@@ -187,6 +188,12 @@ test('kwokctl never sees a pid file of an earlier life, and its servers log besi
   assert.equal(readdirSync(pids), ['vault.pid']);
   writeFileSync(join(cluster, 'logs', 'etcd.log'), 'ready\n');
   assert.is(await logTail(environment.state, 'etcd'), 'ready');
+});
+
+test('the job runner starts again for any source that tells what a pod is given', async () => {
+  const before = await sourcesDigest(environment.root);
+  await writeWhole(join(environment.root, 'lib/verification/pod-environment.ts'), '');
+  assert.is.not(await sourcesDigest(environment.root), before);
 });
 
 test('Vault and PostgreSQL are reached without kubectl', async () => {
