@@ -39,7 +39,8 @@ export const cluster: Cluster = {
     create: () => [],
     start: () => [],
     stop: ({ environment }) => [
-      `for service in job-runner vault-secrets-operator vault; do kill "$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' .state/${environment.name}/services/$service.json)"; done`,
+      // By their words, as servers that a pasted dry run started have no record.
+      `pkill -f "(job-runner.ts|vault|vault-secrets-operator) .*($PWD|$(pwd -P))/.state/${environment.name}/"`,
       `kill -INT "$(head -n 1 .state/${environment.name}/postgresql/data/postmaster.pid)"`,
       exportHomes(environment, 'KWOK_WORKDIR'),
       `kwokctl stop cluster --name ${environment.clusterName}`,
