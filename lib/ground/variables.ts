@@ -58,6 +58,12 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
     if (variables[name])
       variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
   }
+  // Messages of programs are read in English. The rest of the user's locale stays.
+  const { LC_ALL } = variables;
+  for (const name of Object.keys(variables)) if (LC_ALL && name.startsWith('LC_')) delete variables[name];
+  if (LC_ALL) variables.LANG = LC_ALL;
+  variables.LC_MESSAGES = 'C';
+  delete variables.LANGUAGE;
   // The default of shells.
   variables.PATH ??= '/usr/local/bin:/usr/bin:/bin';
   // Node uses the first one set, even if it is unusable.

@@ -24,8 +24,7 @@ async function committedVersion(
   file: string,
 ): Promise<{ committed?: string; reason?: string }> {
   try {
-    const env = { ...process.env, LC_ALL: 'C' };
-    const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root, env });
+    const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root });
     return { committed: shown.stdout };
   } catch (error) {
     const { stderr = '', message, signal } = error as ExecFileException;

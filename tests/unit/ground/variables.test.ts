@@ -21,7 +21,7 @@ function settled(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 
 test('only variables of the list are kept, and those that the tasks read', () => {
   const kept = {
-    ...{ HOME: tmpdir(), PATH: '/bin', LC_ALL: 'C', https_proxy: 'http://proxy', AWS_PROFILE: 'team' },
+    ...{ HOME: tmpdir(), PATH: '/bin', LC_MESSAGES: 'C', https_proxy: 'http://proxy', AWS_PROFILE: 'team' },
     ...{ ENVIRONMENT: 'staging', SOPS_PGP_KEY: 'armour', KUBECONFIG: '/some/config', CI: 'true' },
     ...{ GIT_INDEX_FILE: '/clone/.git/index.lock', TASKS_CALLED_IN: '/clone' },
   };
@@ -32,6 +32,15 @@ test('only variables of the list are kept, and those that the tasks read', () =>
   ].flatMap((names) => names.split(' '));
   const dropped = Object.fromEntries([...others, 'odd name'].map((name) => [name, 'x']));
   assert.equal(settled({ ...kept, ...dropped }), kept);
+});
+
+test('programs speak English, in the rest of the user’s locale', () => {
+  const [HOME, PATH] = [folder, ''];
+  const german = { LANG: 'de_DE.UTF-8', LANGUAGE: 'de', LC_TIME: 'fr_FR.UTF-8', HOME, PATH };
+  const { TASKS_CALLED_IN, ...some } = settled(german);
+  assert.equal(some, { LANG: 'de_DE.UTF-8', LC_TIME: 'fr_FR.UTF-8', LC_MESSAGES: 'C', HOME, PATH });
+  const { TASKS_CALLED_IN: _, ...all } = settled({ ...german, LC_ALL: 'it_IT.UTF-8' });
+  assert.equal(all, { LANG: 'it_IT.UTF-8', LC_MESSAGES: 'C', HOME, PATH });
 });
 
 test('a program is not given what only the tasks read', () => {
