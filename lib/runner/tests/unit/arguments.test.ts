@@ -42,41 +42,37 @@ test('the environment comes after the command line and before the default', asyn
   delete process.env.RUNNER_TEST_LEVEL;
 });
 
-test('a required variadic argument needs at least one word', async () => {
-  const specs = { files: { type: 'string', positional: true, variadic: true, description: 'd' } } as const;
-  assert.is((await errorOf(specs, {})).what, 'missing argument `<files>…`');
-  assert.is((await errorOf(specs, { files: [] })).what, 'missing argument `<files>…`');
+const tiers = {
+  type: 'choice',
+  noun: 'tier',
+  choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
+  ...{ positional: true, variadic: true, description: 'd' },
+} as const;
+const files = { type: 'string', positional: true, variadic: true, description: 'd' } as const;
+const level = (type: 'number' | 'boolean') => ({ level: { type, description: 'd' } as const });
+const unlike = (expected: string, got: string): string =>
+  `expected \`--level\` to be ${expected}, got \`${got}\``;
+
+test('choices may be read from elsewhere with the options', async () => {
+  assert.equal(await check({ tiers }, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
 });
 
-test('a wrong choice names the noun, the possible values and the nearest one', async () => {
-  const error = await errorOf({ app }, { app: 'ap1' });
-  assert.is(error.what, 'unknown app `ap1`');
-  assert.is(error.why, 'possible: app1, app2');
-  assert.is(error.advice, 'Did you mean `app1`?');
-});
+const refusals: readonly (readonly [ArgumentSpecs, ArgumentValues, string, string?, string?])[] = [
+  [{ files }, {}, 'missing argument `<files>…`'],
+  [{ files }, { files: [] }, 'missing argument `<files>…`'],
+  [{ app }, { app: 'ap1' }, 'unknown app `ap1`', 'possible: app1, app2', 'Did you mean `app1`?'],
+  [{ tiers }, { tiers: ['core-dev', 'apps'] }, 'unknown tier `apps`'],
+  [level('boolean'), { level: 'maybe' }, unlike('`true` or `false`', 'maybe')],
+  ...['x', '', 'Infinity', '1e999'].map(
+    (value) => [level('number'), { level: value }, unlike('a number', value)] as const,
+  ),
+];
 
-test('choices may be read from elsewhere with the options, and hold for each of several words', async () => {
-  const specs = {
-    tiers: {
-      type: 'choice',
-      positional: true,
-      variadic: true,
-      noun: 'tier',
-      description: 'd',
-      choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
-    },
-  } as const;
-  assert.equal(await check(specs, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
-  assert.is((await errorOf(specs, { tiers: ['core-dev', 'apps'] })).what, 'unknown tier `apps`');
-});
-
-for (const [type, value, expected] of [
-  ...['x', '', 'Infinity', '1e999'].map((value) => ['number', value, 'a number'] as const),
-  ['boolean', 'maybe', '`true` or `false`'],
-] as const)
-  test(`wrong types are named with option, rule and value: ${type} \`${value}\``, async () => {
-    const { what } = await errorOf({ level: { type, description: 'd' } }, { level: value });
-    assert.is(what, `expected \`--level\` to be ${expected}, got \`${value}\``);
+for (const [specs, values, what, why, advice] of refusals)
+  test(`what is wrong is named: ${what}`, async () => {
+    const error = await errorOf(specs, values);
+    assert.is(error.what, what);
+    if (why !== undefined) assert.equal([error.why, error.advice], [why, advice]);
   });
 
 test('the number of jobs is a whole number, at least 1', async () => {

@@ -3,28 +3,21 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BackPressure } from '../../back-pressure.ts';
 
-/** Takes what is written only when it is told to. */
-function stuckTarget(): { readonly target: Writable; readonly drain: () => void } {
-  const waiting: (() => void)[] = [];
-  const target = new Writable({ write: (_chunk, _encoding, done) => void waiting.push(done) });
-  return {
-    target,
-    drain: () => {
-      for (let done = waiting.shift(); done !== undefined; done = waiting.shift()) done();
-    },
-  };
-}
-
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A source that is watched, and a target that gets so many bytes. */
+/** A source that is watched, and a target that gets so many bytes and takes them when it is told to. */
 function rigOf(source = new PassThrough().resume()) {
   const pressure = new BackPressure();
-  const { target, drain } = stuckTarget();
+  const waiting: (() => void)[] = [];
+  const target = new Writable({ write: (_chunk, _encoding, done) => void waiting.push(done) });
   pressure.watch(source);
   const fill = (bytes: number): void => {
     target.write(Buffer.alloc(bytes));
     pressure.note(target);
+  };
+  const drain = async (): Promise<void> => {
+    for (let done = waiting.shift(); done !== undefined; done = waiting.shift()) done();
+    await turn();
   };
   return { pressure, source, target, drain, fill };
 }
@@ -38,16 +31,14 @@ test('pauses sources while too much waits, including later ones, and resumes the
   assert.ok(source.isPaused() && pressure.holds(source));
   pressure.watch(late);
   assert.ok(late.isPaused());
-  drain();
-  await turn();
+  await drain();
   assert.not(source.isPaused() || late.isPaused() || pressure.holds(source));
 });
 
 test('a source that somebody else has paused stays paused', async () => {
   const { source, drain, fill } = rigOf(new PassThrough().pause());
   fill(1 << 20);
-  drain();
-  await turn();
+  await drain();
   assert.ok(source.isPaused());
 });
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { commandFailure } from '../../command-failure.ts';
+import { commandFailure, shorten } from '../../command-failure.ts';
 import { formatFailure, MissingToolError, TaskError, toFailure, UsageError } from '../../errors.ts';
 
 test('an expected failure is what, why and advice', () => {
@@ -33,6 +33,21 @@ test('a crash of a Go program is reported by the message before its stack trace'
   const output = { stdout: '', stderr, exitCode: 2, signal: null };
   const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
   assert.is(commandFailure({ command: 'x', output, ...limits }, (text) => text)?.why, 'panic: bad');
+});
+
+test('a command that is cut keeps what it does', () => {
+  const long = `/home/${'x'.repeat(90)}/kubeconfig`;
+  const values = `--state-values-file ${long} --state-values-set-string environment=x`;
+  for (const [command, shown] of [
+    [`kubectl --kubeconfig ${long} --context some get nodes -o json`, 'kubectl get nodes -o json'],
+    [
+      `helm --kubeconfig '${long} of me' --kube-context=some --namespace core rollback devops 3`,
+      'helm --namespace core rollback devops 3',
+    ],
+    [`helmfile --kubeconfig ${long} --kube-context c ${values} -l name=a sync`, 'helmfile -l name=a sync'],
+    ['echo --context', 'echo --context'],
+  ] as const)
+    assert.is(shorten(command), shown);
 });
 
 test('any other error is a bug, its stack only shown when asked for', () => {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { matching } from '../../choose/ask.ts';
 import { suggest } from '../../suggest.ts';
 
 const names = ['create-k8s', 'destroy-k8s', 'install-app', 'install-all', 'status'];
@@ -11,6 +12,21 @@ test('finds a few wrong letters, the beginning of a single name, and does not gu
   };
   for (const [word, name] of Object.entries(found)) assert.is(suggest(word, names), name, word);
   assert.is(suggest('x', []), undefined);
+});
+
+test('of the items that fit, those go first whose name begins so', () => {
+  const texts = {
+    'uninstall-app': 'removes',
+    'install-all': 'all',
+    'init-all': 'prepares',
+    diff: 'of an install',
+  };
+  const items = Object.entries(texts).map(([word, text]) => ({ word, text }));
+  const found = (filter: string): string[] => matching(items, filter).map(({ word }) => word);
+  assert.equal(found(''), Object.keys(texts));
+  assert.equal(found('Install'), ['install-all', 'uninstall-app', 'diff']);
+  assert.equal(found('ins removes'), ['uninstall-app']);
+  assert.equal(found('zebra'), []);
 });
 
 test.run();
