@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
@@ -8,12 +8,9 @@ import { reportPage } from '../../report/html.ts';
 import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
 import { temporaryFolder } from '../rig/folder.ts';
 import { edge, node } from '../rig/views.ts';
-import { ran, recordedRun } from '../unit/report/fixture.ts';
+import { ran, recordedRun, unstarted } from '../unit/report/fixture.ts';
 
-/*
- * The report of a run, opened from its file in a real browser. With REPORT_SCREENSHOTS set to a folder, pictures of it
- * are left there, in light and dark.
- */
+/* The report of a run, opened from its file in a real browser. */
 
 const executable = findChromium();
 if (executable === undefined)
@@ -52,34 +49,26 @@ test.after(() => browser?.close());
 
 /** a and b side by side, c after a; d fails and top is left out. */
 async function makeReport(): Promise<void> {
-  const line = (stream: 'stdout' | 'stderr', text: string) => ({ at: 1, stream, text });
+  const printed = { at: 1, stream: 'stdout', text: nasty } as const;
+  const unlucky = { at: 1, stream: 'stderr', text: 'out of luck' } as const;
   const failure = { what: 'the command failed with exit code 7', why: 'out of luck', exitCode: 7 };
   const tasks = [
-    ran('a', 0, 300, { lines: [line('stdout', nasty)] }),
+    ran('a', 0, 300, { lines: [printed] }),
     ran('b', 0, 350, { lane: 1 }),
     ran('c', 300, 600, { needs: [0] }),
-    ran('d', 600, 900, {
-      ...{ needs: [1, 2], status: 'failed', failure, chain: ['top', 'd'] },
-      lines: [line('stderr', 'out of luck')],
-    }),
-    { ...ran('top', 0, 0, { needs: [3], status: 'skipped', because: 3 }), ...never },
+    ran('d', 600, 900, { needs: [1, 2], status: 'failed', failure, chain: ['top', 'd'], lines: [unlucky] }),
+    { ...ran('top', 0, 0, { needs: [3], status: 'skipped', because: 3 }), ...unstarted },
   ];
   const view = {
     title: 'top',
-    nodes: [
-      node('n0', 'a'),
-      node('n1', 'b'),
-      node('n2', 'c', ['private']),
-      node('n3', 'd'),
-      node('n4', 'top'),
-    ],
+    nodes: ['a', 'b', 'c', 'd', 'top'].map((label, place) =>
+      node(`n${place}`, label, label === 'c' ? ['private'] : []),
+    ),
     edges: [edge('n0', 'n2'), edge('n1', 'n3', 'after'), edge('n2', 'n3'), edge('n3', 'n4')],
   };
   const run = recordedRun(tasks, { outcome: 'failed', exitCode: 7 });
   writeFileSync(file, await reportPage(run, view));
 }
-
-const never = { startedAt: undefined, endedAt: undefined, lane: undefined };
 
 const bar = (label: string) =>
   page
@@ -188,8 +177,6 @@ browserTest('a column of the table sorts it', async () => {
 });
 
 browserTest('it can be read in light and dark, and on a narrow screen', async () => {
-  const pictures = process.env.REPORT_SCREENSHOTS;
-  if (pictures !== undefined) mkdirSync(pictures, { recursive: true });
   const papers = new Set<unknown>();
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
@@ -199,15 +186,12 @@ browserTest('it can be read in light and dark, and on a narrow screen', async ()
       return { ink: color, paper: backgroundColor };
     })()`)) as { ink: string; paper: string };
     assert.ok(contrast(ink, paper) > 7, `${ink} on ${paper}`);
-    if (pictures !== undefined)
-      await page.screenshot({ path: join(pictures, `report-${colorScheme}.png`), fullPage: true });
   }
   assert.is(papers.size, 2);
   await page.setViewportSize({ width: 420, height: 800 });
   await bar('a').click();
   const widest = await page.evaluate('document.documentElement.scrollWidth');
   assert.ok(Number(widest) <= 420, `${widest} pixels wide`);
-  if (pictures !== undefined) await page.screenshot({ path: join(pictures, 'report-narrow.png') });
 });
 
 browserTest('of a long critical path only the longest steps are named', async () => {

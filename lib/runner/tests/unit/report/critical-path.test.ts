@@ -4,7 +4,7 @@ import { createStyle } from '../../../output/terminal.ts';
 import { criticalPath, durationsOf, timingLines } from '../../../report/critical-path.ts';
 import { plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
-import { graphOf, ran, recordedRun } from './fixture.ts';
+import { graphOf, ran, recordedRun, unstarted } from './fixture.ts';
 
 test('the critical path is the longest chain of needs, not the chain of most tasks', () => {
   const chain = [
@@ -16,8 +16,7 @@ test('the critical path is the longest chain of needs, not the chain of most tas
 });
 
 test('only what ran is measured, and its places are those of the run', () => {
-  const skipped = { ...ran('b', 0, 0), startedAt: undefined, endedAt: undefined };
-  const run = [ran('a', 0, 40), skipped, ran('c', 40, 100, { needs: [0, 1] })];
+  const run = [ran('a', 0, 40), { ...ran('b', 0, 0), ...unstarted }, ran('c', 40, 100, { needs: [0, 1] })];
   assert.equal(durationsOf(run), [40, undefined, 60]);
   assert.equal(criticalPath(run).tasks, [0, 2]);
 });

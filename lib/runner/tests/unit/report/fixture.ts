@@ -47,23 +47,22 @@ export function ran(
   return {
     label,
     description: `makes ${label}`,
-    place: 'x.ts:1',
-    needs: [],
-    status: 'done',
-    report: undefined,
-    startedAt,
-    endedAt,
-    waitedMs: 0,
-    lane: 0,
-    retriedAt: [],
-    failure: undefined,
-    chain: [],
-    because: undefined,
-    lines: [],
-    dropped: 0,
-    ...more,
+    ...{
+      place: 'x.ts:1',
+      needs: [],
+      status: 'done',
+      startedAt,
+      endedAt,
+      waitedMs: 0,
+      lane: 0,
+      retriedAt: [],
+    },
+    ...{ chain: [], because: undefined, lines: [], dropped: 0, ...more },
   };
 }
+
+/** Of a task that never began. */
+export const unstarted = { startedAt: undefined, endedAt: undefined, lane: undefined };
 
 export function recordedRun(tasks: readonly RecordedTask[], more: Partial<RecordedRun> = {}): RecordedRun {
   return {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { traceOf } from '../../../report/trace.ts';
-import { ran, recordedRun } from './fixture.ts';
+import { ran, recordedRun, unstarted } from './fixture.ts';
 
 test('each worker is a thread with a name, each task that ran a slice in microseconds', () => {
   const failure = { what: 'no luck', exitCode: 7 };
@@ -10,7 +10,7 @@ test('each worker is a thread with a name, each task that ran a slice in microse
     ran('left', 100, 250, { waitedMs: 3, retriedAt: [150, 200] }),
     ran('right', 100, 180, { lane: 1, status: 'failed', failure }),
     ran('top', 250, 250),
-    { ...ran('never', 0, 0), startedAt: undefined, endedAt: undefined, lane: undefined },
+    { ...ran('never', 0, 0), ...unstarted },
   ]);
   const text = JSON.stringify(traceOf(run));
   assert.match(text, /^\{"traceEvents":/, 'another trace may replace it');
