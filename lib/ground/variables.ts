@@ -34,10 +34,12 @@ export function npmEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEn
 }
 
 /** Variables that contain paths. */
-const pathVariables = [
-  ...['KUBECONFIG', 'SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-  ...['CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'GIT_SSL_CAINFO', 'GIT_INDEX_FILE'],
-];
+const withPaths = patternOf(
+  [
+    'KUBECONFIG SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GIT_SSL_CAINFO',
+    'GIT_INDEX_FILE SOPS_AGE_KEY_FILE GOOGLE_APPLICATION_CREDENTIALS AWS_CA_BUNDLE AWS_*_FILE AZURE_*_FILE',
+  ].flatMap((names) => names.split(' ')),
+);
 
 /**
  * Cleans up the variables of this process and its children. `folder` is the project's; its `.home` becomes the home
@@ -53,11 +55,12 @@ export function settleVariables(variables: NodeJS.ProcessEnv, folder: string): v
   // Absolute, since programs start in different folders.
   variables.TASKS_CALLED_IN ??= process.cwd();
   const calledIn = variables.TASKS_CALLED_IN;
-  for (const name of pathVariables) {
-    const paths = variables[name]?.split(delimiter) ?? [];
-    if (variables[name])
-      variables[name] = paths.map((path) => path && resolve(calledIn, path)).join(delimiter);
-  }
+  for (const [name, paths = ''] of Object.entries(variables))
+    if (withPaths.test(name))
+      variables[name] = paths
+        .split(delimiter)
+        .map((path) => path && resolve(calledIn, path))
+        .join(delimiter);
   // Messages of programs are read in English. The rest of the user's locale stays.
   const { LC_ALL } = variables;
   for (const name of Object.keys(variables)) if (LC_ALL && name.startsWith('LC_')) delete variables[name];

@@ -16,6 +16,8 @@ export type SopsFailure =
   | { readonly kind: 'damaged'; readonly why: string }
   /** gpg may have the key but was killed or could not use it. `why` is empty without a reason. */
   | { readonly kind: 'gpg failed'; readonly why: string }
+  /** A given age key could not be read. */
+  | { readonly kind: 'age failed'; readonly why: string }
   /** A key service refused, or did not answer. */
   | { readonly kind: 'service failed'; readonly why: string }
   | { readonly kind: 'sops failed' };
@@ -46,6 +48,9 @@ function readKeyFailure(text: string): SopsFailure {
     (/No secret key/i.test(words) ? undefined : (words.split('gpg: ').at(-1)?.trim() ?? ''));
   const reasons = said.flatMap((words) => why(words) ?? []);
   if (reasons.length > 0) return { kind: 'gpg failed', why: reasons[0] ?? '' };
+  const age = /failed to (?:open SOPS_AGE_KEY_FILE|(?:parse|read) ').*?(?=\. Did not find|; |$)/m;
+  const [unread] = age.exec(text) ?? [];
+  if (unread !== undefined) return { kind: 'age failed', why: unread };
   const service = /decrypt sops data key (?:with (?:AWS|GCP|Azure)|from Vault)[^|]*/.exec(text)?.[0];
   return service === undefined ? { kind: 'no key' } : { kind: 'service failed', why: service.trim() };
 }
@@ -88,6 +93,12 @@ export async function explainSops(
         advice: /ioctl|pinentry|passphrase|cancel/i.test(failure.why)
           ? 'the key has a passphrase, which no task can ask for: use a key without one (sops/README.md)'
           : 'run it again; if it fails again, check `gpg --version`, memory and disk space. The file is unchanged',
+      });
+    case 'age failed':
+      return new TaskError({
+        what: `no age key that was given opens ${file}`,
+        why: failure.why,
+        advice: 'correct SOPS_AGE_KEY, SOPS_AGE_KEY_FILE or the file in your home (sops/README.md)',
       });
     case 'service failed':
       return new TaskError({

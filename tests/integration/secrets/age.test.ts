@@ -71,6 +71,12 @@ test('secrets are created and read with SOPS_AGE_KEY or SOPS_AGE_KEY_FILE, witho
     (await failureOf(decryptValue(context, 'database.yaml', 'password'))).what,
     `no key in the keyring opens ${file}`,
   );
+  process.env.SOPS_AGE_KEY = `"${operational.secret}"`;
+  assert.is(
+    (await failureOf(decryptValue(context, 'database.yaml', 'password'))).why,
+    "failed to parse 'SOPS_AGE_KEY' age identities: unknown identity type",
+  );
+  delete process.env.SOPS_AGE_KEY;
   process.env.SOPS_AGE_KEY_FILE = join(clone.folder, '..', 'backup.txt');
   writeFileSync(process.env.SOPS_AGE_KEY_FILE, `${backup.secret}\n`);
   assert.is(await decryptValue(context, 'database.yaml', 'password'), password);

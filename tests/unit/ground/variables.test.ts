@@ -68,6 +68,8 @@ test('a relative path is the one from the folder in which the launcher was calle
     [KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN],
     [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/.git/index`, `${folder}/home`, folder],
   );
+  for (const name of ['SOPS_AGE_KEY_FILE', 'GOOGLE_APPLICATION_CREDENTIALS', 'AWS_SHARED_CREDENTIALS_FILE'])
+    assert.is(settled({ [name]: 'key', TASKS_CALLED_IN: folder })[name], `${folder}/key`);
   assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
 });
 

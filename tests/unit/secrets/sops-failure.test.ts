@@ -88,4 +88,23 @@ test('a gpg that has the key but cannot use it, or gives no reason, is not a mis
   assert.is(said(lacking), 'no key');
 });
 
+test('an age key that cannot be read is not a missing key', () => {
+  const said = (words: string) => {
+    const stderr = `Failed to get the data key\n\nGroup 0: FAILED\n  age1: FAILED\n    - | ${words}\n\nRecovery`;
+    const failure = readSopsFailure({ stderr, exitCode: 128, signal: null });
+    return 'why' in failure ? `${failure.kind}: ${failure.why}` : failure.kind;
+  };
+  const loading = 'failed to load age identities. Errors while loading age\n      | identities:';
+  const places = "Did not find keys in\n      | locations 'SOPS_AGE_KEY_CMD', and '/root/.ssh/id_rsa'.";
+  assert.is(
+    said(`${loading} failed to open SOPS_AGE_KEY_FILE file: open\n      | /x: no such file. ${places}`),
+    'age failed: failed to open SOPS_AGE_KEY_FILE file: open /x: no such file',
+  );
+  const malformed = "failed to parse 'SOPS_AGE_KEY' age identities: malformed secret key: invalid checksum";
+  assert.is(said(`${loading} ${malformed}`), `age failed: ${malformed}`);
+  // One that is not for sops.
+  assert.is(said(`${loading} failed to obtain public "x.pub" key for "x" SSH key: no. ${places}`), 'no key');
+  assert.is(said(`failed to load age identities. ${places}`), 'no key');
+});
+
 test.run();
