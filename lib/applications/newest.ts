@@ -34,9 +34,13 @@ export function newestLike(current: string, all: readonly string[]): { newest: s
   };
 }
 
-/** A version as this tag would write it: `v0.8.1` for 0.8.1 and `v0.8.0`. Undefined if it is written another way. */
+/**
+ * A version as this tag would write it: `v0.8.1` for 0.8.1 and `v0.8.0`; the tag itself if it is newer. Undefined if the
+ * version is written another way.
+ */
 export function writtenLike(tag: string, version: string): string | undefined {
   const [now, wanted] = [formOf(tag), formOf(version)];
   if (now === undefined || wanted === undefined || wanted[2] !== '') return undefined;
+  if (compare(now[1], wanted[1]) > 0) return tag;
   return `${now[0]}${wanted[1].join('.')}${now[2]}`;
 }

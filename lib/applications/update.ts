@@ -42,7 +42,7 @@ export async function updateSettings(
     const own = ((await readStrictYaml(text, file)).value ?? {}) as Tree;
     below = merge(below, own);
     const edits = [
-      ...(await chartEdits(run, own, programs)),
+      ...(await chartEdits(run, own, below, programs)),
       ...(await imageEdits(run, own, below, programs)),
     ];
     const { text: after, left } = replaceValues(text, edits);
@@ -60,7 +60,7 @@ export async function updateSettings(
 /** The plain commands of `updateSettings`. */
 export async function settingsCommands(root: string, settings: Tree): Promise<string[]> {
   const repositories = await chartRepositories(root);
-  const indexes = chartsIn(settings).flatMap((chart) => placeOf(chart, repositories)?.index ?? []);
+  const indexes = chartsIn(settings, settings).flatMap((chart) => placeOf(chart, repositories)?.index ?? []);
   const images = Object.values(mapsAt(settings, 'images')).filter(({ build }) => build === '');
   return [
     '# newer charts, and the versions of their programs:',
@@ -79,7 +79,7 @@ async function chartRepositories(root: string): Promise<ReadonlyMap<string, stri
     await readFile(join(root, 'helmfile.yaml'), 'utf8'),
     'helmfile.yaml',
   );
-  const list = valueAt(value, ['repositories']) as readonly { name: string; url: string }[];
+  const list = (valueAt(value, ['repositories']) ?? []) as readonly { name: string; url: string }[];
   return new Map(list.map(({ name, url }) => [name, url]));
 }
 
@@ -94,14 +94,15 @@ type Chart = {
   readonly repository: string;
 };
 
-/** Charts with a version, which are those of a repository. */
-function chartsIn(settings: Tree): Chart[] {
+/** Charts of a repository, whose version a layer has. */
+function chartsIn(own: Tree, merged: Tree): Chart[] {
   const places = [
-    ...Object.keys(mapsAt(settings, 'charts')).map((name) => ({ name, path: ['charts', name] })),
+    ...Object.keys(mapsAt(own, 'charts')).map((name) => ({ name, path: ['charts', name] })),
     { name: 'traefik', path: ['ingress', 'chart'] },
   ];
   return places.flatMap(({ name, path }) => {
-    const { chart, version, repository = '' } = (valueAt(settings, path) ?? {}) as { [key: string]: string };
+    const { chart, repository = '' } = (valueAt(merged, path) ?? {}) as { [key: string]: string };
+    const version = valueAt(own, [...path, 'version']) as string | undefined;
     return chart && version ? [{ name, path: [...path, 'version'], chart, version, repository }] : [];
   });
 }
@@ -114,9 +115,9 @@ function placeOf({ chart, repository }: Chart, repositories: ReadonlyMap<string,
   return { name: repository ? chart : inRepository, index: `${url.replace(/\/$/, '')}/index.yaml` };
 }
 
-async function chartEdits(run: Run, own: Tree, programs: Programs): Promise<Edit[]> {
+async function chartEdits(run: Run, own: Tree, merged: Tree, programs: Programs): Promise<Edit[]> {
   const edits: Edit[] = [];
-  for (const entry of chartsIn(own)) {
+  for (const entry of chartsIn(own, merged)) {
     const { name, path, chart, version } = entry;
     const place = placeOf(entry, run.repositories);
     if (place === undefined) {

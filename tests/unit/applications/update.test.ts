@@ -24,6 +24,7 @@ test('the newest version is written like the current one, and has the same major
   assert.is(writtenLike('v0.8.0', '0.8.1'), 'v0.8.1');
   assert.is(writtenLike('2.0.3', 'v2.0.4'), '2.0.4');
   assert.is(writtenLike('v0.8.0', 'main'), undefined);
+  assert.is(writtenLike('2.10', '2.9.7'), '2.10', 'newer than the program of the chart');
 });
 
 const bytes = (tag: string): string => JSON.stringify({ layers: [], tag });
@@ -163,6 +164,18 @@ images:
     `${common}: images.anvil.tag → 1.10.0: ${byHand}`,
     `${common}: images.anvil.digest → ${digest('1.10.0')}: ${byHand}`,
   ]);
+});
+
+test('an environment may pin the version alone; no image is replaced by an older one', async () => {
+  write({
+    'helmfile.yaml': `repositories:\n  - name: smith\n    url: http://${host}/charts/\n`,
+    [common]: settings('0.3.1', '1.10.0', 'v4.9.0'),
+    [own]: 'charts:\n  hammer: { version: 0.3.0 }\n',
+  });
+  const { changed, failed } = await update();
+  assert.equal([changed, failed], [[`${own}: charts.hammer.version 0.3.0 → 0.3.1`], []]);
+  write({ 'helmfile.yaml': 'releases: []\n', [common]: 'charts: {}\n', [own]: '{}\n' });
+  assert.equal((await update()).failed, []);
 });
 
 test('what cannot be asked is reported and stays; the rest is written', async () => {
