@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import type { Environment } from '../settings/environment.ts';
+import { replaceFiles } from '../settings/replace-files.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { reasonOf } from '../tools/registry/call.ts';
 import { openRepository } from '../tools/registry/manifest.ts';
@@ -52,7 +53,7 @@ export async function updateSettings(
         run.notes.push(`${what} → ${now}: others share its value (an alias or \`<<\`); write it by hand`);
       else run.changed.push(`${what} ${valueAt(own, edit.path) || '(none)'} → ${now}`);
     }
-    if (after !== text) await writeWhole(join(root, file), after, 0o644);
+    if (after !== text) await replaceFiles([{ path: join(root, file), text: after }]);
   }
   return run;
 }

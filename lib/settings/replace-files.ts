@@ -1,4 +1,4 @@
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, realpath, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { writeWhole } from './environment.ts';
@@ -16,7 +16,9 @@ export type NewFile = {
 export async function replaceFiles(files: readonly NewFile[]): Promise<void> {
   const undo: (() => Promise<unknown>)[] = [];
   try {
-    for (const { path, text, mode } of files) {
+    for (const { path: named, text, mode } of files) {
+      // A link stays one.
+      const path = text === undefined ? named : ((await ifThere(realpath(named))) ?? named);
       const before = await textIfThere(path);
       const kept = ((await ifThere(stat(path)))?.mode ?? 0o644) & 0o777;
       const created = await mkdir(dirname(path), { recursive: true });

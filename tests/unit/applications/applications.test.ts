@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -198,6 +198,14 @@ test('a new environment has files that are links in the other one', async () => 
   symlinkSync('user@host.1', join(from, '.#settings.yaml'));
   const commands = await newEnvironmentCommands(input, { name: 'staging', from: 'linked' });
   assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml');
+});
+
+test('a file that is a link elsewhere stays one, and its target is changed', async () => {
+  writeFileSync(join(folder, 'shared.yaml'), textOf('environments/common.yaml'));
+  rmSync(join(folder, 'environments/common.yaml'));
+  symlinkSync('../shared.yaml', join(folder, 'environments/common.yaml'));
+  await add('fresh', 'vault');
+  assert.match(textOf('shared.yaml'), 'fresh: { password: "" }');
 });
 
 test('if one file cannot be written, all are as before, and no new folder stays', async () => {
