@@ -130,6 +130,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
     await decryptAs(context, secret);
   }
   const now = await decrypt();
+  if (JSON.stringify(now) === JSON.stringify(values)) return context.print(`no value of ${file} has changed`);
   const isChanged = ({ secret: { key } }: { readonly secret: SecretKey }): boolean =>
     JSON.stringify(now[key]) !== JSON.stringify(values[key]);
   context.print(howToApply(file, uses.filter(isChanged), roles.filter(isChanged)));

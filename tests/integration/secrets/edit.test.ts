@@ -75,6 +75,8 @@ test('the edited file is encrypted, and the text readable by the editor alone', 
   assert.is(modes, '600 700');
   assert.ok(place.startsWith(sandbox.path('.state/development/edit/')), place);
   nothingLeft();
+  const { text: commented } = await edit('echo "# a comment" >> "$1"');
+  assert.match(commented, `no value of ${file} has changed`);
 });
 
 for (const [key, said] of [
