@@ -1,78 +1,53 @@
-import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { suite } from 'uvu';
+import { createServer } from 'node:net';
 import * as assert from 'uvu/assert';
 import { keepForward, withPortForward } from '../../../lib/kubernetes/port-forward.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { portOf } from '../../rig/loopback.ts';
+import { context, forwarding as forwardingTo, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 
-const test = suite<{ context: CloneContext }>('port-forward');
-const project = scriptedFolder('environments');
-
-test.before(async (state) => {
-  state.context = await project.context('minikube');
-  mkdirSync(state.context.environment.state, { recursive: true });
-});
-test.before.each(project.forget);
-test.after(project.remove);
+const { test, project } = scriptedSuite('port-forward', 'minikube', 'environments');
 
 const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
+const unreachable = 'svc/vault of the namespace vault cannot be reached';
+const forwarding = forwardingTo(40123);
 
-test('a forwarded port is used as soon as kubectl names it, and kubectl is ended afterwards', async ({
-  context,
-}) => {
-  project.script(
-    'kubectl',
-    'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "Forwarding from [::1]:40123 -> 8200"; exec sleep 1000',
-  );
-  const used = await withPortForward(context, vault, async (connection) => connection);
-  assert.equal(used, { host: '127.0.0.1', port: 40123 });
-  const [call, pid] = project.calls();
-  assert.match(call ?? '', /-n vault port-forward svc\/vault :8200 --address 127\.0\.0\.1$/);
-  assert.throws(() => process.kill(Number(pid), 0), /ESRCH/);
+test('a forwarded port is used as soon as kubectl names it, and kubectl is ended afterwards, also when its use fails', async () => {
+  const second = 'echo "Forwarding from [::1]:40123 -> 8200"';
+  project.script('kubectl', `echo "$$" >> "$CALLS"; ${forwarding.replace('exec', `${second}; exec`)}`);
+  for (const failure of [undefined, new Error('sealed')]) {
+    project.forget();
+    const using = withPortForward(context, vault, async (connection) => {
+      if (failure !== undefined) throw failure;
+      return connection;
+    });
+    if (failure === undefined) assert.equal(await using, { host: '127.0.0.1', port: 40123 });
+    else assert.is(await using.catch((error) => error), failure);
+    const [call, pid] = project.calls();
+    assert.match(call ?? '', /-n vault port-forward svc\/vault :8200 --address 127\.0\.0\.1$/);
+    assert.throws(() => process.kill(Number(pid), 0), /ESRCH/);
+  }
 });
 
-test('kubectl is ended also when its use fails', async ({ context }) => {
-  project.script(
-    'kubectl',
-    'echo "$$" >> "$CALLS"; echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000',
-  );
-  const failing = withPortForward(context, vault, async () => {
-    throw new Error('sealed');
-  });
-  assert.is((await failureOf(failing)).message, 'sealed');
-  assert.throws(() => process.kill(Number(project.calls()[1]), 0), /ESRCH/);
-});
-
-test('a Service without a pod fails with kubectl’s last line', async ({ context }) => {
+test('a Service without a pod fails with kubectl’s last line', async () => {
   project.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
-  const error = await failureOf(withPortForward(context, vault, async () => undefined));
-  assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
-  assert.is(error.why, 'error: no running pods');
+  const failing = withPortForward(context, vault, async () => undefined);
+  await fails(failing, { what: unreachable, why: 'error: no running pods' });
 });
 
 /** A kubectl whose port-forwards do these in turn, the last of them again and again; pods as given. */
-function attempts(bodies: readonly string[], pods: readonly object[] = []): void {
+function attempts(bodies: readonly string[], ...pods: readonly object[]): void {
   const cases = bodies.map((body, index) => `${index === bodies.length - 1 ? '*' : index + 1}) ${body};;`);
-  project.script(
-    'kubectl',
-    `case "$*" in
-*"get pods"*) echo '${JSON.stringify({ items: pods })}'; exit;;
-esac
-case $(grep -c port-forward "$CALLS") in
-${cases.join('\n')}
-esac`,
-  );
+  project.script('kubectl', {
+    'get pods': listing(...pods),
+    '': `case $(grep -c port-forward "$CALLS") in\n${cases.join('\n')}\nesac`,
+  });
 }
 
-const forwarding = 'echo "Forwarding from 127.0.0.1:40123 -> 8200"; exec sleep 1000';
+const gone = 'echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1';
 const notThere =
   'echo "error: error upgrading connection: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
-test('a pod that kubectl does not reach yet, or whose server does not answer, is tried again', async ({
-  context,
-}) => {
+test('a pod that kubectl does not reach yet, or whose server does not answer, is tried again', async () => {
   attempts([notThere, forwarding]);
   let asked = 0;
   const answers = async () => {
@@ -91,36 +66,38 @@ test('a pod that kubectl does not reach yet, or whose server does not answer, is
   assert.match(told[1] ?? '', 'the pod does not answer');
 });
 
-test('when time is up, the error gives the last reason and what is wrong with the pods of the namespace', async ({
-  context,
-}) => {
+test('when time is up, the error gives the last reason and what is wrong with the pods of the namespace', async () => {
   const waiting = { reason: 'CrashLoopBackOff' };
   const pod = (namespace: string) => ({
     metadata: { namespace, name: 'vault-0' },
     status: { phase: 'Running', containerStatuses: [{ name: 'vault', state: { waiting } }] },
   });
-  attempts([notThere], [pod('vault'), pod('other')]);
-  const error = await failureOf(withPortForward(context, { ...vault, waitMs: 1 }, async () => undefined));
-  assert.is(error.what, 'svc/vault of the namespace vault cannot be reached');
-  assert.match(error.why ?? '', /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/);
+  attempts([notThere], pod('vault'), pod('other'));
+  await fails(
+    withPortForward(context, { ...vault, waitMs: 1 }, async () => undefined),
+    {
+      what: unreachable,
+      why: /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/,
+    },
+  );
 });
 
-test('missing objects are not waited for, and status waits for nothing', async ({ context }) => {
-  attempts(['echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1']);
-  const once = async (waitMs: number) => {
+test('missing objects are not waited for, and status waits for nothing', async () => {
+  for (const [body, waitMs, why] of [
+    [gone, 60_000, 'Error from server (NotFound): services "vault" not found'],
+    [notThere, 0, /pod does not exist/],
+  ] as const) {
+    attempts([body]);
     project.forget();
-    const error = await failureOf(withPortForward(context, { ...vault, waitMs }, async () => undefined));
-    return [error.why, project.calls().filter((line) => line.includes('port-forward')).length];
-  };
-  const reason = 'Error from server (NotFound): services "vault" not found';
-  assert.equal(await once(60_000), [reason, 1]);
-  attempts([notThere]);
-  assert.is((await once(0))[1], 1);
+    await fails(
+      withPortForward(context, { ...vault, waitMs }, async () => undefined),
+      { why },
+    );
+    assert.is(project.calls().filter((line) => line.includes('port-forward')).length, 1);
+  }
 });
 
-test('a lasting forward connects again from the same port when kubectl ends, until the run stops', async ({
-  context,
-}) => {
+test('a lasting forward connects again from the same port when kubectl ends, until the run stops', async () => {
   const lost =
     'echo "Forwarding from 127.0.0.1:40123 -> 8200"; echo "error: lost connection to pod" >&2; exit 1';
   attempts([forwarding, lost, notThere, forwarding]);
@@ -144,9 +121,7 @@ test('a lasting forward connects again from the same port when kubectl ends, unt
   assert.equal(ports, [':8200', ':8200', ':8200', ':8200', '40123:8200']);
 });
 
-test('a lasting forward is looked at by connections without data, which can reset none of the user', async ({
-  context,
-}) => {
+test('a lasting forward is looked at by connections without data, which can reset none of the user', async () => {
   const stop = new AbortController();
   const seen: string[] = [];
   const server = createServer((socket) => {
@@ -154,24 +129,19 @@ test('a lasting forward is looked at by connections without data, which can rese
     socket.on('error', ({ message }) => seen.push(message));
     socket.on('end', () => seen.push('end'));
     socket.on('close', () => seen.length > 2 && stop.abort());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  attempts([`echo "Forwarding from 127.0.0.1:${port} -> 8200"; exec sleep 1000`]);
+  });
+  attempts([forwardingTo(await portOf(server))]);
   const news = { onOpen: () => {}, onLost: (reason: string) => seen.push(reason) };
   await keepForward({ ...context, signal: stop.signal }, vault, news, 10);
   server.close();
   assert.equal([...new Set(seen)], ['end']);
 });
 
-test('a lasting forward fails as a short one when the API server does not have it any more', async ({
-  context,
-}) => {
-  const gone = 'echo \'Error from server (NotFound): services "vault" not found\' >&2; exit 1';
-  attempts(['echo "Forwarding from 127.0.0.1:40123 -> 8200"; exit 1', gone]);
+test('a lasting forward fails as a short one when the API server does not have it any more', async () => {
+  attempts([forwarding.replace('exec sleep 1000', 'exit 1'), gone]);
   const news = { onOpen: () => {}, onLost: () => {} };
-  const error = await failureOf(keepForward(context, { ...vault, waitMs: 60_000 }, news));
-  assert.match(error.why ?? '', 'services "vault" not found');
+  const lasting = keepForward(context, { ...vault, waitMs: 60_000 }, news);
+  await fails(lasting, { why: /services "vault" not found/ });
 });
 
 test.run();

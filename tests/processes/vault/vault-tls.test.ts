@@ -1,15 +1,15 @@
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { portOf } from '../../rig/loopback.ts';
+import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 type State = { folder: string; own: TestCertificate; other: TestCertificate };
@@ -33,9 +33,7 @@ async function served({ certificate, key }: TestCertificate) {
     connections += 1;
     socket.unref();
   });
-  await once(server.unref().listen(0, '127.0.0.1'), 'listening');
-  const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { address, connections: () => connections };
+  return { address: `https://127.0.0.1:${await portOf(server.unref())}`, connections: () => connections };
 }
 
 test('a client requires the authority and the name, and keeps one connection, also for another token', async ({
@@ -57,10 +55,9 @@ test('another authority, another name, and a server without TLS are refused', as
     [address, own.authority, 'other.vault.svc', /Hostname\/IP does not match/],
     [plain, own.authority, 'vault.vault.svc', /wrong version number|packet length too long/],
   ] as const) {
-    const failure = await failureOf(vaultClient({ address: at, identity: { authority, name } }).read('x'));
-    assert.is(failure.what, `Vault at ${at} cannot be verified by its certificate`);
-    assert.match(failure.why, why);
-    assert.match(failure.advice, 'create-environment');
+    const what = `Vault at ${at} cannot be verified by its certificate`;
+    const reading = vaultClient({ address: at, identity: { authority, name } }).read('x');
+    await fails(reading, { what, why, advice: /create-environment/ });
   }
 });
 
