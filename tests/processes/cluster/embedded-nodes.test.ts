@@ -1,30 +1,19 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { applyNodes, compareNodes } from '../../../lib/cluster/embedded/nodes.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 
-const test = suite('embedded-nodes');
-
-const clone = scriptedFolder('environments');
-const { environment, settings } = await clone.context('embedded');
-let context: CloneContext;
-
-test.before.each(async () => {
-  context = await clone.context('embedded');
-});
-test.after.each(() => clone.reset());
-test.after(() => clone.remove());
+const { test } = scriptedSuite('embedded-nodes', 'embedded', 'environments');
 
 /** The context with another number of nodes in the settings. */
-const asking = (nodes: number): CloneContext => ({
-  ...context,
-  settings: { ...settings, cluster: { ...settings.cluster, nodes } },
-});
+const asking = (nodes: number) => {
+  const { settings } = context;
+  return { ...context, settings: { ...settings, cluster: { ...settings.cluster, nodes } } };
+};
 
 /** An API server that takes nodes. */
 function server() {
@@ -61,9 +50,9 @@ test('an existing cluster keeps its nodes despite other settings, gets deleted o
 });
 
 test('a deleted kubeconfig is restored, for the user alone', async () => {
+  const { environment } = context;
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
-  const missing = await failureOf(restoreKubeconfig(context));
-  assert.match(missing.what, /kubeconfig is missing and could not be restored/);
+  await fails(restoreKubeconfig(context), { what: /kubeconfig is missing and could not be restored/ });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
   assert.is(await restoreKubeconfig(context), true);

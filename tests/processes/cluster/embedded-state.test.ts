@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { sourcesDigest } from '../../../lib/cluster/embedded/job-runner-service.ts';
 import { prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
@@ -26,17 +26,17 @@ import {
 import { requireCreated } from '../../../lib/cluster/not-running.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
-import { scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 
-const test = suite('embedded-state');
+const { test, project } = scriptedSuite('embedded-state', 'embedded', 'environments');
+const { environment } = await project.context('embedded');
 
-const clone = scriptedFolder('environments');
-const context = await clone.context('embedded');
-const { environment } = context;
-
-test.after.each(() => clone.reset());
-test.after(() => clone.remove());
+/** As if kwokctl had created the cluster. */
+const created = async (): Promise<void> => {
+  await writeState(environment, { ...(await ensureState(context)), phase: 'created' });
+  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
+};
 
 test('ports are chosen once and stay, and so do the services', async () => {
   const made = await ensureState(context);
@@ -53,59 +53,52 @@ test('ports are chosen once and stay, and so do the services', async () => {
 });
 
 test('helmfile and Vault get the addresses of the real servers, also in an older environment', async () => {
-  await ensureState(context);
-  const vault = (await expectedServers(environment)).settings;
   const file = join(environment.state, 'cluster.yaml');
-  const { parse } = await import('yaml');
-  assert.equal(parse(readFileSync(file, 'utf8')), { vault });
-  writeFileSync(file, 'vault: {}');
-  await ensureState(context);
-  assert.equal(parse(readFileSync(file, 'utf8')), { vault });
+  for (const _ of ['new', 'older']) {
+    await ensureState(context);
+    const vault = (await expectedServers(environment)).settings;
+    assert.equal(parse(readFileSync(file, 'utf8')), { vault });
+    writeFileSync(file, 'vault: {}');
+  }
 });
 
 test('a damaged description of the cluster is an error, not a missing one', async () => {
   await ensureState(context);
   for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
     writeFileSync(join(environment.state, 'embedded.json'), text);
-    const error = await failureOf(readState(environment));
-    assert.match(error.what, /^\.state\/development\/embedded\.json, .* is damaged$/, text);
-    assert.match(error.advice ?? '', /destroy-environment/);
+    const what = /^\.state\/development\/embedded\.json, .* is damaged$/;
+    await fails(readState(environment), { what, advice: /destroy-environment/ });
   }
 });
 
 test('a task on a cluster that does not run names its phase, with advice', async () => {
-  const refused = async (is: string, advice: RegExp): Promise<string | undefined> => {
-    const error = await failureOf(requireCluster(context));
-    assert.is(error.what, `the cluster of environment \`development\` is ${is}`);
-    assert.match(error.advice ?? '', advice);
-    return error.why;
-  };
+  const refused = (is: string, advice: RegExp, why?: RegExp) =>
+    fails(requireCluster(context), {
+      what: `the cluster of environment \`development\` is ${is}`,
+      ...{ advice, ...(why && { why }) },
+    });
   await refused('not created', /create-environment/);
   // As import-gpg-keys leaves it, without a cluster.
   mkdirSync(environment.gnupgHome, { recursive: true });
   assert.throws(() => requireCreated(environment), /is not created/);
-  assert.match((await failureOf(requireState(environment))).what, /is not created$/);
-  const state = await ensureState(context);
+  await fails(requireState(environment), { what: /is not created$/ });
+  await ensureState(context);
   requireCreated(environment);
   await refused('only half created', /^run `npx tsx tasks.ts create-environment` again$/);
-  await writeState(environment, { ...state, phase: 'created' });
-  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
+  await created();
   await refused('stopped', /^run `npx tsx tasks.ts start-k8s`$/);
   await recordService(environment.state, 'etcd', process.pid);
-  assert.match((await refused('degraded', /start-k8s/)) ?? '', /kube-apiserver does not run/);
+  await refused('degraded', /start-k8s/, /kube-apiserver does not run/);
 });
 
 test('a server that a killed run has started but not recorded counts as running', async () => {
-  const state = await ensureState(context);
-  await writeState(environment, { ...state, phase: 'created' });
-  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
+  await created();
   const words = ['-e', 'process.stdin.resume()', `${clusterFolder(environment)}/etcd`];
   const etcd = spawn(process.execPath, words, { argv0: 'etcd', stdio: ['pipe', 'ignore', 'ignore'] });
   try {
     await once(etcd, 'spawn');
-    const { what, why } = await failureOf(requireCluster(context));
-    assert.match(what, /is degraded$/);
-    assert.match(why ?? '', /^etcd was left by a killed run, kube-apiserver does not run, /);
+    const why = /^etcd was left by a killed run, kube-apiserver does not run, /;
+    await fails(requireCluster(context), { what: /is degraded$/, why });
   } finally {
     etcd.stdin?.end();
     await once(etcd, 'exit');
@@ -115,11 +108,8 @@ test('a server that a killed run has started but not recorded counts as running'
 test('a cluster that belongs to another path, or is half removed, is neither started nor created again', async () => {
   const state = await ensureState(context);
   const refused = async (what: RegExp, advice: RegExp): Promise<void> => {
-    for (const attempt of [requireCluster, ensureState, () => requireState(environment)]) {
-      const error = await failureOf(attempt(context));
-      assert.match(error.what, what);
-      assert.match(error.advice ?? '', advice);
-    }
+    for (const attempt of [requireCluster, ensureState, () => requireState(environment)])
+      await fails(attempt(context), { what, advice });
   };
   await writeState(environment, { ...state, phase: 'created' });
   await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
@@ -158,8 +148,7 @@ test('services of a lost state are stopped when a new one is created', async () 
 });
 
 test('a cluster that runs where nothing of it is seen is neither started here nor called stopped', async () => {
-  await writeState(environment, { ...(await ensureState(context)), phase: 'created' });
-  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), '');
+  await created();
   const data = join(clusterFolder(environment), 'etcd/member/snap/db');
   await refuseElsewhere(context);
   await writeWhole(data, '');
@@ -168,10 +157,7 @@ test('a cluster that runs where nothing of it is seen is neither started here no
   try {
     await once(holder.stdout, 'data');
     for (const refusing of [refuseElsewhere, requireCluster])
-      assert.match(
-        (await failureOf(refusing(context))).what,
-        /runs in another container or on another host$/,
-      );
+      await fails(refusing(context), { what: /runs in another container or on another host$/ });
   } finally {
     holder.stdin.end();
     await once(holder, 'exit');
@@ -207,7 +193,7 @@ test('Vault and PostgreSQL are reached without kubectl', async () => {
 
 test('an interrupted run stops what it started, unless it has destroyed that itself', async () => {
   for (const destroyed of [false, true]) {
-    const context = await clone.context('embedded');
+    const context = await project.context('embedded');
     const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
     const ended = once(child, 'exit');
     const record = await recordService(environment.state, 'vault', child.pid ?? 0);

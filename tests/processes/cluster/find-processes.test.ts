@@ -3,43 +3,38 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findProcesses } from '../../../lib/cluster/embedded/processes.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { environmentIn } from '../../rig/environment.ts';
 
-type State = { folder: string; children: ChildProcess[]; play: (...words: string[]) => Promise<number> };
+let folder: string;
+const children: ChildProcess[] = [];
 
-const test = suite<State>('find-processes');
-
-test.before.each((state) => {
-  state.folder = mkdtempSync(join(tmpdir(), 'processes-'));
-  state.children = [];
-  // `sh` under another name, which waits for the end of its input.
-  state.play = async (name, ...words) => {
-    const child = spawn('sh', ['-c', 'echo; read line', ...words], {
-      argv0: name,
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    state.children.push(child);
-    await once(child.stdout, 'data');
-    return child.pid ?? 0;
-  };
+test.before.each(() => {
+  folder = mkdtempSync(join(tmpdir(), 'processes-'));
 });
-
-test.after.each(({ folder, children }) => {
+test.after.each(() => {
   for (const child of children) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** `sh` under another name, which waits for the end of its input. */
+async function play(argv0: string, ...words: string[]): Promise<number> {
+  const child = spawn('sh', ['-c', 'echo; read line', ...words], {
+    argv0,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  children.push(child);
+  await once(child.stdout, 'data');
+  return child.pid ?? 0;
+}
+
 const found = async (folder: string): Promise<number[]> =>
   (await findProcesses(environmentIn(folder))).map(({ pid }) => pid);
 
-test('the cluster’s programs are found by a path of the environment or its cluster’s name', async ({
-  folder,
-  play,
-}) => {
+test('the cluster’s programs are found by a path of the environment or its cluster’s name', async () => {
   const { state, clusterName } = environmentIn(folder);
   const vault = await play('/opt/vault', 'server', '-config', `${state}/vault/server.hcl`);
   const etcd = await play('etcd', `--data-dir=${state}/kwok/etcd`);
@@ -47,22 +42,17 @@ test('the cluster’s programs are found by a path of the environment or its clu
   assert.equal((await found(folder)).sort(), [vault, etcd, kwokctl].sort());
 });
 
-test('processes of another environment or clone are not found', async ({ folder, play }) => {
+test('processes of another environment or clone, or of a user who reads the folder, are not found', async () => {
   const { state, clusterName } = environmentIn(folder);
   await play('vault', 'server', '-config', `${state}2/vault/server.hcl`);
   await play('vault', 'server', '-config', `/other${state}2/server.hcl`);
   await play('kwokctl', 'create', 'cluster', '--name', `${clusterName}0`);
-  assert.equal(await found(folder), []);
-});
-
-test('a user’s program that reads the folder is not found', async ({ folder, play }) => {
-  const { state } = environmentIn(folder);
   await play('tail', '-f', `${state}/logs/vault.log`);
   await play('vim', `${state}/kubeconfig`);
   assert.equal(await found(folder), []);
 });
 
-test('among Node processes, only the job runner is found', async ({ folder, play }) => {
+test('among Node processes, only the job runner is found', async () => {
   const { state } = environmentIn(folder);
   await play('node', '/clone/tasks.ts', 'status', `${state}/`);
   const words = ['/clone/lib/cluster/embedded/job-runner.ts', 'development', `${state}/`];
@@ -71,7 +61,7 @@ test('among Node processes, only the job runner is found', async ({ folder, play
   assert.equal((await found(folder)).sort(), runners.sort());
 });
 
-test('on macOS, where ps prints one line, spaces in paths do not hide them', async ({ folder }) => {
+test('on macOS, where ps prints one line, spaces in paths do not hide them', async () => {
   const { state } = environmentIn(join(folder, 'my clone'));
   const processes = [
     ['7', '/Users/ada/my tools/vault', `server -config ${state}/vault/server.hcl`],

@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isSameProcess, processStartTime } from '@k8s-deployment/runner';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isUp } from '../../../lib/cluster/embedded/launch.ts';
 import {
@@ -28,17 +28,14 @@ import {
   stopServices,
   waitForService,
 } from '../../../lib/cluster/embedded/services.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
-type State = { folder: string };
+let folder: string;
 
-const test = suite<State>('services');
-
-test.before.each((state) => {
-  state.folder = mkdtempSync(join(tmpdir(), 'services-'));
+test.before.each(() => {
+  folder = mkdtempSync(join(tmpdir(), 'services-'));
 });
-
-test.after.each(async ({ folder }) => {
+test.after.each(async () => {
   for (const record of await readServices(folder))
     if (await isSameProcess(record)) process.kill(record.pid, 'SIGKILL');
   rmSync(folder, { recursive: true, force: true });
@@ -54,19 +51,15 @@ const heeding = (signal: string, action: string): string[] => [
   `process.on('${signal}', () => { ${action}; process.exit(); }); setInterval(() => {}, 1e9); console.log('ready');`,
 ];
 
-const files = (folder: string): string[] => readdirSync(join(folder, 'services'));
-
 /** Resolves when the service's log holds the text. */
-async function said(folder: string, record: ServiceRecord, text: string): Promise<void> {
+async function said(record: ServiceRecord, text: string): Promise<void> {
   const ready = async () => (await logTail(folder, record.name)).includes(text);
   await waitForService(folder, record, ready, { timeoutMs: 5000, signal: new AbortController().signal });
 }
 
-test('a service is recorded by pid, start time and boot, its output goes to its log, and stopped it is forgotten', async ({
-  folder,
-}) => {
+test('a service is recorded by pid, start time and boot, its output goes to its log, and stopped it is forgotten', async () => {
   const record = await startService(folder, 'vault', server);
-  await said(folder, record, 'ready');
+  await said(record, 'ready');
   assert.equal(await readServices(folder), [record]);
   assert.is(record.startTime, await processStartTime(record.pid));
   assert.is(await isSameProcess(record), true);
@@ -79,7 +72,7 @@ test('a service is recorded by pid, start time and boot, its output goes to its 
   assert.equal(await readServices(folder), []);
 });
 
-test('a service is up if it answers and was started with the same digest', async ({ folder }) => {
+test('a service is up if it answers and was started with the same digest', async () => {
   await startService(folder, 'vault', server, {}, 'one');
   const up = (digest?: string, answers = true) =>
     isUp({ state: folder }, 'vault', async () => answers, digest);
@@ -89,60 +82,43 @@ test('a service is up if it answers and was started with the same digest', async
   );
 });
 
-test('a service that ignores TERM is killed after its grace period', async ({ folder }) => {
+test('a service that ignores TERM is killed after its grace period', async () => {
   const record = await startService(folder, 'vault', shell('trap "" TERM; echo deaf; exec sleep 1000'));
-  await said(folder, record, 'deaf');
+  await said(record, 'deaf');
   await stopServices(folder, [record], 10);
   assert.is(await isSameProcess(record), false);
 });
 
-test('PostgreSQL is stopped by INT, its fast shutdown', async ({ folder }) => {
-  const record = await startService(folder, 'postgresql', heeding('SIGINT', 'console.log("fast")'));
-  await said(folder, record, 'ready');
-  await stopServices(folder, [record]);
-  assert.match(await logTail(folder, 'postgresql'), /^fast$/m);
-});
-
-test('the API server is stopped after its clients, and etcd last', async ({ folder }) => {
+test('the API server is stopped after its clients, and etcd last; PostgreSQL by INT, its fast shutdown', async () => {
   const order = join(folder, 'order');
-  const names = ['etcd', 'kube-apiserver', 'vault', 'kube-scheduler'];
   const records = await Promise.all(
-    names.map((name) => {
+    ['etcd', 'kube-apiserver', 'vault', 'kube-scheduler', 'postgresql'].map((name) => {
       const append = `fs.appendFileSync(${JSON.stringify(order)}, ${JSON.stringify(`${name}\n`)})`;
-      return startService(folder, name, heeding('SIGTERM', append));
+      return startService(folder, name, heeding(name === 'postgresql' ? 'SIGINT' : 'SIGTERM', append));
     }),
   );
-  await Promise.all(records.map((record) => said(folder, record, 'ready')));
+  await Promise.all(records.map((record) => said(record, 'ready')));
   await stopServices(folder, records);
   const stopped = readFileSync(order, 'utf8').trim().split('\n');
-  assert.equal(stopped.slice(0, 2).sort(), ['kube-scheduler', 'vault']);
-  assert.equal(stopped.slice(2), ['kube-apiserver', 'etcd']);
+  assert.equal(stopped.slice(0, 3).sort(), ['kube-scheduler', 'postgresql', 'vault']);
+  assert.equal(stopped.slice(3), ['kube-apiserver', 'etcd']);
 });
 
-for (const [title, change] of [
-  ['another start time', (own: ServiceRecord) => ({ ...own, startTime: `${own.startTime}1` })],
-  ['another boot', (own: ServiceRecord) => ({ ...own, bootId: 'the one before' })],
-] as const) {
-  test(`a pid reused by another process (${title}) is forgotten, never killed`, async ({ folder }) => {
-    const foreign = spawn('sleep', ['1000'], { stdio: 'ignore' });
-    try {
-      await once(foreign, 'spawn');
-      const own = await recordService(folder, 'vault', foreign.pid ?? 0);
-      assert.ok(own);
-      const reused = change(own);
-      assert.is(await isSameProcess(reused), false);
-      await stopServices(folder, [reused], 10);
-      assert.is(await isSameProcess(own), true);
-      assert.equal(files(folder), []);
-    } finally {
-      foreign.kill('SIGKILL');
-    }
-  });
-}
+test('a pid reused by another process is forgotten, never killed', async () => {
+  const foreign = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  try {
+    await once(foreign, 'spawn');
+    const own = await recordService(folder, 'vault', foreign.pid ?? 0);
+    assert.ok(own);
+    await stopServices(folder, [{ ...own, bootId: 'the one before' }], 10);
+    assert.is(await isSameProcess(own), true);
+    assert.equal(readdirSync(join(folder, 'services')), []);
+  } finally {
+    foreign.kill('SIGKILL');
+  }
+});
 
-test('a copied clone has none of the services of the original; a moved one, or another path to it, has them', async ({
-  folder,
-}) => {
+test('a copied clone has none of the services of the original; a moved one, or another path to it, has them', async () => {
   const own = join(folder, 'own');
   const record = await startService(own, 'vault', server);
   try {
@@ -158,58 +134,47 @@ test('a copied clone has none of the services of the original; a moved one, or a
   }
 });
 
-test('a process that has ended cannot be recorded', async ({ folder }) => {
+test('no service: a process that has ended, a program that does not exist, a damaged record', async () => {
   const ended = spawn('true', { stdio: 'ignore' });
   await once(ended, 'exit');
   assert.is(await recordService(folder, 'vault', ended.pid ?? 0), undefined);
-});
-
-test('a damaged record is ignored', async ({ folder }) => {
-  mkdirSync(join(folder, 'services'));
+  const starting = startService(folder, 'vault', ['/nowhere/vault']);
+  await fails(starting, { what: 'vault could not be started', why: /ENOENT/ });
+  mkdirSync(join(folder, 'services'), { recursive: true });
   writeFileSync(join(folder, 'services', 'vault.json'), '{"pid":');
   writeFileSync(join(folder, 'services', 'notes.txt'), 'mine');
   assert.equal(await readServices(folder), []);
 });
 
-test('a program that does not exist cannot be started', async ({ folder }) => {
-  const error = await failureOf(startService(folder, 'vault', ['/nowhere/vault']));
-  assert.is(error.what, 'vault could not be started');
-  assert.match(error.why ?? '', /ENOENT/);
-  assert.equal(await readServices(folder), []);
-});
-
-test('a service that ends before it is ready is reported with the last line of its log', async ({
-  folder,
-}) => {
+test('a service that ends before it is ready is reported with the last line of its log', async () => {
   const waiting = { timeoutMs: 5000, signal: new AbortController().signal };
   const start = async (): Promise<void> => {
     const launch = shell('echo starting; echo "bad port" >&2; exit 3');
     await waitForService(folder, await startService(folder, 'vault', launch), async () => false, waiting);
   };
   // It may end before it is recorded; the error must be the same.
-  const error = await failureOf(start());
-  assert.is(error.what, 'vault ended while starting');
-  assert.is(error.why, 'bad port');
+  await fails(start(), { what: 'vault ended while starting', why: 'bad port' });
 });
 
-test('a wait ends after its time, and with the run', async ({ folder }) => {
+test('a wait ends after its time, and with the run', async () => {
   const record = await startService(folder, 'vault', server);
-  await said(folder, record, 'ready');
+  await said(record, 'ready');
   const wait = (ready: boolean, timeoutMs: number, signal: AbortSignal) =>
-    failureOf(waitForService(folder, record, async () => ready, { timeoutMs, signal }));
-  assert.is((await wait(false, 0, new AbortController().signal)).what, 'vault was not ready after 0 s');
-  assert.is((await wait(true, 5000, AbortSignal.abort())).name, 'AbortError');
+    waitForService(folder, record, async () => ready, { timeoutMs, signal });
+  await fails(wait(false, 0, new AbortController().signal), { what: 'vault was not ready after 0 s' });
+  const stopped = await wait(true, 5000, AbortSignal.abort()).catch((error) => error);
+  assert.is(stopped.name, 'AbortError');
 });
 
-test('a process that cannot be ended is reported, and its record stays', async ({ folder }) => {
+test('a process that cannot be ended is reported, and its record stays', async () => {
   const record = await startService(folder, 'one', server);
   const { kill } = process;
   process.kill = () => {
     throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' });
   };
   try {
-    const error = await failureOf(stopServices(folder, [record], 100));
-    assert.equal([error.what, error.why], [`process ${record.pid} could not be stopped`, 'kill EPERM']);
+    const what = `process ${record.pid} could not be stopped`;
+    await fails(stopServices(folder, [record], 100), { what, why: 'kill EPERM' });
   } finally {
     process.kill = kill;
   }
