@@ -2,54 +2,42 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gitContents, gitFiles, indexOfHook } from '../../../lib/secrets/git-contents.ts';
-import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { fails, taskContext } from '../../rig/task-context.ts';
 
-type State = {
-  folder: string;
-  git: (...words: string[]) => string;
-  write: (file: string, text: string) => void;
-};
+let folder: string;
+const git = (...words: string[]): string =>
+  execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.com', ...words], {
+    ...{ cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+  });
+const commit = (...words: string[]) => git('commit', '--quiet', '--message', 'a file', ...words);
+const write = (file: string, text: string): void => writeFileSync(join(folder, file), text);
 
-const test = suite<State>('what git has, or would take');
-
-test.before.each((state) => {
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'git-contents-')));
-  state.folder = folder;
-  state.git = (...words) =>
-    execFileSync('git', ['-c', 'user.name=a', '-c', 'user.email=a@example.com', ...words], {
-      cwd: folder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-  state.write = (file, text) => writeFileSync(join(folder, file), text);
-  state.git('init', '--quiet');
-  state.write('a', 'clean');
-  state.git('add', 'a');
-  state.git('commit', '--quiet', '--message', 'a file');
+test.before.each(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'git-contents-')));
+  git('init', '--quiet');
+  write('a', 'clean');
+  git('add', 'a');
+  commit();
 });
-test.after.each(({ folder }) => rmSync(folder, { recursive: true }));
+test.after.each(() => rmSync(folder, { recursive: true }));
 
-const shell = (folder: string, variables: NodeJS.ProcessEnv = {}) =>
+const shell = (variables: NodeJS.ProcessEnv = {}) =>
   taskContext({}).$({ cwd: folder, env: { ...process.env, ...variables } });
 
 /** As `file: content`, with `(index)` for what only the index has, of files with one of the texts. */
-async function contents(folder: string, variables?: NodeJS.ProcessEnv, texts = 'clean\nstaged\n') {
-  const found = await gitContents(shell(folder, variables), ['--fixed-strings', '-f', '-'], texts);
+async function contents(variables?: NodeJS.ProcessEnv, texts = 'clean\nstaged\n') {
+  const found = await gitContents(shell(variables), ['--fixed-strings', '-f', '-'], texts);
   return found.map(
     ({ file, inIndexOnly, content }) =>
       `${file}${inIndexOnly ? ' (index)' : ''}: ${content.toString('latin1')}`,
   );
 }
 
-test('staged content is found even if the work tree has another version, or none', async ({
-  folder,
-  git,
-  write,
-}) => {
-  assert.equal(await contents(folder), ['a: clean\n']);
+test('staged content is found even if the work tree has another version, or none', async () => {
+  assert.equal(await contents(), ['a: clean\n']);
   write('a', 'first\r\n--\n\0staged\0\n\nlast');
   mkdirSync(join(folder, 'b'));
   write('b/key', 'staged, too');
@@ -60,7 +48,7 @@ test('staged content is found even if the work tree has another version, or none
   rmSync(join(folder, 'b'), { recursive: true });
   write('b', 'clean, a file');
   write('other', 'of no interest');
-  assert.equal(await contents(folder), [
+  assert.equal(await contents(), [
     'a: clean\n',
     'b: clean, a file\n',
     'a (index): first\r\n--\n\0staged\0\n\nlast\n',
@@ -69,13 +57,13 @@ test('staged content is found even if the work tree has another version, or none
   ]);
 });
 
-test('settings of git do not change the answer', async ({ folder, git }) => {
+test('settings of git do not change the answer', async () => {
   for (const name of ['color.ui', 'grep.lineNumber', 'grep.column', 'submodule.recurse'])
     git('config', name, name === 'color.ui' ? 'always' : 'true');
-  assert.equal(await contents(folder), ['a: clean\n']);
+  assert.equal(await contents(), ['a: clean\n']);
 });
 
-test('a name is bytes, not UTF-8', async ({ folder, git }) => {
+test('a name is bytes, not UTF-8', async () => {
   const path = (name: string): Buffer => Buffer.from(`${folder}/${name}`, 'latin1');
   writeFileSync(path('caf\xe9.pem'), 'clean, untracked');
   writeFileSync(path('caf\xe8.pem'), 'staged');
@@ -83,40 +71,35 @@ test('a name is bytes, not UTF-8', async ({ folder, git }) => {
   git('add', 'caf?.pem');
   git('reset', '--quiet', '--', 'caf*9.pem');
   rmSync(path('caf\xe8.pem'));
-  assert.equal(await contents(folder), [
+  assert.equal(await contents(), [
     'a: clean\n',
     'café "\n.pem: clean, in UTF-8\n',
     'caf\\xe9.pem: clean, untracked\n',
     'caf\\xe8.pem (index): staged\n',
   ]);
-  assert.equal([...(await gitFiles(shell(folder)))].sort(), [
-    'a',
-    'caf\\xe8.pem',
-    'caf\\xe9.pem',
-    'café "\n.pem',
-  ]);
+  assert.equal([...(await gitFiles(shell()))].sort(), ['a', 'caf\\xe8.pem', 'caf\\xe9.pem', 'café "\n.pem']);
 });
 
-test('a nested repository is skipped', async ({ folder, git, write }) => {
+test('a nested repository is skipped', async () => {
   mkdirSync(join(folder, 'inner'));
   git('init', '--quiet', 'inner');
   write('inner/file', 'clean, its own');
-  assert.equal(await contents(folder), ['a: clean\n']);
-  assert.equal([...(await gitFiles(shell(folder)))], ['a']);
+  assert.equal(await contents(), ['a: clean\n']);
+  assert.equal([...(await gitFiles(shell()))], ['a']);
   git('-C', 'inner', 'add', '.');
-  git('-C', 'inner', '-c', 'user.name=a', 'commit', '--quiet', '--message', 'a file');
+  git('-C', 'inner', 'commit', '--quiet', '--message', 'a file');
   git('add', '.');
-  assert.equal(await contents(folder), ['a: clean\n']);
+  assert.equal(await contents(), ['a: clean\n']);
 });
 
-test('content that git lacks is a failure', async ({ folder, git, write }) => {
+test('content that git lacks is a failure', async () => {
   const id = git('rev-parse', ':a').trim();
   rmSync(join(folder, '.git/objects', id.slice(0, 2), id.slice(2)));
   write('a', 'clean, other');
-  assert.is((await failureOf(contents(folder))).why, `'a': unable to read ${id}`);
+  await fails(contents(), { why: `'a': unable to read ${id}` });
 });
 
-test('a hook checks what it commits, not the index of another repository', async ({ folder, git, write }) => {
+test('a hook checks what it commits, not the index of another repository', async () => {
   const seen = join(folder, '.git/seen');
   writeFileSync(
     join(folder, '.git/hooks/pre-commit'),
@@ -124,22 +107,21 @@ test('a hook checks what it commits, not the index of another repository', async
     { mode: 0o755 },
   );
   write('a', 'committed');
-  git('commit', '--quiet', '--message', 'a file', 'a');
+  commit('a');
   const index = readFileSync(seen, 'utf8');
-  const $ = shell(folder);
+  const $ = shell();
   assert.is(await indexOfHook($, { GIT_INDEX_FILE: index }), index);
   assert.is(await indexOfHook($, { GIT_INDEX_FILE: '/else/.git/index' }), undefined);
   assert.is(await indexOfHook($, {}), undefined);
   git('reset', '--quiet', 'HEAD~');
   const variables = { GIT_INDEX_FILE: `${seen}.lock` };
-  assert.equal(await contents(folder, variables, 'committed\n'), ['a: committed\n']);
+  assert.equal(await contents(variables, 'committed\n'), ['a: committed\n']);
 });
 
-test('without a repository, the error has git’s reason', async ({ folder }) => {
+test('without a repository, the error has git’s reason', async () => {
   rmSync(join(folder, '.git'), { recursive: true });
-  const { why, advice } = await failureOf(gitFiles(shell(folder)));
-  assert.match(why ?? '', /^not a git repository/);
-  assert.is(advice, 'run `git status` and `git fsck` in a clone of the repository to see more');
+  const advice = 'run `git status` and `git fsck` in a clone of the repository to see more';
+  await fails(gitFiles(shell()), { why: /^not a git repository/, advice });
 });
 
 test.run();

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { notEncrypted } from '../../../lib/secrets/encrypted-file.ts';
@@ -10,36 +9,22 @@ import { explainSops } from '../../../lib/secrets/explain.ts';
 import { ensureHome, importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue, redactSecrets, secretFailure } from '../../../lib/secrets/sops.ts';
-import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
-type State = { clone: ScriptedFolder; context: CloneContext };
+const { test, project } = scriptedSuite('sops', 'embedded', '.sops.yaml', 'environments', 'sops');
 
-const test = suite<State>('sops');
+const decrypt = (): Promise<string> => decryptValue(context, 'database.yaml', 'password');
 
-test.before((state) => {
-  state.clone = scriptedFolder('.sops.yaml', 'environments', 'sops');
+test('a decrypted value is redacted from then on', async () => {
+  project.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
+  assert.is(await decrypt(), 's3cr3t value');
+  assert.equal(context.secrets, ['s3cr3t value']);
+  const file = join(project.folder, 'environments/development/secrets/database.yaml');
+  assert.equal(project.calls(), [`sops decrypt --output-type json ${file}`]);
 });
 
-test.before.each(async (state) => {
-  state.context = await state.clone.context('embedded');
-  state.clone.forget();
-});
-
-test.after.each(({ clone }) => clone.reset());
-test.after(({ clone }) => clone.remove());
-
-const decrypt = ({ context }: State): Promise<string> => decryptValue(context, 'database.yaml', 'password');
-
-test('a decrypted value is redacted from then on', async (state) => {
-  state.clone.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
-  assert.is(await decrypt(state), 's3cr3t value');
-  assert.equal(state.context.secrets, ['s3cr3t value']);
-  const file = join(state.clone.folder, 'environments/development/secrets/database.yaml');
-  assert.equal(state.clone.calls(), [`sops decrypt --output-type json ${file}`]);
-});
-
-test('a value that is not a text, and output that cannot be parsed, are errors that do not show it', async (state) => {
+test('a value that is not a text, and output that cannot be parsed, are errors that do not show it', async () => {
   for (const [answer, what] of [
     ['{"password": 42798}', `the value \`password\` of ${file} is not a text`],
     ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
@@ -48,32 +33,28 @@ test('a value that is not a text, and output that cannot be parsed, are errors t
     ['', `\`sops decrypt ${file}\` gave no readable answer`],
     ['password: hidden', `\`sops decrypt ${file}\` gave no readable answer`],
   ] as const) {
-    state.clone.script('sops', `echo '${answer}'`);
-    const error = await failureOf(decrypt(state));
-    assert.is(error.what, what);
-    assert.not.match(JSON.stringify(error), /42798|hidden/);
+    project.script('sops', `echo '${answer}'`);
+    assert.not.match(JSON.stringify(await fails(decrypt(), { what })), /42798|hidden/);
   }
 });
 
-test('all values of an environment are redacted; a file that no key opens is skipped', async (state) => {
+test('all values of an environment are redacted; a file that no key opens is skipped', async () => {
   const rest = '"app2Password": "", "vaultPassword": 4';
-  state.clone.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
-  await redactSecrets(state.context);
-  assert.equal(state.context.secrets, ['first', 'second']);
+  project.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
+  await redactSecrets(context);
+  assert.equal(context.secrets, ['first', 'second']);
   // What it does not say would show.
-  state.clone.script('sops', `echo '{"password": "first"}'`);
-  const cut = await failureOf(redactSecrets(state.context));
-  assert.match(
-    `${cut.what} ${cut.why}`,
-    /^`sops decrypt .*` gave no readable answer .*`app2Password` of the file/,
-  );
-  state.clone.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
-  await redactSecrets(state.context);
+  project.script('sops', printing({ password: 'first' }));
+  await fails(redactSecrets(context), {
+    ...{ what: /^`sops decrypt .*` gave no readable answer/, why: /`app2Password` of the file/ },
+  });
+  project.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
+  await redactSecrets(context);
 });
 
 const file = 'environments/development/secrets/database.yaml';
 
-test('a message of SOPS becomes one line, with advice', async (state) => {
+test('a message of SOPS becomes one line, with advice', async () => {
   const closed =
     'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n  0A: FAILED\n    - | ';
   for (const [stderr, what, advice] of [
@@ -87,36 +68,31 @@ test('a message of SOPS becomes one line, with advice', async (state) => {
       /`npx tsx tasks.ts edit-secrets database.yaml`/,
     ],
   ] as const) {
-    state.clone.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
-    const error = await failureOf(decrypt(state));
-    assert.is(error.what, what);
-    assert.match(error.advice ?? '', advice);
-    assert.ok((error.why ?? '').split('\n').length === 1);
+    project.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
+    await fails(decrypt(), { what, why: /^.*$/, advice });
   }
 });
 
-test('a file in plain text is not called damaged, unlike one that lost its metadata', async (state) => {
-  const path = join(state.clone.folder, file);
+test('a file in plain text is not called damaged, unlike one that lost its metadata', async () => {
+  const path = join(project.folder, file);
   const whole = readFileSync(path, 'utf8');
-  state.clone.script('sops', 'echo "sops metadata not found" >&2; exit 1');
+  project.script('sops', 'echo "sops metadata not found" >&2; exit 1');
   writeFileSync(path, 'password: hunter2-hunter2\nother: ""\n');
-  const error = await failureOf(decrypt(state));
-  assert.is(error.what, `${file} is not encrypted`);
-  assert.match(error.advice ?? '', `tasks.ts env\`: sops encrypt --in-place ${file}; `);
+  const { advice = '' } = await fails(decrypt(), { what: `${file} is not encrypted` });
+  assert.match(advice, `tasks.ts env\`: sops encrypt --in-place ${file}; `);
   const other = file.replace('development', 'lab');
   assert.match(notEncrypted(other).advice ?? '', 'edit-secrets database.yaml --env lab`');
   writeFileSync(path, whole.slice(0, whole.indexOf('\nsops:')));
-  assert.is((await failureOf(decrypt(state))).what, `${file} is damaged`);
-  writeFileSync(path, whole);
+  await fails(decrypt(), { what: `${file} is damaged` });
 });
 
-test('no advice loses uncommitted changes', async (state) => {
-  const { folder } = state.clone;
+test('no advice loses uncommitted changes', async () => {
+  const { folder } = project;
   const git = (...words: string[]) => execFileSync('git', words, { cwd: folder, stdio: 'ignore' });
   const secrets = join(folder, file);
   const advice = async (stderr = 'MAC mismatch. File has 1, computed 2') => {
-    state.clone.script('sops', `echo '${stderr}' >&2; exit 128`);
-    return (await failureOf(decrypt(state))).advice ?? '';
+    project.script('sops', `echo '${stderr}' >&2; exit 128`);
+    return (await failureOf(decrypt())).advice ?? '';
   };
   const text = readFileSync(secrets, 'utf8');
   const odd = `${dirname(file)}/our team's.yaml`;
@@ -146,19 +122,19 @@ test('no advice loses uncommitted changes', async (state) => {
     ['kill -9 $$', 'ended by SIGKILL'],
     ['echo "fatal: detected dubious ownership in repository" >&2; exit 128', 'fatal: detected dubious owner'],
   ] as const) {
-    state.clone.script('git', body);
+    project.script('git', body);
     assert.match(
       await advice('non-existent file'),
       `from a copy: git did not say what is committed (${reason}`,
     );
     assert.not.match(await advice('non-existent file'), 'no committed version');
   }
-  state.clone.unscript('git');
+  project.unscript('git');
   rmSync(join(folder, '.git'), { recursive: true });
   assert.match(await advice('non-existent file'), `restore ${file} from a copy`);
 });
 
-test('a sops that is killed, or has no disk space, is named, and the file is not blamed', async (state) => {
+test('a sops that is killed, or has no disk space, is named, and the file is not blamed', async () => {
   for (const [body, what, exitCode] of [
     ['kill -9 $$', `\`sops decrypt ${file}\` was ended by SIGKILL`, 137],
     ['kill -TERM $$', `\`sops decrypt ${file}\` was ended by SIGTERM`, 143],
@@ -169,27 +145,26 @@ test('a sops that is killed, or has no disk space, is named, and the file is not
     ],
     ['exit 1', `\`sops decrypt ${file}\` failed with exit code 1`, 1],
   ] as const) {
-    state.clone.script('sops', body);
-    const error = await failureOf(decrypt(state));
-    assert.equal([error.what, error.exitCode], [what, exitCode]);
-    assert.not.match(`${error.why} ${error.advice}`, /damaged|git|restore/);
+    project.script('sops', body);
+    const { why, advice } = await fails(decrypt(), { what, exitCode });
+    assert.not.match(`${why} ${advice}`, /damaged|git|restore/);
     // nothing would be redacted for programs that may open what we could not
-    assert.is((await failureOf(redactSecrets(state.context))).what, what);
+    await fails(redactSecrets(context), { what });
   }
 });
 
-test('a failure of helmfile is that of the secrets file only if it cannot be decrypted', async (state) => {
+test('a failure of helmfile is that of the secrets file only if it cannot be decrypted', async () => {
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
-  state.clone.script('sops', `echo '{"password": "value"}'`);
-  assert.is(await secretFailure(state.context, failure), failure);
-  state.clone.script('sops', 'echo "MAC mismatch" >&2; exit 51');
-  const found = await secretFailure(state.context, failure);
+  project.script('sops', `echo '{"password": "value"}'`);
+  assert.is(await secretFailure(context, failure), failure);
+  project.script('sops', 'echo "MAC mismatch" >&2; exit 51');
+  const found = await secretFailure(context, failure);
   assert.is((found as Error & { what: string }).what, `${file} is damaged`);
 });
 
-test('a secrets file is created whole or not at all, and the rule is blamed only if sops names it', async (state) => {
-  gpg(state.clone);
-  await importKeys(state.context);
+test('a secrets file is created whole or not at all, and the rule is blamed only if sops names it', async () => {
+  gpg();
+  await importKeys(context);
   const made = 'environments/staging/secrets/database.yaml';
   const plain = 'echo "password: x"; echo "app2Password: x"; echo "vaultPassword: x"';
   for (const [body, what] of [
@@ -203,18 +178,17 @@ test('a secrets file is created whole or not at all, and the rule is blamed only
     ['echo "password: ENC[AES256_GCM,data:x]"', `\`sops encrypt ${made}\` gave no readable answer`],
     [plain, `\`sops encrypt ${made}\` gave no readable answer`],
   ] as const) {
-    state.clone.script(
+    project.script(
       'gpg',
       `case "$*" in *--list-keys*) echo "${secretKey.replace('sec', 'pub')}";; *) echo '${imported(0)}';; esac`,
     );
-    state.clone.script(
+    project.script(
       'sops',
       `cat > /dev/null; for word; do [ "$last" != --output ] || out=$word; last=$word; done; : > "\${out:-/dev/null}"; ${body}`,
     );
-    const environment = { ...state.context.environment, name: 'staging' };
-    const error = await failureOf(makeSecrets({ ...state.context, environment }));
-    assert.is(error.what, what);
-    assert.not.ok(existsSync(join(state.clone.folder, made)), body);
+    const environment = { ...context.environment, name: 'staging' };
+    await fails(makeSecrets({ ...context, environment }), { what });
+    assert.not.ok(existsSync(join(project.folder, made)), body);
   }
 });
 
@@ -228,8 +202,8 @@ const packets = ':secret key packet:\n\tversion 4\n\tkeyid: 89ABCDEF01234567';
 const imported = (keys: 0 | 1): string => `[GNUPG:] IMPORT_RES 1 0 ${keys} 0 0 0 0 0 0 1 ${keys} 0 0 0 0`;
 
 /** A gpg whose keyring has the key once it was imported. */
-const gpg = (clone: ScriptedFolder, first = ''): void =>
-  clone.script(
+const gpg = (first = ''): void =>
+  project.script(
     'gpg',
     `case "$*" in
       ${first}
@@ -239,10 +213,9 @@ const gpg = (clone: ScriptedFolder, first = ''): void =>
     esac`,
   );
 
-test('the text of a key goes to gpg alone, by stdin', async ({ clone, context }) => {
+test('the text of a key goes to gpg alone, by stdin', async () => {
   process.env.SOPS_PGP_KEY = 'armour';
   gpg(
-    clone,
     `*--import) echo '${imported(1)}'; cat > "$CALLS.imported"; env | grep -c '^SOPS_' > "$CALLS.seen"; exit 0;;`,
   );
   try {
@@ -254,96 +227,82 @@ test('the text of a key goes to gpg alone, by stdin', async ({ clone, context })
   assert.equal([kept('imported'), kept('seen')], ['armour', '0']);
   // with the public keys, so that new secrets can be encrypted for the backup key
   assert.match(
-    clone.calls().at(-1) ?? '',
+    project.calls().at(-1) ?? '',
     '--import sops/development-backup.public.asc sops/development-operational.public.asc',
   );
 });
 
-test('a gpg that fails does not blame the key', async ({ clone, context }) => {
-  const what = async (body: string) => {
-    clone.script('gpg', body);
-    return (await failureOf(importKeys(context))).what;
-  };
-  assert.match(await what(''), /^`gpg --show-keys .*` gave no readable answer/);
-  assert.match(await what('kill -9 $$'), /^`gpg --show-keys .*` was ended by SIGKILL$/);
-  assert.match(
-    await what('echo "out of memory" >&2; exit 1'),
-    /^`gpg --show-keys .*` failed with exit code 1$/,
-  );
-  const shown = `case "$*" in *--show-keys*) echo "${secretKey}";; `;
-  assert.match(await what(`${shown} *--list-packets*) kill -9 $$;; esac`), 'was ended by SIGKILL');
-  assert.match(await what(`${shown} esac`), /^`gpg --list-packets .*` gave no readable answer/);
-  assert.not.ok(clone.calls().some((line) => line.includes('--import')));
+test('a gpg that fails does not blame the key', async () => {
+  const shown = `*--show-keys*) echo "${secretKey}";;`;
   const listed = `${shown} *--list-packets*) echo "${packets}";;`;
-  assert.match(await what(`${listed} esac`), /^`gpg --import .*` gave no readable answer/);
-});
-
-test('a tool that succeeds without output makes the check fail', async ({ clone, context }) => {
-  const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
-  const listing = `printf '%s\\0' ${all.join(' ')}`;
-  const whole = `echo '{"password": "a", "app2Password": "b", "vaultPassword": "c"}'`;
-  const contents = `awk '{printf "%s%c%s\\n", FILENAME, 0, $0}' ${all.join(' ')}`;
-  const check = async (git: string, sops: string, grep = contents): Promise<string> => {
-    clone.script('git', `case "$*" in *--others*) ${git} ;; grep*) ${grep} ;; esac`);
-    clone.script('sops', sops);
-    const { what, why } = await failureOf(checkSecrets(context));
-    return `${what}: ${why}`;
-  };
-  try {
-    // It shows the key of the environment, and not the one that is looked at.
-    gpg(clone, '*--show-keys) exit 0;;');
-    assert.match(await check(':', whole), /^`git ls-files` gave no readable answer: \.sops\.yaml is missing/);
-    assert.match(await check('echo .sops.yaml | tr "\\n" "\\0"', whole), /database\.yaml is missing/);
-    assert.match(
-      await check(listing, whole, ':'),
-      /^`git grep` gave no readable answer: .*database\.yaml is/,
-    );
-    assert.match(
-      await check(listing, "echo '{}'"),
-      /^`sops decrypt .*` gave no readable answer: .*`password` of the file/,
-    );
-    assert.match(await check(listing, whole), /^`gpg --show-keys FILE` gave no readable answer/);
-    assert.equal(context.printed, []);
-  } finally {
-    clone.unscript('git');
+  for (const [cases, what] of [
+    ['', /^`gpg --show-keys .*` gave no readable answer/],
+    ['*) kill -9 $$;;', /^`gpg --show-keys .*` was ended by SIGKILL$/],
+    ['*) echo "out of memory" >&2; exit 1;;', /^`gpg --show-keys .*` failed with exit code 1$/],
+    [`${shown} *--list-packets*) kill -9 $$;;`, /was ended by SIGKILL/],
+    [shown, /^`gpg --list-packets .*` gave no readable answer/],
+    [listed, /^`gpg --import .*` gave no readable answer/],
+  ] as const) {
+    assert.not.ok(project.calls().some((line) => line.includes('--import')));
+    project.script('gpg', `case "$*" in ${cases} esac`);
+    await fails(importKeys(context), { what });
   }
 });
 
-test('a keyring readable by others is made private; a writable one is refused', async ({
-  clone,
-  context,
-}) => {
+test('a tool that succeeds without output makes the check fail', async () => {
+  const all = ['.sops.yaml', file, file.replace('development', 'lab'), 'sops/development-operational.asc'];
+  const listing = `printf '%s\\0' ${all.join(' ')}`;
+  const whole = printing({ password: 'a', app2Password: 'b', vaultPassword: 'c' });
+  const contents = `awk '{printf "%s%c%s\\n", FILENAME, 0, $0}' ${all.join(' ')}`;
+  // It shows the key of the environment, and not the one that is looked at.
+  gpg('*--show-keys) exit 0;;');
+  try {
+    for (const [git, sops, grep, what, why] of [
+      [':', whole, contents, /^`git ls-files` gave/, /^\.sops\.yaml is missing/],
+      ['echo .sops.yaml | tr "\\n" "\\0"', whole, contents, /^`git ls/, /database\.yaml is missing/],
+      [listing, whole, ':', /^`git grep` gave no readable answer/, /database\.yaml is/],
+      [listing, "echo '{}'", contents, /^`sops decrypt .*` gave no readable/, /`password` of the file/],
+      [listing, whole, contents, /^`gpg --show-keys FILE` gave no readable answer/, /./],
+    ] as const) {
+      project.script('git', `case "$*" in *--others*) ${git} ;; grep*) ${grep} ;; esac`);
+      project.script('sops', sops);
+      await fails(checkSecrets(context), { what, why });
+    }
+    assert.equal(context.printed, []);
+  } finally {
+    project.unscript('git');
+  }
+});
+
+test('a keyring readable by others is made private; a writable one is refused', async () => {
   const { environment } = context;
-  gpg(clone);
+  gpg();
   mkdirSync(environment.gnupgHome, { recursive: true });
   chmodSync(environment.gnupgHome, 0o755);
   await importKeys(context);
   assert.is(statSync(environment.gnupgHome).mode & 0o777, 0o700);
   chmodSync(environment.gnupgHome, 0o777);
-  clone.forget();
-  const error = await failureOf(importKeys(context));
-  assert.is(error.what, `${environment.gnupgHome} cannot hold a keyring`);
-  const odd = join(clone.folder, '..', 'a b');
+  project.forget();
+  const what = `${environment.gnupgHome} cannot hold a keyring`;
+  const { advice } = await fails(importKeys(context), { what });
+  assert.not.match(advice ?? '', 'rm ');
+  assert.equal(project.calls(), []);
+  const odd = join(project.folder, '..', 'a b');
   mkdirSync(odd);
   chmodSync(odd, 0o777);
   assert.match((await failureOf(ensureHome(odd))).advice ?? '', `\`chmod 700 '${odd}'\``);
-  assert.not.match(error.advice ?? '', 'rm ');
-  assert.equal(clone.calls(), []);
 });
 
-test('an agent is stopped at the end of the run, and a removed keyring leaves nothing', async ({
-  clone,
-  context,
-}) => {
+test('an agent is stopped at the end of the run, and a removed keyring leaves nothing', async () => {
   const { gnupgHome } = context.environment;
-  gpg(clone);
-  clone.script('gpgconf', '');
+  gpg();
+  project.script('gpgconf', '');
   await importKeys(context);
   await context.end('done');
-  assert.not.ok(clone.calls().some((line) => line.startsWith('gpgconf')));
+  assert.not.ok(project.calls().some((line) => line.startsWith('gpgconf')));
   writeFileSync(join(gnupgHome, 'S.gpg-agent'), '');
   await removeKeyring(context);
-  assert.is(clone.calls().at(-1), `gpgconf --homedir ${gnupgHome} --kill all`);
+  assert.is(project.calls().at(-1), `gpgconf --homedir ${gnupgHome} --kill all`);
   assert.not.ok(existsSync(gnupgHome));
 });
 
