@@ -1,26 +1,125 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   promises,
+  readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { userInfo } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root as project } from '../../../lib/ground/project.ts';
 import { npmEnvironment } from '../../../lib/ground/variables.ts';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
-import { inClone, installs, lockfile, says } from './door-fixture.ts';
+import { loader } from '../../../lib/runner/tests/rig/ended.ts';
+import { RunnerProcess } from '../../../lib/runner/tests/rig/rig.ts';
 
-test('on a fresh clone the packages are installed, and the run continues with the installed tsx; later only for another lockfile', () =>
-  inClone(async ({ folder, npm, start, calls }) => {
+type StartOptions = {
+  readonly imports?: readonly string[];
+  readonly path?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Where the clone is by now. */
+  readonly clone?: string;
+};
+
+/** The stand-in for the tasks prints its input; `wait` runs until a signal arrives. */
+const all = `
+export async function run(argv) {
+  const { TASKS_PACKAGES_INSTALLED: mark = null } = process.env;
+  console.log(JSON.stringify({ argv, cwd: process.cwd(), execArgv: process.execArgv, mark }));
+  if (argv[0] !== 'wait') return Number(argv[0]);
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {}, 1000);
+    const stop = (code) => () => { clearInterval(timer); resolve(code); };
+    process.on('SIGINT', stop(130)).on('SIGTERM', stop(143));
+    process.stderr.write('waiting\\n');
+  });
+}
+`;
+
+/**
+ * A test in a clone of this project as far as the door goes: no node_modules, a stand-in for the tasks, a lockfile of
+ * one package.
+ */
+function inClone(title: string, body: (clone: ReturnType<typeof cloneIn>) => Promise<void>): void {
+  test(title, async () => {
+    const base = mkdtempSync(join(tmpdir(), 'door-'));
+    const running: ChildProcess[] = [];
+    try {
+      await body(cloneIn(base, running));
+    } finally {
+      for (const child of running) child.kill('SIGKILL');
+      rmSync(base, { recursive: true, force: true });
+    }
+  });
+}
+
+function cloneIn(base: string, running: ChildProcess[]) {
+  const [bin, folder, log] = [join(base, 'bin'), join(base, 'a clone'), join(base, 'calls')];
+  mkdirSync(bin);
+  for (const path of [
+    ...['tasks.ts', 'environments/variables.json', 'lib/start/bootstrap.ts', 'lib/ground/variables.ts'],
+    'lib/runner',
+  ])
+    cpSync(join(project, path), join(folder, path), { recursive: true });
+  mkdirSync(join(folder, 'tasks'));
+  writeFileSync(join(folder, 'tasks/all.ts'), all);
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}\n');
+  writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
+  const head = `#!/bin/sh\nLOG='${log}' TSX='${join(project, 'node_modules', 'tsx')}'\necho "$*" >> "$LOG"\n`;
+  return {
+    folder,
+    bin,
+    /** Puts a shell script named `npm` on PATH. */
+    npm: (text: string) => writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
+    /** Lines that `npm` appended to `$LOG`. */
+    calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
+    start: (
+      argv: readonly string[],
+      { imports = [], path = `${bin}:/usr/bin:/bin`, env = {}, clone = folder }: StartOptions = {},
+    ) => {
+      const before = [loader, ...imports].flatMap((url) => ['--import', url]);
+      const child = spawn(process.execPath, [...before, join(clone, 'tasks.ts'), ...argv], {
+        cwd: base,
+        env: { ...process.env, PATH: path, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      running.push(child);
+      const run = new RunnerProcess(child);
+      const end = run.exit.then((code) => ({ code, stdout: run.stdout, stderr: run.stderr }));
+      return Object.assign(run, { end });
+    },
+  };
+}
+
+/** What a fake npm does to install: it links the real tsx. */
+const installs = `
+echo "npm speaks on stdout"
+mkdir -p node_modules && ln -sfn "$TSX" node_modules/tsx && cp package-lock.json node_modules/.package-lock.json`;
+
+const lockfile = (version: string): string =>
+  JSON.stringify({
+    packages: {
+      '': { name: 'clone' },
+      'node_modules/tsx': { version, integrity: 'sha512-tsx' },
+      'node_modules/@esbuild/far-away': { version: '1.0.0', optional: true },
+    },
+  });
+
+inClone(
+  'a fresh clone gets packages, and the run continues with their tsx; later only for another lockfile',
+  async ({ folder, npm, start, calls }) => {
     npm(installs);
     const { code, stdout, stderr } = await start(['7', '--env', 'a b']).end;
     assert.is(code, 7, stderr);
@@ -33,34 +132,35 @@ test('on a fresh clone the packages are installed, and the run continues with th
     assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
     assert.not.ok(existsSync(join(folder, '.state')), 'no environment files are created');
     // The same text with another time.
-    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.23.15')));
+    writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
     const second = await start(['3']).end;
     assert.equal([second.code, second.stderr, calls().length], [3, '', 1]);
-    writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockfile('4.24.0')));
+    writeFileSync(join(folder, 'package-lock.json'), lockfile('4.24.0'));
     // As from an archive.
     utimesSync(join(folder, 'package-lock.json'), 1, 1);
     assert.is((await start(['0']).end).code, 0);
     assert.is(calls().length, 2);
-  }));
+  },
+);
 
-test('two runs on a fresh clone install once', () =>
-  inClone(async ({ folder, npm, start, calls }) => {
-    const gate = join(folder, 'gate');
-    execFileSync('mkfifo', [gate]);
-    npm(`echo installing >&2; read -r line < gate; ${installs}`);
-    const first = start(['0']);
-    await says(first, 'installing\n');
-    const second = start(['5']);
-    await says(second, `waiting for process ${first.pid}, which is installing the npm packages…`);
-    await promises.writeFile(gate, 'on\n');
-    assert.is((await first.end).code, 0);
-    const { code, stderr } = await second.end;
-    assert.is(code, 5, stderr);
-    assert.is(calls().length, 1);
-  }));
+inClone('two runs on a fresh clone install once', async ({ folder, npm, start, calls }) => {
+  const gate = join(folder, 'gate');
+  execFileSync('mkfifo', [gate]);
+  npm(`echo installing >&2; read -r line < gate; ${installs}`);
+  const first = start(['0']);
+  await first.says('installing\n');
+  const second = start(['5']);
+  await second.says(`waiting for process ${first.child.pid}, which is installing the npm packages…`);
+  await promises.writeFile(gate, 'on\n');
+  assert.is((await first.end).code, 0);
+  const { code, stderr } = await second.end;
+  assert.is(code, 5, stderr);
+  assert.is(calls().length, 1);
+});
 
-test('an npm that fails or installs nothing is an error with advice, and project settings override the user’s', () =>
-  inClone(async ({ folder, npm, start }) => {
+inClone(
+  'an npm that fails or installs nothing is an error with advice, and project settings override the user’s',
+  async ({ folder, npm, start }) => {
     npm('echo "npm error code ENOTFOUND" >&2; exit 4');
     const failed = await start(['0']).end;
     assert.equal([failed.code, failed.stdout], [1, '']);
@@ -72,7 +172,7 @@ test('an npm that fails or installs nothing is an error with advice, and project
     const { code, stderr } = await start(['0']).end;
     assert.is(code, 1);
     assert.match(stderr, /^error: `npm ci` ended well, but .* not there\n {2}why: .*\n {2}do: .*\n$/m);
-    copyFileSync(new URL('../../../.npmrc', import.meta.url), join(folder, '.npmrc'));
+    copyFileSync(join(project, '.npmrc'), join(folder, '.npmrc'));
     const userconfig = join(folder, 'user.npmrc');
     writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
     const words = ['config', 'list', '--json', '--userconfig', userconfig];
@@ -85,18 +185,19 @@ test('an npm that fails or installs nothing is an error with advice, and project
       ['global', 'location', 'dry-run', 'package-lock-only'].map((name) => config[name]),
       [false, 'project', false, false],
     );
-  }));
+  },
+);
 
-test('without npm the error says so, with exit code 127', () =>
-  inClone(async ({ bin, start }) => {
-    symlinkSync('/bin/sh', join(bin, 'sh'));
-    const { code, stderr } = await start(['0'], { path: bin }).end;
-    assert.is(code, 127);
-    assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
-  }));
+inClone('without npm the error says so, with exit code 127', async ({ bin, start }) => {
+  symlinkSync('/bin/sh', join(bin, 'sh'));
+  const { code, stderr } = await start(['0'], { path: bin }).end;
+  assert.is(code, 127);
+  assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
+});
 
-test('a path that programs would split is refused, and only the user can write what a run creates', () =>
-  inClone(async ({ folder, npm, start }) => {
+inClone(
+  'a path that programs would split is refused, and only the user can write what a run creates',
+  async ({ folder, npm, start }) => {
     npm(installs);
     // It would let all but the owner write.
     const imports = ['data:text/javascript,process.umask(0o700)'];
@@ -109,10 +210,12 @@ test('a path that programs would split is refused, and only the user can write w
       assert.match(stderr, /^error: the project cannot work in .*\n {2}why: .*\n {2}do: .*\n$/);
       renameSync(`${folder}${odd}`, folder);
     }
-  }));
+  },
+);
 
-test('npm gets only the listed variables, and an unreadable list is reported first', () =>
-  inClone(async ({ folder, npm, start, calls }) => {
+inClone(
+  'npm gets only the listed variables, and an unreadable list is reported first',
+  async ({ folder, npm, start, calls }) => {
     npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
     const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
     const { code, stderr } = await start(['0'], { env }).end;
@@ -126,71 +229,75 @@ test('npm gets only the listed variables, and an unreadable list is reported fir
       assert.match(refused.stderr, /^error: environments\/variables\.json, .*\n {2}why: .*\n {2}do: .*\n$/);
     }
     assert.is(calls().length, 1);
-  }));
+  },
+);
 
-test('npx gets a home if there is none', () =>
-  inClone(async ({ folder, bin }) => {
-    copyFileSync(new URL('../../../run', import.meta.url), join(folder, 'run'));
-    writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
-    const homeOf = async (HOME: string | undefined): Promise<string> => {
-      const { HOME: _, ...others } = process.env;
-      const env = { ...others, PATH: `${bin}:${process.env.PATH}`, ...(HOME === undefined ? {} : { HOME }) };
-      const { stdout } = await promisify(execFile)(join(folder, 'run'), ['status'], { env });
-      return stdout.trim();
-    };
-    assert.is(await homeOf(bin), bin);
-    assert.is(await homeOf(undefined), userInfo().homedir);
-    for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
-  }));
+inClone('npx gets a home if there is none', async ({ folder, bin }) => {
+  copyFileSync(join(project, 'run'), join(folder, 'run'));
+  writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
+  const homeOf = async (HOME: string | undefined): Promise<string> => {
+    const { HOME: _, ...others } = process.env;
+    const env = { ...others, PATH: `${bin}:${process.env.PATH}`, ...(HOME === undefined ? {} : { HOME }) };
+    const { stdout } = await promisify(execFile)(join(folder, 'run'), ['status'], { env });
+    return stdout.trim();
+  };
+  assert.is(await homeOf(bin), bin);
+  assert.is(await homeOf(undefined), userInfo().homedir);
+  for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
+});
 
-test('./run reports a Node that can start neither tsx nor npx', () =>
-  inClone(async ({ folder, bin }) => {
-    const run = join(folder, 'run');
-    copyFileSync(new URL('../../../run', import.meta.url), run);
-    writeFileSync(join(bin, 'node'), '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n', {
-      mode: 0o755,
-    });
-    const packages = join(folder, 'node_modules');
-    for (const files of [[], ['.package-lock.json']]) {
-      mkdirSync(packages, { recursive: true });
-      for (const file of files) writeFileSync(join(packages, file), '{}');
-      const { code, stderr } = await promisify(execFile)(run, ['status'], {
-        env: { PATH: `${bin}:/usr/bin:/bin` },
-      }).catch((error) => error);
-      assert.is(code, 127);
-      assert.match(stderr, /^error: Node v16\.20\.2 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
-    }
-  }));
-
-test('a signal ends npm and its children', () =>
-  inClone(async ({ npm, start }) => {
-    npm('sleep 600 & echo "npm $$" >&2; wait');
-    const door = start(['0']);
-    await says(door, 'npm ');
-    const group = Number(/npm (\d+)/.exec(door.output.stderr)?.[1]);
-    door.kill('SIGTERM');
-    assert.is((await door.end).code, 143);
-    assert.not.ok(await isGroupAlive(group));
-  }));
-
-test('a signal is passed on to the repeated run, and its exit code is kept', () =>
-  inClone(async ({ npm, start }) => {
-    npm(installs);
-    const door = start(['wait']);
-    await says(door, 'waiting');
-    door.kill('SIGINT');
-    assert.is((await door.end).code, 130);
-  }));
-
-test('an old Node is reported before anything is installed', () =>
-  inClone(async ({ npm, start, calls }) => {
-    npm(installs);
-    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
-    const { code, stdout, stderr } = await start(['0'], { imports: [old] }).end;
+inClone('./run reports a Node that can start neither tsx nor npx', async ({ folder, bin }) => {
+  const run = join(folder, 'run');
+  copyFileSync(join(project, 'run'), run);
+  writeFileSync(join(bin, 'node'), '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n', {
+    mode: 0o755,
+  });
+  const packages = join(folder, 'node_modules');
+  for (const files of [[], ['.package-lock.json']]) {
+    mkdirSync(packages, { recursive: true });
+    for (const file of files) writeFileSync(join(packages, file), '{}');
+    const { code, stderr } = await promisify(execFile)(run, ['status'], {
+      env: { PATH: `${bin}:/usr/bin:/bin` },
+    }).catch((error) => error);
     assert.is(code, 127);
-    assert.is(stdout, '');
-    assert.match(stderr, /^error: Node 18\.20\.8 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
-    assert.equal(calls(), []);
-  }));
+    assert.match(stderr, /^error: Node v16\.20\.2 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+  }
+});
+
+inClone('a signal ends npm and its children', async ({ npm, start }) => {
+  npm('sleep 600 & echo "npm $$" >&2; wait');
+  const door = start(['0']);
+  await door.says('npm ');
+  const group = Number(/npm (\d+)/.exec(door.stderr)?.[1]);
+  door.kill('SIGTERM');
+  assert.is((await door.end).code, 143);
+  assert.not.ok(await isGroupAlive(group));
+});
+
+inClone('a signal is passed on to the repeated run, and its exit code is kept', async ({ npm, start }) => {
+  npm(installs);
+  const door = start(['wait']);
+  await door.says('waiting');
+  door.kill('SIGINT');
+  assert.is((await door.end).code, 130);
+});
+
+inClone('an old Node is reported before anything is installed', async ({ npm, start, calls }) => {
+  npm(installs);
+  const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
+  const { code, stdout, stderr } = await start(['0'], { imports: [old] }).end;
+  assert.is(code, 127);
+  assert.is(stdout, '');
+  assert.match(stderr, /^error: Node 18\.20\.8 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+  assert.equal(calls(), []);
+});
+
+inClone('a completion script that asks on a fresh clone installs nothing', async ({ npm, start, calls }) => {
+  npm('exit 0');
+  const { code, stdout, stderr } = await start(['__complete']).end;
+  assert.is(code, 1);
+  assert.is(stdout + stderr, '');
+  assert.equal(calls(), []);
+});
 
 test.run();

@@ -2,11 +2,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connect, createServer } from 'node:tls';
 import type { AnyTask } from '@k8s-deployment/runner';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   type CertificateRequest,
@@ -20,35 +18,28 @@ import { needsOf } from '../../../lib/runner/task.ts';
 import { ensureServerCertificates } from '../../../lib/vault/server-certificates.ts';
 import { certificates } from '../../../tasks/certificates.ts';
 import { diff, diffApp, diffTier, installAll, render } from '../../../tasks/deploy.ts';
-import { type CloneContext, type ScriptedFolder, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { portOf } from '../../rig/loopback.ts';
+import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 
-type State = { clone: ScriptedFolder; context: CloneContext };
-
-const test = suite<State>('certificates');
-
-test.before(async (state) => {
-  state.clone = scriptedFolder('environments', 'lib/certificates/certificates.cnf');
-  state.context = await state.clone.context('minikube');
-});
-test.before.each(({ context }) => rmSync(context.environment.state, { recursive: true, force: true }));
-test.after(({ clone }) => clone.remove());
+const cnf = 'lib/certificates/certificates.cnf';
+const { test, project } = scriptedSuite('certificates', 'minikube', 'environments', cnf);
 
 const request: CertificateRequest = {
   name: 'app1-front',
   hosts: ['app1-front.development.k8s-deployment.test', 'localhost', '127.0.0.1'],
 };
 
-const ensure = ({ context }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
-  ensureCertificate(context, { ...request, ...change }, now);
+const ensure = (change: Partial<CertificateRequest> = {}, now?: Date, of = context) =>
+  ensureCertificate(of, { ...request, ...change }, now);
 
-const problem = ({ context }: State, change: Partial<CertificateRequest> = {}, now?: Date) =>
-  certificateProblem(context.environment, { ...request, ...change }, now);
+const problem = (change: Partial<CertificateRequest> = {}, now?: Date, of = context) =>
+  certificateProblem(of.environment, { ...request, ...change }, now);
 
 /** Runs the printed commands, and returns the paths of what they create. */
-function print({ clone, context }: State) {
+function print() {
   const commands = certificateCommands(context.environment, request);
-  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: clone.folder, stdio: 'pipe' });
+  execFileSync('bash', ['-euc', commands.join('\n')], { cwd: project.folder, stdio: 'pipe' });
   return certificateFiles(context.environment, request.name);
 }
 
@@ -57,9 +48,7 @@ const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60
 /** Error of a client that trusts the CA and calls the server by this name; empty if it connects. */
 async function handshake(files: { certificate: string; key: string; authority: string }, servername: string) {
   const server = createServer({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const port = await portOf(server);
   const client = connect({ host: '127.0.0.1', port, servername, ca: readFileSync(files.authority) });
   try {
     await once(client, 'secureConnect');
@@ -72,8 +61,8 @@ async function handshake(files: { certificate: string; key: string; authority: s
   }
 }
 
-test('a client that trusts the CA accepts the server’s names only', async (state) => {
-  const files = await ensure(state);
+test('a client that trusts the CA accepts the server’s names only', async () => {
+  const files = await ensure();
   assert.is(files.outcome, 'changed');
   assert.is(await handshake(files, 'app1-front.development.k8s-deployment.test'), '');
   assert.is(await handshake(files, 'localhost'), '');
@@ -87,56 +76,50 @@ test('a client that trusts the CA accepts the server’s names only', async (sta
   assert.is(new X509Certificate(readFileSync(files.authority)).ca, true);
 });
 
-test('only the user can read the files, and no partial file is left', async (state) => {
-  const { authority } = await ensure(state);
-  const folder = join(authority, '..');
+test('only the user can read the files, no partial file is left, and valid ones are not changed', async () => {
+  const { authority, certificate } = await ensure();
+  const folder = dirname(authority);
   assert.is(statSync(folder).mode & 0o777, 0o700);
   assert.equal(readdirSync(folder).sort(), ['app1-front.crt', 'app1-front.key', 'ca.crt', 'ca.key']);
   for (const name of ['ca.key', 'app1-front.key'])
     assert.is(statSync(join(folder, name)).mode & 0o777, 0o600, name);
-});
-
-test('valid certificates are not changed', async (state) => {
-  const { certificate } = await ensure(state);
   const before = readFileSync(certificate, 'utf8');
-  assert.is((await ensure(state, {}, inDays(59))).outcome, 'unchanged');
+  assert.is((await ensure({}, inDays(59))).outcome, 'unchanged');
   assert.is(readFileSync(certificate, 'utf8'), before);
 });
 
-test('a certificate is renewed 30 days before it expires, by the same CA', async (state) => {
-  const files = await ensure(state);
+test('a certificate is renewed 30 days before it expires, by the same CA', async () => {
+  const files = await ensure();
   const authority = readFileSync(files.authority, 'utf8');
-  assert.match((await problem(state, {}, inDays(61))) ?? '', 'app1-front is valid from');
-  assert.is((await ensure(state, {}, inDays(61))).outcome, 'changed');
+  assert.match((await problem({}, inDays(61))) ?? '', 'app1-front is valid from');
+  assert.is((await ensure({}, inDays(61))).outcome, 'changed');
   assert.is(readFileSync(files.authority, 'utf8'), authority);
 });
 
-test('a CA that would expire before its certificates is recreated, with all of them', async (state) => {
-  const files = await ensure(state);
+test('a CA that would expire before its certificates is recreated, with all of them', async () => {
+  const files = await ensure();
   const authority = readFileSync(files.authority, 'utf8');
-  assert.is((await ensure(state, {}, inDays(3600))).outcome, 'changed');
+  assert.is((await ensure({}, inDays(3600))).outcome, 'changed');
   assert.is.not(readFileSync(files.authority, 'utf8'), authority);
   assert.is(await handshake(files, 'localhost'), '');
 });
 
-test('what begins only later, as after a clock that ran ahead, is renewed; a CA that a team shares is not', async (state) => {
-  const files = await ensure(state);
+test('what begins only later, as after a clock that ran ahead, is renewed; a CA that a team shares is not', async () => {
+  const files = await ensure();
   const authority = readFileSync(files.authority, 'utf8');
-  assert.is(await problem(state, {}, new Date(Date.now() - 60_000)), undefined);
-  const { environment } = state.context;
-  const shared = { ...environment, provider: 'existing' } as const;
-  const team = { ...state, context: { ...state.context, environment: shared } };
-  assert.match((await problem(team, {}, inDays(-1))) ?? '', 'app1-front is valid from');
-  assert.is((await ensure(team, {}, inDays(-1))).outcome, 'changed');
+  assert.is(await problem({}, new Date(Date.now() - 60_000)), undefined);
+  const team = await project.context('existing');
+  assert.match((await problem({}, inDays(-1), team)) ?? '', 'app1-front is valid from');
+  assert.is((await ensure({}, inDays(-1), team)).outcome, 'changed');
   assert.is(readFileSync(files.authority, 'utf8'), authority);
-  assert.match((await problem(state, {}, inDays(-1))) ?? '', 'the authority is valid from');
-  assert.is((await ensure(state, {}, inDays(-1))).outcome, 'changed');
+  assert.match((await problem({}, inDays(-1))) ?? '', 'the authority is valid from');
+  assert.is((await ensure({}, inDays(-1))).outcome, 'changed');
   assert.is.not(readFileSync(files.authority, 'utf8'), authority);
 });
 
-test('an unusable CA is never replaced', async (state) => {
-  const files = await ensure(state);
-  const folder = join(files.authority, '..');
+test('an unusable CA is never replaced', async () => {
+  const files = await ensure();
+  const folder = dirname(files.authority);
   const key = join(folder, 'ca.key');
   const whole = [readFileSync(files.authority, 'utf8'), readFileSync(key, 'utf8')] as const;
   for (const [path, text] of [
@@ -145,20 +128,19 @@ test('an unusable CA is never replaced', async (state) => {
     [files.authority, ''],
   ] as const) {
     writeFileSync(path, text);
-    const error = await failureOf(ensure(state));
-    assert.match(error.what, /certificates\/ca\.crt or ca\.key is damaged$/);
-    assert.match(error.advice ?? '', /^restore both .* or move .*certificates away/);
+    const advice = /^restore both .* or move .*certificates away/;
+    await fails(ensure(), { what: /certificates\/ca\.crt or ca\.key is damaged$/, advice });
     assert.is(readFileSync(path, 'utf8'), text);
     writeFileSync(files.authority, whole[0]);
     writeFileSync(key, whole[1]);
   }
-  assert.is((await ensure(state)).outcome, 'unchanged');
+  assert.is((await ensure()).outcome, 'unchanged');
 });
 
-test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new certificate', async (state) => {
-  const files = await ensure(state);
-  await ensure(state, { name: 'other', hosts: ['other.test'] });
-  const folder = join(files.authority, '..');
+test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new certificate', async () => {
+  const files = await ensure();
+  await ensure({ name: 'other', hosts: ['other.test'] });
+  const folder = dirname(files.authority);
   const problems: [change: () => void, says: RegExp, hosts?: string[]][] = [
     [() => {}, /app1-front is for DNS:app1-front/, ['localhost']],
     [() => rmSync(files.authority), /ca does not exist/],
@@ -169,36 +151,34 @@ test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new 
     ],
   ];
   for (const [change, says, hosts = request.hosts] of problems) {
-    await ensure(state);
+    await ensure();
     change();
-    assert.match((await problem(state, { hosts })) ?? '', says);
-    assert.is((await ensure(state, { hosts })).outcome, 'changed');
+    assert.match((await problem({ hosts })) ?? '', says);
+    assert.is((await ensure({ hosts })).outcome, 'changed');
     assert.is(await handshake(files, 'localhost'), '');
   }
   // Signed by the CA lost above.
-  const other = await problem(state, { name: 'other', hosts: ['other.test'] });
+  const other = await problem({ name: 'other', hosts: ['other.test'] });
   assert.match(other ?? '', 'other was signed by another authority');
 });
 
-test('two servers at the same time get certificates of one CA', async (state) => {
-  const [first, second] = await Promise.all([ensure(state), ensure(state, { name: 'postgresql' })]);
+test('two servers at the same time get certificates of one CA', async () => {
+  const [first, second] = await Promise.all([ensure(), ensure({ name: 'postgresql' })]);
   assert.is(await handshake(first, 'localhost'), '');
   assert.is(await handshake(second, 'localhost'), '');
 });
 
-test('a server loads a new certificate unless it is made only to render, and later one of then', async ({
-  clone,
-}) => {
-  const context = await clone.context('embedded');
-  const { state } = context.environment;
+test('a server loads a new certificate unless it is made only to render, and later one of then', async () => {
+  const embedded = await project.context('embedded');
+  const { state } = embedded.environment;
   // SIGHUP ends it.
   const server = spawn('sleep', ['1000']);
   const ended = once(server, 'exit');
   await once(server, 'spawn');
   assert.ok(await recordService(state, 'postgresql', server.pid ?? 0));
   try {
-    assert.is(await ensureServerCertificates(context, { offline: true }), 'changed');
-    assert.is(await ensureServerCertificates(context, { offline: false }), 'unchanged');
+    assert.is(await ensureServerCertificates(embedded, { offline: true }), 'changed');
+    assert.is(await ensureServerCertificates(embedded, { offline: false }), 'unchanged');
     assert.equal(await ended, [null, 'SIGHUP']);
   } finally {
     server.kill();
@@ -214,24 +194,24 @@ done
 /usr/bin/openssl "$@" || exit
 for word in "$@"; do [ "$before" != -keyout ] || chmod 644 "$word"; before=$word; done`;
 
-test('the printed commands create the same, and both do with LibreSSL, the openssl of macOS', async (state) => {
+test('the printed commands create the same, and both do with LibreSSL, the openssl of macOS', async () => {
   const works = async (files: ReturnType<typeof print>): Promise<void> => {
-    assert.is(await problem(state), undefined);
+    assert.is(await problem(), undefined);
     assert.is(await handshake(files, 'localhost'), '');
     assert.is(statSync(files.key).mode & 0o777, 0o600);
-    rmSync(state.context.environment.state, { recursive: true });
+    rmSync(context.environment.state, { recursive: true });
   };
-  await works(print(state));
-  state.clone.script('openssl', libressl);
-  await works(await ensure(state));
-  await works(print(state));
+  await works(print());
+  project.script('openssl', libressl);
+  await works(await ensure());
+  await works(print());
 });
 
-test('if openssl fails, nothing is created and the error names it; keys are created where the next run cleans up', async (state) => {
-  state.clone.script('openssl', 'echo "$@" >&2; exit 1');
-  const { message } = await failureOf(ensure(state));
+test('if openssl fails, nothing is created and the error names it; keys are created where the next run cleans up', async () => {
+  project.script('openssl', 'echo "$@" >&2; exit 1');
+  const { message } = await fails(ensure(), {});
   assert.match(message, /openssl.*-keyout \S+\/tmp\/run-/s);
-  assert.equal(readdirSync(join(state.context.environment.state, 'certificates')), []);
+  assert.equal(readdirSync(join(context.environment.state, 'certificates')), []);
 });
 
 test('what only renders or compares makes them for that alone', () => {

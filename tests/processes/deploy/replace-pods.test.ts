@@ -1,24 +1,21 @@
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { finishReplacement, replaceOlderPods } from '../../../lib/deploy/replace-pods.ts';
 import type { Deployed, DeployedRelease } from '../../../lib/helm/releases.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { context, forwarding, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 import { type Answer, refused, scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* The order of a replacement and what stops it, with pods and servers of Vault that follow a script. */
 
-const test = suite<{ context: CloneContext }>('replace-pods');
-const tools = scriptedFolder('environments');
-test.after(tools.remove);
+const { test, project } = scriptedSuite('replace-pods', 'minikube', 'environments');
 
-const pods = join(tools.folder, 'pods');
-const successors = join(tools.folder, 'successors');
-const events = join(tools.folder, 'events');
+const pods = join(project.folder, 'pods');
+const successors = join(project.folder, 'successors');
+const events = join(project.folder, 'events');
 let certificate: TestCertificate;
 
 type PodOptions = {
@@ -102,17 +99,22 @@ async function servers(names: readonly string[], options: Readonly<Record<string
       return [name, new URL(address).port] as const;
     }),
   );
+  const spec = { replicas: names.length };
+  const status = { observedGeneration: 2, updateRevision: 'new' };
+  const metadata = { name: 'vault', generation: 2 };
+  const set = JSON.stringify({ kind: 'StatefulSet', metadata, spec, status });
+  const list = `separator=; for pod in ${pods}/*; do printf '%s' "$separator"; cat "$pod"; separator=', '; done`;
   // A deleted pod is replaced by its successor, in the newest revision.
-  tools.script(
-    'kubectl',
-    `case "$*" in
-      *"get statefulsets,pods"*) printf '{"items": [{"kind": "StatefulSet", "metadata": {"name": "vault"}, "spec": {"replicas": ${names.length}}}'; for pod in ${pods}/*; do printf ', '; cat "$pod"; done; echo ']}' ;;
-      *"get statefulset vault"*) echo '{"metadata": {"name": "vault", "generation": 2}, "spec": {"replicas": ${names.length}}, "status": {"observedGeneration": 2, "updateRevision": "new"}}' ;;
-      *"get pods"*) printf '{"items": ['; separator=; for pod in ${pods}/*; do printf '%s' "$separator"; cat "$pod"; separator=', '; done; echo ']}' ;;
-      *"delete pod"*) for word; do case "$word" in vault-?) echo "delete $word" >> '${events}'; cp "${successors}/$word" "${pods}/$word.next"; mv "${pods}/$word.next" "${pods}/$word" ;; esac; done ;;
-      *port-forward*) case "$*" in ${ports.map(([name, port]) => `*pod/${name}*) port=${port} ;;`).join(' ')} esac; echo "Forwarding from 127.0.0.1:$port -> 8200"; exec sleep 1000 ;;
-    esac`,
-  );
+  const replace = `echo "delete $word" >> '${events}'; cp "${successors}/$word" "${pods}/$word.next"; mv "${pods}/$word.next" "${pods}/$word"`;
+  project.script('kubectl', {
+    'get statefulsets,pods': `printf '{"items": [%s, ' '${set}'; ${list}; echo ']}'`,
+    'get statefulset vault': `echo '${set}'`,
+    'get pods': `printf '{"items": ['; ${list}; echo ']}'`,
+    'delete pod': `for word; do case "$word" in vault-?) ${replace} ;; esac; done`,
+    ...Object.fromEntries(
+      ports.map(([name, port]) => [`port-forward*pod/${name}`, forwarding(Number(port))]),
+    ),
+  });
 }
 
 const three = ['vault-0', 'vault-1', 'vault-2'];
@@ -123,93 +125,81 @@ const deployed: Deployed = new Map([
   ['vault/vault', { name: 'vault', namespace: 'vault', manifest } as DeployedRelease],
 ]);
 const told = () => readFileSync(events, 'utf8').trim().split('\n');
-const replace = (context: CloneContext, waitMs = 30_000) =>
-  replaceOlderPods(context, releases, deployed, waitMs);
+const replace = (waitMs = 30_000) => replaceOlderPods(context, releases, deployed, waitMs);
+const keys = () => join(context.environment.state, 'vault', 'keys.json');
 const setPod = (name: string, options?: PodOptions) => writeFileSync(join(pods, name), pod(name, options));
 
-test.before.each(async (state) => {
-  state.context = await tools.context('minikube');
-  rmSync(state.context.environment.state, { recursive: true, force: true });
-  for (const folder of [pods, successors]) {
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder);
-  }
+test.before.each(async () => {
+  for (const folder of [pods, successors]) mkdirSync(folder);
   writeFileSync(events, '');
   for (const name of three) {
     setPod(name);
     writeFileSync(join(successors, name), pod(name, { revision: 'new' }));
   }
-  const folder = join(state.context.environment.state, 'vault');
-  mkdirSync(folder, { recursive: true });
-  certificate = await makeAuthority(state.context.environment);
-  await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['the key'], adminToken: 'the token' });
+  certificate = await makeAuthority(context.environment);
+  mkdirSync(join(context.environment.state, 'vault'));
+  await replaceKeys(keys(), { unsealKeys: ['the key'], adminToken: 'the token' });
 });
 
-test('standbys come first, each is unsealed before the next, and the active one steps down before its end', async ({
-  context,
-}) => {
+test('standbys come first, each is unsealed before the next, and the active one steps down before its end', async () => {
   await servers(three);
-  assert.is(await replace(context), true);
+  assert.is(await replace(), true);
   assert.equal(told(), [
     ...['delete vault-1', 'unseal vault-1', 'delete vault-0', 'unseal vault-0'],
     ...['step-down vault-2', 'delete vault-2', 'unseal vault-2'],
   ]);
-  assert.is(await replace(context), false);
+  assert.is(await replace(), false);
 });
 
-test('a pod that does not come back stops the replacement; the next one goes on where it stopped', async ({
-  context,
-}) => {
+test('a pod that does not come back stops the replacement; the next one goes on where it stopped', async () => {
   await servers(three);
   writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new', waiting: 'ErrImagePull' }));
-  const error = await failureOf(replace(context, 300));
-  assert.is(error.what, 'pod vault/vault-1 is not back in service after its replacement');
-  assert.is(error.why, 'container vault: ErrImagePull');
-  assert.match(error.advice ?? '', /-n vault describe pod vault-1; .* goes on with vault-2, vault-0$/);
+  await fails(replace(300), {
+    what: 'pod vault/vault-1 is not back in service after its replacement',
+    why: 'container vault: ErrImagePull',
+    advice: /-n vault describe pod vault-1; .* goes on with vault-2, vault-0$/,
+  });
   assert.equal(told(), ['delete vault-1']);
   // As after another change, which has made it one of an older revision.
   setPod('vault-1', { waiting: 'ErrImagePull' });
   writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new' }));
-  await replace(context);
+  await replace();
   assert.equal(told().slice(0, 4), ['delete vault-1', 'delete vault-1', 'unseal vault-1', 'delete vault-0']);
 });
 
-test('so does one that is never ready, or that follows no leader', async ({ context }) => {
+test('so does one that is never ready, or that follows no leader', async () => {
   await servers(three);
   writeFileSync(join(successors, 'vault-1'), pod('vault-1', { revision: 'new', ready: false }));
-  assert.is((await failureOf(replace(context, 300))).why, 'it is not ready');
+  await fails(replace(300), { why: 'it is not ready' });
   assert.equal(told(), ['delete vault-1', 'unseal vault-1']);
   await servers(three, { 'vault-1': { lost: true } });
-  assert.is((await failureOf(replace(context, 300))).why, 'it follows no active replica');
+  await fails(replace(300), { why: 'it follows no active replica' });
 });
 
-test('after a run that was killed, the last pod is unsealed, and nothing is replaced', async ({
-  context,
-}) => {
+test('after a run that was killed, the last pod is unsealed, and nothing is replaced', async () => {
   for (const name of three) setPod(name, { revision: 'new' });
   await servers(three);
   assert.is(await finishReplacement(context, releases, deployed), true);
   assert.equal(told().sort(), ['unseal vault-0', 'unseal vault-1', 'unseal vault-2']);
 });
 
-test('one that never joined is replaced first, unsealed or not', async ({ context }) => {
+test('one that never joined is replaced first, unsealed or not', async () => {
   await servers(three, { 'vault-0': { initialized: false } });
-  await replace(context, 2000);
+  await replace(2000);
   assert.is(told()[0], 'delete vault-0');
 });
 
-test('without the right to ask for it, the active one steps down when it ends', async ({ context }) => {
+test('without the right to ask for it, the active one steps down when it ends', async () => {
   await servers(three, { 'vault-2': { mayStepDown: false } });
-  await replace(context);
+  await replace();
   assert.is(told().at(-2), 'delete vault-2');
   assert.ok(context.logged.includes('vault-2 is not asked to step down: permission denied'));
 });
 
-test('nothing is deleted that only people can unseal', async ({ context }) => {
+test('nothing is deleted that only people can unseal', async () => {
   await servers(three);
-  const path = join(context.environment.state, 'vault', 'keys.json');
-  await replaceKeys(path, { unsealKeys: [], adminToken: 'the token' });
-  assert.is(await replace(context), false);
+  await replaceKeys(keys(), { unsealKeys: [], adminToken: 'the token' });
+  assert.is(await replace(), false);
   assert.equal(told(), ['']);
   assert.match(
     context.logged.join('\n'),
@@ -217,17 +207,17 @@ test('nothing is deleted that only people can unseal', async ({ context }) => {
   );
 });
 
-test('a Vault without a second replica is replaced and unsealed', async ({ context }) => {
+test('a Vault without a second replica is replaced and unsealed', async () => {
   for (const name of three.slice(1)) rmSync(join(pods, name));
   await servers(['vault-0']);
-  await replace(context);
+  await replace();
   assert.equal(told(), ['delete vault-0', 'unseal vault-0']);
 });
 
-test('of another workload, the pods that are not ready come first', async ({ context }) => {
+test('of another workload, the pods that are not ready come first', async () => {
   setPod('vault-1', { ready: false });
   await servers(three);
-  const embedded = await tools.context('embedded');
+  const embedded = await project.context('embedded');
   await replaceOlderPods({ ...embedded, $: context.$ }, releases, deployed);
   assert.equal(told(), ['delete vault-1', 'delete vault-2', 'delete vault-0']);
 });

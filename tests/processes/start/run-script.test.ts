@@ -4,7 +4,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { makeProgram, type Program } from '../../../lib/runner/tests/rig/program.ts';
-import { inClone } from '../bootstrap/door-fixture.ts';
 
 let program: Program;
 test.before.each(async () => {
@@ -30,45 +29,33 @@ test('--list and -l are other forms of list, also beside a task and with --json'
   assert.is(await answer(['-l', '--json']), json);
 });
 
-test('a closed output pipe is no error', async () => {
-  const script = 'set -o pipefail; node --import tsx tasks.ts list | true';
-  const { exitCode: code, stderr } = await program.command('bash', ['-c', script]);
-  assert.is(code, 0, stderr);
-});
-
 test('the command line wins over the environment, that over .env, that over the default', async () => {
   const installed = async (argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<string> => {
-    const { exitCode: code, stderr } = await program.run(
-      ['install', 'app1', '--output', 'plain', '--verbose', ...argv],
-      env,
-    );
-    assert.is(code, 0, stderr);
+    const words = ['install', 'app1', '--output', 'plain', '--verbose', ...argv];
+    const { stderr } = await program.run(words, env);
     return /^.*installed app1 (\w+)$/m.exec(stderr)?.[1] ?? stderr;
   };
   assert.is(await installed([]), 'dev');
-  program.write('.env', '# a comment\nPROGRAM_ENV="file"\n');
+  program.write('.env', `\uFEFFexport BASE=fi\r\n# a comment\r\nPROGRAM_ENV="\${BASE}le" # a comment\r\n`);
   assert.is(await installed([]), 'file');
   assert.is(await installed([], { PROGRAM_ENV: 'variable' }), 'variable');
   assert.is(await installed(['--env', 'words'], { PROGRAM_ENV: 'variable' }), 'words');
-  program.write('.env', `\uFEFFexport BASE=fi\r\nPROGRAM_ENV=\${BASE}le # a comment\r\n`);
-  assert.is(await installed([]), 'file');
-  for (const [content, why] of [
-    ['A=1\nhunter2\n', 'line 2 is not NAME=value, or its closing quote is missing or not at the end'],
-    ['A=\0', 'it is not text in UTF-8'],
-  ]) {
-    program.write('.env', String(content));
-    const { exitCode: code, stderr } = await program.run(['install', 'app1']);
-    assert.is(code, 1);
-    assert.match(
-      stderr,
-      new RegExp(`^error: cannot read .*\\.env\\n  why: ${why}\\n  do: fix it and run again\\n$`),
-    );
+});
+
+test('a .env that cannot be read is an error', async () => {
+  const file = join(program.folder, '.env');
+  const line2 = 'line 2 is not NAME=value, or its closing quote is missing or not at the end';
+  for (const [make, reason] of [
+    [() => program.write('.env', 'A=1\nhunter2\n'), `${line2}\n  do: fix it and run again`],
+    [() => program.write('.env', 'A=\0'), 'it is not text in UTF-8\n  do: fix it and run again'],
+    [() => mkdirSync(file), ''],
+  ] as const) {
+    make();
+    const { exitCode, stderr } = await program.run(['install', 'app1']);
+    assert.is(exitCode, 1);
+    assert.match(stderr, new RegExp(`^error: cannot read .*\\.env\\n  why: ${reason}`));
+    rmSync(file, { recursive: true });
   }
-  rmSync(join(program.folder, '.env'));
-  mkdirSync(join(program.folder, '.env'));
-  const { exitCode: code, stderr } = await program.run(['install', 'app1']);
-  assert.is(code, 1);
-  assert.match(stderr, /^error: cannot read .*\.env\n/);
 });
 
 test('./run is found through links, from any folder, whatever CDPATH says', async () => {
@@ -106,14 +93,5 @@ test('a path on the command line starts from the folder of the caller, where pla
     assert.is(pasted.stdout, `${root}\n`, launcher);
   }
 });
-
-test('a completion script that asks on a fresh clone installs nothing', () =>
-  inClone(async ({ npm, start, calls }) => {
-    npm('exit 0');
-    const { code, stdout, stderr } = await start(['__complete']).end;
-    assert.is(code, 1);
-    assert.is(stdout + stderr, '');
-    assert.equal(calls(), []);
-  }));
 
 test.run();

@@ -5,68 +5,57 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
+import { findProgram } from '../../rig/find-program.ts';
 import { entryOf, inPlace } from '../../unit/tools/tool-fixture.ts';
 
-const go = spawnable('go');
+const go = findProgram('GO', 'go');
 const buildCache = go === undefined ? '' : execFileSync(go, ['env', 'GOCACHE'], { encoding: 'utf8' }).trim();
+
+const recipe = {
+  package: 'example.org/hammer',
+  ldflags: '-X main.version=1.2.3',
+  folders: { schemas: 'config' },
+  files: {
+    one: { module: 'example.org/anvil', path: 'types/anvil.yaml' },
+    all: { module: 'example.org/anvil', path: 'types' },
+  },
+};
+// Another module is required and not compiled.
+const required = 'require example.org/anvil v1.0.0\n\nreplace example.org/anvil => ../other';
+const sources = {
+  'real/go.mod': `module example.org/hammer\n\ngo 1.21\n\n${required}\n`,
+  'real/go.sum': '',
+  // println: no package of the standard library has to be compiled for it, beside the runtime.
+  'real/main.go': 'package main\n\nvar version = "none"\n\nfunc main() { println("hammer", version) }\n',
+  'real/config/schema.yaml': 'kind: Nail\n',
+  'real/config/deep/part.yaml': 'kind: Head\n',
+  'other/go.mod': 'module example.org/anvil\n\ngo 1.21\n',
+  'other/types/anvil.yaml': 'kind: Anvil\n',
+  'other/types/tongs.yaml': 'kind: Tongs\n',
+};
 
 (go === undefined ? test.skip : test)(
   'a real Go module is built with its version, and folders of it and of others are copied',
   () =>
-    inPlace(async (place) => {
+    inPlace(async ({ folder, context }) => {
       process.env.PATH = [dirname(go ?? ''), process.env.PATH].join(':');
       // The user's own: Go's runtime is compiled once, not for every test.
       process.env.GOCACHE = buildCache;
-      const module = join(place.folder, 'real');
-      mkdirSync(join(module, 'config'), { recursive: true });
-      writeFileSync(
-        join(module, 'go.mod'),
-        'module example.org/hammer\n\ngo 1.21\n\nrequire example.org/anvil v1.0.0\n\nreplace example.org/anvil => ../other\n',
-      );
-      writeFileSync(join(module, 'go.sum'), '');
-      mkdirSync(join(module, 'config', 'deep'));
-      writeFileSync(join(module, 'config', 'deep', 'part.yaml'), 'kind: Head\n', { mode: 0o444 });
-      writeFileSync(join(module, 'config', 'schema.yaml'), 'kind: Nail\n', { mode: 0o444 });
-      // println: no package of the standard library has to be compiled for it, beside the runtime.
-      writeFileSync(
-        join(module, 'main.go'),
-        'package main\n\nvar version = "none"\n\nfunc main() { println("hammer", version) }\n',
-      );
-      const recipe = {
-        module,
-        package: 'example.org/hammer',
-        ldflags: '-X main.version=1.2.3',
-        folders: { schemas: 'config' },
-        files: {
-          one: { module: 'example.org/anvil', path: 'types/anvil.yaml' },
-          all: { module: 'example.org/anvil', path: 'types' },
-        },
-      };
-      // another module, which is required and not compiled
-      const other = join(place.folder, 'other');
-      mkdirSync(join(other, 'types'), { recursive: true });
-      writeFileSync(join(other, 'go.mod'), 'module example.org/anvil\n\ngo 1.21\n');
-      writeFileSync(join(other, 'types', 'anvil.yaml'), 'kind: Anvil\n', { mode: 0o444 });
-      writeFileSync(join(other, 'types', 'tongs.yaml'), 'kind: Tongs\n', { mode: 0o444 });
+      for (const [path, text] of Object.entries(sources)) {
+        mkdirSync(dirname(join(folder, path)), { recursive: true });
+        writeFileSync(join(folder, path), text, { mode: path.endsWith('.yaml') ? 0o444 : 0o644 });
+      }
       const { tools } = await loadManifest();
-      const tool = await getTool(entryOf({ version: '1.2.3', go: recipe }), {}, place.context, tools.go);
-      assert.match(
-        execFileSync('sh', ['-c', `${tool.path} 2>&1`], { encoding: 'utf8' }),
-        /^hammer 1\.2\.3$/m,
-      );
-      assert.is(readFileSync(join(tool.folder, 'schemas', 'schema.yaml'), 'utf8'), 'kind: Nail\n');
-      assert.equal(readdirSync(join(tool.folder, 'one')), ['anvil.yaml']);
-      assert.equal(readdirSync(join(tool.folder, 'all')).sort(), ['anvil.yaml', 'tongs.yaml']);
-      assert.is(readFileSync(join(tool.folder, 'schemas', 'deep', 'part.yaml'), 'utf8'), 'kind: Head\n');
+      const entry = entryOf({ version: '1.2.3', go: { ...recipe, module: join(folder, 'real') } });
+      const tool = await getTool(entry, {}, context, tools.go);
+      const printed = execFileSync('sh', ['-c', `${tool.path} 2>&1`], { encoding: 'utf8' });
+      assert.match(printed, /^hammer 1\.2\.3$/m);
+      const copied = (...path: string[]) => join(tool.folder, ...path);
+      assert.is(readFileSync(copied('schemas', 'schema.yaml'), 'utf8'), 'kind: Nail\n');
+      assert.is(readFileSync(copied('schemas', 'deep', 'part.yaml'), 'utf8'), 'kind: Head\n');
+      assert.equal(readdirSync(copied('one')), ['anvil.yaml']);
+      assert.equal(readdirSync(copied('all')).sort(), ['anvil.yaml', 'tongs.yaml']);
     }),
 );
-
-function spawnable(program: string): string | undefined {
-  try {
-    return execFileSync('sh', ['-c', `command -v ${program}`], { encoding: 'utf8' }).trim();
-  } catch {
-    return undefined;
-  }
-}
 
 test.run();
