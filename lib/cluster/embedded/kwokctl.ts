@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
@@ -57,6 +58,7 @@ export async function runKwokctl(
 ): Promise<void> {
   const { $, environment } = context;
   await prepareFolder(environment, alive);
+  if (phase === 'created') await linkPrograms(environment, await findPrograms(context));
   try {
     const words = phase === 'creating' ? await createArguments(context, ports) : ['start', 'cluster'];
     const output = await $({
@@ -100,19 +102,36 @@ async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<s
   }
 }
 
-async function createArguments({ environment, settings }: Target, ports: Ports): Promise<string[]> {
+/** kwokctl's links lead to the programs of the cluster's creation, which may be gone with their package or cache. */
+export async function linkPrograms(
+  environment: Pick<Environment, 'state' | 'clusterName'>,
+  programs: readonly (readonly [flag: string, path: string])[],
+): Promise<void> {
+  for (const [flag, path] of programs) {
+    const link = join(clusterFolder(environment), 'bin', flag.replace('-binary', ''));
+    if (existsSync(link)) continue;
+    await rm(link, { force: true });
+    await symlink(path, link);
+  }
+}
+
+async function findPrograms({ settings }: Target): Promise<(readonly [flag: string, path: string])[]> {
   const { kubernetesVersion } = settings.cluster;
+  const found = Object.entries(binaries).map(async ([flag, tool]) => {
+    const program = await findTool(tool, { kubernetesVersion });
+    return program ? ([[flag, program.path]] as const) : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+async function createArguments(target: Target, ports: Ports): Promise<string[]> {
+  const { environment } = target;
   const file = join(environment.state, 'kwok.yaml');
   await writeWhole(file, await fillTemplate('kwok.yaml', kwokValues(ports)));
-  const found = await Promise.all(
-    Object.entries(binaries).map(async ([flag, tool]) => {
-      const program = await findTool(tool, { kubernetesVersion });
-      return program ? [`--${flag}`, program.path] : [];
-    }),
-  );
+  const programs = (await findPrograms(target)).flatMap(([flag, path]) => [`--${flag}`, path]);
   // Relative: kwokctl splits the value at commas and quotes, which the clone's path may contain.
   const files = ['--config', relative(environment.root, file), '--kubeconfig', environment.kubeconfig];
-  return ['create', 'cluster', '--runtime', 'binary', ...files, ...found.flat()];
+  return ['create', 'cluster', '--runtime', 'binary', ...files, ...programs];
 }
 
 /** kwokctl logs a JSON object per line; the last `err` is the reason. */

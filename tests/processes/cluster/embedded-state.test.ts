@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { sourcesDigest } from '../../../lib/cluster/embedded/job-runner-service.ts';
-import { prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
+import { linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import {
   refuseElsewhere,
@@ -174,6 +182,17 @@ test('kwokctl never sees a pid file of an earlier life, and its servers log besi
   assert.equal(readdirSync(pids), ['vault.pid']);
   writeFileSync(join(cluster, 'logs', 'etcd.log'), 'ready\n');
   assert.is(await logTail(environment.state, 'etcd'), 'ready');
+});
+
+test('a program that was removed after the cluster was created is replaced, and no other', async () => {
+  const bin = join(clusterFolder(environment), 'bin');
+  mkdirSync(bin, { recursive: true });
+  symlinkSync('/cache/etcd-3.5.0', join(bin, 'etcd'));
+  symlinkSync('/bin/sh', join(bin, 'kwok-controller'));
+  const now = ['etcd-binary', 'kwok-controller-binary'].map((flag) => [flag, `/cache/new/${flag}`] as const);
+  await linkPrograms(environment, now);
+  const links = ['etcd', 'kwok-controller'].map((name) => readlinkSync(join(bin, name)));
+  assert.equal(links, ['/cache/new/etcd-binary', '/bin/sh']);
 });
 
 test('the job runner starts again for any source that tells what a pod is given', async () => {
