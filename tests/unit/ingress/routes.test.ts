@@ -36,9 +36,7 @@ test('Traefik: the ranges of a route are those of the middleware of its name', (
     ],
     settings(),
   );
-  assert.is(site?.host, host);
-  assert.is(site?.tls, true);
-  assert.is(site?.published, '192.0.2.10');
+  assert.equal([site?.host, site?.tls, site?.published], [host, true, '192.0.2.10']);
   assert.equal(
     site?.routes.map(({ path, ranges }) => `${path} ${ranges}`),
     ['/admin 10.0.0.0/8', '/ 0.0.0.0/0'],
@@ -63,23 +61,13 @@ test('Gateway API: the ranges are those of the filter, and the redirect is no ro
     matches: [{ path: { value: path } }],
     filters: [{ extensionRef: { name } }],
   });
-  const site = siteOf(
-    [
-      {
-        kind: 'HTTPRoute',
-        metadata: { name: 'app1-front' },
-        spec: { hostnames: [host], rules: [rule('/admin', 'one'), rule('/', 'two')] },
-      },
-      {
-        kind: 'HTTPRoute',
-        metadata: { name: 'app1-front-https' },
-        spec: { hostnames: [host], rules: [{ filters: [{}] }] },
-      },
-      middleware('one', '10.0.0.0/8'),
-      middleware('two', '::/0'),
-    ],
-    settings(),
-  );
+  const route = (name: string, rules: readonly object[]) =>
+    ({ kind: 'HTTPRoute', metadata: { name }, spec: { hostnames: [host], rules } }) as const;
+  const routes = [
+    route('app1-front', [rule('/admin', 'one'), rule('/', 'two')]),
+    route('app1-front-https', [{ filters: [{}] }]),
+  ];
+  const site = siteOf([...routes, middleware('one', '10.0.0.0/8'), middleware('two', '::/0')], settings());
   assert.is(site?.host, host);
   assert.equal(
     site?.routes.map(({ path, ranges }) => `${path} ${ranges}`),
@@ -125,22 +113,17 @@ const pod = (hostIP: string, ready: boolean): Pod => ({
 });
 
 test('the entry point is the load balancer, else a node port with a ready pod, else none', () => {
-  const nodes = [
-    { port: 80, nodePort: 30080 },
-    { port: 443, nodePort: 30443 },
-  ];
-  assert.equal(entranceOf(service(nodes, { hostname: 'lb.test' }), []), {
-    address: 'lb.test',
-    http: 80,
-    https: 443,
-  });
-  assert.equal(entranceOf(service(nodes), [pod('192.0.2.1', false), pod('192.0.2.2', true)]), {
-    address: '192.0.2.2',
-    http: 30080,
-    https: 30443,
-  });
-  assert.is(entranceOf(service(nodes), [pod('192.0.2.1', false)]), undefined);
-  assert.is(entranceOf(service([{ port: 80 }]), [pod('192.0.2.1', true)]), undefined);
+  const http = { port: 80, nodePort: 30080 };
+  const ports = [http, { port: 443, nodePort: 30443 }];
+  const entrance = (...words: Parameters<typeof entranceOf>) => {
+    const found = entranceOf(...words);
+    return found && `${found.address} ${found.http} ${found.https}`;
+  };
+  const [starting, ready] = [pod('192.0.2.1', false), pod('192.0.2.2', true)];
+  assert.is(entrance(service(ports, { hostname: 'lb.test' }), []), 'lb.test 80 443');
+  assert.is(entrance(service(ports), [starting, ready]), '192.0.2.2 30080 30443');
+  assert.is(entrance(service(ports), [starting]), undefined);
+  assert.is(entrance(service([{ port: 80 }]), [ready]), undefined);
 });
 
 test.run();
