@@ -19,16 +19,19 @@ const ended = (exitCode: number, reason?: string, message?: string) =>
   container({ terminated: { exitCode, reason, message } });
 
 test('the problem of a pod is its container’s own message, else the reason; none while it starts or runs', () => {
-  const cases: readonly [PodStatus, string | undefined][] = [
-    [{}, undefined],
-    [{ phase: 'Pending' }, undefined],
-    [{ phase: 'Running', containerStatuses: [container({ running: {} })] }, undefined],
-    [{ containerStatuses: [waiting('ContainerCreating')] }, undefined],
-    [{ containerStatuses: [waiting('PodInitializing')] }, undefined],
-    [{ phase: 'Succeeded', containerStatuses: [ended(0)] }, undefined],
+  const running = [container({ running: {} })];
+  // A failed init container explains the containers that wait for it.
+  const init = [{ ...ended(2, 'Error'), name: 'prepare' }];
+  for (const [status, problem] of [
+    [{}],
+    [{ phase: 'Pending' }],
+    [{ phase: 'Running', containerStatuses: running }],
+    [{ containerStatuses: [waiting('ContainerCreating')] }],
+    [{ containerStatuses: [waiting('PodInitializing')] }],
+    [{ phase: 'Succeeded', containerStatuses: [ended(0)] }],
     [
-      { containerStatuses: [waiting('ImagePullBackOff', 'no image')] },
-      'container backend: ImagePullBackOff: no image',
+      { containerStatuses: [waiting('ErrImagePull', 'no image')] },
+      'container backend: ErrImagePull: no image',
     ],
     [{ containerStatuses: [waiting('CrashLoopBackOff')] }, 'container backend: CrashLoopBackOff'],
     [{ phase: 'Failed', containerStatuses: [ended(1, 'Error', 'FAILED login\n')] }, 'FAILED login'],
@@ -37,24 +40,21 @@ test('the problem of a pod is its container’s own message, else the reason; no
       'container backend ended with exit code 137 (OOMKilled)',
     ],
     [
-      // A failed init container explains the containers that wait for it.
-      {
-        initContainerStatuses: [{ ...ended(2, 'Error'), name: 'prepare' }],
-        containerStatuses: [waiting('PodInitializing')],
-      },
+      { initContainerStatuses: init, containerStatuses: [waiting('PodInitializing')] },
       'container prepare ended with exit code 2 (Error)',
     ],
     [{ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'low on memory'],
     [{ phase: 'Failed', reason: 'Evicted' }, 'Evicted'],
     [{ phase: 'Failed' }, 'failed'],
-  ];
-  for (const [status, problem] of cases) assert.is(problemOf(status), problem);
+  ] as [PodStatus, string?][])
+    assert.is(problemOf(status), problem);
 });
+
+const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
 
 test('a pod’s problem is kept after its removal, but not once it is ready', () => {
   const pulling = { containerStatuses: [waiting('ErrImagePull', 'none')] };
   const done = { containerStatuses: [ended(0)] };
-  const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
   const problem = (...statuses: readonly PodStatus[]) =>
     statuses.reduce<ReturnType<typeof seen> | undefined>(seen, undefined)?.problem;
   assert.is(problem(pulling, done), 'container backend: ErrImagePull: none');
@@ -64,17 +64,16 @@ test('a pod’s problem is kept after its removal, but not once it is ready', ()
 });
 
 test('warnings about slow pods are ignored, and what prevents pods from being created comes first', () => {
-  const ready = { containerStatuses: [{ ...container({ running: {} }), ready: true }] };
   const pods = new Map([
     ['here/slow', seen(seen(undefined, ready), {})],
     ['here/broken', seen(undefined, { containerStatuses: [container({ running: {} })] })],
   ]);
-  const [slow, broken, quota] = [
-    { object: 'pod here/slow', text: 'Unhealthy: connection refused' },
-    { object: 'pod here/broken', text: 'Unhealthy: connection refused' },
-    { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' },
-  ];
-  assert.equal(telling([slow, broken, quota], pods), [quota, broken]);
+  const unhealthy = ['slow', 'broken'].map((name) => ({
+    object: `pod here/${name}`,
+    text: 'Unhealthy: refused',
+  }));
+  const quota = { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' };
+  assert.equal(telling([...unhealthy, quota], pods), [quota, unhealthy[1]]);
 });
 
 test('a warning keeps all lines of its message, and those of other namespaces are left out', () => {
@@ -94,22 +93,19 @@ test('autoscaler warnings before the first metrics are ignored', () => {
 });
 
 test('a pod that is not ready is reported with its container, scheduling or phase; a finished or terminating one is not', () => {
-  const cases: readonly [Pod['status'], string | undefined, deletionTimestamp?: string][] = [
-    [{ phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] }, undefined],
+  const condition = (type: string, status: string, message?: string) => [{ type, status, message }];
+  for (const [status, text, deletionTimestamp] of [
+    [{ phase: 'Running', conditions: condition('Ready', 'True') }, undefined],
     [{ phase: 'Succeeded' }, undefined],
     [{ phase: 'Running' }, undefined, '2026-01-01T00:00:00Z'],
     [
       { phase: 'Running', containerStatuses: [waiting('CrashLoopBackOff')] },
       'container backend: CrashLoopBackOff',
     ],
-    [
-      { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message: '0/3 nodes' }] },
-      '0/3 nodes',
-    ],
-    [{ phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] }, 'it is not ready'],
+    [{ phase: 'Pending', conditions: condition('PodScheduled', 'False', '0/3 nodes') }, '0/3 nodes'],
+    [{ phase: 'Running', conditions: condition('Ready', 'False') }, 'it is not ready'],
     [undefined, 'it is Pending'],
-  ];
-  for (const [status, text, deletionTimestamp] of cases) {
+  ] as [Pod['status'], string | undefined, string?][]) {
     const metadata = { namespace: 'n', name: 'p', ...(deletionTimestamp && { deletionTimestamp }) };
     const found = unreadyOf([{ metadata, ...(status && { status }) }]);
     assert.equal(found, text === undefined ? [] : [{ object: 'pod n/p', text }]);
@@ -124,17 +120,13 @@ test('the progress names a pod that is waited for, and why', async () => {
   const told = async (...pods: Pod[]) => {
     const texts: string[] = [];
     const context = { progress: (text: string) => texts.push(text), signal: new AbortController().signal };
-    assert.is(
-      await tellWaiting(context, 'installing app1', Promise.resolve('done'), { pods: () => pods }),
-      'done',
-    );
+    const work = Promise.resolve('done');
+    assert.is(await tellWaiting(context, 'installing app1', work, { pods: () => pods }), 'done');
     return texts[0];
   };
   assert.is(await told(pod('a', true)), 'installing app1');
-  assert.is(
-    await told(pod('a', true), pod('b', false), pod('c', false)),
-    'waiting for pod n/b (it is not ready) and 1 more, installing app1',
-  );
+  const waiting = 'waiting for pod n/b (it is not ready) and 1 more, installing app1';
+  assert.is(await told(pod('a', true), pod('b', false), pod('c', false)), waiting);
 });
 
 test.run();

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { kubectlList, serverVersion } from '../../../lib/kubernetes/kubectl.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const environment = environmentIn('/project');
 
@@ -26,11 +26,8 @@ test('an answer that is not a list is an error, and so is a failure of the API s
     ['[]', unreadable, /no `items`/],
     ['{"kind":"Status","code":500,"message":"etcd is slow"}', failed, /etcd/],
     ['{"kind":"Status","code":500}', failed, /answered with 500/],
-  ] as const) {
-    const error = await failureOf(kubectlList(printing(answer), 'get', 'nodes'));
-    assert.is(error.what, what);
-    assert.match(error.why, why);
-  }
+  ] as const)
+    await fails(kubectlList(printing(answer), 'get', 'nodes'), { what, why });
 });
 
 test('an object alone is a list of one, and a version has no items', async () => {

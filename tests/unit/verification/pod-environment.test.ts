@@ -16,95 +16,84 @@ const objects: Record<string, Record<string, string>> = {
 const read: ObjectReader = async (kind, name) => objects[`${kind}/${name}`];
 
 function resolve(container: Omit<Container, 'name'>, reader = read) {
-  const workload = {
-    metadata: { name: 'back', namespace: 'backend' },
-    spec: {
-      template: {
-        spec: { containers: [{ name: 'first', ...container }, { name: 'second' }] },
-      },
-    },
-  };
-  return podEnvironment(workload, reader);
+  const containers = [{ name: 'first', ...container }, { name: 'second' }];
+  const metadata = { name: 'back', namespace: 'backend' };
+  return podEnvironment({ metadata, spec: { template: { spec: { containers } } } }, reader);
 }
 
+/** A variable from the key of a Secret. */
+const fromKey = (name: string, secret: string, key = name, optional = false) => ({
+  ...{ name, valueFrom: { secretKeyRef: { name: secret, key, optional } } },
+});
+const fromMap = (name: string, map: string) => ({
+  name,
+  valueFrom: { configMapKeyRef: { name: map, key: name } },
+});
+const secretRef = (name: string) => ({ secretRef: { name } });
+
 test('values, keys of Secrets and of ConfigMaps', async () => {
-  const { environment, failures } = await resolve({
-    env: [
-      { name: 'PLAIN', value: 'text' },
-      { name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'database', key: 'DB_PASSWORD' } } },
-      { name: 'MODE', valueFrom: { configMapKeyRef: { name: 'settings', key: 'MODE' } } },
-      { name: 'EMPTY' },
-    ],
+  const plain = { name: 'PLAIN', value: 'text' };
+  const env = [
+    plain,
+    fromKey('PASSWORD', 'database', 'DB_PASSWORD'),
+    fromMap('MODE', 'settings'),
+    { name: 'EMPTY' },
+  ];
+  assert.equal(await resolve({ env }), {
+    environment: { PLAIN: 'text', PASSWORD: 'pä=ss\n', MODE: 'fast', EMPTY: '' },
+    failures: [],
   });
-  assert.equal(environment, { PLAIN: 'text', PASSWORD: 'pä=ss\n', MODE: 'fast', EMPTY: '' });
-  assert.equal(failures, []);
 });
 
 test('a later envFrom wins over an earlier one, env over both', async () => {
-  const envFrom = [{ configMapRef: { name: 'settings' } }, { secretRef: { name: 'database' } }];
-  assert.is((await resolve({ envFrom })).environment.DB_HOST, 'db');
-  assert.is((await resolve({ envFrom: envFrom.reverse() })).environment.DB_HOST, 'configured');
-  assert.is(
-    (await resolve({ envFrom, env: [{ name: 'DB_HOST', value: 'own' }] })).environment.DB_HOST,
-    'own',
-  );
+  const envFrom = [{ configMapRef: { name: 'settings' } }, secretRef('database')];
+  const hostOf = async (container: Omit<Container, 'name'>) => (await resolve(container)).environment.DB_HOST;
+  assert.is(await hostOf({ envFrom }), 'db');
+  assert.is(await hostOf({ envFrom: envFrom.reverse() }), 'configured');
+  assert.is(await hostOf({ envFrom, env: [{ name: 'DB_HOST', value: 'own' }] }), 'own');
 });
 
 test('envFrom puts its prefix before every name', async () => {
-  const { environment } = await resolve({ envFrom: [{ prefix: 'APP_', secretRef: { name: 'other' } }] });
+  const { environment } = await resolve({ envFrom: [{ prefix: 'APP_', ...secretRef('other') }] });
   assert.equal(environment, { APP_DB_HOST: 'other' });
 });
 
 test('$(NAME) refers to what was set before, $$ is one $, an unknown name stays', async () => {
-  const { environment } = await resolve({
-    envFrom: [{ secretRef: { name: 'database' } }],
-    env: [
-      { name: 'URL', value: 'postgres://$(DB_HOST)/$$(DB_HOST)/$(LATER)' },
-      { name: 'LATER', value: 'late' },
-    ],
-  });
+  const url = { name: 'URL', value: 'postgres://$(DB_HOST)/$$(DB_HOST)/$(LATER)' };
+  const env = [url, { name: 'LATER', value: 'late' }];
+  const { environment } = await resolve({ envFrom: [secretRef('database')], env });
   assert.is(environment.URL, 'postgres://db/$(DB_HOST)/$(LATER)');
 });
 
 test('all missing objects and keys are failures, each once, worded like the kubelet’s', async () => {
+  const missing = [fromKey('A', 'gone'), fromKey('B', 'database'), fromMap('C', 'lost')];
   const { failures, environment } = await resolve({
     // The ConfigMap of that name does not count.
-    envFrom: [{ secretRef: { name: 'gone' } }, { secretRef: { name: 'settings' } }],
-    env: [
-      { name: 'A', valueFrom: { secretKeyRef: { name: 'gone', key: 'A' } } },
-      { name: 'B', valueFrom: { secretKeyRef: { name: 'database', key: 'B' } } },
-      { name: 'C', valueFrom: { configMapKeyRef: { name: 'lost', key: 'C' } } },
-      { name: 'D', value: 'there' },
-    ],
+    envFrom: [secretRef('gone'), secretRef('settings')],
+    env: [...missing, { name: 'D', value: 'there' }],
   });
-  assert.equal(failures, [
-    { check: 'pod environment', reason: 'secret "gone" not found' },
-    { check: 'pod environment', reason: 'secret "settings" not found' },
-    { check: 'pod environment', reason: "couldn't find key B in Secret backend/database" },
-    { check: 'pod environment', reason: 'configmap "lost" not found' },
-  ]);
+  const reasons = [
+    ...['secret "gone" not found', 'secret "settings" not found'],
+    ...["couldn't find key B in Secret backend/database", 'configmap "lost" not found'],
+  ];
+  assert.equal(
+    failures,
+    reasons.map((reason) => ({ check: 'pod environment', reason })),
+  );
   assert.equal(environment, { D: 'there' });
 });
 
 test('what is optional may be missing and leaves the value of envFrom', async () => {
-  const { failures, environment } = await resolve({
-    envFrom: [{ secretRef: { name: 'database' } }, { configMapRef: { name: 'gone', optional: true } }],
-    env: [
-      { name: 'DB_HOST', valueFrom: { secretKeyRef: { name: 'gone', key: 'x', optional: true } } },
-      { name: 'EXTRA', valueFrom: { secretKeyRef: { name: 'database', key: 'x', optional: true } } },
-    ],
+  const found = await resolve({
+    envFrom: [secretRef('database'), { configMapRef: { name: 'gone', optional: true } }],
+    env: [fromKey('DB_HOST', 'gone', 'x', true), fromKey('EXTRA', 'database', 'x', true)],
   });
-  assert.equal(failures, []);
-  assert.equal(environment, { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' });
+  assert.equal(found, { environment: { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' }, failures: [] });
 });
 
 test('fields of the pod and its resources are left out, as what only the pod knows', async () => {
-  const { environment, failures } = await resolve({
-    envFrom: [{ secretRef: { name: 'other' } }],
-    env: [{ name: 'DB_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } as object }],
-  });
-  assert.equal(environment, {});
-  assert.equal(failures, []);
+  const env = [{ name: 'DB_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } as object }];
+  assert.equal(await resolve({ envFrom: [secretRef('other')], env }), { environment: {}, failures: [] });
 });
 
 test('each object is read once', async () => {
@@ -113,11 +102,8 @@ test('each object is read once', async () => {
     names.push(name);
     return read(kind, name);
   };
-  const reference = (key: string) => ({ name: key, valueFrom: { secretKeyRef: { name: 'database', key } } });
-  await resolve(
-    { envFrom: [{ secretRef: { name: 'database' } }], env: [reference('DB_HOST'), reference('DB_PASSWORD')] },
-    reader,
-  );
+  const env = [fromKey('DB_HOST', 'database'), fromKey('DB_PASSWORD', 'database')];
+  await resolve({ envFrom: [secretRef('database')], env }, reader);
   assert.equal(names, ['database']);
 });
 
