@@ -22,23 +22,22 @@ const problem = (listing: string): string | undefined => {
 };
 
 test('the reason why a key cannot encrypt has its date', () => {
-  assert.is(problem(key('-', '', 'scESC', part('-', ''))), undefined);
-  assert.is(
-    problem(key('u', '', 'scESC', part('e', '1609372800') + part('u', ''))),
-    undefined,
-    'a newer part',
-  );
-  assert.is(problem(key('e', '1609372800', 'sc', part('e', ''))), 'the key expired on 2020-12-31');
-  assert.is(problem(key('r', '', 'sc', part('r', ''))), 'the key was revoked');
-  assert.is(problem(key('-', '', 'scESCD', part('-', ''))), 'the key is disabled');
-  assert.is(
-    problem(key('-', '', 'scSC', part('e', '1609372800'))),
-    'its part that encrypts expired on 2020-12-31',
-  );
-  assert.is(problem(key('-', '', 'scSC', part('r', ''))), 'its part that encrypts was revoked');
-  assert.is(problem(key('-', '', 'scSC')), 'no part of the key encrypts: it only signs');
-  assert.is(problem(key('-', '', 'scSC', part('-', '', 'a'))), 'no part of the key encrypts: it only signs');
-  assert.is(problem(key('-', '', 'escESC')), undefined, 'one part for everything');
+  const past = '1609372800';
+  const signs = 'no part of the key encrypts: it only signs';
+  for (const [listing, reason] of [
+    [key('-', '', 'scESC', part('-', ''))],
+    // A newer part; one part for everything.
+    [key('u', '', 'scESC', part('e', past) + part('u', ''))],
+    [key('-', '', 'escESC')],
+    [key('e', past, 'sc', part('e', '')), 'the key expired on 2020-12-31'],
+    [key('r', '', 'sc', part('r', '')), 'the key was revoked'],
+    [key('-', '', 'scESCD', part('-', '')), 'the key is disabled'],
+    [key('-', '', 'scSC', part('e', past)), 'its part that encrypts expired on 2020-12-31'],
+    [key('-', '', 'scSC', part('r', '')), 'its part that encrypts was revoked'],
+    [key('-', '', 'scSC'), signs],
+    [key('-', '', 'scSC', part('-', '', 'a')), signs],
+  ] as [string, string?][])
+    assert.is(problem(listing), reason);
 });
 
 test('a listing may hold several keys, or none', () => {

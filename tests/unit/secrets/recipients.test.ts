@@ -14,17 +14,11 @@ const pgp = '9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C';
 
 test('a rule and a file name a key in the same way, whatever the form', () => {
   const all = [pgp, age, arn, gcp, azure, vault].sort();
-  const rule = {
-    ...{
-      pgp: ` ${pgp.toLowerCase()} `,
-      age,
-      kms: `${arn}+arn:aws:iam::111122223333:role/sops`,
-      gcp_kms: gcp,
-    },
-    ...{ azure_keyvault: azure, hc_vault_transit_uri: vault },
-  };
+  const kms = `${arn}+arn:aws:iam::111122223333:role/sops`;
+  const services = { kms, gcp_kms: gcp, azure_keyvault: azure, hc_vault_transit_uri: vault };
+  const rule = { pgp: ` ${pgp.toLowerCase()} `, age, ...services };
   const group = {
-    ...{ pgp: [pgp], age: [age], kms: [{ arn, role: 'some' }], gcp_kms: [{ resource_id: gcp }] },
+    ...{ age: [age], kms: [{ arn, role: 'some' }], gcp_kms: [{ resource_id: gcp }] },
     azure_keyvault: [{ vaultUrl: 'https://some.vault.azure.net', key: 'sops', version: 'abc' }],
     hc_vault: [vault],
   };
@@ -34,7 +28,7 @@ test('a rule and a file name a key in the same way, whatever the form', () => {
     azure_kv: [{ vault_url: 'https://some.vault.azure.net', name: 'sops', version: 'abc', enc: '' }],
     hc_vault: [{ vault_address: 'https://vault.example.com:8200', engine_path: 'sops', key_name: 'key' }],
   };
-  for (const content of [rule, { key_groups: [group] }, metadata])
+  for (const content of [rule, { key_groups: [{ pgp: [pgp] }, group] }, metadata])
     assert.equal(recipientsIn(content).sort(), all);
   assert.equal(all.filter(isFingerprint), [pgp]);
 });

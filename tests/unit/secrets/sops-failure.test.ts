@@ -4,9 +4,6 @@ import { readSopsFailure } from '../../../lib/secrets/explain.ts';
 
 const test = suite('causes of sops failures');
 
-const kindOf = (stderr: string, exitCode: number, signal: NodeJS.Signals | null = null): string =>
-  readSopsFailure({ stderr, exitCode, signal }).kind;
-
 /** What sops 3.13 prints when no key opens a file, with gpg's words for each of its two recipients. */
 const closed = (...said: readonly string[]): string =>
   `Failed to get the data key required to decrypt the SOPS file.
@@ -32,7 +29,7 @@ const lacking = `gpg: encrypted with RSA key, ID
       | gpg: decryption failed: No secret key`;
 
 test('only messages of sops say that a file is damaged, closed or absent', () => {
-  for (const [kind, exitCode, stderr] of [
+  for (const [kind, exitCode, stderr, signal = null] of [
     ['damaged', 51, 'MAC mismatch. File has 1, computed 2'],
     [
       'damaged',
@@ -57,14 +54,12 @@ test('only messages of sops say that a file is damaged, closed or absent', () =>
     ['sops failed', 127, 'bash: line 1: sops: command not found'],
     ['sops failed', 2, 'fatal error: runtime: out of memory'],
     ['sops failed', 3, ''],
-  ] as const)
-    assert.is(kindOf(stderr, exitCode), kind, stderr);
-});
-
-test('the output of a sops that was killed by a signal does not count', () => {
-  assert.is(kindOf('', 137, 'SIGKILL'), 'sops failed');
-  assert.is(kindOf('MAC mismatch. File has 1, computed 2', 143, 'SIGTERM'), 'sops failed');
-  assert.is(kindOf('Killed', 137), 'sops failed', 'as a shell reports it');
+    // Killed by a signal: the output does not count.
+    ['sops failed', 137, '', 'SIGKILL'],
+    ['sops failed', 143, 'MAC mismatch. File has 1, computed 2', 'SIGTERM'],
+    ['sops failed', 137, 'Killed'],
+  ] as [string, number, string, NodeJS.Signals?][])
+    assert.is(readSopsFailure({ stderr, exitCode, signal }).kind, kind, stderr);
 });
 
 test('a gpg that has the key but cannot use it, or gives no reason, is not a missing key', () => {
@@ -75,15 +70,12 @@ test('a gpg that has the key but cannot use it, or gives no reason, is not a mis
   const encrypted = 'gpg: encrypted with 2048-bit RSA\n      | key, ID 44C615D08320BD85';
   const unusable = (reason: string) =>
     `${encrypted}\n      |       "name"\n      | gpg: public key decryption failed: ${reason}\n      | gpg: decryption failed: No secret key`;
-  assert.is(said(unusable('Inappropriate ioctl for\n      | device')), 'Inappropriate ioctl for device');
-  assert.is(said(unusable('No pinentry')), 'No pinentry');
-  assert.is(said(unusable('Cannot allocate memory')), 'Cannot allocate memory');
-  assert.is(
-    said(`gpg: can't connect to the agent: IPC\n      | connect call failed`),
-    "can't connect to the agent: IPC connect call failed",
-  );
+  for (const reason of ['Inappropriate ioctl for\n      | device', 'No pinentry', 'Cannot allocate memory'])
+    assert.is(said(unusable(reason)), reason.replace('\n      |', ''));
+  const agent = "can't connect to the agent: IPC";
+  assert.is(said(`gpg: ${agent}\n      | connect call failed`), `${agent} connect call failed`);
   assert.is(said('gpg: fatal: No space left on device'), 'fatal: No space left on device');
-  // killed, or not to be started
+  // Killed, or not to be started.
   assert.is(said(''), '');
   assert.is(said(lacking), 'no key');
 });
