@@ -1,20 +1,16 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createServer, Server } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkPorts, choosePorts, portBlock, portNames } from '../../../lib/cluster/embedded/ports.ts';
 import { isFree } from '../../../lib/ground/free-port.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 async function listening<Result>(port: number, body: () => Promise<Result>): Promise<Result> {
   const server = createServer().listen(port, '127.0.0.1');
   await once(server, 'listening');
-  try {
-    return await body();
-  } finally {
-    server.close();
-  }
+  return body().finally(() => server.close());
 }
 
 test('a block is consecutive, below the ports that clients use, and the same for a key', () => {
@@ -48,31 +44,28 @@ test('a taken port is reported with its purpose and a command that finds its use
   const ports = await choosePorts('00009876');
   await checkPorts(ports);
   await listening(ports.vault, async () => {
-    const error = await failureOf(checkPorts(ports));
-    assert.is(error.what, `port ${ports.vault} of vault is taken`);
-    assert.match(error.advice, new RegExp(`ss -ltnp 'sport = :${ports.vault}'`));
-    assert.is(error.exitCode, 1);
-    await onPlatform('darwin', {}, async () =>
-      assert.match((await failureOf(checkPorts(ports))).advice, `lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`),
-    );
+    const what = `port ${ports.vault} of vault is taken`;
+    await fails(checkPorts(ports), {
+      what,
+      advice: new RegExp(`ss -ltnp 'sport = :${ports.vault}'`),
+      exitCode: 1,
+    });
+    const advice = new RegExp(`lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`);
+    await onPlatform('darwin', {}, async () => void (await fails(checkPorts(ports), { advice })));
   });
 });
 
 test('if listening fails in general, no port is reported as taken', async () => {
-  const { Server } = await import('node:net');
   const { listen } = Server.prototype;
-  Server.prototype.listen = function refuse(this: InstanceType<typeof Server>) {
-    queueMicrotask(() =>
-      this.emit('error', Object.assign(new Error('listen EADDRNOTAVAIL'), { code: 'EADDRNOTAVAIL' })),
-    );
+  const error = Object.assign(new Error('listen EADDRNOTAVAIL'), { code: 'EADDRNOTAVAIL' });
+  Server.prototype.listen = function refuse(this: Server) {
+    queueMicrotask(() => this.emit('error', error));
     return this;
   };
   try {
-    for (const attempt of [isFree(20_000), choosePorts('00001234'), checkPorts({ api: 20_000 })]) {
-      const { what, why } = await failureOf(attempt);
-      assert.match(what, /^cannot listen on 127\.0\.0\.1:\d+$/);
-      assert.is(why, 'listen EADDRNOTAVAIL');
-    }
+    const what = /^cannot listen on 127\.0\.0\.1:\d+$/;
+    for (const attempt of [isFree(20_000), choosePorts('00001234'), checkPorts({ api: 20_000 })])
+      await fails(attempt, { what, why: 'listen EADDRNOTAVAIL' });
   } finally {
     Server.prototype.listen = listen;
   }

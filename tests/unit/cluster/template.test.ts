@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
 import { root } from '../../../lib/ground/project.ts';
@@ -43,9 +43,7 @@ test('the simulated nodes’ configuration has the cluster’s ports, all on loo
 });
 
 test('a node has the CPU and memory of the settings', async () => {
-  const [node] = parseAllDocuments(await fillTemplate('node.yaml', templates['node.yaml'] ?? {})).map((one) =>
-    one.toJS(),
-  );
+  const node = parse(await fillTemplate('node.yaml', templates['node.yaml'] ?? {}));
   assert.is(node.metadata.name, 'development-1');
   assert.is(node.metadata.labels['kubernetes.io/hostname'], 'development-1');
   assert.equal(node.status.capacity, { cpu: '2', memory: '3072M', pods: 110, 'ephemeral-storage': '20G' });

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { missingTypes, typesOf, waitForTypes } from '../../../lib/cluster/embedded/types.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
 const manifest = (plural: string): string =>
   `apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  annotations:\n    name: other\n  name: ${plural}.example.test\nspec:\n  group: example.test\n  versions:\n  - additionalPrinterColumns: []\n    name: v1beta1\n    served: true\n`;
@@ -43,24 +43,17 @@ test('an incomplete CRD is touched once and then awaited; served ones are not ch
   const served = new Set(['keys']);
   const played = scripted(served, (name) => served.add(name.split('.')[0] ?? ''));
   await waitForTypes(played.api, types, never, hasty);
-  const touched = 'PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/locks.example.test';
-  assert.equal(
-    called(played).filter((call) => call.startsWith('PATCH')),
-    [touched],
-  );
+  const touched = called(played).filter((call) => call.startsWith('PATCH'));
+  assert.equal(touched, ['PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/locks.example.test']);
 });
 
-test('a CRD that is still not served is named', async () => {
+test('a CRD that is still not served is named; the wait ends with the run', async () => {
   const { api } = scripted(new Set(['keys']));
-  const error = await failureOf(waitForTypes(api, types, never, { ...hasty, failMs: 0 }));
-  assert.is(error.what, 'the API server does not serve locks.example.test');
-});
-
-test('the wait ends with the run', async () => {
+  const waiting = waitForTypes(api, types, never, { ...hasty, failMs: 0 });
+  await fails(waiting, { what: 'the API server does not serve locks.example.test' });
   const stop = new AbortController();
-  const { api } = scripted(new Set(['keys']), () => stop.abort());
-  const error = await failureOf(waitForTypes(api, types, stop.signal, hasty));
-  assert.is((error as Error).name, 'AbortError');
+  const stopped = scripted(new Set(['keys']), () => stop.abort());
+  assert.is((await failureOf(waitForTypes(stopped.api, types, stop.signal, hasty))).name, 'AbortError');
 });
 
 test.run();

@@ -1,30 +1,22 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { describeExpiries, readExpiries } from '../../../lib/operations/certificates.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { taskContext } from '../../rig/task-context.ts';
 
 const project = copyOf('environments', 'helmfile.yaml');
-const folder = mkdtempSync(join(tmpdir(), 'expiry-'));
 /** Stands for the authority and for every certificate that it signed: only its issuer and its times count. */
-let pem = '';
-let end = 0;
+const { authority: pem } = await makeCertificate(temporaryFolder(), 'development local CA', ['DNS:x'], 365);
+const end = Date.parse(new X509Certificate(pem).validTo);
 
-test.before(async () => {
-  pem = (await makeCertificate(folder, 'development local CA', ['DNS:x'], 365)).authority;
-  end = Date.parse(new X509Certificate(pem).validTo);
-});
-test.after(() => {
-  project.remove();
-  rmSync(folder, { recursive: true });
-});
+test.after(project.remove);
 test.after.each(project.reset);
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
@@ -80,16 +72,12 @@ test('a certificate of cert-manager is reported when its renewal is late, or it 
     join(project.folder, 'environments/development/zz.yaml'),
     'ingress: { tls: { clusterIssuer: x } }',
   );
-  const managed = (name: string, renewalDaysBefore: number | undefined, ready: string) => ({
-    metadata: { namespace: 'frontend', name },
-    status: {
-      conditions: [{ type: 'Ready', status: ready }],
-      ...(renewalDaysBefore !== undefined && {
-        notAfter: new Date(end).toISOString(),
-        renewalTime: new Date(end - renewalDaysBefore * day).toISOString(),
-      }),
-    },
-  });
+  const managed = (name: string, renewalDaysBefore: number | undefined, ready: string) => {
+    const before = (days: number) => new Date(end - days * day).toISOString();
+    const times = renewalDaysBefore && { notAfter: before(0), renewalTime: before(renewalDaysBefore) };
+    const conditions = [{ type: 'Ready', status: ready }];
+    return { metadata: { namespace: 'frontend', name }, status: { conditions, ...times } };
+  };
   const all = [managed('fine', 20, 'True'), managed('late', 40, 'True'), managed('new', undefined, 'False')];
   const describe = 'kubectl -n frontend describe certificate';
   assert.equal((await lines('existing', 35, all)).slice(-3), [

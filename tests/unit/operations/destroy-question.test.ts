@@ -3,20 +3,17 @@ import * as assert from 'uvu/assert';
 import { destroyQuestion } from '../../../lib/operations/destroy.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 
-const question = (env: string, provider: string) =>
-  destroyQuestion({ environment: environmentOf({ env, provider, context: 'team' }) });
-
-const word = async (env: string, provider: string): Promise<string | undefined> => {
-  const asked = await question(env, provider);
-  return typeof asked === 'object' ? asked.word : undefined;
-};
-
 test('the name has to be typed in production, and where the settings cannot say that it is none', async () => {
-  assert.is(await word('production', 'existing'), 'production');
-  assert.is(await word('lab', 'existing'), undefined);
-  assert.is(await word('development', 'embedded'), undefined);
-  assert.is(await word('removed', 'existing'), 'removed');
-  assert.is(await word('removed', 'embedded'), undefined);
+  for (const [env, provider, word] of [
+    ['production', 'existing', 'production'],
+    ['lab', 'existing', undefined],
+    ['development', 'embedded', undefined],
+    ['removed', 'existing', 'removed'],
+    ['removed', 'embedded', undefined],
+  ] as const) {
+    const asked = await destroyQuestion({ environment: environmentOf({ env, provider, context: 'team' }) });
+    assert.is(typeof asked === 'object' ? asked.word : undefined, word, `${env} ${provider}`);
+  }
 });
 
 test('nothing is asked where nothing was created and no cluster is named', async () => {

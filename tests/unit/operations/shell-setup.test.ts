@@ -13,14 +13,9 @@ import { copyOf } from '../../rig/project-copy.ts';
 
 const variables = { KUBECONFIG: "/a clone's/$state", VAULT_ADDR: 'http://127.0.0.1:1' };
 const users = {
-  SOPS_PGP_KEY_FILE: '/home/key.asc',
-  SOPS_AGE_KEY_FILE: '/home/age',
-  SOPS_PGP_FP: 'other',
-  ENVIRONMENT: 'staging',
-  HELM_NAMESPACE: 'other',
-  VAULT_TOKEN: 'other',
-  VAULT_ADDR: 'https://other',
-  KUBECONFIG: '/home/config',
+  ...{ SOPS_PGP_KEY_FILE: '/home/key.asc', SOPS_AGE_KEY_FILE: '/home/age', SOPS_PGP_FP: 'other' },
+  ...{ ENVIRONMENT: 'staging', HELM_NAMESPACE: 'other', KUBECONFIG: '/home/config' },
+  ...{ VAULT_TOKEN: 'other', VAULT_ADDR: 'https://other' },
 };
 
 test('a shell gets the variables, keeps the user’s, and drops those of other clusters, even if run twice', () => {

@@ -16,15 +16,9 @@ const context = {
 };
 
 const absent: Status = {
-  environment: 'development',
-  provider: 'minikube',
+  ...{ environment: 'development', provider: 'minikube', vault: null, database: null },
   cluster: { state: 'absent', kubernetesVersion: null, nodes: [] },
-  releases: [],
-  notInstalled: [],
-  vault: null,
-  database: null,
-  certificates: [],
-  unreadyPods: [],
+  ...{ releases: [], notInstalled: [], certificates: [], unreadyPods: [] },
 };
 
 const lines = async (changes: Partial<Status>): Promise<string[]> =>
@@ -41,17 +35,12 @@ test('on a fresh clone it shows that nothing exists, and how to create it', asyn
   ]);
 });
 
-test('a stopped or degraded cluster comes with the task that starts it', async () => {
-  for (const [state, step] of [
-    ['stopped', 'start it'],
-    ['degraded', 'start what is missing'],
-  ] as const) {
-    const last = (await lines({ cluster: { ...absent.cluster, state } })).at(-1);
-    assert.is(last, `${step} with: npx tsx tasks.ts start-k8s`);
-  }
-});
-
-test('on a running cluster, a sealed Vault or a database that does not answer comes with start-k8s, too', async () => {
+test('what is stopped, sealed or does not answer comes with the task that starts it', async () => {
+  const last = async (changes: Partial<Status>) => (await lines(changes)).at(-1);
+  const start = 'with: npx tsx tasks.ts start-k8s';
+  assert.is(await last({ cluster: { ...absent.cluster, state: 'stopped' } }), `start it ${start}`);
+  const degraded = { ...absent.cluster, state: 'degraded' } as const;
+  assert.is(await last({ cluster: degraded }), `start what is missing ${start}`);
   const release = (name: string) => ({ name, namespace: name, status: 'deployed', revision: 1 });
   const running: Partial<Status> = {
     cluster: { ...absent.cluster, state: 'running' },
@@ -59,21 +48,20 @@ test('on a running cluster, a sealed Vault or a database that does not answer co
     vault: { initialized: true, sealed: false, configured: true },
     database: { reachable: true },
   };
-  const advised = async (changes: Partial<Status>) =>
-    (await lines({ ...running, ...changes })).at(-1)?.endsWith('with: npx tsx tasks.ts start-k8s');
-  assert.is(await advised({}), false);
-  assert.is(await advised({ vault: { initialized: true, sealed: true, configured: false } }), true);
-  assert.is(await advised({ database: { reachable: false } }), true);
-  const half = { vault: null, database: null };
-  assert.is(await advised(half), true);
-  assert.equal((await lines({ ...running, ...half })).slice(2, 4), [
-    'vault        not reachable',
-    'database     not reachable',
-  ]);
-  // Not deployed yet, or not initialised: there is nothing to start.
-  assert.is(await advised({ ...half, releases: [] }), false);
-  assert.is(await advised({ vault: { initialized: false, sealed: true, configured: false } }), false);
-  assert.is(await advised({ ...half, provider: 'existing' }), false);
+  const none = { vault: null, database: null };
+  for (const [changes, isAdvised] of [
+    [{}, false],
+    [{ vault: { initialized: true, sealed: true, configured: false } }, true],
+    [{ database: { reachable: false } }, true],
+    [none, true],
+    // Not deployed yet, or not initialised: there is nothing to start.
+    [{ ...none, releases: [] }, false],
+    [{ vault: { initialized: false, sealed: true, configured: false } }, false],
+    [{ ...none, provider: 'existing' }, false],
+  ] as [Partial<Status>, boolean][])
+    assert.is((await last({ ...running, ...changes }))?.endsWith(start), isAdvised, JSON.stringify(changes));
+  const unreachable = ['vault        not reachable', 'database     not reachable'];
+  assert.equal((await lines({ ...running, ...none })).slice(2, 4), unreachable);
 });
 
 test('version and ready nodes stand beside the state', async () => {
@@ -83,15 +71,20 @@ test('version and ready nodes stand beside the state', async () => {
 });
 
 test('Vault’s and the database’s states in words', async () => {
-  const vault = async (initialized: boolean, sealed: boolean, configured: boolean | null) =>
-    (await lines({ vault: { initialized, sealed, configured } }))[2]?.slice(13);
-  assert.is(await vault(false, true, false), 'not initialised: run `npx tsx tasks.ts create-environment`');
-  assert.is(await vault(true, true, false), 'sealed');
-  assert.is(await vault(true, false, false), 'unsealed, not configured: run `npx tsx tasks.ts init-vault`');
-  assert.is(await vault(true, false, true), 'unsealed, configured');
-  assert.is(await vault(true, false, null), 'unsealed; whether it is configured is not known');
-  assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');
-  assert.is((await lines({ database: { reachable: false } }))[3], 'database     not reachable');
+  const create = 'run `npx tsx tasks.ts create-environment`';
+  for (const [initialized, sealed, configured, words] of [
+    [false, true, false, `not initialised: ${create}`],
+    [true, true, false, 'sealed'],
+    [true, false, false, 'unsealed, not configured: run `npx tsx tasks.ts init-vault`'],
+    [true, false, true, 'unsealed, configured'],
+    [true, false, null, 'unsealed; whether it is configured is not known'],
+  ] as const)
+    assert.is((await lines({ vault: { initialized, sealed, configured } }))[2], `vault        ${words}`);
+  for (const reachable of [true, false])
+    assert.is(
+      (await lines({ database: { reachable } }))[3],
+      `database     ${reachable ? '' : 'not '}reachable`,
+    );
 });
 
 test('releases stand in columns', async () => {
