@@ -1,9 +1,9 @@
-import type { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLeftover, leftoverGlob, namesEnding } from '../../../lib/ground/leftover-files.ts';
 import { compileGlobs } from '../../../lib/runner/memory/glob.ts';
 import { leftovers } from '../../rig/leftovers.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const [watched] = compileGlobs([leftoverGlob], '/project').included;
 const isIgnored = (name: string) => watched?.matches(`/project/charts/${name}`);
@@ -29,7 +29,7 @@ test('names of one ending, sorted', () => {
   assert.equal(namesEnding('environments/x', names, '.yaml'), ['a.yaml', 'b.yaml']);
 });
 
-test('a name that almost has the ending is refused, because the file would be ignored', () => {
+test('a name that almost has the ending is refused, because the file would be ignored', async () => {
   for (const [name, ending, right] of [
     ['extra.yml', '.yaml', 'extra.yaml'],
     ['Extra.YAML', '.yaml', 'Extra.yaml'],
@@ -37,13 +37,9 @@ test('a name that almost has the ending is refused, because the file would be ig
     ['one.HCL', '.hcl', 'one.hcl'],
     ['team.public.ASC', '.public.asc', 'team.public.asc'],
   ] as const) {
-    const refused = (): unknown => namesEnding('some/folder', ['a.yaml', name], ending);
-    assert.throws(
-      refused,
-      ({ what, advice }: TaskError) =>
-        what === `some/folder/${name} would have no effect` && advice === `rename it to ${right}`,
-      name,
-    );
+    const refused = (async () => namesEnding('some/folder', ['a.yaml', name], ending))();
+    const what = `some/folder/${name} would have no effect`;
+    await fails(refused, { what, advice: `rename it to ${right}` });
   }
 });
 

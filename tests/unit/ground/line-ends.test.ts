@@ -1,7 +1,6 @@
 import { test } from 'uvu';
-import * as assert from 'uvu/assert';
 import { checkLineEnds } from '../../../lib/ground/line-ends.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const check = (...texts: readonly (string | Buffer)[]): Promise<void> =>
   Promise.resolve().then(() =>
@@ -13,11 +12,9 @@ test('texts with Unix line ends, and a carriage return within a line, are accept
 });
 
 test('Windows line ends are reported with the first file and the number of others', async () => {
-  const { what, why, advice } = await failureOf(check('fine\n', 'one\r\ntwo\n', Buffer.from('\r\n')));
-  assert.is(what, 'charts/1 and 1 more with Windows line ends');
-  assert.ok(why);
-  assert.match(advice, 'perl -pi');
-  assert.is((await failureOf(check('one\r\n'))).what, 'charts/0 with Windows line ends');
+  const two = check('fine\n', 'one\r\ntwo\n', Buffer.from('\r\n'));
+  await fails(two, { what: 'charts/1 and 1 more with Windows line ends', why: /./, advice: /perl -pi/ });
+  await fails(check('one\r\n'), { what: 'charts/0 with Windows line ends' });
 });
 
 test.run();

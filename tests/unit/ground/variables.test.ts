@@ -1,16 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { passedOn, settleVariables } from '../../../lib/ground/variables.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'variables-'));
+const folder = temporaryFolder();
 mkdirSync(join(folder, 'home'));
 // Not a folder, although root can write it and everyone can run it.
 writeFileSync(join(folder, 'program'), '', { mode: 0o755 });
-
-test.after(() => rmSync(folder, { recursive: true }));
 
 /** These variables after filtering, in a project at `/project`. */
 function settled(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -50,10 +49,11 @@ test('a program is not given what only the tasks read', () => {
 });
 
 test('a relative TMPDIR becomes absolute, and a missing one is dropped', () => {
+  const [none, program] = [join(folder, 'none'), join(folder, 'program')];
   const { TMPDIR, TMP, TEMP } = settled({
     TMPDIR: relative(process.cwd(), folder),
-    TMP: join(folder, 'none'),
-    TEMP: join(folder, 'program'),
+    TMP: none,
+    TEMP: program,
   });
   assert.equal([TMPDIR, TMP, TEMP], [folder, undefined, undefined]);
   assert.is(settled({ TEMP: '' }).TEMP, undefined);

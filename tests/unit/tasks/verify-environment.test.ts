@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildGraph } from '../../../lib/runner/graph.ts';
 import { verifyEnvironment } from '../../../tasks/environment.ts';
+import { fails } from '../../rig/task-context.ts';
 
 async function labels(provider: string): Promise<string[]> {
   const options = { env: 'development', provider, context: 'team' };
@@ -26,15 +27,9 @@ test('what will be removed is marked before anything is created, and removed aft
 
 test('an existing cluster is neither created nor removed', async () => {
   assert.equal(await labels('existing'), ['verify-environment']);
-  const input = {
-    args: { logs: undefined },
-    options: { env: 'development', provider: 'existing', context: 'team' },
-    passThrough: [],
-  };
-  const error = await Promise.resolve(verifyEnvironment.check?.(input, [])).catch(
-    (thrown: unknown) => thrown,
-  );
-  assert.is((error as { exitCode?: number }).exitCode, 2);
+  const options = { env: 'development', provider: 'existing', context: 'team' };
+  const input = { args: { logs: undefined }, options, passThrough: [] };
+  await fails((async () => verifyEnvironment.check?.(input, []))(), { exitCode: 2 });
 });
 
 test.run();
