@@ -1,21 +1,17 @@
-import { crc32, gzipSync } from 'node:zlib';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
-/** A tar archive of executable files, compressed (ustar, as POSIX describes it). */
-export function tarGz(members: { readonly [path: string]: string }): Buffer {
-  const blocks = Object.entries(members).flatMap(([path, text]) => {
-    const content = Buffer.from(text);
-    const header = Buffer.alloc(512);
-    header.write(path);
-    header.write('0000755\0', 100);
-    header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
-    header.write('00000000000\0', 136);
-    header.write('        0', 148);
-    header.write('ustar\x0000', 257);
-    const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-    return [header, content, Buffer.alloc((512 - (content.length % 512)) % 512)];
-  });
-  return gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]));
+/** A compressed tar archive of one executable file. */
+export function tarGz(path: string, text: string): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'archive-'));
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text, { mode: 0o755 });
+  const archive = execFileSync('tar', ['-cz', '-C', folder, path]);
+  rmSync(folder, { recursive: true });
+  return archive;
 }
 
 /** A zip archive of one executable file, not compressed (PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16). */

@@ -10,85 +10,64 @@ export type GitHubReleases = Map<string, string[]>;
 
 type Target = { readonly os: string; readonly arch: string; readonly v: string; readonly name: string };
 
+/** With places for the parts of a target: `{os}`, `{Os}`, `{arch}`, `{v}`, `{program}`, and `{asset}` in `sums`. */
 type Shape = {
   /** Where the asset lies, without `https://`. */
-  readonly path: (target: Target) => string;
+  readonly path: string;
   /** The program's path in an archive. */
-  readonly member?: (target: Target) => string;
+  readonly member?: string;
   /** The file with its checksum, in the asset's folder. */
-  readonly sums?: (asset: string, target: Target) => string;
+  readonly sums?: string;
   /** Only these operating systems have it. */
   readonly systems?: readonly string[];
 };
 
-const github = (repository: string, asset: (target: Target) => string): Pick<Shape, 'path'> => ({
-  path: (target) => `github.com/${repository}/releases/download/v${target.v}/${asset(target)}`,
-});
-const kubernetes = (systems: readonly string[]): Shape => ({
-  path: ({ v, os, arch, name }) => `dl.k8s.io/v${v}/bin/${os}/${arch}/${name.replace('-newest', '')}`,
-  sums: (asset) => `${asset}.sha256`,
-  systems,
-});
+const github = (repository: string, asset: string) =>
+  `github.com/${repository}/releases/download/v{v}/${asset}`;
 const both = ['linux', 'darwin'];
+const kubectl: Shape = { path: 'dl.k8s.io/v{v}/bin/{os}/{arch}/{program}', sums: '{asset}.sha256' };
+const kubernetes = { ...kubectl, systems: ['linux'] };
 
 /** How the publishers of the manifest's tools name what they publish. */
 const shapes: { readonly [tool: string]: Shape } = {
-  sops: {
-    ...github('getsops/sops', ({ v, os, arch }) => `sops-v${v}.${os}.${arch}`),
-    sums: (_, { v }) => `sops-v${v}.checksums.txt`,
-  },
+  sops: { path: github('getsops/sops', 'sops-v{v}.{os}.{arch}'), sums: 'sops-v{v}.checksums.txt' },
   helm: {
-    path: ({ v, os, arch }) => `get.helm.sh/helm-v${v}-${os}-${arch}.tar.gz`,
-    member: ({ os, arch }) => `${os}-${arch}/helm`,
-    sums: (asset) => `${asset}.sha256sum`,
+    path: 'get.helm.sh/helm-v{v}-{os}-{arch}.tar.gz',
+    ...{ member: '{os}-{arch}/helm', sums: '{asset}.sha256sum' },
   },
   etcd: {
-    ...github(
-      'etcd-io/etcd',
-      (target) => `${etcdFolder(target)}.${target.os === 'linux' ? 'tar.gz' : 'zip'}`,
-    ),
-    member: (target) => `${etcdFolder(target)}/etcd`,
-    sums: () => 'SHA256SUMS',
+    path: github('etcd-io/etcd', 'etcd-v{v}-{os}-{arch}.{archive}'),
+    ...{ member: 'etcd-v{v}-{os}-{arch}/etcd', sums: 'SHA256SUMS' },
   },
-  'kube-apiserver': kubernetes(['linux']),
-  'kube-controller-manager': kubernetes(['linux']),
-  'kube-scheduler': kubernetes(['linux']),
-  'kube-apiserver-newest': kubernetes(['linux']),
-  kubectl: kubernetes(both),
-  kwokctl: github('kubernetes-sigs/kwok', ({ os, arch }) => `kwokctl-${os}-${arch}`),
-  kwok: github('kubernetes-sigs/kwok', ({ os, arch }) => `kwok-${os}-${arch}`),
+  'kube-apiserver': kubernetes,
+  'kube-controller-manager': kubernetes,
+  'kube-scheduler': kubernetes,
+  'kube-apiserver-newest': kubernetes,
+  kubectl,
+  kwokctl: { path: github('kubernetes-sigs/kwok', 'kwokctl-{os}-{arch}') },
+  kwok: { path: github('kubernetes-sigs/kwok', 'kwok-{os}-{arch}') },
   helmfile: {
-    ...github('helmfile/helmfile', ({ v, os, arch }) => `helmfile_${v}_${os}_${arch}.tar.gz`),
-    member: () => 'helmfile',
-    sums: (_, { v }) => `helmfile_${v}_checksums.txt`,
+    path: github('helmfile/helmfile', 'helmfile_{v}_{os}_{arch}.tar.gz'),
+    ...{ member: 'helmfile', sums: 'helmfile_{v}_checksums.txt' },
   },
   vault: {
-    path: ({ v, os, arch }) => `releases.hashicorp.com/vault/${v}/vault_${v}_${os}_${arch}.zip`,
-    member: () => 'vault',
-    sums: (_, { v }) => `vault_${v}_SHA256SUMS`,
+    path: 'releases.hashicorp.com/vault/{v}/vault_{v}_{os}_{arch}.zip',
+    ...{ member: 'vault', sums: 'vault_{v}_SHA256SUMS' },
   },
-  minikube: {
-    ...github('kubernetes/minikube', ({ os, arch }) => `minikube-${os}-${arch}`),
-    sums: (asset) => `${asset}.sha256`,
-  },
+  minikube: { path: github('kubernetes/minikube', 'minikube-{os}-{arch}'), sums: '{asset}.sha256' },
   go: {
-    path: ({ v, os, arch }) => `dl.google.com/go/go${v}.${os}-${arch}.tar.gz`,
-    member: () => 'go/bin/go',
-    sums: (asset) => `${asset}.sha256`,
+    path: 'dl.google.com/go/go{v}.{os}-{arch}.tar.gz',
+    ...{ member: 'go/bin/go', sums: '{asset}.sha256' },
   },
   actionlint: {
-    ...github('rhysd/actionlint', ({ v, os, arch }) => `actionlint_${v}_${os}_${arch}.tar.gz`),
-    member: () => 'actionlint',
-    sums: (_, { v }) => `actionlint_${v}_checksums.txt`,
+    path: github('rhysd/actionlint', 'actionlint_{v}_{os}_{arch}.tar.gz'),
+    ...{ member: 'actionlint', sums: 'actionlint_{v}_checksums.txt' },
   },
   k9s: {
-    ...github('derailed/k9s', ({ os, arch }) => `k9s_${os === 'linux' ? 'Linux' : 'Darwin'}_${arch}.tar.gz`),
-    member: () => 'k9s',
-    sums: () => 'checksums.sha256',
+    path: github('derailed/k9s', 'k9s_{Os}_{arch}.tar.gz'),
+    ...{ member: 'k9s', sums: 'checksums.sha256' },
   },
 };
-
-const etcdFolder = ({ v, os, arch }: Target): string => `etcd-v${v}-${os}-${arch}`;
 
 /** The tools whose releases are played. */
 export const playedTools = Object.keys(shapes);
@@ -111,28 +90,32 @@ export function publish(tools: readonly ToolEntry[]): { files: Files; releases: 
 }
 
 function publishOne(shape: Shape, target: Target, files: Files, releases: GitHubReleases): void {
-  const path = shape.path(target);
-  const asset = path.slice(path.lastIndexOf('/') + 1);
+  const { os, name, v } = target;
+  const parts: Readonly<Record<string, string>> = {
+    ...target,
+    Os: os === 'linux' ? 'Linux' : 'Darwin',
+    archive: os === 'linux' ? 'tar.gz' : 'zip',
+    program: name.replace('-newest', ''),
+  };
+  let asset = '';
+  const filled = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, part) => parts[part] ?? asset);
+  const path = filled(shape.path);
+  asset = path.slice(path.lastIndexOf('/') + 1);
   const folder = path.slice(0, -asset.length);
-  const program = answer(target.name, target.v);
-  const member = shape.member?.(target);
-  const content =
-    member === undefined
-      ? Buffer.from(program)
-      : asset.endsWith('.zip')
-        ? zip(member, program)
-        : tarGz({ [member]: program });
+  const program = answer(name, v);
+  const pack = asset.endsWith('.zip') ? zip : tarGz;
+  const content = shape.member === undefined ? Buffer.from(program) : pack(filled(shape.member), program);
   files.set(path, content);
   const names = [asset];
   if (shape.sums !== undefined) {
-    const sums = shape.sums(asset, target);
+    const sums = filled(shape.sums);
     const line = sums.startsWith(asset) ? sha256(content) : `${sha256(content)}  ${asset}\n`;
     files.set(folder + sums, Buffer.concat([files.get(folder + sums) ?? Buffer.alloc(0), Buffer.from(line)]));
     names.push(sums);
   }
   const [host, owner, repository] = folder.split('/');
   if (host !== 'github.com') return;
-  const key = `${owner}/${repository}/v${target.v}`;
+  const key = `${owner}/${repository}/v${v}`;
   releases.set(key, [...new Set([...(releases.get(key) ?? []), ...names.map((item) => folder + item)])]);
 }
 

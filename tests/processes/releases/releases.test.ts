@@ -1,12 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { MissingToolError, type TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { cacheFolder, platform } from '../../../lib/tools/cache.ts';
 import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type Manifest, type ToolEntry, type ToolName } from '../../../lib/tools/manifest.ts';
@@ -42,6 +42,7 @@ function completeness(tools: Manifest['tools']): void {
 
 async function inside(folder: string): Promise<void> {
   const { mise, tools } = await loadManifest();
+  const { files, releases } = publish(Object.values(tools));
   const hosts = await playHosts(folder);
   // Of the cache that the machine has: inPlace gives each test another.
   const miseEntry = join(cacheFolder(), 'tools', platform, `mise-${mise.version}`);
@@ -49,7 +50,7 @@ async function inside(folder: string): Promise<void> {
   /** A separate cache with only mise; everything is published correctly. */
   const played = (body: (place: Place) => Promise<void>): Promise<void> =>
     inPlace(async (place) => {
-      Object.assign(hosts, publish(Object.values(tools)), { faults: [], digests: true, requests: [] });
+      Object.assign(hosts, { files: new Map(files), releases, faults: [], digests: true, requests: [] });
       mkdirSync(join(place.cache, 'tools', platform), { recursive: true });
       mkdirSync(join(place.cache, 'temporary', platform), { recursive: true });
       symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
@@ -66,14 +67,9 @@ async function inside(folder: string): Promise<void> {
     return error;
   };
   const updateTools = async (): Promise<string> => {
-    const run = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', 'update', 'tools'], { cwd: root });
-    let output = '';
-    for (const stream of [run.stdout, run.stderr])
-      stream.on('data', (chunk) => {
-        output += chunk;
-      });
-    await once(run, 'close');
-    return output;
+    const words = ['--import', 'tsx', 'tasks.ts', 'update', 'tools'];
+    const { stdout, stderr } = await ended(spawn(process.execPath, words, { cwd: root }));
+    return stdout + stderr;
   };
   const leftovers = ({ cache }: Place) => [
     ...readdirSync(join(cache, 'temporary', platform)),
@@ -145,34 +141,25 @@ async function inside(folder: string): Promise<void> {
 
   test('every other reason is reported in one line', () =>
     played(async (place) => {
-      const asset = /^release-assets/;
-      const cases: readonly [Fault, RegExp, RegExp][] = [
+      const status =
+        (code: number, text = ''): Fault['play'] =>
+        (response) =>
+          response.writeHead(code).end(text);
+      const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
         [
-          { at: /^api/, play: (response) => response.writeHead(401).end('{"message":"Bad credentials"}') },
-          /GitHub refuses the token in GITHUB_TOKEN/,
-          /renew or unset GITHUB_TOKEN/,
+          /^api/,
+          status(401, '{"message":"Bad credentials"}'),
+          /refuses the token in GITHUB_TOKEN/,
+          /unset G/,
         ],
-        [{ at: asset, play: () => {} }, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
-        [
-          { at: asset, play: (response) => response.writeHead(503).end() },
-          /503 Service Unavailable/,
-          /on PATH/,
-        ],
-        [
-          { at: asset, play: redirectTo('https://nowhere.example/') },
-          /name was not found \(DNS\)/,
-          /HTTPS_PROXY/,
-        ],
-        [
-          { at: asset, play: redirectTo('https://other.example/') },
-          /certificate is not trusted \(TLS: .*other\.example/,
-          /SSL_CERT_FILE/,
-        ],
+        [/^release-a/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
+        [/^release-a/, status(503), /503 Service Unavailable/, /on PATH/],
+        [/^release-a/, redirectTo('nowhere.example'), /name was not found \(DNS\)/, /HTTPS_PROXY/],
+        [/^release-a/, redirectTo('other.example'), /not trusted \(TLS: .*other\.example/, /SSL_CERT_FILE/],
       ];
-      for (const [fault, why, advice] of cases) {
-        const token = fault.at.source === '^api' ? { GITHUB_TOKEN: 'wrong' } : {};
-        Object.assign(process.env, token);
-        hosts.faults = [fault];
+      for (const [at, play, why, advice] of cases) {
+        if (at.source === '^api') process.env.GITHUB_TOKEN = 'wrong';
+        hosts.faults = [{ at, play }];
         const error = await failure(place, get('helmfile', place));
         delete process.env.GITHUB_TOKEN;
         assert.match(error.why ?? '', why);
@@ -256,9 +243,9 @@ async function inside(folder: string): Promise<void> {
 }
 
 const redirectTo =
-  (location: string): Fault['play'] =>
+  (host: string): Fault['play'] =>
   (response) =>
-    response.writeHead(302, { location }).end();
+    response.writeHead(302, { location: `https://${host}/` }).end();
 
 if (playFolder === undefined) await outside();
 else await inside(playFolder);
