@@ -18,24 +18,22 @@ test('applications get the limits of the specification', async () => {
 
 test('an autoscaler is either an HPA or a ScaledObject, with the same behavior, and sets the number of pods', async () => {
   const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
+  const hours = { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' };
+  const load = { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' };
   const triggers = {
-    hours: { type: 'cron', metadata: { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' } },
-    load: {
-      type: 'prometheus',
-      metadata: { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' },
-      authentication: 'prometheus-reader',
-    },
+    hours: { type: 'cron', metadata: hours },
+    load: { type: 'prometheus', metadata: load, authentication: 'prometheus-reader' },
     none: null,
   };
-  const scaled = async (kind: 'hpa' | 'keda', enabled = true) => {
-    const autoscaling = { enabled, kind, minReplicas: 4, maxReplicas: 2, behavior, keda: { triggers } };
-    const objects = await backend({ autoscaling, replicas: 7 });
-    assert.is(only(objects, 'Deployment').spec.replicas, enabled ? undefined : 7, kind);
-    assert.is(ofKind(objects, 'HorizontalPodAutoscaler').length, enabled && kind === 'hpa' ? 1 : 0);
-    assert.is(ofKind(objects, 'ScaledObject').length, enabled && kind === 'keda' ? 1 : 0);
+  const scaled = async (kind: 'hpa' | 'keda', more: Tree = {}) => {
+    const autoscaling = { enabled: true, kind, minReplicas: 4, maxReplicas: 2, behavior, keda: { triggers } };
+    const objects = await backend({ autoscaling: { ...autoscaling, ...more }, replicas: 7 });
+    const counted = ['HorizontalPodAutoscaler', 'ScaledObject'].map((one) => ofKind(objects, one).length);
+    assert.equal(counted, more.enabled === false ? [0, 0] : kind === 'hpa' ? [1, 0] : [0, 1]);
+    assert.is(only(objects, 'Deployment').spec.replicas, more.enabled === false ? 7 : undefined);
     return objects;
   };
-  await scaled('hpa', false);
+  await scaled('hpa', { enabled: false });
   const hpa = only(await scaled('hpa'), 'HorizontalPodAutoscaler').spec;
   const { spec } = only(await scaled('keda'), 'ScaledObject');
   assert.equal(hpa.scaleTargetRef, { apiVersion: 'apps/v1', kind: 'Deployment', name: 'app' });
@@ -48,16 +46,24 @@ test('an autoscaler is either an HPA or a ScaledObject, with the same behavior, 
   assert.equal(spec.scaleTargetRef, hpa.scaleTargetRef);
   assert.equal([hpa.minReplicas, hpa.maxReplicas], [4, 4], 'at least the minimum');
   assert.equal([spec.minReplicaCount, spec.maxReplicaCount], [4, 4], 'at least the minimum');
-  assert.equal(spec.triggers, [
-    { type: 'cpu', metricType: 'Utilization', metadata: { value: '80' } },
-    { name: 'hours', type: 'cron', metadata: triggers.hours.metadata },
-    {
-      name: 'load',
-      type: 'prometheus',
-      metadata: triggers.load.metadata,
-      authenticationRef: { name: 'prometheus-reader' },
-    },
-  ]);
+  const own = (type: string, value: string) => ({ type, metricType: 'Utilization', metadata: { value } });
+  const others = [
+    { name: 'hours', type: 'cron', metadata: hours },
+    { name: 'load', type: 'prometheus', metadata: load, authenticationRef: { name: 'prometheus-reader' } },
+  ];
+  assert.equal(spec.triggers, [own('cpu', '80'), ...others]);
+  const memory = { targetMemoryUtilizationPercentage: 70 };
+  const { metrics } = only(await scaled('hpa', memory), 'HorizontalPodAutoscaler').spec;
+  const targets = metrics.map(({ resource }: Tree) => resource);
+  assert.equal(
+    targets.map(({ name, target }: KubernetesObject) => [name, target.averageUtilization]),
+    [
+      ['cpu', 80],
+      ['memory', 70],
+    ],
+  );
+  const keda = only(await scaled('keda', memory), 'ScaledObject').spec;
+  assert.equal(keda.triggers, [own('cpu', '80'), own('memory', '70'), ...others]);
 });
 
 test('the check is always a helm test, and with autoRollback also a hook that can fail the release', async () => {
@@ -66,36 +72,28 @@ test('the check is always a helm test, and with autoRollback also a hook that ca
   assert.is((await hook(false))?.['helm.sh/hook'], 'test');
   assert.is((await hook(true))?.['helm.sh/hook'], 'test,post-install,post-upgrade');
   assert.is((await hook(true))?.['helm.sh/hook-delete-policy'], 'before-hook-creation,hook-succeeded');
-  const job = only(await backend(), 'Job').spec;
-  assert.ok(job.activeDeadlineSeconds > 0 && job.ttlSecondsAfterFinished > 0 && job.backoffLimit >= 0);
-  assert.is(job.template.spec.restartPolicy, 'Never');
-  assert.is(job.template.spec.containers[0].terminationMessagePolicy, 'FallbackToLogsOnError');
-});
-
-test('pods of the check are another component than servers, and name the Deployment that they check', async () => {
   const { metadata, spec } = only(await backend(), 'Job');
-  assert.is(spec.template.metadata.labels['app.kubernetes.io/component'], 'verification');
+  assert.ok(spec.activeDeadlineSeconds > 0 && spec.ttlSecondsAfterFinished > 0 && spec.backoffLimit >= 0);
+  assert.is(spec.template.spec.restartPolicy, 'Never');
+  assert.is(spec.template.spec.containers[0].terminationMessagePolicy, 'FallbackToLogsOnError');
   for (const { annotations } of [metadata, spec.template.metadata])
     assert.is(annotations['k8s-deployment/verify-deployment'], 'app');
 });
 
 test('the database Secret comes from Vault or SOPS, and only one component restarts the pods', async () => {
   const vault = await backend({}, 'app1-back');
-  const secret = only(vault, 'VaultDynamicSecret').spec;
-  assert.is(secret.destination.name, 'app1-back-database');
-  assert.is(secret.vaultAuthRef, only(vault, 'VaultAuth').metadata.name);
+  const { spec } = only(vault, 'VaultDynamicSecret');
+  assert.equal([spec.destination.name, spec.vaultAuthRef], ['app1-back-database', 'app1-back']);
   assert.equal(only(vault, 'VaultAuth').spec.kubernetes, {
     role: 'app1-back',
     serviceAccount: only(vault, 'ServiceAccount').metadata.name,
     audiences: ['vault'],
   });
   assert.is(only(vault, 'Deployment').metadata.annotations, undefined);
-
   const sops = await backend({ secrets: { managedBy: 'sops' } }, 'app2-back');
   assert.not.ok(sops.some(({ kind }) => /^Vault|^Secret$/.test(kind)));
-  assert.equal(only(sops, 'Deployment').metadata.annotations, {
-    'secret.reloader.stakater.com/reload': 'app2-back-database',
-  });
+  const reload = { 'secret.reloader.stakater.com/reload': 'app2-back-database' };
+  assert.equal(only(sops, 'Deployment').metadata.annotations, reload);
   for (const [objects, name] of [
     [vault, 'app1-back-database'],
     [sops, 'app2-back-database'],
@@ -118,31 +116,17 @@ test('variables of the values stand beside those of the database, whose Secret i
 });
 
 test('another handler replaces the default one of a probe, and its times stay', async () => {
+  const exec = { command: ['/bin/true'] };
   for (const [chart, path] of [
     ['backend', '/health'],
     ['frontend', '/ready'],
   ] as const) {
-    const command = ['/bin/true'];
-    const objects = await render(chart, { values: { livenessProbe: { exec: { command } } } });
-    const [container] = only(objects, 'Deployment').spec.template.spec.containers;
-    const { exec, httpGet, periodSeconds } = container.livenessProbe;
-    assert.equal([exec, httpGet, periodSeconds], [{ command }, undefined, 10]);
-    assert.is(container.readinessProbe.httpGet.path, path);
+    const deployment = only(await render(chart, { values: { livenessProbe: { exec } } }), 'Deployment');
+    const [{ livenessProbe, readinessProbe }] = deployment.spec.template.spec.containers;
+    const { exec: found, httpGet, periodSeconds } = livenessProbe;
+    assert.equal([found, httpGet, periodSeconds], [exec, undefined, 10]);
+    assert.is(readinessProbe.httpGet.path, path);
   }
-});
-
-test('memory is a target of both autoscalers when it is set', async () => {
-  const autoscaling = { enabled: true, targetMemoryUtilizationPercentage: 70 };
-  const hpa = only(await backend({ autoscaling }), 'HorizontalPodAutoscaler').spec;
-  assert.equal(
-    hpa.metrics.map(({ resource }: KubernetesObject) => [resource.name, resource.target.averageUtilization]),
-    [
-      ['cpu', 80],
-      ['memory', 70],
-    ],
-  );
-  const { spec } = only(await backend({ autoscaling: { ...autoscaling, kind: 'keda' } }), 'ScaledObject');
-  assert.equal(spec.triggers[1], { type: 'memory', metricType: 'Utilization', metadata: { value: '70' } });
 });
 
 test('a dynamic secret has the login from Vault and the address from the values, a static one has all from Vault', async () => {

@@ -15,18 +15,26 @@ const cluster = (values: Tree = {}) =>
     namespace: 'database',
     values: { kind: 'cloudnative-pg', ...values },
   });
+/** The Cluster with some values under `cluster`. */
+const clusterOf = async (values: Tree = {}) => only(await cluster({ cluster: values }), 'Cluster').spec;
+const serverOf = (objects: readonly KubernetesObject[]) => {
+  const { containers, ...pod } = only(objects, 'StatefulSet').spec.template.spec;
+  return { ...pod, ...containers[0] };
+};
 
-/** helm's error for values that the chart refuses. */
-async function refusal(values: Tree): Promise<string> {
+/** The chart refuses these values, and says why. */
+async function refuses(values: Tree, why: string | RegExp): Promise<void> {
   const { exitCode, stderr } = await tryRender('postgresql', { values });
   assert.is.not(exitCode, 0);
-  return stderr;
+  assert.match(stderr, why);
 }
+const refusesCluster = (values: Tree, why: string) =>
+  refuses({ kind: 'cloudnative-pg', cluster: values }, why);
 
 test('the server shuts down fast, because it would wait for its clients otherwise', async () => {
-  const pod = only(await server(), 'StatefulSet').spec.template.spec;
-  assert.equal(pod.containers[0].lifecycle.preStop.exec.command, ['sh', '-c', 'kill -INT 1']);
-  assert.is(pod.terminationGracePeriodSeconds, 60);
+  const { lifecycle, terminationGracePeriodSeconds } = serverOf(await server());
+  assert.equal(lifecycle.preStop.exec.command, ['sh', '-c', 'kill -INT 1']);
+  assert.is(terminationGracePeriodSeconds, 60);
 });
 
 test('a Job of the release creates roles and databases after each install and upgrade', async () => {
@@ -35,14 +43,13 @@ test('a Job of the release creates roles and databases after each install and up
     issuers: { vault: { password: 'three' } },
   };
   const objects = await server({ ...kept, applications: { ...kept.applications, gone: null } });
-  const job = only(objects, 'Job');
-  assert.is(job.metadata.annotations?.['helm.sh/hook'], 'post-install,post-upgrade');
-  const [container] = job.spec.template.spec.containers;
-  const { valueFrom } = container.env.find(({ name }: { name: string }) => name === 'DATABASE_ROLES');
-  const { name, key } = valueFrom.secretKeyRef;
+  const { metadata, spec } = only(objects, 'Job');
+  assert.is(metadata.annotations?.['helm.sh/hook'], 'post-install,post-upgrade');
+  const { containers, volumes } = spec.template.spec;
+  const { name, key } = containers[0].env.find((one: Tree) => one.name === 'DATABASE_ROLES').valueFrom
+    .secretKeyRef;
   assert.equal(JSON.parse(only(objects, 'Secret', name).stringData[key]), kept);
-  const { configMap } = job.spec.template.spec.volumes[0];
-  const files = Object.keys(only(objects, 'ConfigMap', configMap.name).data).sort();
+  const files = Object.keys(only(objects, 'ConfigMap', volumes[0].configMap.name).data).sort();
   assert.equal(files, ['database.sql', 'roles.sql', 'set-up.sh']);
 });
 
@@ -50,16 +57,17 @@ test('max_connections grows with the applications, in hundreds; one that is too 
   const applications = (count: number): Tree =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`app${index}`, { password: '' }]));
   const most = async (count: number, values: Tree = {}): Promise<string | undefined> => {
-    const objects = await server({ applications: { ...applications(count), gone: null }, ...values });
-    const { args } = only(objects, 'StatefulSet').spec.template.spec.containers[0];
+    const { args } = serverOf(
+      await server({ applications: { ...applications(count), gone: null }, ...values }),
+    );
     return (args as string[]).find((word) => word.startsWith('max_connections='))?.split('=')[1];
   };
   assert.equal(await Promise.all([0, 4, 5, 60].map((count) => most(count))), ['100', '100', '200', '1300']);
   assert.is(await most(60, { connectionsPerApplication: 2 }), '200');
   const own = (max_connections: string | number) => ({ settings: { max_connections } });
   assert.is(await most(4, own(100)), '100');
-  assert.match(
-    await refusal({ applications: applications(5), ...own('100') }),
+  await refuses(
+    { applications: applications(5), ...own('100') },
     /settings\.max_connections is 100, but 5 applications with 20 sessions each need 120 .*Raise it/,
   );
   const { parameters } = only(await cluster({ applications: applications(5) }), 'Cluster').spec.postgresql;
@@ -69,62 +77,59 @@ test('max_connections grows with the applications, in hundreds; one that is too 
 test('the set-up waits for the first start of a cluster, within the time limit of the release', async () => {
   const limits = async (objects: readonly KubernetesObject[]) => {
     const { activeDeadlineSeconds, template } = only(objects, 'Job').spec;
-    const { env } = template.spec.containers[0] as { env: { name: string; value: string }[] };
-    return [activeDeadlineSeconds, env.find(({ name }) => name === 'WAIT_SECONDS')?.value];
+    const { value } = template.spec.containers[0].env.find(({ name }: Tree) => name === 'WAIT_SECONDS');
+    return [activeDeadlineSeconds, value];
   };
   assert.equal(await limits(await server()), [120, '60']);
   assert.equal(await limits(await cluster()), [540, '480']);
   assert.ok((await declaredRelease(root, 'postgresql')).timeout > 540);
 });
 
+const secretOf = ({ secret }: Tree) => (secret as Tree | undefined)?.secretName;
+const pem = ['tls.crt', 'tls.key', 'ca.crt'];
+
 test('the server accepts only TLS, with a certificate from the values or an existing Secret', async () => {
   const objects = await server({ settings: { ssl: 'off' } });
-  const { spec, metadata } = only(objects, 'StatefulSet').spec.template;
-  const args = (spec.containers[0].args as string[]).filter((word) => word !== '-c');
+  const args = (serverOf(objects).args as string[]).filter((word) => word !== '-c');
   // The last one counts.
   assert.ok(args.lastIndexOf('ssl=on') > args.indexOf('ssl=off'));
   assert.ok(args.includes('hba_file=/etc/postgresql-server/pg_hba.conf'));
   const rules = only(objects, 'ConfigMap', 'app-server').data['pg_hba.conf'] as string;
-  assert.equal(
-    rules.split('\n').flatMap((line) => /^\w+/.exec(line) ?? []),
-    ['local', 'hostssl'],
-  );
-  assert.equal(Object.keys(only(objects, 'Secret', 'app-tls').stringData), ['tls.crt', 'tls.key', 'ca.crt']);
+  assert.equal(rules.match(/^\w+/gm), ['local', 'hostssl']);
+  assert.equal(Object.keys(only(objects, 'Secret', 'app-tls').stringData), pem);
 
   const none = { certificate: '', key: '', authority: '' };
   const foreign = await server({ tls: { ...none, existingSecret: 'from-cert-manager' } });
   assert.not.ok(ofKind(foreign, 'Secret').some((secret) => secret.metadata.name === 'app-tls'));
-  const pod = only(foreign, 'StatefulSet').spec.template;
-  assert.ok(pod.spec.volumes.some((volume: Tree) => secretOf(volume) === 'from-cert-manager'));
-  assert.not.equal(pod.metadata.annotations, metadata.annotations);
-  assert.match(await refusal({ tls: none }), /tls needs existingSecret, or certificate, key and authority/);
+  assert.ok(serverOf(foreign).volumes.some((volume: Tree) => secretOf(volume) === 'from-cert-manager'));
+  const annotations = (of: readonly KubernetesObject[]) =>
+    only(of, 'StatefulSet').spec.template.metadata.annotations;
+  assert.not.equal(annotations(foreign), annotations(objects));
+  await refuses({ tls: none }, /tls needs existingSecret, or certificate, key and authority/);
 });
 
-const secretOf = ({ secret }: Tree) => (secret as Tree | undefined)?.secretName;
-
 test('the server requires a password for every connection, including local ones and port-forwards', async () => {
-  const [container] = only(await server(), 'StatefulSet').spec.template.spec.containers;
-  const variable = (name: string) =>
-    container.env.find((entry: { name: string }) => entry.name === name)?.value;
-  assert.is(variable('POSTGRES_INITDB_ARGS'), '--auth-host=scram-sha-256 --auth-local=scram-sha-256');
-  assert.is(variable('POSTGRES_PASSWORD_FILE'), '/run/secrets/postgresql/password');
-  assert.is(variable('POSTGRES_PASSWORD'), undefined);
+  const variables = serverOf(await server()).env.map(({ name, value }: Tree) => [name, value]);
+  const { POSTGRES_INITDB_ARGS, POSTGRES_PASSWORD_FILE, POSTGRES_PASSWORD } = Object.fromEntries(variables);
+  assert.is(POSTGRES_INITDB_ARGS, '--auth-host=scram-sha-256 --auth-local=scram-sha-256');
+  assert.equal([POSTGRES_PASSWORD_FILE, POSTGRES_PASSWORD], ['/run/secrets/postgresql/password', undefined]);
 });
 
 test('a database without clients accepts only the Job that creates its roles', async () => {
   const clients = async (values: Tree) =>
     only(await server({ clients: values }), 'NetworkPolicy', 'app-server').spec.ingress[0].from;
   assert.is((await clients({})).length, 3);
+  const { labels } = only(await server(), 'Job').spec.template.metadata;
   const nobody = await clients({ backend: null, vault: null, other: null });
   assert.equal(
-    nobody.map(({ podSelector }: { podSelector: { matchLabels: unknown } }) => podSelector.matchLabels),
-    [only(await server(), 'Job').spec.template.metadata.labels],
+    nobody.map(({ podSelector }: KubernetesObject) => podSelector.matchLabels),
+    [labels],
   );
 });
 
 test('parameters are texts in digits, without an exponent', async () => {
   const settings = { work_mem: 1_048_576, shared_buffers: 16_384, hostname: ' a "b"' };
-  const { args } = only(await server({ settings }), 'StatefulSet').spec.template.spec.containers[0];
+  const { args } = serverOf(await server({ settings }));
   const { parameters } = only(await cluster({ settings }), 'Cluster').spec.postgresql;
   for (const [name, value] of Object.entries(settings)) {
     assert.ok(args.includes(`${name}=${value}`), name);
@@ -137,43 +142,37 @@ test('a Cluster replaces the StatefulSet, and the database keeps its name', asyn
   assert.equal([...ofKind(objects, 'StatefulSet'), ...ofKind(objects, 'Service')], []);
   const { spec } = only(objects, 'Cluster');
   assert.is(spec.instances, 3);
-  const [service, ...others] = spec.managed.services.additional;
-  assert.equal(others, []);
+  const [{ serviceTemplate, selectorType }, ...others] = spec.managed.services.additional;
+  assert.equal([selectorType, others], ['rw', []]);
   // the Service of the other kind, under the same name and port
   const known = only(await render('postgresql', { release: 'postgresql' }), 'Service');
-  assert.is(service.serviceTemplate.metadata.name, known.metadata.name);
-  assert.is(service.selectorType, 'rw');
-  assert.equal(service.serviceTemplate.spec.ports, [
-    { name: 'postgres', port: 5433, targetPort: 5432, protocol: 'TCP' },
-  ]);
+  assert.is(serviceTemplate.metadata.name, known.metadata.name);
+  const port = { name: 'postgres', port: 5433, targetPort: 5432, protocol: 'TCP' };
+  assert.equal(serviceTemplate.spec.ports, [port]);
 });
 
 test('a Cluster’s superuser has the password of the values, and the operator applies a change', async () => {
   const objects = await cluster();
   const { spec } = only(objects, 'Cluster');
-  const secret = only(objects, 'Secret', spec.superuserSecret.name);
-  assert.is(secret.type, 'kubernetes.io/basic-auth');
-  assert.equal(secret.stringData, { username: 'postgres', password: 'a password' });
-  assert.is(secret.metadata.labels?.['cnpg.io/reload'], 'true');
-  const refused = await refusal({ kind: 'cloudnative-pg', user: 'somebody' });
-  assert.match(refused, 'the superuser must be postgres, not somebody');
+  const { type, stringData, metadata } = only(objects, 'Secret', spec.superuserSecret.name);
+  assert.is(type, 'kubernetes.io/basic-auth');
+  assert.equal(stringData, { username: 'postgres', password: 'a password' });
+  assert.is(metadata.labels?.['cnpg.io/reload'], 'true');
+  await refuses({ kind: 'cloudnative-pg', user: 'somebody' }, 'the superuser must be postgres, not somebody');
 });
 
 test('losing a node loses no data: a replica has every commit, servers are spread, data outlives the release', async () => {
   const { metadata, spec } = only(await cluster(), 'Cluster');
   assert.equal(spec.postgresql.synchronous, { method: 'any', number: 1, dataDurability: 'preferred' });
-  assert.is(spec.affinity.podAntiAffinityType, 'required');
-  assert.is(spec.enablePDB, true);
+  assert.equal([spec.affinity.podAntiAffinityType, spec.enablePDB], ['required', true]);
   assert.is(metadata.annotations?.['helm.sh/resource-policy'], 'keep');
-  const asynchronous = only(await cluster({ cluster: { synchronousReplicas: 0 } }), 'Cluster').spec;
-  assert.is(asynchronous.postgresql.synchronous, undefined);
+  assert.is((await clusterOf({ synchronousReplicas: 0 })).postgresql.synchronous, undefined);
 });
 
 test('a Cluster of one server waits for no replica, and lets its node be drained', async () => {
-  const { spec } = only(await cluster({ cluster: { instances: 1 } }), 'Cluster');
-  assert.is(spec.postgresql.synchronous, undefined);
-  assert.is(spec.enablePDB, false);
-  const two = only(await cluster({ cluster: { instances: 2, synchronousReplicas: 2 } }), 'Cluster').spec;
+  const one = await clusterOf({ instances: 1 });
+  assert.equal([one.postgresql.synchronous, one.enablePDB], [undefined, false]);
+  const two = await clusterOf({ instances: 2, synchronousReplicas: 2 });
   assert.is(two.postgresql.synchronous.number, 1);
 });
 
@@ -184,23 +183,12 @@ test('logins to a Cluster need TLS, and clients trust the certificate', async ()
   const name = spec.certificates.serverTLSSecret;
   assert.equal(spec.certificates, { serverTLSSecret: name, serverCASecret: name });
   const secret = only(objects, 'Secret', name);
-  assert.equal(Object.keys(secret.stringData), ['tls.crt', 'tls.key', 'ca.crt']);
+  assert.equal(Object.keys(secret.stringData), pem);
   assert.is(secret.metadata.labels?.['cnpg.io/reload'], 'true');
   const { volumes } = only(objects, 'Job').spec.template.spec;
   assert.ok(volumes.some((volume: Tree) => secretOf(volume) === name));
   const other = only(await cluster({ tls: { existingSecret: 'theirs' } }), 'Cluster').spec.certificates;
   assert.is(other.serverTLSSecret, 'theirs');
-});
-
-test('the Job that creates roles and databases reaches the servers of a Cluster', async () => {
-  const objects = await cluster();
-  const job = only(objects, 'Job');
-  const pods = { 'cnpg.io/cluster': only(objects, 'Cluster').metadata.name };
-  const policy = (name: string) => only(objects, 'NetworkPolicy', name).spec;
-  assert.equal(policy(job.metadata.name).egress[0].to, [{ podSelector: { matchLabels: pods } }]);
-  const accepting = policy('postgresql-server');
-  assert.equal(accepting.podSelector.matchLabels, pods);
-  assert.equal(accepting.ingress[0].from[0].podSelector.matchLabels, job.spec.template.metadata.labels);
 });
 
 test('backups are off, volume snapshots, or written to an object store by the plugin', async () => {
@@ -219,8 +207,7 @@ test('backups are off, volume snapshots, or written to an object store by the pl
   assert.equal([archiver.isWALArchiver, archiver.parameters], [true, parameters]);
   assert.equal(only(plugin, 'ScheduledBackup').spec.pluginConfiguration, { name: archiver.name });
   assert.equal(ofKind(plugin, 'ObjectStore'), []);
-  const values = { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin' } } };
-  assert.match(await refusal(values), 'needs objectStore.name');
+  await refusesCluster({ backup: { enabled: true, method: 'plugin' } }, 'needs objectStore.name');
 });
 
 const secret = (key: string) => ({ name: 'store-login', key });
@@ -240,27 +227,24 @@ test('the object store is created with references to its login, and also archive
 
 test('a new Cluster is recovered from an object store or from snapshots, and archives to another folder', async () => {
   const recovered = (recovery: Tree, objectStore: Tree = { configuration, serverName: 'second' }) =>
-    cluster({ cluster: { recovery, backup: { enabled: true, objectStore } } });
+    clusterOf({ recovery, backup: { enabled: true, objectStore } });
   const targetTime = '2026-01-31T12:00:00Z';
-  const { spec } = only(await recovered({ from: 'objectStore', serverName: 'first', targetTime }), 'Cluster');
+  const spec = await recovered({ from: 'objectStore', serverName: 'first', targetTime });
   assert.equal(spec.bootstrap.recovery, { source: 'source', recoveryTarget: { targetTime } });
-  assert.equal(
-    spec.externalClusters.map(({ name, plugin }: KubernetesObject) => [name, plugin.parameters.serverName]),
-    [['source', 'first']],
-  );
+  const [{ name, plugin }, ...others] = spec.externalClusters;
+  assert.equal([name, plugin.parameters.serverName, others], ['source', 'first', []]);
   assert.is(spec.plugins[0].parameters.serverName, 'second');
   const snapshots = { storage: 'data', walStorage: 'log' };
-  const other = only(await recovered({ from: 'volumeSnapshot', snapshots }, {}), 'Cluster').spec;
-  const { storage, walStorage } = other.bootstrap.recovery.volumeSnapshots;
-  assert.equal([storage.name, walStorage.name, other.externalClusters], ['data', 'log', undefined]);
-  assert.is(only(await cluster(), 'Cluster').spec.bootstrap, undefined);
+  const { bootstrap, externalClusters } = await recovered({ from: 'volumeSnapshot', snapshots }, {});
+  const { storage, walStorage } = bootstrap.recovery.volumeSnapshots;
+  assert.equal([storage.name, walStorage.name, externalClusters], ['data', 'log', undefined]);
+  assert.is((await clusterOf()).bootstrap, undefined);
 
-  const refused = (recovery: Tree, backup: Tree) =>
-    refusal({ kind: 'cloudnative-pg', cluster: { recovery, backup } });
-  assert.match(await refused({ from: 'objectStore' }, {}), 'needs cluster.backup.objectStore');
-  assert.match(await refused({ from: 'volumeSnapshot' }, {}), 'needs snapshots.storage');
+  const [store, snapshot] = [{ from: 'objectStore' }, { from: 'volumeSnapshot' }];
   const same = { enabled: true, objectStore: { configuration } };
-  assert.match(await refused({ from: 'objectStore' }, same), 'must not write to the folder of its source');
+  await refusesCluster({ recovery: store, backup: {} }, 'needs cluster.backup.objectStore');
+  await refusesCluster({ recovery: snapshot, backup: {} }, 'needs snapshots.storage');
+  await refusesCluster({ recovery: store, backup: same }, 'must not write to the folder of its source');
 });
 
 test.run();

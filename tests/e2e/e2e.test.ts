@@ -59,10 +59,8 @@ test('the environment is created and its applications are installed', async () =
 
 scenario('status is green', deployment.statusIsGreen);
 scenario('a second clone deploys the same, and needs the committed files', aSecondCloneChangesNothing);
-scenario('every pod is ready and complies with Pod Security restricted', deployment.podsAreRestricted);
-scenario('secrets come from Vault and from SOPS', deployment.secretsComeBothWays);
-scenario('both applications log in to the database', deployment.logsIn);
-scenario('app2 is restarted by Reloader', deployment.reloaderIsAsked);
+scenario('every pod is ready', deployment.podsAreReady);
+scenario('both applications log in to the database, by Vault and by SOPS', deployment.logsIn);
 scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
 scenario('an application runs with values of its own', ownValuesReachThePods);
 scenario('only the connections of the table are possible', connectionsAreThoseOfTheTable);

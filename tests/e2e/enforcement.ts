@@ -1,4 +1,4 @@
-import { mark, type Pod, podOf } from './pods.ts';
+import { create, mark, type Pod, podOf, runPod } from './pods.ts';
 import { type Stack, until } from './stack.ts';
 
 const namespace = 'e2e-enforcement';
@@ -10,39 +10,30 @@ const port = 8080;
  * effect.
  */
 export async function enforcesPolicies(stack: Stack): Promise<boolean> {
-  const apply = (...items: readonly object[]) =>
-    stack.user(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  const podNamed = async (name: string): Promise<Pod> =>
-    JSON.parse(await stack.user(['get', 'pod', name, '--namespace', namespace, '--output', 'json'])) as Pod;
+  // The environment does not exist yet, nor does its kubeconfig.
+  const get: Stack['get'] = async (...words) =>
+    JSON.parse(await stack.user(['get', ...words, '--output', 'json']));
+  const user: Stack = { ...stack, kubectl: stack.user, get };
   try {
-    const metadata = { name: 'nobody', namespace };
-    await apply(
+    const shut = { name: 'shut', namespace, labels: { shut: 'true' } };
+    await create(user, [
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: mark } },
       {
-        ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata },
-        spec: { podSelector: { matchLabels: { shut: 'true' } }, policyTypes: ['Ingress'] },
+        ...{
+          apiVersion: 'networking.k8s.io/v1',
+          kind: 'NetworkPolicy',
+          metadata: { name: 'nobody', namespace },
+        },
+        spec: { podSelector: { matchLabels: shut.labels }, policyTypes: ['Ingress'] },
       },
-      await podOf(stack, {
-        ...{ name: 'shut', namespace, labels: { shut: 'true' }, program: 'listen.mjs' },
-        env: { PORTS: String(port) },
-      }),
-    );
+      await podOf(stack, { ...shut, program: 'listen.mjs', env: { PORTS: String(port) } }),
+    ]);
     const host = await until('a pod of the probe', 300, async () => {
-      const { status } = await podNamed('shut');
+      const { status } = await user.get<Pod>('pod', shut.name, '--namespace', namespace);
       return status.phase === 'Running' && status.podIP;
     });
-    const door = { name: 'shut', host, port, protocol: 'TCP', timeoutMs: 3000 };
-    await apply(
-      await podOf(stack, {
-        ...{ name: 'knocker', namespace, program: 'knock.mjs' },
-        env: { DOORS: JSON.stringify([door]) },
-      }),
-    );
-    await until('the end of the probe', 120, async () => {
-      const { status } = await podNamed('knocker');
-      return ['Succeeded', 'Failed'].includes(status.phase);
-    });
-    const answer = await stack.user(['logs', 'knocker', '--namespace', namespace]);
+    const DOORS = JSON.stringify([{ name: 'shut', host, port, protocol: 'TCP', timeoutMs: 3000 }]);
+    const answer = await runPod(user, { name: 'knocker', namespace, program: 'knock.mjs', env: { DOORS } });
     return (JSON.parse(answer) as { shut: string }).shut !== 'open';
   } finally {
     await stack.user(['delete', 'namespace', namespace, '--ignore-not-found', '--wait', '--timeout=120s']);

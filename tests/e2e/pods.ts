@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import * as assert from 'uvu/assert';
 import { pause, type Stack, until } from './stack.ts';
 
 /** Label of objects that the tests create. */
@@ -138,6 +139,13 @@ export type Caller = {
   /** Stops it after some more calls and returns all results. */
   end(): Promise<Tally>;
 };
+
+/** Ends a caller, none of whose calls may have failed. */
+export async function endWithoutLoss(caller: Caller): Promise<void> {
+  const { ok, failed, failures } = await caller.end();
+  assert.equal([failed, failures], [0, []]);
+  assert.ok(ok > 100, `${ok} calls`);
+}
 
 type Policy = {
   readonly spec: {

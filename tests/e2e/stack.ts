@@ -31,8 +31,6 @@ export type Stack = Sandbox & {
   diagnostics(): Promise<string[]>;
 };
 
-export type List<Item> = { readonly items: readonly Item[] };
-
 /** One clone per context and environment, so that the next run can continue with a kept deployment. */
 const place = join(tmpdir(), `kd-e2e-${context}-${environment}`.replace(/[^\w.-]/g, '_'));
 
