@@ -14,6 +14,8 @@ const values: Tree = {
   },
 };
 
+const front = (ingress: Tree = {}, more: Tree = {}) => render('frontend', { values: { ingress, ...more } });
+
 test('three routes lead to the front, each with its own source ranges', async () => {
   const objects = await render('frontend', { values });
   const { metadata, spec } = only(objects, 'Service');
@@ -31,32 +33,28 @@ test('three routes lead to the front, each with its own source ranges', async ()
   ]);
 });
 
+const middlewares = 'traefik.ingress.kubernetes.io/router.middlewares';
+
 test('Traefik gets the same ranges by Middleware', async () => {
-  const objects = await render('frontend', {
-    namespace: 'fronts',
-    values: { ...values, ingress: { ...(values.ingress as Tree), controller: 'traefik' } },
-  });
-  const ranges = (name: string) => only(objects, 'Middleware', name).spec.ipAllowList.sourceRange;
-  assert.equal(ranges('app-admin'), ['192.0.2.0/24', '198.51.100.7/32']);
-  assert.equal(ranges('app-internal'), ['10.244.0.0/16', '10.9.0.0/16']);
-  assert.equal(ranges('app-public'), ['0.0.0.0/0']);
-  const mark = (name: string) =>
-    only(objects, 'Middleware', `${name}-mark`).spec.headers.customRequestHeaders;
-  for (const route of ['admin', 'internal', 'public'])
-    assert.equal(mark(`app-${route}`), { 'X-Ingress-Route': route });
-  for (const route of ofKind(objects, 'Ingress')) {
-    assert.equal(route.metadata.annotations, {
-      'traefik.ingress.kubernetes.io/router.middlewares': `fronts-${route.metadata.name}@kubernetescrd,fronts-${route.metadata.name}-mark@kubernetescrd`,
-    });
-    assert.is(route.spec.ingressClassName, 'traefik');
+  const objects = await front({ ...(values.ingress as Tree), controller: 'traefik' });
+  for (const [route, ranges] of [
+    ['admin', ['192.0.2.0/24', '198.51.100.7/32']],
+    ['internal', ['10.244.0.0/16', '10.9.0.0/16']],
+    ['public', ['0.0.0.0/0']],
+  ] as const) {
+    assert.equal(only(objects, 'Middleware', `app-${route}`).spec.ipAllowList.sourceRange, ranges);
+    const { customRequestHeaders } = only(objects, 'Middleware', `app-${route}-mark`).spec.headers;
+    assert.equal(customRequestHeaders, { 'X-Ingress-Route': route });
+    const { metadata, spec } = only(objects, 'Ingress', `app-${route}`);
+    const both = `here-app-${route}@kubernetescrd,here-app-${route}-mark@kubernetescrd`;
+    assert.equal(metadata.annotations, { [middlewares]: both });
+    assert.is(spec.ingressClassName, 'traefik');
   }
 });
 
 test('cert-manager’s solvers are reached by the controller if it proves the host in this namespace', async () => {
-  const acme = async (ingress: Tree) => {
-    const objects = await render('frontend', { values: { ingress } });
-    return ofKind(objects, 'NetworkPolicy').find(({ metadata }) => metadata.name === 'app-acme');
-  };
+  const acme = async (ingress: Tree) =>
+    ofKind(await front(ingress), 'NetworkPolicy').find(({ metadata }) => metadata.name === 'app-acme');
   const tls = { enabled: true, clusterIssuer: 'letsencrypt' };
   const { podSelector, ingress } = (await acme({ tls }))?.spec ?? {};
   assert.equal(podSelector.matchLabels, { 'acme.cert-manager.io/http01-solver': 'true' });
@@ -73,7 +71,7 @@ test('cert-manager’s solvers are reached by the controller if it proves the ho
 
 test('the front has routes only with an ingress controller, and accepts only its pods', async () => {
   const from = async (ingress: Tree) => {
-    const objects = await render('frontend', { values: { ingress } });
+    const objects = await front(ingress);
     assert.is(ofKind(objects, 'Ingress').length, ingress.controller === 'none' ? 0 : 3);
     const peer = only(objects, 'NetworkPolicy').spec.ingress?.[0].from[0];
     return peer && { ...peer.namespaceSelector.matchLabels, ...peer.podSelector.matchLabels };
@@ -87,56 +85,47 @@ test('the front has routes only with an ingress controller, and accepts only its
   assert.is(await from({ controller: 'none' }), undefined);
 });
 
-/** One Ingress and its related objects, for a controller and with TLS. */
-const secured = async (controller: string, tls: Tree = {}) =>
-  render('frontend', { values: { ingress: { controller, tls: { enabled: true, ...tls } } } });
+/** The Ingresses for a controller and with TLS, and their related objects. */
+const secured = (controller: string, tls: Tree = {}) => front({ controller, tls: { enabled: true, ...tls } });
 
 test('with TLS every route has the certificate, and HTTP is redirected', async () => {
   const traefik = await secured('traefik', { port: 30443 });
-  for (const route of ofKind(traefik, 'Ingress')) {
-    assert.equal(route.spec.tls, [{ hosts: ['app-front.test.example'], secretName: 'app-tls' }]);
+  for (const { metadata, spec } of ofKind(traefik, 'Ingress')) {
+    assert.equal(spec.tls, [{ hosts: ['app-front.test.example'], secretName: 'app-tls' }]);
     // the redirect comes first, so that restricted paths are never requested over plain HTTP
-    assert.is(
-      route.metadata.annotations?.['traefik.ingress.kubernetes.io/router.middlewares'],
-      `here-app-https@kubernetescrd,here-${route.metadata.name}@kubernetescrd,here-${route.metadata.name}-mark@kubernetescrd`,
+    assert.match(
+      metadata.annotations?.[middlewares] ?? '',
+      /^here-app-https@\w+,(here-app-\w+)@\w+,\1-mark@\w+$/,
     );
   }
-  assert.equal(only(traefik, 'Middleware', 'app-https').spec.redirectScheme, {
-    scheme: 'https',
-    port: '30443',
-    permanent: true,
-  });
-  for (const route of ofKind(await secured('nginx'), 'Ingress')) {
-    assert.ok(route.spec.tls);
-    assert.is(route.metadata.annotations?.['nginx.ingress.kubernetes.io/force-ssl-redirect'], 'true');
+  const redirectScheme = { scheme: 'https', port: '30443', permanent: true };
+  assert.equal(only(traefik, 'Middleware', 'app-https').spec, { redirectScheme });
+  for (const { metadata, spec } of ofKind(await secured('nginx'), 'Ingress')) {
+    assert.ok(spec.tls);
+    assert.is(metadata.annotations?.['nginx.ingress.kubernetes.io/force-ssl-redirect'], 'true');
   }
 });
 
 test('the certificate is an existing Secret or comes from cert-manager', async () => {
-  const [route] = ofKind(
-    await secured('traefik', { secretName: 'wildcard', clusterIssuer: 'letsencrypt' }),
-    'Ingress',
-  );
-  assert.is(route?.spec.tls[0].secretName, 'wildcard');
-  assert.is(route?.metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt');
-  const [without] = ofKind(await render('frontend'), 'Ingress');
-  assert.is(without?.spec.tls, undefined);
-  assert.not.ok(
-    Object.keys(without?.metadata.annotations ?? {}).some((name) => name.includes('cert-manager')),
-  );
+  const certificateOf = (objects: readonly KubernetesObject[]) => {
+    const { spec, metadata } = only(objects, 'Ingress', 'app-admin');
+    return [spec.tls?.[0].secretName, metadata.annotations?.['cert-manager.io/cluster-issuer']];
+  };
+  const tls = { secretName: 'wildcard', clusterIssuer: 'letsencrypt' };
+  assert.equal(certificateOf(await secured('traefik', tls)), ['wildcard', 'letsencrypt']);
+  assert.equal(certificateOf(await front()), [undefined, undefined]);
 });
 
 test('as HTTPRoute, every rule has the filter with its source ranges', async () => {
   const gateway = { name: 'edge', namespace: 'gateways' };
-  const ingress = { kind: 'httproute', gateway, tls: { enabled: true } };
-  const objects = await render('frontend', { values: { ingress } });
+  const objects = await front({ kind: 'httproute', gateway, tls: { enabled: true } });
   assert.equal(ofKind(objects, 'Ingress'), []);
   const route = only(objects, 'HTTPRoute', 'app').spec;
   assert.equal(route.parentRefs, [{ ...gateway, sectionName: 'websecure' }]);
-  const rules = route.rules.map((rule: KubernetesObject) => [
-    rule.matches[0].path.value,
-    rule.filters[0].extensionRef.name,
-    rule.filters[1].requestHeaderModifier.set[0].value,
+  const rules = route.rules.map(({ matches, filters }: KubernetesObject) => [
+    matches[0].path.value,
+    filters[0].extensionRef.name,
+    filters[1].requestHeaderModifier.set[0].value,
   ]);
   assert.equal(rules, [
     ['/admin', 'app-admin', 'admin'],
@@ -148,49 +137,40 @@ test('as HTTPRoute, every rule has the filter with its source ranges', async () 
   const redirect = only(objects, 'HTTPRoute', 'app-https').spec;
   assert.is(redirect.parentRefs[0].sectionName, 'web');
   assert.equal(redirect.rules[0].filters[0].requestRedirect, { scheme: 'https', port: 443, statusCode: 301 });
-  const grant = only(objects, 'ReferenceGrant').spec;
-  assert.is(grant.from[0].namespace, 'gateways');
-  assert.is(grant.to[0].name, 'app-tls');
+  const { from, to } = only(objects, 'ReferenceGrant').spec;
+  assert.equal([from[0].namespace, to[0].name], ['gateways', 'app-tls']);
 });
 
 test('fronts that share a certificate share no object', async () => {
   const ingress = { kind: 'httproute', tls: { enabled: true, secretName: 'wildcard' } };
-  const names = async (release: string) =>
-    (await render('frontend', { release, values: { ingress } })).map(
-      ({ kind, metadata }) => `${kind} ${metadata.name}`,
-    );
-  const [one, other] = await Promise.all([names('app1-front'), names('app2-front')]);
-  assert.equal(
-    one.filter((name) => other.includes(name)),
-    [],
+  const objects = await Promise.all(
+    ['app1-front', 'app2-front'].map((release) => render('frontend', { release, values: { ingress } })),
   );
+  const names = objects.flat().map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  assert.is(new Set(names).size, names.length);
 });
 
 test('settings that would silently drop the source ranges are refused with the reason', async () => {
-  const refusal = async (ingress: Tree) => (await tryRender('frontend', { values: { ingress } })).stderr;
-  assert.match(
-    await refusal({ kind: 'httproute', controller: 'nginx' }),
-    'ingress.kind: httproute needs ingress.controller: traefik',
-  );
-  assert.match(
-    await refusal({ forwardedDepth: 1, controller: 'nginx' }),
-    'ingress.forwardedDepth has no effect with ingress.controller: nginx',
-  );
+  for (const [ingress, why] of [
+    [{ kind: 'httproute' }, 'ingress.kind: httproute needs ingress.controller: traefik'],
+    [{ forwardedDepth: 1 }, 'ingress.forwardedDepth has no effect with ingress.controller: nginx'],
+  ] as const) {
+    const { stderr } = await tryRender('frontend', {
+      values: { ingress: { ...ingress, controller: 'nginx' } },
+    });
+    assert.match(stderr, why);
+  }
 });
 
 test('behind a proxy, the ranges apply to the forwarded address', async () => {
   const strategy = async (forwardedDepth: number) =>
-    only(await render('frontend', { values: { ingress: { forwardedDepth } } }), 'Middleware', 'app-admin')
-      .spec.ipAllowList.ipStrategy;
-  assert.equal(await strategy(2), { depth: 2 });
-  assert.is(await strategy(0), undefined);
+    only(await front({ forwardedDepth }), 'Middleware', 'app-admin').spec.ipAllowList.ipStrategy;
+  assert.equal([await strategy(2), await strategy(0)], [{ depth: 2 }, undefined]);
 });
 
 test('a changed configuration replaces the pods', async () => {
   const checksum = async (change: Tree) =>
-    only(await render('frontend', { values: change }), 'Deployment').spec.template.metadata.annotations[
-      'checksum/configuration'
-    ];
+    only(await front({}, change), 'Deployment').spec.template.metadata.annotations['checksum/configuration'];
   assert.is(await checksum({}), await checksum({ replicas: 3 }));
   assert.is.not(await checksum({}), await checksum({ backend: { timeoutSeconds: 31 } }));
 });
