@@ -28,8 +28,9 @@ type Rule = {
   readonly annotations: { readonly summary: string; readonly runbook_url: string };
 };
 
-const rulesOf = async (): Promise<Rule[]> =>
-  only(await devops(), 'PrometheusRule').spec.groups.flatMap(({ rules }: { rules: Rule[] }) => rules);
+const rulesIn = (objects: readonly KubernetesObject[]): Rule[] =>
+  only(objects, 'PrometheusRule').spec.groups.flatMap(({ rules }: { rules: Rule[] }) => rules);
+const rulesOf = async () => rulesIn(await devops());
 
 const dashboard = async () =>
   JSON.parse(only(await devops(), 'ConfigMap', 'devops-dashboard').data['k8s-deployment.json']);
@@ -40,28 +41,25 @@ const isOurs = ({ apiVersion, metadata }: KubernetesObject): boolean =>
 test('it is off by default, and one setting turns all of it on', async () => {
   assert.equal((await environmentObjects('existing', 'production')).filter(isOurs), []);
   const kinds = new Set((await devops()).filter(isOurs).map(({ kind }) => kind));
-  assert.equal([...kinds].sort(), [
-    'ConfigMap',
-    'NetworkPolicy',
-    'PodMonitor',
-    'PrometheusRule',
-    'ServiceMonitor',
-  ]);
+  const all = ['ConfigMap', 'NetworkPolicy', 'PodMonitor', 'PrometheusRule', 'ServiceMonitor'];
+  assert.equal([...kinds].sort(), all);
 });
 
 test('the pods of Prometheus, which alone are let in, are those of the settings', async () => {
-  const peers = async (podLabels: Tree) =>
-    ofKind(await devops({ prometheus: { namespace: 'observe', podLabels } }), 'NetworkPolicy')
+  for (const [podLabels, matchLabels] of [
+    [{ app: 'own' }, { app: 'own' }],
+    [{}, { 'app.kubernetes.io/name': 'prometheus' }],
+  ]) {
+    const policies = ofKind(
+      await devops({ prometheus: { namespace: 'observe', podLabels } }),
+      'NetworkPolicy',
+    );
+    const peers = policies
       .filter(({ metadata }) => metadata.name.startsWith('accept-prometheus-'))
       .map(({ spec }) => spec.ingress[0].from);
-  const pods = (matchLabels: Tree) => [
-    {
-      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'observe' } },
-      podSelector: { matchLabels },
-    },
-  ];
-  assert.equal(await peers({ app: 'own' }), Array(3).fill(pods({ app: 'own' })));
-  assert.equal(await peers({}), Array(3).fill(pods({ 'app.kubernetes.io/name': 'prometheus' })));
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': 'observe' } };
+    assert.equal(peers, Array(3).fill([{ namespaceSelector, podSelector: { matchLabels } }]));
+  }
 });
 
 test('Vault serves metrics without a login only with the setting', async () => {
@@ -73,43 +71,30 @@ test('Vault serves metrics without a login only with the setting', async () => {
         selectors: ['name=vault'],
       });
       const { server } = parse(await readFile(file, 'utf8')) as { server: Record<string, Tree> };
-      const raft = (server.ha?.raft ?? server.standalone) as { config: string };
+      const { config } = (server.ha?.raft ?? server.standalone) as { config: string };
       const telemetry = /^listener "tcp" \{\n(?: .*\n)* +unauthenticated_metrics_access = true$/m;
-      assert.is(telemetry.test(raft.config), enabled, raft.config);
-      assert.is(/^telemetry \{\n +prometheus_retention_time/m.test(raft.config), enabled, raft.config);
+      assert.is(telemetry.test(config), enabled, config);
+      assert.is(/^telemetry \{\n +prometheus_retention_time/m.test(config), enabled, config);
     }
 });
 
 test('monitors carry the labels that Prometheus selects by, and the name of the target as job', async () => {
-  const own = {
-    kind: 'PodMonitor',
-    namespace: 'backend',
-    labels: { app: 'app3' },
-    port: 9000,
-    endpoint: { port: 'http' },
-  };
+  const place = { namespace: 'backend', labels: { app: 'app3' }, port: 9000 };
+  const own = { kind: 'PodMonitor', ...place, endpoint: { port: 'http' } };
   // also one that all objects have
   const labels = { release: 'stack', 'app.kubernetes.io/part-of': 'stack' };
   const objects = await devops({ labels, targets: { app3: own, traefik: null } });
   const monitors = objects.filter(({ kind }) => /Monitor$/.test(kind));
-  assert.equal(monitors.map(({ metadata }) => metadata.name).sort(), [
-    'app3',
-    'postgresql',
-    'vault',
-    'vault-operator',
-  ]);
-  const places = (all: readonly KubernetesObject[]) => all.map(({ metadata }) => metadata.namespace).sort();
-  assert.equal(places(monitors), ['backend', 'database', 'vault', 'vault']);
-  assert.equal(places(ofKind(await devops(), 'PodMonitor')), ['core', 'database', 'vault'], 'Traefik');
+  const places = monitors.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).sort();
+  assert.equal(places, ['backend/app3', 'database/postgresql', 'vault/vault', 'vault/vault-operator']);
+  assert.is(only(await devops(), 'PodMonitor', 'traefik').metadata.namespace, 'core');
   for (const { metadata, spec } of [...monitors, only(objects, 'PrometheusRule')]) {
     assert.equal({ ...metadata.labels, ...labels }, metadata.labels, metadata.name);
     const [endpoint] = spec.podMetricsEndpoints ?? spec.endpoints ?? [];
     if (endpoint) assert.equal(endpoint.relabelings, [{ targetLabel: 'job', replacement: metadata.name }]);
   }
-  const { expr } = only(objects, 'PrometheusRule')
-    .spec.groups.flatMap(({ rules }: { rules: Rule[] }) => rules)
-    .find(({ alert }: Rule) => alert === 'TargetDown');
-  assert.is(expr, 'up{job=~"app3|postgresql|vault|vault-operator"} == 0');
+  const down = rulesIn(objects).find(({ alert }) => alert === 'TargetDown');
+  assert.is(down?.expr, 'up{job=~"app3|postgresql|vault|vault-operator"} == 0');
 });
 
 test('every expression of alerts and dashboard is PromQL', async () => {
@@ -142,11 +127,8 @@ test('every alert has a severity, a summary and its heading in the runbooks', as
 });
 
 /** Length of the first series: the numbers behind `x`. */
-const minutesOf = (series: Readonly<Record<string, string>>): number =>
-  [...(Object.values(series)[0] ?? '').matchAll(/x(\d+)/g)].reduce(
-    (sum, [, count]) => sum + Number(count),
-    0,
-  );
+const minutesOf = ([first = '']: readonly string[]): number =>
+  [...first.matchAll(/x(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 
 const promtool = findProgram('PROMTOOL_PATH', 'promtool');
 if (promtool === undefined)
@@ -167,15 +149,13 @@ if (promtool === undefined)
     promql_expr_test: [
       {
         expr: 'count by (alertname) (ALERTS{alertstate="firing"})',
-        eval_time: `${minutesOf(series)}m`,
+        eval_time: `${minutesOf(Object.values(series))}m`,
         exp_samples: name === 'healthy' ? [] : [{ labels: `{alertname="${name}"}`, value: 1 }],
       },
     ],
   }));
-  await writeFile(
-    join(folder, 'tests.yaml'),
-    stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests }),
-  );
+  const all = { rule_files: ['rules.yaml'], evaluation_interval: '1m', tests };
+  await writeFile(join(folder, 'tests.yaml'), stringify(all));
   const { exitCode, stdout, stderr } = await run(promtool ?? '', ['test', 'rules', 'tests.yaml'], { folder });
   assert.is(exitCode, 0, `${stdout}${stderr}`);
 });

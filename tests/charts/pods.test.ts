@@ -9,7 +9,9 @@ import {
   type KubernetesObject,
   ofKind,
   only,
+  podTemplateOf,
   podTemplates,
+  podValues,
   render,
   type Tree,
 } from './render.ts';
@@ -96,27 +98,22 @@ test('every container, also of third-party charts and hooks, has a pinned image 
 });
 
 test('servers and their Jobs run where the values say; labels and annotations are for servers only', async () => {
-  const place = {
-    imagePullSecrets: [{ name: 'registry' }],
-    nodeSelector: { pool: 'apps' },
-    tolerations: [{ key: 'pool', operator: 'Exists' }],
-  };
-  const marks = { podLabels: { team: 'shop' }, podAnnotations: { note: 'none' } };
-  for (const chart of ['backend', 'frontend', 'postgresql'] as const) {
-    const objects = await render(chart, { values: { ...place, ...marks } });
-    for (const { kind, spec } of objects.filter((object) => object.spec?.template)) {
+  const { podLabels, podAnnotations, serviceAccount, resources, ...place } = podValues;
+  const values = { ...place, podLabels, podAnnotations };
+  const [label = '', note = ''] = [...Object.keys(podLabels), ...Object.keys(podAnnotations)];
+  for (const chart of ['backend', 'frontend', 'postgresql'] as const)
+    for (const { kind, spec } of (await render(chart, { values })).filter(podTemplateOf)) {
       const { imagePullSecrets, nodeSelector, tolerations } = spec.template.spec;
       assert.equal({ imagePullSecrets, nodeSelector, tolerations }, place, `${kind} of ${chart}`);
-      const { labels, annotations } = spec.template.metadata;
-      const marked = kind === 'Job' ? undefined : ['shop', 'none'];
-      assert.equal(labels.team && [labels.team, annotations.note], marked, `${kind} of ${chart}`);
+      const { labels, annotations = {} } = spec.template.metadata;
+      const isMarked = [label in labels, note in annotations];
+      assert.equal(isMarked, Array(2).fill(kind !== 'Job'), `${kind} of ${chart}`);
     }
-  }
-  const database = await render('postgresql', { values: { kind: 'cloudnative-pg', ...place, ...marks } });
-  const { spec } = only(database, 'Cluster');
-  const { nodeSelector, tolerations } = spec.affinity;
-  assert.equal({ imagePullSecrets: spec.imagePullSecrets, nodeSelector, tolerations }, place);
-  assert.equal(spec.inheritedMetadata, { labels: marks.podLabels, annotations: marks.podAnnotations });
+  const database = await render('postgresql', { values: { kind: 'cloudnative-pg', ...values } });
+  const { imagePullSecrets, affinity, inheritedMetadata } = only(database, 'Cluster').spec;
+  const { nodeSelector, tolerations } = affinity;
+  assert.equal({ imagePullSecrets, nodeSelector, tolerations }, place);
+  assert.equal(inheritedMetadata, { labels: podLabels, annotations: podAnnotations });
 });
 
 // That of backends and fronts: helmfile.test.ts.

@@ -29,12 +29,12 @@ const surge = (value: number | string, pods: number): number =>
 function mostPods(workload: KubernetesObject, objects: readonly KubernetesObject[]): number {
   const { spec, metadata, kind } = workload;
   if (kind === 'Job' || kind === 'CronJob') return 1;
-  const scaler = ['HorizontalPodAutoscaler', 'ScaledObject']
-    .flatMap((scaling) => ofKind(objects, scaling))
-    .find(
-      (object) =>
-        object.metadata.namespace === metadata.namespace && object.spec.scaleTargetRef.name === metadata.name,
-    );
+  const scaler = objects.find(
+    (object) =>
+      /^(HorizontalPodAutoscaler|ScaledObject)$/.test(object.kind) &&
+      object.metadata.namespace === metadata.namespace &&
+      object.spec.scaleTargetRef.name === metadata.name,
+  );
   const pods: number = scaler?.spec.maxReplicas ?? scaler?.spec.maxReplicaCount ?? spec.replicas;
   return kind === 'StatefulSet'
     ? pods
@@ -72,10 +72,8 @@ function useOf(objects: readonly KubernetesObject[], namespace: string): Use {
   return use;
 }
 
-for (const [provider, environment] of environments.filter(([, name]) => name !== 'lab')) {
-  const where = `${environment} on ${provider}`;
-
-  test(`${where}: quotas leave room for updates, checks and the autoscalers' maxima`, async () => {
+for (const [provider, environment] of environments.filter(([, name]) => name !== 'lab'))
+  test(`${environment} on ${provider}: quotas leave room for updates, checks and the autoscalers' maxima, limits for our containers`, async () => {
     const objects = await environmentObjects(provider, environment);
     const quotas = ofKind(objects, 'ResourceQuota');
     assert.is(quotas.length, 5);
@@ -90,11 +88,8 @@ for (const [provider, environment] of environments.filter(([, name]) => name !==
       }
     }
     assert.ok((useOf(objects, 'backend').pods ?? 0) >= 8, 'updates and checks are counted');
-  });
-
-  if (provider === 'embedded') continue;
-  test(`${where}: our containers fit the LimitRange of their namespace`, async () => {
-    const objects = await environmentObjects(provider, environment);
+    if (provider === 'embedded') return;
+    // Our containers fit the LimitRange of their namespace.
     for (const { metadata, spec } of ofKind(objects, 'LimitRange')) {
       const [{ defaultRequest, default: limit, max }] = spec.limits;
       const own = objects
@@ -108,6 +103,5 @@ for (const [provider, environment] of environments.filter(([, name]) => name !==
       }
     }
   });
-}
 
 test.run();

@@ -58,6 +58,19 @@ export const required: Readonly<Record<ChartName, Tree>> = {
   vault: {},
 };
 
+/** What a chart to copy adds to its pods. */
+export const podValues = {
+  imagePullSecrets: [{ name: 'registry' }],
+  nodeSelector: { pool: 'apps' },
+  tolerations: [
+    { key: 'pool', operator: 'Equal', value: 'apps', effect: 'NoExecute', tolerationSeconds: 60 },
+  ],
+  podLabels: { 'azure.workload.identity/use': 'true' },
+  podAnnotations: { note: 'none' },
+  serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/app' } },
+  resources: { requests: { 'ephemeral-storage': '64Mi' }, limits: { 'ephemeral-storage': '128Mi' } },
+} satisfies Tree;
+
 /** Objects of a YAML stream; throws for a document that does not parse. */
 export function objectsOf(text: string): KubernetesObject[] {
   return parseAllDocuments(text).flatMap((document) => {

@@ -9,13 +9,13 @@ import { secretForms } from '../../lib/secrets/leaks.ts';
 import { decryptValue } from '../../lib/secrets/sops.ts';
 import { secretKey } from '../../lib/settings/secret-reference.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
-import { applications } from '../rig/applications.ts';
+import { applications as ours } from '../rig/applications.ts';
 import { environmentIn } from '../rig/environment.ts';
 import { failureOf, taskContext } from '../rig/task-context.ts';
 import {
   copyOfReleases,
   environments,
-  helmfileText,
+  objectsWith,
   releaseObjects,
   renderEnvironment,
 } from './environments.ts';
@@ -103,7 +103,7 @@ test('devops writes a login for each application with a password, where a rotati
   const secrets = ofKind(await releaseObjects('devops', 'embedded'), 'Secret').filter(
     ({ stringData }) => 'DB_USER' in stringData,
   );
-  const roles = applications.flatMap(({ name, secrets }) => (secrets === 'sops' ? [name] : []));
+  const roles = ours.flatMap(({ name, secrets }) => (secrets === 'sops' ? [name] : []));
   const found = consumerSecrets(await loadSettings({ name: 'development', provider: 'embedded' }), roles);
   assert.equal(
     secrets.map(({ metadata, stringData }) => [metadata.name, metadata.namespace, stringData.DB_USER]).sort(),
@@ -112,16 +112,14 @@ test('devops writes a login for each application with a password, where a rotati
   assert.is(found.length, roles.length);
 });
 
-test('the Secrets of PostgreSQL hold awkward passwords unchanged', async () => {
-  const applications = Object.fromEntries(awkward.map((password, index) => [`app${index}`, { password }]));
-  const values = awkward.map((password) => merge(required.postgresql, { password, applications }));
+test('the superuser’s Secret holds awkward passwords unchanged', async () => {
+  const values = awkward.map((password) => merge(required.postgresql, { password }));
   const rendered = await renderEach(values.map((one) => ({ chart: 'postgresql', values: one })));
-  for (const [index, { text }] of rendered.entries()) {
-    const objects = objectsOf(text);
-    assert.is(only(objects, 'Secret', 'app-superuser').stringData.password, awkward[index]);
-    const { roles } = only(objects, 'Secret', 'app-set-up').stringData;
-    assert.equal(JSON.parse(roles).applications, applications);
-  }
+  const found = rendered.map(({ text }) => only(objectsOf(text), 'Secret', 'app-superuser').stringData);
+  assert.equal(
+    found.map(({ password }) => password),
+    awkward,
+  );
 });
 
 test('helmfile and the tasks read the same text from a SOPS file, and the tasks refuse what is no text', async () => {
@@ -147,19 +145,15 @@ test('helmfile and the tasks read the same text from a SOPS file, and the tasks 
     assert.is(what, `the value \`typed${index}\` of ${awkwardFile} is not a text`, value);
   }
 
-  const secret = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app' };
-  const databaseSecrets = Object.fromEntries(
-    names.map((name) => [name, { ...secret, password: `sops://awkward.yaml#/${name}` }]),
-  );
-  const text = await helmfileText('embedded', 'development', ['template'], {
-    folder,
-    settings: stringify({ releases: { devops: { databaseSecrets } } }),
-    selectors: ['name=devops'],
-  });
-  const objects = objectsOf(text);
-  const address = { DB_HOST: 'db', DB_PORT: '5432', DB_NAME: 'app', DB_USER: 'app' };
-  for (const [index, name] of names.entries())
-    assert.equal(only(objects, 'Secret', name).stringData, { ...address, DB_PASSWORD: awkward[index] });
+  const roles = names.map((name) => [name, { password: `sops://awkward.yaml#/${name}` }]);
+  const settings = stringify({ database: { applications: Object.fromEntries(roles) } });
+  const objects = await objectsWith(settings, ['name=devops', 'name=postgresql'], { folder });
+  const { applications } = JSON.parse(only(objects, 'Secret', 'postgresql-set-up').stringData.roles);
+  for (const [index, name] of names.entries()) {
+    const { DB_NAME, DB_USER, DB_PASSWORD } = only(objects, 'Secret', `${name}-back-database`).stringData;
+    const passwords = [DB_PASSWORD, applications[name].password];
+    assert.equal([DB_NAME, DB_USER, ...passwords], [name, name, awkward[index], awkward[index]]);
+  }
 });
 
 test.run();

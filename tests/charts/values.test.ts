@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartName, merge, readYaml, required, type Tree } from './render.ts';
+import { type ChartName, merge, podValues, readYaml, required, type Tree } from './render.ts';
 import { type Rendered, renderEach } from './render-each.ts';
 import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves.ts';
 
@@ -28,36 +28,15 @@ const handlers = {
 const http = { path: '/health', port: 'http', scheme: 'HTTP' };
 const seconds = { initialDelaySeconds: 1, periodSeconds: 2, timeoutSeconds: 3 };
 const probe = { ...seconds, httpGet: http, successThreshold: 1, failureThreshold: 4 };
-const resources = { requests: { 'ephemeral-storage': '8Mi' }, limits: { 'ephemeral-storage': '9Mi' } };
-
-/** What a chart to copy adds to its pods. */
-const pods: Tree = {
-  imagePullSecrets: [{ name: 'registry' }],
-  nodeSelector: { pool: 'apps' },
-  tolerations: [
-    { key: 'pool', operator: 'Equal', value: 'apps', effect: 'NoExecute', tolerationSeconds: 60 },
-  ],
-  podLabels: { team: 'shop' },
-  podAnnotations: { note: 'none' },
-  serviceAccount: { annotations: { note: 'none' } },
-  resources,
-};
 
 /** Those of which every other choice is valid. */
 const tolerations = [{ key: 'pool', operator: 'Equal', effect: 'NoExecute' }];
 
-const kinds = [
-  'configMap',
-  'csi',
-  'downwardAPI',
-  'emptyDir',
-  'ephemeral',
-  'persistentVolumeClaim',
-  'projected',
-  'secret',
-];
+const kinds = 'configMap csi downwardAPI emptyDir ephemeral persistentVolumeClaim projected secret'.split(
+  ' ',
+);
 
-/** The same for their container. */
+/** What a chart to copy adds to their container. */
 const container: Tree = {
   env: [
     { name: 'MODE', value: 'fast' },
@@ -71,6 +50,8 @@ const container: Tree = {
   extraVolumeMounts: [{ name: 'volume0', mountPath: '/work', subPath: 'here', readOnly: true }],
 };
 const pem = '-----BEGIN CERTIFICATE-----\none\n';
+const key = '-----BEGIN PRIVATE KEY-----\none\n';
+const objectStore = { configuration: { destinationPath: 's3://one/' } };
 const probes = (values: Tree): Tree =>
   Object.fromEntries(['startup', 'readiness', 'liveness'].map((name) => [`${name}Probe`, values]));
 
@@ -81,10 +62,10 @@ const probes = (values: Tree): Tree =>
 const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   backend: [
     {
-      ...pods,
+      ...podValues,
       ...container,
       ...probes({ ...probe, ...handlers }),
-      verification: { resources },
+      verification: { resources: podValues.resources },
       autoscaling: { keda: { triggers: { queue: trigger } } },
     },
     { ...probes(probe), tolerations },
@@ -96,12 +77,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     {
       databaseSecrets: { app: database },
       certificates: {
-        own: {
-          namespace: 'vault',
-          authority: pem,
-          certificate: pem,
-          key: pem.replace('CERTIFICATE', 'PRIVATE KEY'),
-        },
+        own: { namespace: 'vault', authority: pem, certificate: pem, key },
         issued: { namespace: 'vault', clusterIssuer: 'ca', hosts: ['vault.svc', '127.0.0.1'] },
       },
       monitoring: {
@@ -129,7 +105,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   ],
   frontend: [
     {
-      ...pods,
+      ...podValues,
       ...container,
       ...probes({ ...probe, ...handlers }),
       ingress: { controllerLabels: { app: 'edge' }, tls: { enabled: true } },
@@ -140,26 +116,17 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
   ],
   'metrics-server': [{}],
   postgresql: [
-    { ...pods, applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
+    { ...podValues, applications: { app: { password: 'word' } }, issuers: { vault: { password: 'word' } } },
     { persistence: { enabled: false }, tolerations },
     // enough for another hundred
     { applications: { app: { password: 'word' } }, connectionsPerApplication: 100 },
     { kind: 'cloudnative-pg' },
     { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: { name: 'store' } } } },
-    {
-      kind: 'cloudnative-pg',
-      cluster: {
-        backup: {
-          enabled: true,
-          method: 'plugin',
-          objectStore: { configuration: { destinationPath: 's3://one/' } },
-        },
-      },
-    },
+    { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin', objectStore } } },
     ...['objectStore', 'volumeSnapshot'].map((from) => ({
       kind: 'cloudnative-pg',
       cluster: {
-        backup: { objectStore: { configuration: { destinationPath: 's3://one/' } } },
+        backup: { objectStore },
         recovery: { from, snapshots: { storage: 'data', walStorage: 'log' } },
       },
     })),

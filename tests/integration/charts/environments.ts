@@ -1,5 +1,5 @@
 import { environments as deployed, environmentObjects } from '../../charts/environments.ts';
-import { type ChartName, type KubernetesObject, render, type Tree } from '../../charts/render.ts';
+import { type ChartName, type KubernetesObject, podValues, render, type Tree } from '../../charts/render.ts';
 
 /* Everything that is rendered: what the environments deploy, and other supported settings. */
 
@@ -22,18 +22,6 @@ const triggers = {
 };
 const memory: Tree = { enabled: true, targetMemoryUtilizationPercentage: 70 };
 
-/** What a chart to copy adds to its pods. */
-const pods: Tree = {
-  imagePullSecrets: [{ name: 'registry' }],
-  nodeSelector: { pool: 'apps' },
-  tolerations: [
-    { key: 'pool', operator: 'Equal', value: 'apps', effect: 'NoExecute', tolerationSeconds: 60 },
-  ],
-  podLabels: { 'azure.workload.identity/use': 'true' },
-  podAnnotations: { note: 'none' },
-  serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/app' } },
-  resources: { requests: { 'ephemeral-storage': '64Mi' }, limits: { 'ephemeral-storage': '128Mi' } },
-};
 const container: Tree = {
   env: [
     { name: 'MODE', value: 'fast' },
@@ -65,12 +53,12 @@ const variants: readonly (readonly [ChartName, string, Tree])[] = [
     { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
   ],
   ['backend', 'backend', { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } }],
-  ['backend', 'backend', { ...pods, ...container, autoscaling: memory }],
+  ['backend', 'backend', { ...podValues, ...container, autoscaling: memory }],
   ['backend', 'backend', { autoscaling: { ...memory, kind: 'keda' } }],
-  ['frontend', 'frontend', { ...pods, ...container }],
+  ['frontend', 'frontend', { ...podValues, ...container }],
   ['devops', 'core', { monitoring: { enabled: true, labels: { release: 'stack' } } }],
-  ['postgresql', 'database', { ...pods, tls }],
-  ['postgresql', 'database', { ...pods, tls, kind: 'cloudnative-pg' }],
+  ['postgresql', 'database', { ...podValues, tls }],
+  ['postgresql', 'database', { ...podValues, tls, kind: 'cloudnative-pg' }],
   ['frontend', 'frontend', { image, spread: 'required', ingress: { controller: 'none' } }],
   ['backend', 'backend', { secrets: { vault: { kind: 'static' } } }],
   ['frontend', 'frontend', { ingress: { controller: 'nginx', tls: { enabled: true } } }],

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 
 /* The server of docker/backend, as a process: it replaces traefik/whoami, so it must answer like it. */
@@ -30,20 +31,11 @@ test.after(() => {
 
 test('shows the request, and its environment only on request', async () => {
   const { url } = await start({ DB_HOST: 'some=host', WHOAMI_NAME: 'app' });
-  type Answer = {
-    url: string;
-    method: string;
-    name: string;
-    hostname: string;
-    ip: string[];
-    environ: string[];
-  };
+  type Answer = { [field: string]: string } & { ip: string[]; environ: string[] };
   const api = async (query: string) => (await (await fetch(`${url}/api${query}`)).json()) as Answer;
   const plain = await api('?a=b');
-  assert.is(plain.url, '/api?a=b');
-  assert.is(plain.method, 'GET');
-  assert.is(plain.name, 'app');
-  assert.ok(plain.hostname.length > 0 && plain.ip.includes('127.0.0.1'));
+  assert.equal([plain.url, plain.method, plain.name], ['/api?a=b', 'GET', 'app']);
+  assert.ok(plain.hostname && plain.ip.includes('127.0.0.1'));
   assert.is(plain.environ, undefined);
   assert.ok((await api('?env=true')).environ.includes('DB_HOST=some=host'));
   assert.ok((await api('?env=1')).environ);
@@ -59,12 +51,12 @@ test('answers on /health with the last status it received', async () => {
   const health = async () => (await fetch(`${url}/health`)).status;
   const set = async (body: string) => (await fetch(`${url}/health`, { method: 'POST', body })).status;
   assert.is(await health(), 200);
-  assert.is(await set('503'), 200);
-  assert.is(await health(), 503);
-  assert.is(await set('nonsense'), 400);
-  assert.is(await health(), 503);
-  assert.is(await set('200'), 200);
-  assert.is(await health(), 200);
+  for (const [body, answer, then] of [
+    ['503', 200, 503],
+    ['nonsense', 400, 503],
+    ['200', 200, 200],
+  ] as const)
+    assert.equal([await set(body), await health()], [answer, then], body);
 });
 
 test('SIGTERM: it finishes open requests, accepts no new ones, then ends', async () => {
@@ -75,7 +67,12 @@ test('SIGTERM: it finishes open requests, accepts no new ones, then ends', async
   await new Promise((resolve) => posting.once('socket', (socket) => socket.once('connect', resolve)));
   await fetch(`${url}/health`);
   child.kill('SIGTERM');
-  await refused(url);
+  const isRefused = () =>
+    fetch(url).then(
+      () => undefined,
+      () => true,
+    );
+  assert.ok(await poll(isRefused, 10_000));
   posting.end('03');
   const [answer] = await once(posting, 'response');
   assert.is(answer.statusCode, 200);
@@ -84,16 +81,5 @@ test('SIGTERM: it finishes open requests, accepts no new ones, then ends', async
   assert.is(exitCode, 0);
   assert.is(answer.headers.connection, 'close', 'nothing keeps it');
 });
-
-async function refused(url: string): Promise<void> {
-  for (;;) {
-    const error = await fetch(url).then(
-      () => undefined,
-      (failure: Error) => failure,
-    );
-    if (error) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 test.run();

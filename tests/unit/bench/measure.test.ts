@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Contender, interleave, measureProcess } from '../../../bench/runner/measure.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const contender = (name: string): Contender => ({ name, command: [name] });
 
@@ -15,30 +16,18 @@ test('a process is measured to its end, and a failing one is an error with its l
   const measure = measureProcess(new AbortController().signal);
   assert.ok((await measure({ name: 'true', command: ['true'] })) > 0);
   const script = 'echo something is wrong; exit 3';
-  try {
-    await measure({ name: 'peer', command: ['sh', '-c', script] });
-    assert.unreachable();
-  } catch (error) {
-    assert.match(String(error), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
-  }
-  await measure({ name: 'missing', command: ['/no/such/program'] }).then(
-    () => assert.unreachable(),
-    (error) => assert.match(String(error), 'could not be started'),
-  );
+  const failed = await failureOf(measure({ name: 'peer', command: ['sh', '-c', script] }));
+  assert.match(String(failed), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
+  const missing = await failureOf(measure({ name: 'missing', command: ['/no/such/program'] }));
+  assert.match(String(missing), 'could not be started');
 });
 
 test('measured processes are ended when the run is stopped', async () => {
   const abort = new AbortController();
   const measured = measureProcess(abort.signal)({ name: 'endless', command: ['sleep', '1000'] });
   abort.abort();
-  await measured.then(
-    () => assert.unreachable(),
-    (error) => assert.match(String(error), 'ended with SIGKILL'),
-  );
-  await measureProcess(abort.signal)({ name: 'late', command: ['true'] }).then(
-    () => assert.unreachable(),
-    () => {},
-  );
+  assert.match(String(await failureOf(measured)), 'ended with SIGKILL');
+  await failureOf(measureProcess(abort.signal)({ name: 'late', command: ['true'] }));
 });
 
 test.run();

@@ -9,7 +9,6 @@ const read = (file: string): string =>
 test('peers are pinned exactly, with checksums and without the name of a registry', () => {
   const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
   assert.equal(Object.keys(dependencies), ['rust-just', 'wireit']);
-  for (const version of Object.values(dependencies)) assert.match(version, /^\d+\.\d+\.\d+$/);
   const { packages } = JSON.parse(read('package-lock.json')) as {
     packages: Record<string, { version?: string; integrity?: string; resolved?: string }>;
   };
@@ -18,8 +17,10 @@ test('peers are pinned exactly, with checksums and without the name of a registr
     assert.match(locked.integrity ?? '', /^sha512-/, name);
     assert.is(locked.resolved, undefined, name);
   }
-  for (const [name, version] of Object.entries(dependencies))
+  for (const [name, version] of Object.entries(dependencies)) {
+    assert.match(version, /^\d+\.\d+\.\d+$/);
     assert.is(packages[`node_modules/${name}`]?.version, version);
+  }
   assert.match(read('go-task/go.mod'), /^require github\.com\/go-task\/task\/v3 v\d+\.\d+\.\d+$/m);
   assert.match(read('go-task/go.sum'), 'github.com/go-task/task/v3 v');
 });

@@ -10,12 +10,8 @@ const test = suite('links of the documentation');
 /** The anchors that GitHub gives to the headings of a page. */
 function anchorsOf(file: string): string[] {
   const prose = proseOf({ file, text: readFileSync(join(root, file), 'utf8') });
-  const headings = [...prose.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => heading);
-  return headings.map((heading) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
+  return [...prose.toLowerCase().matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading.replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-'),
   );
 }
 
