@@ -5,17 +5,14 @@ import { decryptPassword } from '../database/password.ts';
 import { type LoginRole, loginRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import type { Tree } from '../ground/tree.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { leavesOf, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
-import { explainSops } from '../secrets/explain.ts';
 import { importPublicKeys } from '../secrets/keyring.ts';
-import { sopsShell } from '../secrets/shell.ts';
-import { decryptValue } from '../secrets/sops.ts';
+import { decryptFile, decryptValue } from '../secrets/sops.ts';
 import type { Context, InEnvironment, Target } from '../settings/context.ts';
 import { type Environment, exportHomes, processEnvironment } from '../settings/environment.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
-import { parseAnswer, signalOf } from '../tools/tool-answer.ts';
+import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
 /** The file to edit, which may not exist, and all that do: the named one, the only one, or database.yaml. */
@@ -90,13 +87,8 @@ export async function editSecrets(context: Context, named: string | undefined): 
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const chosen = editor();
   const path = join(environment.root, file);
-  // Decrypted without the editor first, to explain a problem with the file or its key.
-  const decrypt = async (): Promise<Tree> => {
-    const opened = await (await sopsShell(context))`sops decrypt --output-type json ${path}`;
-    if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
-    return parseAnswer(`sops decrypt ${file}`, opened);
-  };
-  const values = await decrypt();
+  // First, to explain a problem with the file or its key.
+  const values = await decryptFile(context, file);
   const before = await readFile(path, 'utf8');
   const own = { ...(await processEnvironment(environment)), TMPDIR: folder };
   const env = chosen === '' ? own : { ...own, EDITOR: chosen };
@@ -129,7 +121,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
     const decryptAs = roles.some((role) => role.secret.key === secret.key) ? decryptPassword : decryptText;
     await decryptAs(context, secret);
   }
-  const now = await decrypt();
+  const now = await decryptFile(context, file);
   if (JSON.stringify(now) === JSON.stringify(values)) return context.print(`no value of ${file} has changed`);
   const isChanged = ({ secret: { key } }: { readonly secret: SecretKey }): boolean =>
     JSON.stringify(now[key]) !== JSON.stringify(values[key]);

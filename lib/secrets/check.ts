@@ -169,7 +169,7 @@ async function openValues(context: Context) {
       }
     } else if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(secretsFile(name, ''))) {
       // Other environments may have their own keys, but this one's key was given.
-      fail(await explainSops(root, owner, '', opened), owner);
+      fail(await explainSops(root, owner, opened), owner);
     } else {
       context.log(`the given key does not open ${owner}: its values are not searched for`);
       closed.push(owner);

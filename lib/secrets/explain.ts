@@ -5,14 +5,14 @@ import { taskCommand } from '../ground/launcher.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { isAmong } from './development-keys.ts';
-import { editCommand, notEncrypted, parseEncrypted } from './encrypted-file.ts';
+import { notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 import { isFingerprint } from './recipients.ts';
 
 /** The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file. */
 export type SopsFailure =
-  | { readonly kind: 'no file' | 'no value' | 'no key' }
+  | { readonly kind: 'no file' | 'no key' }
   | { readonly kind: 'damaged'; readonly why: string }
   /** gpg may have the key but was killed or could not use it. `why` is empty without a reason. */
   | { readonly kind: 'gpg failed'; readonly why: string }
@@ -28,7 +28,6 @@ export function readSopsFailure(output: Ended): SopsFailure {
   if (signalOf(output) !== undefined) return { kind: 'sops failed' };
   const text = output.stderr.replace(/\n\s+\| */g, ' ');
   if (/non-existent file/.test(text)) return { kind: 'no file' };
-  if (/component \[.*\] not found/.test(text)) return { kind: 'no value' };
   if (/get the data key/.test(text)) return readKeyFailure(text);
   const damage =
     /(?:MAC mismatch|Cannot decrypt MAC|Error decrypting tree|metadata not found|Error unmarshalling|(?<![\w./])yaml: ).*/i.exec(
@@ -56,12 +55,7 @@ function readKeyFailure(text: string): SopsFailure {
 }
 
 /** Why SOPS could not decrypt a file, with advice, instead of SOPS' own twenty lines. */
-export async function explainSops(
-  root: string,
-  file: string,
-  key: string,
-  output: Ended,
-): Promise<TaskError> {
+export async function explainSops(root: string, file: string, output: Ended): Promise<TaskError> {
   const failure = readSopsFailure(output);
   const restore = () => howToRestore(root, file);
   switch (failure.kind) {
@@ -70,12 +64,6 @@ export async function explainSops(
         what: `${file} does not exist`,
         why: 'every environment has its own secrets',
         advice: `${taskCommand('make-secrets')} creates it with random values; if it was committed: ${await restore()}`,
-      });
-    case 'no value':
-      return new TaskError({
-        what: `${file} has no value \`${key}\``,
-        why: reasonOf(output),
-        advice: `add it: ${editCommand(file)}; or ${await restore()}`,
       });
     case 'no key':
       return new TaskError({

@@ -237,7 +237,7 @@ async function reencrypt(
   const inStaging = $({ cwd: stagingFolder(root) });
   const decrypt = async (shell: Shell): Promise<string> => {
     const opened = await shell`sops decrypt ${file}`;
-    if (opened.exitCode !== 0) throw await explainSops(root, file, '', opened);
+    if (opened.exitCode !== 0) throw await explainSops(root, file, opened);
     return opened.stdout;
   };
   const before = await decrypt($);

@@ -6,12 +6,11 @@ import { textIfThere } from '../ground/if-there.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Environment } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
-import { parseAnswer } from '../tools/tool-answer.ts';
 import { encrypt } from './encrypt.ts';
 import { leavesOf, secretsFile } from './encrypted-file.ts';
-import { explainSops } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
 import { sopsShell } from './shell.ts';
+import { decryptFile } from './sops.ts';
 
 /*
  * What makes an environment on a shared cluster, and would otherwise be known to one machine only: encrypted files that
@@ -42,13 +41,7 @@ export async function readShared(
   const { environment } = context;
   const file = secretsFile(environment.name, name);
   if ((await textIfThere(join(environment.root, file))) === undefined) return undefined;
-  const $ = await sopsShell(context);
-  const opened = await $`sops decrypt --output-type json ${join(environment.root, file)}`;
-  if (opened.exitCode !== 0) throw await explainSops(environment.root, file, '', opened);
-  const { environment: owner, ...values } = parseAnswer<{ readonly [key: string]: unknown }>(
-    `sops decrypt ${file}`,
-    opened,
-  );
+  const { environment: owner, ...values } = await decryptFile(context, file);
   for (const { value } of leavesOf(values)) if (typeof value === 'string') context.secret(value);
   if (owner === environment.name) return values;
   throw new TaskError({

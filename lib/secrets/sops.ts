@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
+import type { Tree } from '../ground/tree.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import {
@@ -16,6 +17,16 @@ import { sopsShell } from './shell.ts';
 
 type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 
+/** The values of an encrypted file of the project. Throws `TaskError` if it is damaged or no key opens it. */
+export async function decryptFile(context: ShellContext, file: string): Promise<Tree> {
+  const { root } = context.environment;
+  const $ = await sopsShell(context);
+  // Unlike `--extract`, JSON distinguishes text from other types and keeps a final line break.
+  const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
+  if (opened.exitCode !== 0) throw await explainSops(root, file, opened);
+  return parseAnswer(`sops decrypt ${file}`, opened);
+}
+
 /**
  * Decrypts a value of a file under `environments/<environment>/secrets/`, exactly as vals (in helmfile) does, and
  * redacts it from the run's output. Throws `TaskError` if the file is damaged, no key opens it, or the value is not
@@ -23,12 +34,8 @@ type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
  */
 export async function decryptValue(context: SecretContext, secrets: string, key: string): Promise<string> {
   const { name, root } = context.environment;
-  const $ = await sopsShell(context);
   const file = secretsFile(name, secrets);
-  const result = await $`sops decrypt --output-type json ${join(root, file)}`;
-  if (result.exitCode !== 0) throw await explainSops(root, file, key, result);
-  // Unlike `--extract`, JSON distinguishes text from other types and keeps a final line break.
-  const values = parseAnswer<{ readonly [name: string]: unknown }>(`sops decrypt ${file}`, result);
+  const values = await decryptFile(context, file);
   if (!Object.hasOwn(values, key)) {
     throw new TaskError({
       what: `${file} has no value \`${key}\``,
@@ -70,7 +77,7 @@ export async function encryptValue(
       advice: `put sops 3.11 or newer on the PATH, or remove it: then ${taskCommand('install-tools')} installs one`,
     });
   }
-  throw await explainSops(root, file, key, result);
+  throw await explainSops(root, file, result);
 }
 
 /** True for values of shared files that are no secrets: the environment's name, and certificates. */
@@ -89,7 +96,7 @@ export async function redactSecrets(context: SecretContext): Promise<readonly st
   for (const file of (await secretNames(context.environment)).map((one) => secretsFile(name, one))) {
     const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
     if (opened.exitCode !== 0) {
-      if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(root, file, '', opened);
+      if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(root, file, opened);
       continue;
     }
     for (const { value } of await readDecrypted(root, file, opened))

@@ -62,11 +62,6 @@ test('a message of SOPS becomes one line, with advice', async () => {
     [`${closed}gpg: CRC error; 123456 - 654321`, `${file} is damaged`, /from a copy/],
     [`${closed}gpg: no secret key`, `no key in the keyring opens ${file}`, /sops updatekeys/],
     ['cannot operate on non-existent file', `${file} does not exist`, /make-secrets/],
-    [
-      'error: component ["password"] not found',
-      `${file} has no value \`password\``,
-      /`npx tsx tasks.ts edit-secrets database.yaml`/,
-    ],
   ] as const) {
     project.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
     await fails(decrypt(), { what, why: /^.*$/, advice });
@@ -105,7 +100,7 @@ test('no advice loses uncommitted changes', async () => {
   // The files may have any name, and the commands must be safe to paste.
   const noKey = { stdout: '', stderr: 'Failed to get the data key', exitCode: 128, signal: null };
   const word = `'${odd.replace("'", "'\\''")}'`;
-  const pasted = (await explainSops(folder, odd, 'password', noKey)).advice ?? '';
+  const pasted = (await explainSops(folder, odd, noKey)).advice ?? '';
   assert.match(pasted, `sops updatekeys ${word}; an older version may work: git log -p -- ${word}`);
   rmSync(join(folder, odd));
   writeFileSync(secrets, `${text}# not committed\n`);
