@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
+import { isLeftover } from '../ground/leftover-files.ts';
 import { encryptCommands, encryptRandom, missingSecrets } from '../secrets/make.ts';
 import type { Context, InEnvironment } from '../settings/context.ts';
 import { checkEnvironmentName, foldersIn } from '../settings/settings.ts';
@@ -36,7 +37,7 @@ async function settings(input: InEnvironment, { name, from }: Wanted): Promise<M
   for (const entry of await readdir(join(root, folder))) {
     const path = join(root, folder, entry);
     // Follows links.
-    if (!(await ifThere(stat(path)))?.isFile()) continue;
+    if (isLeftover(entry) || !(await ifThere(stat(path)))?.isFile()) continue;
     const text = await readFile(path, 'utf8');
     texts.set(
       join('environments', name, entry),

@@ -53,9 +53,12 @@ export async function gitContents(
 
 /** Content by name, both as latin1, since they may not be UTF-8. */
 async function search($: Shell, place: string, wanted: readonly string[], input: string) {
-  // The context is the rest of the file, so that nothing has to be read again.
-  const fixed = ['--no-color', '--no-line-number', '--no-column', '--no-recurse-submodules', '--text', '-z'];
-  const found = await bytesOf($, input, 'grep', place, ...fixed, '--context=999999999', ...wanted);
+  // Against the user's configuration. The context is the rest of the file, so that nothing has to be read again.
+  const off = ['color', 'line-number', 'column', 'full-name', 'recurse-submodules'].map(
+    (name) => `--no-${name}`,
+  );
+  const fixed = [...off, '--text', '-z', '--context=999999999'];
+  const found = await bytesOf($, input, 'grep', place, ...fixed, ...wanted);
   const contents = new Map<string, string>();
   for (const [, name = '', line] of found.toString('latin1').matchAll(/(?:--\n)?([^\0]+)\0([^\n]*\n)/g))
     contents.set(name, (contents.get(name) ?? '') + line);

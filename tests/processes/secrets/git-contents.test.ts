@@ -124,4 +124,15 @@ test('without a repository, the error has git’s reason', async () => {
   await fails(gitFiles(shell()), { why: /^not a git repository/, advice });
 });
 
+test('in a sub-folder, names begin there, whatever the user has set for git grep', async ({
+  folder,
+  git,
+  write,
+}) => {
+  mkdirSync(join(folder, 'below'));
+  write('below/b', 'clean');
+  git('config', 'grep.fullName', 'true');
+  assert.equal(await contents(join(folder, 'below')), ['b: clean\n']);
+});
+
 test.run();

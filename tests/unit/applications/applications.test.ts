@@ -196,8 +196,10 @@ test('a new environment has files that are links in the other one', async () => 
   symlinkSync('../lab/settings.yaml', join(from, 'settings.yaml'));
   // As editors write one beside an open file.
   symlinkSync('user@host.1', join(from, '.#settings.yaml'));
+  writeFileSync(join(from, 'settings.yaml~'), '');
   const commands = await newEnvironmentCommands(input, { name: 'staging', from: 'linked' });
-  assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml');
+  assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml\n');
+  assert.not.match(commands.join('\n'), 'settings.yaml~');
 });
 
 test('a file that is a link elsewhere stays one, and its target is changed', async () => {
