@@ -124,15 +124,14 @@ test('without a repository, the error has git’s reason', async () => {
   await fails(gitFiles(shell()), { why: /^not a git repository/, advice });
 });
 
-test('in a sub-folder, names begin there, whatever the user has set for git grep', async ({
-  folder,
-  git,
-  write,
-}) => {
-  mkdirSync(join(folder, 'below'));
-  write('below/b', 'clean');
+test('in a sub-folder, names begin there, whatever the user has set for git grep', async () => {
   git('config', 'grep.fullName', 'true');
-  assert.equal(await contents(join(folder, 'below')), ['b: clean\n']);
+  const repository = folder;
+  folder = join(repository, 'below');
+  mkdirSync(folder);
+  write('b', 'clean');
+  assert.equal(await contents(), ['b: clean\n']);
+  folder = repository;
 });
 
 test.run();
