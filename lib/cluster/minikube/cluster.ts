@@ -16,7 +16,7 @@ import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } 
 import { loadCommands, loadImages } from './images.ts';
 import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
-import { isLost, refuseBroken, startCreated, startNodes } from './start.ts';
+import { isLost, makeUsable, startCreated, startNodes } from './start.ts';
 
 export const cluster: Cluster = {
   commands: {
@@ -106,7 +106,7 @@ export const cluster: Cluster = {
     const { environment } = context;
     const profile = await readProfile(context);
     if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
-    refuseBroken(environment, profile);
+    await makeUsable(context, profile);
     await runMinikube(context, ['stop', '--profile', environment.clusterName]);
     return 'changed';
   },

@@ -105,8 +105,8 @@ const fine: readonly string[] = ['Running', 'Configured', 'Irrelevant'];
 function faultOf({ Name, Host, Kubelet, APIServer, Kubeconfig }: Node): string | undefined {
   const parts = [
     ['node', Host],
-    ['kubelet of', Kubelet],
     ['API server of', APIServer],
+    ['kubelet of', Kubelet],
     ['kubeconfig of', Kubeconfig],
   ] as const;
   const [part, state] = parts.find(([, state]) => !fine.includes(state)) ?? [];

@@ -1,8 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import type { Context } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { Context, EnvironmentContext } from '../../settings/context.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './docker.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
@@ -17,7 +16,7 @@ export const isLost = (profile: Profile): boolean => profile.kind === 'incomplet
  */
 export async function startCreated(context: Context, profile: Profile): Promise<void> {
   const { environment } = context;
-  refuseBroken(environment, profile);
+  await makeUsable(context, profile);
   for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
     context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
     await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
@@ -50,8 +49,14 @@ export async function startNodes(context: Context, existing?: 'existing'): Promi
 
 const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
-/** Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing. */
-export function refuseBroken({ clusterName, name }: Environment, profile: Profile): void {
+/**
+ * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes
+ * do not stop. Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing.
+ */
+export async function makeUsable(context: EnvironmentContext, profile: Profile): Promise<void> {
+  const { clusterName, name } = context.environment;
+  if (profile.kind === 'nodes' && profile.nodes.some(({ APIServer }) => APIServer === 'Paused'))
+    await runMinikube(context, ['unpause', '--profile', clusterName]);
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
   const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;

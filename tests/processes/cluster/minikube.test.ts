@@ -38,7 +38,12 @@ test('the phase is that of all nodes', async () => {
   await isPhase('stopped', stopped, 7);
   await isPhase('degraded', nodes({}, {}, { Host: 'Stopped' }), 3, 'node node-3: Stopped');
   await isPhase('degraded', nodes({}, { Kubelet: 'Stopped' }), 2, 'kubelet of node-2: Stopped');
-  await isPhase('degraded', nodes({ APIServer: 'Stopped' }, {}), 4, 'API server of node-1: Stopped');
+  await isPhase(
+    'degraded',
+    nodes({ Kubelet: 'Stopped', APIServer: 'Stopped' }),
+    6,
+    'API server of node-1: Stopped',
+  );
   // As after Docker has given the API server another port.
   await isPhase('degraded', nodes({ Kubeconfig: 'Misconfigured' }), 4, 'kubeconfig of node-1: Misconfigured');
   await isPhase('degraded', 'X Exiting due to HOST_CONFIG_LOAD: unexpected end of JSON input', 38);
