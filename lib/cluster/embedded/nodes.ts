@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { type Environment, writeWhole } from '../../settings/environment.ts';
-import { tellKeptNodes } from '../kept-nodes.ts';
+import { tellKept } from '../kept.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';
 import { fillTemplate, type TemplateValues } from './template.ts';
@@ -49,5 +49,5 @@ export async function compareNodes(
   context: Pick<Context, 'log' | 'environment' | 'settings'>,
 ): Promise<void> {
   const created = await createdNodes(context.environment);
-  if (created !== undefined) tellKeptNodes(context, created.length);
+  if (created !== undefined) tellKept(context, 'nodes', created.length);
 }

@@ -6,9 +6,8 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext } from '../../settings/context.ts';
+import type { EnvironmentContext } from '../../settings/context.ts';
 import { type Environment, remember, remembered, writeWhole } from '../../settings/environment.ts';
-import { tellKeptNodes } from '../kept-nodes.ts';
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
@@ -66,11 +65,8 @@ export const cluster: Cluster = {
     if (profile.kind !== 'none' && (await remembered(environment)) === undefined) {
       throw unknownProfile(environment);
     }
-    if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile)) {
-      if (isRunning(context, profile)) return 'unchanged';
-      await startCreated(context, profile);
-      return 'changed';
-    }
+    if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile))
+      return startCreated(context, profile);
     if (settings.cluster.driver === 'docker') await checkEngine(context);
     // From now on destroy-environment must find it, even if the rest fails.
     await remember(environment);
@@ -97,9 +93,7 @@ export const cluster: Cluster = {
     const profile = await readProfile(context);
     if (profile.kind === 'none') throw notRunning(environment, 'absent');
     if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
-    if (isRunning(context, profile)) return 'unchanged';
-    await startCreated(context, profile);
-    return 'changed';
+    return startCreated(context, profile);
   },
 
   stop: async (context) => {
@@ -122,13 +116,6 @@ export const cluster: Cluster = {
   addresses: routeAddresses,
   images: { commands: loadCommands, load: loadImages },
 };
-
-/** True if all nodes run, however many the settings ask for. */
-function isRunning(context: Context, profile: Profile): boolean {
-  if (profile.kind !== 'nodes' || phaseOf(profile) !== 'running') return false;
-  tellKeptNodes(context, profile.nodes.length);
-  return true;
-}
 
 /**
  * The progress of `create`: `started` once each node runs, `complete` at the end. minikube reports `Running` after

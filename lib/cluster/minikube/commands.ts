@@ -4,7 +4,10 @@ import type { Target } from '../../settings/context.ts';
 import type { Environment } from '../../settings/environment.ts';
 import type { Settings } from '../../settings/settings.ts';
 
-/** `minikube start` with the settings. For an existing cluster without the number of nodes, which cannot be changed. */
+/**
+ * `minikube start` with the settings. For an existing cluster without the number of nodes, which cannot be changed, and
+ * the version: minikube records one that it then fails to download, and refuses the former one as a downgrade.
+ */
 export function startArguments(target: Target, existing?: 'existing'): readonly string[] {
   const { environment, settings } = target;
   const { cluster } = settings;
@@ -14,7 +17,8 @@ export function startArguments(target: Target, existing?: 'existing'): readonly 
     ...['start', '--profile', environment.clusterName, '--driver', driver],
     ...(existing ? [] : ['--nodes', String(nodes)]),
     ...['--cpus', String(cpus), '--memory', `${memoryMB}mb`],
-    ...['--kubernetes-version', kubernetesVersion, '--cni', cni],
+    ...(existing ? [] : ['--kubernetes-version', kubernetesVersion]),
+    ...['--cni', cni],
     ...(containerRuntime === '' ? [] : ['--container-runtime', containerRuntime]),
     ...(baseImage === '' ? [] : ['--base-image', baseImage]),
     ...['--wait', 'all', '--interactive=false'],

@@ -1,7 +1,9 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { kubectl } from '../../kubernetes/kubectl.ts';
+import type { Outcome } from '../../ground/outcome.ts';
+import { kubectl, kubectlList } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext } from '../../settings/context.ts';
+import { tellKept } from '../kept.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './docker.ts';
 import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
@@ -11,32 +13,42 @@ import { runMinikube } from './shell.ts';
 export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
 
 /**
- * Starts an existing cluster. Replaces workers whose machine is gone, for which `minikube start` would create one
- * that never joins and wait six minutes.
+ * Starts an existing cluster unless it runs. Replaces workers whose machine is gone, for which `minikube start` would
+ * create one that never joins and wait six minutes. Logs settings that hold for new clusters only.
  */
-export async function startCreated(context: Context, profile: Profile): Promise<void> {
+export async function startCreated(context: Context, profile: Profile): Promise<Outcome> {
   const { environment } = context;
-  await makeUsable(context, profile);
-  for (const node of profile.kind === 'incomplete' ? profile.missing : []) {
-    context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
-    await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
-    await forgetMachines((name) => name === node);
+  const outcome = phaseOf(profile) === 'running' ? 'unchanged' : 'changed';
+  if (outcome === 'changed') {
+    await makeUsable(context, profile);
+    const missing = profile.kind === 'incomplete' ? profile.missing : [];
+    for (const node of missing) {
+      context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
+      await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
+      await forgetMachines((name) => name === node);
+    }
+    await startNodes(context, missing.length);
   }
-  await startNodes(context, 'existing');
+  type Node = { readonly status: { readonly nodeInfo: { readonly kubeletVersion: string } } };
+  const nodes = await kubectlList<Node>(context, 'get', 'nodes');
+  tellKept(context, 'nodes', nodes.length);
+  for (const version of new Set(nodes.map(({ status }) => status.nodeInfo.kubeletVersion)))
+    tellKept(context, 'kubernetesVersion', version);
+  return outcome;
 }
 
-/** Starts all nodes. Throws `TaskError` unless all are running at the end. */
-export async function startNodes(context: Context, existing?: 'existing'): Promise<void> {
-  const { environment, settings } = context;
-  const { nodes } = settings.cluster;
-  await runMinikube(context, startArguments(context, existing), nodes);
-  let profile = await readProfile(context);
-  while (nodeCount(profile) > 0 && nodeCount(profile) < nodes) {
+/**
+ * Starts all nodes; of an existing cluster those that it has, and `added` workers. Throws `TaskError` unless all are
+ * running at the end.
+ */
+export async function startNodes(context: Context, added?: number): Promise<void> {
+  const { $, environment, settings } = context;
+  const existing = added === undefined ? undefined : 'existing';
+  await runMinikube(context, startArguments(context, existing), settings.cluster.nodes);
+  for (let count = 0; count < (added ?? 0); count += 1)
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
-    profile = await readProfile(context);
-  }
+  const profile = await readProfile(context);
   if (phaseOf(profile) === 'running') {
-    const { $ } = context;
     await $`${kubectl(environment)} ${waitForNodes}`;
     return;
   }
@@ -46,8 +58,6 @@ export async function startNodes(context: Context, existing?: 'existing'): Promi
     advice: `see: minikube logs --profile ${environment.clusterName}; then run it again`,
   });
 }
-
-const nodeCount = (profile: Profile): number => (profile.kind === 'nodes' ? profile.nodes.length : 0);
 
 /**
  * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes

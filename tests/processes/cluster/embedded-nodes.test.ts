@@ -46,7 +46,7 @@ test('an existing cluster keeps its nodes despite other settings, gets deleted o
     assert.is(there.size, 3);
   }
   await compareNodes(asking(2));
-  assert.match(context.logged.join(), /^the settings ask for 2 nodes, but the cluster keeps its 3 until /);
+  assert.match(context.logged.join(), /^cluster\.nodes is 2, but the cluster keeps 3 until /);
 });
 
 test('a deleted kubeconfig is restored, for the user alone', async () => {

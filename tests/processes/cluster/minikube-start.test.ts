@@ -25,6 +25,8 @@ import {
 const shortly = (words?: number): string[] =>
   changes().map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, words).join(' '));
 
+const forNewOnes = /--(?:nodes|kubernetes-version) \S+ /g;
+
 test('start gets all settings', () => {
   const cluster = {
     ...settings.cluster,
@@ -61,7 +63,7 @@ test('addons and the storage class are those of the settings; the controller ngi
   const cluster = { ...settings.cluster, storageClass: '', addons: [] };
   const bare = { environment, settings: { ...settings, cluster } };
   assert.equal(
-    create(bare).map((line) => line.replace('--nodes 3 ', '')),
+    create(bare).map((line) => line.replace(forNewOnes, '')),
     start(bare),
   );
   const enables = (controller: 'traefik' | 'nginx' | 'none') =>
@@ -71,18 +73,21 @@ test('addons and the storage class are those of the settings; the controller ngi
   assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
-test('a running cluster is not touched; with other settings, the log says that it keeps its nodes', async () => {
+test('a running cluster is not touched; with other settings, the log says what it keeps', async () => {
   progress('complete');
   status(running);
   assert.is(await provider.create(context), 'unchanged');
   assert.is(await provider.start(context), 'unchanged');
   assert.equal(context.logged, []);
   const { settings } = context;
-  const other = { ...context, settings: { ...settings, cluster: { ...settings.cluster, nodes: 5 } } };
-  for (const enter of [provider.create, provider.start]) assert.is(await enter(other), 'unchanged');
-  const line = /^the settings ask for 5 nodes, but the cluster keeps its 3 until .* recreate it$/;
-  assert.is(context.logged.length, 2);
-  for (const logged of context.logged) assert.match(logged, line);
+  const cluster = { ...settings.cluster, nodes: 5, kubernetesVersion: 'v1.32.0' };
+  for (const enter of [provider.create, provider.start]) {
+    assert.is(await enter({ ...context, settings: { ...settings, cluster } }), 'unchanged');
+    assert.match(
+      context.logged.splice(0).join('\n'),
+      /keeps 3 until .* recreate it\n.* keeps v1\.31\.0 until /,
+    );
+  }
   assert.equal(changes(), []);
 });
 
@@ -253,12 +258,15 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
 
-test('a stopped cluster starts without the number of nodes, which minikube warns of; a missing one is an error', async () => {
+test('a stopped cluster starts with its own nodes and version; a missing one is an error', async () => {
   progress('complete');
   project.script('minikube', untilStart.replace('exit 85', `echo '${stopped}'; exit 7`));
   assert.is(await provider.stop(context), 'unchanged');
-  assert.is(await provider.start(context), 'changed');
-  assert.is(changes()[0], `minikube ${startArguments(context).join(' ').replace('--nodes 3 ', '')}`);
+  const cluster = { ...context.settings.cluster, nodes: 4, kubernetesVersion: 'v1.32.0' };
+  const other = { ...context, settings: { ...context.settings, cluster } };
+  assert.is(await provider.start(other), 'changed');
+  assert.not.ok(changes().some((line) => line.startsWith('minikube node add')));
+  assert.is(changes()[0], `minikube ${startArguments(context).join(' ').replace(forNewOnes, '')}`);
   status('', 85);
   await fails(provider.start(context), { what: 'the cluster of environment `development` is not created' });
 });
