@@ -52,10 +52,13 @@ type Node = {
  * Reads the environment's status, with a limit in milliseconds for each query. What cannot be read is null or empty,
  * and logged if it should exist. Throws `TaskError` if it is unknown whether a cluster exists.
  */
-export async function readStatus(unlimited: EnvironmentContext, answerMs = 20_000): Promise<Status> {
-  const context = { ...unlimited, $: unlimited.$({ timeoutMs: answerMs }) };
-  const { environment } = context;
-  const state = await readPhase(context);
+export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_000): Promise<Status> {
+  const { environment } = unlimited;
+  const within = (timeoutMs: number) => ({ ...unlimited, $: unlimited.$({ timeoutMs }) });
+  const state = await readPhase(within(longestMs));
+  // An API server without its etcd accepts calls and answers none.
+  const answerMs = state === 'degraded' ? 5000 : longestMs;
+  const context = within(answerMs);
   if (state === 'running') await openShared(context);
   /** Reasons of failed queries, in the order of the queries. */
   const failures = new Map<string, string | undefined>();

@@ -144,21 +144,27 @@ test('damaged keys of Vault are found before a password is changed', async () =>
   assert.equal(await readRotation(environment), {});
 });
 
-test('status waits for no answer longer than 20 s', async () => {
+test('status waits for no answer longer than 20 s, and 5 s if the cluster is degraded', async () => {
   const { environment } = context;
   await remember(environment);
-  // As a command that ran into its limit ends.
-  project.script('kubectl', { readyz: 'echo ok', '': 'exit 124' });
   const limits: unknown[] = [];
   const $ = ((options: { timeoutMs?: number }) => {
     limits.push(options.timeoutMs);
     return context.$(options);
   }) as typeof context.$;
-  await readStatus({ ...context, $ });
-  assert.equal(limits, [20_000]);
-  assert.equal(context.logged, [
-    'not known: the version, the nodes, the releases, the certificates, the pods (kubectl gave no answer within 20 s)',
-  ]);
+  for (const [readyz, seconds] of [
+    ['echo ok', 20],
+    ['exit 1', 5],
+  ] as const) {
+    context.logged.length = 0;
+    // As a command that ran into its limit ends.
+    project.script('kubectl', { readyz, '': 'exit 124' });
+    await readStatus({ ...context, $ });
+    assert.equal(limits.splice(0), [20_000, seconds * 1000]);
+    assert.equal(context.logged, [
+      `not known: the version, the nodes, the releases, the certificates, the pods (kubectl gave no answer within ${seconds} s)`,
+    ]);
+  }
 });
 
 test('status reports what it could not read, besides its fixed output', async () => {
