@@ -89,7 +89,7 @@ tests(
     assert.equal(await loginOf('app2'), secret);
     await writeFile(file, before);
     await byHand('app2Password');
-    const other = /the database refuses the encrypted password of app2\n.*nothing was changed/;
+    const other = /the database refuses the encrypted password of app2\n.*nothing was changed\n.*git pull/;
     await refuses(['rotate-database-password', 'superuser', '--yes'], 1, other);
     await writeFile(file, before);
     await byHand('password');

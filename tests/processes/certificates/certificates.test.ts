@@ -85,37 +85,25 @@ test('only the user can read the files, no partial file is left, and valid ones 
     assert.is(statSync(join(folder, name)).mode & 0o777, 0o600, name);
   const before = readFileSync(certificate, 'utf8');
   assert.is((await ensure({}, inDays(59))).outcome, 'unchanged');
+  assert.is(await problem({}, new Date(Date.now() - 60_000)), undefined);
   assert.is(readFileSync(certificate, 'utf8'), before);
 });
 
-test('a certificate is renewed 30 days before it expires, by the same CA', async () => {
-  const files = await ensure();
-  const authority = readFileSync(files.authority, 'utf8');
-  assert.match((await problem({}, inDays(61))) ?? '', 'app1-front is valid from');
-  assert.is((await ensure({}, inDays(61))).outcome, 'changed');
-  assert.is(readFileSync(files.authority, 'utf8'), authority);
-});
-
-test('a CA that would expire before its certificates is recreated, with all of them', async () => {
-  const files = await ensure();
-  const authority = readFileSync(files.authority, 'utf8');
-  assert.is((await ensure({}, inDays(3600))).outcome, 'changed');
-  assert.is.not(readFileSync(files.authority, 'utf8'), authority);
-  assert.is(await handshake(files, 'localhost'), '');
-});
-
-test('what begins only later, as after a clock that ran ahead, is renewed; a CA that a team shares is not', async () => {
-  const files = await ensure();
-  const authority = readFileSync(files.authority, 'utf8');
-  assert.is(await problem({}, new Date(Date.now() - 60_000)), undefined);
-  const team = await project.context('existing');
-  assert.match((await problem({}, inDays(-1), team)) ?? '', 'app1-front is valid from');
-  assert.is((await ensure({}, inDays(-1), team)).outcome, 'changed');
-  assert.is(readFileSync(files.authority, 'utf8'), authority);
-  assert.match((await problem({}, inDays(-1))) ?? '', 'the authority is valid from');
-  assert.is((await ensure({}, inDays(-1))).outcome, 'changed');
-  assert.is.not(readFileSync(files.authority, 'utf8'), authority);
-});
+for (const [title, days, says, provider, sameAuthority] of [
+  ['a certificate is renewed 30 days before it expires, by the same CA', 61, 'app1-front', 'minikube', true],
+  ['a CA that would expire before its certificates is recreated', 3600, 'the authority', 'minikube', false],
+  ['what begins only later, as after a clock that ran ahead, too', -1, 'the authority', 'minikube', false],
+  ['a CA that a team shares stays then', -1, 'app1-front', 'existing', true],
+] as const)
+  test(title, async () => {
+    const files = await ensure();
+    const authority = readFileSync(files.authority, 'utf8');
+    const of = await project.context(provider);
+    assert.match((await problem({}, inDays(days), of)) ?? '', `${says} is valid from`);
+    assert.is((await ensure({}, inDays(days), of)).outcome, 'changed');
+    assert.is(readFileSync(files.authority, 'utf8') === authority, sameAuthority);
+    assert.is(await handshake(files, 'localhost'), '');
+  });
 
 test('an unusable CA is never replaced', async () => {
   const files = await ensure();

@@ -1,12 +1,7 @@
-import { spawn } from 'node:child_process';
 import type { Options, TaskError } from '@k8s-deployment/runner';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { tasks } from '../../../tasks/all.ts';
-import { copyProject, filesOf } from '../../rig/project-copy.ts';
-
-const test = suite('refused development keys');
 
 const guarded = [
   'install-all',
@@ -34,28 +29,6 @@ test('tasks that bring secrets to a cluster or into manifests check first; other
     });
   }
   assert.equal(refusing.sort(), [...guarded].sort());
-});
-
-test('a run is refused before it does anything', async () => {
-  const clone = copyProject();
-  const before = filesOf(clone);
-  const words = ['tasks.ts', 'create-environment', '--provider', 'existing', '--context', 'team'];
-  const refused = await ended(
-    spawn(process.execPath, ['--import', 'tsx', ...words], {
-      cwd: clone.folder,
-      // No tool is on the PATH.
-      env: { PATH: '', HOME: '/nonexistent', CI: '1' },
-    }),
-  );
-  assert.is(refused.exitCode, 2);
-  assert.match(
-    refused.stderr,
-    /^error: environments\/development\/secrets\/database\.yaml is encrypted for a/,
-  );
-  assert.is(refused.stdout, '');
-  assert.ok(refused.stderr.split('\n').length <= 12);
-  assert.equal(filesOf(clone), before);
-  clone.remove();
 });
 
 test.run();

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { environmentOf, remember } from '../../../lib/settings/environment.ts';
 import { resolveOptions } from '../../../lib/settings/provider-choice.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const project = scriptedFolder('environments');
 const { folder } = project;
@@ -26,13 +26,8 @@ test.before.each(() => {
 test.after(project.remove);
 
 const providerOf = async (...given: Parameters<typeof resolve>) => (await resolve(...given)).provider;
-const refused = async (what: string | RegExp, ...given: Parameters<typeof resolve>): Promise<string> => {
-  const error = await failureOf(resolve(...given));
-  assert.is(error.exitCode, 2);
-  if (typeof what === 'string') assert.is(error.what, what);
-  else assert.match(error.what, what);
-  return error.advice ?? '';
-};
+const refused = (what: string | RegExp, advice: RegExp, ...given: Parameters<typeof resolve>) =>
+  fails(resolve(...given), { exitCode: 2, what, advice });
 
 test('without a choice it is minikube if Docker answers, else the embedded cluster; for root too, as minikube refuses', async () => {
   assert.is(await providerOf(), 'embedded');
@@ -49,7 +44,7 @@ test('an explicit choice wins without calling Docker, and is without a context',
   project.forget();
   assert.is(await providerOf({ provider: 'minikube' }, 0), 'minikube');
   assert.is((await resolve({ provider: 'embedded', context: 'team' })).context, undefined);
-  await refused('unknown environment `nowhere`', { env: 'nowhere' });
+  await refused('unknown environment `nowhere`', /./, { env: 'nowhere' });
   assert.equal(project.calls(), []);
 });
 
@@ -59,42 +54,33 @@ test('an environment can be limited to one provider, as production is to an exis
   writeFileSync(settings, 'cluster: { provider: existing, context: team-cluster }\n');
   const chosen = await resolve();
   assert.equal([chosen.provider, chosen.context], ['existing', 'team-cluster']);
-  await refused('environment `development` is for provider `existing`, not `embedded`', {
-    provider: 'embedded',
-  });
+  const embedded = { provider: 'embedded' };
+  await refused('environment `development` is for provider `existing`, not `embedded`', /./, embedded);
   const production = { env: 'production', context: 'team-cluster' };
   assert.is(await providerOf(production), 'existing');
   for (const provider of ['embedded', 'minikube'])
-    await refused(/is for provider/, { ...production, provider });
+    await refused(/is for provider/, /./, { ...production, provider });
 });
 
-test('an environment keeps its provider', async () => {
+test('an environment keeps its provider, whatever an option or the setting of any layer says', async () => {
   project.script('docker', 'echo 27.3.0');
   await made('embedded');
-  assert.is(await providerOf(), 'embedded');
-  assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
+  for (const given of [{}, { provider: 'embedded' }]) assert.is(await providerOf(given), 'embedded');
   const what = 'environment `development` was made with provider `embedded`, not `minikube`';
-  assert.match(await refused(what, { provider: 'minikube' }), /destroy-environment/);
-});
-
-test('the setting cluster.provider of any layer counts like the option, except where its own advice leads', async () => {
-  await made('embedded');
+  await refused(what, /destroy-environment/, { provider: 'minikube' });
   const common = join(folder, 'environments/common.yaml');
   const text = readFileSync(common, 'utf8');
   writeFileSync(common, text.replace('provider: ""', 'provider: minikube'));
-  const what = 'environment `development` was made with provider `embedded`, not `minikube`';
-  for (const given of [{}, { provider: 'embedded' }])
-    assert.match(
-      await refused(what, given),
-      /destroy-environment.*, or take the setting cluster\.provider back/,
-    );
+  const advice = /destroy-environment.*, or take the setting cluster\.provider back/;
+  for (const given of [{}, { provider: 'embedded' }]) await refused(what, advice, given);
+  // Where its own advice leads.
   for (const task of ['destroy-environment', 'stop-k8s', 'status'])
     assert.is(await providerOf({}, 1000, task), 'embedded', task);
 });
 
 test('a file to include that does not exist is named', async () => {
   writeFileSync(join(folder, 'environments/development/own.yaml'), 'include: [cloud/none.yaml]\n');
-  assert.is((await failureOf(resolve())).what, 'cannot read environments/cloud/none.yaml');
+  await fails(resolve(), { what: 'cannot read environments/cloud/none.yaml' });
 });
 
 test('an environment without its folder can be shown, stopped and destroyed', async () => {
@@ -102,14 +88,13 @@ test('an environment without its folder can be shown, stopped and destroyed', as
   rmSync(join(folder, 'environments/development'), { recursive: true });
   for (const task of ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'])
     assert.is(await providerOf({}, 1000, task), 'minikube', task);
-  const advice = await refused(/^unknown environment/, {}, 1000, 'install-all');
-  assert.match(advice, /`npx .* destroy-environment`/);
+  await refused(/^unknown environment/, /`npx .* destroy-environment`/, {}, 1000, 'install-all');
 });
 
 test('an existing cluster needs a context, by option, setting or record, and keeps it', async () => {
   const provider = 'existing';
-  const advice = await refused(/needs a kube context/, { provider });
-  assert.match(advice, /--context, CLUSTER_CONTEXT or the setting cluster\.context/);
+  const advice = /--context, CLUSTER_CONTEXT or the setting cluster\.context/;
+  await refused(/needs a kube context/, advice, { provider });
   for (const task of ['render', 'update', 'destroy-environment'])
     assert.is((await resolve({ provider }, undefined, task)).context, '');
   assert.is((await resolve({ provider, context: 'team' })).context, 'team');
@@ -119,16 +104,16 @@ test('an existing cluster needs a context, by option, setting or record, and kee
   await made(provider, 'as-made');
   assert.is((await resolve()).context, 'as-made');
   const what = 'environment `development` was made in context `as-made`, not `team-b`';
-  await refused(what, { context: 'team-b' });
+  await refused(what, /./, { context: 'team-b' });
 });
 
 test('the user’s choice replaces a damaged record', async () => {
   await made('minikube');
   writeFileSync(join(folder, '.state/development/environment.json'), '{');
-  assert.match((await failureOf(resolve())).what, /is damaged/);
+  await fails(resolve(), { what: /is damaged/ });
   assert.is(await providerOf({ provider: 'embedded' }), 'embedded');
   // What was created somewhere is not removed without saying where.
-  await refused(/needs a kube context/, { provider: 'existing' }, undefined, 'destroy-environment');
+  await refused(/needs a kube context/, /./, { provider: 'existing' }, undefined, 'destroy-environment');
 });
 
 test.run();
