@@ -25,7 +25,7 @@ export const printing = (value: unknown): string =>
 export const listing = (...items: readonly object[]): string => printing({ items });
 
 /** Shell code of a port-forward that leads to this port of loopback. */
-export const forwarding = (port: number): string =>
+export const forwarding = (port: number | string): string =>
   `echo "Forwarding from 127.0.0.1:${port} -> 1"; exec sleep 1000`;
 
 /** Shell code by words of the command line; `*` between them stands for any, and `|` for "or". The first one counts. */

@@ -5,7 +5,7 @@ import { databaseCertificate } from '../../../lib/database/certificate.ts';
 import { test as testReleases, uninstall } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { helmRecord } from '../../rig/helm-record.ts';
-import { context, forwarding, listing, printing } from '../../rig/scripted-folder.ts';
+import { context, forwarding, listing } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { fails } from '../../rig/task-context.ts';
 import {
@@ -17,7 +17,6 @@ import {
   isInstalled,
   isSync,
   project,
-  secrets,
   test,
 } from './deploy-project.ts';
 
@@ -35,14 +34,6 @@ test('namespaces are created, and recorded as this environment’s, before helm 
   const made = calls.findIndex((line) => line.includes(`"metadata":{"name":"core",${labels}}`));
   const installed = calls.findIndex(isSync);
   assert.ok(made >= 0 && made < installed, calls.join('\n'));
-});
-
-test('a password that programs would read differently is not installed', async () => {
-  cluster('failed', 60);
-  project.script('sops', printing({ ...secrets, password: 'two\nlines' }));
-  const what = /^the value `password` of .*\/database.yaml cannot be a password$/;
-  await fails(install(context, { app: 'postgresql' }), { what });
-  assert.not.ok(isInstalled());
 });
 
 /** A PostgreSQL that answers each login with an error of this SQLSTATE; the test's kubectl forwards to it. */

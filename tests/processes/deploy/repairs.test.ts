@@ -9,6 +9,7 @@ import {
   failing,
   helm,
   helmCalls,
+  isInstalled,
   isSync,
   project,
   secrets,
@@ -101,14 +102,16 @@ test('a release is repaired after all checks: a failed one, or a chart that cann
   for (const status of ['pending-install', 'uninstalling']) {
     cluster(status, 1);
     helm([{ revision: 1, status }]);
-    project.script('sops', printing({ ...secrets, password: '' }));
-    await fails(install(context, { app: 'postgresql' }), { what: /database.yaml cannot be a password$/ });
+    project.script('sops', printing({ ...secrets, password: 'two\nlines' }));
+    const what = /^the value `password` of .*\/database.yaml cannot be a password$/;
+    await fails(install(context, { app: 'postgresql' }), { what });
     project.script('sops', printing(secrets));
     failing('--output-dir', 'devops', 'Error: execution error at (devops/templates/a.yaml:3:4): x');
     await fails(install(context, devops), { what: 'rendering devops failed' });
     project.script('helmfile', emptyFolders);
   }
   assert.equal(helmCalls(), []);
+  assert.not.ok(isInstalled());
 });
 
 test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {

@@ -7,7 +7,7 @@ import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
 import { context, forwarding, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
-import { type Answer, refused, scriptedVault } from '../../unit/vault/scripted-vault.ts';
+import { refused, type Script, scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
 /* The order of a replacement and what stops it, with pods and servers of Vault that follow a script. */
 
@@ -27,6 +27,7 @@ type PodOptions = {
 /** A pod of the StatefulSet `vault`, as kubectl prints it. */
 function pod(name: string, { revision = 'old', waiting, ready = true }: PodOptions = {}): string {
   const state = waiting === undefined ? {} : { waiting: { reason: waiting } };
+  const isReady = ready && waiting === undefined;
   return JSON.stringify({
     kind: 'Pod',
     metadata: {
@@ -35,9 +36,8 @@ function pod(name: string, { revision = 'old', waiting, ready = true }: PodOptio
       ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }],
     },
     status: {
-      phase: 'Running',
-      conditions: [{ type: 'Ready', status: ready && waiting === undefined ? 'True' : 'False' }],
-      containerStatuses: [{ name: 'vault', state }],
+      ...{ phase: 'Running', containerStatuses: [{ name: 'vault', state }] },
+      conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }],
     },
   });
 }
@@ -55,33 +55,29 @@ async function servers(names: readonly string[], options: Readonly<Record<string
   let leader = names.at(-1) ?? '';
   const uidOf = (name: string): string =>
     JSON.parse(readFileSync(join(pods, name), 'utf8')).metadata.uid as string;
-  const ports = await Promise.all(
+  const forwards = await Promise.all(
     names.map(async (name) => {
       const { initialized = true, lost = false, mayStepDown = true } = options[name] ?? {};
-      const isOpen = () => (initialized || uidOf(name).endsWith('new')) && open.get(name) === uidOf(name);
-      const { address } = await scriptedVault(({ method, path, body }): Answer | undefined => {
-        const leads = () => {
-          const next = names.find((other) => other !== name && open.get(other) === uidOf(other));
-          if (leader === name && !isOpen() && next !== undefined) leader = next;
-          return leader === name;
-        };
-        const known = initialized || uidOf(name).endsWith('new');
+      const replaced = () => uidOf(name).endsWith('new');
+      const known = () => initialized || replaced();
+      const isOpen = () => known() && open.get(name) === uidOf(name);
+      const leads = () => {
+        const next = names.find((other) => other !== name && open.get(other) === uidOf(other));
+        if (leader === name && !isOpen() && next !== undefined) leader = next;
+        return leader === name;
+      };
+      const script: Script = ({ method, path, body }) => {
+        const raft = { raft_committed_index: 7, raft_applied_index: 7 };
         switch (`${method} ${path.split('?')[0]}`) {
-          case 'GET sys/seal-status':
+          case 'GET sys/seal-status': {
             leads();
-            return {
-              body: { initialized: known, sealed: !isOpen(), recovery_seal: false, storage_type: 'raft' },
-            };
+            const state = { initialized: known(), sealed: !isOpen() };
+            return { body: { ...state, recovery_seal: false, storage_type: 'raft' } };
+          }
           case 'GET sys/health':
             return { body: { initialized: true, sealed: false, standby: !leads() } };
           case 'GET sys/leader':
-            return {
-              body: {
-                leader_address: lost && uidOf(name).endsWith('new') ? '' : 'some',
-                raft_committed_index: 7,
-                raft_applied_index: 7,
-              },
-            };
+            return { body: { leader_address: lost && replaced() ? '' : 'some', ...raft } };
           case 'PUT sys/unseal':
             assert.is(body.key, 'the key');
             open.set(name, uidOf(name));
@@ -95,8 +91,9 @@ async function servers(names: readonly string[], options: Readonly<Record<string
           default:
             return undefined;
         }
-      }, certificate);
-      return [name, new URL(address).port] as const;
+      };
+      const { address } = await scriptedVault(script, certificate);
+      return [`port-forward*pod/${name}`, forwarding(new URL(address).port)] as const;
     }),
   );
   const spec = { replicas: names.length };
@@ -111,9 +108,7 @@ async function servers(names: readonly string[], options: Readonly<Record<string
     'get statefulset vault': `echo '${set}'`,
     'get pods': `printf '{"items": ['; ${list}; echo ']}'`,
     'delete pod': `for word; do case "$word" in vault-?) ${replace} ;; esac; done`,
-    ...Object.fromEntries(
-      ports.map(([name, port]) => [`port-forward*pod/${name}`, forwarding(Number(port))]),
-    ),
+    ...Object.fromEntries(forwards),
   });
 }
 

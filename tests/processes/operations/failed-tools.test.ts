@@ -113,7 +113,7 @@ test('without valid keys, it is unknown whether Vault is configured', async () =
   const owner = { ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] };
   const pod = { kind: 'Pod', metadata: { name: 'vault-0', ...owner }, status: { phase: 'Running' } };
   project.script('kubectl', {
-    'port-forward': forwarding(Number(new URL(vault.address).port)),
+    'port-forward': forwarding(new URL(vault.address).port),
     '': listing(pod),
   });
   const path = join(environment.state, 'vault', 'keys.json');

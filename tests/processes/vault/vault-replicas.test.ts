@@ -1,11 +1,11 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
-import { context, forwarding, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
@@ -16,30 +16,23 @@ test.before.each(async () => {
   certificate = await makeAuthority(context.environment);
 });
 
-/** The pods of the release, by name and phase; replaced at once, since kubectl may be reading. */
-function setPods(pods: Record<string, string>, replicas: number): void {
+/** A cluster with these pods by phase; each is reached at its own port, or all at one address. */
+function cluster(pods: Record<string, string>, address?: string, replicas = 1): void {
   const items = Object.entries(pods).map(([name, phase]): object => {
     const kind = /^vault-\d+$/.test(name) ? 'StatefulSet' : 'ReplicaSet';
     const deleted = phase === 'deleted' && { deletionTimestamp: '2026-01-01T00:00:00Z' };
     const metadata = { name, ownerReferences: [{ kind, name: 'vault' }], ...deleted };
     return { kind: 'Pod', metadata, status: { phase: deleted ? 'Running' : phase } };
   });
-  if (replicas > 0) items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas } });
-  const file = `${project.folder}/items.json`;
-  writeFileSync(`${file}.next`, JSON.stringify({ items }));
-  renameSync(`${file}.next`, file);
-}
-
-/** A cluster with these pods; each is reached at its own port, or all at one address. */
-function cluster(pods: Record<string, string>, address?: string, replicas = 1): void {
-  setPods(pods, Object.keys(pods).length === 0 ? 0 : replicas);
-  const forward = address === undefined ? forwarding(2000) : forwarding(Number(new URL(address).port));
+  if (items.length > 0) items.push({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas } });
   project.script('kubectl', {
     'port-forward pod/vault-10 ': forwarding(20010),
-    'port-forward': forward,
-    '': `cat '${project.folder}/items.json'`,
+    'port-forward': forwarding(address === undefined ? 2000 : new URL(address).port),
+    '': listing(...items),
   });
 }
+
+const use = async () => undefined;
 
 test('every running pod is reached by ordinal, with TLS, and the others are logged', async () => {
   const pods = { 'vault-10': 'Running', 'vault-2': 'deleted', 'vault-1': 'Pending', 'vault-0': 'Running' };
@@ -52,10 +45,7 @@ test('every running pod is reached by ordinal, with TLS, and the others are logg
   );
   assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2, vault-3'));
   const [list = '', ...forwards] = project.calls();
-  assert.match(
-    list,
-    /-n vault get statefulsets,pods --selector app\.kubernetes\.io\/instance=vault -o json$/,
-  );
+  assert.ok(list.endsWith('get statefulsets,pods --selector app.kubernetes.io/instance=vault -o json'), list);
   assert.equal(
     forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
     ['pod/vault-0', 'pod/vault-10'],
@@ -66,10 +56,7 @@ test('a pod is not reached without the authority', async () => {
   rmSync(certificate.certificate);
   cluster({ 'vault-10': 'Running' });
   const what = 'cannot read the authority of the certificate of vault';
-  await fails(
-    withVaultReplicas(context, 0, {}, async () => undefined),
-    { what },
-  );
+  await fails(withVaultReplicas(context, 0, {}, use), { what });
 });
 
 test('replicas whose pods do not run yet, or do not even exist, are waited for', async () => {
@@ -78,7 +65,7 @@ test('replicas whose pods do not run yet, or do not even exist, are waited for',
   cluster({ 'vault-0': 'Running' }, address, 2);
   const found = withVaultReplicas(context, 30_000, {}, async (replicas) => replicas);
   while (project.calls().length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-  setPods({ 'vault-0': 'Running', 'vault-1': 'Running' }, 2);
+  cluster({ 'vault-0': 'Running', 'vault-1': 'Running' }, address, 2);
   assert.is((await found)[1]?.name, 'vault-1');
   assert.ok(requests().includes('GET sys/seal-status'));
 });
@@ -86,10 +73,7 @@ test('replicas whose pods do not run yet, or do not even exist, are waited for',
 test('without a running pod, the error names the others', async () => {
   cluster({ 'vault-0': 'Pending' });
   const none = { what: 'no pod of Vault is running', why: 'vault-0 cannot be reached' };
-  await fails(
-    withVaultReplicas(context, 0, {}, async () => undefined),
-    none,
-  );
+  await fails(withVaultReplicas(context, 0, {}, use), none);
 });
 
 /** Unseals a Vault in this state. */
