@@ -26,20 +26,38 @@ function run(example: string, ...words: readonly string[]): Promise<Ended> {
 const times = (log: string, line: string): number =>
   log.split('\n').filter((candidate) => candidate.trim() === line).length;
 
-test('minimal: one task, and how it is found', async () => {
-  const hello = await run('minimal.ts', 'hello');
-  assert.equal([hello.exitCode, hello.stderr], [0, '$ echo hello\nhello\n']);
-  assert.match((await run('minimal.ts')).stdout, /hello +say hello/);
-});
-
-test('arguments: by place, by name, as they are; options for all tasks', async () => {
-  const words = ['copy', 'a.txt', 'b.txt', '--to', 'backup', '-v', '2', '--', '--preserve'];
-  const full = await run('arguments.ts', ...words);
-  assert.match(full.stderr, 'cp --preserve a.txt b.txt test/backup\n');
-  assert.match(full.stderr, 'keep 2, none\n');
-  assert.is(times(full.stderr, 'compare'), 1);
-  assert.match((await run('arguments.ts', '-s', 'live', 'cp', 'a', '--to=b')).stderr, 'cp a live/b\n');
-});
+for (const [line, expected, shown] of [
+  ['minimal.ts', 0, /hello +say hello/],
+  ['minimal.ts hello', 0, /^\$ echo hello\nhello\n$/],
+  // By place, by name, as they are; options for all tasks.
+  [
+    'arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve',
+    0,
+    /\n *cp --preserve a.txt b.txt test\/backup\n.*\n *keep 2, none\n.*\n *compare\n/s,
+  ],
+  ['arguments.ts -s live cp a --to=b', 0, 'cp a live/b\n'],
+  ['commands.ts build --mode release', 0, /^ *mode release$/m],
+  // What is destructive wants a yes, after its check.
+  ['commands.ts drop -y', 0, 'drop scratch\n'],
+  [
+    'commands.ts drop --database production --yes',
+    2,
+    /^error: the database production is never removed\n {2}do: name another one\n$/,
+  ],
+  // Up before who needs it, taken away at the end, also after a failure.
+  [
+    'servers.ts check',
+    0,
+    /listening on \d+\n.*\n {2}database made\n.*\n {2}checked\n.*\n {2}database removed\n/s,
+  ],
+  ['servers.ts check --broken', 3, /\n {2}database removed\n/],
+] as const)
+  test(line, async () => {
+    const [example = '', ...words] = line.split(' ');
+    const { exitCode, stdout, stderr } = await run(example, ...words);
+    assert.is(exitCode, expected);
+    assert.match(stdout + stderr, shown);
+  });
 
 test('needs: before their dependents, a shared one once, and what the README shows of reports and graphs', async () => {
   const reports = ['--report', 'run.html', '--trace', 'run.json'];
@@ -62,33 +80,6 @@ test('commands: results on stdout alone, nothing secret, a cleanup at the end', 
   assert.match(stderr, 'the folder is missing, the password is ***\nthe run is done\n');
   assert.not.match(stderr, 'hunter2');
   assert.match(stderr, 'nothing changed');
-  const build = await run('commands.ts', 'build', '--mode', 'release');
-  assert.equal([build.exitCode, times(build.stderr, 'mode release')], [0, 1]);
-});
-
-test('commands: what is destructive wants a yes, after its check', async () => {
-  assert.match((await run('commands.ts', 'drop', '-y')).stderr, 'drop scratch\n');
-  const checked = await run('commands.ts', 'drop', '--database', 'production', '--yes');
-  assert.equal([checked.exitCode, checked.stdout], [2, '']);
-  assert.match(
-    checked.stderr,
-    /^error: the database production is never removed\n {2}do: name another one\n$/,
-  );
-});
-
-test('servers: up before who needs them, taken away at the end, also after a failure', async () => {
-  const { exitCode, stderr } = await run('servers.ts', 'check');
-  assert.is(exitCode, 0);
-  const places = [/listening on \d+\n/, '\n  database made\n', '\n  checked\n', '\n  database removed\n'].map(
-    (line) => stderr.search(line),
-  );
-  assert.not(places.includes(-1), stderr);
-  assert.equal(
-    places,
-    [...places].sort((left, right) => left - right),
-  );
-  const bad = await run('servers.ts', 'check', '--broken');
-  assert.equal([bad.exitCode, times(bad.stderr, 'database removed')], [3, 1]);
 });
 
 test('again: nothing is done twice until an input changes; a failed run resumes where it stopped', async () => {
