@@ -15,24 +15,15 @@ export function randomOf(seed: number): Random {
   };
 }
 
-/**
- * Calls the trial with so many seeds (or RANDOM_SEEDS), or with that of RANDOM_SEED alone. An error says which one it
- * was, so that it can be had again.
- */
+/** Calls the trial with so many seeds, or with that of RANDOM_SEED alone. An error says which one it was. */
 export async function withSeeds(count: number, trial: (seed: number) => Promise<void>): Promise<void> {
   const { RANDOM_SEED } = process.env;
-  const seeds =
-    RANDOM_SEED === undefined
-      ? Array.from({ length: count }, (_, index) => index + 1)
-      : [Number(RANDOM_SEED)];
-  for (const seed of seeds) {
-    try {
-      await trial(seed);
-    } catch (error) {
-      if (error instanceof Error) error.message += ` (again with RANDOM_SEED=${seed})`;
+  const [first, last] = RANDOM_SEED === undefined ? [1, count] : [Number(RANDOM_SEED), Number(RANDOM_SEED)];
+  for (let seed = first; seed <= last; seed += 1)
+    await trial(seed).catch((error: Error) => {
+      error.message += ` (again with RANDOM_SEED=${seed})`;
       throw error;
-    }
-  }
+    });
 }
 
 export type Traits = {
@@ -49,35 +40,25 @@ export type Traits = {
 
 type Plain = Partial<TaskDefinition<Record<never, never>>>;
 
-const always: Plain = { description: 'd', commands: () => ['true'] };
-
 /** A graph of so many tasks below `top`, and finalisers beside. Each task needs about three of those before it. */
 export async function randomGraph(random: Random, traits: Traits): Promise<Graph> {
   const { run } = traits;
   const has = (share = 0): boolean => random() < share;
+  const one = (from: readonly AnyTask[]): AnyTask => from[Math.floor(random() * from.length)] as AnyTask;
   const pick = (from: readonly AnyTask[], few: number): AnyTask[] =>
     from.length === 0
       ? []
       : [...new Set(Array.from({ length: Math.floor(random() * (few + 1)) }, () => one(from)))];
-  const one = (from: readonly AnyTask[]): AnyTask => from[Math.floor(random() * from.length)] as AnyTask;
-  const body = (name: string): Plain => (run === undefined ? {} : { run: (context) => run(context, name) });
-  const common = (name: string): Plain & { name: string } => ({
-    ...always,
-    ...body(name),
-    ...(has(traits.mutex) ? { mutex: `mutex-${Math.floor(random() * 3)}` } : {}),
-    ...(has(traits.retries) ? { retries: 1 + Math.floor(random() * 2), retryDelayMs: 0 } : {}),
-    name,
-  });
-  const kind = (): Plain => {
-    if (has(traits.interactive)) return { interactive: true };
-    if (has(traits.ready)) return { ready: { log: 'up' } };
-    return has(traits.group) ? { commands: () => [], run: undefined as never } : {};
-  };
-  const make = (definition: Plain & { name: string }): AnyTask => {
-    // A group has no `run` at all.
-    if (definition.run === undefined) delete (definition as { run?: unknown }).run;
-    return task(definition as TaskDefinition<Record<never, never>>);
-  };
+  const make = (name: string, more: Plain, isGroup = false): AnyTask =>
+    task({
+      name,
+      description: 'd',
+      commands: () => (isGroup ? [] : ['true']),
+      ...(run && !isGroup && { run: (context) => run(context, name) }),
+      ...(has(traits.mutex) && { mutex: `mutex-${Math.floor(random() * 3)}` }),
+      ...(has(traits.retries) && { retries: 1 + Math.floor(random() * 2), retryDelayMs: 0 }),
+      ...more,
+    });
 
   const tasks: AnyTask[] = [];
   /** Neither long-running nor in need of one: finalisers can need them. */
@@ -85,12 +66,10 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
   const helpers: AnyTask[] = [];
   const finalisers: AnyTask[] = [];
   for (let index = 0; index < traits.size; index += 1) {
-    const name = `t${index}`;
     const owned: AnyTask[] = [];
     if (has(traits.finally)) {
-      helpers.push(make({ ...common(`h${index}`), needs: pick(steady, 1) }));
-      const own = make({
-        ...common(`f${index}`),
+      helpers.push(make(`h${index}`, { needs: pick(steady, 1) }));
+      const own = make(`f${index}`, {
         needs: [...pick(helpers, 2), ...pick(steady, 1)],
         finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
       });
@@ -99,16 +78,14 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
     }
     const needs = pick(tasks, 5);
     const after = pick(tasks, 1);
-    const made = make({ ...common(name), ...kind(), needs, after, finally: owned });
+    const ready = has(traits.ready);
+    const interactive = !ready && has(traits.interactive);
+    const more = { needs, after, finally: owned, interactive, ...(ready && { ready: { log: 'up' } }) };
+    const made = make(`t${index}`, more, !ready && !interactive && has(traits.group));
     tasks.push(made);
-    if (made.ready === undefined && [...needs, ...after].every((needed) => steady.includes(needed)))
-      steady.push(made);
+    if (!ready && [...needs, ...after].every((needed) => steady.includes(needed))) steady.push(made);
   }
   // As a group it asks for all long-running processes, which then run until a signal comes.
-  const top = make({
-    ...common('top'),
-    needs: tasks,
-    ...(has(0.25) ? { commands: () => [], run: undefined as never } : {}),
-  });
+  const top = make('top', { needs: tasks }, has(0.25));
   return buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
 }

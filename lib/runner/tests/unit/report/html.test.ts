@@ -10,7 +10,9 @@ const nasty = '</script><script>alert(1)</script><!-- \u2028\u2029 $& {{x}} <!--
 
 function page(labels: readonly string[]): Promise<string> {
   const lines = [{ at: 1, stream: 'stdout' as const, text: nasty }];
-  const tasks = labels.map((label, place) => ran(label, place * 10, place * 10 + 10, { lines }));
+  const tasks = labels.map((label, place) =>
+    ran(label, place * 10, place * 10 + 10, { lines, retriedAt: [1] }),
+  );
   const nodes = labels.map((label, place) => node(`n${place}`, label));
   return reportPage(recordedRun(tasks), { title: 'top', nodes, edges: [] });
 }
@@ -24,7 +26,7 @@ test('the page has one script and one block of data, whatever the logs hold', as
     [' type="application/json" id="data"', ' type="module"'],
   );
   const data = JSON.parse(scripts(html)[0]?.[2] ?? '');
-  assert.is(data.tasks[1].label, nasty);
+  assert.equal([data.tasks[1].label, data.tasks[1].attempts], [nasty, 2]);
   assert.equal(data.critical, { tasks: [0], durationMs: 10 });
   assert.is(data.tasks[0].lines[0].text, nasty);
   assert.is(html.match(/<svg /g)?.length, 1);
