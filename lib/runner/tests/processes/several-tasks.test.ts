@@ -47,7 +47,6 @@ test('a dry run, the graph and the help are for all of them', async () => {
 
 test('the whole line is checked before anything runs, and what would never come to its end is refused', async () => {
   for (const [words, what] of [
-    ['install , chek', 'unknown task `chek`'],
     ['install , list', 'task `list` runs nothing, and cannot stand among others'],
     ['install , graph check', 'task `graph` runs nothing'],
     ['graph', 'missing argument `<task>…`'],

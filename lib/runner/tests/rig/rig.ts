@@ -221,7 +221,7 @@ export class RunnerProcess {
   }
 
   /** Resolves when stderr holds this text. */
-  says(text: string): Promise<void> {
+  says(text: string | RegExp): Promise<void> {
     return this.#stderr.holds(text);
   }
 }

@@ -1,38 +1,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { UsageError } from '../../errors.ts';
 import { ownTasks } from '../../own-tasks.ts';
 import { type AnyTask, task } from '../../task.ts';
 import { checkDefinitions } from '../../task-names.ts';
+import { refusalOf } from '../rig/refusal.ts';
 
-const make = (name: string, aliases: string[] = []) =>
+const make = (name: string, ...aliases: string[]) =>
   task({ name, description: 'd', aliases, commands: () => [] });
+const both = /^`build` at \S+:\d+ and `test` at \S+:\d+$/;
 
-function errorOf(...tasks: AnyTask[]): UsageError | undefined {
-  try {
-    checkDefinitions([...tasks, ...ownTasks], {});
-    return undefined;
-  } catch (error) {
-    return error as UsageError;
+test('two tasks that share a name or an alias are both named', async () => {
+  const check = async (tasks: readonly AnyTask[]) => checkDefinitions([...tasks, ...ownTasks], {});
+  for (const [tasks, why] of [
+    [[make('build', 'x'), make('test', 'x')], both],
+    [[make('build', 'test'), make('test')], both],
+    [[make('build', 'list')], /^`build` at \S+ and `list` at \S*own-tasks\.ts:\d+$/],
+    [[make('build'), make('build')], /^`build` at (\S+) and `build` at \1$/],
+  ] as const) {
+    const error = await refusalOf(check(tasks));
+    assert.match(error.what, /^two tasks are called `(?:x|test|list|build)`$/);
+    assert.match(error.why, why);
+    assert.is(error.advice, 'give one of them another name or alias, and call `task()` once for each');
   }
-}
-
-test('two tasks that share an alias are both named', () => {
-  for (const tasks of [
-    [make('build', ['x']), make('test', ['x'])],
-    [make('build', ['test']), make('test')],
-  ]) {
-    const error = errorOf(...tasks);
-    assert.match(error?.what ?? '', /^two tasks are called `(?:x|test)`$/);
-    assert.match(error?.why ?? '', /^`build` at \S+:\d+ and `test` at \S+:\d+$/);
-    assert.is(error?.advice, 'give one of them another name or alias, and call `task()` once for each');
-  }
-  assert.match(
-    errorOf(make('build', ['list']))?.why ?? '',
-    /^`build` at \S+ and `list` at \S+own-tasks\.ts:\d+$/,
-  );
-  assert.match(errorOf(make('build'), make('build'))?.why ?? '', /^`build` at (\S+) and `build` at \1$/);
-  assert.is(errorOf(make('build', ['b']), make('test', ['t'])), undefined);
+  await check([make('build', 'b'), make('test', 't')]);
 });
 
 test('a task hides a global option only if it says so', () => {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError, toFailure, UsageError } from '../../errors.ts';
-import type { RunEventBody } from '../../events.ts';
+import type { RunEventBody, TaskFailure } from '../../events.ts';
 import type { OutputMode } from '../../global-options.ts';
 import { createRenderer } from '../../output/renderer.ts';
 import { summaryLines } from '../../output/summary.ts';
@@ -28,12 +28,8 @@ const two: RunEventBody[] = [
 
 test('grouped: lines of a task stay together, and are live while it runs alone', () => {
   const { shown, results } = render('grouped', ['a', 'b'], two);
-  assert.is(
-    shown,
-    ['→ a', '  a1', '→ b', '  b1', '✓ b 1.2s changed', '→ a', '  a2', '  a3', '✓ a 1.2s changed', ''].join(
-      '\n',
-    ),
-  );
+  const b = '→ b\n  b1\n✓ b 1.2s changed\n';
+  assert.is(shown, `→ a\n  a1\n${b}→ a\n  a2\n  a3\n✓ a 1.2s changed\n`);
   assert.is(results, 'result\n');
 });
 
@@ -97,11 +93,15 @@ for (const [name, count, more, most] of [
     assert.ok(shown.length < most, `${shown.length}`);
   });
 
-test('prefixed: every line says whose it is', () => {
-  const { shown } = render('prefixed', ['a', 'b'], two);
-  assert.is(shown.split('\n').filter((line) => line.startsWith('a │')).length, 4);
-  assert.match(shown, 'b │ b1\n');
-});
+for (const [mode, ids, events, shown, terminal] of [
+  ['prefixed', ['a', 'b'], two, /^a │ a1\na │ a2\nb │ b1\nb │ ✓ b .*\na │ a3\na │ ✓ a .*\n$/],
+  ['plain', ['a', 'b'], two, /^→ a\na1\n→ b\na2\nb1\n✓ b .*\na3\n✓ a .*\n$/],
+  ['auto', ['a'], [start('a'), output('a', 'x'), ended('a')], /^x\n$/],
+  ['auto', ['a'], [start('a'), output('a', 'x'), ended('a')], /^x\n$/, logOf(true)],
+] as const)
+  test(`${mode} of ${ids.length}${terminal ? ' on a terminal' : ''}: each line as it comes`, () => {
+    assert.match(render(mode, [...ids], [...events], terminal).shown, shown);
+  });
 
 test('prefixed: no line looks at all tasks, and there may be any number of them', () => {
   const ids = Array.from({ length: 200_000 }, (_, index) => `task-${index}`);
@@ -119,16 +119,6 @@ test('prefixed: no line looks at all tasks, and there may be any number of them'
   });
   assert.is(asked, ids.length);
   assert.match(shown, 'task-99     │ x\n');
-});
-
-test('plain: lines as they come', () => {
-  const { shown } = render('plain', ['a', 'b'], two);
-  assert.match(shown, 'a1\n→ b\na2\nb1\n');
-});
-
-test('a single task writes straight through, whatever the place', () => {
-  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), ended('a')]).shown, 'x\n');
-  assert.is(render('auto', ['a'], [start('a'), output('a', 'x'), ended('a')], logOf(true)).shown, 'x\n');
 });
 
 test('json: every event is one line', () => {
@@ -149,6 +139,11 @@ test('live without a terminal falls back to grouped', () => {
 const summary = { ...nothing, durationMs: 62_000, done: 3, changed: 1, unchanged: 2 };
 const view = { nodes: 3, style: createStyle(false, true), verbose: false };
 
+const failedTask: TaskFailure = {
+  ...{ id: 'b', label: 'b', failure: { what: 'it broke', why: 'of age', exitCode: 3 } },
+  ...{ chain: ['top', 'a', 'b'], lastLines: ['l1', 'l2'], place: 'x.ts:3' },
+};
+
 test('the summary counts, and says when nothing changed', () => {
   assert.equal(summaryLines(summary, view), ['done: 3 tasks in 1m02s, 1 changed']);
   assert.equal(summaryLines({ ...summary, changed: 0 }, view), ['done: 3 tasks in 1m02s, nothing changed']);
@@ -156,12 +151,7 @@ test('the summary counts, and says when nothing changed', () => {
 });
 
 test('the first failure stands at the end, with its chain, place and last lines', () => {
-  const failure = { what: 'it broke', why: 'of age', exitCode: 3 };
-  const failed = { label: 'b', failure, chain: ['top', 'a', 'b'], lastLines: ['l1', 'l2'], place: 'x.ts:3' };
-  const failures = [
-    { id: 'b', ...failed },
-    { id: 'c', ...failed, label: 'c' },
-  ];
+  const failures = [failedTask, { ...failedTask, id: 'c', label: 'c' }];
   const lines = summaryLines({ ...summary, outcome: 'failed', failed: 2, skipped: 1, failures }, view);
   assert.equal(lines, [
     'error: it broke',
@@ -177,14 +167,7 @@ test('the first failure stands at the end, with its chain, place and last lines'
 
 test('a command with exit code 2 has failed like any other; only what the user wrote wrong needs no log', () => {
   const of = (error: TaskError): string[] => {
-    const failed = {
-      id: 'b',
-      label: 'b',
-      failure: toFailure(error),
-      chain: ['top', 'b'],
-      lastLines: ['l1'],
-      place: 'x.ts:3',
-    };
+    const failed = { ...failedTask, chain: ['top', 'b'], lastLines: ['l1'], failure: toFailure(error) };
     return summaryLines({ ...summary, outcome: 'failed', failures: [failed] }, view).slice(0, -1);
   };
   assert.equal(of(new TaskError({ what: '`tsc` failed', exitCode: 2 })), [
