@@ -1,8 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
-import { howToRestore } from './how-to-restore.ts';
+import { readNeeded, unreadable } from './how-to-restore.ts';
 import { isFingerprint, recipientsIn } from './recipients.ts';
 
 /** A rule of `.sops.yaml`: the recipients of new files that match the pattern. */
@@ -14,24 +12,14 @@ type Written = { readonly path_regex?: unknown };
 
 /** The rules in order. Throws `TaskError` if they are unreadable or a pattern means something else to sops. */
 export async function creationRules(root: string): Promise<readonly CreationRule[]> {
-  const text = await readFile(join(root, rulesFile), 'utf8').catch((error: Error) => {
-    return unreadable(root, error.message);
-  });
+  const text = await readNeeded(root, rulesFile);
   const content = (await readStrictYaml(text, rulesFile)).value as { creation_rules?: unknown } | null;
   const rules = content?.creation_rules;
-  if (!Array.isArray(rules)) return unreadable(root, 'it has no list `creation_rules`');
+  if (!Array.isArray(rules)) throw await unreadable(root, rulesFile, 'it has no list `creation_rules`');
   return (rules as (Written | null)[]).map((rule) => ({
     pattern: checkPattern(String(rule?.path_regex ?? '')),
     recipients: recipientsIn(rule),
   }));
-}
-
-async function unreadable(root: string, why: string): Promise<never> {
-  throw new TaskError({
-    what: `${rulesFile} cannot be read`,
-    why,
-    advice: await howToRestore(root, rulesFile),
-  });
 }
 
 /** Syntax that only one of Go's RE2 (sops) and JavaScript supports. */

@@ -1,26 +1,21 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { UsageError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
+import { readStrictYaml } from '../ground/strict-yaml.ts';
 import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
 import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
-import { howToRestore } from './how-to-restore.ts';
+import { readNeeded, unreadable } from './how-to-restore.ts';
 import { recipientText } from './recipients.ts';
 
 /** Fingerprints of publicly known keys. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
 
 export async function developmentKeys(root: string): Promise<readonly string[]> {
-  const { parse } = await import('yaml');
-  const listed: unknown = parse(await readFile(join(root, developmentKeysFile), 'utf8'));
-  if (Array.isArray(listed)) return listed.map((fingerprint) => recipientText(String(fingerprint)));
-  throw new TaskError({
-    what: `${developmentKeysFile} is not a list`,
-    why: 'without it, development keys cannot be told from real ones',
-    advice: await howToRestore(root, developmentKeysFile),
-  });
+  const text = await readNeeded(root, developmentKeysFile);
+  const { value } = await readStrictYaml(text, developmentKeysFile);
+  if (Array.isArray(value)) return value.map((fingerprint) => recipientText(String(fingerprint)));
+  throw await unreadable(root, developmentKeysFile, 'it is not a list');
 }
 
 /** True if a fingerprint, or the key id at its end, is among the known ones. */

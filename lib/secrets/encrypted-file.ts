@@ -9,7 +9,7 @@ import { isTree, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/environment.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
-import { howToRestore } from './how-to-restore.ts';
+import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { recipientsIn } from './recipients.ts';
 
 /** The parts of a SOPS file that are readable without a key. */
@@ -86,7 +86,7 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
 
 /** Reads an encrypted file. Throws `TaskError` if it is not a YAML map. */
 export async function readEncrypted(root: string, file: string): Promise<EncryptedFile> {
-  const found = await parseEncrypted(await readFile(join(root, file), 'utf8'));
+  const found = await parseEncrypted(await readNeeded(root, file));
   if (found !== undefined) return found;
   throw new TaskError({ what: `${file} is damaged`, why: noMap, advice: await howToRestore(root, file) });
 }

@@ -1,7 +1,8 @@
 import { type ExecFileException, execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { quote } from '@k8s-deployment/runner';
+import { quote, TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 
 /** Advice to restore a file's committed version without losing the present one, which may have uncommitted changes. */
@@ -14,6 +15,16 @@ export async function howToRestore(root: string, file: string): Promise<string> 
   if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
   return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` restores the committed version and keeps this one`;
 }
+
+/** The error of a file that has to be there. */
+export const unreadable = async (root: string, file: string, why: string): Promise<TaskError> =>
+  new TaskError({ what: `${file} cannot be read`, why, advice: await howToRestore(root, file) });
+
+/** The text of such a file. Throws `TaskError` if it cannot be read. */
+export const readNeeded = (root: string, file: string): Promise<string> =>
+  readFile(join(root, file), 'utf8').catch(async (error: Error) => {
+    throw await unreadable(root, file, error.message);
+  });
 
 const noneCommitted =
   /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/;

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { developmentKeysFile } from './development-keys.ts';
-import { howToRestore } from './how-to-restore.ts';
+import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { keysIn } from './key-parts.ts';
 import type { KeyPlace } from './key-place.ts';
 import { checkExport } from './private-half.ts';
@@ -20,7 +19,7 @@ export const privateHalf = 'private.asc';
 /** Creates a key in the environment's keyring and returns its fingerprint. */
 export async function generate({ $, environment }: ShellContext, place: KeyPlace): Promise<string> {
   const { root } = environment;
-  const parameters = await readFile(join(root, parametersFile), 'utf8');
+  const parameters = await readNeeded(root, parametersFile);
   const comment = place.kind === 'development' ? 'Name-Comment: DEVELOPMENT ONLY\n' : '';
   const input = `${parameters.trimEnd()}\n${comment}`;
   const made = await $({ quiet: true, input })`gpg --batch --status-fd 1 --generate-key`;
@@ -58,7 +57,7 @@ export async function stageKey(context: ShellContext, place: KeyPlace, fresh: st
   const publicPath = join(root, place.publicFile);
   await stage(root, place.publicFile, await marked(publicPath, 'Operational SOPS key, public half.', open));
   if (place.kind === 'own') return;
-  const known = await readFile(join(root, developmentKeysFile), 'utf8');
+  const known = await readNeeded(root, developmentKeysFile);
   const lines = parts.map((fingerprint, index) =>
     index === 0 ? `- ${fingerprint} # operational\n` : `- ${fingerprint} # its part that encrypts\n`,
   );

@@ -9,7 +9,7 @@ import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, notEncrypted, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainEncryption, explainSops } from './explain.ts';
-import { howToRestore } from './how-to-restore.ts';
+import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { type KeyPlace, keyPlace } from './key-place.ts';
 import { importPublicKeys } from './keyring.ts';
 import {
@@ -216,7 +216,7 @@ async function filesFor(old: readonly string[], context: Context): Promise<strin
 
 /** .sops.yaml with the new fingerprint and otherwise unchanged, comments included. */
 async function newRules(root: string, old: string, fresh: string): Promise<string> {
-  const text = await readFile(join(root, rulesFile), 'utf8');
+  const text = await readNeeded(root, rulesFile);
   const changed = text.replaceAll(new RegExp(old, 'gi'), fresh);
   if (changed !== text) return changed;
   throw new TaskError({

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
@@ -43,6 +43,19 @@ const input = (
 const check = (provider: ProviderName = 'existing', choice?: Choice) =>
   refuseDevelopmentKeys(input(provider, choice));
 const refused = (what: string | RegExp) => fails(check(), { what });
+
+test('a list of known keys that is gone, damaged or no list is named', async () => {
+  const list = 'sops/development-keys.yaml';
+  for (const [text, what] of [
+    ['a: 1\n', `${list} cannot be read`],
+    ['- [\n', new RegExp(`^${list}:2 is not valid YAML`)],
+  ] as const) {
+    writeFileSync(join(folder, list), text);
+    await fails(check(), { what });
+  }
+  rmSync(join(folder, list));
+  await fails(check(), { what: `${list} cannot be read`, why: /ENOENT/, advice: /from a copy/ });
+});
 
 test('on this machine, or by the option or the setting, they may be used', async () => {
   await check('embedded');
