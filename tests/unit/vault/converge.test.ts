@@ -9,7 +9,7 @@ import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import {
   data,
   emptyState,
@@ -101,7 +101,7 @@ test('what Vault cannot change in place is an error, and nothing is written', as
     [engine, 'secrets engine kv/ is version 1 in Vault, but the desired state says version 2'],
     [transit, 'transit key transit/keys/cache is rsa-2048 in Vault, but the desired state says aes256-gcm96'],
   ] as const)
-    assert.is((await failureOf(converge(vault, { mounts: [mount] }))).what, `the ${what}`);
+    await fails(converge(vault, { mounts: [mount] }), { what: `the ${what}` });
   assert.is(writtenTo(vault), undefined);
 });
 
@@ -110,9 +110,8 @@ test('a write without effect is an error, since every run would repeat it', asyn
     'GET sys/policies/acl/a': data({ policy: 'other' }),
     'POST sys/policies/acl/a': done,
   });
-  const failure = await failureOf(converge(vault, { policies: [policy('a')] }));
-  assert.is(failure.what, 'Vault accepted the policy a, but it still differs from the desired state');
-  assert.is(failure.why, 'text');
+  const what = 'Vault accepted the policy a, but it still differs from the desired state';
+  await fails(converge(vault, { policies: [policy('a')] }), { what, why: 'text' });
 });
 
 const storedSecret = (data: object | null, version: number, status = 200) => ({
@@ -144,8 +143,8 @@ test('the first error ends the run, such as a concurrent change, and does not sh
   const vault = await vaultWith({
     'POST kv/data/app/database': refused(400, 'check-and-set parameter did not match; got hunter22'),
   });
-  const failure = await failureOf(converge(vault, { keyValues: [password, { ...password, path: 'b' }] }));
-  assert.is(failure.why, 'check-and-set parameter did not match; got ***');
+  const converging = converge(vault, { keyValues: [password, { ...password, path: 'b' }] });
+  await fails(converging, { why: 'check-and-set parameter did not match; got ***' });
   assert.is(calls(vault).length, 2);
 });
 
@@ -161,8 +160,8 @@ test('a run waits for an engine that Vault still prepares', async () => {
 test('a missing setting is named before anything is written', async () => {
   const vault = await vaultWith({});
   const secret = { ...password, values: [{ name: 'DB_HOST', from: { setting: 'database.hots' } }] };
-  const failure = await failureOf(converge(vault, { keyValues: [secret] }));
-  assert.is(failure.what, "Vault's desired state needs the setting `database.hots`, which is missing");
+  const what = "Vault's desired state needs the setting `database.hots`, which is missing";
+  await fails(converge(vault, { keyValues: [secret] }), { what });
   assert.is(calls(vault).length, 0);
 });
 

@@ -6,7 +6,7 @@ import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import {
   type Answer,
   keep,
@@ -92,13 +92,12 @@ test('an interrupted run still gets and keeps the keys', async () => {
 
 test('Vault is not initialised if its keys cannot be stored; if it refuses, no file stays', async () => {
   const refusing = await vaultWith(fresh(), 'sys/init', () => refused(400, 'no storage'));
-  assert.is((await failureOf(initialise(refusing))).why, 'no storage');
+  await fails(initialise(refusing), { why: 'no storage' });
   assert.equal(await readdir(dirname(keysPath)), []);
   const vault = await vaultIn(fresh());
   await rm(join(folder, 'vault'), { recursive: true });
   await writeFile(join(folder, 'vault'), 'a file where the folder should be');
-  const { what } = await failureOf(initialise(vault));
-  assert.is(what, `the Vault keys cannot be stored at ${keysPath}`);
+  await fails(initialise(vault), { what: `the Vault keys cannot be stored at ${keysPath}` });
   assert.equal(new Set(vault.requests()), new Set(['GET sys/seal-status']));
 });
 
@@ -120,15 +119,13 @@ test('keys that a killed run did not move into place are found', async () => {
 test('keys of another Vault are never shown; too few, or kept elsewhere, are an error with advice', async () => {
   await keep(stored.replace('a2V5', 'b3RoZXI='));
   const vault = await vaultIn(closed());
-  const failure = await failureOf(initialise(vault));
-  assert.is(failure.what, `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`);
-  assert.is(failure.why, "'key' must be a valid string ***");
+  const what = `Vault at ${vault.address} stays sealed: the keys of ${keysPath} do not open it`;
+  await fails(initialise(vault), { what, why: "'key' must be a valid string ***" });
   const sealed = await vaultWith(closed(), 'sys/unseal', () => ({ body: { sealed: true } }));
-  assert.is((await failureOf(initialise(sealed))).why, 'it is still sealed after 1 of the keys');
+  await fails(initialise(sealed), { why: 'it is still sealed after 1 of the keys' });
   await keep(JSON.stringify({ unseal_keys_b64: [], admin_token: 'hvs.admin' }));
-  const elsewhere = await failureOf(unsealVault(inputOf([vault])));
-  assert.match(elsewhere.what, 'holds no unseal key');
-  assert.match(elsewhere.advice, '`vault operator unseal`');
+  const elsewhere = unsealVault(inputOf([vault]));
+  await fails(elsewhere, { what: /holds no unseal key/, advice: /`vault operator unseal`/ });
 });
 
 test('a damaged keys file is an error that names it; so is an unreadable one', async () => {
@@ -137,11 +134,11 @@ test('a damaged keys file is an error that names it; so is an unreadable one', a
     '{"unseal_keys_b64": [1], "root_token": "x"}',
   ]) {
     await keep(text);
-    assert.is((await failureOf(readKeys(keysPath))).what, `the Vault keys in ${keysPath} are damaged`, text);
+    await fails(readKeys(keysPath), { what: `the Vault keys in ${keysPath} are damaged` });
   }
   await rm(keysPath);
   await mkdir(keysPath);
-  assert.is((await failureOf(readKeys(keysPath))).what, `cannot read ${keysPath}`);
+  await fails(readKeys(keysPath), { what: `cannot read ${keysPath}` });
 });
 
 test('a run waits until Vault becomes active', async () => {
@@ -163,10 +160,9 @@ test('no Vault is initialised beside an old one whose replicas do not run', asyn
   const vault = await vaultIn(fresh());
   const input = { ...inputOf([vault]), absent: ['vault-1', 'vault-2'] };
   await keep(stored);
-  const { what, why, advice } = await failureOf(initialiseVault(input));
-  assert.is(what, `Vault at ${vault.address} is new, but ${keysPath} has keys`);
-  assert.match(why, /^vault-1, vault-2 do not run, and may hold/);
-  assert.match(advice, keysPath);
+  const what = `Vault at ${vault.address} is new, but ${keysPath} has keys`;
+  const why = /^vault-1, vault-2 do not run, and may hold/;
+  await fails(initialiseVault(input), { what, why, advice: new RegExp(keysPath) });
   assert.equal(vault.requests(), ['GET sys/seal-status']);
   await rm(keysPath);
   assert.is((await initialiseVault(input)).initialised, true);
@@ -179,7 +175,7 @@ test('waitForVault waits for a Vault that starts, and throws the last reason oth
   await waitForVault(vaultClient({ address }), 5000);
   assert.equal(answers, []);
   const never = await scriptedVault(() => starting);
-  assert.is((await failureOf(waitForVault(vaultClient(never), 30))).why, 'HTTP 502');
+  await fails(waitForVault(vaultClient(never), 30), { why: 'HTTP 502' });
 });
 
 test('an answer without a state does not mean a new Vault', async () => {
@@ -188,8 +184,9 @@ test('an answer without a state does not mean a new Vault', async () => {
     ...[{ body: { initialized: 'no', sealed: true } }, { body: { initialized: false } }],
   ]) {
     const vault = await scriptedVault(() => answer);
-    const { what } = await failureOf(initialise(vault));
-    assert.is(what, `the answer of ${vault.address} to GET sys/seal-status is not Vault's`);
+    await fails(initialise(vault), {
+      what: `the answer of ${vault.address} to GET sys/seal-status is not Vault's`,
+    });
     assert.equal(vault.requests(), ['GET sys/seal-status']);
   }
 });
@@ -200,7 +197,7 @@ test('an initialisation without keys, or without an answer, does not mean that V
     ['gone', /cannot be reached$/],
   ] as const) {
     const vault = await vaultWith(fresh(), 'sys/init', () => answer);
-    assert.match((await failureOf(initialise(vault))).what, what);
+    await fails(initialise(vault), { what });
     assert.equal([await keysNeverStored(keysPath), await readKeys(keysPath)], [true, undefined]);
   }
 });

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 import {
   type Answer,
   data,
@@ -98,8 +98,8 @@ test('an answer that is not Vault’s says nothing about a token', async () => {
     const script = vaultWith(path.startsWith('auth') ? { 'hvs.admin': operations } : {}, (call) =>
       call.path === path && call.method !== 'DELETE' ? answer : undefined,
     );
-    const { what } = await failureOf(run(keys, script));
-    assert.match(what, new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`));
+    const what = new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`);
+    await fails(run(keys, script), { what });
     assert.equal(await kept(), keys);
   }
 });
@@ -129,27 +129,23 @@ test('a root token is revoked: that of a killed run, and even after a failure; t
   const failing = vaultWith(others, ({ path }) =>
     path === 'auth/token/create-orphan' ? refused(500, 'disk') : undefined,
   );
-  assert.is((await failureOf(run({ ...one, root_token: 'hvs.root' }, failing))).why, 'disk');
+  await fails(run({ ...one, root_token: 'hvs.root' }, failing), { why: 'disk' });
   assert.equal([others, await kept()], [{}, one]);
   assert.is((await run(one, vaultWith(others))).token, 'hvs.new');
 });
 
 test('without keys there is no root token, and the error says who can generate one', async () => {
-  const failure = await failureOf(run({ admin_token: 'hvs.admin' }, vaultWith({})));
-  assert.match(failure.why, 'the keys are kept elsewhere');
-  assert.match(failure.advice, '`vault operator generate-root`');
+  const none = run({ admin_token: 'hvs.admin' }, vaultWith({}));
+  await fails(none, { why: /the keys are kept elsewhere/, advice: /`vault operator generate-root`/ });
   const foreign = { unseal_keys_b64: ['b3RoZXI='], admin_token: 'hvs.admin' };
-  assert.is((await failureOf(run(foreign, vaultWith({})))).why, 'wrong ***');
-});
-
-test('a Vault that generates root tokens for token holders only needs another configuration', async () => {
+  await fails(run(foreign, vaultWith({})), { why: 'wrong ***' });
+  // A Vault that generates them for token holders only.
   const closed = vaultWith({}, ({ path, token }) =>
     path.startsWith('sys/generate-root/') && token === undefined
       ? refused(403, 'permission denied')
       : undefined,
   );
-  const { advice } = await failureOf(run(one, closed));
-  assert.match(advice, 'enable_unauthenticated_access = ["generate-root"]');
+  await fails(run(one, closed), { advice: /enable_unauthenticated_access = \["generate-root"\]/ });
 });
 
 test.run();

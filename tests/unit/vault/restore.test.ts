@@ -8,7 +8,7 @@ import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import { type Answer, data, keep, keysPath, refused, scriptedVault, useKeys } from './scripted-vault.ts';
 
 /* Runs that end while Vault takes a snapshot; tests/integration/vault has whole ones. */
@@ -78,13 +78,12 @@ test('the keys are stored as soon as Vault has taken the snapshot', async () => 
 
 test('after a run killed before that, the same restore opens Vault with the keys of the backup', async () => {
   const vault = await openVault('gone');
-  assert.match((await failureOf(vault.restore(ofSnapshot))).what, /cannot be reached/);
+  await fails(vault.restore(ofSnapshot), { what: /cannot be reached/ });
   assert.equal(await vault.stored(), [former]);
-  const { what, advice } = await failureOf(vault.unseal());
-  assert.match(what, /stays sealed/);
-  assert.match(advice, /after an interrupted `?.*restore-vault`?, run it again/);
+  const advice = /after an interrupted `?.*restore-vault`?, run it again/;
+  await fails(vault.unseal(), { what: /stays sealed/, advice });
 
-  assert.match((await failureOf(vault.restore('b3RoZXI='))).what, 'the keys of the backup do not open it');
+  await fails(vault.restore('b3RoZXI='), { what: /the keys of the backup do not open it/ });
   assert.equal(await vault.stored(), [former]);
   assert.is(await vault.restore(ofSnapshot), false);
   assert.equal(await vault.stored(), [ofSnapshot]);
