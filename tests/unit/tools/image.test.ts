@@ -8,57 +8,51 @@ import { platform } from '../../../lib/tools/cache.ts';
 import { lookForTool } from '../../../lib/tools/get-tool.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { type PlayedRegistry, withRegistry } from './played-registry.ts';
-import { builtTool, entryOf, inPlace, type Place } from './tool-fixture.ts';
+import { type PlayedRegistry, playedRegistry } from './played-registry.ts';
+import { builtTool, entryOf, inPlace, type Place, placed } from './tool-fixture.ts';
 
 const tool = (image: ImageRecipe) => entryOf({ version: '1.2.3', path: false, image });
 
 /** The same tool with a Go module as the next way. */
 const withGo = (place: Place, image: ImageRecipe) => ({ ...builtTool(place), path: false as const, image });
 
-/** A test with a registry that has the image for these architectures. */
+/** A test with a registry of the image. */
 const withImage = (name: string, body: (registry: PlayedRegistry, place: Place) => Promise<void>) =>
-  test(name, () => withRegistry((registry) => inPlace((place) => body(registry, place))));
+  placed(name, async (place) => body(await playedRegistry(), place));
 
 /** What the log says of the image when Go is taken instead. */
 async function insteadOf(
   change: (registry: PlayedRegistry) => ImageRecipe,
   architectures?: readonly string[],
 ): Promise<string> {
+  const image = change(await playedRegistry(architectures));
   let said = '';
-  await withRegistry(
-    (registry) =>
-      inPlace(async (place) => {
-        assert.is((await place.get(withGo(place, change(registry)))).source, 'go');
-        assert.equal(place.inCache().temporary, []);
-        said = place.logged[0] ?? '';
-      }),
-    architectures,
-  );
+  await inPlace(async (place) => {
+    assert.is((await place.get(withGo(place, image))).source, 'go');
+    assert.equal(place.inCache().temporary, []);
+    said = place.logged[0] ?? '';
+  });
   return said;
 }
 
-withImage(
-  'a program is extracted from its image with its files, and then found',
-  async ({ recipe, asked }, place) => {
-    const told: string[] = [];
-    const progress = (text: string, share?: Share) =>
-      told.push(share === undefined || share.done < share.total ? text : `all of it: ${text}`);
-    const found = await place.get(tool(recipe), {}, { progress });
-    assert.is(told[0], 'downloading hammer 1.2.3');
-    assert.is(told.at(-1), 'all of it: 0.0 of 0.0 MiB, downloading hammer 1.2.3');
-    assert.is(found.source, 'image');
-    assert.is(readFileSync(found.path, 'utf8'), '#!/bin/sh\necho hammer 1.2.3\n');
-    assert.is(readFileSync(join(found.folder, 'crds', 'nail.yaml'), 'utf8'), 'kind: Nail');
-    assert.is(readFileSync(join(found.folder, 'chart', 'Chart.yaml'), 'utf8'), 'name: hammer');
-    assert.equal(readdirSync(found.folder).sort(), ['chart', 'crds', 'hammer', 'program']);
-    assert.equal(place.inCache().temporary, []);
-    assert.ok(asked.includes('/token?service=played&scope=repository%3Asmith%2Fhammer%3Apull'));
-    const requests = asked.length;
-    assert.equal(await lookForTool(tool(recipe), {}), found);
-    assert.is(asked.length, requests);
-  },
-);
+withImage('a program is extracted from its image with its files', async ({ recipe, asked }, place) => {
+  const told: string[] = [];
+  const progress = (text: string, share?: Share) =>
+    told.push(share === undefined || share.done < share.total ? text : `all of it: ${text}`);
+  const found = await place.get(tool(recipe), {}, { progress });
+  assert.is(told[0], 'downloading hammer 1.2.3');
+  assert.is(told.at(-1), 'all of it: 0.0 of 0.0 MiB, downloading hammer 1.2.3');
+  assert.is(found.source, 'image');
+  assert.is(readFileSync(found.path, 'utf8'), '#!/bin/sh\necho hammer 1.2.3\n');
+  assert.is(readFileSync(join(found.folder, 'crds', 'nail.yaml'), 'utf8'), 'kind: Nail');
+  assert.is(readFileSync(join(found.folder, 'chart', 'Chart.yaml'), 'utf8'), 'name: hammer');
+  assert.equal(readdirSync(found.folder).sort(), ['chart', 'crds', 'hammer', 'program']);
+  assert.equal(place.inCache().temporary, []);
+  assert.ok(asked.includes('/token?service=played&scope=repository%3Asmith%2Fhammer%3Apull'));
+  const requests = asked.length;
+  assert.equal(await lookForTool(tool(recipe), {}), found);
+  assert.is(asked.length, requests);
+});
 
 for (const wrong of [/manifests\/sha256/, /^\/[0-9a-f]{64}/, /hammer\.tgz/])
   withImage(

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { dirname, join } from 'node:path';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
-import { listen } from '../../rig/loopback.ts';
+import { serve } from '../../rig/loopback.ts';
 
 export type PlayedRegistry = {
   /** A recipe for the image and archive below, with the right checksums. */
@@ -43,10 +43,9 @@ const archive = packed({
  * storage host that the registry redirects to. As with Docker Hub, nothing is answered without a token, and the storage
  * refuses the token.
  */
-export async function withRegistry(
-  body: (registry: PlayedRegistry) => Promise<void>,
+export async function playedRegistry(
   architectures: readonly string[] = ['amd64', 'arm64'],
-): Promise<void> {
+): Promise<PlayedRegistry> {
   const bytes = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
   const digestOf = (content: Uint8Array): string => `sha256:${sha256(content)}`;
   const image = bytes({ layers: layers.map((layer) => ({ digest: digestOf(layer) })) });
@@ -55,19 +54,18 @@ export async function withRegistry(
   const contents = new Map([image, list, ...layers].map((content) => [digestOf(content), content]));
 
   const asked: string[] = [];
-  let [files, host] = ['', ''];
   const fault: PlayedRegistry['fault'] = { answer: () => undefined };
-  const serve = (usual: (...call: Parameters<RequestListener>) => unknown): Server =>
-    createServer((request, response) => {
+  const played = (usual: (...call: Parameters<RequestListener>) => unknown): Promise<string> =>
+    serve((request, response) => {
       const path = request.url ?? '';
       asked.push(path);
-      const played = fault.answer(path);
-      if (played === undefined) usual(request, response);
-      else if (played === 'hang') response.writeHead(200).write('half');
-      else response.writeHead(played.status ?? 200).end(played.body);
+      const answer = fault.answer(path);
+      if (answer === undefined) usual(request, response);
+      else if (answer === 'hang') response.writeHead(200).write('half');
+      else response.writeHead(answer.status ?? 200).end(answer.body);
     });
 
-  const storage = serve((request, response) => {
+  const files = await played((request, response) => {
     const [path = ''] = (request.url ?? '').slice(1).split('?');
     const content = path === 'hammer.tgz' ? archive : contents.get(`sha256:${path}`);
     const status = request.headers.authorization !== undefined ? 400 : content === undefined ? 404 : 200;
@@ -75,7 +73,7 @@ export async function withRegistry(
     // Without `writeHead`, with its length.
     response.end(content);
   });
-  const registry = serve((request, response) => {
+  const host: string = await played((request, response) => {
     const [path = ''] = (request.url ?? '').split('?');
     if (path === '/token') return response.end(JSON.stringify({ token: 'pass' }));
     if (request.headers.authorization !== 'Bearer pass') {
@@ -90,25 +88,10 @@ export async function withRegistry(
       .writeHead(307, { Location: `http://${files}/${digest.replace('sha256:', '')}?key=hidden` })
       .end();
   });
-  const servers = [storage, registry];
-  try {
-    [files = '', host = ''] = await Promise.all(servers.map(listen));
-    const recipe = {
-      repository: `${host}/smith/hammer`,
-      tag: '1.2.3',
-      digest: digestOf(list),
-      program: 'hammer',
-      archive: {
-        url: `http://${files}/hammer.tgz`,
-        sha256: sha256(archive),
-        folders: { crds: 'hammer/chart/crds', chart: 'hammer/chart' },
-      },
-    };
-    await body({ recipe, asked, fault });
-  } finally {
-    for (const server of servers) {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-    }
-  }
+  const folders = { crds: 'hammer/chart/crds', chart: 'hammer/chart' };
+  const recipe = {
+    ...{ repository: `${host}/smith/hammer`, tag: '1.2.3', digest: digestOf(list), program: 'hammer' },
+    archive: { url: `http://${files}/hammer.tgz`, sha256: sha256(archive), folders },
+  };
+  return { recipe, asked, fault };
 }

@@ -5,33 +5,34 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { updateManifest } from '../../../lib/tools/update-manifest.ts';
-import { failureOf } from '../../rig/task-context.ts';
-import { type PlayedRegistry, withRegistry } from './played-registry.ts';
-import { inPlace, type Place } from './tool-fixture.ts';
+import { fails } from '../../rig/task-context.ts';
+import { type PlayedRegistry, playedRegistry } from './played-registry.ts';
+import { type Place, placed } from './tool-fixture.ts';
 
 /** A manifest with one image, whose checksums are not pinned, and an npm that knows mise for Linux on x64 alone. */
 const withManifest = (
+  name: string,
   body: (file: string, registry: PlayedRegistry, place: Place) => Promise<void>,
-): Promise<void> =>
-  withRegistry((registry) =>
-    inPlace(async (place) => {
-      const { digest: _digest, archive, ...image } = registry.recipe;
-      const { sha256: _sha256, ...unpinned } = archive;
-      const integrity = { other: 'sha512-y' };
-      const mise = { version: '2026.1.2', package: '@smith/mise-{platform}', integrity };
-      const text = stringify({ mise, tools: { hammer: { image: { ...image, archive: unpinned } } } });
-      const file = join(place.folder, 'manifest.yaml');
-      writeFileSync(file, `# Kept.\n${text}`);
-      place.script(
-        'npm',
-        'case "$*" in "view --loglevel=error --fetch-retries=0 @smith/mise-linux-x64@2026.1.2 dist.integrity") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac',
-      );
-      await body(file, registry, place);
-    }),
-  );
+): void =>
+  placed(name, async (place) => {
+    const registry = await playedRegistry();
+    const { digest: _digest, archive, ...image } = registry.recipe;
+    const { sha256: _sha256, ...unpinned } = archive;
+    const integrity = { other: 'sha512-y' };
+    const mise = { version: '2026.1.2', package: '@smith/mise-{platform}', integrity };
+    const text = stringify({ mise, tools: { hammer: { image: { ...image, archive: unpinned } } } });
+    const file = join(place.folder, 'manifest.yaml');
+    writeFileSync(file, `# Kept.\n${text}`);
+    place.script(
+      'npm',
+      'case "$*" in "view --loglevel=error --fetch-retries=0 @smith/mise-linux-x64@2026.1.2 dist.integrity") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac',
+    );
+    await body(file, registry, place);
+  });
 
-test('missing pins are filled in, and unavailable ones are reported', () =>
-  withManifest(async (file, { recipe }, place) => {
+withManifest(
+  'missing pins are filled in, and unavailable ones are reported',
+  async (file, { recipe }, place) => {
     const unpinned = readFileSync(file, 'utf8');
     const missing = ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
       (platform) => `mise 2026.1.2 on ${platform}: npm error 404 Not Found`,
@@ -45,24 +46,25 @@ test('missing pins are filled in, and unavailable ones are reported', () =>
     assert.is(tools.hammer.image.archive.sha256, recipe.archive.sha256);
     await updateManifest(place.context, file);
     assert.is(readFileSync(file, 'utf8'), text);
-  }));
+  },
+);
 
-test('another checksum than the pinned one is refused, and nothing is written', () =>
-  withManifest(async (file, { fault }, place) => {
+withManifest(
+  'another checksum than the pinned one is refused, and nothing is written',
+  async (file, { fault }, place) => {
     await updateManifest(place.context, file);
     const text = readFileSync(file, 'utf8');
     fault.answer = (path) => (path === '/hammer.tgz' ? { body: Buffer.from('other') } : undefined);
-    const error = await failureOf(updateManifest(place.context, file));
-    assert.instance(error, TaskError);
-    assert.match(error.why, /^tools\.hammer\.image\.archive\.sha256: [0-9a-f]{64}$/);
+    const why = /^tools\.hammer\.image\.archive\.sha256: [0-9a-f]{64}$/;
+    assert.instance(await fails(updateManifest(place.context, file), { why }), TaskError);
     assert.is(readFileSync(file, 'utf8'), text);
-  }));
+  },
+);
 
-test('a refusal of the registry is reported', () =>
-  withManifest(async (file, { fault }, place) => {
-    fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
-    const missing = await updateManifest(place.context, file);
-    assert.match(missing.join('\n'), /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m);
-  }));
+withManifest('a refusal of the registry is reported', async (file, { fault }, place) => {
+  fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
+  const missing = await updateManifest(place.context, file);
+  assert.match(missing.join('\n'), /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m);
+});
 
 test.run();
