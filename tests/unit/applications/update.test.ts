@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +7,7 @@ import { newestLike, writtenLike } from '../../../lib/applications/newest.ts';
 import { updateSettings } from '../../../lib/applications/update.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Environment } from '../../../lib/settings/environment.ts';
-import { listen } from '../../rig/loopback.ts';
+import { serve } from '../../rig/loopback.ts';
 
 const test = suite('update');
 
@@ -42,9 +41,7 @@ const index = `entries:
 `;
 
 /** A registry with tokens and pages, as Docker Hub has them, and a chart repository. */
-const server = createServer((request, response) => void answer(request, response));
-
-function answer(request: IncomingMessage, response: ServerResponse): unknown {
+const host: string = await serve((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://here');
   if (pathname === '/charts/index.yaml') return response.end(index);
   if (pathname === '/token') {
@@ -67,19 +64,10 @@ function answer(request: IncomingMessage, response: ServerResponse): unknown {
   if (start + 2 < tags.length)
     response.setHeader('Link', `</v2/${path}/tags/list?last=${page.at(-1)}&n=2>; rel="next"`);
   return response.end(JSON.stringify({ name: path, tags: page }));
-}
-let host = '';
+});
 const root = temporaryFolder();
 const common = 'environments/common.yaml';
 const own = 'environments/production/settings.yaml';
-
-test.before(async () => {
-  host = await listen(server);
-});
-test.after(async () => {
-  server.closeAllConnections();
-  await new Promise((done) => server.close(done));
-});
 
 const write = (files: { readonly [file: string]: string }): void => {
   for (const [file, text] of Object.entries(files)) {

@@ -1,11 +1,11 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askRegistry, checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
 import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
-import { listen } from '../../rig/loopback.ts';
-import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { serve } from '../../rig/loopback.ts';
+import { fails, failureOf, taskContext } from '../../rig/task-context.ts';
 
 const test = suite('images of an existing cluster');
 
@@ -68,25 +68,19 @@ test('how to push: into a registry of the user’s, by the task where one does i
   assert.is(howToPush({ ...elsewhere, digest }), `run ${task}, and ${digestTo}`);
 });
 
-/** A registry on loopback, its requests, and how it answers. */
-let registry: Server;
-let host = '';
-let asked: string[];
+/** Requests of a registry on loopback, and how it answers. */
+const asked: string[] = [];
 let answer: RequestListener;
-test.before.each(async () => {
-  asked = [];
-  registry = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`);
-    answer(request, response);
-  });
-  host = await listen(registry);
+const host = await serve((request, response) => {
+  asked.push(`${request.method} ${request.url}`);
+  answer(request, response);
 });
-test.after.each(() => {
-  registry.closeAllConnections();
-  registry.close();
+test.before.each(() => {
+  asked.length = 0;
 });
 
-const ask = (signal = new AbortController().signal) => askRegistry(`${host}/team/image`, '1.2', signal);
+const ask = (signal = new AbortController().signal, from = host) =>
+  askRegistry(`${from}/team/image`, '1.2', signal);
 const challenging =
   (challenge: string): RequestListener =>
   (_, response) =>
@@ -117,9 +111,7 @@ test('an invalid answer is not interpreted', async () => {
       request.url === '/token' ? response.end(text) : challenge(request, response);
     assert.is((await ask()).kind, 'unknown');
   }
-  registry.closeAllConnections();
-  await new Promise((resolve) => registry.close(resolve));
-  const refused = await ask();
+  const refused = await ask(undefined, '127.0.0.1:2');
   assert.match(refused.kind === 'unknown' ? refused.reason : '', 'ECONNREFUSED');
 });
 
@@ -157,16 +149,18 @@ const image = (repository: string, name = own.name) => ({ ...own, repository, na
 test('all missing images are reported together, with the releases and how to push them', async () => {
   const context = cluster([[], []]);
   const images = [image(`${host}/absent`), image(`${host}/there`), image(`${host}/other`, 'backend')];
-  const error = await failureOf(checkImages(context, images));
   const missing = ['absent', 'other'].map(
     (path) => `the image ${host}/${path}:1.0 of app1-back and app2-back`,
   );
-  assert.is(error.what, `missing in the cluster: ${missing.join(', ')}`);
-  assert.match(error.why, `${host} does not have it, and none of 2 nodes has it`);
-  assert.equal(error.advice.split('\n'), [
-    'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
-    `run docker build --tag ${host}/other:1.0 docker/backend-verification && docker push ${host}/other:1.0`,
-  ]);
+  const other = `${host}/other:1.0`;
+  const error = await fails(checkImages(context, images), {
+    what: `missing in the cluster: ${missing.join(', ')}`,
+    advice: [
+      'run `npx tsx tasks.ts build-push-backend-verification 1.0`',
+      `run docker build --tag ${other} docker/backend-verification && docker push ${other}`,
+    ].join('\n'),
+  });
+  assert.match(error.why ?? '', `${host} does not have it, and none of 2 nodes has it`);
   assert.equal(context.logged, []);
 });
 

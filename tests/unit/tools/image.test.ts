@@ -55,19 +55,16 @@ withImage('a program is extracted from its image with its files', async ({ recip
 });
 
 for (const wrong of [/manifests\/sha256/, /^\/[0-9a-f]{64}/, /hammer\.tgz/])
-  withImage(
-    `content with another checksum is an error at once: ${wrong}`,
-    async ({ recipe, fault }, place) => {
-      fault.answer = (path) => (wrong.test(path) ? { body: Buffer.from('{"layers": []}') } : undefined);
-      const error = await failureOf(place.get(withGo(place, recipe)));
-      assert.instance(error, TaskError);
-      assert.not.instance(error, MissingToolError);
-      assert.match(error.what, /^http:\S+ has the wrong checksum and was not used$/);
-      assert.not.match(error.what, 'key=');
-      assert.equal([place.calls(), place.inCache().temporary], [[], []]);
-      assert.not.ok(existsSync(join(place.cache, 'tools', platform, 'hammer')));
-    },
-  );
+  withImage(`another checksum is an error at once: ${wrong}`, async ({ recipe, fault }, place) => {
+    fault.answer = (path) => (wrong.test(path) ? { body: Buffer.from('{"layers": []}') } : undefined);
+    const error = await failureOf(place.get(withGo(place, recipe)));
+    assert.instance(error, TaskError);
+    assert.not.instance(error, MissingToolError);
+    assert.match(error.what, /^http:\S+ has the wrong checksum and was not used$/);
+    assert.not.match(error.what, 'key=');
+    assert.equal([place.calls(), place.inCache().temporary], [[], []]);
+    assert.not.ok(existsSync(join(place.cache, 'tools', platform, 'hammer')));
+  });
 
 test('if the image is not available, the reason is logged and Go is tried next', async () => {
   for (const [pattern, status, reason] of [
@@ -97,18 +94,15 @@ test('if the image is not available, the reason is logged and Go is tried next',
   assert.equal(requests, []);
 });
 
-withImage(
-  'a stopped run ends a download that hangs, and leaves nothing',
-  async ({ recipe, fault }, place) => {
-    fault.answer = (path) => {
-      if (!/^\/[0-9a-f]{64}/.test(path)) return undefined;
-      setImmediate(() => place.abort.abort(new Error('stopped')));
-      return 'hang';
-    };
-    assert.is((await failureOf(place.get(tool(recipe)))).message, 'stopped');
-    assert.equal(place.inCache().temporary, []);
-  },
-);
+withImage('a stopped run ends a download that hangs', async ({ recipe, fault }, place) => {
+  fault.answer = (path) => {
+    if (!/^\/[0-9a-f]{64}/.test(path)) return undefined;
+    setImmediate(() => place.abort.abort(new Error('stopped')));
+    return 'hang';
+  };
+  assert.is((await failureOf(place.get(tool(recipe)))).message, 'stopped');
+  assert.equal(place.inCache().temporary, []);
+});
 
 withImage('on macOS the image is not used, because its program is for Linux', ({ recipe, asked }, place) =>
   onPlatform('darwin', {}, async () => {
