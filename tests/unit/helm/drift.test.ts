@@ -7,7 +7,7 @@ import { withoutDropped } from '../../../lib/helm/object-drift.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const manifest = `---
 # Source: a.yaml
@@ -132,7 +132,7 @@ test('a kubectl that fails says nothing about a release', async () => {
     [{ exitCode: 137, signal: 'SIGKILL' }, '`kubectl get` was ended by SIGKILL'],
     [{ exitCode: 1, stderr: 'Unable to connect: timeout' }, '`kubectl get` failed with exit code 1'],
   ] as const)
-    assert.is((await failureOf(told(answer))).what, what);
+    await fails(told(answer), { what });
 });
 
 test('added fields are reported without values, and a pause as a fault', async () => {

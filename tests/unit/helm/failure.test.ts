@@ -16,19 +16,11 @@ import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { adviceFor } from '../../../lib/kubernetes/advice.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
-  ...{
-    id: `vault/${name}`,
-    name,
-    chart,
-    namespace: 'vault',
-    tier: 'core',
-    app: name,
-    needs: [],
-    timeout: 60,
-  },
+  ...{ id: `vault/${name}`, name, chart, namespace: 'vault', tier: 'core', app: name, needs: [] },
+  timeout: 60,
 });
 
 const environment = environmentOf({ env: 'development', provider: 'embedded' });
@@ -234,9 +226,8 @@ test('without the right to list Secrets, the error names the missing right', asy
   const why =
     'Error from server (Forbidden): secrets is forbidden: User "me" cannot list resource "secrets" in';
   const $ = answeringShell(() => ({ exitCode: 4, stderr: why }));
-  const error = await failureOf(deployedReleases({ $, environment }));
-  assert.equal([error.why, error.exitCode], [why, 4]);
-  assert.is(error.advice, 'give me the right to list secrets, then run again');
+  const advice = 'give me the right to list secrets, then run again';
+  await fails(deployedReleases({ $, environment }), { why, advice, exitCode: 4 });
 });
 
 test('helm’s part of the output is taken, each line once; without such a part all of it', () => {

@@ -14,7 +14,7 @@ import {
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Target } from '../../../lib/settings/context.ts';
 import { applications, releaseTable } from '../../rig/applications.ts';
-import { failureOf, targetOf } from '../../rig/task-context.ts';
+import { fails, targetOf } from '../../rig/task-context.ts';
 
 test('arguments know every app, tier and release', async () => {
   const own = applications.map(({ name }) => name);
@@ -46,9 +46,9 @@ async function without(...names: string[]): Promise<Target> {
 }
 
 test('what an installed release needs cannot be left out', async () => {
-  const { what, why } = await failureOf(checkLeftOut(await without('vault-operator')));
-  assert.is(what, 'releases.vault-operator.installed is false, but app1-back needs vault-operator');
-  assert.is(why, 'helmfile.yaml lists it under the needs of app1-back');
+  const what = 'releases.vault-operator.installed is false, but app1-back needs vault-operator';
+  const why = 'helmfile.yaml lists it under the needs of app1-back';
+  await fails(checkLeftOut(await without('vault-operator')), { what, why });
   const ofVault = applications.flatMap(({ name, secrets }) =>
     secrets === 'vault' ? [`${name}-back`, `${name}-front`] : [],
   );
@@ -58,8 +58,7 @@ test('what an installed release needs cannot be left out', async () => {
 test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, 'helmfile.yaml'), 'releases: [\n');
-  const error = await failureOf(declaredReleases(folder));
-  assert.equal([error.what, error.exitCode], ['helmfile.yaml:2 is not valid YAML', 1]);
+  await fails(declaredReleases(folder), { what: 'helmfile.yaml:2 is not valid YAML', exitCode: 1 });
 });
 
 test.run();

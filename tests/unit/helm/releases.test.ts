@@ -1,4 +1,3 @@
-import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -9,33 +8,18 @@ import {
 } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { helmRecord } from '../../rig/helm-record.ts';
+import { fails } from '../../rig/task-context.ts';
 
-const usual = {
-  name: 'devops',
-  namespace: 'core',
-  version: 1,
-  status: 'deployed',
-  manifest: '',
-  deleted: '',
+type Stored = {
+  readonly [field in 'id' | 'status' | 'manifest' | 'deleted']?: string;
+} & { readonly version?: number; readonly hooks?: readonly string[] };
+
+const secret = ({ id = 'core/devops', version, status = 'deployed', hooks = [], ...more }: Stored) => {
+  const { manifest = '', deleted = '' } = more;
+  const info = { last_deployed: '2026-01-02T03:04:05Z', deleted };
+  return helmRecord(id, status, { manifest, hooks: hooks.map((manifest) => ({ manifest })), info }, version);
 };
-type Stored = Partial<typeof usual> & { readonly hooks?: readonly string[] };
-
-/** A revision as helm keeps it: gzipped JSON, in base64, in the base64 of a Secret. */
-function secret({ hooks = [], ...changes }: Stored) {
-  const { name, namespace, version, status, manifest, deleted } = { ...usual, ...changes };
-  const content = {
-    manifest,
-    hooks: hooks.map((manifest) => ({ manifest })),
-    info: { last_deployed: '2026-01-02T03:04:05Z', deleted },
-  };
-  const packed = Buffer.from(gzipSync(JSON.stringify(content)).toString('base64')).toString('base64');
-  const labels = { name, status, version: String(version), owner: 'helm' };
-  return {
-    metadata: { name: `sh.helm.release.v1.${name}.v${version}`, namespace, labels },
-    data: { release: packed },
-  };
-}
 
 const environment = environmentIn('/project');
 
@@ -65,8 +49,8 @@ test('the newest revision of each release counts, compared as numbers', async ()
   const releases = await deployed(
     { version: 9, status: 'deployed' },
     { version: 10, status: 'pending-upgrade' },
-    { version: 2, status: 'failed', namespace: 'other' },
-    { name: 'gone', status: 'uninstalling', deleted: '2026-02-03T04:05:06Z' },
+    { id: 'other/devops', version: 2, status: 'failed' },
+    { id: 'core/gone', status: 'uninstalling', deleted: '2026-02-03T04:05:06Z' },
   );
   assert.equal(
     releases.map(({ namespace, revision, status, updated }) =>
@@ -77,15 +61,14 @@ test('the newest revision of each release counts, compared as numbers', async ()
 });
 
 test('a Secret that cannot be read is an error, or reported while the other releases are returned', async () => {
-  const damaged = { ...secret({ name: 'vault', version: 4 }), data: { release: 'bm8=' } };
+  const damaged = { ...secret({ id: 'core/vault', version: 4 }), data: { release: 'bm8=' } };
   const { context } = cluster(damaged, secret({}));
-  const error = await failureOf(deployedReleases(context));
-  const name = 'core/sh.helm.release.v1.vault.v4';
-  assert.is(error.what, `cannot read the Secret ${name}, in which helm keeps a release`);
-  assert.match(error.advice, /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/);
+  const what = 'cannot read the Secret core/sh.helm.release.v1.vault.v4, in which helm keeps a release';
+  const advice = /`kubectl -n core delete secret sh\.helm\.release\.v1\.vault\.v4`/;
+  await fails(deployedReleases(context), { what, advice });
   const reported: string[] = [];
   const releases = await deployedReleases(context, ({ what }) => reported.push(what));
-  assert.equal(reported, [error.what]);
+  assert.equal(reported, [what]);
   assert.equal(
     [...releases].map(([id, { status, revision }]) => [id, status, revision]),
     [

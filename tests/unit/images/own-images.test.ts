@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
 import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const settings = await loadSettings({ name: 'development', provider: 'minikube' });
 const image = { ...settings.images.backendVerification, name: 'some', folder: 'docker/some', releases: [] };
@@ -35,9 +35,7 @@ test('the input tag changes only with a file, a name or a build argument', async
   const tag = (change: Partial<Settings> = {}): Promise<string> =>
     taggedByInputs({ environment: environmentIn(project), settings: { ...settings, ...change } }, image);
   mkdirSync(folder, { recursive: true });
-  const { what, why } = await failureOf(tag());
-  assert.match(what, /^docker\/some, .* has no Dockerfile$/);
-  assert.match(why, /images\.some\.build/);
+  await fails(tag(), { what: /^docker\/some, .* has no Dockerfile$/, why: /images\.some\.build/ });
   writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch');
   const first = await tag();
   assert.match(first, /^k8s-deployment\/backend-verification:inputs-[0-9a-f]{12}$/);

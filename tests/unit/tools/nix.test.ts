@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { checkTools } from '../../../lib/tools/check-tools.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { nixPackagesFile, system, whyNoPrebuilt } from '../../../lib/tools/prebuilt.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails } from '../../rig/task-context.ts';
 import { builtTool, entryOf, inPlace, type Place } from './tool-fixture.ts';
 
 const { tools } = await loadManifest();
@@ -72,9 +72,8 @@ test('on NixOS nothing is downloaded that needs a loader: tools are built, or na
       'sops: downloaded programs do not start on NixOS; building from Go modules (to avoid that, enter `nix develop`, which brings it)',
     ]);
     const postgresql = entryOf({ name: 'postgresql', version: '18.4.0', npm });
-    const error = await failureOf(place.get(postgresql));
-    assert.match(error.why, /^npm package: downloaded programs do not start on NixOS$/m);
-    assert.match(error.advice, /, or enter `nix develop`, which brings it$/);
+    const why = /^npm package: downloaded programs do not start on NixOS$/m;
+    await fails(place.get(postgresql), { why, advice: /, or enter `nix develop`, which brings it$/ });
     assert.ok(place.calls().every((call) => call !== 'npm'));
 
     Object.assign(process.env, { PATH: place.bin, HTTPS_PROXY: 'http://127.0.0.1:9' });
