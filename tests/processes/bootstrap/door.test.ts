@@ -22,7 +22,7 @@ import * as assert from 'uvu/assert';
 import { root as project } from '../../../lib/ground/project.ts';
 import { npmEnvironment } from '../../../lib/ground/variables.ts';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
-import { loader } from '../../../lib/runner/tests/rig/ended.ts';
+import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { RunnerProcess } from '../../../lib/runner/tests/rig/rig.ts';
 
 type StartOptions = {
@@ -97,10 +97,24 @@ function cloneIn(base: string, running: ChildProcess[]) {
       });
       running.push(child);
       const run = new RunnerProcess(child);
-      const end = run.exit.then((code) => ({ code, stdout: run.stdout, stderr: run.stderr }));
+      const end = run.exit.then((exitCode) => ({ exitCode, stdout: run.stdout, stderr: run.stderr }));
       return Object.assign(run, { end });
     },
   };
+}
+
+type End = Promise<{ readonly exitCode: unknown; readonly stdout: string; readonly stderr: string }>;
+
+async function fails(end: End, exitCode: number, what: string, why = '.*'): Promise<void> {
+  const ended = await end;
+  assert.equal([ended.exitCode, ended.stdout], [exitCode, '']);
+  assert.match(ended.stderr, new RegExp(`(?:^|\\n)error: ${what}\\n {2}why: ${why}\\n {2}do: .*\\n$`));
+}
+
+async function succeeds(end: End): Promise<string> {
+  const { exitCode, stderr } = await end;
+  assert.is(exitCode, 0, stderr);
+  return stderr;
 }
 
 /** What a fake npm does to install: it links the real tsx. */
@@ -121,8 +135,8 @@ inClone(
   'a fresh clone gets packages, and the run continues with their tsx; later only for another lockfile',
   async ({ folder, npm, start, calls }) => {
     npm(installs);
-    const { code, stdout, stderr } = await start(['7', '--env', 'a b']).end;
-    assert.is(code, 7, stderr);
+    const { exitCode, stdout, stderr } = await start(['7', '--env', 'a b']).end;
+    assert.is(exitCode, 7, stderr);
     const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
     assert.equal(argv, ['7', '--env', 'a b']);
     assert.is(cwd, folder);
@@ -134,11 +148,11 @@ inClone(
     // The same text with another time.
     writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
     const second = await start(['3']).end;
-    assert.equal([second.code, second.stderr, calls().length], [3, '', 1]);
+    assert.equal([second.exitCode, second.stderr, calls().length], [3, '', 1]);
     writeFileSync(join(folder, 'package-lock.json'), lockfile('4.24.0'));
     // As from an archive.
     utimesSync(join(folder, 'package-lock.json'), 1, 1);
-    assert.is((await start(['0']).end).code, 0);
+    await succeeds(start(['0']).end);
     assert.is(calls().length, 2);
   },
 );
@@ -152,9 +166,9 @@ inClone('two runs on a fresh clone install once', async ({ folder, npm, start, c
   const second = start(['5']);
   await second.says(`waiting for process ${first.child.pid}, which is installing the npm packages…`);
   await promises.writeFile(gate, 'on\n');
-  assert.is((await first.end).code, 0);
-  const { code, stderr } = await second.end;
-  assert.is(code, 5, stderr);
+  await succeeds(first.end);
+  const { exitCode, stderr } = await second.end;
+  assert.is(exitCode, 5, stderr);
   assert.is(calls().length, 1);
 });
 
@@ -162,25 +176,17 @@ inClone(
   'an npm that fails or installs nothing is an error with advice, and project settings override the user’s',
   async ({ folder, npm, start }) => {
     npm('echo "npm error code ENOTFOUND" >&2; exit 4');
-    const failed = await start(['0']).end;
-    assert.equal([failed.code, failed.stdout], [1, '']);
-    assert.match(
-      failed.stderr,
-      /npm error code ENOTFOUND\nerror: `npm ci` failed with exit code 4.*\n {2}why: .*\n {2}do: .*\n$/,
-    );
+    const failing = start(['0']);
+    await fails(failing.end, 1, '`npm ci` failed with exit code 4.*');
+    assert.match(failing.stderr, 'npm error code ENOTFOUND\nerror: ');
     npm('exit 0');
-    const { code, stderr } = await start(['0']).end;
-    assert.is(code, 1);
-    assert.match(stderr, /^error: `npm ci` ended well, but .* not there\n {2}why: .*\n {2}do: .*\n$/m);
+    await fails(start(['0']).end, 1, '`npm ci` ended well, but .* not there');
     copyFileSync(join(project, '.npmrc'), join(folder, '.npmrc'));
     const userconfig = join(folder, 'user.npmrc');
     writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
     const words = ['config', 'list', '--json', '--userconfig', userconfig];
-    const { stdout } = await promisify(execFile)('npm', words, {
-      cwd: folder,
-      env: npmEnvironment(process.env),
-    });
-    const config = JSON.parse(stdout);
+    const env = npmEnvironment(process.env);
+    const config = JSON.parse((await promisify(execFile)('npm', words, { cwd: folder, env })).stdout);
     assert.equal(
       ['global', 'location', 'dry-run', 'package-lock-only'].map((name) => config[name]),
       [false, 'project', false, false],
@@ -190,9 +196,9 @@ inClone(
 
 inClone('without npm the error says so, with exit code 127', async ({ bin, start }) => {
   symlinkSync('/bin/sh', join(bin, 'sh'));
-  const { code, stderr } = await start(['0'], { path: bin }).end;
-  assert.is(code, 127);
-  assert.match(stderr, /^error: npm cannot be started.*\n {2}why: .*\n {2}do: put npm on PATH/m);
+  const starting = start(['0'], { path: bin });
+  await fails(starting.end, 127, 'npm cannot be started.*');
+  assert.match(starting.stderr, 'do: put npm on PATH');
 });
 
 inClone(
@@ -201,14 +207,13 @@ inClone(
     npm(installs);
     // It would let all but the owner write.
     const imports = ['data:text/javascript,process.umask(0o700)'];
-    assert.is((await start(['0'], { imports }).end).code, 0);
+    await succeeds(start(['0'], { imports }).end);
     assert.is(statSync(join(folder, 'node_modules')).mode & 0o777, 0o755);
     for (const odd of ['a:b', 'a\nb']) {
-      renameSync(folder, `${folder}${odd}`);
-      const { code, stderr } = await start(['0'], { clone: `${folder}${odd}` }).end;
-      assert.is(code, 1);
-      assert.match(stderr, /^error: the project cannot work in .*\n {2}why: .*\n {2}do: .*\n$/);
-      renameSync(`${folder}${odd}`, folder);
+      const clone = `${folder}${odd}`;
+      renameSync(folder, clone);
+      await fails(start(['0'], { clone }).end, 1, 'the project cannot work in .*');
+      renameSync(clone, folder);
     }
   },
 );
@@ -218,15 +223,12 @@ inClone(
   async ({ folder, npm, start, calls }) => {
     npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
     const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
-    const { code, stderr } = await start(['0'], { env }).end;
-    assert.is(code, 0, stderr);
+    const stderr = await succeeds(start(['0'], { env }).end);
     assert.match(stderr, 'npm has AWS_PROFILE=team');
     assert.not.match(stderr, /npm has (?:BASH_ENV|SOPS_PGP_KEY|PGHOST)=/);
     for (const text of ['{', '{"all":["*"]}']) {
       writeFileSync(join(folder, 'environments/variables.json'), text);
-      const refused = await start(['0']).end;
-      assert.is(refused.code, 1);
-      assert.match(refused.stderr, /^error: environments\/variables\.json, .*\n {2}why: .*\n {2}do: .*\n$/);
+      await fails(start(['0']).end, 1, 'environments/variables\\.json, .*');
     }
     assert.is(calls().length, 1);
   },
@@ -249,18 +251,19 @@ inClone('npx gets a home if there is none', async ({ folder, bin }) => {
 inClone('./run reports a Node that can start neither tsx nor npx', async ({ folder, bin }) => {
   const run = join(folder, 'run');
   copyFileSync(join(project, 'run'), run);
-  writeFileSync(join(bin, 'node'), '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n', {
-    mode: 0o755,
-  });
+  const old = '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n';
+  writeFileSync(join(bin, 'node'), old, { mode: 0o755 });
   const packages = join(folder, 'node_modules');
   for (const files of [[], ['.package-lock.json']]) {
     mkdirSync(packages, { recursive: true });
     for (const file of files) writeFileSync(join(packages, file), '{}');
-    const { code, stderr } = await promisify(execFile)(run, ['status'], {
-      env: { PATH: `${bin}:/usr/bin:/bin` },
-    }).catch((error) => error);
-    assert.is(code, 127);
-    assert.match(stderr, /^error: Node v16\.20\.2 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+    const PATH = `${bin}:/usr/bin:/bin`;
+    await fails(
+      runFile(run, ['status'], folder, { PATH }),
+      127,
+      'Node v16\\.20\\.2 is too old',
+      '.*20 or newer',
+    );
   }
 });
 
@@ -270,7 +273,7 @@ inClone('a signal ends npm and its children', async ({ npm, start }) => {
   await door.says('npm ');
   const group = Number(/npm (\d+)/.exec(door.stderr)?.[1]);
   door.kill('SIGTERM');
-  assert.is((await door.end).code, 143);
+  assert.is((await door.end).exitCode, 143);
   assert.not.ok(await isGroupAlive(group));
 });
 
@@ -279,24 +282,19 @@ inClone('a signal is passed on to the repeated run, and its exit code is kept', 
   const door = start(['wait']);
   await door.says('waiting');
   door.kill('SIGINT');
-  assert.is((await door.end).code, 130);
+  assert.is((await door.end).exitCode, 130);
 });
 
 inClone('an old Node is reported before anything is installed', async ({ npm, start, calls }) => {
   npm(installs);
   const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
-  const { code, stdout, stderr } = await start(['0'], { imports: [old] }).end;
-  assert.is(code, 127);
-  assert.is(stdout, '');
-  assert.match(stderr, /^error: Node 18\.20\.8 is too old\n {2}why: .*20 or newer\n {2}do: .*\n$/);
+  await fails(start(['0'], { imports: [old] }).end, 127, 'Node 18\\.20\\.8 is too old', '.*20 or newer');
   assert.equal(calls(), []);
 });
 
 inClone('a completion script that asks on a fresh clone installs nothing', async ({ npm, start, calls }) => {
   npm('exit 0');
-  const { code, stdout, stderr } = await start(['__complete']).end;
-  assert.is(code, 1);
-  assert.is(stdout + stderr, '');
+  assert.equal(await start(['__complete']).end, { exitCode: 1, stdout: '', stderr: '' });
   assert.equal(calls(), []);
 });
 

@@ -19,23 +19,20 @@ type Wanted = {
 const storageClass = (name: string) => ({ 'get storageclass': listing({ metadata: { name } }) });
 const type = (answer: string) => ({ customresourcedefinition: answer });
 const noType = type('');
-const served = (types: string, version = 'v1') =>
-  type(
-    `case "$*" in *${types}*) ${printing({
-      spec: {
-        versions: [
-          { name: version, served: true },
-          { name: 'old', served: false },
-        ],
-      },
-    })};; esac`,
-  );
+const served = (types: string, name = 'v1') => {
+  const versions = [
+    { name, served: true },
+    { name: 'old', served: false },
+  ];
+  return type(`case "$*" in *${types}*) ${printing({ spec: { versions } })};; esac`);
+};
 const operator = (answer: string) => ({ 'get deployments': answer });
 const issuer = (status: string) => {
   const conditions = [{ type: 'Ready', status, message: 'no account' }];
   return { 'get clusterissuer': printing({ status: { conditions } }) };
 };
 const keda = { enabled: true, kind: 'keda' };
+const scaled = (more = {}) => ({ releases: { 'app2-back': { autoscaling: keda, ...more } } });
 const postgresql = { password: '', kind: 'cloudnative-pg' };
 const cluster = { releases: { postgresql } };
 const backedUp = (method: object) => ({
@@ -47,6 +44,7 @@ const version = { 'app.kubernetes.io/version': '1.30.0' };
 
 const lacks = (what: string, setting: string): string =>
   `context \`some-context\` has no ${what}, which the setting ${setting} asks for`;
+const lacksTwo = 'context `some-context` lacks 2 things that the settings ask for';
 const kind = 'releases.postgresql.kind';
 const backup = 'releases.postgresql.cluster.backup';
 const issuerWhich = 'the ClusterIssuer letsencrypt, which the setting ingress.tls.clusterIssuer names,';
@@ -64,26 +62,14 @@ for (const [what, changes, answer] of [
   ['fine: an operator with its version in a label', cluster, operator(operatorOf('a@sha256:0', version))],
   [lacks('snapshot controller', backup), backedUp({}), clusters],
   [lacks("CloudNativePG's Barman Cloud plugin", backup), backedUp({ method: 'plugin' }), clusters],
-  [
-    lacks('KEDA', 'releases.app2-back.autoscaling.kind'),
-    { releases: { 'app2-back': { autoscaling: keda } } },
-    noType,
-  ],
-  [
-    'fine: a release that is left out',
-    { releases: { 'app2-back': { autoscaling: keda, installed: false } } },
-    noType,
-  ],
+  [lacks('KEDA', 'releases.app2-back.autoscaling.kind'), scaled(), noType],
+  ['fine: a release that is left out', scaled({ installed: false }), noType],
   [lacks('Prometheus Operator', 'monitoring.enabled'), { monitoring: true }, noType],
   [lacks('cert-manager', 'ingress.tls.clusterIssuer'), issued, noType],
   [`${issuerWhich} does not exist`, issued, {}],
   [`${issuerWhich} is not ready`, issued, issuer('False')],
   ['fine: an issuer that is ready', issued, issuer('True')],
-  [
-    'context `some-context` lacks 2 things that the settings ask for',
-    { monitoring: true, ...issued },
-    noType,
-  ],
+  [lacksTwo, { monitoring: true, ...issued }, noType],
   ['fine: a StorageClass that exists', { storageClass: 'fast' }, storageClass('fast')],
   [noFast, { storageClass: 'fast' }, storageClass('slow')],
   [crdFailed, { monitoring: true }, type('echo "Unable to connect to the server" >&2; exit 1')],

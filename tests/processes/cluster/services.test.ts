@@ -146,24 +146,19 @@ test('no service: a process that has ended, a program that does not exist, a dam
   assert.equal(await readServices(folder), []);
 });
 
-test('a service that ends before it is ready is reported with the last line of its log', async () => {
-  const waiting = { timeoutMs: 5000, signal: new AbortController().signal };
-  const start = async (): Promise<void> => {
-    const launch = shell('echo starting; echo "bad port" >&2; exit 3');
-    await waitForService(folder, await startService(folder, 'vault', launch), async () => false, waiting);
-  };
-  // It may end before it is recorded; the error must be the same.
-  await fails(start(), { what: 'vault ended while starting', why: 'bad port' });
-});
-
-test('a wait ends after its time, and with the run', async () => {
+test('a wait ends after its time, with the run, and with the service: the reason is the last line of its log', async () => {
+  const { signal } = new AbortController();
+  const wait = (record: ServiceRecord, ready = false, timeoutMs = 5000, stop = signal) =>
+    waitForService(folder, record, async () => ready, { timeoutMs, signal: stop });
   const record = await startService(folder, 'vault', server);
   await said(record, 'ready');
-  const wait = (ready: boolean, timeoutMs: number, signal: AbortSignal) =>
-    waitForService(folder, record, async () => ready, { timeoutMs, signal });
-  await fails(wait(false, 0, new AbortController().signal), { what: 'vault was not ready after 0 s' });
-  const stopped = await wait(true, 5000, AbortSignal.abort()).catch((error) => error);
+  await fails(wait(record, false, 0), { what: 'vault was not ready after 0 s' });
+  const stopped = await wait(record, true, 5000, AbortSignal.abort()).catch((error) => error);
   assert.is(stopped.name, 'AbortError');
+  const failing = shell('echo starting; echo "bad port" >&2; exit 3');
+  // It may end before it is recorded; the error must be the same.
+  const starting = startService(folder, 'etcd', failing).then((started) => wait(started));
+  await fails(starting, { what: 'etcd ended while starting', why: 'bad port' });
 });
 
 test('a process that cannot be ended is reported, and its record stays', async () => {

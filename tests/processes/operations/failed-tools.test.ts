@@ -41,32 +41,24 @@ test('without its tool, a created environment is not reported as absent', async 
 test('an unreadable state file is an error without conclusions', async () => {
   const { environment } = context;
   const request = { name: 'app1-front', hosts: ['localhost'] };
-  const readers: { readonly [path: string]: () => Promise<unknown> } = {
-    'environment.json': () => remembered(environment),
-    'embedded.json': () => readState(environment),
-    'database-rotation.json': () => readRotation(environment),
-    'certificates/ca.key': () => certificateProblem(environment, request),
-  };
-  for (const [path, read] of Object.entries(readers)) {
-    // Root reads everything but a folder.
-    mkdirSync(join(environment.state, path), { recursive: true });
-    await fails(read(), { what: /^cannot read / });
-    rmSync(join(environment.state, path), { recursive: true });
-  }
-  const folders: { readonly [path: string]: () => Promise<unknown> } = {
+  for (const [path, read] of Object.entries({
+    '.state/development/environment.json': () => remembered(environment),
+    '.state/development/embedded.json': () => readState(environment),
+    '.state/development/database-rotation.json': () => readRotation(environment),
+    '.state/development/certificates/ca.key': () => certificateProblem(environment, request),
     '.state/development/services': () => readServices(environment.state),
     'environments/development/secrets': () => secretNames(environment),
     '.state': () => checkEnvironment('unknown', 'folder', project.folder),
-  };
-  for (const [path, read] of Object.entries(folders)) {
-    const full = join(project.folder, path);
-    rmSync(full, { recursive: true, force: true });
-    mkdirSync(dirname(full), { recursive: true });
-    writeFileSync(full, '');
+  })) {
+    const place = join(project.folder, path);
+    rmSync(place, { recursive: true, force: true });
+    // Root reads everything but a folder as a file, and a file as a folder.
+    if (/\.(?:json|key)$/.test(path)) mkdirSync(place, { recursive: true });
+    else writeFileSync(place, '');
     await fails(read(), { what: /^cannot read / });
-    rmSync(full);
-    // A missing file, however, means absent.
-    if (path !== '.state') assert.equal(await read(), []);
+    rmSync(place, { recursive: true });
+    // What is missing, however, is absent.
+    if (/(?:services|secrets)$/.test(path)) assert.equal(await read(), []);
   }
 });
 

@@ -105,11 +105,9 @@ test('no advice loses uncommitted changes', async () => {
   rmSync(join(folder, odd));
   writeFileSync(secrets, `${text}# not committed\n`);
   for (const stderr of ['MAC mismatch. File has 1, computed 2', 'Failed to get the data key']) {
-    assert.match(
-      await advice(stderr),
-      `\`git stash push -- ${file}\` restores the committed version and keeps`,
-    );
-    assert.not.match(await advice(stderr), /git (?:checkout|restore|reset)/);
+    const said = await advice(stderr);
+    assert.match(said, `\`git stash push -- ${file}\` restores the committed version and keeps`);
+    assert.not.match(said, /git (?:checkout|restore|reset)/);
   }
   rmSync(secrets);
   assert.match(await advice('non-existent file'), `git checkout HEAD -- ${file}`);
@@ -118,11 +116,9 @@ test('no advice loses uncommitted changes', async () => {
     ['echo "fatal: detected dubious ownership in repository" >&2; exit 128', 'fatal: detected dubious owner'],
   ] as const) {
     project.script('git', body);
-    assert.match(
-      await advice('non-existent file'),
-      `from a copy: git did not say what is committed (${reason}`,
-    );
-    assert.not.match(await advice('non-existent file'), 'no committed version');
+    const said = await advice('non-existent file');
+    assert.match(said, `from a copy: git did not say what is committed (${reason}`);
+    assert.not.match(said, 'no committed version');
   }
   project.unscript('git');
   rmSync(join(folder, '.git'), { recursive: true });
@@ -130,16 +126,13 @@ test('no advice loses uncommitted changes', async () => {
 });
 
 test('a sops that is killed, or has no disk space, is named, and the file is not blamed', async () => {
-  for (const [body, what, exitCode] of [
-    ['kill -9 $$', `\`sops decrypt ${file}\` was ended by SIGKILL`, 137],
-    ['kill -TERM $$', `\`sops decrypt ${file}\` was ended by SIGTERM`, 143],
-    [
-      'echo "write: no space left on device" >&2; exit 3',
-      `\`sops decrypt ${file}\` failed with exit code 3`,
-      3,
-    ],
-    ['exit 1', `\`sops decrypt ${file}\` failed with exit code 1`, 1],
+  for (const [body, how, exitCode] of [
+    ['kill -9 $$', 'was ended by SIGKILL', 137],
+    ['kill -TERM $$', 'was ended by SIGTERM', 143],
+    ['echo "write: no space left on device" >&2; exit 3', 'failed with exit code 3', 3],
+    ['exit 1', 'failed with exit code 1', 1],
   ] as const) {
+    const what = `\`sops decrypt ${file}\` ${how}`;
     project.script('sops', body);
     const { why, advice } = await fails(decrypt(), { what, exitCode });
     assert.not.match(`${why} ${advice}`, /damaged|git|restore/);
@@ -161,26 +154,22 @@ test('a secrets file is created whole or not at all, and the rule is blamed only
   gpg();
   await importKeys(context);
   const made = 'environments/staging/secrets/database.yaml';
+  const encrypt = `\`sops encrypt ${made}\``;
   const plain = 'echo "password: x"; echo "app2Password: x"; echo "vaultPassword: x"';
+  const listed = `echo "${secretKey.replace('sec', 'pub')}"`;
+  project.script('gpg', { '--list-keys': listed, '': `echo '${imported(0)}'` });
+  const output =
+    'for word; do [ "$last" != --output ] || out=$word; last=$word; done; [ -z "$out" ] || : > "$out"';
+  const noRule = 'echo "no matching creation rules found" >&2; exit 1';
   for (const [body, what] of [
-    ['echo "write: no space left on device" >&2; exit 3', `\`sops encrypt ${made}\` failed with exit code 3`],
-    [
-      'echo "no matching creation rules found" >&2; exit 1',
-      `${made} cannot be encrypted for the keys of .sops.yaml`,
-    ],
-    ['kill -9 $$', `\`sops encrypt ${made}\` was ended by SIGKILL`],
-    ['exit 0', `\`sops encrypt ${made}\` gave no readable answer`],
-    ['echo "password: ENC[AES256_GCM,data:x]"', `\`sops encrypt ${made}\` gave no readable answer`],
-    [plain, `\`sops encrypt ${made}\` gave no readable answer`],
+    ['echo "write: no space left on device" >&2; exit 3', `${encrypt} failed with exit code 3`],
+    [noRule, `${made} cannot be encrypted for the keys of .sops.yaml`],
+    ['kill -9 $$', `${encrypt} was ended by SIGKILL`],
+    ['exit 0', `${encrypt} gave no readable answer`],
+    ['echo "password: ENC[AES256_GCM,data:x]"', `${encrypt} gave no readable answer`],
+    [plain, `${encrypt} gave no readable answer`],
   ] as const) {
-    project.script(
-      'gpg',
-      `case "$*" in *--list-keys*) echo "${secretKey.replace('sec', 'pub')}";; *) echo '${imported(0)}';; esac`,
-    );
-    project.script(
-      'sops',
-      `cat > /dev/null; for word; do [ "$last" != --output ] || out=$word; last=$word; done; : > "\${out:-/dev/null}"; ${body}`,
-    );
+    project.script('sops', `cat > /dev/null; ${output}; ${body}`);
     const environment = { ...context.environment, name: 'staging' };
     await fails(makeSecrets({ ...context, environment }), { what });
     assert.not.ok(existsSync(join(project.folder, made)), body);

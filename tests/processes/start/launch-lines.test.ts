@@ -1,25 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Rig, type RigTask } from '../../../lib/runner/tests/rig/rig.ts';
+import { type RigTask, rig, useRig } from '../../../lib/runner/tests/rig/rig.ts';
 import { LaunchFolder, type LaunchLine, launchLines } from '../../rig/launch.ts';
 import type { Launched } from '../../rig/launched.ts';
 
-let rig: Rig;
 let project: LaunchFolder;
 let started: Launched[] = [];
 test.before(async () => {
   project = await LaunchFolder.make();
 });
 test.after(() => project.remove());
-test.before.each(async () => {
-  rig = await Rig.open();
-});
-test.after.each(async () => {
+test.after.each(() => {
   for (const launched of started) launched.end();
   started = [];
-  await rig.close();
 });
+useRig(test);
 
 /** A way to ask a launch line to stop, and what it must exit with. */
 type Stopping = {
@@ -50,15 +46,11 @@ const stoppings: readonly Stopping[] = [
 
 /** Commands are called `<task>-<number of the line>`. */
 function tasksOf(index: number): RigTask[] {
-  return [
-    { name: 'a', commands: [rig.command(`a-${index}`)], cleanup: rig.command(`cleanup-a-${index}`) },
-    {
-      name: 'b',
-      needs: ['a'],
-      commands: [rig.command(`b-${index}`)],
-      cleanup: rig.command(`cleanup-b-${index}`),
-    },
-  ];
+  const task = (name: string, needs: string[]): RigTask => ({
+    ...{ name, needs, commands: [rig.command(`${name}-${index}`)] },
+    cleanup: rig.command(`cleanup-${name}-${index}`),
+  });
+  return [task('a', []), task('b', ['a'])];
 }
 
 /**
