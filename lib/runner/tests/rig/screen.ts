@@ -53,14 +53,14 @@ export class Screen {
   }
 
   /** A terminal of this size that writes here. */
-  terminal(unicode = true): Terminal {
+  terminal(): Terminal {
     return {
       out: (text) => this.write(text),
       err: (text) => this.write(text),
       isTerminal: true,
       columns: () => this.columns,
       rows: () => this.#height,
-      style: createStyle(true, unicode),
+      style: createStyle(true, true),
     };
   }
 

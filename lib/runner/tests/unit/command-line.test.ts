@@ -74,11 +74,8 @@ test('global options stand before or after the task', () => {
   ]) {
     const { task: name, options, args } = parse(line);
     assert.is(name, 'install-app', line);
-    assert.equal(
-      { ...options, environment: String(options.environment).replace('=', '') },
-      { environment: 'dev', jobs: '2', yes: true },
-      line,
-    );
+    const environment = String(options.environment).replace('=', '');
+    assert.equal({ ...options, environment }, { environment: 'dev', jobs: '2', yes: true }, line);
     assert.equal(args, { app: 'app1' }, line);
   }
 });
@@ -140,11 +137,8 @@ test('-- ends the options: what follows is for the positional arguments of a tas
     { verbose: true },
   ]);
   assert.equal(of('test-many', '--'), ['test-many', {}, {}]);
-  assert.equal(of('-v', '--', 'test-many', '--jobs=2'), [
-    'test-many',
-    { first: '--jobs=2' },
-    { verbose: true },
-  ]);
+  const words = ['-v', '--', 'test-many', '--jobs=2'];
+  assert.equal(of(...words), ['test-many', { first: '--jobs=2' }, { verbose: true }]);
   assert.equal(parse('-- install-app --debug').passThrough, ['--debug']);
   assert.is(parse('--').task, undefined);
 });
@@ -169,18 +163,15 @@ test('a , begins the next task; global options are for all, and -- ends the line
     { verbose: true, jobs: '2' },
     false,
   ]);
+  const passing = ['install-app', { app: 'b' }, [',', 'plain']];
   assert.equal(of('test-many a , install b -- , plain'), [
     ['test-many', { first: 'a' }, []],
-    ['install-app', { app: 'b' }, [',', 'plain']],
+    passing,
     {},
     false,
   ]);
-  assert.equal(of('plain , test-many -- ,'), [
-    ['plain', {}, []],
-    ['test-many', { first: ',' }, []],
-    {},
-    false,
-  ]);
+  const comma = ['test-many', { first: ',' }, []];
+  assert.equal(of('plain , test-many -- ,'), [['plain', {}, []], comma, {}, false]);
   assert.equal(of('plain ,'), [['plain', {}, []], {}, true]);
 });
 
@@ -191,10 +182,8 @@ test('what is wrong around a , is said', () => {
     '  do: write `run <task> , <task>`',
   ]);
   assert.match(errorOf('plain , , plain').join(), 'no task before `,`');
-  assert.throws(
-    () => requestedTasks(parseCommandLine(['plain', ','], known)),
-    (error: UsageError) => error.what === 'there is no task after the last `,`',
-  );
+  const last = () => requestedTasks(parseCommandLine(['plain', ','], known));
+  assert.throws(last, /^there is no task after the last `,`$/);
 });
 
 for (const [line, what, advice] of [
@@ -241,10 +230,8 @@ for (const [line, what, advice] of [
   });
 
 test('the usage line shows what is required and what is not', () => {
-  assert.is(
-    usageLine(install, 'run'),
-    'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-value <text>] [-- …]',
-  );
+  const usage = 'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-value <text>] [-- …]';
+  assert.is(usageLine(install, 'run'), usage);
   assert.is(usageLine(test_, 'run'), 'usage: run test-many <first> [rest]…');
 });
 

@@ -20,60 +20,41 @@ const prints = (id: string, at: number, line: string): Timed => [at, output(id, 
 
 async function recorded(tasks: AnyTask[], events: (ids: (label: string) => string) => Timed[]) {
   const graph = await graphOf(tasks);
-  const run = record(
-    graph,
-    events((label) => idOf(graph, label)),
-  ).recorded();
-  const byLabel = new Map(run.tasks.map((entry) => [entry.label, entry]));
-  return { run, of: (label: string) => byLabel.get(label) as RecordedTask };
+  const timed = events((label) => idOf(graph, label));
+  const run = record(graph, timed).recorded();
+  const of = (label: string) => run.tasks.find((entry) => entry.label === label) as RecordedTask;
+  const all = (get: (task: RecordedTask) => unknown) => ['a', 'b', 'c', 'top'].map((label) => get(of(label)));
+  return { run, of, all };
 }
 
 test('tasks get their times from the start of the run, and the lanes of workers that were free', async () => {
-  const { run, of } = await recorded([a, b, c], (id) => [
-    starts(id('a'), 10),
-    starts(id('b'), 15),
-    ends(id('a'), 110),
-    starts(id('c'), 130),
-    ends(id('b'), 140),
-    ends(id('c'), 150),
-    starts(id('top'), 150),
-    ends(id('top'), 160),
+  const { run, of, all } = await recorded([a, b, c], (id) => [
+    ...[
+      starts(id('a'), 10),
+      starts(id('b'), 15),
+      ends(id('a'), 110),
+      starts(id('c'), 130),
+      ends(id('b'), 140),
+    ],
+    ...[ends(id('c'), 150), starts(id('top'), 150), ends(id('top'), 160)],
     [170, { type: 'run-ended', ...summary, outcome: 'failed', exitCode: 7 }],
   ]);
-  assert.equal(
-    ['a', 'b', 'c', 'top'].map((label) => [of(label).startedAt, of(label).endedAt, of(label).lane]),
-    [
-      [10, 110, 0],
-      [15, 140, 1],
-      [130, 150, 0],
-      [150, 160, 0],
-    ],
-  );
+  const times = all(({ startedAt, endedAt, lane }) => `${startedAt} to ${endedAt} on ${lane}`);
+  assert.equal(times, ['10 to 110 on 0', '15 to 140 on 1', '130 to 150 on 0', '150 to 160 on 0']);
   const { tasks: _, ...rest } = run;
-  assert.equal(rest, {
-    label: 'top',
-    startedAt: begin,
-    durationMs: 170,
-    jobs: 2,
-    outcome: 'failed',
-    exitCode: 7,
-    notes: [],
-  });
+  const facts = { label: 'top', startedAt: begin, durationMs: 170, jobs: 2, outcome: 'failed', exitCode: 7 };
+  assert.equal(rest, { ...facts, notes: [] });
   assert.is(of('a').report, 'changed');
   assert.equal(of('c').needs, [run.tasks.findIndex(({ label }) => label === 'a')]);
 });
 
 test('waiting is the time in which a task could have run: neither its needs nor the lock of the run count', async () => {
-  const { of } = await recorded([a, b, c], (id) => [
-    starts(id('a'), 5000),
-    starts(id('b'), 5030),
-    ends(id('a'), 5100),
-    ends(id('b'), 5120),
-    starts(id('c'), 5125),
-    ends(id('c'), 5200),
+  const { all } = await recorded([a, b, c], (id) => [
+    ...[starts(id('a'), 5000), starts(id('b'), 5030), ends(id('a'), 5100), ends(id('b'), 5120)],
+    ...[starts(id('c'), 5125), ends(id('c'), 5200)],
   ]);
   assert.equal(
-    ['a', 'b', 'c', 'top'].map((label) => of(label).waitedMs),
+    all(({ waitedMs }) => waitedMs),
     [0, 30, 25, 0],
   );
   const { of: again } = await recorded([b, c], (id) => [
@@ -86,7 +67,7 @@ test('waiting is the time in which a task could have run: neither its needs nor 
 
 test('records every result of a task with its reason', async () => {
   const failure = { what: 'it broke', exitCode: 3 };
-  const { run, of } = await recorded([a, b, c], (id) => [
+  const { run, of, all } = await recorded([a, b, c], (id) => [
     starts(id('a'), 0),
     starts(id('b'), 0),
     [40, { type: 'task-retried', id: id('a'), attempt: 1, attempts: 2, failure }],
@@ -99,18 +80,15 @@ test('records every result of a task with its reason', async () => {
     [97, { type: 'run-ended', ...summary, outcome: 'interrupted', exitCode: 143 }],
   ]);
   assert.equal(
-    ['a', 'b', 'c', 'top'].map((label) => of(label).status),
+    all(({ status }) => status),
     ['failed', 'interrupted', 'skipped', 'skipped'],
   );
-  assert.equal(of('a').failure, failure);
-  assert.equal(of('a').chain, ['top', 'a']);
-  assert.equal(of('a').retriedAt, [40]);
-  assert.is(of('c').because, 0);
-  assert.is(of('top').because, undefined);
-  assert.equal(
-    run.notes.map(({ at, text }) => `${at} ${text}`),
-    ['92 stopping on SIGTERM; once more kills what is still running', '96 b: cleaning up failed: no broom'],
-  );
+  assert.equal([of('a').failure, of('a').chain, of('a').retriedAt], [failure, ['top', 'a'], [40]]);
+  assert.equal([of('c').because, of('top').because], [0, undefined]);
+  assert.equal(run.notes, [
+    { at: 92, text: 'stopping on SIGTERM; once more kills what is still running' },
+    { at: 96, text: 'b: cleaning up failed: no broom' },
+  ]);
 });
 
 test('what still runs at the end of the record counts until then, what never began has no time', async () => {
@@ -127,10 +105,8 @@ test('output, commands and results are kept in their order, without colours', as
     [3, { type: 'task-output', id: id('a'), stream: 'stderr', line: 'oh' }],
     [4, { type: 'task-result', id: id('a'), text: 'one\ntwo\n' }],
   ]);
-  assert.equal(
-    of('a').lines.map(({ at, stream, text }) => `${at} ${stream} ${text}`),
-    ['1 command make it', '2 stdout red', '3 stderr oh', '4 stdout one', '4 stdout two'],
-  );
+  const lines = of('a').lines.map(({ at, stream, text }) => `${at} ${stream} ${text}`);
+  assert.equal(lines, ['1 command make it', '2 stdout red', '3 stderr oh', '4 stdout one', '4 stdout two']);
 });
 
 test('of a task that prints without end the last 1,000 lines are kept, and of each the beginning', async () => {
@@ -140,9 +116,7 @@ test('of a task that prints without end the last 1,000 lines are kept, and of ea
     prints(id('a'), 2, 'x'.repeat(1_000_000)),
   ]);
   const { lines, dropped } = of('a');
-  assert.is(lines.length, 1000);
-  assert.is(dropped, 11_346);
-  assert.is(lines[0]?.text, 'line 11346');
+  assert.equal([lines.length, dropped, lines[0]?.text], [1000, 11_346, 'line 11346']);
   assert.is(lines.at(-1)?.text, `${'x'.repeat(2000)} … (1000000 characters)`);
 });
 

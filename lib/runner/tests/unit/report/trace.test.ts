@@ -20,24 +20,12 @@ test('each worker is a thread with a name, each task that ran a slice in microse
     otherData: { task: 'top', outcome: 'done', started: '2023-11-14T22:13:20.000Z', jobs: '2' },
   });
   const named = events.filter(({ ph }) => ph === 'M');
-  assert.equal(
-    named.map(({ name, tid, args }) => [name, tid, args?.name]),
-    [
-      ['process_name', 0, 'top'],
-      ['thread_name', 1, 'worker 1'],
-      ['thread_name', 2, 'worker 2'],
-    ],
-  );
+  const names = named.map(({ name, tid, args }) => `${name} ${tid}: ${args?.name}`);
+  assert.equal(names, ['process_name 0: top', 'thread_name 1: worker 1', 'thread_name 2: worker 2']);
   const slices = events.filter(({ ph }) => ph === 'X');
-  assert.equal(
-    slices.map(({ name, tid, ts, dur }) => [name, tid, ts, dur]),
-    [
-      ['base', 1, 0, 100_000],
-      ['right', 2, 100_000, 80_000],
-      ['left', 1, 100_000, 150_000],
-      ['top', 1, 250_000, 1],
-    ],
-  );
+  const shown = slices.map(({ name, tid, ts, dur }) => `${name} on ${tid} at ${ts} for ${dur}`);
+  const [first, last] = ['base on 1 at 0 for 100000', 'top on 1 at 250000 for 1'];
+  assert.equal(shown, [first, 'right on 2 at 100000 for 80000', 'left on 1 at 100000 for 150000', last]);
   const [, right, left] = slices;
   assert.equal(left?.args, { status: 'done', waitedMs: 3, attempts: 3, declared: 'x.ts:1' });
   assert.equal([right?.args?.failure, right?.args?.exitCode], ['no luck', 7]);
