@@ -3,7 +3,8 @@ import type { RunEvent } from '../../events.ts';
 import type { FailureMode } from '../../global-options.ts';
 import type { Graph, TaskNode } from '../../node.ts';
 
-type State = 'done' | 'failed' | 'interrupted' | 'skipped';
+const ends = ['done', 'failed', 'interrupted', 'skipped'] as const;
+type State = (typeof ends)[number];
 
 /**
  * What must hold in every run, seen from its events: each node ends in exactly one state and runs at most once, its
@@ -73,25 +74,17 @@ export function checkEvents(
       leave(node);
       up.add(node);
     }
-    if (event.type === 'task-done') end(node, 'done');
-    if (event.type === 'task-failed') end(node, 'failed');
-    if (event.type === 'task-interrupted') end(node, 'interrupted');
-    if (event.type === 'task-skipped') end(node, 'skipped');
+    const state = ends.find((state) => event.type === `task-${state}`);
+    if (state !== undefined) end(node, state);
   }
   assert.is(states.size, nodes.size, 'lost');
-  for (const [node, state] of states)
-    if (
-      state === 'skipped' &&
-      node.needs.size === 0 &&
-      [...node.finalises].some((owner) => started.has(owner))
-    )
-      assert.unreachable(`the finaliser ${node.label} was left out`);
+  for (const [node, state] of states) {
+    const isWanted = node.needs.size === 0 && [...node.finalises].some((owner) => started.has(owner));
+    assert.not(state === 'skipped' && isWanted, `the finaliser ${node.label} was left out`);
+  }
   const last = events.at(-1);
   if (last?.type !== 'run-ended') throw new Error(`the last event is ${JSON.stringify(last)}`);
-  const count = (state: State): number => [...states.values()].filter((other) => other === state).length;
-  assert.equal(
-    [last.done, last.failed, last.interrupted, last.skipped],
-    [count('done'), count('failed'), count('interrupted'), count('skipped')],
-  );
+  const all = [...states.values()];
+  for (const state of ends) assert.is(last[state], all.filter((other) => other === state).length, state);
   return states;
 }

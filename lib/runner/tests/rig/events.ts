@@ -8,17 +8,13 @@ export type Log = Terminal & { shown: string; results: string };
 
 export function logOf(isTerminal = false, columns = 80): Log {
   const log: Log = {
-    shown: '',
-    results: '',
+    ...{ shown: '', results: '', isTerminal, columns: () => columns, style: createStyle(false, true) },
     out: (text) => {
       log.results += text;
     },
     err: (text) => {
       log.shown += text;
     },
-    isTerminal,
-    columns: () => columns,
-    style: createStyle(false, true),
   };
   return log;
 }
@@ -44,31 +40,16 @@ export const started = (...nodes: NodeSummary[]): RunEventBody => ({ type: 'run-
 
 export const start = (id: string): RunEventBody => ({ type: 'task-started', id });
 
-export const output = (id: string, line: string): RunEventBody => ({
-  type: 'task-output',
-  id,
-  stream: 'stdout',
-  line,
-});
+export const output = (id: string, line: string): RunEventBody => {
+  return { type: 'task-output', id, stream: 'stdout', line };
+};
 
-export const done = (id: string, report?: 'changed'): RunEventBody => ({
-  type: 'task-done',
-  id,
-  report,
-  durationMs: 1200,
-});
+export const done = (id: string, report?: 'changed'): RunEventBody => {
+  return { type: 'task-done', id, report, durationMs: 1200 };
+};
 
-export const failed = (
-  id: string,
-  what = 'it broke',
-  why?: string,
-): Extract<RunEventBody, { type: 'task-failed' }> => ({
-  type: 'task-failed',
-  id,
-  label: id,
-  failure: { what, exitCode: 3, ...(why === undefined ? {} : { why }) },
-  chain: [id],
-  lastLines: [],
-  place: 'x.ts:1',
-  durationMs: 1200,
-});
+export function failed(id: string, what = 'it broke', why?: string) {
+  const failure = { what, exitCode: 3, ...(why === undefined ? {} : { why }) };
+  const where = { chain: [id], lastLines: [], place: 'x.ts:1' };
+  return { type: 'task-failed', id, label: id, failure, ...where, durationMs: 1200 } as const;
+}

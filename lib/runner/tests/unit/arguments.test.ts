@@ -31,11 +31,9 @@ test('the environment comes after the command line and before the default', asyn
   assert.equal(await check(specs, {}), { level: 2 });
   assert.equal(await check(specs, { level: '3' }), { level: 3 });
   process.env.RUNNER_TEST_LEVEL = 'x';
-  assert.is(
-    (await errorOf(specs, {})).what,
-    'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)',
-  );
-  assert.match((await errorOf(specs, {})).advice, 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
+  const { what, advice } = await errorOf(specs, {});
+  assert.is(what, 'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)');
+  assert.match(advice, 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
   assert.match((await errorOf(specs, { level: 'y' })).advice, 'write `--level=NUMBER`: ');
   process.env.RUNNER_TEST_LEVEL = '';
   assert.equal(await check(specs, {}), { level: 1 });

@@ -8,16 +8,11 @@ test('an expected failure is what, why and advice', () => {
   assert.equal(formatFailure(toFailure(error)), ['error: it broke', '  why: of age', '  do: buy another']);
   assert.is(error.message, 'it broke: of age');
   assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke', why: ' ' }))), ['error: it broke']);
-  const codes = [
-    error,
-    new TaskError({ what: 'x' }),
-    new UsageError({ what: 'x' }),
-    new MissingToolError({ what: 'x' }),
-  ];
-  assert.equal(
-    codes.map((one) => toFailure(one).exitCode),
-    [4, 1, 2, 127],
+  assert.is(toFailure(error).exitCode, 4);
+  const codes = [TaskError, UsageError, MissingToolError].map(
+    (Kind) => toFailure(new Kind({ what: 'x' })).exitCode,
   );
+  assert.equal(codes, [1, 2, 127]);
 });
 
 test('an expected failure is no success, also when its exit code says so', () => {
@@ -85,11 +80,8 @@ test('whatever is thrown can be shown', () => {
 
 test('a message moves no cursor and clears no screen', () => {
   const error = new TaskError({ what: 'a\u001B[2J\u0007b \u001B[31mred\u001B[39m', why: 'one\r\ntwo' });
-  assert.equal(formatFailure(toFailure(error)), [
-    'error: a[2Jb \u001B[31mred\u001B[39m',
-    '  why: one',
-    '       two',
-  ]);
+  const what = 'error: a[2Jb \u001B[31mred\u001B[39m';
+  assert.equal(formatFailure(toFailure(error)), [what, '  why: one', '       two']);
 });
 
 test('long texts are cut to 12 lines in all', () => {

@@ -26,31 +26,24 @@ const tasks: AnyTask[] = [create, install, hidden, listTask];
 const style = createStyle(false, true);
 
 test('tasks are listed by group, aligned, private ones left out, list itself included', () => {
-  assert.is(
-    listText(tasks, 'run', 80, style),
-    [
-      'usage: run <task> [arguments] [options] [, <task> …]',
-      '       run <task> --help',
-      '',
-      'cluster',
-      '  create-k8s         makes the cluster',
-      '',
-      'deploy',
-      '  install-app <app>  deploys one application (also install)',
-      '',
-      'runner',
-      '  list               show all tasks',
-      '',
-    ].join('\n'),
-  );
+  const text = `usage: run <task> [arguments] [options] [, <task> …]
+       run <task> --help
+
+cluster
+  create-k8s         makes the cluster
+
+deploy
+  install-app <app>  deploys one application (also install)
+
+runner
+  list               show all tasks
+`;
+  assert.is(listText(tasks, 'run', 80, style), text);
 });
 
 test('any number of tasks in any number of groups is listed', () => {
-  const many = Array.from({ length: 200_000 }, (_, index) => ({
-    ...create,
-    name: `t${index}`,
-    group: `g${index % 10_000}`,
-  }));
+  const named = (index: number): AnyTask => ({ ...create, name: `t${index}`, group: `g${index % 10_000}` });
+  const many = Array.from({ length: 200_000 }, (_, index) => named(index));
   const lines = listText(many, 'run', 80, style).split('\n');
   assert.is(lines.length, 2 + 2 * 10_000 + many.length + 1);
   assert.equal(lines.slice(2, 5), ['', 'g0', '  t0       makes the cluster']);
@@ -77,10 +70,8 @@ test('in a narrow terminal no task is wider than it, and where names take all th
 
 test('the list for programs has every field of every public task', () => {
   const entries = JSON.parse(listJson(tasks, {}));
-  assert.equal(
-    entries.map((entry: { name: string }) => entry.name),
-    ['create-k8s', 'install-app', 'list'],
-  );
+  const names = entries.map(({ name }: { name: string }) => name);
+  assert.equal(names, ['create-k8s', 'install-app', 'list']);
   const { line, file, ...entry } = entries[1];
   assert.match(file, /list\.test\.ts$/);
   assert.type(line, 'number');

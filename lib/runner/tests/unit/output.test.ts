@@ -15,15 +15,9 @@ const render = (mode: OutputMode, ids: string[], events: RunEventBody[], termina
   rendered(mode, [started(...ids.map((id) => node(id))), ...events], { nodes: ids.length, terminal });
 
 const two: RunEventBody[] = [
-  start('a'),
-  output('a', 'a1'),
-  start('b'),
-  output('a', 'a2'),
-  output('b', 'b1'),
+  ...[start('a'), output('a', 'a1'), start('b'), output('a', 'a2'), output('b', 'b1')],
   { type: 'task-result', id: 'b', text: 'result\n' },
-  ended('b'),
-  output('a', 'a3'),
-  ended('a'),
+  ...[ended('b'), output('a', 'a3'), ended('a')],
 ];
 
 test('grouped: lines of a task stay together, and are live while it runs alone', () => {
@@ -68,15 +62,9 @@ test('a log gets the progress of a task every 30 seconds, whatever runs beside i
       at(second, { type: 'task-progress', id: 'a', text: 'building', share });
       if (second === 40) at(second, { type: 'task-progress', id: 'b', text: 'waiting for pods' });
     }
-    assert.equal(
-      terminal.shown.split('\n').filter((line) => /^[ab]: /.test(line)),
-      [
-        'a: 30% 1m10s left, building; next: c',
-        'b: waiting for pods; next: c',
-        'a: 60% 40s left, building; next: c',
-      ],
-      mode,
-    );
+    const lines = terminal.shown.split('\n').filter((line) => /^[ab]: /.test(line));
+    const [first, second] = ['a: 30% 1m10s left, building; next: c', 'a: 60% 40s left, building; next: c'];
+    assert.equal(lines, [first, 'b: waiting for pods; next: c', second], mode);
   }
 });
 
@@ -170,12 +158,8 @@ test('a command with exit code 2 has failed like any other; only what the user w
     const failed = { ...failedTask, chain: ['top', 'b'], lastLines: ['l1'], failure: toFailure(error) };
     return summaryLines({ ...summary, outcome: 'failed', failures: [failed] }, view).slice(0, -1);
   };
-  assert.equal(of(new TaskError({ what: '`tsc` failed', exitCode: 2 })), [
-    'error: `tsc` failed',
-    '  task: top → b (x.ts:3)',
-    '  last lines:',
-    '  │ l1',
-  ]);
+  const failed = of(new TaskError({ what: '`tsc` failed', exitCode: 2 }));
+  assert.equal(failed, ['error: `tsc` failed', '  task: top → b (x.ts:3)', '  last lines:', '  │ l1']);
   assert.equal(of(new UsageError({ what: 'no such app' })), ['error: no such app']);
 });
 

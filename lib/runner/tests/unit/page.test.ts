@@ -32,10 +32,8 @@ for (const columns of [20, 80, 200]) {
     tell({ type: 'run-stopping', reason: { type: 'signal', signal: 'SIGINT' } }, done('a'));
     renderer.close?.();
     // Long lines of the log wrap.
-    assert.is(
-      shown().join('').replaceAll(' ', ''),
-      'alinestoppingonSIGINT;oncemorekillswhatisstillrunningclustergone',
-    );
+    const all = 'alinestoppingonSIGINT;oncemorekillswhatisstillrunningclustergone';
+    assert.is(shown().join('').replaceAll(' ', ''), all);
     assert.is(screen.cursor.column, 0);
   });
 }

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
 import { type RunnerSettings, runnerSettings } from '../../../global-options.ts';
 import { buildGraph } from '../../../graph.ts';
-import { type AnyTask, type Options, task } from '../../../task.ts';
+import type { AnyTask, Options } from '../../../task.ts';
 import { folder as memory, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';
@@ -69,14 +69,7 @@ test('there has to be something to resume', async () => {
 
 test('another task, other words and other options are another request, those of the runner are not', async () => {
   const needed = ok('a');
-  const top = task({
-    name: 'top',
-    description: 'd',
-    needs: [needed],
-    passThrough: true,
-    commands: () => [],
-    run: fails,
-  });
+  const top = plain('top', { needs: [needed], passThrough: true, run: fails });
   await go(top, {}, ['x'], { env: 'here' });
   for (const [words, env] of [
     [[], 'here'],
@@ -91,21 +84,15 @@ test('another task, other words and other options are another request, those of 
 test('tasks that were declared differently run again, and so does what needs them', async () => {
   const top = (text: string): AnyTask => bad('top', ok('b', plain('a', { commands: () => [`: ${text}`] })));
   await go(top('one'));
-  assert.equal(await resume(top('two')), [
-    'a runs: it was declared differently in the last run',
-    'b runs: a, which it needs, runs again',
-    runs('top'),
-  ]);
+  const first = 'a runs: it was declared differently in the last run';
+  assert.equal(await resume(top('two')), [first, 'b runs: a, which it needs, runs again', runs('top')]);
 });
 
 test('a task that was begun again and not finished is not done any more', async () => {
-  const top = (text: string, fault?: () => never): AnyTask =>
-    bad(
-      'top',
-      plain('b', { needs: [plain('a', { commands: () => [`: ${text}`] })], ...(fault && { run: fault }) }),
-    );
+  const top = (text: string, more: object = {}): AnyTask =>
+    bad('top', plain('b', { needs: [plain('a', { commands: () => [`: ${text}`] })], ...more }));
   await go(top('one'));
-  await resume(top('two', fails));
+  await resume(top('two', { run: fails }));
   assert.equal(await resume(top('two')), [done('a'), runs('b'), runs('top')]);
 });
 
@@ -136,14 +123,7 @@ test('a task with inputs is judged by them, not by the journal', async () => {
 test('words after -- count; a task that fails is forgotten, one whose input changes meanwhile runs again', async () => {
   writeFileSync(source(), '1');
   let work = (): void => {};
-  const build = task({
-    name: 'build',
-    description: 'd',
-    passThrough: true,
-    inputs: [source()],
-    commands: () => [],
-    run: () => work(),
-  });
+  const build = plain('build', { passThrough: true, inputs: [source()], run: () => work() });
   await go(build);
   assert.equal(await go(build), ['build is up to date: 1 input says so']);
   assert.equal(await go(build, {}, ['x']), ['build runs: its words after `--` changed']);
