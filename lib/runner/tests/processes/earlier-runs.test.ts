@@ -5,15 +5,13 @@ import { driven, folder, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
-const ok = (name: string, more: Partial<RigTask> = {}): RigTask => ({
-  name,
-  commands: [`echo ${name}`],
-  ...more,
-});
+const ok = (name: string, more: Partial<RigTask> = {}): RigTask =>
+  driven(name, { commands: ['true'], ...more });
+const withLock = () => ({ RIG_LOCK: join(folder, 'lock') });
 
 test('a killed run is resumed, also with its lock', async () => {
   const tasks = [ok('a'), driven('b', { needs: ['a'], lock: true }), driven('c', { needs: ['b'] })];
-  const env = { RIG_LOCK: join(folder, 'lock') };
+  const env = withLock();
   const first = rig.run(tasks, ['c'], env);
   await (await rig.next('b')).exit();
   await rig.next('c');
@@ -28,7 +26,7 @@ test('a killed run is resumed, also with its lock', async () => {
 
 test('with a lock, resuming waits for the run at work; without, it is an error', async () => {
   const tasks = [ok('a', { lock: true }), driven('b', { needs: ['a'] })];
-  const env = { RIG_LOCK: join(folder, 'lock') };
+  const env = withLock();
   const first = rig.run(tasks, ['b'], env);
   const b = await rig.next('b');
   const waiting = rig.run(tasks, ['b', '--resume'], env);
@@ -36,10 +34,9 @@ test('with a lock, resuming waits for the run at work; without, it is an error',
   const plain = [ok('a'), driven('b', { needs: ['a'] })];
   const error = rig.run(plain, ['b', '--resume']);
   assert.is(await error.exit, 2, error.stderr);
-  assert.match(
-    error.stderr,
-    /nothing to resume yet: the last run of `b`, since \d\d:\d\d, is still at work\n {2}why: it is pid \d+/,
-  );
+  const why =
+    /nothing to resume yet: the last run of `b`, since \d\d:\d\d, is still at work\n {2}why: it is pid \d+/;
+  assert.match(error.stderr, why);
   await b.exit(3);
   assert.is(await first.exit, 3);
   await (await rig.next('b')).exit();
@@ -48,19 +45,14 @@ test('with a lock, resuming waits for the run at work; without, it is an error',
 });
 
 test('nothing is resumed after another run that held the same lock', async () => {
-  const env = { RIG_LOCK: join(folder, 'lock') };
-  const tasks = [
-    ok('a', { lock: true }),
-    ok('b', { needs: ['a'], commands: ['false'] }),
-    ok('destroy', { lock: true }),
-  ];
+  const env = withLock();
+  const bad = ok('b', { needs: ['a'], commands: ['false'] });
+  const tasks = [ok('a', { lock: true }), bad, ok('destroy', { lock: true })];
   for (const task of ['b', 'destroy']) await rig.run(tasks, [task], env).exit;
   const run = rig.run(tasks, ['b', '--resume'], env);
   assert.is(await run.exit, 2);
-  assert.match(
-    run.stderr,
-    /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/,
-  );
+  const why = /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/;
+  assert.match(run.stderr, why);
   // A run inside the run itself does nothing behind its back.
   const inner = `${process.execPath} ${rig.program} destroy`;
   const nesting = [...tasks, { name: 'nesting', needs: ['a'], plain: true, commands: [inner, 'false'] }];

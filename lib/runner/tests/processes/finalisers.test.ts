@@ -41,10 +41,8 @@ test('the first signal leaves a finaliser that runs alone, a second one kills it
 });
 
 test('a finaliser that waits without a command ends with the second signal, not with the first', async () => {
-  const run = rig.run(
-    [driven('undo', { behaviour: 'wait' }), driven('work', { finally: ['undo'] })],
-    ['work', '--output', 'json'],
-  );
+  const tasks = [driven('undo', { behaviour: 'wait' }), driven('work', { finally: ['undo'] })];
+  const run = rig.run(tasks, ['work', '--output', 'json']);
   await pass('work', 'undo');
   run.kill('SIGTERM');
   await run.says('run-stopping');
@@ -60,14 +58,9 @@ test('after a signal a finaliser has only the time that it says, else 2 minutes'
     // A run inside a run has half of it: 7 levels down less than a second.
     [undefined, '7', '0.9s'],
   ] as const) {
-    const run = rig.run(
-      [
-        { name: 'undo', commands: ['sleep 600'], ...(timeoutMs ? { timeoutMs } : { retries: 2 }) },
-        driven('work', { finally: ['undo'] }),
-      ],
-      ['work'],
-      { TASK_RUNNER_LEVEL: level },
-    );
+    const undo = { name: 'undo', commands: ['sleep 600'], ...(timeoutMs ? { timeoutMs } : { retries: 2 }) };
+    const tasks = [undo, driven('work', { finally: ['undo'] })];
+    const run = rig.run(tasks, ['work'], { TASK_RUNNER_LEVEL: level });
     const work = await rig.next('work');
     run.kill('SIGTERM');
     await work.ended;

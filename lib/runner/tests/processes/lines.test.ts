@@ -20,19 +20,15 @@ test('what a command writes to stdout and stderr keeps its order', async () => {
 
 test('many commands at once have a pipe each, and each ends with its own lines', async () => {
   const names = Array.from({ length: 40 }, (_, index) => `t${index}`);
-  const tasks = names.map((name) => ({
-    name,
-    plain: true,
-    commands: [`echo ${name}`, `sh -c 'echo ${name} >&2'`],
-  }));
+  const commands = (name: string): string[] => [`echo ${name}`, `sh -c 'echo ${name} >&2'`];
+  const tasks = names.map((name) => ({ name, plain: true, commands: commands(name) }));
   const all = { name: 'all', commands: [], needs: names };
   const run = rig.run([...tasks, all], ['all', '--jobs', '30', '--output', 'grouped']);
   assert.is(await run.exit, 0);
-  for (const name of names)
-    assert.match(
-      run.stderr,
-      new RegExp(`  \\$ echo ${name}\n  ${name}\n  \\$ sh -c .*\n  ${name}\n✓ ${name} `),
-    );
+  for (const name of names) {
+    const block = new RegExp(`  \\$ echo ${name}\n  ${name}\n  \\$ sh -c .*\n  ${name}\n✓ ${name} `);
+    assert.match(run.stderr, block);
+  }
 });
 
 test('where no pipe can be made for both streams, and in JSON, each has its own', async () => {
@@ -47,12 +43,9 @@ test('where no pipe can be made for both streams, and in JSON, each has its own'
 });
 
 test('the reason of a failure and what bash says of a command are seen, whatever stream they come by', async () => {
+  const full = 'sh -c "echo no space left on device >&2; echo cleaning up; exit 3"';
   for (const [command, code, error] of [
-    [
-      'sh -c "echo no space left on device >&2; echo cleaning up; exit 3"',
-      3,
-      /why: no space left on device\n/,
-    ],
+    [full, 3, /why: no space left on device\n/],
     ['if then', 2, /syntax error near unexpected token `then'/],
     ['no-such-program-anywhere x', 127, /error: `no-such-program-anywhere` is not installed\n/],
   ] as const) {
@@ -66,10 +59,8 @@ test('a line of millions of characters stays one line, and the summary of a fail
   const print = "head -c 3000000 /dev/zero | tr '\\0' x; echo";
   const long = rig.run([{ name: 'long', plain: true, commands: [print] }]);
   assert.is(await long.exit, 0);
-  assert.equal(
-    long.stderr.split('\n').map((line) => line.length),
-    [`$ ${print}`.length, 3_000_000, 0],
-  );
+  const lengths = long.stderr.split('\n').map((line) => line.length);
+  assert.equal(lengths, [`$ ${print}`.length, 3_000_000, 0]);
   const tasks = [
     { name: 'long', plain: true, commands: [`${print}; exit 3`] },
     { name: 'all', commands: [], needs: ['long'] },

@@ -87,10 +87,8 @@ test('the commands of a run that was killed are ended before the next one begins
   assert.equal(await rig.survivors(), [destroy.pid]);
   await destroy.exit();
   assert.is(await second.exit, 0);
-  assert.match(
-    second.stderr,
-    /ended \d+ process(es)? that the run of create by pid \d+ .*, which was killed, left behind/,
-  );
+  const left = /ended \d+ process(es)? that the run of create by pid \d+ .*, which was killed, left behind/;
+  assert.match(second.stderr, left);
 });
 
 test.run();

@@ -20,9 +20,8 @@ test('a process is the same with pid, start time and boot, and another one when 
   assert.is(own.pid, process.pid);
   assert.is(own.bootId, await bootId());
   assert.ok(await isSameProcess(own));
-  assert.not(await isSameProcess({ ...own, startTime: `${own.startTime}1` }));
-  assert.not(await isSameProcess({ ...own, bootId: 'another boot' }));
-  assert.not(await isSameProcess({ ...own, pid: 1 }));
+  for (const other of [{ startTime: `${own.startTime}1` }, { bootId: 'another boot' }, { pid: 1 }])
+    assert.not(await isSameProcess({ ...own, ...other }));
 });
 
 test('a process that has ended has no start time', async () => {

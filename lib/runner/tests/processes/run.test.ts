@@ -35,10 +35,8 @@ test('what a task leaves in the background ends with the task, not with the comm
 
 test('secrets are hidden in output, commands, errors and events, also cut in two', async () => {
   const secret = 'correct horse battery';
-  const run = rig.run(
-    [{ name: 'leak', secrets: [secret], commands: [`${rig.command('leak')} '${secret}'`] }],
-    ['leak', '--output', 'json'],
-  );
+  const task = { name: 'leak', secrets: [secret], commands: [`${rig.command('leak')} '${secret}'`] };
+  const run = rig.run([task], ['leak', '--output', 'json']);
   const leak = await rig.next('leak');
   await leak.print('the secret is correct hor');
   await leak.print('se battery\n');
@@ -64,14 +62,16 @@ test('an unexpected error is shown as a bug, its stack only with --verbose', asy
 });
 
 test('a dry run prints the plain commands of all needs to paste, and does nothing', async () => {
-  const run = rig.run(
-    [
-      { name: 'a', commands: ['first command', 'second command'], lock: true },
-      { name: 'b', commands: ['third', 'serve'], needs: ['a'], confirm: 'really?', ready: { log: 'up' } },
-    ],
-    ['b', '--dry-run', '--report', join(folder, 'run.html')],
-    { RIG_LOCK: '/nonexistent/lock' },
-  );
+  const a = { name: 'a', commands: ['first command', 'second command'], lock: true };
+  const b = {
+    name: 'b',
+    commands: ['third', 'serve'],
+    needs: ['a'],
+    confirm: 'really?',
+    ready: { log: 'up' },
+  };
+  const words = ['b', '--dry-run', '--report', join(folder, 'run.html')];
+  const run = rig.run([a, b], words, { RIG_LOCK: '/nonexistent/lock' });
   assert.is(await run.exit, 0);
   assert.is(run.stdout, 'first command\nsecond command\nthird\nserve &\n');
   assert.is(run.stderr, '');
@@ -84,11 +84,8 @@ test('folder and variables of the configuration are those of plain commands, a `
     [{ plain: true }, 'blue', 'inherited'],
     [{ explicit: { cwd: folder, env } }, 'green', null],
   ] as const) {
-    const run = rig.run([{ ...task, name: 'a', commands: [rig.command('a')] }], ['a'], {
-      COLOUR: 'red',
-      OTHER: 'inherited',
-      RIG_SHELL: JSON.stringify({ cwd: folder, COLOUR: 'blue' }),
-    });
+    const shell = { RIG_SHELL: JSON.stringify({ cwd: folder, COLOUR: 'blue' }) };
+    const run = rig.run([driven('a', task)], ['a'], { COLOUR: 'red', OTHER: 'inherited', ...shell });
     const a = await rig.next('a');
     assert.is(await a.environment('PWD'), realpathSync(folder));
     assert.is(await a.environment('COLOUR'), colour);

@@ -37,10 +37,8 @@ test('a dry run, the graph and the help are for all of them', async () => {
   assert.is(dry.stdout, `echo tool\ntest -e ${folder}/good\necho prepare\necho check\n`);
   const drawn = JSON.parse((await ends(['graph', ...line, '--json'], 0)).stdout);
   assert.is(drawn.title, 'install , check');
-  assert.equal(
-    drawn.edges.map(({ from, to, kind }: { [end: string]: string }) => `${from} ${kind} ${to}`),
-    ['n0 need n1', 'n1 after n2', 'n0 need n3', 'n2 need n3'],
-  );
+  const edges = drawn.edges.map(({ from, to, kind }: { [end: string]: string }) => `${from} ${kind} ${to}`);
+  assert.equal(edges, ['n0 need n1', 'n1 after n2', 'n0 need n3', 'n2 need n3']);
   const help = (await ends([...line, '--help'], 0)).stdout;
   assert.match(help, /^usage: \S+ install\n[\s\S]*\nusage: \S+ check\n/);
 });

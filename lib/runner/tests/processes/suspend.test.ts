@@ -19,12 +19,8 @@ test.after(() => project.remove());
 test.after.each(() => launched?.end());
 
 /** Starts a run in a shell that says `stopped` when it has its terminal back, and at the next line does `next`. */
-function open(
-  tasks: readonly RigTask[],
-  line = `node ${rig.program} top`,
-  next = 'fg; echo back $?',
-): Launched {
-  const shell = `set -m; ${line}; echo stopped $?; read -r; ${next}`;
+function open(tasks: readonly RigTask[], line?: string, next = 'fg; echo back $?'): Launched {
+  const shell = `set -m; ${line ?? `node ${rig.program} top`}; echo stopped $?; read -r; ${next}`;
   launched = project.inTerminal(`bash -c '${shell}'`, tasks, []);
   return launched;
 }
@@ -67,16 +63,13 @@ for (const line of ['./run top', 'npx tsx tasks.ts top']) {
   });
 }
 
-for (const [name, tasksOf] of [
-  ['what has the terminal stops with the run', () => [driven('top', { interactive: true })]],
-  [
-    'a run inside a task stops its own commands',
-    () => [{ name: 'outer', commands: [`node ${rig.program} top`] }, driven('top')],
-  ],
+for (const [name, task, interactive] of [
+  ['what has the terminal stops with the run', 'top', true],
+  ['a run inside a task stops its own commands', 'outer', false],
 ] as const)
   test(name, async () => {
-    const tasks = tasksOf();
-    const run = open(tasks, `node ${rig.program} ${tasks[0]?.name}`);
+    const tasks = [driven('top', { interactive }), { name: 'outer', commands: [`node ${rig.program} top`] }];
+    const run = open(tasks, `node ${rig.program} ${task}`);
     const top = await rig.next('top');
     run.type('\x1A');
     await run.shows('stopped 148');
@@ -101,7 +94,7 @@ test('a run that is stopped can be ended, with its commands and cleanups', async
 });
 
 test('a command that something else has stopped is ended by a signal to the run all the same', async () => {
-  const run = rig.run([{ name: 'top', commands: [rig.command('a')] }]);
+  const run = rig.run([driven('a')]);
   const a = await rig.next('a');
   process.kill(a.pid, 'SIGSTOP');
   run.kill('SIGINT');
@@ -110,11 +103,7 @@ test('a command that something else has stopped is ended by a signal to the run 
 });
 
 test('without a shell that could let it go on, Ctrl-Z does nothing', async () => {
-  launched = project.inTerminal(
-    `node ${rig.program}`,
-    [{ name: 'top', commands: [rig.command('a')] }],
-    ['top'],
-  );
+  launched = project.inTerminal(`node ${rig.program} a`, [driven('a')], []);
   const a = await rig.next('a');
   await a.trap('SIGCONT');
   launched.type('\x1A');

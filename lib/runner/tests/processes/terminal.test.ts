@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LaunchFolder } from '../../../../tests/rig/launch.ts';
 import type { Launched } from '../../../../tests/rig/launched.ts';
-import { driven, type RigTask, rig, useRig } from '../rig/rig.ts';
+import { driven, type Invocation, rig, useRig } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
 useRig(test);
@@ -17,24 +17,7 @@ test.after.each(() => {
   for (const launched of started.splice(0)) launched.end();
 });
 
-const tasks = (): RigTask[] => [driven('a'), driven('b'), { name: 'top', needs: ['a', 'b'] }];
-
-/** Starts these tasks, and returns the commands of a and b. */
-async function open(declared: readonly RigTask[], ...words: readonly string[]) {
-  const launched = project.inTerminal(`node ${rig.program} top`, declared, words);
-  started.push(launched);
-  const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
-  return { launched, a, b };
-}
-
-/** What the terminal shows in the end; fails for anything that would act on it otherwise. */
-function screenOf({ shown }: Launched): Screen {
-  const screen = new Screen(80);
-  screen.write(shown.replaceAll('^C', ''));
-  return screen;
-}
-
-type Opened = Awaited<ReturnType<typeof open>>;
+type Opened = { readonly launched: Launched; readonly a: Invocation; readonly b: Invocation };
 
 /** The cursor was never hidden, nor left a line. */
 function killRun({ launched }: Opened): void {
@@ -49,15 +32,17 @@ for (const [name, stop, code] of [
   ['SIGKILL', killRun, 137],
 ] as const)
   test(`after ${name} the cursor is at the start of an empty line, and nothing runs`, async () => {
-    const declared = tasks().map(
-      (task) => (task.name === 'b' ? { ...task, behaviour: 'stray' } : task) as RigTask,
-    );
-    const opened = await open(declared, '--failure', 'kill');
-    const { launched } = opened;
+    const tasks = [driven('a'), driven('b', { behaviour: 'stray' }), { name: 'top', needs: ['a', 'b'] }];
+    const launched = project.inTerminal(`node ${rig.program} top --failure kill`, tasks, []);
+    started.push(launched);
+    const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
     await launched.shows('2 running');
-    await stop(opened);
+    await stop({ launched, a, b });
     assert.is(await launched.exit, code);
-    const { cursor, lines } = screenOf(launched);
+    // Fails for anything that would act on it otherwise.
+    const screen = new Screen(80);
+    screen.write(launched.shown.replaceAll('^C', ''));
+    const { cursor, lines } = screen;
     assert.equal([cursor.column, lines[cursor.row]], [0, '']);
     const text = lines.join('\n');
     if (code === 1) assert.match(text, 'Internal error: a stray bug');
@@ -67,24 +52,22 @@ for (const [name, stop, code] of [
     assert.equal(launched.processes(), []);
   });
 
-const looks: readonly [string, NodeJS.ProcessEnv, { readonly colour: boolean; readonly live: boolean }][] = [
-  ['a terminal', {}, { colour: true, live: true }],
-  ['NO_COLOR', { NO_COLOR: '1' }, { colour: false, live: true }],
-  ['NO_COLOR without a value', { NO_COLOR: '' }, { colour: true, live: true }],
-  ['FORCE_COLOR=0', { FORCE_COLOR: '0' }, { colour: false, live: true }],
-  ['TERM=dumb', { TERM: 'dumb' }, { colour: false, live: false }],
-  ['TERM=dumb and FORCE_COLOR', { TERM: 'dumb', FORCE_COLOR: '1' }, { colour: true, live: false }],
-  ['CI', { CI: 'true' }, { colour: true, live: false }],
-  ['a locale without UTF-8', { LC_ALL: 'C' }, { colour: true, live: true }],
+const looks: readonly (readonly [name: string, env: NodeJS.ProcessEnv, colour: boolean, live: boolean])[] = [
+  ['a terminal', {}, true, true],
+  ['NO_COLOR', { NO_COLOR: '1' }, false, true],
+  ['NO_COLOR without a value', { NO_COLOR: '' }, true, true],
+  ['FORCE_COLOR=0', { FORCE_COLOR: '0' }, false, true],
+  ['TERM=dumb', { TERM: 'dumb' }, false, false],
+  ['TERM=dumb and FORCE_COLOR', { TERM: 'dumb', FORCE_COLOR: '1' }, true, false],
+  ['CI', { CI: 'true' }, true, false],
+  ['a locale without UTF-8', { LC_ALL: 'C' }, true, true],
 ];
 
 test('colours, redrawing and symbols by the environment', async () => {
+  const a = { name: 'a', commands: ['true'] };
+  const tasks = [a, { ...a, name: 'b', needs: ['a'] }];
   await Promise.all(
-    looks.map(async ([name, env, { colour, live }]) => {
-      const tasks: RigTask[] = [
-        { name: 'a', commands: ['true'] },
-        { name: 'b', commands: ['true'], needs: ['a'] },
-      ];
+    looks.map(async ([name, env, colour, live]) => {
       const { TERM = 'xterm', ...rest } = env;
       const launched = project.inTerminal(`env TERM=${TERM} node ${rig.program}`, tasks, ['b'], rest);
       started.push(launched);

@@ -4,7 +4,7 @@ import type { TaskNode } from '../../node.ts';
 import { deferred } from '../../pause.ts';
 import type { Run } from '../../run.ts';
 import { Scheduler, type Work } from '../../schedule.ts';
-import { type AnyTask, task } from '../../task.ts';
+import { type AnyTask, type TaskDefinition, task } from '../../task.ts';
 import { graphOf, plain } from '../rig/graphs.ts';
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
@@ -66,13 +66,9 @@ test('a mutex goes to the node with the most dependents, even if it came later',
 });
 
 test('a mutex may depend on the arguments', async () => {
-  const deploy = task({
-    description: 'd',
-    commands: () => [],
-    name: 'deploy',
-    args: { app: { type: 'string', positional: true, description: 'd' } },
-    mutex: ({ args }) => args.app.slice(0, 1),
-  });
+  const args = { app: { type: 'string', positional: true, description: 'd' } } as const;
+  const mutex: TaskDefinition<typeof args>['mutex'] = ({ args }) => args.app.slice(0, 1);
+  const deploy = task({ name: 'deploy', description: 'd', commands: () => [], args, mutex });
   const top = plain('top', { needs: ['a1', 'b1', 'a2'].map((app) => ({ task: deploy, args: { app } })) });
   const seen: string[] = [];
   const run: Work['run'] = async ({ label }) => {
