@@ -14,6 +14,9 @@ export type KubernetesObject = {
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
+    /** Those of the API server. */
+    readonly uid?: string;
+    readonly deletionTimestamp?: string;
   };
   // biome-ignore lint/suspicious/noExplicitAny: objects of every kind; a wrong path fails the assertion on it
   readonly [field: string]: any;

@@ -1,4 +1,4 @@
-import { create, mark, type Pod, podOf, runPod } from './pods.ts';
+import { create, mark, podOf, runPod } from './pods.ts';
 import { type Stack, until } from './stack.ts';
 
 const namespace = 'e2e-enforcement';
@@ -29,7 +29,7 @@ export async function enforcesPolicies(stack: Stack): Promise<boolean> {
       await podOf(stack, { ...shut, program: 'listen.mjs', env: { PORTS: String(port) } }),
     ]);
     const host = await until('a pod of the probe', 300, async () => {
-      const { status } = await user.get<Pod>('pod', shut.name, '--namespace', namespace);
+      const { status } = await user.get('pod', shut.name, '--namespace', namespace);
       return status.phase === 'Running' && status.podIP;
     });
     const DOORS = JSON.stringify([{ name: 'shut', host, port, protocol: 'TCP', timeoutMs: 3000 }]);

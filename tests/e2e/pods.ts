@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
+import type { KubernetesObject } from '../charts/render.ts';
 import { pause, type Stack, until } from './stack.ts';
 
 /** Label of objects that the tests create. */
@@ -69,31 +70,15 @@ export async function podOf(stack: Stack, options: PodOptions): Promise<object> 
 export const create = (stack: Stack, objects: readonly object[]): Promise<string> =>
   stack.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
 
-export type Pod = {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace: string;
-    readonly labels?: Readonly<Record<string, string>>;
-    readonly deletionTimestamp?: string;
-    readonly uid: string;
-  };
-  readonly spec: { readonly nodeName?: string };
-  readonly status: {
-    readonly phase: string;
-    readonly podIP?: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-  };
-};
+type Condition = { readonly type: string; readonly status: string };
 
-export const isReady = ({ metadata, status }: Pod): boolean =>
+export const isReady = ({ metadata, status }: KubernetesObject): boolean =>
   metadata.deletionTimestamp === undefined &&
-  (status.conditions ?? []).some((condition) => condition.type === 'Ready' && condition.status === 'True');
+  (status.conditions ?? []).some(({ type, status }: Condition) => type === 'Ready' && status === 'True');
 
 /** Pods of a namespace with these labels. */
-export async function podsOf(stack: Stack, namespace: string, selector: string): Promise<Pod[]> {
-  const { items } = await stack.get<{ items: Pod[] }>('pods', '-n', namespace, '-l', selector);
-  return items;
-}
+export const podsOf = (stack: Stack, namespace: string, selector: string): Promise<KubernetesObject[]> =>
+  stack.list('pods', '-n', namespace, '-l', selector);
 
 /** Creates a missing namespace, which `removePods` removes. */
 export async function ensureNamespace(stack: Stack, name: string): Promise<void> {
@@ -109,7 +94,7 @@ export async function runPod(stack: Stack, options: PodOptions): Promise<string>
   await create(stack, [await podOf(stack, options)]);
   try {
     const phase = await until(`end of pod ${namespace}/${name}`, 120, async () => {
-      const { status } = await stack.get<Pod>('pod', '-n', namespace, name);
+      const { status } = await stack.get('pod', '-n', namespace, name);
       return ['Succeeded', 'Failed'].includes(status.phase) && status.phase;
     });
     const said = await stack.kubectl(['logs', '-n', namespace, name]);
@@ -147,17 +132,6 @@ export async function endWithoutLoss(caller: Caller): Promise<void> {
   assert.ok(ok > 100, `${ok} calls`);
 }
 
-type Policy = {
-  readonly spec: {
-    readonly ingress?: readonly {
-      readonly from: readonly {
-        readonly namespaceSelector: { readonly matchLabels: Readonly<Record<string, string>> };
-        readonly podSelector: { readonly matchLabels: Readonly<Record<string, string>> };
-      }[];
-    }[];
-  };
-};
-
 /**
  * Calls the fronts from inside the cluster until stopped, from a pod that their policy accepts as the ingress
  * controller.
@@ -167,15 +141,14 @@ export async function startCaller(
   fronts: readonly string[],
   { name = 'caller', width = 2, pauseMs = 50 } = {},
 ): Promise<Caller> {
-  const policy = await stack.get<Policy>('networkpolicy', '-n', 'frontend', `${fronts[0]}-server`);
+  const policy = await stack.get('networkpolicy', '-n', 'frontend', `${fronts[0]}-server`);
   const peer = policy.spec.ingress?.[0]?.from[0];
   if (!peer) throw new Error('Expected the front to accept somebody');
   const namespace = peer.namespaceSelector.matchLabels['kubernetes.io/metadata.name'] ?? '';
   await ensureNamespace(stack, namespace);
-  type Service = { readonly spec: { readonly clusterIP: string } };
   const urls = await Promise.all(
     fronts.map(async (front) => {
-      const { spec } = await stack.get<Service>('service', '-n', 'frontend', front);
+      const { spec } = await stack.get('service', '-n', 'frontend', front);
       return `http://${spec.clusterIP}/api`;
     }),
   );

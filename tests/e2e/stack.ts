@@ -6,6 +6,7 @@ import { poll } from '../../lib/ground/poll.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
+import type { KubernetesObject } from '../charts/render.ts';
 import { callIn } from '../charts/tools.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 import { context, environment } from './options.ts';
@@ -21,7 +22,10 @@ export type Stack = Sandbox & {
   kubectl(args: readonly string[], stdin?: string): Promise<string>;
   /** Like kubectl, without throwing. */
   tryKubectl(args: readonly string[], stdin?: string): Promise<Ended>;
-  get<Result>(...args: readonly string[]): Promise<Result>;
+  /** An object of the cluster. */
+  get(...args: readonly string[]): Promise<KubernetesObject>;
+  /** Those of a kind. */
+  list(...args: readonly string[]): Promise<KubernetesObject[]>;
   helm(...args: readonly string[]): Promise<string>;
   /** Like kubectl, with the user's kubeconfig; works without the environment. */
   user(args: readonly string[], stdin?: string): Promise<string>;
@@ -59,6 +63,7 @@ export async function openStack(): Promise<Stack> {
   };
   const kubectl = (args: readonly string[], stdin?: string) =>
     succeed('kubectl', ['--context', context, ...args], stdin);
+  const get: Stack['get'] = async (...args) => JSON.parse(await kubectl(['get', ...args, '-o', 'json']));
   async function withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result> {
     await writeFile(further, stringify(settings));
     try {
@@ -90,7 +95,8 @@ export async function openStack(): Promise<Stack> {
         await writeFile(file, text);
       }
     },
-    get: async (...args) => JSON.parse(await kubectl(['get', ...args, '-o', 'json'])),
+    get,
+    list: async (...args) => (await get(...args)).items,
     helm: (...args) => succeed('helm', ['--kube-context', context, ...args]),
     diagnostics: async () => {
       const folder = sandbox.path('.state', environment, 'diagnostics');

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
+import { type KubernetesObject, podTemplateOf, type Tree } from '../../charts/render.ts';
 import {
   type Connections,
   connectionName,
@@ -9,7 +10,7 @@ import {
   readConnections,
 } from '../../network/connections.ts';
 import type { Port } from '../../network/verdict.ts';
-import { create, ensureNamespace, mark, type Pod, podOf, podsOf, removePods } from '../pods.ts';
+import { create, ensureNamespace, mark, podOf, podsOf, removePods } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
 /*
@@ -27,26 +28,15 @@ type Door = {
   readonly timeoutMs: number;
 };
 type Outcomes = Readonly<Record<string, 'open' | 'refused' | 'silent'>>;
-type Template = {
-  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-  readonly spec: {
-    readonly containers: readonly {
-      readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
-    }[];
-  };
-};
-
 const isOurs = (party: Described | undefined): boolean =>
   ourNamespaces.some((name) => name === party?.namespace);
 
 /** The pod of a party from its release; for a removed Job, from helm's record. */
-async function templateOf(stack: Stack, party: Described): Promise<Template | undefined> {
+async function templateOf(stack: Stack, party: Described): Promise<KubernetesObject['spec']> {
   if (!party.workload || !party.namespace) return undefined;
   const [kind = '', name = ''] = party.workload.split('/');
   if (kind !== 'Job') {
-    type Owner = { spec: { template?: Template; jobTemplate?: { spec: { template: Template } } } };
-    const { spec } = await stack.get<Owner>(kind, '-n', party.namespace, name);
-    return spec.template ?? spec.jobTemplate?.spec.template;
+    return podTemplateOf(await stack.get(kind, '-n', party.namespace, name));
   }
   const release = name.replace(/-(verification|set-up)$/, '');
   const hooks = await stack.helm('get', 'hooks', release, '-n', party.namespace);
@@ -55,6 +45,7 @@ async function templateOf(stack: Stack, party: Described): Promise<Template | un
     .find((object) => object?.kind === kind && object.metadata.name === name)?.spec.template;
 }
 
+type Named = { readonly name: string; readonly containerPort: number };
 type Twin = { readonly party: string; readonly namespace: string; readonly pod: string };
 
 /** A twin of each pod party outside kube-system, where the tests create nothing. */
@@ -67,8 +58,8 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
     await ensureNamespace(stack, namespace);
     const template = await templateOf(stack, described);
     if (described.workload) assert.ok(template, `${party}: ${described.workload} is deployed`);
-    const labels = template?.metadata.labels ?? described.labels ?? {};
-    const named = template?.spec.containers.flatMap((container) => container.ports ?? []) ?? [];
+    const labels: object = template?.metadata.labels ?? described.labels ?? {};
+    const named: Named[] = template?.spec.containers.flatMap(({ ports = [] }: Tree) => ports) ?? [];
     const pod = `twin-${party}`;
     await create(stack, [
       await podOf(stack, {
@@ -88,10 +79,10 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
 }
 
 /** The twins by party, once all run. */
-function runningTwins(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, Pod>> {
+function runningTwins(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, KubernetesObject>> {
   return until('the twins', 300, async () => {
-    const { items } = await stack.get<{ items: Pod[] }>('pods', '-A', '-l', Object.keys(mark).join(','));
-    const running = items.filter(({ status }) => status.phase === 'Running' && status.podIP);
+    const all = await stack.list('pods', '-A', '-l', Object.keys(mark).join(','));
+    const running = all.filter(({ status }) => status.phase === 'Running' && status.podIP);
     const found = twins.flatMap(({ party, namespace, pod }) => {
       const own = running.find(({ metadata }) => metadata.namespace === namespace && metadata.name === pod);
       return own ? [[party, own] as const] : [];
@@ -108,25 +99,23 @@ async function otherPlaces(stack: Stack, { parties }: Connections): Promise<Plac
   const selector = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
   const pods = await podsOf(stack, namespace, selector.join(','));
   const nameServer = pods.find(({ status }) => status.phase === 'Running')?.status.podIP;
-  type Slices = { items: { endpoints: { addresses: string[] }[]; ports: { port: number }[] }[] };
   const service = 'kubernetes.io/service-name=kubernetes';
-  const { items } = await stack.get<Slices>('endpointslices', '-n', 'default', '-l', service);
-  const apiServer = items[0]?.endpoints[0]?.addresses[0];
+  const [slice] = await stack.list('endpointslices', '-n', 'default', '-l', service);
+  const apiServer = slice?.endpoints[0]?.addresses[0];
   assert.ok(nameServer && apiServer);
   const tcp = ({ port }: { port: number }): Port => ({ port, protocol: 'TCP' });
   const names: Port[] = [tcp({ port: 53 }), { port: 53, protocol: 'UDP' }];
   return [
     { party: 'name-server', host: nameServer, ports: names },
-    { party: 'api-server', host: apiServer, ports: (items[0]?.ports ?? []).map(tcp) },
+    { party: 'api-server', host: apiServer, ports: slice?.ports.map(tcp) },
   ];
 }
 
 /** The kubelet of another node, because a node and its own pods can always reach each other. */
-async function kubeletFor(stack: Stack, caller: Pod): Promise<Place | undefined> {
-  type Node = { metadata: { name: string }; status: { addresses: { type: string; address: string }[] } };
-  const { items } = await stack.get<{ items: Node[] }>('nodes');
-  const other = items.find(({ metadata }) => metadata.name !== caller.spec.nodeName);
-  const host = other?.status.addresses.find(({ type }) => type === 'InternalIP')?.address;
+async function kubeletFor(stack: Stack, caller: KubernetesObject): Promise<Place | undefined> {
+  const nodes = await stack.list('nodes');
+  const other = nodes.find(({ metadata }) => metadata.name !== caller.spec.nodeName);
+  const host = other?.status.addresses.find(({ type }: Tree) => type === 'InternalIP')?.address;
   return host ? { party: 'kubelet', host, ports: [{ port: 10250, protocol: 'TCP' }] } : undefined;
 }
 

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import { ourNamespaces } from '../../network/connections.ts';
 import { environment } from '../options.ts';
-import { isReady, type Pod } from '../pods.ts';
+import { isReady } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
 /** `create-environment` and `install-tier apps`, the latter a second time without changes. */
@@ -29,8 +29,8 @@ export async function statusIsGreen(stack: Stack): Promise<void> {
 export async function podsAreReady(stack: Stack): Promise<void> {
   for (const namespace of ourNamespaces)
     await until(`pods of ${namespace}`, 120, async () => {
-      const { items } = await stack.get<{ items: Pod[] }>('pods', '-n', namespace);
-      const running = items.filter(({ status }) => status.phase !== 'Succeeded');
+      const all = await stack.list('pods', '-n', namespace);
+      const running = all.filter(({ status }) => status.phase !== 'Succeeded');
       return running.length > 0 && running.every(isReady);
     });
 }
@@ -44,9 +44,8 @@ export async function logsIn(stack: Stack): Promise<void> {
 
 /** No file written by the tasks contains a password. */
 export async function nothingIsLeaked(stack: Stack): Promise<void> {
-  type Secret = { data: Record<string, string> };
-  const { data } = await stack.get<Secret>('secret', '-n', 'backend', 'app2-back-database');
-  const password = Buffer.from(data.DB_PASSWORD ?? '', 'base64').toString();
+  const { data } = await stack.get('secret', '-n', 'backend', 'app2-back-database');
+  const password = Buffer.from(data.DB_PASSWORD, 'base64').toString();
   assert.ok(password.length >= 8);
   for (const file of await stack.diagnostics())
     assert.not.ok((await readText(file)).includes(password), file);
@@ -54,6 +53,6 @@ export async function nothingIsLeaked(stack: Stack): Promise<void> {
   assert.not.ok(events.includes(password), 'events');
   for (const release of ['app1-back', 'app2-back']) {
     const values = await stack.helm('get', 'all', release, '-n', 'backend');
-    assert.not.ok(values.includes(password) || values.includes(data.DB_PASSWORD ?? ''), release);
+    assert.not.ok(values.includes(password) || values.includes(data.DB_PASSWORD), release);
   }
 }

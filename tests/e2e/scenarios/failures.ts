@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
+import type { KubernetesObject } from '../../charts/render.ts';
 import { environment } from '../options.ts';
-import { endWithoutLoss, isReady, type Pod, podsOf, runPod, startCaller } from '../pods.ts';
+import { endWithoutLoss, isReady, podsOf, runPod, startCaller } from '../pods.ts';
 import { readText, type Stack, until } from '../stack.ts';
 
 /** Runs SQL as an application, and returns the rows. */
@@ -27,17 +28,15 @@ async function replaced(
   stack: Stack,
   namespace: string,
   selector: string,
-  isBack: (pod: Pod) => boolean = isReady,
-): Promise<Pod> {
+  isBack: (pod: KubernetesObject) => boolean = isReady,
+): Promise<KubernetesObject> {
   const [before] = await podsOf(stack, namespace, selector);
   assert.ok(before, `a pod ${selector}`);
   await stack.kubectl(['delete', 'pod', '-n', namespace, before.metadata.name, '--wait=false']);
   return until(`another pod ${selector}`, 180, async () =>
     (await podsOf(stack, namespace, selector)).find(
-      ({ metadata, ...rest }) =>
-        metadata.name === before.metadata.name &&
-        metadata.uid !== before.metadata.uid &&
-        isBack({ metadata, ...rest }),
+      (pod) =>
+        pod.metadata.name === before.metadata.name && pod.metadata.uid !== before.metadata.uid && isBack(pod),
     ),
   );
 }
@@ -53,7 +52,7 @@ export async function databaseSurvivesItsPod(stack: Stack): Promise<void> {
 
 export async function vaultSurvivesItsPod(stack: Stack): Promise<void> {
   // Sealed is not ready.
-  const runs = ({ status }: Pod) => status.phase === 'Running';
+  const runs = ({ status }: KubernetesObject) => status.phase === 'Running';
   await replaced(stack, 'vault', 'app.kubernetes.io/instance=vault', runs);
   const status = async () => JSON.parse((await stack.task('status', '--json')).stdout).vault;
   const sealed = await until('a sealed Vault', 60, async () => {
@@ -71,14 +70,14 @@ export async function vaultSurvivesItsPod(stack: Stack): Promise<void> {
 
 /** A node is drained while a client calls both fronts: disruption budgets keep enough pods, and no request is lost. */
 export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
-  const { items } = await stack.get<{ items: Pod[] }>('pods', '-A');
+  const items = await stack.list('pods', '-A');
   const single = items.filter(
     ({ metadata: { namespace, labels } }) =>
-      ['database', 'vault'].includes(namespace) || labels?.['k8s-app'] === 'kube-dns',
+      /^(database|vault)$/.test(namespace ?? '') || labels?.['k8s-app'] === 'kube-dns',
   );
-  const pods = items.filter(({ metadata }) => ['backend', 'frontend'].includes(metadata.namespace));
-  const nodes = [...new Set(pods.map(({ spec }) => spec.nodeName ?? ''))];
-  const counted = (node: string, among: readonly Pod[]) =>
+  const pods = items.filter(({ metadata }) => /^(back|front)end$/.test(metadata.namespace ?? ''));
+  const nodes = [...new Set(pods.map(({ spec }): string => spec.nodeName))];
+  const counted = (node: string, among: readonly KubernetesObject[]) =>
     among.filter(({ spec }) => spec.nodeName === node).length;
   // Single pods are down while they move, so drain the node with the fewest of them.
   const [node] = nodes.sort(
@@ -109,11 +108,7 @@ export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
 
 /** Under load, app2 gets more pods, based on metrics-server. */
 export async function loadScalesApp2(stack: Stack): Promise<void> {
-  type Scaler = {
-    spec: { minReplicas: number; maxReplicas: number };
-    status: { currentReplicas?: number; currentMetrics?: { resource: { current: object } }[] };
-  };
-  const scaler = () => stack.get<Scaler>('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
+  const scaler = () => stack.get('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
   const { minReplicas } = (await scaler()).spec;
   await until('a measurement', 120, async () => (await scaler()).status.currentMetrics?.[0]);
   // During a drain or restart of metrics-server, its API is unavailable for a moment.

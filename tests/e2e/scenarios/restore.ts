@@ -31,9 +31,7 @@ async function vault(stack: Stack, words: string): Promise<string> {
 export async function vaultIsBackedUpBySchedule(stack: Stack): Promise<void> {
   await stack.kubectl(['-n', 'vault', 'create', 'job', 'backup-by-hand', '--from=cronjob/vault-backup']);
   try {
-    type Job = { readonly status: { readonly succeeded?: number } };
-    const done = async () =>
-      (await stack.get<Job>('job', '-n', 'vault', 'backup-by-hand')).status.succeeded === 1;
+    const done = async () => (await stack.get('job', '-n', 'vault', 'backup-by-hand')).status.succeeded === 1;
     await until('a snapshot by the CronJob', 180, done);
     assert.match(
       await stack.kubectl(['-n', 'vault', 'logs', 'job/backup-by-hand']),

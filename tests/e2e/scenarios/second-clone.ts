@@ -21,8 +21,7 @@ export async function aSecondCloneChangesNothing(stack: Stack): Promise<void> {
     );
     // Jobs of the chart come and go.
     const running = pods.flat().filter(({ status }) => status.phase === 'Running');
-    type Secret = { readonly data: object };
-    const { data } = await stack.get<Secret>('secret', '-n', 'database', 'postgresql-tls');
+    const { data } = await stack.get('secret', '-n', 'database', 'postgresql-tls');
     return { pods: running.map(({ metadata: { name, uid } }) => [name, uid]), data };
   };
   const before = await state();

@@ -1,14 +1,12 @@
 import { podsOf } from '../pods.ts';
 import { type Stack, until } from '../stack.ts';
 
-type Secret = { readonly data: Readonly<Record<string, string>> };
-
 const login = async (stack: Stack): Promise<string> => {
-  const { data } = await stack.get<Secret>('secret', '-n', 'backend', 'app1-back-database');
-  return Buffer.from(data.DB_USER ?? '', 'base64').toString();
+  const { data } = await stack.get('secret', '-n', 'backend', 'app1-back-database');
+  return Buffer.from(data.DB_USER, 'base64').toString();
 };
 
-const uids = async (stack: Stack): Promise<string[]> =>
+const uids = async (stack: Stack) =>
   (await podsOf(stack, 'backend', 'app.kubernetes.io/instance=app1-back'))
     .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'server')
     .map(({ metadata }) => metadata.uid);
@@ -20,8 +18,7 @@ export async function aNewLoginOfVaultReachesApp1(stack: Stack): Promise<void> {
   const object = ['vaultdynamicsecret', '-n', 'backend', 'app1-back-database'];
   const patch = (renewalPercent: number) =>
     stack.kubectl(['patch', ...object, '--type=merge', '-p', JSON.stringify({ spec: { renewalPercent } })]);
-  type Dynamic = { readonly spec: { readonly renewalPercent: number } };
-  const { spec } = await stack.get<Dynamic>(...object);
+  const { spec } = await stack.get(...object);
   await patch(spec.renewalPercent - 1);
   await until('another login in the Secret', 60, async () => (await login(stack)) !== before.login);
   await until('new pods', 150, async () => {

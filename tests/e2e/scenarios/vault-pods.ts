@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
 import { startRun } from '../../integration/live-run.ts';
 import { environment } from '../options.ts';
-import { create, isReady, mark, type Pod, podsOf, startCalls } from '../pods.ts';
+import { create, isReady, mark, podsOf, startCalls } from '../pods.ts';
 import { pause, readText, type Stack, until } from '../stack.ts';
 import { tokenOfInitVault } from './restore.ts';
 
 const selector = 'app.kubernetes.io/instance=vault';
-const vaultPods = (stack: Stack): Promise<Pod[]> => podsOf(stack, 'vault', selector);
+const vaultPods = (stack: Stack) => podsOf(stack, 'vault', selector);
 
 const revisions = async (stack: Stack): Promise<ReadonlySet<string | undefined>> =>
   new Set((await vaultPods(stack)).map(({ metadata }) => metadata.labels?.['controller-revision-hash']));
@@ -65,8 +65,7 @@ async function callVault(stack: Stack) {
   const metadata = { name, namespace: 'vault', labels: mark };
   const TOKEN = await tokenOfInitVault(stack);
   const host = new URL(stack.settings.vault.address).hostname;
-  type Service = { readonly spec: { readonly clusterIP: string } };
-  const { spec } = await stack.get<Service>('service', '-n', 'vault', host.split('.')[0] ?? '');
+  const { spec } = await stack.get('service', '-n', 'vault', host.split('.')[0] ?? '');
   await create(stack, [{ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { TOKEN } }]);
   const caller = await startCalls(stack, {
     ...{ name, namespace: 'vault', secret: name },
@@ -105,9 +104,7 @@ export async function drainsNeverSealVault(stack: Stack): Promise<void> {
   })();
   try {
     await evictionsWaitForUnsealing(stack);
-    type Node = { readonly metadata: { readonly name: string } };
-    const { items } = await stack.get<{ items: Node[] }>('nodes');
-    for (const { metadata } of items) await drained(stack, metadata.name);
+    for (const { metadata } of await stack.list('nodes')) await drained(stack, metadata.name);
   } finally {
     ended = true;
     await watched;
