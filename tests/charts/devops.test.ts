@@ -99,6 +99,7 @@ test('backups of Vault: an account for the task, and by the CronJob with its own
   const authority = 'VAULT_CACERT=/run/vault-tls/ca.crt';
   assert.equal(env, [`VAULT_ADDR=${address}`, authority, 'KEEP=3', 'HOME=/tmp']);
   assert.is(pod.serviceAccountName, 'vault-backup');
+  assert.match(pod.containers[0].image, /^docker\.io\/hashicorp\/vault:[\d.]+$/);
   const volume = (volumes: Tree[], wanted: string): KubernetesObject['spec'] =>
     volumes.find(({ name }) => name === wanted);
   assert.is(volume(pod.volumes, 'login').projected.sources[0].serviceAccountToken.audience, 'vault');

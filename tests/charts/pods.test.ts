@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { selects } from '../network/verdict.ts';
-import { environmentObjects, environments } from './environments.ts';
+import { environmentObjects } from './environments.ts';
 import {
   type ChartName,
   type KubernetesObject,
@@ -17,7 +17,7 @@ import {
 } from './render.ts';
 import { root } from './tools.ts';
 
-/* Properties that the pods of all charts and environments share. */
+/* What the pods of all charts share. API servers check their Pod Security in tests/integration/charts. */
 
 const test = suite('pods');
 
@@ -84,18 +84,6 @@ function workloadOf(objects: readonly KubernetesObject[]): KubernetesObject {
   assert.ok(workload);
   return workload;
 }
-
-// Pod Security is checked by the API servers of tests/integration/charts.
-test('every container, also of third-party charts and hooks, has a pinned image and its memory', async () => {
-  const rendered = environments.map(([provider, name]) => environmentObjects(provider, name));
-  const pods = podTemplates((await Promise.all(rendered)).flat());
-  assert.ok(pods.length >= 50, `${pods.length} pods`);
-  for (const [name, { containers }] of pods)
-    for (const { image, resources } of containers) {
-      assert.match(image, /^[^:@]+:(?!latest)[^:@]+(@sha256:\w+)?$/, name);
-      assert.ok(resources.requests.memory && resources.limits.memory, name);
-    }
-});
 
 test('servers and their Jobs run where the values say; labels and annotations are for servers only', async () => {
   const { podLabels, podAnnotations, serviceAccount, resources, ...place } = podValues;

@@ -7,12 +7,12 @@ import { readSchema, resolve, type Schema } from './schema-leaves.ts';
 const test = suite('values.schema.json');
 
 type Wrong = readonly [chart: ChartName, path: string, value: unknown];
+type Row = readonly [chart: ChartName, path: string, ...values: readonly unknown[]];
 
 /** Wrong values, at least one for each pattern and each rule of several values. */
-const wrong: readonly Wrong[] = [
+const rows: readonly Row[] = [
   ['backend', 'replicas', 0],
-  ['backend', 'image.tag', 'latest'],
-  ['backend', 'image.tag', 'v1@sha256:123'],
+  ['backend', 'image.tag', 'latest', 'v1@sha256:123'],
   ['backend', 'image.digest', 'sha256:123'],
   ['backend', 'image.repository', 'traefik/whoami:v1'],
   ['backend', 'priorityClassName', 'High'],
@@ -21,8 +21,7 @@ const wrong: readonly Wrong[] = [
   ['backend', 'database.podLabels.app', 'a b'],
   ['backend', 'database.host', 'a b'],
   ['backend', 'database.authority', '/etc/ssl/ca.crt'],
-  ['backend', 'service.port', '70000'],
-  ['backend', 'service.port', 70000],
+  ['backend', 'service.port', '70000', 70000],
   ['backend', 'resources.requests.cpu', '0'],
   ['backend', 'resources.limits.cpu', 1],
   ['backend', 'resources.limits.memory', '128 megabytes'],
@@ -41,9 +40,7 @@ const wrong: readonly Wrong[] = [
   ['backend', 'podAnnotations', { 'secret.reloader.stakater.com/reload': 'other' }],
   ['frontend', 'podAnnotations', { 'checksum/configuration': '0' }],
   // the login and the security context
-  ['backend', 'env', [{ name: 'DB_SSLMODE', value: 'disable' }]],
-  ['backend', 'env', [{ name: 'A', value: 1 }]],
-  ['backend', 'env', [{ name: 'A' }]],
+  ['backend', 'env', [{ name: 'DB_SSLMODE', value: 'disable' }], [{ name: 'A', value: 1 }], [{ name: 'A' }]],
   ['backend', 'envFrom', [{ secretRef: { name: 'a' }, configMapRef: { name: 'b' } }]],
   ['backend', 'securityContext', { runAsUser: 0 }],
   ['frontend', 'podSecurityContext', { runAsUser: 0 }],
@@ -61,14 +58,11 @@ const wrong: readonly Wrong[] = [
   ['backend', 'imagePullSecrets', ['registry']],
   ['backend', 'livenessProbe.successThreshold', 2],
   ['frontend', 'startupProbe.successThreshold', 2],
-  ['backend', 'tolerations', [{ effect: 'NoScheduling' }]],
-  ['frontend', 'tolerations', [{ key: 'a', effect: 'NoSchedule', tolerationSeconds: 9 }]],
-  ['postgresql', 'tolerations', [{ key: 'a', tolerationSeconds: 9 }]],
-  ['backend', 'tolerations', [{ key: 'a', operator: 'Exists', value: 'b' }]],
-  ['frontend', 'tolerations', [{ value: 'b' }]],
+  ['backend', 'tolerations', [{ effect: 'NoScheduling' }], [{ key: 'a', operator: 'Exists', value: 'b' }]],
+  ['frontend', 'tolerations', [{ key: 'a', effect: 'NoSchedule', tolerationSeconds: 9 }], [{ value: 'b' }]],
+  ['postgresql', 'tolerations', [{ key: 'a', tolerationSeconds: 9 }], [{ key: 'a', value: 'b c' }]],
   ['backend', 'tolerations', [{ key: '', value: 'b' }]],
   ['frontend', 'tolerations', [{ key: 'a b', operator: 'Exists' }]],
-  ['postgresql', 'tolerations', [{ key: 'a', value: 'b c' }]],
   ['backend', 'nodeSelector.pool', true],
   ['postgresql', 'serviceAccount.annotations.note', 1],
   ['devops', 'namespaces.Backend', { podSecurity: {} }],
@@ -77,10 +71,8 @@ const wrong: readonly Wrong[] = [
   ['devops', 'namespaces.core.accept.metrics.from', ['vault']],
   ['devops', 'namespaces.core.reach.api-server.to', [{ namespace: 'kube-system' }]],
   ['devops', 'namespaces.core.reach.other', { to: [{ namespace: 'vault' }] }],
-  ['devops', 'namespaces.backend.quota', { 'requests.gpu': '1' }],
-  ['devops', 'namespaces.backend.quota', { pods: 10 }],
-  ['devops', 'outside.api-server.ranges', ['10.0.0.0/8']],
-  ['devops', 'outside.api-server.ranges', [{ cidr: '10.0.0/8' }]],
+  ['devops', 'namespaces.backend.quota', { 'requests.gpu': '1' }, { pods: 10 }],
+  ['devops', 'outside.api-server.ranges', ['10.0.0.0/8'], [{ cidr: '10.0.0/8' }]],
   ['devops', 'teams.backend.groups', []],
   ['devops', 'teams.backend.operates', ['Backend']],
   ['devops', 'priorityClasses.k8s-deployment-platform.value', 2000000000],
@@ -89,16 +81,12 @@ const wrong: readonly Wrong[] = [
   ['devops', 'monitoring.targets.vault.kind', 'Probe'],
   ['frontend', 'ingress.host', 'a..b'],
   ['frontend', 'ingress.tls.enabled', 'maybe'],
-  ['frontend', 'ingress.adminWhitelist', []],
-  ['frontend', 'ingress.adminWhitelist', ['10.0.0.0']],
+  ['frontend', 'ingress.adminWhitelist', [], ['10.0.0.0'], ['0.0.0.0/0'], ['::/0']],
   ['frontend', 'ingress.publicWhitelist', ['10.0.0.0/33']],
-  ['frontend', 'cluster.podCidr', '10.256.0.0/16'],
+  ['frontend', 'cluster.podCidr', '10.256.0.0/16', '0.0.0.0/0'],
   ['frontend', 'backend.release', 'a'.repeat(54)],
   // only the public route is open to everybody
-  ['frontend', 'ingress.adminWhitelist', ['0.0.0.0/0']],
-  ['frontend', 'ingress.adminWhitelist', ['::/0']],
   ['frontend', 'ingress.internalWhitelist', ['10.0.0.0/8', '0.0.0.0/0']],
-  ['frontend', 'cluster.podCidr', '0.0.0.0/0'],
   ['traefik', 'trustedProxies', ['proxy']],
   ['traefik', 'proxyProtocol', ['balancer']],
   ['traefik', 'gateway.certificates', [{ name: 'a' }]],
@@ -107,19 +95,19 @@ const wrong: readonly Wrong[] = [
   ['postgresql', 'issuers.vault', { password: '' }],
   ['postgresql', 'tls.certificate', 'postgresql.crt'],
   ['postgresql', 'tls.key', 'postgresql.key'],
-  ['postgresql', 'password', ''],
-  ['postgresql', 'password', 123],
+  ['postgresql', 'password', '', 123],
   ['postgresql', 'user', 'postgres; DROP'],
   ['postgresql', 'persistence.size', '2GB'],
   ['postgresql', 'cluster.backup.schedule', '0 1 * * *'],
   ['metrics-server', 'resolutionSeconds', 5],
   ['vault', 'logLevel', 'loud'],
   ['vault', 'tlsSecret', ''],
-  ['devops', 'certificates.vault-tls', { namespace: 'vault' }],
-  ['devops', 'certificates.vault-tls', { namespace: 'vault', clusterIssuer: 'ca' }],
+  ['devops', 'certificates.vault-tls', { namespace: 'vault' }, { namespace: 'vault', clusterIssuer: 'ca' }],
   ['stand-in', 'vaultConnection.address', 'vault:8200'],
   ['stand-in', 'services.Vault', { http: 8200 }],
 ];
+
+const wrong = rows.flatMap(([chart, path, ...values]) => values.map((value): Wrong => [chart, path, value]));
 
 /** helm's error for each value; empty if it is accepted. */
 async function errorsOf(values: readonly Wrong[]): Promise<string[]> {

@@ -67,11 +67,10 @@ function find(hosts: Hosts, place: string): Buffer | undefined {
   const [, owner, repository, tag] =
     /^api\.github\.com\/repos\/([^/]+)\/([^/]+)\/releases(?:\/tags\/(.+))?$/.exec(place) ?? [];
   if (repository !== undefined) {
+    const name = `${owner}/${repository}`;
     const listed = [...hosts.releases]
-      .filter(([key]) => key.startsWith(`${owner}/${repository}/`))
-      .map(([key, paths]) =>
-        describeRelease(hosts, `${owner}/${repository}`, key.split('/')[2] ?? '', paths),
-      );
+      .filter(([key]) => key.startsWith(`${name}/`))
+      .map(([key, paths]) => describeRelease(hosts, name, key.split('/')[2] ?? '', paths));
     const one = listed.find((release) => release.tag_name === tag);
     if (tag !== undefined && one === undefined) return undefined;
     return Buffer.from(JSON.stringify(one ?? listed));
@@ -104,14 +103,6 @@ function describeRelease(hosts: Hosts, repository: string, tag: string, paths: r
       ...(hosts.digests ? { digest: `sha256:${sha256(content)}` } : {}),
     };
   });
-  return {
-    id: 1,
-    tag_name: tag,
-    name: tag,
-    draft: false,
-    prerelease: false,
-    created_at: date,
-    published_at: date,
-    assets,
-  };
+  const dates = { created_at: date, published_at: date };
+  return { id: 1, tag_name: tag, name: tag, draft: false, prerelease: false, ...dates, assets };
 }
