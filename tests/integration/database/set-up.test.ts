@@ -11,7 +11,7 @@ import { setPassword } from '../../../lib/rotation/server.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { runCheck } from '../../../lib/verification/run-check.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
-import { type DatabaseServer, databaseServer } from './server.ts';
+import { databaseServer } from './server.ts';
 
 /*
  * The roles and databases of the chart's SQL on a real server: by the tasks, as on the embedded cluster, and by the
@@ -25,31 +25,32 @@ const wanted = (app2: string, vault = 'of vault', app1 = '') =>
     issuers: { vault: { password: vault } },
   });
 
-type State = { server: DatabaseServer };
-const test = suite<State>('roles and databases');
+const test = suite('roles and databases');
+const serverName = 'postgresql.database.svc.example';
+// It logs as much as it can.
+const logged = { log_statement: 'all', log_min_duration_statement: '0', log_transaction_sample_rate: '1' };
+const server = await databaseServer(serverName, logged);
+const { ask, authority, authorityFile, login } = server;
+test.after(() => server.remove());
 
 type As = { readonly user: string; readonly password: string; readonly database: string };
 const app2 = (password: string): As => ({ user: 'app2', password, database: 'app2' });
 const vaultAs = (password: string): As => ({ user: 'vault', password, database: 'postgres' });
 
 /** The server's error for a statement; empty if there is none. */
-const refusal = ({ ask }: DatabaseServer, sql: string, as?: Partial<Login>): Promise<string> =>
+const refusal = (sql: string, as?: Partial<Login>): Promise<string> =>
   ask(sql, as).then(
     () => '',
     (error: Error) => error.message,
   );
 
-const accepts = ({ login }: DatabaseServer, as: As) => acceptsLogin({ ...login, ...as });
+const accepts = (as: As) => acceptsLogin({ ...login, ...as });
+const setUp = (app2: string, vault?: string, app1?: string) =>
+  setUpDatabases(login, wanted(app2, vault, app1));
 
-const serverName = 'postgresql.database.svc.example';
-
-test('sets up a new server, with any password', async (context) => {
-  // A server that logs as much as it can.
-  const logged = { log_statement: 'all', log_min_duration_statement: '0', log_transaction_sample_rate: '1' };
-  context.server = await databaseServer(serverName, logged);
-  const { ask, login } = context.server;
+test('sets up a new server, with any password', async () => {
   assert.ok(await isPostgresqlReady('127.0.0.1', login.port));
-  assert.equal(await setUpDatabases(login, wanted(awkward)), ['app1', 'app2']);
+  assert.equal(await setUp(awkward), ['app1', 'app2']);
   const rows = await ask(`SELECT rolname, rolsuper, rolcreaterole, rolcanlogin, rolcreatedb FROM pg_roles
       WHERE rolname IN ('app1', 'app2', 'vault') ORDER BY rolname`);
   assert.equal(
@@ -62,44 +63,22 @@ test('sets up a new server, with any password', async (context) => {
   );
 });
 
-test('an application owns its database and cannot connect to others', async ({ server }) => {
+test('an application owns its database and cannot connect to others', async () => {
   const own = app2(awkward);
-  assert.is(await refusal(server, 'CREATE TABLE things (id integer)', own), '');
+  assert.is(await refusal('CREATE TABLE things (id integer)', own), '');
   for (const database of ['app1', 'postgres', 'template1'])
-    assert.match(await refusal(server, 'SELECT 1', { ...own, database }), /permission denied for database/);
+    assert.match(await refusal('SELECT 1', { ...own, database }), /permission denied for database/);
   for (const sql of ['CREATE ROLE another', "ALTER ROLE vault PASSWORD 'x'"])
-    assert.match(await refusal(server, sql, own), /permission denied/);
+    assert.match(await refusal(sql, own), /permission denied/);
 });
 
-test('vault creates logins with the rights of app1 only, and revokes them', async ({ server }) => {
-  const vault = vaultAs('of vault');
-  const make = `CREATE ROLE "v-app1-1" LOGIN PASSWORD 'once' IN ROLE app1`;
-  for (const sql of [make, 'ALTER ROLE "v-app1-1" SET role = app1'])
-    assert.is(await refusal(server, sql, vault), '');
-  const made = { user: 'v-app1-1', password: 'once', database: 'app1' };
-  assert.is(await refusal(server, 'CREATE TABLE things (id integer)', made), '');
-  assert.match(await refusal(server, 'SELECT 1', { ...made, database: 'app2' }), /permission denied/);
-  assert.match(await refusal(server, 'CREATE ROLE other SUPERUSER', vault), /permission denied|must be/);
-  // A session that still runs when its lease ends.
-  const session = refusal(server, 'SELECT pg_sleep(30)', made);
-  const end = `SELECT pg_terminate_backend(pid) AS done FROM pg_stat_activity WHERE usename = 'v-app1-1'`;
-  let ended: readonly object[] = [];
-  while (ended.length === 0) ended = await server.ask(end, vault);
-  assert.equal(ended, [{ done: true }]);
-  assert.match(await session, /terminating connection/);
-  assert.is(await refusal(server, 'DROP ROLE "v-app1-1"', vault), '');
-  const owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'things'";
-  assert.equal(await server.ask(owner, { database: 'app1' }), [{ tableowner: 'app1' }]);
-});
-
-test('a second run changes only passwords, and reverts manual changes', async ({ server }) => {
-  const { ask, login } = server;
+test('a second run changes only passwords, and reverts manual changes', async () => {
   for (const sql of ['ALTER ROLE app2 SUPERUSER', 'ALTER DATABASE app2 OWNER TO postgres']) await ask(sql);
   await ask('ALTER SCHEMA public OWNER TO postgres', { database: 'app2' });
-  await setUpDatabases(login, wanted('new', 'newer'));
-  assert.not.ok(await accepts(server, app2(awkward)));
-  assert.ok(await accepts(server, app2('new')));
-  assert.ok(await accepts(server, vaultAs('newer')));
+  await setUp('new', 'newer');
+  assert.not.ok(await accepts(app2(awkward)));
+  assert.ok(await accepts(app2('new')));
+  assert.ok(await accepts(vaultAs('newer')));
   const [found] = await ask(
     `SELECT rolsuper, pg_get_userbyid(datdba) AS database, pg_get_userbyid(nspowner) AS schema
       FROM pg_roles, pg_database, pg_namespace WHERE rolname = 'app2' AND datname = 'app2' AND nspname = 'public'`,
@@ -108,48 +87,41 @@ test('a second run changes only passwords, and reverts manual changes', async ({
   assert.equal(found, { rolsuper: false, database: 'app2', schema: 'app2' });
 });
 
-test('an application can switch from Vault’s logins to its own password and back', async ({ server }) => {
+test('an application can switch from Vault’s logins to its own password and back', async () => {
   const app1 = { user: 'app1', password: 'own', database: 'app1' };
   // From PostgreSQL 16 on, it depends on Vault's right to give the role.
-  await server.ask(`CREATE ROLE "v-app1-2" LOGIN IN ROLE app1`, vaultAs('newer'));
-  await setUpDatabases(server.login, wanted('new', 'newer', 'own'));
-  assert.ok(await accepts(server, app1));
+  await ask(`CREATE ROLE "v-app1-2" LOGIN IN ROLE app1`, vaultAs('newer'));
+  await setUp('new', 'newer', 'own');
+  assert.ok(await accepts(app1));
   const isMember = "SELECT pg_has_role('vault', 'app1', 'MEMBER') AS member";
-  assert.equal(await server.ask(isMember), [{ member: false }]);
-  await setUpDatabases(server.login, wanted('new', 'newer'));
-  assert.not.ok(await accepts(server, app1));
+  assert.equal(await ask(isMember), [{ member: false }]);
+  await setUp('new', 'newer');
+  assert.not.ok(await accepts(app1));
   for (const sql of [
     'DROP ROLE "v-app1-2"',
     `CREATE ROLE "v-app1-3" LOGIN IN ROLE app1`,
     'DROP ROLE "v-app1-3"',
   ])
-    assert.is(await refusal(server, sql, vaultAs('newer')), '');
+    assert.is(await refusal(sql, vaultAs('newer')), '');
 });
 
-test('the superuser’s own database is created if it is another one, and `postgres` stays closed', async ({
-  server,
-}) => {
-  const own = { ...server.login, database: 'platform' };
-  await server.ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
+test('the superuser’s own database is created if it is another one, and `postgres` stays closed', async () => {
+  const own = { ...login, database: 'platform' };
+  await ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
   for (let run = 1; run <= 2; run += 1)
     assert.equal(await setUpDatabases(own, wanted('new', 'newer')), ['app1', 'app2']);
-  assert.ok(await accepts(server, { ...vaultAs('newer'), database: 'platform' }));
+  assert.ok(await accepts({ ...vaultAs('newer'), database: 'platform' }));
   for (const database of ['platform', 'postgres'])
-    assert.match(await refusal(server, 'SELECT 1', { ...app2('new'), database }), /permission denied/);
-  await setUpDatabases(server.login, wanted('new', 'newer'));
+    assert.match(await refusal('SELECT 1', { ...app2('new'), database }), /permission denied/);
+  await setUp('new', 'newer');
 });
 
 /** The chart's script, as in its Job; with `more` variables. */
-function script(
-  { login, authorityFile }: DatabaseServer,
-  password: string,
-  roles: string,
-  more: NodeJS.ProcessEnv = {},
-) {
+function script(roles: string, more: NodeJS.ProcessEnv = {}) {
   const set = {
     ...{ PGHOST: serverName, PGHOSTADDR: '127.0.0.1', PGPORT: String(login.port) },
     ...{ PGSSLMODE: 'verify-full', PGSSLROOTCERT: authorityFile },
-    ...{ PGUSER: 'postgres', PGDATABASE: 'postgres', PGPASSWORD: password, DATABASE_ROLES: roles },
+    ...{ PGUSER: 'postgres', PGDATABASE: 'postgres', PGPASSWORD: login.password, DATABASE_ROLES: roles },
   };
   return ended(
     spawn('sh', [join(root, 'charts', 'postgresql', 'files', 'set-up', 'set-up.sh')], {
@@ -159,9 +131,7 @@ function script(
   );
 }
 
-test('the chart’s script waits up to its time limit for a server that does not answer yet', async ({
-  server,
-}) => {
+test('the chart’s script waits up to its time limit for a server that does not answer yet', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'database-'));
   const calls = join(folder, 'calls');
   // It answers from the third question on.
@@ -175,7 +145,7 @@ test('the chart’s script waits up to its time limit for a server that does not
   const asked = async (seconds: string) => {
     await writeFile(calls, '');
     const more = { PATH: `${folder}:${process.env.PATH}`, WAIT_SECONDS: seconds };
-    await script(server, 'master', roles, more);
+    await script(roles, more);
     return (await readFile(calls, 'utf8')).length;
   };
   assert.is(await asked('600'), 3);
@@ -183,34 +153,30 @@ test('the chart’s script waits up to its time limit for a server that does not
   await rm(folder, { recursive: true });
 });
 
-test('clients connect only with TLS and only to a server with a trusted certificate', async ({ server }) => {
-  const { identity, ...open } = server.login;
+test('clients connect only with TLS and only to a server with a trusted certificate', async () => {
+  const { identity: _, ...open } = login;
   assert.match(
     await withLogin(open, (query) => query('SELECT 1')).then(() => '', String),
     /no pg_hba.conf entry for host .*no encryption/,
   );
-  const authority = identity?.authority ?? '';
   const other = { identity: { authority, name: 'other.example' } };
-  assert.match(await refusal(server, 'SELECT 1', other), /does not match certificate's altnames/);
+  assert.match(await refusal('SELECT 1', other), /does not match certificate's altnames/);
   const folder = await mkdtemp(join(tmpdir(), 'database-'));
   const { authority: stranger } = await makeCertificate(folder, 'other', [`DNS:${serverName}`]);
   await rm(folder, { recursive: true });
   const foreign = { identity: { authority: stranger, name: serverName } };
-  assert.match(await refusal(server, 'SELECT 1', foreign), /self-signed|unable to/);
+  assert.match(await refusal('SELECT 1', foreign), /self-signed|unable to/);
 });
 
-test('the check of a backend verifies the server, and refuses the TLS modes in between', async ({
-  server,
-}) => {
-  const { authorityFile, authority, login: own } = server;
-  const login = {
+test('the check of a backend verifies the server, and refuses the TLS modes in between', async () => {
+  const variables = {
     ...{ DB_NAME: 'app2', DB_USER: 'app2', DB_PASSWORD: 'new', DB_HOST: serverName, DB_PORT: '5432' },
   };
   const check = async (tls: Readonly<Record<string, string>>, databaseAuthority?: string) => {
     const { failures } = await runCheck({
       projectFolder: root,
-      environment: { ...login, ...tls },
-      databaseAddress: `127.0.0.1:${own.port}`,
+      environment: { ...variables, ...tls },
+      databaseAddress: `127.0.0.1:${login.port}`,
       databaseAuthority,
     });
     return failures.map(({ check, reason }) => `${check}: ${reason}`).join();
@@ -225,30 +191,20 @@ test('the check of a backend verifies the server, and refuses the TLS modes in b
   assert.match(await check({ DB_SSLMODE: 'require' }), /Expected DB_SSLMODE to be verify-full or disable/);
 });
 
-test("the chart's script does the same with psql", async ({ server }) => {
-  await server.ask('DROP DATABASE app2');
-  const { exitCode, stdout } = await script(server, server.login.password, wanted(awkward));
+test("the chart's script does the same with psql", async () => {
+  await ask('DROP DATABASE app2');
+  const { exitCode, stdout } = await script(wanted(awkward));
   assert.equal([exitCode, stdout], [0, 'ok database roles: app1 app2 \n']);
-  assert.is(await refusal(server, 'CREATE TABLE t (id integer)', app2(awkward)), '');
+  assert.is(await refusal('CREATE TABLE t (id integer)', app2(awkward)), '');
 });
 
-test('no function of an application runs as the superuser', async ({ server }) => {
-  const own = app2(awkward);
-  for (const sql of [
-    `CREATE FUNCTION set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql AS
-      $$ BEGIN ALTER ROLE app2 SUPERUSER; RETURN pg_catalog.set_config($1, $2, $3); END $$`,
-    'ALTER DATABASE app2 SET search_path = public, pg_catalog',
-  ])
-    assert.is(await refusal(server, sql, own), '');
-  await setUpDatabases(server.login, wanted(awkward));
-  assert.is((await script(server, server.login.password, wanted(awkward))).exitCode, 0);
-  assert.equal(await server.ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'app2'"), [
-    { rolsuper: false },
-  ]);
-});
+/** Sets up by the tasks, and by the script. */
+const both = [
+  () => setUp(awkward),
+  async () => assert.is((await script(wanted(awkward))).stdout, 'ok database roles: app1 app2 \n'),
+];
 
-test('no setting of a database stops the set-up or acts in it', async ({ server }) => {
-  const own = app2(awkward);
+test('no setting of a database stops the set-up or acts in it', async () => {
   const schemaOwner = `SELECT pg_get_userbyid(nspowner) AS owner FROM pg_namespace WHERE nspname = 'public'`;
   for (const setting of [
     'role = app2',
@@ -256,49 +212,48 @@ test('no setting of a database stops the set-up or acts in it', async ({ server 
     `local_preload_libraries = 'missing'`,
     'idle_session_timeout = 1',
   ])
-    for (const setUp of [
-      () => setUpDatabases(server.login, wanted(awkward)),
-      async () =>
-        assert.is((await script(server, server.login.password, wanted(awkward))).stdout.slice(0, 3), 'ok '),
-    ]) {
-      await server.ask('ALTER SCHEMA public OWNER TO postgres', { database: 'app2' });
-      assert.is(await refusal(server, `ALTER DATABASE app2 SET ${setting}`, own), '');
-      await setUp();
-      await server.ask('ALTER DATABASE app2 RESET ALL');
-      assert.equal(await server.ask(schemaOwner, own), [{ owner: 'app2' }], setting);
+    for (const run of both) {
+      await ask('ALTER SCHEMA public OWNER TO postgres', { database: 'app2' });
+      assert.is(await refusal(`ALTER DATABASE app2 SET ${setting}`, app2(awkward)), '');
+      await run();
+      await ask('ALTER DATABASE app2 RESET ALL');
+      assert.equal(await ask(schemaOwner, app2(awkward)), [{ owner: 'app2' }], setting);
     }
 });
 
-test('an application may drop the schema `public`', async ({ server }) => {
-  assert.is(await refusal(server, 'DROP SCHEMA public CASCADE', app2(awkward)), '');
-  await setUpDatabases(server.login, wanted(awkward));
-  assert.is((await script(server, server.login.password, wanted(awkward))).exitCode, 0);
+test('no function of an application runs as the superuser, and it may drop the schema `public`', async () => {
+  for (const sql of [
+    `CREATE FUNCTION set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN ALTER ROLE app2 SUPERUSER; RETURN pg_catalog.set_config($1, $2, $3); END $$`,
+    'ALTER DATABASE app2 SET search_path = public, pg_catalog',
+    'DROP SCHEMA public CASCADE',
+  ]) {
+    assert.is(await refusal(sql, app2(awkward)), '');
+    for (const run of both) await run();
+    assert.equal(await ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'app2'"), [{ rolsuper: false }]);
+  }
 });
 
-test('a refused login is reported in one line without a password', async ({ server }) => {
-  const { exitCode, stdout } = await script(server, 'wrong-one', wanted('hidden'));
+test('a refused login is reported in one line without a password', async () => {
+  const { exitCode, stdout } = await script(wanted('hidden'), { PGPASSWORD: 'wrong-one' });
   assert.is(exitCode, 1);
   assert.match(stdout, /^FAILED database roles: .*password authentication failed for user "postgres".*\n$/);
   assert.not.match(stdout, /wrong-one|hidden/);
 });
 
-test('the server’s log contains no password, even when a statement fails', async ({ server }) => {
+test('the server’s log contains no password, even when a statement fails', async () => {
   const broken = JSON.stringify({
     applications: { ['x'.repeat(70)]: { password: 'never-logged' } },
     issuers: { pg_reserved: { password: 'never-logged' } },
   });
-  assert.match(await setUpDatabases(server.login, broken).then(() => '', String), /reserved/);
-  assert.is((await script(server, server.login.password, broken)).exitCode, 1);
-  await setPassword(server.login, 'app2', 'never-logged');
-  assert.ok(await accepts(server, app2('never-logged')));
-  const nobody = setPassword(server.login, 'nobody', 'never-logged');
+  assert.match(await setUpDatabases(login, broken).then(() => '', String), /reserved/);
+  assert.is((await script(broken)).exitCode, 1);
+  await setPassword(login, 'app2', 'never-logged');
+  assert.ok(await accepts(app2('never-logged')));
+  const nobody = setPassword(login, 'nobody', 'never-logged');
   assert.match(await nobody.then(() => '', String), /"nobody" does not exist/);
   assert.match(server.log(), /reserved/);
   assert.not.match(server.log(), /never-logged|wörd|newer/);
-});
-
-test.after(async ({ server }) => {
-  await server?.remove();
 });
 
 test.run();

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
-import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
@@ -14,10 +13,15 @@ import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
 import { saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { type RealVault, realVault, type VaultPlace } from './real-vault.ts';
+import { newPlace, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 
-type Context = { places: VaultPlace[]; servers: RealVault[]; keysPath: string };
-const test = suite<Context>('vault, several real servers');
+const test = suite('vault, several real servers');
+const places = [await newPlace(), await newPlace(), await newPlace()];
+const servers = await serversAt(places);
+const { keysPath } = servers[0] as RealVault;
+test.after(async () => {
+  for (const server of servers) await server.remove();
+});
 
 const replicasOf = (servers: RealVault[]) =>
   servers.map((server, index) => ({ name: `vault-${index}`, client: vaultClient(server) }));
@@ -25,50 +29,38 @@ const replicasOf = (servers: RealVault[]) =>
 const sealed = (servers: RealVault[]) =>
   Promise.all(replicasOf(servers).map(async ({ client }) => (await sealStatus(client)).sealed));
 
-// A test, not a hook: uvu ignores an error in `before` and exits with 0.
-test('three real servers start and know each other', async (context) => {
-  context.places = [];
-  for (let count = 0; count < 3; count += 1)
-    context.places.push({ port: await freePort(), clusterPort: await freePort() });
-  context.servers = await serversAt(context.places);
-  context.keysPath = context.servers[0]?.keysPath ?? '';
-});
-
 async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
   const servers = await Promise.all(
     places.map((place) => realVault({ place, joins: places.filter((other) => other !== place) })),
   );
-  await Promise.all(servers.map((server) => server.start())).catch(async (error) => {
-    // They would keep the test running.
-    await Promise.all(servers.map((server) => server.remove()));
-    throw error;
-  });
+  await Promise.all(servers.map((server) => server.start()));
   return servers;
 }
 
-test.after(async ({ servers }) => {
-  await Promise.all((servers ?? []).map((server) => server.remove()));
-});
+const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.rootToken ?? '';
 
-test('one is initialised, and all are unsealed and share their data', async ({ servers, keysPath }) => {
+/** The active one, with the root token. */
+async function activeClient(): Promise<VaultClient> {
+  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
+  return client.withToken(await rootToken());
+}
+
+test('one is initialised, and all are unsealed and share their data', async () => {
   const { client, initialised, unsealed } = await initialiseVault({
     replicas: replicasOf(servers),
     keysPath,
   });
   assert.equal([initialised, unsealed], [true, ['vault-0', 'vault-1', 'vault-2']]);
   assert.equal(await sealed(servers), [false, false, false]);
-  const { rootToken = '' } = (await readKeys(keysPath)) ?? {};
-  await client.withToken(rootToken).write('cubbyhole/shared', { value: 'yes' });
-  await waitForVotes(client.withToken(rootToken));
+  const token = await rootToken();
+  await client.withToken(token).write('cubbyhole/shared', { value: 'yes' });
+  await waitForVotes(client.withToken(token));
   // A standby forwards the call to the active server.
   const standby = replicasOf(servers).find((replica) => replica.client.address !== client.address);
-  assert.equal(await standby?.client.withToken(rootToken).read('cubbyhole/shared'), { value: 'yes' });
+  assert.equal(await standby?.client.withToken(token).read('cubbyhole/shared'), { value: 'yes' });
 });
 
-test('each tells of itself whether it leads, follows and has the data; another leads after a step-down', async ({
-  servers,
-  keysPath,
-}) => {
+test('each tells of itself whether it leads, follows and has the data; another leads after a step-down', async () => {
   const replicas = replicasOf(servers);
   const members = () => Promise.all(replicas.map(({ client }) => membershipOf(client)));
   const before = await members();
@@ -82,7 +74,7 @@ test('each tells of itself whether it leads, follows and has the data; another l
   assert.ok(agreed > 0);
   const client = replicas[leader]?.client;
   assert.ok(client);
-  await stepDown(client.withToken((await readKeys(keysPath))?.rootToken ?? ''));
+  await stepDown(client.withToken(await rootToken()));
   const another = async () => {
     const after = await members();
     const next = after.findIndex(({ active }) => active);
@@ -105,16 +97,12 @@ async function waitForVotes(client: VaultClient): Promise<void> {
   assert.ok(await poll(voters, 40_000));
 }
 
-test('if the active replica dies, another takes over, and only the returning one is unsealed', async ({
-  servers,
-  keysPath,
-}) => {
-  const keys = await readKeys(keysPath);
+test('if the active replica dies, another takes over, and only the returning one is unsealed', async () => {
   await servers[0]?.stop();
   const left = servers.slice(1);
   const { client } = await initialiseVault({ replicas: replicasOf(left), keysPath });
   assert.ok(left.some(({ address }) => address === client.address));
-  assert.equal(await client.withToken(keys?.rootToken ?? '').read('cubbyhole/shared'), { value: 'yes' });
+  assert.equal(await client.withToken(await rootToken()).read('cubbyhole/shared'), { value: 'yes' });
   await servers[0]?.start();
   assert.equal(await sealed(servers), [true, false, false]);
   const { unsealed } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
@@ -122,16 +110,14 @@ test('if the active replica dies, another takes over, and only the returning one
   assert.equal(await sealed(servers), [false, false, false]);
 });
 
-test('a server with auto-unseal needs no key and gets a recovery key', async ({ servers, keysPath }) => {
-  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
-  const withRoot = client.withToken((await readKeys(keysPath))?.rootToken ?? '');
-  await withRoot.write('sys/mounts/transit', { type: 'transit' });
-  await withRoot.write('transit/keys/unseal', {});
-  const token = (await readKeys(keysPath))?.rootToken;
+test('a server with auto-unseal needs no key and gets a recovery key', async () => {
+  const client = await activeClient();
+  await client.write('sys/mounts/transit', { type: 'transit' });
+  await client.write('transit/keys/unseal', {});
   const seal = {
     transit: {
       address: client.address,
-      token,
+      token: await rootToken(),
       key_name: 'unseal',
       mount_path: 'transit/',
       disable_renewal: 'true',
@@ -156,18 +142,15 @@ test('a server with auto-unseal needs no key and gets a recovery key', async ({ 
   }
 });
 
-test('three servers that lost their disks get back the data of a snapshot, and its keys', async ({
-  places,
-  servers,
-  keysPath,
-}) => {
+test('three servers that lost their disks get back the data of a snapshot, and its keys', async () => {
   const signal = new AbortController().signal;
-  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
+  const client = await activeClient();
   const keys = await readKeys(keysPath);
+  const token = await rootToken();
   const file = join(servers[0]?.folder ?? '', 'raft.snap');
-  await client.withToken(keys?.rootToken ?? '').write('sys/mounts/kv', { type: 'kv' });
-  await client.withToken(keys?.rootToken ?? '').write('kv/word', { value: 'remembered' });
-  await saveSnapshot({ client, token: keys?.rootToken ?? '', file, signal });
+  await client.write('sys/mounts/kv', { type: 'kv' });
+  await client.write('kv/word', { value: 'remembered' });
+  await saveSnapshot({ client, token, file, signal });
   assert.is((await stat(file)).mode & 0o777, 0o600);
 
   await Promise.all(servers.map((server) => server.stop()));
@@ -189,9 +172,9 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     const open = async () => (await sealed(others)).every((state) => state === false) || undefined;
     assert.ok(await poll(open, 30_000), 'all are unsealed');
     const { client: active } = await initialiseVault({ replicas, keysPath: path });
-    assert.equal(await active.withToken(keys?.rootToken ?? '').read('kv/word'), { value: 'remembered' });
+    assert.equal(await active.withToken(token).read('kv/word'), { value: 'remembered' });
     // The same keys: nothing is sealed.
-    await active.withToken(keys?.rootToken ?? '').write('kv/word', { value: 'lost' });
+    await active.withToken(token).write('kv/word', { value: 'lost' });
     assert.is(await restoreSnapshot({ ...input, keys }), false);
   } finally {
     await Promise.all(others.map((server) => server.remove()));
