@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
+import { makeSandbox, readText } from '../sandbox.ts';
 import { openedBy } from './keyring.ts';
 
 /* New and removed applications and environments in a git repository, with the real gpg and sops; no cluster. */
 
 const test = suite('applications and environments');
-let sandbox: Sandbox;
+const sandbox = await makeSandbox();
+test.after(() => sandbox.remove('development', 'staging', 'first'));
 
 const git = async (...words: string[]): Promise<string> => {
   const own = ['-c', 'user.name=test', '-c', 'user.email=test@localhost', '-c', 'commit.gpgsign=false'];
@@ -21,32 +22,28 @@ const git = async (...words: string[]): Promise<string> => {
 /** What git would commit. */
 const changes = (): Promise<string> => git('status', '--porcelain', '--untracked-files=all');
 
-test.before(async () => {
-  sandbox = await makeSandbox();
-  await git('init', '--quiet');
-  await git('add', '--all');
-  await git('commit', '--quiet', '--message', 'all');
-});
-test.after(() => sandbox.remove('development', 'staging'));
+await git('init', '--quiet');
+await git('add', '--all');
+await git('commit', '--quiet', '--message', 'all');
 test.after.each(async () => {
   await git('checkout', '--quiet', '.');
   await git('clean', '--quiet', '-d', '--force', 'environments');
 });
 
-const passwordIn = async (environment: string, name: string): Promise<string | undefined> => {
+/** The values of a secrets file, which the development key opens. */
+async function valuesIn(environment: string, name: string): Promise<Record<string, string>> {
   const key = sandbox.path('sops/development-operational.asc');
-  const text = await openedBy(sandbox, [key], `environments/${environment}/secrets/${name}.yaml`);
-  return text === undefined ? undefined : (parse(text) as { password: string }).password;
-};
+  return parse((await openedBy(sandbox, [key], `environments/${environment}/secrets/${name}.yaml`)) ?? '{}');
+}
 
 test('an application gets a password in every environment that has secrets, and its removal leaves no trace', async () => {
   const { stdout, stderr } = await sandbox.succeeds('new-app', 'fresh', '--secrets', 'sops', '--verbose');
-  const passwords = [await passwordIn('development', 'fresh'), await passwordIn('lab', 'fresh')];
-  for (const password of passwords) {
-    assert.match(password ?? '', /^[0-9a-f]{32}$/);
-    assert.not.ok(`${stdout}${stderr}`.includes(password ?? ''));
+  const [one, other] = [await valuesIn('development', 'fresh'), await valuesIn('lab', 'fresh')];
+  for (const { password = '' } of [one, other]) {
+    assert.match(password, /^[0-9a-f]{32}$/);
+    assert.not.ok(`${stdout}${stderr}`.includes(password));
   }
-  assert.is.not(passwords[0], passwords[1]);
+  assert.is.not(one.password, other.password);
   assert.is(
     await changes(),
     ` M environments/common.yaml
@@ -97,26 +94,57 @@ test('if a password cannot be encrypted, no file is changed', async () => {
   assert.is(await changes(), ' M .sops.yaml\n');
 });
 
-test('an environment is copied, with secrets of its own; one without secrets is followed by make-secrets', async () => {
-  await sandbox.succeeds('new-environment', 'staging');
-  assert.is(
-    await changes(),
-    '?? environments/staging/secrets/database.yaml\n?? environments/staging/settings.yaml\n',
-  );
+test('a rule that leaves values in plain text is named', async () => {
+  const [rules, file] = [sandbox.path('.sops.yaml'), 'environments/lab/secrets/database.yaml'];
+  await writeFile(rules, `${(await readText(rules)).trimEnd()}\n    encrypted_regex: ^app\n`);
+  await rm(sandbox.path(file));
+  const { stderr } = await sandbox.task('make-secrets', '--env', 'lab');
+  assert.match(stderr, `the rule for ${file} in .sops.yaml does not encrypt all values`);
+  assert.match(stderr, 'it leaves password,vaultPassword in plain text');
+});
+
+test('new-environment takes the secrets of the environment it copies, with all their names', async () => {
+  // Names are read without a key.
+  const odd = 'smtp: { user: x }\n"a: b": x\nlist: [x, x]\nempty: ""\n';
+  await writeFile(sandbox.path('environments/lab/secrets/odd.yaml'), odd);
+  await rename(sandbox.path('environments/development'), sandbox.path('environments/first'));
+  await sandbox.succeeds('new-environment', 'copied', '--from', 'lab', '--env', 'first');
   assert.match(
-    await readText(sandbox.path('environments/staging/settings.yaml')),
-    '# The environment `staging`',
+    JSON.stringify(await valuesIn('copied', 'odd')).replaceAll(/[0-9a-f]{32}/g, 'x'),
+    '{"smtp":{"user":"x"},"a: b":"x","list":["x","x"],"empty":"x"}',
   );
-  const [known, made] = [
-    await passwordIn('development', 'database'),
-    await passwordIn('staging', 'database'),
-  ];
-  assert.ok(made !== undefined && made !== known);
+});
+
+test('an environment is copied, with secrets of its own; missing ones are made by make-secrets', async () => {
+  await sandbox.succeeds('new-environment', 'staging');
+  const [settings, secrets] = ['settings', 'secrets/database'].map(
+    (name) => `environments/staging/${name}.yaml`,
+  );
+  assert.is(await changes(), `?? ${secrets}\n?? ${settings}\n`);
+  assert.match(await readText(sandbox.path(settings as string)), '# The environment `staging`');
+  const known = await valuesIn('development', 'database');
+  assert.is.not((await valuesIn('staging', 'database')).password ?? known.password, known.password);
   await sandbox.refuses(['new-environment', 'staging'], 2, /`staging` cannot be the name/);
-  await rm(sandbox.path('environments/staging'), { recursive: true });
-  const { stdout } = await sandbox.succeeds('new-environment', 'staging', '--from', 'production');
-  assert.match(stdout, /create keys .*make-secrets --env staging/);
-  assert.is(await changes(), '?? environments/staging/settings.yaml\n');
+
+  const file = sandbox.path(secrets as string);
+  await rm(file);
+  const { stdout, stderr } = await sandbox.succeeds('make-secrets', '--env', 'staging', '--verbose');
+  const made = await valuesIn('staging', 'database');
+  assert.equal(Object.keys(made).sort(), Object.keys(known).sort());
+  const values = Object.values(made);
+  assert.is(new Set([...values, ...Object.values(known)]).size, 2 * values.length);
+  for (const value of values) {
+    assert.match(value, /^[0-9a-f]{32}$/);
+    assert.not.ok(`${stdout}${stderr}`.includes(value));
+  }
+  const before = await readText(file);
+  await sandbox.succeeds('make-secrets', '--env', 'staging');
+  assert.is(await readText(file), before, 'an existing file stays');
+
+  const from = await sandbox.succeeds('new-environment', 'customer', '--from', 'production');
+  assert.match(from.stdout, /create keys .*make-secrets --env customer/);
+  assert.match(await changes(), /^\?\? environments\/customer\/settings\.yaml$/m);
+  assert.not.match(await changes(), 'customer/secrets');
 });
 
 test.run();
