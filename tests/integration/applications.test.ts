@@ -1,6 +1,11 @@
-/* As `environment.test.ts`, on a cluster of its own: what concerns the applications and their data. */
-import './environment/installed.ts';
+/* As `environment.test.ts`, on a cluster of its own with both applications: their creation, changes and data. */
+import { suite } from 'uvu';
+import './environment/create.ts';
 import './environment/applications.ts';
 import './environment/rendered.ts';
 import './environment/restore.ts';
-import './environment/removed.ts';
+import { sandbox } from './environment/shared.ts';
+
+const removed = suite('removed');
+removed.after(() => sandbox.remove('development'));
+removed.run();

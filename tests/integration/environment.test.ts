@@ -1,9 +1,9 @@
 /*
- * The embedded cluster with a real API server, Vault, operator and PostgreSQL, from a fresh clone to its removal. It is
- * created once for all scenarios; each leaves it healthy, with both applications. To run one: `node --import tsx
+ * The embedded cluster with a real API server, Vault, operator and PostgreSQL, and one application: what may happen to
+ * it. It is created once for all scenarios; each leaves it healthy. To run one: `node --import tsx
  * tests/integration/environment.test.ts people`.
  */
-import './environment/create.ts';
+import './environment/installed.ts';
 import './environment/trouble.ts';
 import './environment/rights.ts';
 import './environment/people.ts';

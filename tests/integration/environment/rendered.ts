@@ -1,11 +1,22 @@
-import { mkdir, readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
-import { readText, secretOf } from '../sandbox.ts';
-import { loginOf, refuses, sandbox, scenario, settingsFile, somebody, succeeds, withFile } from './shared.ts';
+import type { KubernetesObject } from '../../charts/render.ts';
+import { readText } from '../sandbox.ts';
+import {
+  filesIn,
+  refuses,
+  sandbox,
+  scenario,
+  secretsFile,
+  settingsFile,
+  somebody,
+  succeeds,
+  withFile,
+} from './shared.ts';
 
 /* What `render` writes, beside what is installed. */
 
@@ -14,29 +25,13 @@ const tests = scenario('rendered');
 const folder = sandbox.path('gitops', 'development');
 const render = (...words: readonly string[]) => succeeds('render', '--output', folder, ...words);
 
-type Installed = {
-  readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly annotations?: { readonly [name: string]: string };
-  };
-  readonly data?: { readonly [key: string]: string };
-};
-
 /** Paths of the rendered files in the folder, sorted. */
-async function files(): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
-    .sort();
-}
+const files = async (): Promise<string[]> => (await filesIn(folder)).sort();
 
 /** Objects that an install creates, by kind and name, with their namespaces. */
-function installs(text: string, namespace: string): Map<string, Installed> {
+function installs(text: string, namespace: string): Map<string, KubernetesObject> {
   const objects = parseAllDocuments(text, { version: '1.1' }).flatMap((document) => {
-    const object = document.toJS() as Installed | null;
+    const object = document.toJS() as KubernetesObject | null;
     if (object === null || /^(?!.*-install)./.test(object.metadata.annotations?.['helm.sh/hook'] ?? ''))
       return [];
     const isNamespaced = !/^(?:Cluster|Namespace$|PriorityClass$)/.test(object.kind);
@@ -46,61 +41,44 @@ function installs(text: string, namespace: string): Map<string, Installed> {
   return new Map(objects.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-tests('what is rendered is what is installed, and the API server accepts it', async () => {
-  await mkdir(sandbox.path('gitops', '.git'), { recursive: true });
-  await render();
-  const written = await files();
-  assert.ok(written.includes('02-postgresql/hooks/hooks.yaml'));
-  const decrypted = (file: string) => `echo ---; sops decrypt ${join(folder, file)}`;
-  for (const { name, namespace } of await declaredReleases(sandbox.folder)) {
-    const own = written.filter((file) => file.slice(3).startsWith(`${name}/`));
-    const rendered = installs(
-      await somebody(
-        own
-          .map((file) => (file.endsWith('.sops.yaml') ? decrypted(file) : `cat ${join(folder, file)}`))
-          .join('\n'),
-      ),
-      namespace,
+tests(
+  'what is rendered is what is installed, which the API server has accepted, and shows no secret',
+  async () => {
+    await mkdir(sandbox.path('gitops', '.git'), { recursive: true });
+    await render();
+    const written = await files();
+    assert.ok(written.includes('02-postgresql/hooks/hooks.yaml'));
+    const values: Record<string, string> = JSON.parse(
+      await somebody(`sops decrypt --output-type json ${secretsFile()}`),
     );
-    const helm = `helm -n ${namespace} get`;
-    const installed = installs(await somebody(`${helm} manifest ${name}; ${helm} hooks ${name}`), namespace);
-    const certificate = `Secret frontend/${name}-tls`;
-    if (name.endsWith('-front')) {
-      const live = await secretOf(sandbox, 'frontend', `${name}-tls`);
-      const data = Object.entries(rendered.get(certificate)?.data ?? {});
-      assert.equal(
-        Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()])),
-        live,
-      );
+    const forms = Object.values(values).flatMap(secretForms);
+    assert.ok(forms.length > 5);
+    const texts = new Map<string, string>();
+    for (const file of written) {
+      const path = join(folder, file);
+      const text = await readText(path);
+      assert.not.ok(forms.some((form) => text.includes(form.text)) || /PRIVATE KEY/.test(text), file);
+      texts.set(file, file.endsWith('.sops.yaml') ? await somebody(`sops decrypt ${path}`) : text);
     }
-    rendered.delete(certificate);
-    assert.ok(installed.size > 0, name);
-    assert.equal([...rendered], [...installed], name);
-  }
-  const apply = 'kubectl apply --server-side --force-conflicts --dry-run=server -f';
-  const plain = written.filter((file) => !file.endsWith('.sops.yaml')).map((file) => join(folder, file));
-  const secrets = written.filter((file) => file.endsWith('.sops.yaml')).map((file) => join(folder, file));
-  assert.ok(secrets.length > 5);
-  const accepted = await somebody(
-    `${apply} ${plain.join(' -f ')}; for file in ${secrets.join(' ')}; do echo ---; sops decrypt $file; done | ${apply} -`,
-  );
-  assert.not.match(accepted, /^(?!.* serverside-applied \(server dry run\)$)./m);
-});
-
-tests('no rendered file shows a secret, and a second rendering changes nothing', async () => {
-  const { DB_PASSWORD = '' } = await loginOf('app2');
-  const values = await somebody(
-    'sops decrypt --output-type json environments/development/secrets/database.yaml',
-  );
-  const secrets = Object.values(JSON.parse(values)) as string[];
-  assert.ok(secrets.includes(DB_PASSWORD));
-  const forms = secrets.flatMap(secretForms);
-  for (const file of await files()) {
-    const text = await readText(join(folder, file));
-    assert.not.ok(forms.some((form) => text.includes(form.text)) || /PRIVATE KEY/.test(text), file);
-  }
-  assert.match((await render()).stderr, /render .* unchanged/);
-});
+    for (const { name, namespace } of await declaredReleases(sandbox.folder)) {
+      const own = written.filter((file) => file.slice(3).startsWith(`${name}/`));
+      const rendered = installs(own.map((file) => texts.get(file)).join('\n---\n'), namespace);
+      const helm = `helm -n ${namespace} get`;
+      const installed = installs(
+        await somebody(`${helm} manifest ${name}; ${helm} hooks ${name}`),
+        namespace,
+      );
+      const certificate = `Secret frontend/${name}-tls`;
+      if (name.endsWith('-front')) {
+        const live = await somebody(`kubectl -n frontend get secret ${name}-tls -o jsonpath={.data}`);
+        assert.equal(rendered.get(certificate)?.data, JSON.parse(live));
+      }
+      rendered.delete(certificate);
+      assert.ok(installed.size > 0, name);
+      assert.equal([...rendered], [...installed], name);
+    }
+  },
+);
 
 tests('a release that is left out is no longer rendered, and Flux installs in order', async () => {
   const without = (text: string) => `${text}\n  reloader: { installed: false }\n`;

@@ -1,4 +1,5 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
@@ -46,6 +47,13 @@ export async function withFile(
   } finally {
     await writeFile(path, before);
   }
+}
+
+/** Files below a folder, relative to it. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
 }
 
 export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
