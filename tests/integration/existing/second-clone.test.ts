@@ -14,18 +14,22 @@ import { readKeys, replaceKeys, reserveKeysFile } from '../../../lib/vault/api/k
 import { keysPlace } from '../../../lib/vault/keys-place.ts';
 import { copyOf, type ProjectCopy } from '../../rig/project-copy.ts';
 import { failureOf, type RecordedContext, taskContext } from '../../rig/task-context.ts';
-import { type ApiServer, startApiServer } from '../api-server.ts';
+import { startApiServer } from '../api-server.ts';
 
 /* Several clones of an environment on one cluster: a real API server, sops and gpg. */
 
 type Clone = ProjectCopy & { readonly context: Context & RecordedContext };
 
-const test = suite<{ api: ApiServer; clones: Clone[] }>('second clone');
+const test = suite('second clone');
+const api = await startApiServer();
+test.after(() => api.stop());
 
 const file = 'environments/development/secrets/authority.yaml';
 const request = { name: 'postgresql', hosts: ['postgresql.database.svc'] };
 
-async function clone(api: ApiServer, clones: Clone[], options = {}): Promise<Clone> {
+const clones: Clone[] = [];
+
+async function clone(options = {}): Promise<Clone> {
   const copy = copyOf('environments', 'sops', '.sops.yaml', 'lib/certificates/certificates.cnf');
   const given = taskContext({ provider: 'existing', context: 'test', ...options }, [], copy.folder);
   const context = { ...given, settings: await loadSettings(given.environment) };
@@ -41,7 +45,7 @@ const commit = (from: Clone, to: Clone, name = file): void =>
   writeFileSync(join(to.folder, name), readFileSync(join(from.folder, name)));
 
 /** Puts the server's certificate into the cluster, as its chart does. */
-async function deploy(api: ApiServer, { context }: Clone): Promise<void> {
+async function deploy({ context }: Clone): Promise<void> {
   const { certificate, key, authority } = certificateFiles(context.environment, request.name);
   const [crt, pem, ca] = [certificate, key, authority].map((path) => readFileSync(path, 'base64'));
   const secret = {
@@ -64,44 +68,37 @@ test.before(async (state) => {
   state.api = await startApiServer();
   state.clones = [];
 });
-test.after.each(async ({ api, clones }) => {
+test.after.each(async () => {
   await api.kubectl(['delete', 'secrets', '--all', '-n', 'default']);
   for (const { context, remove } of clones.splice(0)) {
     await context.end('success' as never);
     remove();
   }
 });
-test.after(({ api }) => api.stop());
 
-test('a clone with the encrypted authority deploys the certificates that the cluster has', async ({
-  api,
-  clones,
-}) => {
-  const first = await clone(api, clones);
+test('a clone with the encrypted authority deploys the certificates that the cluster has', async () => {
+  const first = await clone();
   assert.is(await shareAuthority(first.context), 'changed');
   assert.match(first.context.logged.join('\n'), `${file}, encrypted: commit it`);
   assert.not.match(readFileSync(join(first.folder, file), 'utf8'), /BEGIN (?!PGP)/);
   await ensureCertificate(first.context, request);
-  await deploy(api, first);
+  await deploy(first);
   assert.is(await shareAuthority(first.context), 'unchanged');
 
-  const second = await clone(api, clones);
+  const second = await clone();
   commit(first, second);
   assert.is(await shareAuthority(second.context), 'unchanged');
   assert.is((await ensureCertificate(second.context, request)).outcome, 'unchanged');
   assert.equal(filesIn(second), filesIn(first));
 });
 
-test('a clone without it is refused before anything is changed, unless it may replace the authority', async ({
-  api,
-  clones,
-}) => {
-  const first = await clone(api, clones);
+test('a clone without it is refused before anything is changed, unless it may replace the authority', async () => {
+  const first = await clone();
   await shareAuthority(first.context);
   await ensureCertificate(first.context, request);
-  await deploy(api, first);
+  await deploy(first);
 
-  const second = await clone(api, clones);
+  const second = await clone();
   const error = await failureOf(shareAuthority(second.context));
   assert.is(
     error.what,
@@ -118,7 +115,7 @@ test('a clone without it is refused before anything is changed, unless it may re
   const [, , authority] = filesIn(second);
   await shareAuthority(replacing);
   assert.is(filesIn(second)[2], authority);
-  await deploy(api, second);
+  await deploy(second);
   assert.is(await shareAuthority(second.context), 'unchanged');
 
   const stale = await failureOf(shareAuthority(first.context));
@@ -129,8 +126,8 @@ test('a clone without it is refused before anything is changed, unless it may re
   assert.equal(filesIn(first), filesIn(second));
 });
 
-test('an authority that expires soon is only replaced when asked to', async ({ api, clones }) => {
-  const { context } = await clone(api, clones);
+test('an authority that expires soon is only replaced when asked to', async () => {
+  const { context } = await clone();
   await shareAuthority(context);
   const late = new Date(Date.now() + 3600 * 24 * 3600 * 1000);
   const error = await failureOf(shareAuthority(context, {}, late));
@@ -139,18 +136,18 @@ test('an authority that expires soon is only replaced when asked to', async ({ a
   assert.is(await shareAuthority(replacing, {}, late), 'changed');
 });
 
-test('the file of another environment is refused', async ({ api, clones }) => {
-  const first = await clone(api, clones);
+test('the file of another environment is refused', async () => {
+  const first = await clone();
   await shareAuthority(first.context);
-  const other = await clone(api, clones, { env: 'lab' });
+  const other = await clone({ env: 'lab' });
   const copied = file.replace('development', 'lab');
   writeFileSync(join(other.folder, copied), readFileSync(join(first.folder, file)));
   const error = await failureOf(shareAuthority(other.context));
   assert.is(error.what, `${copied} belongs to environment \`development\``);
 });
 
-test('the plain commands create and take over the same', async ({ api, clones }) => {
-  const first = await clone(api, clones);
+test('the plain commands create and take over the same', async () => {
+  const first = await clone();
   const run = (of: Clone) => {
     const { environment } = of.context;
     const env = { ...process.env, GNUPGHOME: environment.gnupgHome };
@@ -159,7 +156,7 @@ test('the plain commands create and take over the same', async ({ api, clones })
   };
   run(first);
   assert.is(await shareAuthority(first.context), 'unchanged');
-  const second = await clone(api, clones);
+  const second = await clone();
   commit(first, second);
   run(second);
   const authority = (of: Clone) =>
@@ -177,14 +174,14 @@ const keys = {
   rootToken: undefined,
 };
 
-test('Vault’s keys are encrypted for every clone, and on no disk in plain text', async ({ api, clones }) => {
-  const first = await clone(api, clones);
+test('Vault’s keys are encrypted for every clone, and on no disk in plain text', async () => {
+  const first = await clone();
   const place = keysPlace(first.context);
   const store = await reserveKeysFile(place);
   await store(keys);
   assert.equal(readdirSync(join(first.context.environment.state, 'vault')), []);
   assert.not.match(readFileSync(join(first.folder, keysFile), 'utf8'), keys.adminToken);
-  const second = await clone(api, clones);
+  const second = await clone();
   assert.is(await readKeys(keysPlace(second.context)), undefined);
   commit(first, second, keysFile);
   assert.equal(await readKeys(keysPlace(second.context)), keys);
@@ -197,8 +194,8 @@ test('Vault’s keys are encrypted for every clone, and on no disk in plain text
   assert.is((await readKeys(place))?.adminToken, 'hvs.other');
 });
 
-test('keys that a killed run left on one machine are encrypted by the next', async ({ api, clones }) => {
-  const { context } = await clone(api, clones);
+test('keys that a killed run left on one machine are encrypted by the next', async () => {
+  const { context } = await clone();
   const local = join(context.environment.state, 'vault', 'keys.json');
   mkdirSync(dirname(local), { recursive: true });
   const text = JSON.stringify({ unseal_keys_b64: keys.unsealKeys, admin_token: keys.adminToken });

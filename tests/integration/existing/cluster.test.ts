@@ -6,25 +6,36 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
+import { keepReplicas } from '../../../lib/deploy/keep-replicas.ts';
 import { poll } from '../../../lib/ground/poll.ts';
+import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { checkNamespaces, prepareNamespaces } from '../../../lib/helm/namespaces.ts';
+import { deployedReleases } from '../../../lib/helm/releases.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { merge, required, type Tree } from '../../charts/render.ts';
 import { callIn } from '../../charts/tools.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
-import { type ApiServer, startApiServer } from '../api-server.ts';
+import { startApiServer } from '../api-server.ts';
 
-/* Whose namespaces are used and removed, on a real API server with the real helm. */
+/* An existing cluster: whose namespaces are used and removed, and autoscaling; a real API server, the real helm. */
 
-const test = suite<{ api: ApiServer }>('namespaces of an existing cluster');
+const test = suite('an existing cluster');
+const api = await startApiServer();
 const copy = copyOf('environments', 'helmfile.yaml');
-const { KUBECONFIG } = process.env;
 const projectNamespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
 
 const context = () => taskContext({ provider: 'existing', context: 'test' }, [], copy.folder);
 
+async function helm(...words: readonly string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await callIn(api, 'helm', words);
+  assert.is(exitCode, 0, stderr);
+  return stdout;
+}
+
 /** In place of the controller that a bare API server lacks. */
-async function finalize(api: ApiServer): Promise<void> {
+async function finalize(): Promise<void> {
   const list = JSON.parse(await api.kubectl(['get', 'namespaces', '-o', 'json']));
   for (const item of list.items.filter((one: Item) => one.metadata.deletionTimestamp)) {
     const path = `/api/v1/namespaces/${item.metadata.name}/finalize`;
@@ -36,7 +47,7 @@ async function finalize(api: ApiServer): Promise<void> {
 }
 type Item = { metadata: { name: string; deletionTimestamp?: string; labels: object; annotations?: object } };
 
-async function namespaces(api: ApiServer): Promise<Map<string, Item['metadata']>> {
+async function namespaces(): Promise<Map<string, Item['metadata']>> {
   const list = JSON.parse(await api.kubectl(['get', 'namespaces', '-o', 'json']));
   return new Map((list.items as Item[]).map(({ metadata }) => [metadata.name, metadata]));
 }
@@ -57,7 +68,7 @@ const vaultAuth = JSON.stringify({
 });
 
 /** Lets the deleted VaultAuth go, as the operator does while its release is installed. */
-async function playOperator(api: ApiServer): Promise<void> {
+async function playOperator(): Promise<void> {
   const find = (...words: readonly string[]) =>
     api.kubectl(['-n', 'vault', 'get', '--ignore-not-found', ...words]).catch(() => '');
   const isDeleted = await find('vaultauth', 'default', '-o', 'jsonpath={.metadata.deletionTimestamp}');
@@ -66,24 +77,20 @@ async function playOperator(api: ApiServer): Promise<void> {
   await api.kubectl(['-n', 'vault', 'patch', 'vaultauth', 'default', '--type', 'merge', '-p', patch]);
 }
 
-test.before(async (state) => {
-  state.api = await startApiServer();
-  process.env.KUBECONFIG = state.api.kubeconfig;
-  const { environment } = context();
+process.env.KUBECONFIG = api.kubeconfig;
+const { environment } = context();
+async function connect(): Promise<void> {
   mkdirSync(environment.state, { recursive: true });
-  writeFileSync(environment.kubeconfig, await state.api.kubectl(['config', 'view', '--raw', '--flatten']));
-});
-test.after(async ({ api }) => {
-  if (KUBECONFIG === undefined) delete process.env.KUBECONFIG;
-  else process.env.KUBECONFIG = KUBECONFIG;
+  writeFileSync(environment.kubeconfig, await api.kubectl(['config', 'view', '--raw', '--flatten']));
+}
+test.after(() => {
   copy.remove();
-  await api.stop();
+  return api.stop();
 });
 
-test('a namespace with objects of somebody else, or of another environment, is refused; an empty one is not', async ({
-  api,
-}) => {
+test('a namespace with objects of somebody else, or of another environment, is refused; an empty one is not', async () => {
   await api.kubectl(['create', 'namespace', 'backend']);
+  await connect();
   await checkNamespaces(context());
   await api.kubectl(['-n', 'backend', 'create', 'configmap', 'theirs']);
   const foreign = await failureOf(checkNamespaces(context()));
@@ -94,7 +101,7 @@ test('a namespace with objects of somebody else, or of another environment, is r
   const other = await failureOf(prepareNamespaces(context(), await declaredReleases(copy.folder)));
   assert.is(other.why, 'it belongs to environment `staging`');
   assert.equal(
-    [...(await namespaces(api)).keys()].filter((name) => projectNamespaces.includes(name)),
+    [...(await namespaces()).keys()].filter((name) => projectNamespaces.includes(name)),
     ['backend'],
   );
   const [, command = 'false'] = /if it is yours: (.*)/.exec(other.advice ?? '') ?? [];
@@ -103,15 +110,13 @@ test('a namespace with objects of somebody else, or of another environment, is r
   await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment-']);
 });
 
-test('what the tasks created is recorded and removed; what existed before stays, without our releases', async ({
-  api,
-}) => {
+test('what the tasks created is recorded and removed; what existed before stays, without our releases', async () => {
   const given = context();
   const releases = await declaredReleases(copy.folder);
   await prepareNamespaces(given, releases);
   await prepareNamespaces(given, releases);
   for (const name of projectNamespaces) {
-    const { labels, annotations = {} } = (await namespaces(api)).get(name) ?? { labels: {} };
+    const { labels, annotations = {} } = (await namespaces()).get(name) ?? { labels: {} };
     assert.is((labels as Record<string, string>)['k8s-deployment/environment'], 'development', name);
     assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
   }
@@ -122,11 +127,6 @@ test('what the tasks created is recorded and removed; what existed before stays,
     join(chart, 'templates', 'some.yaml'),
     'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: "{{ .Release.Name }}" }\n',
   );
-  const helm = async (...words: readonly string[]) => {
-    const ended = await callIn(api, 'helm', [...words]);
-    assert.is(ended.exitCode, 0, ended.stderr);
-    return ended.stdout;
-  };
   await helm('install', 'app1-back', chart, '--namespace', 'backend');
   // Somebody else took this one over: a release in it is not ours, whatever its name.
   await api.kubectl(['label', '--overwrite', 'namespace', 'database', 'k8s-deployment/environment=other']);
@@ -141,12 +141,12 @@ test('what the tasks created is recorded and removed; what existed before stays,
     over = true;
   });
   await poll(async () => {
-    await finalize(api);
-    await playOperator(api);
+    await finalize();
+    await playOperator();
     return over || undefined;
   }, 120_000);
   assert.is(await removal, 'changed');
-  const left = await namespaces(api);
+  const left = await namespaces();
   assert.equal(
     [...left.keys()].filter((name) => projectNamespaces.includes(name)),
     ['backend', 'database'],
@@ -161,6 +161,28 @@ test('what the tasks created is recorded and removed; what existed before stays,
   assert.match(given.logged.join('\n'), 'kept, since they existed before: namespaces backend');
   rmSync(chart, { recursive: true });
   assert.is(await removeFromCluster(context()), 'unchanged');
+});
+
+test('an application that gets an autoscaler keeps its number of pods until that has measured', async () => {
+  await connect();
+  const settings = await loadSettings(environment);
+  const values = join(copy.folder, 'values.json');
+  const install = async (changed: Tree) => {
+    const all = merge(merge(required.backend, { secrets: { managedBy: 'sops' } }), changed);
+    writeFileSync(values, JSON.stringify(all));
+    const words = ['upgrade', '--install', 'app2-back', join(root, 'charts/backend'), '--values', values];
+    await helm(...words, '-n', 'backend', '--server-side=true', '--force-conflicts');
+  };
+  const pods = () =>
+    api.kubectl(['-n', 'backend', 'get', 'deployment', 'app2-back', '-o', 'jsonpath={.spec.replicas}']);
+  await install({ replicas: 7 });
+  const releases = (await declaredReleases(copy.folder)).filter(({ name }) => name === 'app2-back');
+  assert.is(releases.length, 1);
+  await keepReplicas({ ...context(), settings }, releases, await deployedReleases(context()));
+  await install({ autoscaling: { enabled: true } });
+  assert.is(await pods(), '7');
+  await install({ replicas: 2 });
+  assert.is(await pods(), '2');
 });
 
 test.run();
