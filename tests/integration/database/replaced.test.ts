@@ -13,10 +13,10 @@ import {
   countRows,
   createOwnedScratch,
   createScratch,
+  type DatabaseServer,
   objectsIn,
   propertiesOf,
   putInPlace,
-  type DatabaseServer as Restored,
   rolesOf,
   scratch,
   superuserObject,
@@ -26,26 +26,25 @@ import { type Query, withSuperuser } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { type DatabaseServer, databaseServer } from './server.ts';
+import { databaseServer } from './server.ts';
 
 /* How a restore replaces a database, on a real server; tests/integration/environment/restore.ts has whole ones. */
 
-type State = { server: DatabaseServer };
-const test = suite<State>('replaced databases');
-
+const test = suite('replaced databases');
 const host = 'postgresql.database.svc.example';
-const wanted = JSON.stringify({
-  applications: { app1: { password: 'one' }, app2: { password: 'two' } },
-  issuers: {},
-});
+const server = await databaseServer(host);
+const { ask, authorityFile, login } = server;
+test.after(() => server.remove());
+
+const applications = { app1: { password: 'one' }, app2: { password: 'two' } };
+await setUpDatabases(login, JSON.stringify({ applications, issuers: {} }));
 const app1 = { user: 'app1', password: 'one' };
 const app2 = { user: 'app2', password: 'two', database: 'app2' };
 
-/** As a restore sees it; `around` each of its statements. */
+/** The server as a restore sees it; `around` each of its statements. */
 const restored = (
-  { login }: DatabaseServer,
   around = (ask: Query, sql: string, values?: readonly string[]) => ask(sql, values),
-): Restored => ({
+): DatabaseServer => ({
   password: login.password,
   version: '',
   login: (use) => use(login),
@@ -53,33 +52,29 @@ const restored = (
     withSuperuser({ ...login, database }, (query) => use((sql, values) => around(query, sql, values))),
 });
 
-const wordIn = async ({ ask }: DatabaseServer) => (await ask('SELECT word FROM words', app2))[0]?.word;
+const wordIn = async () => (await ask('SELECT word FROM words', app2))[0]?.word;
 
 /** Runs a client of PostgreSQL. Returns its output. */
 async function client(
-  { login, authorityFile }: DatabaseServer,
   [program = '', ...words]: readonly string[],
   password = login.password,
 ): Promise<string> {
   const variables = localVariables(host, login.port, authorityFile);
-  const ended = await runFile(program, words, '/', { ...variables, PGPASSWORD: password });
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended.stdout;
+  const run = await runFile(program, words, '/', { ...variables, PGPASSWORD: password });
+  assert.is(run.exitCode, 0, run.stderr);
+  return run.stdout;
 }
 
 /** A scratch database as after a restore. */
-async function restoredCopy(server: DatabaseServer): Promise<void> {
-  await createScratch(restored(server), 'app2');
-  await server.ask("CREATE TABLE words AS SELECT 'new' AS word; GRANT SELECT ON words TO app2", {
+async function restoredCopy(): Promise<void> {
+  await createScratch(restored(), 'app2');
+  await ask("CREATE TABLE words AS SELECT 'new' AS word; GRANT SELECT ON words TO app2", {
     database: scratch,
   });
 }
 
-test('a new database is empty; one with anything of its own is not', async (context) => {
-  context.server = await databaseServer(host);
-  const { ask, login } = context.server;
-  await setUpDatabases(login, wanted);
-  const objects = () => objectsIn(restored(context.server), 'app2');
+test('a new database is empty; one with anything of its own is not', async () => {
+  const objects = () => objectsIn(restored(), 'app2');
   assert.equal(await objects(), []);
   for (const [create, drop, name] of [
     ['CREATE TABLE t (id serial)', 'DROP TABLE t', 'sequence public.t_id_seq,table public.t'],
@@ -95,20 +90,20 @@ test('a new database is empty; one with anything of its own is not', async (cont
   assert.equal(await objects(), []);
 });
 
-test('from the beginning, nobody but its owner may connect to a copy', async ({ server }) => {
-  await restoredCopy(server);
-  const denied = await server.ask('SELECT 1', { ...app1, database: scratch }).catch(String);
+test('from the beginning, nobody but its owner may connect to a copy', async () => {
+  await restoredCopy();
+  const denied = await ask('SELECT 1', { ...app1, database: scratch }).catch(String);
   assert.match(String(denied), /permission denied for database/);
-  assert.is((await server.ask('SELECT 1', { ...app2, database: scratch })).length, 1);
+  assert.is((await ask('SELECT 1', { ...app2, database: scratch })).length, 1);
 });
 
-test('a run that ends at any statement leaves a database that its owner can use', async ({ server }) => {
-  await server.ask("CREATE TABLE words AS SELECT 'old' AS word", app2);
+test('a run that ends at any statement leaves a database that its owner can use', async () => {
+  await ask("CREATE TABLE words AS SELECT 'old' AS word", app2);
   let words = 0;
   for (let last = 0; ; last += 1) {
-    await restoredCopy(server);
+    await restoredCopy();
     let statements = 0;
-    const cut = restored(server, (ask, sql, values) => {
+    const cut = restored((ask, sql, values) => {
       statements += 1;
       if (statements > last) throw new Error('killed');
       return ask(sql, values);
@@ -117,25 +112,25 @@ test('a run that ends at any statement leaves a database that its owner can use'
       () => 'whole',
       ({ message }: Error) => message,
     );
-    const word = await wordIn(server);
+    const word = await wordIn();
     assert.ok(word === 'old' || word === 'new', `after ${last}: ${word}`);
     words += word === 'old' ? 1 : 0;
     if (ended === 'whole') break;
     assert.is(ended, 'killed');
   }
   assert.ok(words > 1);
-  assert.is(await wordIn(server), 'new');
-  const [rights] = await server.ask(
+  assert.is(await wordIn(), 'new');
+  const [rights] = await ask(
     "SELECT count(*) AS others FROM pg_database, aclexplode(datacl) WHERE datname = 'app2' AND grantee = 0",
   );
   assert.equal(rights, { others: '0' });
 });
 
-test('sessions are ended, and a new one is no obstacle', async ({ server }) => {
-  await restoredCopy(server);
-  const session = server.ask('SELECT pg_sleep(60)', app2).catch(String);
+test('sessions are ended, and a new one is no obstacle', async () => {
+  await restoredCopy();
+  const session = ask('SELECT pg_sleep(60)', app2).catch(String);
   let refused = 0;
-  const busy = restored(server, (ask, sql, values) => {
+  const busy = restored((ask, sql, values) => {
     if (sql.includes(`"${scratch}" RENAME`) && refused++ === 0)
       throw Object.assign(new Error('is being accessed by other users'), { code: '55006' });
     return ask(sql, values);
@@ -145,26 +140,26 @@ test('sessions are ended, and a new one is no obstacle', async ({ server }) => {
   assert.is(refused, 2);
 });
 
-test('a copy that somebody else dropped is never taken for one that is in place', async ({ server }) => {
-  await restoredCopy(server);
-  await server.ask(`DROP DATABASE ${scratch}`);
-  assert.match((await failureOf(putInPlace(restored(server), 'app2'))).message, /does not exist/);
-  assert.is(await wordIn(server), 'new');
+test('a copy that somebody else dropped is never taken for one that is in place', async () => {
+  await restoredCopy();
+  await ask(`DROP DATABASE ${scratch}`);
+  assert.match((await failureOf(putInPlace(restored(), 'app2'))).message, /does not exist/);
+  assert.is(await wordIn(), 'new');
 });
 
-test('what the owner sets for its database does not stop a dump', async ({ server }) => {
-  await server.ask('CREATE TABLE audit (); REVOKE ALL ON audit FROM app2', { database: 'app2' });
+test('what the owner sets for its database does not stop a dump', async () => {
+  await ask('CREATE TABLE audit (); REVOKE ALL ON audit FROM app2', { database: 'app2' });
   for (const sql of ['SET role = app2', "SET local_preload_libraries = 'missing'"])
-    await server.ask(`ALTER DATABASE app2 ${sql}`, app2);
-  assert.match(await client(server, dumpWords('postgres', 'app2')), 'audit');
-  await server.ask('ALTER DATABASE app2 RESET ALL');
-  await server.ask('DROP TABLE audit', { database: 'app2' });
+    await ask(`ALTER DATABASE app2 ${sql}`, app2);
+  assert.match(await client(dumpWords('postgres', 'app2')), 'audit');
+  await ask('ALTER DATABASE app2 RESET ALL');
+  await ask('DROP TABLE audit', { database: 'app2' });
 });
 
-test('a dump is proven without rights that its functions could use', async ({ server }) => {
+test('a dump is proven without rights that its functions could use', async () => {
   const database = 'special';
-  await server.ask('CREATE ROLE other; GRANT app2 TO other; GRANT other TO app1');
-  await server.ask('CREATE DATABASE special OWNER app2');
+  await ask('CREATE ROLE other; GRANT app2 TO other; GRANT other TO app1');
+  await ask('CREATE DATABASE special OWNER app2');
   for (const sql of [
     `CREATE FUNCTION rise() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
        ALTER ROLE app2 SUPERUSER; RETURN true; EXCEPTION WHEN insufficient_privilege THEN RETURN true; END $$`,
@@ -185,32 +180,32 @@ test('a dump is proven without rights that its functions could use', async ({ se
     'CREATE FUNCTION text_of(pair) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 1 $$',
     'CREATE CAST (pair AS text) WITH FUNCTION text_of(pair)',
   ])
-    await server.ask(sql, { ...app2, database });
-  await server.ask('SET ROLE other; CREATE TABLE others (); SET ROLE app1; GRANT SELECT ON risen TO other', {
+    await ask(sql, { ...app2, database });
+  await ask('SET ROLE other; CREATE TABLE others (); SET ROLE app1; GRANT SELECT ON risen TO other', {
     database,
   });
   // As after a restore, which makes the superuser the owner of an extension.
-  await server.ask('CREATE EXTENSION pg_trgm', { database });
-  assert.is(await superuserObject(restored(server), database), undefined);
+  await ask('CREATE EXTENSION pg_trgm', { database });
+  assert.is(await superuserObject(restored(), database), undefined);
 
   const folder = await mkdtemp(join(tmpdir(), 'dump-'));
   const file = join(folder, 'special.dump');
-  await client(server, [...dumpWords('postgres', database), `--file=${file}`]);
-  const superuser = restored(server);
+  await client([...dumpWords('postgres', database), `--file=${file}`]);
+  const superuser = restored();
   await withScratch(superuser, new AbortController().signal, async () => {
     const owner = await createOwnedScratch(superuser);
-    await client(server, [...restoreWords(scratch, scratch), ...ownerOptions(false), file], owner.password);
+    await client([...restoreWords(scratch, scratch), ...ownerOptions(false), file], owner.password);
     assert.equal(await countRows(owner, scratch), {
       ...{ 'public.child': 1, 'public.others': 0, 'public.pairs': 0, 'public.risen': 1 },
     });
   });
   await rm(folder, { recursive: true });
-  assert.equal(await server.ask("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = 'app2'"), []);
-  assert.equal(await server.ask(`SELECT FROM pg_roles WHERE rolname = '${scratch}'`), []);
+  assert.equal(await ask("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = 'app2'"), []);
+  assert.equal(await ask(`SELECT FROM pg_roles WHERE rolname = '${scratch}'`), []);
   assert.not.match(server.log(), 'PASSWORD');
 });
 
-test('a database with objects that only a superuser can restore is known', async ({ server }) => {
+test('a database with objects that only a superuser can restore is known', async () => {
   const database = 'special';
   for (const [create, drop, name] of [
     ['CREATE EXTENSION dblink', 'DROP EXTENSION dblink', 'extension dblink'],
@@ -233,15 +228,15 @@ test('a database with objects that only a superuser can restore is known', async
       'event trigger e',
     ],
   ] as const) {
-    await server.ask(create, { database });
-    assert.match(String(await superuserObject(restored(server), database)), name);
-    await server.ask(drop, { database });
-    assert.is(await superuserObject(restored(server), database), undefined);
+    await ask(create, { database });
+    assert.match(String(await superuserObject(restored(), database)), name);
+    await ask(drop, { database });
+    assert.is(await superuserObject(restored(), database), undefined);
   }
 });
 
-test('settings and rights of a database come back, which a dump lacks', async ({ server }) => {
-  await server.ask('CREATE ROLE reader');
+test('settings and rights of a database come back, which a dump lacks', async () => {
+  await ask('CREATE ROLE reader');
   for (const sql of [
     'ALTER DATABASE app2 SET search_path = extra, "Odd Name", public',
     `ALTER DATABASE app2 SET own.word = 'it''s'`,
@@ -252,34 +247,30 @@ test('settings and rights of a database come back, which a dump lacks', async ({
     'GRANT CONNECT ON DATABASE app2 TO reader',
     'ALTER DATABASE app2 CONNECTION LIMIT 7',
   ])
-    await server.ask(sql);
-  const found = () => propertiesOf(restored(server), 'app2');
+    await ask(sql);
+  const found = () => propertiesOf(restored(), 'app2');
   const before = await found();
   assert.is(before.length, 7);
-  assert.ok((await rolesOf(restored(server), 'app2')).includes('reader'));
-  await restoredCopy(server);
-  for (const sql of before) await server.ask(sql);
-  await putInPlace(restored(server), 'app2');
+  assert.ok((await rolesOf(restored(), 'app2')).includes('reader'));
+  await restoredCopy();
+  for (const sql of before) await ask(sql);
+  await putInPlace(restored(), 'app2');
   assert.equal(await found(), before);
   const shown = "SELECT current_setting('search_path') AS path, current_setting('own.word') AS word";
-  assert.equal(await server.ask(shown, app2), [{ path: 'extra, "Odd Name", public', word: "it's" }]);
+  assert.equal(await ask(shown, app2), [{ path: 'extra, "Odd Name", public', word: "it's" }]);
 });
 
-test('one run at a time has copies on a server, and removes them', async ({ server }) => {
+test('one run at a time has copies on a server, and removes them', async () => {
   const { signal } = new AbortController();
   const exists = `SELECT FROM pg_database WHERE datname = '${scratch}'`;
-  await withScratch(restored(server), signal, async () => {
-    await restoredCopy(server);
-    const second = await failureOf(withScratch(restored(server), signal, async () => undefined, 50));
+  await withScratch(restored(), signal, async () => {
+    await restoredCopy();
+    const second = await failureOf(withScratch(restored(), signal, async () => undefined, 50));
     assert.match(second.what, /another backup or restore/);
-    assert.is((await server.ask(exists)).length, 1);
+    assert.is((await ask(exists)).length, 1);
   });
-  assert.is((await server.ask(exists)).length, 0);
-  assert.is(await withScratch(restored(server), signal, async () => 'next'), 'next');
-});
-
-test.after(async ({ server }) => {
-  await server?.remove();
+  assert.is((await ask(exists)).length, 0);
+  assert.is(await withScratch(restored(), signal, async () => 'next'), 'next');
 });
 
 test.run();

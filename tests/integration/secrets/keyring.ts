@@ -1,47 +1,36 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../sandbox.ts';
 
 /** Runs a program in the sandbox's folder with a keyring, and leaves no agent behind. */
-async function withHome(
-  sandbox: Sandbox,
-  home: string,
-  program: string,
-  args: readonly string[],
-): Promise<Ended> {
-  const env = { ...sandbox.env, GNUPGHOME: home };
-  const run = (name: string, words: readonly string[]): Promise<Ended> =>
-    new Promise((resolve) => {
-      execFile(name, words, { cwd: sandbox.folder, env }, (error, stdout, stderr) =>
-        resolve({ exitCode: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
-      );
-    });
-  const ended = await run(program, args);
-  await run('gpgconf', ['--kill', 'all']);
-  return ended;
+async function withHome({ folder, env }: Sandbox, home: string, words: readonly string[]): Promise<Ended> {
+  const run = ([program = '', ...args]: readonly string[]) =>
+    ended(spawn(program, args, { cwd: folder, env: { ...env, GNUPGHOME: home } }));
+  const result = await run(words);
+  await run(['gpgconf', '--kill', 'all']);
+  return result;
 }
 
 /** Runs a program with the keyring of the environment `development`. */
-export const inKeyring = (sandbox: Sandbox, program: string, ...args: readonly string[]): Promise<Ended> =>
-  withHome(sandbox, sandbox.path('.state/development/gnupg'), program, args);
+export const inKeyring = (sandbox: Sandbox, ...words: readonly string[]): Promise<Ended> =>
+  withHome(sandbox, sandbox.path('.state/development/gnupg'), words);
 
 /** Runs a program with a new keyring that holds the keys of these files. */
 export async function withKeys(
   sandbox: Sandbox,
   files: readonly string[],
-  program: string,
-  ...args: readonly string[]
+  ...words: readonly string[]
 ): Promise<Ended> {
   const home = await mkdtemp(join(tmpdir(), 'kdk-'));
   try {
     if (files.length > 0) {
-      const { exitCode, stderr } = await withHome(sandbox, home, 'gpg', ['--batch', '--import', ...files]);
+      const { exitCode, stderr } = await withHome(sandbox, home, ['gpg', '--batch', '--import', ...files]);
       if (exitCode !== 0) throw new Error(stderr);
     }
-    return await withHome(sandbox, home, program, args);
+    return await withHome(sandbox, home, words);
   } finally {
     await rm(home, { recursive: true, force: true });
   }

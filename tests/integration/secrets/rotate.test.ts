@@ -11,17 +11,17 @@ import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
-import { makeSandbox, readText, type Sandbox } from '../sandbox.ts';
+import { makeSandbox, readText } from '../sandbox.ts';
 import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';
 
 /* Keys of SOPS with the real gpg and sops; no cluster. The tests build on each other and run in this order. */
 
 const test = suite('rotate-keys');
-let sandbox: Sandbox;
+const sandbox = await makeSandbox();
+test.after(() => sandbox.remove('development'));
 /** A copy of the initial key, outside the sandbox's folder. */
-let oldKey: string;
-let oldPassword: string | undefined;
-let ownKey: string;
+const oldKey = `${sandbox.home}/old.asc`;
+const ownKey = `${sandbox.home}/keys/own.asc`;
 const vaultKeys = { unsealKeys: ['a key of Vault'] };
 
 const file = 'environments/development/secrets/database.yaml';
@@ -84,27 +84,28 @@ async function failed(keyFile?: string): Promise<string> {
   return said;
 }
 
-test.before(async () => {
-  sandbox = await makeSandbox();
-  await cp(sandbox.path('environments/development'), sandbox.path('environments/staging'), {
-    recursive: true,
-  });
-  oldKey = `${sandbox.home}/old.asc`;
-  ownKey = `${sandbox.home}/keys/own.asc`;
-  await copyFile(sandbox.path(developmentKey), oldKey);
-  oldPassword = await openedBy(sandbox, [oldKey], file);
-  assert.ok(oldPassword);
-  await fastKeys();
-  await (await prepared()).end('done');
-});
-test.after(() => sandbox.remove('development'));
-
 /** Keys of elliptic curves, which take no time to create. */
 const fastKeys = async () => {
   await replace(parameters, /(Key|Subkey)-Type: RSA\n.*\n/g, '$1-Type: $1\n');
   await replace(parameters, 'Type: Key', 'Type: EDDSA\nKey-Curve: ed25519');
   await replace(parameters, 'Type: Subkey', 'Type: ECDH\nSubkey-Curve: cv25519');
 };
+
+/** The values of a secrets file that a key opens, by default that of the project; undefined if it does not. */
+const opened = (name: string, key = sandbox.path(developmentKey)) => openedBy(sandbox, [key], name);
+
+/** Sets a value of a secrets file as another task does. */
+async function setPassword(name: string, value: string): Promise<void> {
+  const { exitCode, stderr } = await inKeyring(sandbox, 'sops', 'set', name, '["password"]', `"${value}"`);
+  assert.is(exitCode, 0, stderr);
+}
+
+await cp(sandbox.path('environments/development'), sandbox.path('environments/staging'), { recursive: true });
+await copyFile(sandbox.path(developmentKey), oldKey);
+const oldPassword = await opened(file, oldKey);
+assert.ok(oldPassword);
+await fastKeys();
+await (await prepared()).end('done');
 
 test('a file that cannot be opened changes nothing', async () => {
   const whole = await read(other);
@@ -165,8 +166,8 @@ test('a run removes what a killed one left; the new key opens all files, and the
   assert.not.ok([abandoned, oldFingerprint].includes(fresh));
   for (const name of [file, other]) {
     assert.equal(await recipients(name), [fresh, backup].sort());
-    assert.is(await openedBy(sandbox, [sandbox.path(developmentKey)], name), oldPassword);
-    assert.is(await openedBy(sandbox, [oldKey], name), undefined);
+    assert.is(await opened(name), oldPassword);
+    assert.is(await opened(name, oldKey), undefined);
   }
   const original = await readText(join(root, rules));
   assert.is(await read(rules), original.replace(oldFingerprint, fresh), 'comments and the backup key stay');
@@ -215,8 +216,10 @@ test('the files of the development key are replaced and describe themselves', as
   assert.is((await stat(sandbox.path(developmentKey))).mode & 0o777, 0o644);
 });
 
+const [one, two] = [sandbox.path('one'), sandbox.path('two')];
+
 /** Stages new texts for two files, as a run that was killed before it replaced them. */
-async function staged(one: string, two: string): Promise<void> {
+async function staged(second = two): Promise<void> {
   const { folder } = sandbox;
   await startStaging(folder);
   await stage(folder, 'one', 'new one');
@@ -224,20 +227,13 @@ async function staged(one: string, two: string): Promise<void> {
   // All secrets files count as added, encrypted for other keys.
   await stage(folder, 'new-key', 'none');
   await stage(folder, rules, await read(rules));
-  await sealStaged(
-    folder,
-    new Map([
-      ['one', one],
-      ['two', two],
-    ]),
-  );
+  await sealStaged(folder, new Map(Object.entries({ one, two: second })));
 }
 
 test('the next run finishes a rotation that was killed while it replaced files', async () => {
-  const [one, two] = [sandbox.path('one'), sandbox.path('two')];
   await write('one', 'new one');
   await write('two', 'old two');
-  await staged(one, two);
+  await staged();
   const before = await everything();
   assert.match(await rotate(), 'the interrupted rotation is finished');
   assert.is(await readText(two), 'new two');
@@ -246,16 +242,15 @@ test('the next run finishes a rotation that was killed while it replaced files',
 });
 
 test('a killed rotation never replaces what was changed since: it begins again, or stops if that is too late', async () => {
-  const [one, two] = [sandbox.path('one'), sandbox.path('two')];
   await write('one', 'old one');
   await write('two', 'old two');
-  await staged(one, two);
+  await staged();
   await write('two', 'changed');
   assert.match(await rotate(), /changes since: .*two.*the operational key is now/s);
   assert.equal([await readText(one), await readText(two)], ['old one', 'changed']);
-  await staged(one, two);
+  await staged();
   assert.match(await rotate(), /changes since: .*yaml.*the operational key is now/s);
-  await staged(one, two);
+  await staged();
   await write('one', 'new one');
   await write('two', 'changed again');
   assert.match(await rotate(), /^error: the rotation cannot be finished: two was changed since it began/);
@@ -278,14 +273,13 @@ test('a rotation that was killed after the first file takes secrets as they are 
   for (const name of names.slice(1)) await write(name, before.get(name) ?? '');
   await inKeyring(sandbox, 'gpg', '--batch', '--import', kept);
   await sealStaged(sandbox.folder, new Map(names.map((name) => [name, sandbox.path(name)])));
-  const set = await inKeyring(sandbox, 'sops', 'set', other, '["password"]', '"newer"');
-  assert.is(set.exitCode, 0, set.stderr);
+  await setPassword(other, 'newer');
   const added = 'environments/staging/secrets/added.yaml';
   await copyFile(sandbox.path(other), sandbox.path(added));
   assert.match(await rotate(), 'the interrupted rotation is finished');
   for (const name of [other, added]) {
     assert.equal(await recipients(name), [fresh, backup].sort());
-    assert.match((await openedBy(sandbox, [sandbox.path(developmentKey)], name)) ?? '', /^password: newer$/m);
+    assert.match((await opened(name)) ?? '', /^password: newer$/m);
   }
   assert.equal(await recipients(file), [fresh, backup].sort());
   assert.equal(await secretKeys(), [fresh], 'the old key is forgotten');
@@ -304,21 +298,19 @@ test('a secrets file that another task writes meanwhile is for the new key, too'
 test('a secrets file that another task changes after it was re-encrypted keeps the change', async () => {
   const changed = `${sandbox.home}/changed.yaml`;
   const before = await read(file);
-  const set = await inKeyring(sandbox, 'sops', 'set', file, '["password"]', '"newer"');
-  assert.is(set.exitCode, 0, set.stderr);
+  await setPassword(file, 'newer');
   await copyFile(sandbox.path(file), changed);
   await write(file, before);
   const change = `[ -e ${sandbox.path('.state/.key-rotation')}/${other} ] && [ -e ${changed} ] && mv ${changed} ${sandbox.path(file)}`;
   assert.match(await saidIf('', change, rotate), /commit these together: .*database\.yaml/);
-  assert.match((await openedBy(sandbox, [sandbox.path(developmentKey)], file)) ?? '', /^password: newer$/m);
+  assert.match((await opened(file)) ?? '', /^password: newer$/m);
   await write(file, await read(other));
 });
 
 test('if a file cannot be put in place, those before it are restored', async () => {
-  const one = sandbox.path('one');
   await write('one', 'old one');
   // nobody can create a file there
-  await staged(one, '/proc/two');
+  await staged('/proc/two');
   assert.match(String(await putInPlace(sandbox.folder).catch(String)), 'the old ones are restored');
   assert.not.ok(await isSealed(sandbox.folder));
   assert.is(await readText(one), 'old one');
@@ -334,7 +326,7 @@ test('the plain commands of the dry run rotate, too, and name every part of the 
   const [fresh = '', ...others] = await secretKeys();
   assert.equal(others, []);
   assert.equal(await recipients(other), [fresh, backup].sort());
-  assert.is(await openedBy(sandbox, [sandbox.path(developmentKey)], file), oldPassword);
+  assert.is(await opened(file), oldPassword);
   const shown = await withKeys(sandbox, [], 'gpg', '--with-colons', '--show-keys', developmentKey);
   const parts = [...shown.stdout.matchAll(/^fpr:+(\w+):$/gm)].map(([, found = '']) => found);
   const known = parse(await read('sops/development-keys.yaml')) as string[];
@@ -351,7 +343,7 @@ test('the private half of your own key goes to the named file, for its owner onl
   const [fresh = ''] = await secretKeys();
   assert.not.ok((parse(await read('sops/development-keys.yaml')) as string[]).includes(fresh));
   assert.equal(await recipients(other), [fresh, backup].sort());
-  assert.is(await openedBy(sandbox, [ownKey], file), oldPassword);
+  assert.is(await opened(file, ownKey), oldPassword);
 });
 
 test('the next rotation replaces it; a backup key needs its public half', async () => {
@@ -367,7 +359,7 @@ test('the next rotation replaces it; a backup key needs its public half', async 
   assert.is.not(await readText(ownKey), before);
   const [fresh = ''] = await secretKeys();
   assert.equal(await recipients(file), [fresh, made.fingerprint].sort());
-  assert.is(await openedBy(sandbox, [ownKey], other), oldPassword);
+  assert.is(await opened(other, ownKey), oldPassword);
 });
 
 test('files of other keys stay as they are', async () => {
@@ -375,7 +367,7 @@ test('files of other keys stay as they are', async () => {
   await write(other, original);
   assert.match(await rotate(), `unchanged, since it is encrypted for other keys: ${other}`);
   assert.is(await read(other), original);
-  assert.is(await openedBy(sandbox, [ownKey], file), oldPassword);
+  assert.is(await opened(file, ownKey), oldPassword);
 });
 
 test.run();
