@@ -12,11 +12,9 @@ const object = (apiVersion: string, kind: string, name: string, namespace = 'bac
   ...{ apiVersion, kind, metadata: { name, namespace } },
 });
 
+const back = [object('apps/v1', 'Deployment', 'app1-back'), object('v1', 'Service', 'app1-back')];
 const known = [
-  {
-    release: release('app1-back'),
-    objects: [object('apps/v1', 'Deployment', 'app1-back'), object('v1', 'Service', 'app1-back')],
-  },
+  { release: release('app1-back'), objects: back },
   { release: release('devops'), objects: [object('v1', 'Namespace', 'backend')] },
 ];
 

@@ -20,6 +20,8 @@ const ended = (exitCode: number, reason?: string, message?: string) =>
 
 test('the problem of a pod is its container’s own message, else the reason; none while it starts or runs', () => {
   const running = [container({ running: {} })];
+  const initializing = [waiting('PodInitializing')];
+  const code = 'ended with exit code';
   // A failed init container explains the containers that wait for it.
   const init = [{ ...ended(2, 'Error'), name: 'prepare' }];
   for (const [status, problem] of [
@@ -27,7 +29,7 @@ test('the problem of a pod is its container’s own message, else the reason; no
     [{ phase: 'Pending' }],
     [{ phase: 'Running', containerStatuses: running }],
     [{ containerStatuses: [waiting('ContainerCreating')] }],
-    [{ containerStatuses: [waiting('PodInitializing')] }],
+    [{ containerStatuses: initializing }],
     [{ phase: 'Succeeded', containerStatuses: [ended(0)] }],
     [
       { containerStatuses: [waiting('ErrImagePull', 'no image')] },
@@ -35,14 +37,8 @@ test('the problem of a pod is its container’s own message, else the reason; no
     ],
     [{ containerStatuses: [waiting('CrashLoopBackOff')] }, 'container backend: CrashLoopBackOff'],
     [{ phase: 'Failed', containerStatuses: [ended(1, 'Error', 'FAILED login\n')] }, 'FAILED login'],
-    [
-      { containerStatuses: [ended(137, 'OOMKilled')] },
-      'container backend ended with exit code 137 (OOMKilled)',
-    ],
-    [
-      { initContainerStatuses: init, containerStatuses: [waiting('PodInitializing')] },
-      'container prepare ended with exit code 2 (Error)',
-    ],
+    [{ containerStatuses: [ended(137, 'OOMKilled')] }, `container backend ${code} 137 (OOMKilled)`],
+    [{ initContainerStatuses: init, containerStatuses: initializing }, `container prepare ${code} 2 (Error)`],
     [{ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }, 'low on memory'],
     [{ phase: 'Failed', reason: 'Evicted' }, 'Evicted'],
     [{ phase: 'Failed' }, 'failed'],

@@ -127,7 +127,7 @@ test('names that every JavaScript object has are unknown settings like any other
 
 const secret = (key: string) => `sops://database.yaml#/${key}`;
 const ofApp2 = secret('app2Password');
-const role = (name: string, password: string) => tree(`database.applications.${name}.password`, password);
+const role = (name: string, password: unknown) => tree(`database.applications.${name}.password`, password);
 const issuer = (name: string, password: string) => tree(`database.issuers.${name}.password`, password);
 const rolePath = 'database.applications.unused.password';
 const secretForm = 'sops://FILE.yaml#/KEY, with a key of the first level';
@@ -154,10 +154,11 @@ const noRanges = [
 /** Settings, the one of them that is refused, and its rule. */
 type Refused = readonly [settings: string, path: string, rule: string];
 
+const both = { existingSecret: 'a', clusterIssuer: 'b' };
+const pods = '{{ .Values.cluster.podCidr }}';
 const everybody = 'ranges that do not take in everybody together';
 const whitelist = (name: string, text: string, position: string, rule: string): Refused => [
-  list(`${name}Whitelist`, text),
-  `releases.app1-front.ingress.${name}Whitelist${position}`,
+  ...([list(`${name}Whitelist`, text), `releases.app1-front.ingress.${name}Whitelist${position}`] as const),
   rule,
 ];
 
@@ -205,18 +206,10 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     [loginAs('app2', ofApp2, '{{ .Values.domain }}'), `${login}.namespace`, 'plain text and no template'],
   ],
   'a certificate of all fronts is not given to cert-manager, which would replace it by that of one': [
-    [
-      tree('ingress.tls', { existingSecret: 'a', clusterIssuer: 'b' }),
-      'ingress.tls.existingSecret',
-      'empty with `clusterIssuer`',
-    ],
+    [tree('ingress.tls', both), 'ingress.tls.existingSecret', 'empty with `clusterIssuer`'],
   ],
   'an exception is a part of its range': [
-    [
-      `cluster: { podCidr: "fd00::/48" }\n${except('0.0.0.0/0', '{{ .Values.cluster.podCidr }}')}`,
-      ranges,
-      'a part of `0.0.0.0/0`',
-    ],
+    [`cluster: { podCidr: "fd00::/48" }\n${except('0.0.0.0/0', pods)}`, ranges, 'a part of `0.0.0.0/0`'],
     [except('192.168.0.0/16', '10.0.0.0/8'), ranges, 'a part of `192.168.0.0/16`'],
     [except('10.0.0.0/8', '10.0.0.0/8'), ranges, 'a part of `10.0.0.0/8`'],
   ],
@@ -276,9 +269,7 @@ test('a plain password is refused without showing it', async () => {
   for (const settings of [
     ...['hunter2!', 'sops:/hunter2!'].map((password) => role('unused', password)),
     ...['unused', 'public'].flatMap((name) => [
-      tree(`database.applications.${name}.password`, ['hunter2!']),
-      tree(`database.applications.${name}.password`, { a: 'hunter2!' }),
-      role(name, 'hunter2!'),
+      ...[['hunter2!'], { a: 'hunter2!' }, 'hunter2!'].map((password) => role(name, password)),
     ]),
     tree('database.applications.unused', 'hunter2!'),
     tree('database.applications', ['hunter2!']),
@@ -294,10 +285,8 @@ test('a plain password is refused without showing it', async () => {
 });
 
 test('a name that PostgreSQL keeps for itself is refused for each role', async () => {
-  for (const name of [
-    ...['pg_app', 'pg_', 'public', 'none', 'streaming_replica'],
-    ...['current_user', 'current_role', 'session_user', 'user'],
-  ])
+  const kept = 'pg_app pg_ public none streaming_replica current_user current_role session_user user';
+  for (const name of kept.split(' '))
     for (const [path, settings] of [
       [`applications.${name}`, role(name, '')],
       [`issuers.${name}`, issuer(name, secret('other'))],
