@@ -15,7 +15,7 @@ import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } 
 import { loadCommands, loadImages } from './images.ts';
 import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
-import { isLost, makeUsable, startCreated, startNodes } from './start.ts';
+import { isLost, makeUsable, startCreated, startNodes, unpause } from './start.ts';
 
 export const cluster: Cluster = {
   commands: {
@@ -129,6 +129,7 @@ const progressFile = (state: string): string => join(state, 'minikube.progress')
 /** Removes the profile and its remains. Returns true if there was anything. */
 async function removeProfile(context: EnvironmentContext, profile: Profile): Promise<boolean> {
   const { environment } = context;
+  await unpause(context, profile).catch((error: Error) => context.log(error.message));
   // A start that failed early leaves files but no profile.
   if (profile.kind !== 'none' || (await remembered(environment)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);

@@ -61,12 +61,17 @@ export async function startNodes(context: Context, added?: number): Promise<void
 
 /**
  * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes
- * do not stop. Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing.
+ * neither stop nor can be removed.
  */
+export async function unpause(context: EnvironmentContext, profile: Profile): Promise<void> {
+  if (profile.kind === 'nodes' && profile.nodes.some(({ APIServer }) => APIServer === 'Paused'))
+    await runMinikube(context, ['unpause', '--profile', context.environment.clusterName]);
+}
+
+/** Unpauses. Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing. */
 export async function makeUsable(context: EnvironmentContext, profile: Profile): Promise<void> {
   const { clusterName, name } = context.environment;
-  if (profile.kind === 'nodes' && profile.nodes.some(({ APIServer }) => APIServer === 'Paused'))
-    await runMinikube(context, ['unpause', '--profile', clusterName]);
+  await unpause(context, profile);
   const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
   if (profile.kind !== 'unreadable' && !headless) return;
   const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;

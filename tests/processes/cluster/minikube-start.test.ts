@@ -91,14 +91,16 @@ test('a running cluster is not touched; with other settings, the log says what i
   assert.equal(changes(), []);
 });
 
-test('a paused cluster goes on before it is started or stopped, since minikube leaves its workers frozen', async () => {
+test('a paused cluster goes on before it is started, stopped or removed, as its workers would stay frozen', async () => {
   const paused = nodes({ Kubelet: 'Stopped', APIServer: 'Paused' }, { Kubelet: 'Stopped' });
   progress('complete');
   project.script('minikube', untilStart.replace('exit 85', `echo '${paused}'; exit 6`));
   await provider.stop(context);
+  await provider.destroy(context);
+  progress('complete');
   await provider.start(context);
-  const pairs = changes().map((line) => line.split(' ')[1]);
-  assert.equal(pairs.slice(0, 4), ['unpause', 'stop', 'unpause', 'start']);
+  const called = changes().map((line) => line.split(' ')[1]);
+  assert.equal(called.slice(0, 6), ['unpause', 'stop', 'unpause', 'delete', 'unpause', 'start']);
 });
 
 test('a cluster whose first start was interrupted is recreated', async () => {
