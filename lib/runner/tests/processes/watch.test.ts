@@ -42,12 +42,9 @@ async function again(run: RunnerProcess, change: string, ...changed: readonly un
 }
 
 test('runs again when an input changes, is new, gone or written beside and renamed, with the tasks that it matters for', async () => {
-  const tasks = [
-    { name: 'other', inputs: [below('other')], commands: ['echo ran other'] },
-    build({ needs: ['other'] }),
-  ];
   await write('other', '');
-  const run = await watching(...tasks);
+  const other = { name: 'other', inputs: [below('other')], commands: ['echo ran other'] };
+  const run = await watching(other, build({ needs: ['other'] }));
   assert.match(run.stderr, 'watching 2 inputs of 2 tasks; Ctrl-C ends it');
   await again(run, 'src/a.ts changed', write('src/a.ts', '2'));
   await run.says('✓ other is up to date');

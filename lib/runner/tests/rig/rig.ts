@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type Server, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
@@ -16,7 +17,6 @@ export type RigTask = Pick<
 > & {
   readonly commands?: readonly string[];
   readonly needs?: readonly string[];
-  readonly after?: readonly string[];
   readonly secrets?: readonly string[];
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
@@ -32,7 +32,6 @@ export type RigTask = Pick<
   readonly plain?: boolean;
   readonly inputs?: readonly string[];
   readonly watched?: readonly string[];
-  readonly steps?: readonly string[];
   readonly status?: string;
 };
 
@@ -92,20 +91,26 @@ export class Arriving {
 /** Things that arrive and are waited for, in whatever order these two happen. */
 class Mailbox<Item> {
   readonly #items: Item[] = [];
-  readonly #waiting: { readonly wanted: (item: Item) => boolean; readonly resolve: (item: Item) => void }[] =
-    [];
+  /** Each takes the item that it wants, and tells that it did. */
+  readonly #waiting = new Set<(item: Item) => boolean>();
 
   put(item: Item): void {
-    const place = this.#waiting.findIndex(({ wanted }) => wanted(item));
-    if (place < 0) this.#items.push(item);
-    else this.#waiting.splice(place, 1)[0]?.resolve(item);
+    if (![...this.#waiting].some((takes) => takes(item))) this.#items.push(item);
   }
 
   take(wanted: (item: Item) => boolean, what: string): Promise<Item> {
-    const place = this.#items.findIndex(wanted);
-    const [found] = place < 0 ? [] : this.#items.splice(place, 1);
-    if (found !== undefined) return Promise.resolve(found);
-    return within(new Promise((resolve) => this.#waiting.push({ wanted, resolve })), what);
+    const found = new Promise<Item>((resolve) => {
+      const takes = (item: Item): boolean => {
+        if (!wanted(item)) return false;
+        this.#waiting.delete(takes);
+        resolve(item);
+        return true;
+      };
+      const place = this.#items.findIndex(takes);
+      if (place < 0) this.#waiting.add(takes);
+      else this.#items.splice(place, 1);
+    });
+    return within(found, what);
   }
 
   has(wanted: (item: Item) => boolean): boolean {
@@ -205,10 +210,8 @@ export class RunnerProcess {
       this.stdout += chunk;
     });
     child.stderr?.on('data', (chunk) => this.#stderr.add(String(chunk)));
-    this.exit = within(
-      new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal))),
-      'the end of the run',
-    );
+    const exit = once(child, 'close').then(([code, signal]) => code ?? signal);
+    this.exit = within(exit, 'the end of the run');
     this.exit.catch(() => child.kill('SIGKILL'));
   }
 
@@ -254,15 +257,14 @@ export class Rig {
   }
 
   static async open(): Promise<Rig> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
     return new Rig(server, temporaryFolder(), await rigProgram());
   }
 
   /** The shell command of an invocation with this name. */
   command(name: string): string {
-    const address = this.#server.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const { port } = this.#server.address() as AddressInfo;
     return `${process.execPath} ${here}child.mjs ${port} ${name}`;
   }
 
@@ -283,15 +285,9 @@ export class Rig {
     env: NodeJS.ProcessEnv = {},
   ): RunnerProcess {
     const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
+    const own = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', RIG_MEMORY: this.memory };
     const child = spawn(process.execPath, [this.program, ...args], {
-      env: {
-        ...inherited,
-        NO_COLOR: '1',
-        LC_ALL: 'C.UTF-8',
-        RIG_MEMORY: this.memory,
-        ...env,
-        RIG_TASKS: JSON.stringify(tasks),
-      },
+      env: { ...own, ...env, RIG_TASKS: JSON.stringify(tasks) },
       cwd: `${here}../..`,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -27,18 +27,16 @@ process.exitCode = await runCli([...declared.values()], process.argv.slice(2), {
 });
 
 function declare(entry: RigTask): AnyTask {
-  const { name, commands = [], needs = [], after = [], secrets, cleanup, behaviour, ...others } = entry;
-  const { finally: finalisers, steps, watched, plain, explicit, ...rest } = others;
+  const { name, commands = [], needs = [], secrets, cleanup, behaviour, ...others } = entry;
+  const { finally: finalisers, watched, plain, explicit, ...rest } = others;
   return task({
     ...rest,
     ...(finalisers && { finally: () => finalisers.map(find) }),
-    ...(steps && { steps: steps.map(find) }),
     ...(watched && { watched: async () => watched }),
     name,
     description: `the task ${name}`,
     commands: () => commands,
     needs: needs.map(find),
-    after: after.map(find),
     ...(plain ? {} : { run: body }),
   });
 

@@ -52,17 +52,12 @@ function parse(line: string): ReturnType<typeof parseWords> {
   return parseWords(line.split(' ').filter(Boolean));
 }
 
-function errorOf(line: string): string[] {
-  try {
-    parse(line);
-  } catch (error) {
-    assert.instance(error, UsageError);
-    assert.is((error as UsageError).exitCode, 2);
-    const lines = formatFailure(toFailure(error));
-    assert.ok(lines.length <= 12);
-    return lines;
-  }
-  throw new Error(`nothing was thrown for ${line}`);
+async function errorOf(line: string): Promise<string[]> {
+  const error = await Promise.resolve(line)
+    .then(parse)
+    .then(assert.unreachable, (error: unknown) => error);
+  assert.instance(error, UsageError);
+  return formatFailure(toFailure(error));
 }
 
 test('global options stand before or after the task', () => {
@@ -106,12 +101,8 @@ test('every flag has its opposite, which takes no value and gives way to an opti
 test('a path starts from the home, or from the folder in which the launcher was called', () => {
   const path = { type: 'path', description: 'd' } as const;
   const text = { type: 'string', optional: true, description: 'd' } as const;
-  const copy = task({
-    name: 'copy',
-    description: 'd',
-    args: { to: path, text, files: { ...path, positional: true, variadic: true } },
-    commands,
-  });
+  const args = { to: path, text, files: { ...path, positional: true, variadic: true } } as const;
+  const copy = task({ name: 'copy', description: 'd', args, commands });
   const parsed = (calledIn: string | undefined) => {
     const words = ['copy', '--to=~/out', '--text', '~/t', 'a', '../b', '/c', '--report=r.html'];
     const { calls, options } = parseCommandLine(words, { ...known, tasks: [copy], config: { calledIn } });
@@ -175,16 +166,20 @@ test('a , begins the next task; global options are for all, and -- ends the line
   assert.equal(of('plain ,'), [['plain', {}, []], {}, true]);
 });
 
-test('what is wrong around a , is said', () => {
-  assert.equal(errorOf('-v , plain'), [
+test('what is wrong around a , is said', async () => {
+  assert.equal(await errorOf('-v , plain'), [
     'error: there is no task before `,`',
     '  why: it begins the next task',
     '  do: write `run <task> , <task>`',
   ]);
-  assert.match(errorOf('plain , , plain').join(), 'no task before `,`');
+  assert.match((await errorOf('plain , , plain')).join(), 'no task before `,`');
   const last = () => requestedTasks(parseCommandLine(['plain', ','], known));
   assert.throws(last, /^there is no task after the last `,`$/);
 });
+
+const valueless = 'option `--retries` needs a value';
+const asArgument = 'as an argument, write it after `--`';
+const unexpected = 'unexpected argument `plain` for task';
 
 for (const [line, what, advice] of [
   ['instal-app', 'unknown task `instal-app`', 'Did you mean `install-app`?'],
@@ -195,38 +190,18 @@ for (const [line, what, advice] of [
   ['install a --retrys=2', 'unknown option `--retrys` of task `install-app`', 'Did you mean `--retries`?'],
   ['install-app -y-', 'unknown option `-y-` of task `install-app`', 'run install-app --help'],
   ['install-app -q', 'unknown option `-q` of task `install-app`', 'run install-app --help'],
-  [
-    'test-many -rf',
-    'unknown option `-r` of task `test-many`',
-    'run test-many --help; as an argument, write it after `--`',
-  ],
-  ['install-app a --retries', 'option `--retries` needs a value', 'write `--retries=NUMBER`: d'],
-  [
-    'install-app a --retries -- x',
-    'option `--retries` needs a value',
-    'write `--retries=NUMBER`, or `--retries=--` for `--`: d',
-  ],
-  [
-    'install-app a --no-atomic=true',
-    'option `--no-atomic` takes no value',
-    '`--no-atomic`, or `--atomic=true`',
-  ],
+  ['test-many -rf', 'unknown option `-r` of task `test-many`', `run test-many --help; ${asArgument}`],
+  ['install-app a --retries', valueless, 'write `--retries=NUMBER`: d'],
+  ['install-app a --retries -- x', valueless, 'write `--retries=NUMBER`, or `--retries=--` for `--`: d'],
+  ['install a --no-atomic=true', 'option `--no-atomic` takes no value', '`--no-atomic`, or `--atomic=true`'],
   ['--retries 5 install-app a', 'unknown option `--retries`', 'run --help'],
   ['plain -- --force', 'unexpected argument `--force` for task `plain`', 'usage: run plain'],
-  [
-    'install-app a plain',
-    'unexpected argument `plain` for task `install-app`',
-    'to run that task next, write `, plain`',
-  ],
+  ['install-app a plain', `${unexpected} \`install-app\``, 'to run that task next, write `, plain`'],
   ['plain , instal-app', 'unknown task `instal-app`', 'Did you mean `install-app`?'],
-  [
-    'plain , install a --retries , plain',
-    'option `--retries` needs a value',
-    'write `--retries=NUMBER`, or `--retries=,` for `,`: d',
-  ],
+  ['plain , install a --retries , plain', valueless, 'write `--retries=NUMBER`, or `--retries=,` for `,`: d'],
 ] as const)
-  test(`a mistake is named, with advice: ${line}`, () => {
-    assert.equal(errorOf(line), [`error: ${what}`, `  do: ${advice}`]);
+  test(`a mistake is named, with advice: ${line}`, async () => {
+    assert.equal(await errorOf(line), [`error: ${what}`, `  do: ${advice}`]);
   });
 
 test('the usage line shows what is required and what is not', () => {
