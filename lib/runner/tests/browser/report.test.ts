@@ -59,22 +59,14 @@ async function makeReport(): Promise<void> {
     ran('d', 600, 900, { needs: [1, 2], status: 'failed', failure, chain: ['top', 'd'], lines: [unlucky] }),
     { ...ran('top', 0, 0, { needs: [3], status: 'skipped', because: 3 }), ...unstarted },
   ];
-  const view = {
-    title: 'top',
-    nodes: ['a', 'b', 'c', 'd', 'top'].map((label, place) =>
-      node(`n${place}`, label, label === 'c' ? ['private'] : []),
-    ),
-    edges: [edge('n0', 'n2'), edge('n1', 'n3', 'after'), edge('n2', 'n3'), edge('n3', 'n4')],
-  };
+  const nodes = tasks.map(({ label }, place) => node(`n${place}`, label, label === 'c' ? ['private'] : []));
+  const edges = [edge('n0', 'n2'), edge('n1', 'n3', 'after'), edge('n2', 'n3'), edge('n3', 'n4')];
   const run = recordedRun(tasks, { outcome: 'failed', exitCode: 7 });
-  writeFileSync(file, await reportPage(run, view));
+  writeFileSync(file, await reportPage(run, { title: 'top', nodes, edges }));
 }
 
-const bar = (label: string) =>
-  page
-    .locator('.bar', { hasText: label })
-    .or(page.getByTitle(new RegExp(`^${label},`)))
-    .first();
+const titled = (label: string) => page.getByTitle(new RegExp(`^${label},`));
+const bar = (label: string) => page.locator('.bar', { hasText: label }).or(titled(label)).first();
 const texts = (selector: string) => page.locator(selector).allInnerTexts();
 const focused = async () => String(await page.evaluate('document.activeElement.getAttribute("aria-label")'));
 /** The address changes first, and the page follows it. */
@@ -92,10 +84,7 @@ browserTest('there is a lane for each worker, and a bar for each task that ran',
   assert.is(await page.locator('.bar.failed').count(), 1);
   const [a, c] = [await bar('a').boundingBox(), await bar('c').boundingBox()];
   assert.ok(a !== null && c !== null && a.width > 0 && c.x >= a.x + a.width - 3);
-  const lanes = await page
-    .locator('.bar')
-    .evaluateAll((bars) => bars.map((one) => one.parentElement?.dataset.lane));
-  assert.equal([...new Set(lanes)].sort(), ['0', '1']);
+  for (const lane of [0, 1]) assert.ok((await page.locator(`[data-lane="${lane}"] > .bar`).count()) > 0);
 });
 
 browserTest('the critical path is marked in timeline, graph and table', async () => {
@@ -108,16 +97,14 @@ browserTest('the critical path is marked in timeline, graph and table', async ()
 });
 
 browserTest(
-  'the graph has every task with its status, the table its numbers, the failure its cause',
+  'the graph has every task with its status, the table numbers, the failure its cause',
   async () => {
     assert.is(await page.locator('#graph .node').count(), 5);
     assert.is(await page.locator('#graph .node.private.done').count(), 1);
     assert.is(await page.locator('#graph .edge.after').count(), 1);
     assert.match((await texts('#tasks tbody tr')).join('\n'), /top.*not started because of d/);
-    assert.match(
-      await page.locator('#failures').innerText(),
-      /failed with exit code 7\s+why: out of luck\s+top → d/,
-    );
+    const cause = /failed with exit code 7\s+why: out of luck\s+top → d/;
+    assert.match(await page.locator('#failures').innerText(), cause);
   },
 );
 

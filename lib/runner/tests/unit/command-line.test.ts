@@ -53,9 +53,9 @@ function parse(line: string): ReturnType<typeof parseWords> {
 }
 
 async function errorOf(line: string): Promise<string[]> {
-  const error = await Promise.resolve(line)
+  const error: unknown = await Promise.resolve(line)
     .then(parse)
-    .then(assert.unreachable, (error: unknown) => error);
+    .catch((thrown) => thrown);
   assert.instance(error, UsageError);
   return formatFailure(toFailure(error));
 }

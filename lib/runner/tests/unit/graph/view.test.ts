@@ -33,11 +33,8 @@ test('nodes stand in the order of the run and say what is special about them', a
 });
 
 test('an order without a need differs from a need, even between the same two tasks', async () => {
-  const part = task({
-    ...described,
-    name: 'part',
-    args: { name: { type: 'string', positional: true, description: 'd' } },
-  });
+  const args = { name: { type: 'string', positional: true, description: 'd' } } as const;
+  const part = task({ ...described, name: 'part', args });
   const earlier = plain('earlier');
   const mixed = plain('mixed', { needs: [need(part, { name: 'x' })], after: [part, earlier] });
   const top = plain('top', { needs: [earlier, need(part, { name: 'y' }), mixed] });
@@ -53,12 +50,8 @@ test('an order without a need differs from a need, even between the same two tas
 
 test('finalisers are drawn with their arguments and their own needs', async () => {
   const tool = plain('tool');
-  const remove = task({
-    ...described,
-    name: 'remove',
-    args: { what: { type: 'string', positional: true, description: 'd' } },
-    needs: [tool],
-  });
+  const args = { what: { type: 'string', positional: true, description: 'd' } } as const;
+  const remove = task({ ...described, name: 'remove', args, needs: [tool] });
   const make = plain('make', { finally: ({ options }) => [need(remove, { what: String(options.env) })] });
   const drawn = await view(plain('top', { needs: [make] }), { env: 'test' });
   assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);
