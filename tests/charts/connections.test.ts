@@ -131,7 +131,7 @@ releases:
 
 for (const [cloud, { open, closed }] of Object.entries(clouds))
   test(`with cloud/${cloud}.yaml, pods reach the cluster's addresses, and metadata only where asked for`, async () => {
-    const folder = await copyOfReleases();
+    const folder = copyOfReleases();
     const file = join(folder, 'environments/development/settings.yaml');
     await writeFile(file, `include: [cloud/${cloud}.yaml]\n${await readFile(file, 'utf8')}`);
     const apps = await environmentObjects('existing');

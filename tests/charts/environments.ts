@@ -1,12 +1,12 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
 import { writeWhole } from '../../lib/settings/environment.ts';
 import { environmentNames, loadSettings, settingsFiles, stateValues } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
-import { isOfExamples } from '../rig/project-copy.ts';
+import { copyOf } from '../rig/project-copy.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
 import { keyring, once, root, run, temporaryFolder } from './tools.ts';
 
@@ -24,19 +24,15 @@ export const isWhole = (provider: ProviderName, environment: string): boolean =>
   provider === 'embedded' || environment === 'lab';
 
 /** A copy of the files that helmfile reads, for tests that change them. */
-export async function copyOfReleases(): Promise<string> {
-  const folder = temporaryFolder();
-  for (const name of ['charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml'])
-    await cp(join(root, name), join(folder, name), {
-      recursive: true,
-      filter: (path) => isOfExamples(relative(root, path)),
-    });
-  return folder;
+export function copyOfReleases(): string {
+  const copy = copyOf('charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml');
+  process.once('exit', copy.remove);
+  return copy.folder;
 }
 
 /** A copy in which production uses the development secrets, since the repository has none for it. */
 const productionFolder = once(async () => {
-  const folder = await copyOfReleases();
+  const folder = copyOfReleases();
   const secrets = (name: string) => join(folder, 'environments', name, 'secrets');
   await cp(secrets('development'), secrets('production'), { recursive: true });
   return folder;

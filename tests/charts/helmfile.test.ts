@@ -171,7 +171,7 @@ test('takes third-party charts from upstream, with a pinned version, only where 
 // YAML reads the others as a number and null.
 for (const name of ['staging', '010', 'null']) {
   test(`a copied folder is a new environment whose hosts and secrets follow its name, ${name}`, async () => {
-    const folder = await copyOfReleases();
+    const folder = copyOfReleases();
     await rename(join(folder, 'environments/development'), join(folder, 'environments', name));
     const place = { folder, environment: name };
     const objects = await objectsWith('', ['name=app1-front', 'name=devops'], place);

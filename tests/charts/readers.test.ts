@@ -37,7 +37,7 @@ const forms: readonly ((text: string) => string)[] = [
 const file = 'environments/development/zz.yaml';
 
 test('a text setting is either refused or reaches helm unchanged', async () => {
-  const folder = await copyOfReleases();
+  const folder = copyOfReleases();
   const load = () => loadSettings({ name: 'development', provider: 'embedded', root: folder });
   await withSeeds(2, async (seed) => {
     const random = randomOf(seed * 6271);
@@ -82,7 +82,7 @@ const layer = (random: Random): string => {
 const rendered = ['backend', 'backendVerification', 'frontend', 'postgresql'];
 
 test('an image has the same digest for the tasks and in pods, whichever layer replaces it', async () => {
-  const folder = await copyOfReleases();
+  const folder = copyOfReleases();
   await withSeeds(4, async (seed) => {
     const random = randomOf(seed * 7919);
     for (const name of ['environments/embedded.yaml', file]) {

@@ -123,7 +123,7 @@ test('the superuser’s Secret holds awkward passwords unchanged', async () => {
 });
 
 test('helmfile and the tasks read the same text from a SOPS file, and the tasks refuse what is no text', async () => {
-  const folder = await copyOfReleases();
+  const folder = copyOfReleases();
   const environment = await keyring();
   const names = awkward.map((_, index) => `secret${index}`);
   // YAML reads these as another type, and the original text is lost.

@@ -3,43 +3,21 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { poll } from '../../lib/ground/poll.ts';
-import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
-import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
 import type { KubernetesObject } from '../charts/render.ts';
 import { callIn } from '../charts/tools.ts';
-import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
+import { makeSandbox } from '../integration/sandbox.ts';
 import { context, environment } from './options.ts';
 
 /** The deployed environment, as a user and as an administrator of the cluster see it. */
-export type Stack = Sandbox & {
-  readonly settings: Settings;
-  /** Runs with extra settings, which are removed afterwards. */
-  withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result>;
-  /** Runs a task with extra settings. */
-  taskWith(settings: object, ...words: readonly string[]): Promise<Ended>;
-  /** stdout of kubectl. Throws with its error when it fails. */
-  kubectl(args: readonly string[], stdin?: string): Promise<string>;
-  /** Like kubectl, without throwing. */
-  tryKubectl(args: readonly string[], stdin?: string): Promise<Ended>;
-  /** An object of the cluster. */
-  get(...args: readonly string[]): Promise<KubernetesObject>;
-  /** Those of a kind. */
-  list(...args: readonly string[]): Promise<KubernetesObject[]>;
-  helm(...args: readonly string[]): Promise<string>;
-  /** Like kubectl, with the user's kubeconfig; works without the environment. */
-  user(args: readonly string[], stdin?: string): Promise<string>;
-  /** Runs with this timeout in seconds for every release, instead of those in helmfile.yaml. */
-  impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result>;
-  /** Names of the files with explanations of failures, oldest first. */
-  diagnostics(): Promise<string[]>;
-};
+export type Stack = Awaited<ReturnType<typeof openStack>>;
 
 /** One clone per context and environment, so that the next run can continue with a kept deployment. */
 const place = join(tmpdir(), `kd-e2e-${context}-${environment}`.replace(/[^\w.-]/g, '_'));
 
 /** A clone of the project that uses the cluster of the context. An existing deployment is kept. */
-export async function openStack(): Promise<Stack> {
+export async function openStack() {
   await mkdir(place, { recursive: true, mode: 0o700 });
   const sandbox = await makeSandbox('', place);
   Object.assign(sandbox.env, {
@@ -61,9 +39,13 @@ export async function openStack(): Promise<Stack> {
     if (ended.exitCode === 0) return ended.stdout;
     throw new Error(`\`${name} ${args.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
   };
+  /** stdout of kubectl. Throws with its error when it fails. */
   const kubectl = (args: readonly string[], stdin?: string) =>
     succeed('kubectl', ['--context', context, ...args], stdin);
-  const get: Stack['get'] = async (...args) => JSON.parse(await kubectl(['get', ...args, '-o', 'json']));
+  /** An object of the cluster. */
+  const get = async (...args: readonly string[]): Promise<KubernetesObject> =>
+    JSON.parse(await kubectl(['get', ...args, '-o', 'json']));
+  /** Runs with extra settings, which are removed afterwards. */
   async function withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result> {
     await writeFile(further, stringify(settings));
     try {
@@ -72,33 +54,35 @@ export async function openStack(): Promise<Stack> {
       await rm(further);
     }
   }
+  /** Runs with this timeout in seconds for every release, instead of those in helmfile.yaml. */
+  async function impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result> {
+    const file = sandbox.path('helmfile.yaml');
+    const text = await readText(file);
+    await writeFile(file, text.replace(/^( +timeout:) \d+$/gm, `$1 ${seconds}`));
+    try {
+      return await run();
+    } finally {
+      await writeFile(file, text);
+    }
+  }
   return {
     ...sandbox,
+    ...{ kubectl, get, withSettings, impatiently },
     settings: await loadSettings({ name: environment, provider: 'existing' }),
-    withSettings,
-    taskWith: (settings, ...words) => withSettings(settings, () => sandbox.task(...words)),
-    kubectl,
-    tryKubectl: (args, stdin) => program('kubectl', ['--context', context, ...args], stdin),
-    user: (args, stdin) =>
-      succeed('kubectl', ['--context', context, ...args], stdin, {
-        ...sandbox.env,
-        PATH,
-        KUBECONFIG: userConfig,
-      }),
-    impatiently: async (seconds, run) => {
-      const file = sandbox.path('helmfile.yaml');
-      const text = await readText(file);
-      await writeFile(file, text.replace(/^( +timeout:) \d+$/gm, `$1 ${seconds}`));
-      try {
-        return await run();
-      } finally {
-        await writeFile(file, text);
-      }
-    },
-    get,
-    list: async (...args) => (await get(...args)).items,
-    helm: (...args) => succeed('helm', ['--kube-context', context, ...args]),
-    diagnostics: async () => {
+    /** Runs a task with extra settings. */
+    taskWith: (settings: object, ...words: readonly string[]) =>
+      withSettings(settings, () => sandbox.task(...words)),
+    /** Like kubectl, without throwing. */
+    tryKubectl: (args: readonly string[], stdin?: string) =>
+      program('kubectl', ['--context', context, ...args], stdin),
+    /** Like kubectl, with the user's kubeconfig; works without the environment. */
+    user: (args: readonly string[], stdin?: string) =>
+      succeed('kubectl', ['--context', context, ...args], stdin, { ...env, KUBECONFIG: userConfig }),
+    /** Objects of a kind. */
+    list: async (...args: readonly string[]): Promise<KubernetesObject[]> => (await get(...args)).items,
+    helm: (...args: readonly string[]) => succeed('helm', ['--kube-context', context, ...args]),
+    /** Names of the files with explanations of failures, oldest first. */
+    diagnostics: async (): Promise<string[]> => {
       const folder = sandbox.path('.state', environment, 'diagnostics');
       const names = await readdir(folder).catch(() => []);
       return names.sort().map((name) => join(folder, name));

@@ -47,15 +47,17 @@ async function inside(folder: string): Promise<void> {
   // Of the cache that the machine has: inPlace gives each test another.
   const miseEntry = join(cacheFolder(), 'tools', platform, `mise-${mise.version}`);
 
-  /** A separate cache with only mise; everything is published correctly. */
-  const played = (body: (place: Place) => Promise<void>): Promise<void> =>
-    inPlace(async (place) => {
-      Object.assign(hosts, { files: new Map(files), releases, faults: [], digests: true, requests: [] });
-      mkdirSync(join(place.cache, 'tools', platform), { recursive: true });
-      mkdirSync(join(place.cache, 'temporary', platform), { recursive: true });
-      symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
-      await body(place);
-    });
+  /** A test in a separate cache with only mise; everything is published correctly. */
+  const played = (name: string, body: (place: Place) => Promise<void>): void =>
+    test(name, () =>
+      inPlace(async (place) => {
+        Object.assign(hosts, { files: new Map(files), releases, faults: [], digests: true, requests: [] });
+        mkdirSync(join(place.cache, 'tools', platform), { recursive: true });
+        mkdirSync(join(place.cache, 'temporary', platform), { recursive: true });
+        symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
+        await body(place);
+      }),
+    );
   /** Only the release, without PATH and compiler. */
   const get = (name: ToolName, place: Place, changes: Partial<ToolEntry> = {}) => {
     const { go: _, ...entry }: ToolEntry = tools[name];
@@ -79,8 +81,9 @@ async function inside(folder: string): Promise<void> {
 
   completeness(tools);
 
-  test('every tool of the manifest comes from its release and answers with its name and version', () =>
-    played(async (place) => {
+  played(
+    'every tool of the manifest comes from its release and answers with its name and version',
+    async (place) => {
       for (const name of playedTools as ToolName[]) {
         // mise checks the signature of sops with built-in keys of a host, which cannot be simulated.
         if (name === 'sops') continue;
@@ -88,35 +91,34 @@ async function inside(folder: string): Promise<void> {
         assert.is(tool.source, 'release', name);
         assert.is(execFileSync(tool.path, { encoding: 'utf8' }), `${name} version v${tools[name].version}\n`);
       }
-    }));
+    },
+  );
 
-  test('without a published checksum nothing is kept', () =>
-    played(async (place) => {
-      hosts.digests = false;
-      const error = await failure(place, get('kwok', place));
-      assert.match(error.why ?? '', /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/);
-    }));
+  played('without a published checksum nothing is kept', async (place) => {
+    hosts.digests = false;
+    const error = await failure(place, get('kwok', place));
+    assert.match(error.why ?? '', /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/);
+  });
 
-  test('a wrong checksum and a truncated file end the run without a build', () =>
-    played(async (place) => {
-      const changed: Fault['play'] = (response, content) =>
-        response.end(Buffer.concat([content, Buffer.from('?')]));
-      const half: Fault['play'] = (response, content) =>
-        response.end(content.subarray(0, content.length / 2));
-      for (const play of [changed, half]) {
-        hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play }];
-        const error = await failure(place, get('helm', place));
-        assert.not.instance(error, MissingToolError);
-        assert.is(
-          error.what,
-          `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
-        );
-        assert.match(error.why ?? '', /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/);
-      }
-    }));
+  played('a wrong checksum and a truncated file end the run without a build', async (place) => {
+    const changed: Fault['play'] = (response, content) =>
+      response.end(Buffer.concat([content, Buffer.from('?')]));
+    const half: Fault['play'] = (response, content) => response.end(content.subarray(0, content.length / 2));
+    for (const play of [changed, half]) {
+      hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play }];
+      const error = await failure(place, get('helm', place));
+      assert.not.instance(error, MissingToolError);
+      assert.is(
+        error.what,
+        `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
+      );
+      assert.match(error.why ?? '', /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/);
+    }
+  });
 
-  test('a rate limit is reported with the time of its reset, and the user’s token reaches mise', () =>
-    played(async (place) => {
+  played(
+    'a rate limit is reported with the time of its reset, and the user’s token reaches mise',
+    async (place) => {
       const reset = 1795890600; // 18:30 UTC
       const limited: Fault = {
         at: /^api\.github\.com/,
@@ -137,59 +139,53 @@ async function inside(folder: string): Promise<void> {
         await get(name === 'GITHUB_TOKEN' ? 'helmfile' : 'minikube', place);
         delete process.env[name];
       }
-    }));
+    },
+  );
 
-  test('every other reason is reported in one line', () =>
-    played(async (place) => {
-      const status =
-        (code: number, text = ''): Fault['play'] =>
-        (response) =>
-          response.writeHead(code).end(text);
-      const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
-        [
-          /^api/,
-          status(401, '{"message":"Bad credentials"}'),
-          /refuses the token in GITHUB_TOKEN/,
-          /unset G/,
-        ],
-        [/^release-a/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
-        [/^release-a/, status(503), /503 Service Unavailable/, /on PATH/],
-        [/^release-a/, redirectTo('nowhere.example'), /name was not found \(DNS\)/, /HTTPS_PROXY/],
-        [/^release-a/, redirectTo('other.example'), /not trusted \(TLS: .*other\.example/, /SSL_CERT_FILE/],
-      ];
-      for (const [at, play, why, advice] of cases) {
-        if (at.source === '^api') process.env.GITHUB_TOKEN = 'wrong';
-        hosts.faults = [{ at, play }];
-        const error = await failure(place, get('helmfile', place));
-        delete process.env.GITHUB_TOKEN;
-        assert.match(error.why ?? '', why);
-        assert.is(error.why?.split('\n').length, 2, error.why);
-        assert.match(error.advice ?? '', advice);
-      }
-    }));
+  played('every other reason is reported in one line', async (place) => {
+    const status =
+      (code: number, text = ''): Fault['play'] =>
+      (response) =>
+        response.writeHead(code).end(text);
+    const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
+      [/^api/, status(401, '{"message":"Bad credentials"}'), /refuses the token in GITHUB_TOKEN/, /unset G/],
+      [/^release-a/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
+      [/^release-a/, status(503), /503 Service Unavailable/, /on PATH/],
+      [/^release-a/, redirectTo('nowhere.example'), /name was not found \(DNS\)/, /HTTPS_PROXY/],
+      [/^release-a/, redirectTo('other.example'), /not trusted \(TLS: .*other\.example/, /SSL_CERT_FILE/],
+    ];
+    for (const [at, play, why, advice] of cases) {
+      if (at.source === '^api') process.env.GITHUB_TOKEN = 'wrong';
+      hosts.faults = [{ at, play }];
+      const error = await failure(place, get('helmfile', place));
+      delete process.env.GITHUB_TOKEN;
+      assert.match(error.why ?? '', why);
+      assert.is(error.why?.split('\n').length, 2, error.why);
+      assert.match(error.advice ?? '', advice);
+    }
+  });
 
-  test('a full disk ends the run', () =>
-    played(async (place) => {
-      const small = join(place.cache, 'temporary', platform);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', small]);
-      const error = await failure(place, get('helm', place));
-      execFileSync('umount', [small]);
-      assert.match(error.what, /^no space left for the tool cache/);
-      assert.not.instance(error, MissingToolError);
-    }));
+  played('a full disk ends the run', async (place) => {
+    const small = join(place.cache, 'temporary', platform);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', small]);
+    const error = await failure(place, get('helm', place));
+    execFileSync('umount', [small]);
+    assert.match(error.what, /^no space left for the tool cache/);
+    assert.not.instance(error, MissingToolError);
+  });
 
-  test('a host that does not resolve fails after the time limit', () =>
-    played(async (place) => {
-      const silent = createSocket('udp4');
-      await new Promise<void>((resolve) => silent.bind(53, '127.0.0.1', resolve));
-      const release = { host: 'silent.example', package: 'aqua:helm/helm' };
-      const error = await failure(place, get('helm', place, { release })).finally(() => silent.close());
-      assert.match(error.why ?? '', /release host silent\.example unreachable: no answer within 3 s/);
-    }));
+  played('a host that does not resolve fails after the time limit', async (place) => {
+    const silent = createSocket('udp4');
+    await new Promise<void>((resolve) => silent.bind(53, '127.0.0.1', resolve));
+    const release = { host: 'silent.example', package: 'aqua:helm/helm' };
+    const error = await failure(place, get('helm', place, { release })).finally(() => silent.close());
+    assert.match(error.why ?? '', /release host silent\.example unreachable: no answer within 3 s/);
+  });
 
   // The lockfile has pins from here on.
-  test('update tools pins every release for Linux and macOS, and says what is missing', () =>
-    played(async ({ context }) => {
+  played(
+    'update tools pins every release for Linux and macOS, and says what is missing',
+    async ({ context }) => {
       const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
         (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
       );
@@ -213,28 +209,28 @@ async function inside(folder: string): Promise<void> {
       const error = await failureOf(updatePins(context, ['kubectl', 'kwok']));
       assert.match(error.what, /^\d of 2 releases could not be looked up$/);
       assert.is(readFileSync(lockFile, 'utf8'), text);
-    }));
+    },
+  );
 
-  test('with pins, no API is called, and a publisher cannot change pinned content', () =>
-    played(async (place) => {
-      for (const [path, content] of hosts.files)
-        if (path.includes('/kwok-')) hosts.files.set(path, Buffer.concat([content, Buffer.from('#')]));
-      const error = await failure(place, get('kwok', place));
-      assert.match(
-        error.why ?? '',
-        /^lib\/tools\/mise\.lock has the checksum sha256:\w+, the file has sha256:\w+$/,
-      );
-      const before = hosts.requests.length;
-      await get('kwokctl', place);
-      assert.not.ok(hosts.requests.slice(before).some((request) => request.startsWith('api.github.com')));
-      const pinned = readFileSync(lockFile, 'utf8');
-      const { what } = await failureOf(updatePins(place.context, ['kwok']));
-      assert.is(
-        what,
-        'a publisher has another checksum than the pinned one; lib/tools/mise.lock was not changed',
-      );
-      assert.is(readFileSync(lockFile, 'utf8'), pinned);
-    }));
+  played('with pins, no API is called, and a publisher cannot change pinned content', async (place) => {
+    for (const [path, content] of hosts.files)
+      if (path.includes('/kwok-')) hosts.files.set(path, Buffer.concat([content, Buffer.from('#')]));
+    const error = await failure(place, get('kwok', place));
+    assert.match(
+      error.why ?? '',
+      /^lib\/tools\/mise\.lock has the checksum sha256:\w+, the file has sha256:\w+$/,
+    );
+    const before = hosts.requests.length;
+    await get('kwokctl', place);
+    assert.not.ok(hosts.requests.slice(before).some((request) => request.startsWith('api.github.com')));
+    const pinned = readFileSync(lockFile, 'utf8');
+    const { what } = await failureOf(updatePins(place.context, ['kwok']));
+    assert.is(
+      what,
+      'a publisher has another checksum than the pinned one; lib/tools/mise.lock was not changed',
+    );
+    assert.is(readFileSync(lockFile, 'utf8'), pinned);
+  });
 
   process.env.MISE_HTTP_RETRIES = '0';
   process.env.MISE_HTTP_TIMEOUT = '1s';
