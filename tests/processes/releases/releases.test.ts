@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import type { OutgoingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { MissingToolError, type TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
@@ -101,10 +102,11 @@ async function inside(folder: string): Promise<void> {
   });
 
   played('a wrong checksum and a truncated file end the run without a build', async (place) => {
-    const changed: Fault['play'] = (response, content) =>
-      response.end(Buffer.concat([content, Buffer.from('?')]));
-    const half: Fault['play'] = (response, content) => response.end(content.subarray(0, content.length / 2));
-    for (const play of [changed, half]) {
+    for (const change of [
+      (content: Buffer) => Buffer.concat([content, Buffer.from('?')]),
+      (content: Buffer) => content.subarray(0, content.length / 2),
+    ]) {
+      const play: Fault['play'] = (response, content) => response.end(change(content));
       hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play }];
       const error = await failure(place, get('helm', place));
       assert.not.instance(error, MissingToolError);
@@ -120,17 +122,11 @@ async function inside(folder: string): Promise<void> {
     'a rate limit is reported with the time of its reset, and the user’s token reaches mise',
     async (place) => {
       const reset = 1795890600; // 18:30 UTC
-      const limited: Fault = {
-        at: /^api\.github\.com/,
-        play: (response, content, request) => {
-          if (request.headers.authorization !== undefined) return response.end(content);
-          const headers = { 'x-ratelimit-limit': 60, 'x-ratelimit-remaining': 0, 'x-ratelimit-reset': reset };
-          return response
-            .writeHead(403, headers)
-            .end('{"message":"API rate limit exceeded for 203.0.113.7."}');
-        },
-      };
-      hosts.faults = [limited];
+      const headers = { 'x-ratelimit-limit': 60, 'x-ratelimit-remaining': 0, 'x-ratelimit-reset': reset };
+      const limited = status(403, '{"message":"API rate limit exceeded for 203.0.113.7."}', headers);
+      const play: Fault['play'] = (response, content, request) =>
+        request.headers.authorization ? response.end(content) : limited(response, content, request);
+      hosts.faults = [{ at: /^api\.github\.com/, play }];
       const error = await failure(place, get('helmfile', place));
       assert.match(error.why ?? '', /^published release: GitHub's rate limit is used up until 18:30 UTC$/m);
       assert.match(error.advice ?? '', /, or set GITHUB_TOKEN, or wait until 18:30 UTC$/);
@@ -143,10 +139,6 @@ async function inside(folder: string): Promise<void> {
   );
 
   played('every other reason is reported in one line', async (place) => {
-    const status =
-      (code: number, text = ''): Fault['play'] =>
-      (response) =>
-        response.writeHead(code).end(text);
     const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
       [/^api/, status(401, '{"message":"Bad credentials"}'), /refuses the token in GITHUB_TOKEN/, /unset G/],
       [/^release-a/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
@@ -189,9 +181,7 @@ async function inside(folder: string): Promise<void> {
       const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
         (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
       );
-      hosts.faults = [
-        { at: /^api\.github\.com\/repos\/derailed/, play: (response) => response.writeHead(503).end() },
-      ];
+      hosts.faults = [{ at: /^api\.github\.com\/repos\/derailed/, play: status(503) }];
       assert.match(await updateTools(), /1 of \d+ releases could not be looked up\n.*why: k9s: .*503/s);
       assert.is.not(pinIn(readFileSync(lockFile, 'utf8'), 'kwok', 'linux-x64'), undefined);
       hosts.faults = [];
@@ -205,7 +195,7 @@ async function inside(folder: string): Promise<void> {
       assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
       assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
       // Without an answer, mise drops some pins.
-      hosts.faults = [{ at: /./, play: (response) => response.writeHead(503).end() }];
+      hosts.faults = [{ at: /./, play: status(503) }];
       const error = await failureOf(updatePins(context, ['kubectl', 'kwok']));
       assert.match(error.what, /^\d of 2 releases could not be looked up$/);
       assert.is(readFileSync(lockFile, 'utf8'), text);
@@ -238,10 +228,11 @@ async function inside(folder: string): Promise<void> {
   test.run();
 }
 
-const redirectTo =
-  (host: string): Fault['play'] =>
+const status =
+  (code: number, text = '', headers: OutgoingHttpHeaders = {}): Fault['play'] =>
   (response) =>
-    response.writeHead(302, { location: `https://${host}/` }).end();
+    response.writeHead(code, headers).end(text);
+const redirectTo = (host: string) => status(302, '', { location: `https://${host}/` });
 
 if (playFolder === undefined) await outside();
 else await inside(playFolder);
