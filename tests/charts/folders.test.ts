@@ -22,8 +22,8 @@ for (const chart of chartNames) {
     const render = () => succeed('helm', args, { stdin: JSON.stringify(required[chart]) });
     const before = await render();
     const below = await readdir(folder, { recursive: true, withFileTypes: true });
-    const folders = below.filter((entry) => entry.isDirectory());
-    for (const place of [folder, ...folders.map((entry) => join(entry.parentPath, entry.name))]) {
+    const folders = below.flatMap((one) => (one.isDirectory() ? [join(one.parentPath, one.name)] : []));
+    for (const place of [folder, ...folders]) {
       await mkdir(join(place, '.idea'));
       for (const name of leftovers('values.yaml')) await writeFile(join(place, name), '{{ broken: [');
     }

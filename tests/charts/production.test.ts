@@ -70,15 +70,14 @@ test('PostgreSQL has three servers by CloudNativePG, with backups, under the sam
 });
 
 test('every backend is autoscaled and updated without losing a pod', async () => {
-  for (const release of ['app1-back', 'app2-back']) {
-    const { spec } = only(await objects(), 'HorizontalPodAutoscaler', release);
-    assert.ok(spec.minReplicas >= 3 && spec.maxReplicas > spec.minReplicas, release);
-    const workload = only(await objects(), 'Deployment', release);
+  for (const app of ['app1', 'app2']) {
+    const { spec } = only(await objects(), 'HorizontalPodAutoscaler', `${app}-back`);
+    assert.ok(spec.minReplicas >= 3 && spec.maxReplicas > spec.minReplicas, app);
+    const workload = only(await objects(), 'Deployment', `${app}-back`);
     assert.is(workload.spec.strategy.rollingUpdate.maxUnavailable, 0);
-    only(await objects(), 'PodDisruptionBudget', release);
+    only(await objects(), 'PodDisruptionBudget', `${app}-back`);
+    assert.ok(only(await objects(), 'Deployment', `${app}-front`).spec.replicas >= 3);
   }
-  for (const release of ['app1-front', 'app2-front'])
-    assert.ok(only(await objects(), 'Deployment', release).spec.replicas >= 3);
 });
 
 test('cert-manager creates the fronts’ certificates', async () => {

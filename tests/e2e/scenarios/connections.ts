@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import pMap from 'p-map';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
 import { type KubernetesObject, podTemplateOf, type Tree } from '../../charts/render.ts';
@@ -20,13 +21,7 @@ import { readText, type Stack, until } from '../stack.ts';
  * leave the cluster are not tried.
  */
 
-type Door = {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly protocol: 'TCP' | 'UDP';
-  readonly timeoutMs: number;
-};
+type Door = Port & { readonly name: string; readonly host: string; readonly timeoutMs: number };
 type Outcomes = Readonly<Record<string, 'open' | 'refused' | 'silent'>>;
 const isOurs = (party: Described | undefined): boolean =>
   ourNamespaces.some((name) => name === party?.namespace);
@@ -103,7 +98,7 @@ async function otherPlaces(stack: Stack, { parties }: Connections): Promise<Plac
   const [slice] = await stack.list('endpointslices', '-n', 'default', '-l', service);
   const apiServer = slice?.endpoints[0]?.addresses[0];
   assert.ok(nameServer && apiServer);
-  const tcp = ({ port }: { port: number }): Port => ({ port, protocol: 'TCP' });
+  const tcp = ({ port }: Pick<Port, 'port'>): Port => ({ port, protocol: 'TCP' });
   const names: Port[] = [tcp({ port: 53 }), { port: 53, protocol: 'UDP' }];
   return [
     { party: 'name-server', host: nameServer, ports: names },
@@ -143,10 +138,7 @@ export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void>
         return place.ports.map(
           (port): Door => ({
             name: `${connectionName(from, place.party, port)}${separator}${place.host}`,
-            host: place.host,
-            ...port,
-            protocol: port.protocol === 'UDP' ? 'UDP' : 'TCP',
-            timeoutMs: 1500,
+            ...{ host: place.host, timeoutMs: 1500, ...port },
           }),
         );
       });
@@ -166,12 +158,7 @@ export async function connectionsAreThoseOfTheTable(stack: Stack): Promise<void>
       }
     };
     // A few at a time, because each is a busy process.
-    const queue = [...twins];
-    await Promise.all(
-      Array.from({ length: 3 }, async () => {
-        for (let twin = queue.shift(); twin; twin = queue.shift()) await one(twin);
-      }),
-    );
+    await pMap(twins, one, { concurrency: 3 });
     assert.equal(wrong.sort(), []);
     assert.ok(tried > 3000 && opened > 40, `${tried} tried, ${opened} opened`);
     process.stdout.write(`\n  ${tried} connections tried, ${opened} opened\n`);

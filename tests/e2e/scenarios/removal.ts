@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { ourNamespaces } from '../../network/connections.ts';
 import { environment } from '../options.ts';
@@ -27,21 +27,18 @@ export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<str
 /** `destroy-environment` restores the initial state of the cluster. */
 export async function nothingIsLeftBehind(stack: Stack, before: readonly string[]): Promise<void> {
   await stack.succeeds('destroy-environment', '--yes');
-  const gone = await access(stack.path('.state', environment)).then(
-    () => false,
-    () => true,
-  );
-  assert.ok(gone, 'the state folder is gone');
+  assert.not.ok(existsSync(stack.path('.state', environment)), 'the state folder is gone');
   const after = await clusterWideObjects(stack.user);
   assert.equal(
     after.filter((name) => !before.includes(name)),
     [],
   );
-  // Volumes are deleted shortly after their claims.
+  assert.equal(await claimedVolumes(stack), []);
+}
+
+/** Names of our namespaces with volumes, which are deleted shortly after their claims. */
+export async function claimedVolumes(stack: Stack): Promise<string[]> {
   const claimed = 'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}';
   const volumes = await stack.user(['get', 'persistentvolumes', '-o', claimed]);
-  assert.equal(
-    volumes.split('\n').filter((namespace) => ourNamespaces.some((own) => own === namespace)),
-    [],
-  );
+  return volumes.split('\n').filter((namespace) => ourNamespaces.some((own) => own === namespace));
 }

@@ -6,6 +6,7 @@ import { runbook } from '../../rig/runbook.ts';
 import { environment } from '../options.ts';
 import { type Stack, until } from '../stack.ts';
 import { query } from './failures.ts';
+import { claimedVolumes } from './removal.ts';
 
 /** The commands of docs/restore.md, as a user with this home; what only some readers need is left out. */
 async function follow(stack: Stack, heading: string): Promise<string> {
@@ -52,11 +53,7 @@ export async function everythingIsBroughtBack(stack: Stack): Promise<void> {
   assert.match(await follow(stack, 'Back up'), /app1: 1 table, 1000 rows[\s\S]*app2: 1 table, 1000 rows/);
 
   await stack.succeeds('destroy-environment', '--yes');
-  const claimed = 'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}';
-  await until('the end of the volumes', 120, async () => {
-    const volumes = await stack.user(['get', 'persistentvolumes', '-o', claimed]);
-    return !/^(?:vault|database)$/m.test(volumes);
-  });
+  await until('the end of the volumes', 120, async () => (await claimedVolumes(stack)).length === 0);
 
   const restored = await follow(stack, 'After a disaster');
   for (const app of ['app1', 'app2']) {

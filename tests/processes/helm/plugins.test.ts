@@ -28,12 +28,9 @@ echo "helm $*" >> "${process.env.CALLS}"`;
 
     const outcome = await installPlugins(await project.context('embedded'));
     const installed = project.calls().filter((call) => call.startsWith('helm plugin install'));
-    assert.is(installed.length, helmPlugins.length);
-    assert.is(outcome, 'changed');
-    assert.is(
-      installed.every((call) => call.includes('--verify=false')),
-      version.startsWith('v4'),
-    );
+    assert.equal([outcome, installed.length], ['changed', helmPlugins.length]);
+    const unverified = installed.filter((call) => call.includes('--verify=false'));
+    assert.equal(unverified, version.startsWith('v4') ? installed : []);
   });
 }
 
