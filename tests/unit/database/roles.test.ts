@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { loginRoles, selectRoles, wantedRolesText } from '../../../lib/database/roles.ts';
+import { loginRoles, selectRoles } from '../../../lib/database/roles.ts';
 import { statementsOf } from '../../../lib/database/set-up.ts';
 import { secretKey } from '../../../lib/settings/secret-reference.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
@@ -44,17 +44,6 @@ test('a rotation covers all roles, the superuser by either name, or one role', (
     const said = new RegExp(`unknown role \`${other}\`: possible: all, superuser, app2, vault; `);
     assert.throws(() => names(other), said);
   }
-});
-
-test('the plain command prints the same JSON, and decrypts where a password is', () => {
-  const roles =
-    '{"applications":{"app1":{"password":""},"app2":{"password":"%s"}},"issuers":{"vault":{"password":"%s"}}}';
-  const decrypt = (file: string, key: string) =>
-    `"$(sops decrypt --extract '["${key}"]' environments/staging/secrets/${file})"`;
-  assert.is(
-    wantedRolesText('staging', settings),
-    `printf '${roles}' ${decrypt('database.yaml', 'app2Password')} ${decrypt('other.yaml', 'vaultPassword')}`,
-  );
 });
 
 test('SQL is split at line ends, as psql does', () => {

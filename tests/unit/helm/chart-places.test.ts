@@ -50,12 +50,4 @@ test('chart repositories are loaded only if a chart comes from one; the chart of
   );
 });
 
-test('what needs no chart contacts no chart repository', async () => {
-  const production = await targetOf({ env: 'production', provider: 'existing', context: 'some' });
-  const skips = async (command: string) =>
-    (await helmfileText(production, '-l', 'app=vault', command)).includes('--skip-deps');
-  for (const command of ['test', 'destroy']) assert.ok(await skips(command), command);
-  for (const command of ['sync', 'diff']) assert.not.ok(await skips(command), command);
-});
-
 test.run();

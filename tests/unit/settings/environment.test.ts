@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import {
   cloneKey,
@@ -27,15 +26,6 @@ test('clones and environments have different, stable keys', () => {
   assert.is(cloneKey('development', '/a'), key);
   assert.is.not(cloneKey('development', '/b'), key);
   assert.is.not(cloneKey('staging', '/a'), key);
-});
-
-test("the context is that of the provider's cluster", () => {
-  const name = `development-${cloneKey('development', root)}`;
-  const context = (provider: ProviderName) => environmentIn(root, provider).context;
-  assert.equal(
-    [context('minikube'), context('embedded'), context('existing')],
-    [name, `kwok-${name}`, 'some-context'],
-  );
 });
 
 test('all files of an environment are below its state folder', () => {
