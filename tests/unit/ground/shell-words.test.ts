@@ -5,13 +5,6 @@ import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { shellWord, shellWords } from '../../../lib/ground/shell-words.ts';
 
-test('plain words are not quoted, others are', () => {
-  assert.is(shellWord('--nodes=3'), '--nodes=3');
-  assert.is(shellWord('a b'), "'a b'");
-  assert.is(shellWord(''), "''");
-  assert.is(shellWord("it's"), "'it'\\''s'");
-});
-
 test('a shell reads back the same words', () => {
   const words = ['one', 'two words', "it's", '', '$HOME', '`id`', '*', 'a\nb', join(root, 'lib')];
   const script = `for word in ${shellWords(words)}; do printf '%s|' "$word"; done`;

@@ -9,7 +9,6 @@ import {
   declaredValues,
   namesText,
   type Selection,
-  selector,
 } from '../../../lib/helm/helmfile.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Target } from '../../../lib/settings/context.ts';
@@ -32,9 +31,6 @@ test('a selection includes exactly its needs, in the order of the file', async (
   assert.not.match(await names({ tier: 'apps' }), 'reloader');
   assert.is((await declaredReleases(root, {})).length, releaseTable.length);
   assert.is(namesText(await declaredReleases(root, { app: 'app2' })), 'app2-back, app2-front');
-  assert.equal(selector({ tier: 'core' }), ['-l', 'tier=core']);
-  assert.equal(selector({ app: 'app1' }), ['-l', 'app=app1']);
-  assert.equal(selector({}), []);
 });
 
 /** The environment with releases left out. */
