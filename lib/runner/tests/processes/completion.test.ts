@@ -17,7 +17,6 @@ test.before(async () => {
     program.write(`../${shell}`, stdout);
   }
   program.write('../bash-test', bashTest);
-  program.write('../zshrc', zshTest);
   mkdirSync(join(program.folder, 'charts', 'app'), { recursive: true });
   program.write('other.ts', 'throw new Error("never to be started");\n');
   const names = ['install-app', 'install', 'label', 'list', 'graph', 'completion'];
@@ -61,17 +60,12 @@ function itOf(shell: (typeof shells)[number]): typeof test | typeof test.skip {
 }
 
 test('bash: every form of launching', async () => {
-  for (const launch of [
-    ['./run'],
-    [join(program.folder, 'run')],
-    ['npx', 'tsx', 'tasks.ts'],
-    ['npx', '--yes', 'tsx', './tasks.ts'],
-    ['tsx', 'tasks.ts'],
-    ['tsx', join(program.folder, 'tasks.ts')],
-    ['node', '--import', 'tsx', 'tasks.ts'],
-    ['node', '--enable-source-maps', '--import', 'tsx', 'tasks.ts'],
-  ])
-    assert.equal(await complete([...launch, 'label', '']), ['app1', 'app2'], launch.join(' '));
+  const tsx = ['npx tsx tasks.ts', 'npx --yes tsx ./tasks.ts', 'tsx tasks.ts', 'tsx HERE/tasks.ts'];
+  const node = ['node --import tsx tasks.ts', 'node --enable-source-maps --import tsx tasks.ts'];
+  for (const line of ['./run', 'HERE/run', ...tsx, ...node]) {
+    const words = line.split(' ').map((word) => word.replace('HERE', program.folder));
+    assert.equal(await complete([...words, 'label', '']), ['app1', 'app2'], line);
+  }
 });
 
 for (const shell of shells) {
@@ -138,13 +132,8 @@ test('bash: values of options, where readline takes them apart', async () => {
 
 test('bash: a program that is not ours is never started, and keeps its own completion', async () => {
   const starts = program.nodeStarts();
-  for (const words of [
-    ['node', 'other.ts', ''],
-    ['tsx', 'other.ts', ''],
-    ['npx', 'cowsay', ''],
-    ['node', ''],
-  ])
-    assert.equal(await complete(words), []);
+  for (const line of ['node other.ts ', 'tsx other.ts ', 'npx cowsay ', 'node '])
+    assert.equal(await complete(line.split(' ')), []);
   program.write('../bash-other', `_other() { COMPREPLY=(theirs); }; complete -F _other node; ${bashTest}`);
   const { stdout } = await program.command('bash', ['../bash-other', 'node', 'other.ts', '']);
   assert.is(stdout, 'theirs\n');

@@ -2,18 +2,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
 import type { FailureMode } from '../../global-options.ts';
-import type { TaskNode } from '../../node.ts';
 import type { TaskContext } from '../../task.ts';
 import { checkEvents } from '../rig/check-events.ts';
 import { runInProcess } from '../rig/in-process-run.ts';
 import { randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
 
-type Body = {
-  readonly name: string;
-  readonly context: TaskContext;
-  readonly end: (error?: Error) => void;
-  isUp: boolean;
-};
+type Body = { name: string; context: TaskContext; end: (error?: Error) => void; isUp: boolean };
 
 const modes: readonly FailureMode[] = ['no-new', 'continue', 'kill'];
 
@@ -28,8 +22,7 @@ async function trial(seed: number): Promise<void> {
     new Promise((resolve, reject) => {
       const end = (error?: Error): void => {
         bodies.delete(body);
-        if (error === undefined) resolve();
-        else reject(error);
+        error === undefined ? resolve() : reject(error);
       };
       const body: Body = { name, context, end, isUp: false };
       bodies.add(body);
@@ -40,7 +33,7 @@ async function trial(seed: number): Promise<void> {
     ...{ mutex: 0.1, interactive: 0.02, ready: 0.06, finally: 0.1, group: 0.1, retries: 0.2 },
   });
   const byName = new Map(graph.nodes.map((node) => [node.label, node]));
-  const nodeOf = (name: string): TaskNode => byName.get(name) as TaskNode;
+  const longRunning = ({ name }: Body) => byName.get(name)?.longRunning;
   const { stop, events, exitCode } = runInProcess(graph, jobs, mode);
   const interruptAfter =
     seed % 5 === 0 ? Math.floor(random() * graph.nodes.length) : Number.POSITIVE_INFINITY;
@@ -62,7 +55,7 @@ async function trial(seed: number): Promise<void> {
       idle = 0;
       steps += 1;
       const good = random() >= failing;
-      if (good && !chosen.isUp && nodeOf(chosen.name).longRunning !== undefined) {
+      if (good && !chosen.isUp && longRunning(chosen) !== undefined) {
         chosen.isUp = true;
         chosen.context.log('now it is up');
       } else {
@@ -70,8 +63,7 @@ async function trial(seed: number): Promise<void> {
       }
     } else {
       idle += 1;
-      if (all.some(({ name }) => nodeOf(name).longRunning?.requested))
-        stop.begin({ type: 'signal', signal: 'SIGTERM' });
+      if (all.some((body) => longRunning(body)?.requested)) stop.begin({ type: 'signal', signal: 'SIGTERM' });
       // Between two attempts a timer runs.
       assert.ok(idle < 1_000_000, 'no end');
     }

@@ -60,13 +60,11 @@ async function stderrOf(count: number, output: 'plain' | 'json'): Promise<string
   const realNow = Date.now;
   let now = 1_700_000_000_000;
   Date.now = () => now;
-  const work = (): void => {
+  const run = (): void => {
     now += 400;
   };
   try {
-    const graph = await graphOf(
-      Array.from({ length: count }, (_, place) => plain(`task-${place}`, { run: work })),
-    );
+    const graph = await graphOf(Array.from({ length: count }, (_, place) => plain(`task-${place}`, { run })));
     const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output });
     await exitCode;
     return stderr();
