@@ -49,13 +49,8 @@ test('a lock that exists and cannot be read ends the attempt, whether it may wai
 test('waiting ends with the signal', async () => {
   const lock = await acquireLock(path, { task: 'first', wait: false });
   const abort = new AbortController();
-  const second = acquireLock(path, {
-    task: 'second',
-    wait: true,
-    signal: abort.signal,
-    onWait: () => abort.abort(),
-  });
-  await refusalOf(second, TaskError);
+  const waiting = { wait: true, signal: abort.signal, onWait: () => abort.abort() };
+  await refusalOf(acquireLock(path, { task: 'second', ...waiting }), TaskError);
   await lock.release();
 });
 
@@ -79,10 +74,8 @@ test('a holder on another host or in another container counts as living as long 
   for (const place of places) {
     await writeFile(path, await holderOf({ ...place, startTime: '1' }));
     const { what } = await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
-    assert.match(
-      what,
-      'host' in place ? 'on host or in container build-3' : 'in another container of this host',
-    );
+    const where = 'host' in place ? 'on host or in container build-3' : 'in another container of this host';
+    assert.match(what, where);
     assert.match(await readFile(path, 'utf8'), '"other"');
   }
   // Everything of this host has ended with its reboot, containers included.

@@ -19,10 +19,8 @@ test('GitHub: a task that runs alone is shown at once, in a group that is closed
   ]);
   const first = ['::group::a', 'one', '::endgroup::', '::group::b', '::two', '::endgroup::', '✓ b 1.2s'];
   const rest = ['::group::a (continued)', 'three', '::endgroup::', '✓ a 1.2s'];
-  assert.equal(
-    lines.filter((line) => !/token/.test(line)),
-    [...first, ...rest],
-  );
+  const shown = lines.filter((line) => !/token/.test(line));
+  assert.equal(shown, [...first, ...rest]);
 });
 
 test('GitHub: groups never nest, and commands are on again after each one, whatever is open at the end', () => {
@@ -76,13 +74,11 @@ test('GitLab: a section for each task with a safe, unique name, collapsed when i
   const names = found.map(([, , , name]) => name);
   assert.is(new Set(names).size, 3);
   const [a, b, again] = [names[0], names[2], names[4]];
-  assert.equal(
-    found.map(([, kind, time, name, flag = '']) => `${kind}${flag} ${time} ${name}`),
-    [
-      ...[`start[collapsed=true] 1700000000 ${a}`, `end 1700000000 ${a}`],
-      ...[b, again].flatMap((name) => [`start 1700000000 ${name}`, `end 1700000000 ${name}`]),
-    ],
-  );
+  const markers = found.map(([, kind, time, name, flag = '']) => `${kind}${flag} ${time} ${name}`);
+  assert.equal(markers, [
+    ...[`start[collapsed=true] 1700000000 ${a}`, `end 1700000000 ${a}`],
+    ...[b, again].flatMap((name) => [`start 1700000000 ${name}`, `end 1700000000 ${name}`]),
+  ]);
   assert.match(shown, `\u001B[0K${label}\none\n`);
 });
 

@@ -66,10 +66,8 @@ test('two tasks of one name are refused, wherever they stand in the graph; a tas
     const error = await refusalOf(build(plain('top', { ...definition })));
     assert.match(error.what, /^two tasks are called `(?:twin|deploy|top)`$/);
     const place = /\S*graph\.test\.ts:\d+/.source;
-    assert.match(
-      error.why,
-      new RegExp(`^\`\\S+\` at ${place} and \`\\S+\` at (?:${place}|an unknown place)`),
-    );
+    const places = new RegExp(`^\`\\S+\` at ${place} and \`\\S+\` at (?:${place}|an unknown place)`);
+    assert.match(error.why, places);
   }
   assert.equal(await labels(plain('top', { needs: [shared, shared] })), ['twin', 'top']);
 });

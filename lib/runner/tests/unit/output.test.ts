@@ -102,21 +102,17 @@ test('prefixed: no line looks at all tasks, and there may be any number of them'
     },
   }));
   const lines = ids.slice(0, 100).map((id) => output(id, 'x'));
-  const { shown } = rendered('prefixed', [{ type: 'run-started', nodes, jobs: 4 }, ...lines], {
-    nodes: ids.length,
-  });
+  const begun: RunEventBody = { type: 'run-started', nodes, jobs: 4 };
+  const { shown } = rendered('prefixed', [begun, ...lines], { nodes: ids.length });
   assert.is(asked, ids.length);
   assert.match(shown, 'task-99     │ x\n');
 });
 
 test('json: every event is one line', () => {
   const { shown, results } = render('json', ['a', 'b'], two);
-  const events = shown
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  assert.is(events.length, two.length + 1);
-  assert.equal(events[1], { type: 'task-started', id: 'a', at: 0 });
+  const lines = shown.trim().split('\n');
+  assert.is(lines.length, two.length + 1);
+  assert.equal(JSON.parse(lines[1] ?? ''), { type: 'task-started', id: 'a', at: 0 });
   assert.is(results, 'result\n');
 });
 

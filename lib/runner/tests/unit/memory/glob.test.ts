@@ -85,10 +85,8 @@ test('links are followed once around, out of the folder too, and nowhere else', 
   assert.equal(unreadable, []);
   const names = `a/1 a/to-b a/to-b/2 a/to-b/to-a b/2 b/to-a b/to-a/1 b/to-a/to-b file gone kept loop
     out out/back out/deep/3 self twice twice/back twice/deep/3 up`;
-  assert.equal(
-    files.map((file) => relative(place('in'), file)),
-    names.split(/\s+/),
-  );
+  const listed = files.map((file) => relative(place('in'), file));
+  assert.equal(listed, names.split(/\s+/));
 });
 
 test('outside of the folder, and absolute', async () => {

@@ -12,11 +12,9 @@ test('a box for each node, an arrow for each edge, a legend of what is in it', a
   assert.match(text, '<path class="edge need" data-from="n0" data-to="n1" marker-end="url(#arrow)" d="M');
   assert.match(text, '<path class="edge after" data-from="n1" data-to="n2"');
   assert.match(text, '<path class="edge finally" data-from="n2" data-to="n3"');
-  assert.match(
-    text,
-    'thick border: requested   dashed border: private   round ends: long-running   hexagon: ',
-  );
-  assert.match(text, 'finaliser   dashed arrow: after, when both run   dotted arrow: finally');
+  const marks =
+    'thick border: requested   dashed border: private   round ends: long-running   hexagon: finaliser';
+  assert.match(text, `${marks}   dashed arrow: after, when both run   dotted arrow: finally`);
   const plain = await graphPicture({ title: 't', nodes: [node('n0', 'one')], edges: [] });
   assert.not.match(plain, 'class="legend"');
 });

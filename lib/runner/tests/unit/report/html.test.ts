@@ -21,10 +21,8 @@ const scripts = (html: string) => [...html.matchAll(/<script([^>]*)>(.*?)<\/scri
 
 test('the page has one script and one block of data, whatever the logs hold', async () => {
   const html = await page(['a', nasty]);
-  assert.equal(
-    scripts(html).map(([, attributes]) => attributes),
-    [' type="application/json" id="data"', ' type="module"'],
-  );
+  const kinds = scripts(html).map(([, attributes]) => attributes);
+  assert.equal(kinds, [' type="application/json" id="data"', ' type="module"']);
   const data = JSON.parse(scripts(html)[0]?.[2] ?? '');
   assert.equal([data.tasks[1].label, data.tasks[1].attempts], [nasty, 2]);
   assert.equal(data.critical, { tasks: [0], durationMs: 10 });

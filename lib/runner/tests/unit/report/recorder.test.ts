@@ -53,10 +53,8 @@ test('waiting is the time in which a task could have run: neither its needs nor 
     ...[starts(id('a'), 5000), starts(id('b'), 5030), ends(id('a'), 5100), ends(id('b'), 5120)],
     ...[starts(id('c'), 5125), ends(id('c'), 5200)],
   ]);
-  assert.equal(
-    all(({ waitedMs }) => waitedMs),
-    [0, 30, 25, 0],
-  );
+  const waited = all(({ waitedMs }) => waitedMs);
+  assert.equal(waited, [0, 30, 25, 0]);
   const { of: again } = await recorded([b, c], (id) => [
     starts(id('b'), 4000),
     [5000, { type: 'task-up-to-date', id: id('a') }],
@@ -79,10 +77,8 @@ test('records every result of a task with its reason', async () => {
     [96, { type: 'cleanup-failed', id: id('b'), failure: { what: 'no broom', exitCode: 1 } }],
     [97, { type: 'run-ended', ...summary, outcome: 'interrupted', exitCode: 143 }],
   ]);
-  assert.equal(
-    all(({ status }) => status),
-    ['failed', 'interrupted', 'skipped', 'skipped'],
-  );
+  const states = all(({ status }) => status);
+  assert.equal(states, ['failed', 'interrupted', 'skipped', 'skipped']);
   assert.equal([of('a').failure, of('a').chain, of('a').retriedAt], [failure, ['top', 'a'], [40]]);
   assert.equal([of('c').because, of('top').because], [0, undefined]);
   assert.equal(run.notes, [
