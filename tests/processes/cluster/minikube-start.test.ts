@@ -43,17 +43,15 @@ test('start gets all settings', () => {
 
 test('create runs what its dry run prints, for the environment’s kubeconfig; minikube locks where others lock', async () => {
   const places = join(environment.state, 'places');
-  project.script('minikube', `echo "$KUBECONFIG $TMPDIR" >> ${places}\n${untilStart}`);
+  untilStart(running, undefined, `echo "$KUBECONFIG $TMPDIR" >> ${places}`);
   process.env.TMPDIR = '/tmp';
   assert.is(await provider.create(context), 'changed');
   assert.equal(
     changes().map((line) => line.replace(environment.kubeconfig, '.state/development/kubeconfig')),
     provider.commands.create(context).map((line) => line.replace(/^KUBECONFIG=\S+ /, '')),
   );
-  assert.equal(
-    new Set(readFileSync(places, 'utf8').trim().split('\n')),
-    new Set([`${environment.kubeconfig} /tmp`]),
-  );
+  const [place, ...others] = new Set(readFileSync(places, 'utf8').trim().split('\n'));
+  assert.equal([place, others], [`${environment.kubeconfig} /tmp`, []]);
   assert.ok(existsSync(join(environment.state, 'environment.json')));
   assert.is(await provider.phase(context), 'running');
 });
@@ -94,7 +92,7 @@ test('a running cluster is not touched; with other settings, the log says what i
 test('a paused cluster goes on before it is started, stopped or removed, as its workers would stay frozen', async () => {
   const paused = nodes({ Kubelet: 'Stopped', APIServer: 'Paused' }, { Kubelet: 'Stopped' });
   progress('complete');
-  project.script('minikube', untilStart.replace('exit 85', `echo '${paused}'; exit 6`));
+  untilStart(running, `echo '${paused}'; exit 6`);
   await provider.stop(context);
   await provider.destroy(context);
   progress('complete');
@@ -126,10 +124,7 @@ test('a cluster whose addons were interrupted continues with them', async () => 
 });
 
 test('a start that ends with a node that does not run is a failure', async () => {
-  project.script(
-    'minikube',
-    untilStart.replace(running, nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {})),
-  );
+  untilStart(nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {}));
   await fails(provider.create(context), { why: 'kubelet of X-m02: Stopped' });
   assert.is(await provider.phase(context), 'creating');
 });
@@ -137,10 +132,8 @@ test('a start that ends with a node that does not run is a failure', async () =>
 test('a control plane whose disk is gone is recreated by create, and start says so', async () => {
   progress('complete');
   docker({ container: [`${clusterName}-m02`], volume: [`${clusterName}-m02`], network: [clusterName] });
-  project.script(
-    'minikube',
-    `${untilStart.replace('exit 85', 'echo null; exit 7')}\n[ "$1 $2" != 'node list' ] || printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`,
-  );
+  const list = `printf '%s\\t-\\n' ${clusterName} ${clusterName}-m02`;
+  untilStart(running, 'echo null; exit 7', `[ "$1 $2" != 'node list' ] || ${list}`);
   await fails(provider.start(context), {
     why: `the machine of ${clusterName} is gone`,
     advice: 'its data is lost: `npx tsx tasks.ts create-environment` recreates the cluster',
@@ -214,7 +207,7 @@ test('the steps of a start are the progress of all nodes; the command and its me
     'a line of text',
     step(19, 'Done', 'Done! kubectl is now configured to use "x" cluster'),
   ].map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
-  project.script('minikube', `${untilStart}\n[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
+  untilStart(running, undefined, `[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
   const told: string[] = [];
   await provider.create({
     ...context,
@@ -262,7 +255,7 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
 
 test('a stopped cluster starts with its own nodes and version; a missing one is an error', async () => {
   progress('complete');
-  project.script('minikube', untilStart.replace('exit 85', `echo '${stopped}'; exit 7`));
+  untilStart(running, `echo '${stopped}'; exit 7`);
   assert.is(await provider.stop(context), 'unchanged');
   const cluster = { ...context.settings.cluster, nodes: 4, kubernetesVersion: 'v1.32.0' };
   const other = { ...context, settings: { ...context.settings, cluster } };

@@ -106,7 +106,7 @@ test('missing resources of Docker are named before anything is written; an old o
   await refused({ NCPU: 0, ServerErrors: ['no daemon'] }, 'Docker does not answer');
   assert.equal(changes(), []);
   assert.not.ok(existsSync(join(environment.state, 'environment.json')));
-  project.script('minikube', untilStart);
+  untilStart();
   docker({}, { ServerVersion: '20.10.24' });
   await provider.create(context);
   assert.match(context.logged.join(), /Docker engine 20\.10\.24 is older than 24/);

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { scriptedSuite } from '../../rig/scripted-folder.ts';
+import { listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /*
  * The provider minikube with scripted answers of minikube and Docker: states and failures that a real cluster is
@@ -16,7 +16,7 @@ const node = { status: { nodeInfo: { kubeletVersion: settings.cluster.kubernetes
 // Each test begins with a Docker that has nothing, and an API server with three nodes.
 test.before.each(() => {
   process.env.MINIKUBE_HOME = join(project.folder, '.minikube');
-  project.script('kubectl', `echo '${JSON.stringify({ items: [node, node, node] })}'`);
+  project.script('kubectl', listing(node, node, node));
   docker({});
 });
 
@@ -62,8 +62,13 @@ export const nodes = (...states: readonly Node[]): string =>
 export const running = nodes({}, {}, {});
 export const stopped = nodes({ Host: 'Stopped' }, { Host: 'Stopped' }, { Host: 'Stopped' });
 
-/** Answers as one that has no profile until `start`, and three nodes from then on. */
-export const untilStart = `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; else exit 85; fi;; start) mkdir -p "${environment.state}"; touch "${environment.state}/started";; esac`;
+/** Plays a minikube that has no profile, or answers so, until `start`, and these nodes from then on. */
+export function untilStart(now = running, before = 'exit 85', first = ''): void {
+  const started = join(environment.state, 'started');
+  const status = `if [ -e ${started} ]; then echo '${now}'; else ${before}; fi`;
+  const start = `mkdir -p ${environment.state}; touch ${started}`;
+  project.script('minikube', `${first}\ncase "$1" in status) ${status};; start) ${start};; esac`);
+}
 
 /** Calls that change something, as a dry run prints them: the form of the output is left out. */
 export const changes = (): string[] =>
