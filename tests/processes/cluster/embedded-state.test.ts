@@ -12,7 +12,7 @@ import {
 import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { requireCluster } from '../../../lib/cluster/cluster.ts';
+import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { sourcesDigest } from '../../../lib/cluster/embedded/job-runner-service.ts';
 import { linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
@@ -33,6 +33,7 @@ import {
 } from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/not-running.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
+import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 
@@ -198,6 +199,15 @@ test('the job runner starts again for any source that tells what a pod is given'
   const before = await sourcesDigest(environment.root);
   await writeWhole(join(environment.root, 'lib/verification/pod-environment.ts'), '');
   assert.is.not(await sourcesDigest(environment.root), before);
+});
+
+test('Vault and PostgreSQL are reached without kubectl', async () => {
+  const { ports } = await ensureState(context);
+  const found = await withPostgresql(context, async (connection) => connection);
+  assert.equal(found, { host: '127.0.0.1', port: ports.postgresql });
+  await writeWhole(join(environment.state, 'certificates', 'ca.crt'), 'PEM');
+  const [vault] = await withVaultReplicas(context, 0, {}, async (replicas) => replicas);
+  assert.is(vault?.client.address, `https://127.0.0.1:${ports.vault}`);
 });
 
 test('an interrupted run stops what it started, unless it has destroyed that itself', async () => {

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
 import type { Options, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { ended, loader } from '../../../lib/runner/tests/rig/ended.ts';
 import { tasks } from '../../../tasks/all.ts';
+import { copyProject, filesOf } from '../../rig/project-copy.ts';
 
 const guarded = [
   'install-all',
@@ -29,6 +32,23 @@ test('tasks that bring secrets to a cluster or into manifests check first; other
     });
   }
   assert.equal(refusing.sort(), [...guarded].sort());
+});
+
+test('a run whose task needs such a task is refused before it does anything', async () => {
+  const clone = copyProject();
+  const before = filesOf(clone);
+  const words = ['tasks.ts', 'create-environment', '--provider', 'existing', '--context', 'team'];
+  // No tool is on the PATH.
+  const env = { PATH: '', HOME: '/nonexistent', CI: '1' };
+  const options = { cwd: clone.folder, env };
+  const { exitCode, stdout, stderr } = await ended(
+    spawn(process.execPath, ['--import', loader, ...words], options),
+  );
+  assert.equal([exitCode, stdout], [2, ''], stderr);
+  assert.match(stderr, /^error: environments\/development\/secrets\/database\.yaml is encrypted for a/);
+  assert.ok(stderr.split('\n').length <= 12);
+  assert.equal(filesOf(clone), before);
+  clone.remove();
 });
 
 test.run();
