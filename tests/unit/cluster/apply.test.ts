@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyManifests } from '../../../lib/cluster/embedded/apply.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
 const node = 'kind: Node\nmetadata:\n  name: one\n';
 
@@ -28,8 +28,7 @@ test('waits for a namespace that does not exist yet', async () => {
 
 test('a refusal names the object and the reason, and an unknown kind is a bug', async () => {
   const { api } = scriptedApi(() => ({ status: 422, body: { message: 'because' } }));
-  const { what, why } = await failureOf(applyManifests(api, node));
-  assert.equal([what, why], ['the API server refuses Node `one`', 'because']);
+  await fails(applyManifests(api, node), { what: 'the API server refuses Node `one`', why: 'because' });
   const { message } = await failureOf(applyManifests(api, node.replace('Node', 'Pod')));
   assert.is(message, 'cannot apply Pod `one`');
 });

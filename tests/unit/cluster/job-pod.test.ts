@@ -26,11 +26,10 @@ test('a pod gets its result, whatever call of the API server fails meanwhile', a
     return { ok: false, lines: ['ok one', 'FAILED two: why'] };
   };
   await workOff({ api, pod, signal, log: (text) => logged.push(text), pauseMs: 0 }, work);
+  const no = ['GET', 'work', 'PATCH'].map((what) => `no answer to ${what}`);
   assert.equal(
     logged.filter((line) => line.startsWith('has no result yet')),
-    ['no answer to GET', 'no answer to work', 'no answer to PATCH', 'its status was refused: HTTP 503'].map(
-      (reason) => `has no result yet: ${reason}`,
-    ),
+    [...no, 'its status was refused: HTTP 503'].map((reason) => `has no result yet: ${reason}`),
   );
   assert.is(logged.at(-1), 'failed');
   const last = calls.at(-1);
@@ -38,10 +37,8 @@ test('a pod gets its result, whatever call of the API server fails meanwhile', a
   assert.is(last.path, `${path}/status`);
   const { status } = last.body as { status: Pod['status'] & { containerStatuses: unknown[] } };
   assert.is(status.phase, 'Failed');
-  assert.match(
-    JSON.stringify(status.containerStatuses),
-    '"exitCode":1,"reason":"Error","message":"FAILED two: why"',
-  );
+  const terminated = '"exitCode":1,"reason":"Error","message":"FAILED two: why"';
+  assert.match(JSON.stringify(status.containerStatuses), terminated);
 });
 
 test('nothing is done for a pod that is gone, replaced or done', async () => {

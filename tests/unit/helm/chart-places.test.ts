@@ -10,13 +10,13 @@ import { helmfileCommand, helmfileText } from '../../../lib/helm/helmfile.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import type { Settings } from '../../../lib/settings/settings.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
-import { failureOf, targetOf } from '../../rig/task-context.ts';
+import { fails, targetOf } from '../../rig/task-context.ts';
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
 
 test('a path with a comma is refused: helmfile would panic', async () => {
   const [chart] = toolCharts(settingsWith('tool://vault-secrets-operator/chart,two'));
-  assert.match((await failureOf(installedChart(chart as ToolChart))).why, 'its path has a comma');
+  await fails(installedChart(chart as ToolChart), { why: /its path has a comma/ });
 });
 
 test('install-tools installs tools that contain charts, even if the provider does not need them', async () => {
@@ -29,8 +29,8 @@ test('install-tools installs tools that contain charts, even if the provider doe
 
 test('a chart of an unknown tool is an error that names it', async () => {
   for (const chart of ['tool://vault-secret-operator/chart', 'tool://vault', 'tool://']) {
-    const { what } = await failureOf((async () => toolCharts(settingsWith(chart)))());
-    assert.match(what, `\`charts.other.chart\` to be tool://<tool>/<folder>, got \`${chart}\``);
+    const what = new RegExp(`\`charts.other.chart\` to be tool://<tool>/<folder>, got \`${chart}\``);
+    await fails((async () => toolCharts(settingsWith(chart)))(), { what });
   }
 });
 
