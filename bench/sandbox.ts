@@ -4,7 +4,8 @@ import { basename, delimiter, join } from 'node:path';
 import { MissingToolError, type TaskContext } from '@k8s-deployment/runner';
 import { stopEverything } from '../lib/cluster/embedded/processes.ts';
 import { root } from '../lib/ground/project.ts';
-import { type Environment, environmentOf } from '../lib/settings/environment.ts';
+import type { Environment } from '../lib/settings/context.ts';
+import { environmentOf } from '../lib/settings/environment.ts';
 import { toolsOf } from '../lib/tools/manifest.ts';
 import { findTool } from '../lib/tools/tools.ts';
 

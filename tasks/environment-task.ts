@@ -13,9 +13,8 @@ import {
 } from '@k8s-deployment/runner';
 import type { ClusterProvider } from '../lib/cluster/provider.ts';
 import { providerOf } from '../lib/cluster/providers.ts';
-import type { Outcome } from '../lib/ground/outcome.ts';
 import { root } from '../lib/ground/project.ts';
-import type { EnvironmentContext, InEnvironment, Target } from '../lib/settings/context.ts';
+import type { EnvironmentContext, InEnvironment, Outcome, Target } from '../lib/settings/context.ts';
 import { environmentOf, processEnvironment } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
 import { removeRunFolders } from '../lib/settings/run-folder.ts';

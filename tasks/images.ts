@@ -2,7 +2,7 @@ import { type Needs, need, UsageError } from '@k8s-deployment/runner';
 import type { OwnImage } from '../lib/cluster/images/own-images.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
 import type { Selection } from '../lib/helm/helmfile.ts';
-import type { Settings } from '../lib/settings/settings.ts';
+import type { Settings } from '../lib/settings/context.ts';
 import { createK8s, startK8s } from './cluster.ts';
 import { connection } from './connection.ts';
 import { type Early, type Input, task } from './environment-task.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { settingsFiles } from '../settings/settings.ts';
 import { reasonOf } from '../tools/registry/call.ts';

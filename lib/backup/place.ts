@@ -7,7 +7,7 @@ import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { checkWritable } from '../ground/writable-folder.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
 
 /** `20261129T061500Z`, which sorts by time. */
 const timeText = (): string => new Date().toISOString().replace(/[-:]|\.\d+/g, '');

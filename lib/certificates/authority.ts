@@ -5,8 +5,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { isShared } from '../secrets/shared-file.ts';
-import type { ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
 
 const authorityDays = 3650;

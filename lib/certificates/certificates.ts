@@ -3,8 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
-import type { ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
 import {
   authorityCommand,

@@ -9,8 +9,8 @@ import { encryption } from '../secrets/encrypt.ts';
 import { extractText, secretsFile } from '../secrets/encrypted-file.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import { authorityFile, isShared, readShared, writeShared } from '../secrets/shared-file.ts';
-import type { Context, EnvironmentContext, InEnvironment } from '../settings/context.ts';
-import { type Environment, writeWhole } from '../settings/environment.ts';
+import type { Context, Environment, EnvironmentContext, InEnvironment } from '../settings/context.ts';
+import { writeWhole } from '../settings/environment.ts';
 import {
   authorityCommand,
   authorityName,

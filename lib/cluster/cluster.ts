@@ -5,9 +5,8 @@ import {
   podStartMs,
   withPortForward,
 } from '../kubernetes/port-forward.ts';
-import type { EnvironmentContext, Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
-import { loadSettings, type Settings } from '../settings/settings.ts';
+import type { Environment, EnvironmentContext, Settings, Target } from '../settings/context.ts';
+import { loadSettings } from '../settings/settings.ts';
 import { notRunning } from './not-running.ts';
 import type { Cluster, Purpose } from './provider.ts';
 import { providerOf } from './providers.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
 import type { ClusterPhase } from './provider.ts';
 import { providerOf } from './providers.ts';
 

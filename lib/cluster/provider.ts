@@ -1,8 +1,13 @@
-import type { Outcome } from '../ground/outcome.ts';
 import type { Address } from '../ingress/addresses.ts';
-import type { Context, EnvironmentContext, InEnvironment, Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type {
+  Context,
+  Environment,
+  EnvironmentContext,
+  InEnvironment,
+  Outcome,
+  Settings,
+  Target,
+} from '../settings/context.ts';
 import type { ToolName } from '../tools/manifest.ts';
 import type { OwnImage } from './images/own-images.ts';
 

@@ -5,9 +5,7 @@ import {
   identityOf,
   type ServerIdentity,
 } from '../certificates/server.ts';
-import type { Context, Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Context, Environment, Settings, Target } from '../settings/context.ts';
 
 const name = 'postgresql';
 

@@ -1,9 +1,8 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { fewAtOnce } from '../ground/few-at-once.ts';
 import { decryptText } from '../secrets/encrypted-file.ts';
-import type { Context } from '../settings/context.ts';
+import type { Context, DatabaseRoles, Settings } from '../settings/context.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
-import type { DatabaseRoles, Settings } from '../settings/settings.ts';
 import { decryptPassword } from './password.ts';
 
 /** A role with its own password. */

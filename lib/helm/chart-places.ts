@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { didYouMean, TaskError } from '@k8s-deployment/runner';
-import type { ChartSetting, Settings } from '../settings/settings.ts';
+import type { ChartSetting, Settings } from '../settings/context.ts';
 import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
 

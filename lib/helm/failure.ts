@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { reasonIn, spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
 import { placeOf } from '../settings/settings.ts';
 import { namesText, type Release } from './helmfile.ts';
 

@@ -1,8 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { throwAdvised } from '../kubernetes/advice.ts';
-import type { EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
 import type { Release as Declared } from './helmfile.ts';

@@ -4,8 +4,8 @@ import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
-import type { Context, Target } from '../settings/context.ts';
-import { type Settings, settingsFiles, stateValues } from '../settings/settings.ts';
+import type { Context, Settings, Target } from '../settings/context.ts';
+import { settingsFiles, stateValues } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 /** A release of `helmfile.yaml`. */

@@ -1,8 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
-import type { ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, ShellContext } from '../settings/context.ts';
 import { toolFailure } from '../tools/tool-answer.ts';
 import { declaredReleases, type Release } from './helmfile.ts';
 

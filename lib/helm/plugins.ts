@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome } from '../ground/outcome.ts';
-import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, Outcome } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
 import { isHelm3 } from './helm.ts';

@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { Context, Target } from '../settings/context.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Context, Settings, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 import { findWay, whyForward } from './entrance.ts';
 import { type HttpRoute, type Ingress, placesOf, publishedAddress, redirectPort } from './routes.ts';

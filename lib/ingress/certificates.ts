@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Release } from '../helm/helmfile.ts';
 import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Context, EnvironmentContext, Settings, Target } from '../settings/context.ts';
 
 const namespace = 'frontend';
 

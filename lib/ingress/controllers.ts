@@ -1,4 +1,4 @@
-import type { Settings } from '../settings/settings.ts';
+import type { Settings } from '../settings/context.ts';
 
 export type Controller = {
   /** `spec.controller` of its IngressClass. */

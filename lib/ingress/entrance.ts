@@ -3,8 +3,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Condition, holds, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
-import type { Context } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Context, Environment } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 import { type Balanced, publishedAddress, type Site } from './routes.ts';
 

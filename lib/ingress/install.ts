@@ -1,6 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../ground/file-digest.ts';
-import type { Outcome } from '../ground/outcome.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree, valueAt } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
@@ -10,9 +9,8 @@ import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import { readPods, tellWaiting, unreadyOf } from '../kubernetes/pods.ts';
-import type { Context, EnvironmentContext, Target } from '../settings/context.ts';
+import type { Context, EnvironmentContext, Outcome, Settings, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
 import { parseRepository } from '../tools/registry/call.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';

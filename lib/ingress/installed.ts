@@ -3,8 +3,7 @@ import { helmCommand } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { helmText, kubectl, kubectlList, kubectlText, labelSelector } from '../kubernetes/kubectl.ts';
 import { removeTypes } from '../kubernetes/types.ts';
-import type { EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 
 /** Name of the controller's helm release. */

@@ -2,8 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
-import type { Context } from '../settings/context.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Context, Settings } from '../settings/context.ts';
 
 export type Route = { readonly path: string; readonly ranges: readonly string[] };
 

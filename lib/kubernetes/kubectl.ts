@@ -1,8 +1,7 @@
 import { type Command, type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
-import type { ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, ShellContext } from '../settings/context.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { throwAdvised } from './advice.ts';
 

@@ -1,8 +1,8 @@
 import { issuedWords } from '../certificates/shared-authority.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
-import type { InEnvironment } from '../settings/context.ts';
-import { type Environment, exportHomes, helmHomes } from '../settings/environment.ts';
+import type { Environment, InEnvironment } from '../settings/context.ts';
+import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { programTrust } from '../vault/api/certificate.ts';
 import { addressCommands } from '../vault/api/dry-run.ts';

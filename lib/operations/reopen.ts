@@ -1,12 +1,11 @@
 import { withPostgresql } from '../cluster/cluster.ts';
-import type { Outcome } from '../ground/outcome.ts';
 import { poll } from '../ground/poll.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { controllerOf } from '../ingress/controllers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import type { EnvironmentContext, Outcome } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { UntrustedError } from '../vault/api/vault-error.ts';
 import { unseal } from '../vault/init-vault.ts';

@@ -1,8 +1,7 @@
 import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Context, EnvironmentContext, Settings } from '../settings/context.ts';
 
 /** A Deployment with the password in its pods' environment, which only a restart updates. */
 export type Consumer = {

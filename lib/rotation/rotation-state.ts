@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { taskCommand } from '../ground/launcher.ts';
-import { type Environment, readStateFile, writeStateFile } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
+import { readStateFile, writeStateFile } from '../settings/environment.ts';
 
 /** Old and new passwords of each role with an unfinished rotation. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };

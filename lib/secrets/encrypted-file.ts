@@ -6,7 +6,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { isTree, type Tree } from '../ground/tree.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment } from '../settings/context.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';

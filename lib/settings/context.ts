@@ -1,7 +1,27 @@
 import type { Shell, TaskContext } from '@k8s-deployment/runner';
-import type { Environment } from './environment.ts';
+import type { ProviderName } from '../cluster/providers.ts';
 import type { GlobalOptions } from './global-options.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './schema.ts';
+
+export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
+
+/** An environment's names and paths. Its data is below `state`. */
+export type Environment = {
+  readonly name: string;
+  readonly provider: ProviderName;
+  /** The project's folder. */
+  readonly root: string;
+  /** Absolute path of `.state/<environment>`. */
+  readonly state: string;
+  readonly kubeconfig: string;
+  /** Name of the kube context. Always passed explicitly; "the current context" is never used. */
+  readonly context: string;
+  /** minikube's profile or kwokctl's cluster, unique per clone and environment. */
+  readonly clusterName: string;
+  readonly gnupgHome: string;
+  /** `state`, or a link to it if its path contains special characters. */
+  readonly plainState: string;
+};
 
 export type InEnvironment = { readonly environment: Environment };
 
@@ -22,3 +42,6 @@ export type ShellContext = Pick<EnvironmentContext, '$' | 'environment'> &
 
 /** The full context of functions in lib/; most take only a part. */
 export type Context = EnvironmentContext & Target;
+
+/** What a step did to the environment. */
+export type Outcome = 'changed' | 'unchanged';

@@ -9,26 +9,9 @@ import { adviseOn, taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
+import type { Environment } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { runFolder, temporaryFolder } from './run-folder.ts';
-
-/** An environment's names and paths. Its data is below `state`. */
-export type Environment = {
-  readonly name: string;
-  readonly provider: ProviderName;
-  /** The project's folder. */
-  readonly root: string;
-  /** Absolute path of `.state/<environment>`. */
-  readonly state: string;
-  readonly kubeconfig: string;
-  /** Name of the kube context. Always passed explicitly; "the current context" is never used. */
-  readonly context: string;
-  /** minikube's profile or kwokctl's cluster, unique per clone and environment. */
-  readonly clusterName: string;
-  readonly gnupgHome: string;
-  /** `state`, or a link to it if its path contains special characters. */
-  readonly plainState: string;
-};
 
 /** Eight hexadecimal digits that identify an environment of a clone. */
 export function cloneKey(environment: string, clone: string): string {

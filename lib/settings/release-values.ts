@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { merge, type Tree } from '../ground/tree.ts';
-import type { Settings } from './settings.ts';
+import type { Settings } from './context.ts';
 
 /**
  * The values of a release in the settings, merged as in environments/values.yaml.gotmpl: those of its chart, then its

@@ -8,12 +8,9 @@ import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree } from '../ground/tree.ts';
+import type { Environment, Settings } from './context.ts';
 import { digestWords, mergeLayers } from './digests.ts';
-import type { Environment } from './environment.ts';
 import { type Layer, placeIn } from './layer.ts';
-import type { Settings } from './schema.ts';
-
-export type { ChartSetting, DatabaseRoles, ImageSetting, Settings } from './schema.ts';
 
 /** Parsed files by text and settings by the texts of their layers, since every task reads mostly the same ones. */
 const parsed = new Map<string, StrictYaml>();

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import type { Environment } from '../settings/environment.ts';
-import type { Settings } from '../settings/settings.ts';
+import type { Environment, Settings } from '../settings/context.ts';
 import type { DesiredState } from './api/desired-state.ts';
 import { loadDesiredState } from './api/state.ts';
 

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { isShared, readShared, vaultKeysFile, writeShared } from '../secrets/shared-file.ts';
-import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import type { Environment } from '../settings/environment.ts';
+import type { Environment, EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { KeysPlace } from './api/keys-file.ts';
 
 /** A file on this machine: the keys of a Vault that nobody else uses. */

@@ -1,8 +1,7 @@
 import { ensureServerCertificate, serverCertificateCommands } from '../certificates/server.ts';
 import { clusterOf } from '../cluster/cluster.ts';
 import { databaseServer } from '../database/certificate.ts';
-import type { Outcome } from '../ground/outcome.ts';
-import type { Context, Target } from '../settings/context.ts';
+import type { Context, Outcome, Target } from '../settings/context.ts';
 import { vaultServer } from './api/certificate.ts';
 
 const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServer(settings)];

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { delimiter, dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
-import type { Target } from '../../lib/settings/context.ts';
-import { loadSettings, type Settings } from '../../lib/settings/settings.ts';
+import type { Settings, Target } from '../../lib/settings/context.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
 import { copyOf } from './project-copy.ts';
 import { type RecordedContext, taskContext } from './task-context.ts';
 

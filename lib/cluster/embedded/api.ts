@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import type { Environment } from '../../settings/environment.ts';
+import type { Environment } from '../../settings/context.ts';
 import { clusterFolder } from './state.ts';
 
 /**

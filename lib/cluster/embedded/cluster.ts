@@ -1,8 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome } from '../../ground/outcome.ts';
-import type { Context, Target } from '../../settings/context.ts';
-import { type Environment, exportHomes, remember } from '../../settings/environment.ts';
+import type { Context, Environment, Outcome, Target } from '../../settings/context.ts';
+import { exportHomes, remember } from '../../settings/environment.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase, reloadDatabase } from './database.ts';

@@ -8,12 +8,10 @@ import { superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.
 import { setUpDatabases } from '../../database/set-up.ts';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
-import type { Context, Target } from '../../settings/context.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Context, Environment, Outcome, Settings, Target } from '../../settings/context.ts';
+import { writeWhole } from '../../settings/environment.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
 import { clearService, inBackground, isUp, launchService } from './launch.ts';

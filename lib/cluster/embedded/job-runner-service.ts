@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
-import type { Outcome } from '../../ground/outcome.ts';
-import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { inBackground, isUp, launchService } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { Environment } from '../../settings/context.ts';
 import { environmentOf } from '../../settings/environment.ts';
 import type { Workload } from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';

@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
-import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import { type Environment, processEnvironment } from '../../settings/environment.ts';
+import type { Environment, EnvironmentContext, Outcome } from '../../settings/context.ts';
+import { processEnvironment } from '../../settings/environment.ts';
 import { checkPorts } from './ports.ts';
 import { startedByThisRun, stopStrays } from './processes.ts';
 import { livingServices, readServices, startService, stopServices, waitForService } from './services.ts';

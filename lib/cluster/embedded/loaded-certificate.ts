@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSameProcess } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
-import type { Outcome } from '../../ground/outcome.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Environment, Outcome } from '../../settings/context.ts';
+import { writeWhole } from '../../settings/environment.ts';
 import { readServices } from './services.ts';
 
 /*

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { textIfThere } from '../../ground/if-there.ts';
-import type { Context, Target } from '../../settings/context.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Context, Environment, Target } from '../../settings/context.ts';
+import { writeWhole } from '../../settings/environment.ts';
 import { tellKept } from '../kept.ts';
 import type { Api } from './api.ts';
 import { applyManifests } from './apply.ts';

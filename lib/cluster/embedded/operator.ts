@@ -1,9 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome } from '../../ground/outcome.ts';
 import { call } from '../../ingress/call.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';

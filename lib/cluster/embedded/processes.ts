@@ -2,8 +2,7 @@ import { join } from 'node:path';
 import { bootId, processStartTime, TaskError } from '@k8s-deployment/runner';
 import { commandLines } from '../../ground/command-lines.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
+import type { Environment, EnvironmentContext } from '../../settings/context.ts';
 import { readServices, type ServiceRecord, stopServices } from './services.ts';
 import { clusterFolder } from './state.ts';
 

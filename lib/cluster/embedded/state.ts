@@ -4,14 +4,8 @@ import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { Target } from '../../settings/context.ts';
-import {
-  cloneKey,
-  type Environment,
-  readStateFile,
-  writeStateFile,
-  writeWhole,
-} from '../../settings/environment.ts';
+import type { Environment, Target } from '../../settings/context.ts';
+import { cloneKey, readStateFile, writeStateFile, writeWhole } from '../../settings/environment.ts';
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';
 import { choosePorts, type Ports, portBlock, portNames } from './ports.ts';

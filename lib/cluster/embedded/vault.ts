@@ -1,8 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Outcome } from '../../ground/outcome.ts';
-import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import { type Environment, writeWhole } from '../../settings/environment.ts';
+import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
+import { writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { vaultCertificate, vaultIdentity } from '../../vault/api/certificate.ts';
 import { vaultClient } from '../../vault/api/client.ts';

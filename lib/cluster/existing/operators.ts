@@ -1,7 +1,6 @@
 import { valueAt } from '../../ground/tree.ts';
 import { type Condition, holds, kubectl, kubectlList, labelSelector } from '../../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext } from '../../settings/context.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Context, EnvironmentContext, Settings } from '../../settings/context.ts';
 import { parseAnswer, toolFailure } from '../../tools/tool-answer.ts';
 import { versionIn, versionProblem } from '../../tools/versions.ts';
 

@@ -2,8 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { isTree, valueAt } from '../../ground/tree.ts';
 import { isAllowed } from '../../ingress/routes.ts';
 import { kubectlList, kubectlText, labelSelector } from '../../kubernetes/kubectl.ts';
-import type { Context, Target } from '../../settings/context.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Context, Settings, Target } from '../../settings/context.ts';
 
 /* Compares the addresses of a cluster with the ranges that the network policies of the release devops open. */
 

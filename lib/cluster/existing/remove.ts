@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
-import type { Outcome } from '../../ground/outcome.ts';
 import { helmCommand } from '../../helm/helm.ts';
 import { declaredReleases } from '../../helm/helmfile.ts';
 import {
@@ -14,7 +13,7 @@ import { deployedReleases } from '../../helm/releases.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
 import { helmText, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import { installedTypes, removeTypes } from '../../kubernetes/types.ts';
-import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
 

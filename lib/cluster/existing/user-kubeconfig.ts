@@ -5,8 +5,8 @@ import { delimiter, dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { reasonIn, TaskError, UsageError } from '@k8s-deployment/runner';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { kubectl } from '../../kubernetes/kubectl.ts';
-import type { EnvironmentContext } from '../../settings/context.ts';
-import { type Environment, processEnvironment, writeWhole } from '../../settings/environment.ts';
+import type { Environment, EnvironmentContext } from '../../settings/context.ts';
+import { processEnvironment, writeWhole } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
 type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;

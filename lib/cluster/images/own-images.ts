@@ -1,11 +1,9 @@
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
-import type { Outcome } from '../../ground/outcome.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { Release } from '../../helm/helmfile.ts';
-import type { Context, Target } from '../../settings/context.ts';
+import type { Context, Outcome, Settings, Target } from '../../settings/context.ts';
 import { releaseValues } from '../../settings/release-values.ts';
-import type { Settings } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
 /** An image built from a folder of the project. */

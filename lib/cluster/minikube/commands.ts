@@ -1,8 +1,6 @@
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
-import type { Target } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
-import type { Settings } from '../../settings/settings.ts';
+import type { Environment, Settings, Target } from '../../settings/context.ts';
 
 /**
  * `minikube start` with the settings. For an existing cluster without the number of nodes, which cannot be changed, and

@@ -1,7 +1,6 @@
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
-import type { ShellContext } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
-import { loadSettings, type Settings } from '../../settings/settings.ts';
+import type { Environment, Settings, ShellContext } from '../../settings/context.ts';
+import { loadSettings } from '../../settings/settings.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
 import { findRemains } from './docker.ts';

@@ -1,8 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { Outcome } from '../../ground/outcome.ts';
 import { kubectl, kubectlList } from '../../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext } from '../../settings/context.ts';
+import type { Context, EnvironmentContext, Outcome } from '../../settings/context.ts';
 import { tellKept } from '../kept.ts';
 import { startArguments, waitForNodes } from './commands.ts';
 import { forgetMachines } from './docker.ts';

@@ -6,9 +6,8 @@ import {
   identityOf,
   type ServerIdentity,
 } from '../../certificates/server.ts';
-import type { ShellContext, Target } from '../../settings/context.ts';
-import type { Environment } from '../../settings/environment.ts';
-import { loadSettings, type Settings } from '../../settings/settings.ts';
+import type { Environment, Settings, ShellContext, Target } from '../../settings/context.ts';
+import { loadSettings } from '../../settings/settings.ts';
 
 const name = 'vault';
 

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import type { Outcome } from '../../ground/outcome.ts';
 import { poll } from '../../ground/poll.ts';
+import type { Outcome } from '../../settings/context.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { dropReservation, nameOf, readKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { type OpenVaultInput, sealStatus } from './replica.ts';

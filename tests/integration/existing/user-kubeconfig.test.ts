@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { connectExisting } from '../../../lib/cluster/existing/user-kubeconfig.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Environment } from '../../../lib/settings/context.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 

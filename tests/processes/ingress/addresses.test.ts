@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:net';
 import * as assert from 'uvu/assert';
 import { routeAddresses } from '../../../lib/ingress/addresses.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { portOf } from '../../rig/loopback.ts';
 import { context, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 

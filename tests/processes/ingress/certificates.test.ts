@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { ensureRouteCertificates, removeRouteCertificates } from '../../../lib/ingress/certificates.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { context, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 const cnf = 'lib/certificates/certificates.cnf';

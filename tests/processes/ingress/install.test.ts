@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { controllerCommands, ensureController } from '../../../lib/ingress/install.ts';
 import { removeController } from '../../../lib/ingress/installed.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { helmRecord } from '../../rig/helm-record.ts';
 import { type CloneContext, context, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { newestLike, writtenLike } from '../../../lib/applications/newest.ts';
 import { updateSettings } from '../../../lib/applications/update.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
-import type { Environment } from '../../../lib/settings/environment.ts';
+import type { Environment } from '../../../lib/settings/context.ts';
 import { serve } from '../../rig/loopback.ts';
 
 const test = suite('update');

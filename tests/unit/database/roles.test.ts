@@ -2,8 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loginRoles, selectRoles } from '../../../lib/database/roles.ts';
 import { statementsOf } from '../../../lib/database/set-up.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { secretKey } from '../../../lib/settings/secret-reference.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
 
 const settings = {
   database: {

@@ -8,7 +8,7 @@ import {
 } from '../../../lib/helm/chart-places.ts';
 import { helmfileCommand, helmfileText } from '../../../lib/helm/helmfile.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
 import { fails, targetOf } from '../../rig/task-context.ts';
 

@@ -6,7 +6,8 @@ import { buildWords, ownImages, tagged, taggedByInputs } from '../../../lib/clus
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
-import { loadSettings, type Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { fails } from '../../rig/task-context.ts';

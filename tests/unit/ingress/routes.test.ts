@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { entranceOf, type Pod, type Service } from '../../../lib/ingress/entrance.ts';
 import { isAllowed, redirectPort, routeOf, siteOf } from '../../../lib/ingress/routes.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 
 const settings = (ingress: Partial<Settings['ingress']> = {}) =>
   ({ ingress: { controller: 'traefik', tls: { enabled: true, port: 30443 }, ...ingress } }) as Pick<

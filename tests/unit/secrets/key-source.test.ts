@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importCommands } from '../../../lib/secrets/keyring.ts';
 import { keySource } from '../../../lib/secrets/operational-key.ts';
-import type { Settings } from '../../../lib/settings/settings.ts';
+import type { Settings } from '../../../lib/settings/context.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { failureOf } from '../../rig/task-context.ts';
 

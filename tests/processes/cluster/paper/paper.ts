@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cluster, ClusterPhase, ClusterProvider } from '../../../../lib/cluster/provider.ts';
-import type { Environment } from '../../../../lib/settings/environment.ts';
+import type { Environment } from '../../../../lib/settings/context.ts';
 
 const file = ({ state }: Environment): string => join(state, 'paper');
 

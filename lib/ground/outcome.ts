@@ -1,2 +1,0 @@
-/** What a step did to the environment. */
-export type Outcome = 'changed' | 'unchanged';
