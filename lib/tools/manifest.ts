@@ -24,7 +24,7 @@ export const toolNames = [
   'docker',
   'go',
   'k9s',
-  'kubeconform',
+  'chart-types',
   'actionlint',
   'kube-apiserver-newest',
 ] as const;
@@ -42,7 +42,7 @@ export function toolsOf(provider: ProviderName): ToolName[] {
 }
 
 /** Tools for tests only. */
-export const testTools: readonly ToolName[] = ['kubeconform', 'actionlint', 'kube-apiserver-newest'];
+export const testTools: readonly ToolName[] = ['chart-types', 'actionlint', 'kube-apiserver-newest'];
 
 /** An npm package with a prebuilt program. `{platform}` in its name is Node's platform and architecture. */
 export type NpmRecipe = {

@@ -100,10 +100,10 @@ export async function toolOf(name: ToolName): Promise<FoundTool> {
 
 /** The CRDs of these objects, in the pinned versions of their operators. */
 export async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
-  const conform = (await toolOf('kubeconform')).folder;
+  const types = (await toolOf('chart-types')).folder;
   const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
   const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'].map((name) =>
-    join(conform, name),
+    join(types, name),
   );
   const texts = [operator, ...folders].map(async (folder) => {
     const files = (await readdir(folder)).sort();

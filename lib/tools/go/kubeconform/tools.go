@@ -1,8 +1,0 @@
-//go:build tools
-
-// Package tools pins the programs that are built from this module.
-package tools
-
-import (
-	_ "github.com/yannh/kubeconform/cmd/kubeconform"
-)
