@@ -148,12 +148,13 @@ export async function refuseBusy(
   }
 }
 
-/** Pid of a local helm that works on the release, unless its arguments name another cluster. */
+/** Pid of a local helm that changes the release, unless its arguments name another cluster. */
 async function runningHelm({ context }: Environment, release: Release): Promise<number | undefined> {
   const { commandLines } = await import('../ground/command-lines.ts');
   const found = (await commandLines()).find(
     ({ program, words }) =>
       /^helm\d?$/.test(program) &&
+      words.some((word) => /^(install|upgrade|rollback|uninstall|delete)$/.test(word)) &&
       words.includes(release.name) &&
       (!words.includes('--kube-context') || words.includes(context)),
   );

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import * as assert from 'uvu/assert';
 import { rollBackRelease } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
@@ -36,6 +37,17 @@ for (const [title, calls, ...statuses] of [
     );
     assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
   });
+
+test('a helm that only renders a release of this name does not work on it', async () => {
+  const other = spawn(process.execPath, ['-', 'template', 'devops'], { argv0: 'helm' });
+  try {
+    cluster('pending-install', 1);
+    helm([{ revision: 1, status: 'pending-install' }]);
+    await install(context, devops);
+  } finally {
+    other.kill();
+  }
+});
 
 for (const [title, revisions, good] of [
   [
