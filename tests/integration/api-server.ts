@@ -7,17 +7,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
-import { callIn, type Place } from '../charts/tools.ts';
+import { callIn } from '../charts/tools.ts';
 
-export type ApiServer = Place & {
-  readonly kubeconfig: string;
-  readonly address: string;
-  /** File of its self-signed certificate. */
-  readonly authority: string;
-  /** kubectl as administrator; throws its error if it fails. */
-  readonly kubectl: (args: readonly string[], stdin?: string) => Promise<string>;
-  readonly stop: () => Promise<void>;
-};
+export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
 /** Time limit until it is ready, on a busy machine. */
 const readyMs = 120_000;
@@ -28,7 +20,7 @@ const readyMs = 120_000;
  */
 export async function startApiServer(
   programs: { readonly etcd?: string; readonly kubeApiserver?: string } = {},
-): Promise<ApiServer> {
+) {
   const { etcd = 'etcd', kubeApiserver = 'kube-apiserver' } = programs;
   const folder = await mkdtemp(join(tmpdir(), 'api-server-'));
   const [store, peers, port] = await Promise.all([freePort(), freePort(), freePort()]);
@@ -37,11 +29,8 @@ export async function startApiServer(
   const key = join(folder, 'service-accounts.pem');
   const secret = { mode: 0o600 };
   await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), secret);
-  await writeFile(
-    join(folder, 'tokens.csv'),
-    `${token},administrator,administrator,system:masters\n`,
-    secret,
-  );
+  const tokens = join(folder, 'tokens.csv');
+  await writeFile(tokens, `${token},administrator,administrator,system:masters\n`, secret);
   const address = `https://127.0.0.1:${port}`;
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(address, token)), secret);
@@ -74,7 +63,7 @@ export async function startApiServer(
       '--endpoint-reconciler-type=none',
       `--secure-port=${port}`,
       `--cert-dir=${join(folder, 'certificates')}`,
-      `--token-auth-file=${join(folder, 'tokens.csv')}`,
+      `--token-auth-file=${tokens}`,
       '--authorization-mode=RBAC',
       '--service-cluster-ip-range=10.96.0.0/16',
       `--service-account-issuer=${address}`,
@@ -84,10 +73,7 @@ export async function startApiServer(
   ];
   const stop = async (): Promise<void> => {
     // No data is kept, so kill it.
-    for (const child of children.filter(({ exitCode, signalCode }) => exitCode === null && !signalCode)) {
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
+    for (const child of children) if (child.kill('SIGKILL')) await once(child, 'exit');
     await rm(folder, { recursive: true, force: true });
   };
   const env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(folder, 'kube-cache') };
@@ -100,11 +86,13 @@ export async function startApiServer(
     await stop();
     throw new Error(`the API server did not become ready: ${said}`);
   }
+  /** kubectl as administrator; throws its error if it fails. */
   const kubectl = async (args: readonly string[], stdin?: string): Promise<string> => {
     const { exitCode, stdout, stderr } = await call(args, stdin);
     if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
+  /** File of its self-signed certificate. */
   const authority = join(folder, 'certificates', 'apiserver.crt');
   return { folder, env, kubeconfig, address, authority, kubectl, stop };
 }

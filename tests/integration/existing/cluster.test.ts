@@ -1,11 +1,13 @@
 import { exec } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { stringify } from 'yaml';
 import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
+import { connectExisting } from '../../../lib/cluster/existing/user-kubeconfig.ts';
 import { keepReplicas } from '../../../lib/deploy/keep-replicas.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
@@ -19,7 +21,7 @@ import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
 import { startApiServer } from '../api-server.ts';
 
-/* An existing cluster: whose namespaces are used and removed, and autoscaling; a real API server, the real helm. */
+/* An existing cluster: whose namespaces are used and removed, autoscaling, and its kubeconfig, with a real API server, helm and kubectl. */
 
 const test = suite('an existing cluster');
 const api = await startApiServer();
@@ -183,6 +185,42 @@ test('an application that gets an autoscaler keeps its number of pods until that
   assert.is(await pods(), '7');
   await install({ replicas: 2 });
   assert.is(await pods(), '2');
+});
+
+test('the copy of the user’s kubeconfig includes certificates, and is not changed by another file', async () => {
+  const place = join(copy.folder, 'team');
+  mkdirSync(place);
+  for (const name of ['ca.pem', 'token']) writeFileSync(join(place, name), name);
+  writeFileSync(
+    join(place, 'config'),
+    stringify({
+      ...{ apiVersion: 'v1', kind: 'Config' },
+      clusters: [{ name: 'c', cluster: { server: 'https://one', 'certificate-authority': 'ca.pem' } }],
+      users: [{ name: 'u', user: { tokenFile: 'token' } }],
+      contexts: [{ name: 'team', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'other',
+    }),
+  );
+  const team = { ...context(), environment: { ...environment, context: 'team' } };
+  const connectTo = (file: string) => {
+    process.env.KUBECONFIG = file;
+    rmSync(environment.kubeconfig, { force: true });
+    return connectExisting(team);
+  };
+  await connectTo(`${join(copy.folder, 'none')}:${join(place, 'config')}`);
+  const found = JSON.parse(readFileSync(environment.kubeconfig, 'utf8'));
+  assert.is(found['current-context'], 'team');
+  assert.is(
+    found.clusters[0].cluster['certificate-authority-data'],
+    Buffer.from('ca.pem').toString('base64'),
+  );
+  assert.is(found.users[0].user.tokenFile, join(place, 'token'));
+
+  assert.is((await failureOf(connectTo(join(copy.folder, 'none')))).exitCode, 2);
+  writeFileSync(join(place, 'damaged'), 'clusters: [');
+  const { exitCode, why } = await failureOf(connectTo(join(place, 'damaged')));
+  assert.is(exitCode, 1);
+  assert.match(why, 'error loading config file');
 });
 
 test.run();
