@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Clone, docker, environment, remainsOf } from './machine.ts';
@@ -6,10 +7,11 @@ import { type Clone, docker, environment, remainsOf } from './machine.ts';
 /** A moment of `create-k8s`: the progress of the cluster. */
 export type Moment = { readonly name: string; readonly reached: (clone: Clone) => Promise<boolean> };
 
+/** True when Docker has this container or network. */
 const has =
-  (line: (profile: string) => string) =>
-  async (clone: Clone): Promise<boolean> =>
-    (await remainsOf(clone)).includes(line(clone.profile));
+  (kind: string, suffix = '') =>
+  async (clone: Clone) =>
+    (await remainsOf(clone)).includes(`${kind} ${clone.profile}${suffix}`);
 
 /** True when Kubernetes runs in a node: its kubelet answers. */
 const joined = (suffix: string) => async (clone: Clone) => {
@@ -26,12 +28,12 @@ const written = (file: string) => async (clone: Clone) => existsSync(clone.path(
 /** Eight moments, in their order. */
 export const moments: readonly Moment[] = [
   { name: 'the environment is recorded', reached: written('environment.json') },
-  { name: 'there is a network', reached: has((profile) => `network ${profile}`) },
-  { name: 'there is the first machine', reached: has((profile) => `container ${profile}`) },
+  { name: 'there is a network', reached: has('network') },
+  { name: 'there is the first machine', reached: has('container') },
   { name: 'the first kubelet runs', reached: joined('') },
-  { name: 'there is the second machine', reached: has((profile) => `container ${profile}-m02`) },
+  { name: 'there is the second machine', reached: has('container', '-m02') },
   { name: 'the second kubelet runs', reached: joined('-m02') },
-  { name: 'there is the third machine', reached: has((profile) => `container ${profile}-m03`) },
+  { name: 'there is the third machine', reached: has('container', '-m03') },
   { name: 'all nodes are started', reached: written('minikube.progress') },
 ];
 
@@ -42,7 +44,7 @@ export async function killAt(moment: Moment, clone: Clone): Promise<void> {
     env: clone.env,
     stdio: 'ignore',
   });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const ended = once(child, 'exit');
   while (!(await moment.reached(clone))) {
     await pause(50);
     if (child.exitCode !== null) throw new Error(`create-k8s ended before ${moment.name}`);

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cloneKey } from '../../lib/settings/environment.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
 /** Environment of the suite, and the filter for test names; from the command line, by tests/run.ts. */
@@ -20,17 +22,12 @@ export async function makeClone(prefix: string): Promise<Clone> {
     CLUSTER_PROVIDER: 'minikube',
     MINIKUBE_HOME: process.env.MINIKUBE_HOME ?? join(homedir(), '.minikube'),
   });
-  const { cloneKey } = await import('../../lib/settings/environment.ts');
   return { ...sandbox, profile: `${environment}-${cloneKey(environment, sandbox.folder)}` };
 }
 
 /** stdout of a docker command. Throws when it fails. */
-export function docker(...args: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    execFile('docker', args, (error, stdout, stderr) =>
-      error ? reject(new Error(`docker ${args.join(' ')}: ${stderr}`)) : resolve(stdout.trim()),
-    );
-  });
+export async function docker(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('docker', args)).stdout.trim();
 }
 
 /** Containers, volumes and networks whose name begins with the profile's, each as `kind name`. */

@@ -22,22 +22,21 @@ function timed(name: string, run: () => Promise<void>): void {
   });
 }
 
+async function threeNodesRun(): Promise<void> {
+  const { cluster } = await clone.status();
+  assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
+}
+
 /** Asserts that everything works: three nodes, Vault open, both applications' checks. */
 async function everythingWorks(): Promise<void> {
-  const { cluster, vault, database } = await clone.status();
-  assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
+  await threeNodesRun();
+  const { vault, database } = await clone.status();
   assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
   await clone.succeeds('test');
 }
 
-timed('create-environment creates everything', async () => {
+timed('create-environment and install-tier apps create everything', async () => {
   await clone.succeeds('create-environment');
-  const { cluster, vault, database } = await clone.status();
-  assert.equal([cluster.state, cluster.nodes.length], ['running', 3]);
-  assert.equal([vault?.sealed, vault?.configured, database?.reachable], [false, true, true]);
-});
-
-timed('install-tier apps and test', async () => {
   await clone.succeeds('install-tier', 'apps');
   await everythingWorks();
 });
@@ -52,8 +51,7 @@ timed('the applications answer through the ingress, at the addresses that `servi
 });
 
 timed('create-environment again changes nothing', async () => {
-  const { stderr } = await clone.succeeds('create-environment');
-  assert.match(stderr, /nothing changed/);
+  assert.match((await clone.succeeds('create-environment')).stderr, /nothing changed/);
 });
 
 timed('after stop-k8s and start-k8s everything works', async () => {
@@ -123,8 +121,7 @@ for (const moment of moments) {
   timed(`create-k8s continues after a kill -9 when ${moment.name}`, async () => {
     await killAt(moment, clone);
     await clone.succeeds('create-k8s');
-    const { cluster } = await clone.status();
-    assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
+    await threeNodesRun();
     await destroyLeavesNothing(clone);
   });
 }

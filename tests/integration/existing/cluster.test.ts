@@ -18,7 +18,7 @@ import { loadSettings } from '../../../lib/settings/settings.ts';
 import { merge, required, type Tree } from '../../charts/render.ts';
 import { callIn } from '../../charts/tools.ts';
 import { copyOf } from '../../rig/project-copy.ts';
-import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { fails, taskContext } from '../../rig/task-context.ts';
 import { startApiServer } from '../api-server.ts';
 
 /* An existing cluster: whose namespaces are used and removed, autoscaling, and its kubeconfig, with a real API server, helm and kubectl. */
@@ -95,13 +95,15 @@ test('a namespace with objects of somebody else, or of another environment, is r
   await connect();
   await checkNamespaces(context());
   await api.kubectl(['-n', 'backend', 'create', 'configmap', 'theirs']);
-  const foreign = await failureOf(checkNamespaces(context()));
-  assert.is(foreign.what, 'namespace backend of context `test` is not this environment’s'.replace('’', "'"));
-  assert.is(foreign.why, 'it has configmap/theirs');
+  await fails(checkNamespaces(context()), {
+    what: "namespace backend of context `test` is not this environment's",
+    why: 'it has configmap/theirs',
+  });
   await api.kubectl(['-n', 'backend', 'delete', 'configmap', 'theirs']);
   await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment=staging']);
-  const other = await failureOf(prepareNamespaces(context(), await declaredReleases(copy.folder)));
-  assert.is(other.why, 'it belongs to environment `staging`');
+  const other = await fails(prepareNamespaces(context(), await declaredReleases(copy.folder)), {
+    why: 'it belongs to environment `staging`',
+  });
   assert.equal(
     [...(await namespaces()).keys()].filter((name) => projectNamespaces.includes(name)),
     ['backend'],
@@ -216,11 +218,9 @@ test('the copy of the user’s kubeconfig includes certificates, and is not chan
   );
   assert.is(found.users[0].user.tokenFile, join(place, 'token'));
 
-  assert.is((await failureOf(connectTo(join(copy.folder, 'none')))).exitCode, 2);
+  await fails(connectTo(join(copy.folder, 'none')), { exitCode: 2 });
   writeFileSync(join(place, 'damaged'), 'clusters: [');
-  const { exitCode, why } = await failureOf(connectTo(join(place, 'damaged')));
-  assert.is(exitCode, 1);
-  assert.match(why, 'error loading config file');
+  await fails(connectTo(join(place, 'damaged')), { exitCode: 1, why: /error loading config file/ });
 });
 
 test.run();

@@ -13,7 +13,7 @@ import { loadSettings } from '../../../lib/settings/settings.ts';
 import { readKeys, replaceKeys, reserveKeysFile } from '../../../lib/vault/api/keys-file.ts';
 import { keysPlace } from '../../../lib/vault/keys-place.ts';
 import { copyOf, type ProjectCopy } from '../../rig/project-copy.ts';
-import { failureOf, type RecordedContext, taskContext } from '../../rig/task-context.ts';
+import { fails, type RecordedContext, taskContext } from '../../rig/task-context.ts';
 import { startApiServer } from '../api-server.ts';
 
 /* Several clones of an environment on one cluster: a real API server, sops and gpg. */
@@ -64,10 +64,6 @@ const filesIn = ({ context }: Clone): string[] =>
     readFileSync(path, 'utf8'),
   );
 
-test.before(async (state) => {
-  state.api = await startApiServer();
-  state.clones = [];
-});
 test.after.each(async () => {
   await api.kubectl(['delete', 'secrets', '--all', '-n', 'default']);
   for (const { context, remove } of clones.splice(0)) {
@@ -99,12 +95,10 @@ test('a clone without it is refused before anything is changed, unless it may re
   await deploy(first);
 
   const second = await clone();
-  const error = await failureOf(shareAuthority(second.context));
-  assert.is(
-    error.what,
-    'the cluster has the certificates of an authority whose key is not here: default/postgresql-tls',
-  );
-  assert.match(error.advice ?? '', /git pull.*create-environment --replace-authority/);
+  await fails(shareAuthority(second.context), {
+    what: 'the cluster has the certificates of an authority whose key is not here: default/postgresql-tls',
+    advice: /git pull.*create-environment --replace-authority/,
+  });
   assert.not.ok(existsSync(join(second.folder, file)));
   assert.not.ok(existsSync(join(second.context.environment.state, 'certificates')));
 
@@ -118,9 +112,10 @@ test('a clone without it is refused before anything is changed, unless it may re
   await deploy(second);
   assert.is(await shareAuthority(second.context), 'unchanged');
 
-  const stale = await failureOf(shareAuthority(first.context));
-  assert.is(stale.what, 'the cluster has certificates of another authority: default/postgresql-tls');
-  assert.match(stale.why ?? '', `${file} has not signed them`);
+  await fails(shareAuthority(first.context), {
+    what: 'the cluster has certificates of another authority: default/postgresql-tls',
+    why: new RegExp(`${file} has not signed them`),
+  });
   commit(second, first);
   assert.is(await shareAuthority(first.context), 'unchanged');
   assert.equal(filesIn(first), filesIn(second));
@@ -130,8 +125,8 @@ test('an authority that expires soon is only replaced when asked to', async () =
   const { context } = await clone();
   await shareAuthority(context);
   const late = new Date(Date.now() + 3600 * 24 * 3600 * 1000);
-  const error = await failureOf(shareAuthority(context, {}, late));
-  assert.match(error.what, /has to be replaced: the authority is valid from .* to/);
+  const what = /has to be replaced: the authority is valid from .* to/;
+  await fails(shareAuthority(context, {}, late), { what });
   const replacing = { ...context, options: { ...context.options, replaceAuthority: true } };
   assert.is(await shareAuthority(replacing, {}, late), 'changed');
 });
@@ -142,8 +137,8 @@ test('the file of another environment is refused', async () => {
   const other = await clone({ env: 'lab' });
   const copied = file.replace('development', 'lab');
   writeFileSync(join(other.folder, copied), readFileSync(join(first.folder, file)));
-  const error = await failureOf(shareAuthority(other.context));
-  assert.is(error.what, `${copied} belongs to environment \`development\``);
+  const what = `${copied} belongs to environment \`development\``;
+  await fails(shareAuthority(other.context), { what });
 });
 
 test('the plain commands create and take over the same', async () => {

@@ -20,7 +20,7 @@ import { loadSettings } from '../../../lib/settings/settings.ts';
 import { cacheFolder } from '../../../lib/tools/cache.ts';
 import { findTool } from '../../../lib/tools/tools.ts';
 import { environmentIn } from '../../rig/environment.ts';
-import { failureOf, taskContext } from '../../rig/task-context.ts';
+import { fails, taskContext } from '../../rig/task-context.ts';
 import { startDockerEngine } from './docker-engine.ts';
 
 /*
@@ -165,11 +165,8 @@ test('minikube has the addons of the settings', async () => {
 
 test('without a Docker engine nothing is created, and nothing counts as removed', async () => {
   process.env.DOCKER_HOST = 'unix:///nowhere.sock';
-  for (const attempt of [() => provider.create(context), () => provider.destroy(context)]) {
-    const error = await failureOf(attempt());
-    assert.is(error.what, 'Docker does not answer');
-    assert.match(error.why ?? '', /nowhere\.sock/);
-  }
+  for (const attempt of [() => provider.create(context), () => provider.destroy(context)])
+    await fails(attempt(), { what: 'Docker does not answer', why: /nowhere\.sock/ });
   process.env.DOCKER_HOST = engine.host;
   assert.is(await provider.phase(context), 'absent');
 });
@@ -183,7 +180,7 @@ test('a damaged profile differs from a missing one', async () => {
   assert.match((await provider.faults?.(context))?.join() ?? '', said);
   assert.is(await provider.destroy(context), 'changed');
   assert.not.ok(existsSync(profile));
-  assert.match((await failureOf(provider.start(context))).what, /is not created/);
+  await fails(provider.start(context), { what: /is not created/ });
 });
 
 all.run();

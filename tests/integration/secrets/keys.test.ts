@@ -9,7 +9,7 @@ import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue } from '../../../lib/secrets/sops.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
 /* Keys that cannot be used, with the real gpg and sops. */
 
@@ -87,7 +87,7 @@ test('a key with a passphrase is refused before it is imported', async () => {
   const parts = exported('--passphrase', 'a passphrase', '--export-secret-subkeys', key);
   assert.match(await refusal(parts), /it has a passphrase/);
   process.env.SOPS_PGP_KEY = text;
-  assert.match((await failureOf(importKeys(context))).what, /^the key in SOPS_PGP_KEY cannot be used/);
+  await fails(importKeys(context), { what: /^the key in SOPS_PGP_KEY cannot be used/ });
 });
 
 test('a file that is not the right key says what it is', async () => {
@@ -193,11 +193,12 @@ test('a key for which nothing can be encrypted is named with the reason, and not
 test('a gpg that is killed while sops decrypts is named', async () => {
   await importKeys(context);
   clone.script('gpg', 'kill -9 $$');
-  const error = await failureOf(decryptValue(context, 'database.yaml', 'password'));
+  const { advice } = await fails(decryptValue(context, 'database.yaml', 'password'), {
+    what: 'gpg could not decrypt environments/development/secrets/database.yaml',
+    why: /killed, or could not be started/,
+  });
   clone.unscript('gpg');
-  assert.match(error.what, /^gpg could not decrypt environments\/development\/secrets\/database\.yaml$/);
-  assert.match(error.why ?? '', /killed, or could not be started/);
-  assert.not.match(error.advice ?? '', /git/);
+  assert.not.match(advice ?? '', /git/);
 });
 
 test.run();
