@@ -59,39 +59,22 @@ function needsOf(settings: Settings): Need[] {
       const [enabled, kind] = ['enabled', 'kind'].map((key) => valueAt(values, ['autoscaling', key]));
       return enabled === true && kind === 'keda';
     });
-  const ofDatabase = 'releases.postgresql';
   const isCluster = valueAt(postgresql, ['kind']) === 'cloudnative-pg';
-  const needs: readonly (Need | false)[] = [
-    isCluster && { type: 'cloudNativePg', setting: `${ofDatabase}.kind`, releases: ['postgresql'] },
-    isCluster &&
-      backup === true &&
-      (method === 'volumeSnapshot' || method === 'plugin') && {
-        type: method,
-        setting: `${ofDatabase}.cluster.backup`,
-        releases: ['postgresql'],
-      },
-    isCluster &&
-      backup === true &&
-      method === 'volumeSnapshot' &&
-      store && {
-        type: 'plugin',
-        setting: `${ofDatabase}.cluster.backup.objectStore`,
-        releases: ['postgresql'],
-      },
-    ...scaled.map(
-      (name): Need => ({ type: 'keda', setting: `releases.${name}.autoscaling.kind`, releases: [name] }),
-    ),
-    monitoring.enabled && { type: 'prometheus', setting: 'monitoring.enabled', releases: ['devops'] },
-    ingress.tls.enabled &&
-      ingress.tls.clusterIssuer !== '' && {
-        type: 'certManager',
-        setting: 'ingress.tls.clusterIssuer',
-        releases: frontsOf(settings),
-      },
+  const bySnapshot = isCluster && backup === true && method === 'volumeSnapshot';
+  const byPlugin = isCluster && backup === true && method === 'plugin';
+  const issued = ingress.tls.enabled && ingress.tls.clusterIssuer !== '';
+  const rows: readonly (readonly [boolean, Need['type'], setting: string, releases: readonly string[]])[] = [
+    [isCluster, 'cloudNativePg', 'releases.postgresql.kind', ['postgresql']],
+    [bySnapshot, 'volumeSnapshot', 'releases.postgresql.cluster.backup', ['postgresql']],
+    [byPlugin, 'plugin', 'releases.postgresql.cluster.backup', ['postgresql']],
+    [bySnapshot && store, 'plugin', 'releases.postgresql.cluster.backup.objectStore', ['postgresql']],
+    ...scaled.map((name) => [true, 'keda', `releases.${name}.autoscaling.kind`, [name]] as const),
+    [monitoring.enabled, 'prometheus', 'monitoring.enabled', ['devops']],
+    [issued, 'certManager', 'ingress.tls.clusterIssuer', frontsOf(settings)],
   ];
-  return needs.filter(
-    (need) => need !== false && need.releases.some((name) => !isLeftOut(settings, name)),
-  ) as Need[];
+  return rows
+    .filter(([isNeeded, , , releases]) => isNeeded && releases.some((name) => !isLeftOut(settings, name)))
+    .map(([, type, setting, releases]) => ({ type, setting, releases }));
 }
 
 /** The plain commands of `checkRequirements`. */
