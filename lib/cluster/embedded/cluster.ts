@@ -118,7 +118,7 @@ const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
 /** Services that run, also those that a killed run has not recorded. */
 async function runningNames(environment: Environment): Promise<ReadonlySet<string>> {
   const programs = (await findProcesses(environment)).map(({ program }) => program);
-  return new Set(programs.filter((program) => allServices.some((name) => name === program)));
+  return new Set(programs.filter((program) => allServices.includes(program)));
 }
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */

@@ -23,16 +23,14 @@ export const jobRunnerCommands = ({ environment }: InEnvironment): readonly stri
 export async function ensureJobRunner(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { root } = environment;
-  // It has no port, so a running process is ready.
-  const ready = async () => true;
   const digest = await sourcesDigest(root);
-  if (await isUp(environment, 'job-runner', ready, digest)) return 'unchanged';
+  // It has no port, so a running process is ready.
+  if (await isUp(environment, 'job-runner', async () => true, digest)) return 'unchanged';
   return launchService(context, {
     name: 'job-runner',
     program: 'job-runner',
     command: jobRunnerWords(process.execPath, join(root, program), environment),
     ports: {},
-    ready,
     digest,
   });
 }

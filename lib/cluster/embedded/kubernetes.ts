@@ -10,10 +10,17 @@ import { applyManifests } from './apply.ts';
 import { applyIngress } from './ingress.ts';
 import { runKwokctl } from './kwokctl.ts';
 import { applyNodes, compareNodes } from './nodes.ts';
-import { checkPorts, type Ports } from './ports.ts';
+import { checkPorts } from './ports.ts';
 import { stopStrays } from './processes.ts';
 import { livingServices, type ServiceRecord, serviceLog, stopServices, waitForService } from './services.ts';
-import { clusterFolder, type EmbeddedState, kubernetesServices, requireState, writeState } from './state.ts';
+import {
+  clusterFolder,
+  type EmbeddedState,
+  kubernetesPorts,
+  kubernetesServices,
+  requireState,
+  writeState,
+} from './state.ts';
 import { fillTemplate } from './template.ts';
 
 /** Milliseconds for the API server to become ready. */
@@ -71,17 +78,7 @@ export async function restartEnded(context: Context): Promise<void> {
 }
 
 const livingKubernetes = async ({ state }: Environment): Promise<ServiceRecord[]> =>
-  (await livingServices(state)).filter(({ name }) =>
-    (kubernetesServices as readonly string[]).includes(name),
-  );
-
-const portsOf: { readonly [service in (typeof kubernetesServices)[number]]: readonly (keyof Ports)[] } = {
-  etcd: ['etcd', 'etcdPeer'],
-  'kube-apiserver': ['kubeApiserver'],
-  'kube-controller-manager': ['kubeControllerManager'],
-  'kube-scheduler': ['kubeScheduler'],
-  'kwok-controller': ['kwokController'],
-};
+  (await livingServices(state)).filter(({ name }) => kubernetesServices.includes(name));
 
 async function launch(
   context: Context,
@@ -92,8 +89,8 @@ async function launch(
   const { ports } = state;
   const strays = await stopStrays(environment, ['kwokctl', ...kubernetesServices]);
   if (strays > 0) context.log(`stopped ${strays} processes that a killed run left behind`);
-  const living = new Set(alive.map(({ name }) => name));
-  const needed = kubernetesServices.filter((name) => !living.has(name)).flatMap((name) => portsOf[name]);
+  const living = alive.map(({ name }) => name);
+  const needed = Object.entries(kubernetesPorts).flatMap(([name, own]) => (living.includes(name) ? [] : own));
   await checkPorts(Object.fromEntries(needed.map((name) => [name, ports[name]])));
   await remember(environment);
   await runKwokctl(context, state, alive);

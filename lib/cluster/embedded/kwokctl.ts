@@ -15,21 +15,14 @@ import { recordService, type ServiceRecord } from './services.ts';
 import { clusterFolder, type EmbeddedState, expectedPorts, kubernetesServices, type Mode } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
-/** The programs that kwokctl starts, by its flags. */
-const binaries: { readonly [flag: string]: ToolName } = {
-  'etcd-binary': 'etcd',
-  'kube-apiserver-binary': 'kube-apiserver',
-  'kube-controller-manager-binary': 'kube-controller-manager',
-  'kube-scheduler-binary': 'kube-scheduler',
-  'kwok-controller-binary': 'kwok',
-};
+const toolOf = (service: string) => (service === 'kwok-controller' ? 'kwok' : service) as ToolName;
 
 /** The plain commands, for `--dry-run`. */
 export async function kubernetesCommands(target: Target, mode: Mode): Promise<readonly string[]> {
   const { environment, settings } = target;
   const state = `.state/${environment.name}`;
   const nodes = Array.from({ length: settings.cluster.nodes }, (_, index) => index + 1);
-  const programs = Object.entries(binaries).map(([flag, name]) => `--${flag} "$(command -v ${name})"`);
+  const programs = kubernetesServices.map((name) => `--${name}-binary "$(command -v ${toolOf(name)})"`);
   const ingress = ingressCommands(settings, state);
   const manifests = [`${state}/nodes.yaml`, 'lib/cluster/embedded/system.yaml', ...ingress.files];
   const start = `kwokctl ${mode} cluster --name ${environment.clusterName} --wait 2m`;
@@ -70,7 +63,7 @@ export async function runKwokctl(
     })`kwokctl ${words} --name ${environment.clusterName}`;
     if (output.exitCode !== 0) throw kwokctlFailed(environment, output);
   } finally {
-    await adoptProcesses(context, new Set(alive.map(({ name }) => name)));
+    await adoptProcesses(context, alive);
   }
 }
 
@@ -93,10 +86,10 @@ export async function prepareFolder(
 }
 
 /** Records processes that kwokctl started, since it may fail before writing their pid files. */
-async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<string>): Promise<void> {
+async function adoptProcesses(context: EnvironmentContext, before: readonly ServiceRecord[]): Promise<void> {
   const { environment } = context;
   for (const { pid, program } of await findProcesses(environment)) {
-    if (before.has(program) || !(kubernetesServices as readonly string[]).includes(program)) continue;
+    if (before.some(({ name }) => name === program) || !kubernetesServices.includes(program)) continue;
     const record = await recordService(environment.state, program, pid);
     if (record) startedByThisRun(context, record);
   }
@@ -105,21 +98,21 @@ async function adoptProcesses(context: EnvironmentContext, before: ReadonlySet<s
 /** kwokctl's links lead to the programs of the cluster's creation, which may be gone with their package or cache. */
 export async function linkPrograms(
   environment: Pick<Environment, 'state' | 'clusterName'>,
-  programs: readonly (readonly [flag: string, path: string])[],
+  programs: readonly (readonly [service: string, path: string])[],
 ): Promise<void> {
-  for (const [flag, path] of programs) {
-    const link = join(clusterFolder(environment), 'bin', flag.replace('-binary', ''));
+  for (const [service, path] of programs) {
+    const link = join(clusterFolder(environment), 'bin', service);
     if (existsSync(link)) continue;
     await rm(link, { force: true });
     await symlink(path, link);
   }
 }
 
-async function findPrograms({ settings }: Target): Promise<(readonly [flag: string, path: string])[]> {
+async function findPrograms({ settings }: Target): Promise<(readonly [service: string, path: string])[]> {
   const { kubernetesVersion } = settings.cluster;
-  const found = Object.entries(binaries).map(async ([flag, tool]) => {
-    const program = await findTool(tool, { kubernetesVersion });
-    return program ? ([[flag, program.path]] as const) : [];
+  const found = kubernetesServices.map(async (service) => {
+    const program = await findTool(toolOf(service), { kubernetesVersion });
+    return program ? ([[service, program.path]] as const) : [];
   });
   return (await Promise.all(found)).flat();
 }
@@ -128,7 +121,7 @@ async function createArguments(target: Target, ports: Ports): Promise<string[]> 
   const { environment } = target;
   const file = join(environment.state, 'kwok.yaml');
   await writeWhole(file, await fillTemplate('kwok.yaml', kwokValues(ports)));
-  const programs = (await findPrograms(target)).flatMap(([flag, path]) => [`--${flag}`, path]);
+  const programs = (await findPrograms(target)).flatMap(([service, path]) => [`--${service}-binary`, path]);
   // Relative: kwokctl splits the value at commas and quotes, which the clone's path may contain.
   const files = ['--config', relative(environment.root, file), '--kubeconfig', environment.kubeconfig];
   return ['create', 'cluster', '--runtime', 'binary', ...files, ...programs];

@@ -32,7 +32,7 @@ export async function isUp(
   digest?: string,
 ): Promise<boolean> {
   const running = (await livingServices(state)).find((record) => record.name === name);
-  return running !== undefined && running.digest === digest && (await ready());
+  return running !== undefined && running.digest === digest && ready();
 }
 
 /** Stops a service, recorded or not. */

@@ -4,21 +4,9 @@ import { commandLines } from '../../ground/command-lines.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Environment, EnvironmentContext } from '../../settings/context.ts';
 import { readServices, type ServiceRecord, stopServices } from './services.ts';
-import { clusterFolder } from './state.ts';
+import { allServices, clusterFolder } from './state.ts';
 
-const programs = new Set([
-  'kwokctl',
-  'gpg-agent',
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kwok-controller',
-  'vault',
-  'vault-secrets-operator',
-  'postgres',
-  'job-runner',
-]);
+const programs = new Set(['kwokctl', 'gpg-agent', 'postgres', ...allServices]);
 
 type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
 

@@ -28,21 +28,22 @@ const file = 'embedded.json';
 export const clusterFolder = ({ state, clusterName }: Pick<Environment, 'state' | 'clusterName'>): string =>
   join(state, 'kwok', 'clusters', clusterName);
 
-/** The cluster's services, in the order of their dependencies. */
-export const kubernetesServices = [
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kwok-controller',
-] as const;
+/** The ports of the cluster's services, in the order of their dependencies. */
+export const kubernetesPorts: { readonly [service: string]: readonly (keyof Ports)[] } = {
+  etcd: ['etcd', 'etcdPeer'],
+  'kube-apiserver': ['kubeApiserver'],
+  'kube-controller-manager': ['kubeControllerManager'],
+  'kube-scheduler': ['kubeScheduler'],
+  'kwok-controller': ['kwokController'],
+};
+export const kubernetesServices: readonly string[] = Object.keys(kubernetesPorts);
 export const allServices = [
   ...kubernetesServices,
   'postgresql',
   'vault',
   'vault-secrets-operator',
   'job-runner',
-] as const;
+];
 
 /**
  * The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable, and for a

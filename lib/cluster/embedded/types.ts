@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '@k8s-deployment/runner';
+import { poll } from '../../ground/poll.ts';
 import type { Api } from './api.ts';
 
 /** A type of the API, named by plural and group: `vaultauths.secrets.hashicorp.com`. */
@@ -33,8 +33,8 @@ export async function missingTypes(api: Api, types: readonly ApiType[]): Promise
   return types.filter((type) => !served.has(`${place(type)}/${type.name.slice(0, type.name.indexOf('.'))}`));
 }
 
-/** Milliseconds. Establishing a type takes 0.1 s, on a busy machine 1 to 2 s. */
-const patience = { touchMs: 3000, failMs: 20_000, pollMs: 20 };
+/** Milliseconds until the touch, then to the failure. Establishing a type takes 0.1 s, on a busy machine 1 to 2 s. */
+const patience = { touchMs: 3000, failMs: 17_000 };
 
 /**
  * Waits until the API server serves applied types. A type applied right before the server ended stays "Installing"
@@ -45,27 +45,21 @@ export async function waitForTypes(
   api: Api,
   types: readonly ApiType[],
   signal: AbortSignal,
-  { touchMs, failMs, pollMs } = patience,
+  { touchMs, failMs } = patience,
 ): Promise<void> {
-  const start = Date.now();
-  let touched = false;
-  for (;;) {
-    const missing = await missingTypes(api, types);
-    if (missing.length === 0) return;
-    const waited = Date.now() - start;
-    if (waited >= failMs) {
-      throw new TaskError({
-        what: `the API server does not serve ${missing.map(({ name }) => name).join(', ')}`,
-        why: 'the types exist, but are not established',
-        advice: 'run it again; see the log of kube-apiserver',
-      });
-    }
-    if (!touched && waited >= touchMs) {
-      touched = true;
-      await Promise.all(missing.map((type) => touch(api, type)));
-    }
-    await delay(pollMs, undefined, { signal });
-  }
+  let missing = types;
+  const areServed = async (): Promise<true | undefined> => {
+    missing = await missingTypes(api, types);
+    return missing.length === 0 || undefined;
+  };
+  if (await poll(areServed, touchMs, signal)) return;
+  await Promise.all(missing.map((type) => touch(api, type)));
+  if (await poll(areServed, failMs, signal)) return;
+  throw new TaskError({
+    what: `the API server does not serve ${missing.map(({ name }) => name).join(', ')}`,
+    why: 'the types exist, but are not established',
+    advice: 'run it again; see the log of kube-apiserver',
+  });
 }
 
 async function touch(api: Api, { name }: ApiType): Promise<void> {

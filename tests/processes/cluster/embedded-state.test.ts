@@ -189,10 +189,10 @@ test('a program that was removed after the cluster was created is replaced, and 
   mkdirSync(bin, { recursive: true });
   symlinkSync('/cache/etcd-3.5.0', join(bin, 'etcd'));
   symlinkSync('/bin/sh', join(bin, 'kwok-controller'));
-  const now = ['etcd-binary', 'kwok-controller-binary'].map((flag) => [flag, `/cache/new/${flag}`] as const);
+  const now = ['etcd', 'kwok-controller'].map((name) => [name, `/cache/new/${name}`] as const);
   await linkPrograms(environment, now);
   const links = ['etcd', 'kwok-controller'].map((name) => readlinkSync(join(bin, name)));
-  assert.equal(links, ['/cache/new/etcd-binary', '/bin/sh']);
+  assert.equal(links, ['/cache/new/etcd', '/bin/sh']);
 });
 
 test('the job runner starts again for any source that tells what a pod is given', async () => {

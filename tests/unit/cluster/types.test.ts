@@ -19,7 +19,7 @@ const called = ({ calls }: ReturnType<typeof scriptedApi>): string[] =>
   calls.map(({ method, path }) => `${method} ${path}`);
 
 const never = new AbortController().signal;
-const hasty = { touchMs: 0, failMs: 60_000, pollMs: 0 };
+const hasty = { touchMs: 0, failMs: 60_000 };
 
 test('a manifest names its type', () => {
   assert.equal(types, [
