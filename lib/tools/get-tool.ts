@@ -8,11 +8,10 @@ import { getNpmTool, npmEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { nixosAdvice } from './prebuilt.ts';
 import { getRelease, releaseEntry } from './release.ts';
-import type { ToolContext, WayResult } from './tool-context.ts';
+import type { Failure, ToolContext, WayResult } from './tool-context.ts';
 import { describeTool, type Requirement, versionIn, versionProblem, versionRange } from './versions.ts';
 
 export type FoundTool = {
-  readonly name: string;
   /** `4.3.1`, without a leading `v`. */
   readonly version: string;
   /** The program; for PostgreSQL the server `postgres`. */
@@ -25,10 +24,7 @@ export type FoundTool = {
 const seen = new Map<string, FoundTool>();
 
 /** The installed tool from PATH or the cache, or why PATH has no suitable one. Looks once per process. */
-export async function lookForTool(
-  entry: ToolEntry,
-  requirement: Requirement,
-): Promise<FoundTool | { readonly reason: string }> {
+export async function lookForTool(entry: ToolEntry, requirement: Requirement): Promise<FoundTool | Failure> {
   const key = JSON.stringify([entry, requirement, process.env.PATH, cacheFolder()]);
   const known = seen.get(key);
   if (known !== undefined) return known;
@@ -37,17 +33,14 @@ export async function lookForTool(
   return result;
 }
 
-async function look(
-  entry: ToolEntry,
-  requirement: Requirement,
-): Promise<FoundTool | { readonly reason: string }> {
+async function look(entry: ToolEntry, requirement: Requirement): Promise<FoundTool | Failure> {
   const onPath = await findOnPath(entry, requirement);
-  if ('program' in onPath) return found(entry, onPath.version, onPath.program, 'PATH');
+  if ('program' in onPath) return found(onPath.version, onPath.program, 'PATH');
   const version = pinnedVersion(entry, requirement);
   if (version === undefined) return onPath;
   for (const { source, cached } of ways) {
     const program = cached(entry, version);
-    if (program !== undefined) return found(entry, version, program, source);
+    if (program !== undefined) return found(version, program, source);
   }
   return onPath;
 }
@@ -73,7 +66,7 @@ export async function getTool(
     if (result === undefined) continue;
     if ('program' in result) {
       context.log(`${entry.name} ${version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`);
-      return found(entry, version, result.program, source);
+      return found(version, result.program, source);
     }
     failed.push({ label, ...result });
     if (['release', 'image'].includes(source) && entry.go !== undefined) sayOnce(entry, result, context);
@@ -126,10 +119,7 @@ const ways = [
 ];
 
 /** The Go toolchain, also a tool of the manifest. */
-async function getGo(
-  toolchain: ToolEntry,
-  context: ToolContext,
-): Promise<FoundTool | { readonly reason: string }> {
+async function getGo(toolchain: ToolEntry, context: ToolContext): Promise<FoundTool | Failure> {
   try {
     return await getTool(toolchain, {}, context);
   } catch (error) {
@@ -138,8 +128,8 @@ async function getGo(
   }
 }
 
-function found(entry: ToolEntry, version: string, path: string, source: FoundTool['source']): FoundTool {
-  return { name: entry.name, version, path, source, folder: dirname(path) };
+function found(version: string, path: string, source: FoundTool['source']): FoundTool {
+  return { version, path, source, folder: dirname(path) };
 }
 
 const said = new Set<string>();
@@ -154,8 +144,6 @@ function sayOnce(entry: ToolEntry, failure: Failure, context: ToolContext): void
     `${entry.name}: ${reason}; building from Go modules${advice ? ` (to avoid that, ${advice})` : ''}`,
   );
 }
-
-type Failure = Exclude<WayResult, { readonly program: string }>;
 
 type Attempt = Failure & { readonly label: string };
 

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { type CacheEntry, entryFor, platform } from './cache.ts';
@@ -41,9 +41,8 @@ export async function installNpmPackage(
   const integrity = recipe.integrity?.[platform];
   const installed = await installedIntegrity(folder, packageFolder);
   if (integrity !== undefined && installed !== integrity) {
-    return {
-      reason: `${wanted} is not the pinned package (its checksum is ${installed ?? 'unknown'})`,
-    };
+    const reason = `${wanted} is not the pinned package (its checksum is ${installed ?? 'unknown'})`;
+    return { reason };
   }
   if (recipe.symlinks !== undefined) await makeLinks(join(folder, packageFolder), recipe.symlinks);
   const program = join(packageFolder, recipe.program);
@@ -67,11 +66,8 @@ async function makeLinks(packageFolder: string, list: string): Promise<void> {
   for (const { source, target } of links) {
     const link = join(packageFolder, target);
     await mkdir(dirname(link), { recursive: true });
-    await symlink(relative(dirname(link), join(packageFolder, source)), link).catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      },
-    );
+    await rm(link, { force: true });
+    await symlink(relative(dirname(link), join(packageFolder, source)), link);
   }
 }
 

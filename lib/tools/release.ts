@@ -18,7 +18,14 @@ import {
 import { isExecutable } from './on-path.ts';
 import { whyNoPrebuilt } from './prebuilt.ts';
 import { whyUnreachable } from './release-host.ts';
-import { type Detail, lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
+import {
+  type Detail,
+  type Failure,
+  lastWords,
+  type ToolContext,
+  type WayResult,
+  withProgress,
+} from './tool-context.ts';
 
 /** The cache entry of a published release; package and pinned checksum are part of it. */
 export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
@@ -50,12 +57,8 @@ export async function getRelease(
     await copyFile(lockFile, join(folder, 'mise.lock'));
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
     const install = $`${mise.program} --yes install`;
-    const run = await withProgress(
-      context,
-      `downloading ${entry.name} ${version}`,
-      install,
-      downloaded(install.stderr),
-    );
+    const detail = downloaded(install.stderr);
+    const run = await withProgress(context, `downloading ${entry.name} ${version}`, install, detail);
     if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
     // mise records the checksum; one that it computed itself proves nothing.
     const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
@@ -91,8 +94,6 @@ async function findProgram(root: string, folder: string, name: string): Promise<
     .map((path) => join(folder, path))
     .find((path) => isExecutable(join(root, path)));
 }
-
-type Failure = { readonly reason: string; readonly advice?: string };
 
 /** Why mise failed, by its stderr, with advice. Throws `TaskError` for a full disk or wrong checksum. */
 export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {

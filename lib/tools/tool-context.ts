@@ -3,10 +3,11 @@ import { reasonIn, type Share, type TaskContext } from '@k8s-deployment/runner';
 /** The part of a task's context needed to install a tool. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
 
-/** The result of an attempt to get a tool: the program, or a short reason with advice. */
-export type WayResult =
-  | { readonly program: string }
-  | { readonly reason: string; readonly advice?: string | undefined };
+/** Why a tool could not be got, with advice. */
+export type Failure = { readonly reason: string; readonly advice?: string | undefined };
+
+/** The result of an attempt to get a tool. */
+export type WayResult = { readonly program: string } | Failure;
 
 /** A line of a failed program's output: the first about an error, else the last. */
 export function lastWords(output: string): string {

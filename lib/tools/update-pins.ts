@@ -30,26 +30,31 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
   if ('reason' in mise) throw new TaskError({ what: 'mise could not be installed', why: mise.reason });
   const failed: string[] = [];
   const before = await readFile(lockFile, 'utf8');
-  const after = await withFolder(async (folder) => {
+  // Above a folder of the cache, mise looks for no configuration.
+  const temporary = join(cacheFolder(), 'temporary');
+  await mkdir(temporary, { recursive: true });
+  const folder = await mkdtemp(join(temporary, 'update-tools~'));
+  let after = before;
+  try {
     const lock = join(folder, 'mise.lock');
-    let text = before;
     await writeFile(join(folder, 'mise.toml'), miseConfig(entries));
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
     // One by one, as mise writes nothing if one of several fails.
     for (const entry of entries) {
-      await writeFile(lock, text);
+      await writeFile(lock, after);
       const asking = $`${mise.program} --yes lock --platform ${platformList} ${entry.name}`;
       const run = await withProgress(context, `asking for ${entry.name}`, asking);
       const answer = await readFile(lock, 'utf8');
-      const [had, has] = [text, answer].map((pins) => checksums([entry], pins));
+      const [had, has] = [after, answer].map((pins) => checksums([entry], pins));
       // If mise finds no file, it drops the checksum and succeeds.
       const lost = [...(had ?? [])].some(([line, checksum]) => checksum && !has?.get(line));
       // Without a new checksum, keeps the old text.
-      if (run.exitCode === 0 && !lost) text = isDeepStrictEqual(had, has) ? text : answer;
+      if (run.exitCode === 0 && !lost) after = isDeepStrictEqual(had, has) ? after : answer;
       else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
     }
-    return text;
-  });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
   refuseChanges(entries, before, after);
   await writeFile(lockFile, after);
   const missing = missingPins(entries, after);
@@ -124,15 +129,3 @@ export const otherChecksum = (lines: readonly string[], file: string, pin: strin
     why: lines.join('\n'),
     advice: `ask the publisher; if the new one is right, remove ${pin} from ${file} and run again`,
   });
-
-/** Runs `body` in a temporary folder of the cache, above which mise looks for no configuration. */
-async function withFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
-  const temporary = join(cacheFolder(), 'temporary');
-  await mkdir(temporary, { recursive: true });
-  const folder = await mkdtemp(join(temporary, 'update-tools~'));
-  try {
-    return await body(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}

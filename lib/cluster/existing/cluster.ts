@@ -14,12 +14,12 @@ import { checkReachable, connectExisting } from './user-kubeconfig.ts';
 
 /** Rights that an install needs, for `kubectl auth can-i`. */
 const rights = [
-  ['create', 'namespaces'],
-  ['create', 'clusterroles.rbac.authorization.k8s.io'],
-  ['create', 'customresourcedefinitions.apiextensions.k8s.io'],
-  ['create', 'deployments.apps'],
-  ['get', 'secrets'],
-] as const;
+  'create namespaces',
+  'create clusterroles.rbac.authorization.k8s.io',
+  'create customresourcedefinitions.apiextensions.k8s.io',
+  'create deployments.apps',
+  'get secrets',
+];
 
 const notDone = (what: string): string => `an existing cluster is not ${what} by these tasks`;
 
@@ -34,10 +34,7 @@ export const cluster: Cluster = {
       `${kubectlText(target.environment)} get --raw /readyz`,
       `${kubectlText(target.environment)} get namespaces`,
       ...requirementChecks(target),
-      ...rights.map(
-        ([verb, resource]) =>
-          `${kubectlText(target.environment)} auth can-i ${verb} ${resource} --all-namespaces`,
-      ),
+      ...rights.map((right) => `${kubectlText(target.environment)} auth can-i ${right} --all-namespaces`),
       metricsApiCheck(target),
       ...rangeChecks(target),
     ],
@@ -76,19 +73,17 @@ export const cluster: Cluster = {
   create: async (context) => {
     const { environment } = context;
     await connectExisting(context);
-    const $ = context.$({ quiet: true });
+    const $ = context.$({ quiet: true, nothrow: true });
     await cluster.requireAnswer?.(context, 'change');
     await checkRequirements(context);
-    for (const [verb, resource] of rights) {
-      const answer = await $({
-        nothrow: true,
-      })`${kubectl(environment)} auth can-i ${verb} ${resource} --all-namespaces`;
+    for (const right of rights) {
+      const answer = await $`${kubectl(environment)} auth can-i ${right.split(' ')} --all-namespaces`;
       const said = answer.stdout.trim();
       if (said === 'yes') continue;
       // kubectl exits with 1 for `no`, which may be followed by a reason.
-      if (!/^no\b/.test(said)) throw toolFailure(`kubectl auth can-i ${verb} ${resource}`, answer);
+      if (!/^no\b/.test(said)) throw toolFailure(`kubectl auth can-i ${right}`, answer);
       throw new TaskError({
-        what: `you may not ${verb} ${resource.split('.')[0]} in context \`${environment.context}\``,
+        what: `you may not ${right.split('.')[0]} in context \`${environment.context}\``,
         why: 'the releases need this right',
         advice: 'ask for it, or use another user or context',
       });

@@ -18,7 +18,6 @@ type Slice = {
   readonly ports?: readonly { readonly port?: number }[] | null;
 };
 type Node = {
-  readonly metadata: { readonly name: string };
   readonly status: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
 };
 type Pod = {

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
 import { TaskError } from '@k8s-deployment/runner';
 import { registryCall } from './call.ts';
 
@@ -73,21 +71,20 @@ export async function saveVerified(
   file: string,
   digest: string,
   signal: AbortSignal,
-  onBytes: (done: number, total: number) => void = () => {},
+  onBytes: (done: number, total: number) => void,
 ): Promise<void> {
   const hash = createHash('sha256');
   const total = Number(response.headers.get('content-length'));
   let bytes = 0;
-  const measure = new Transform({
-    transform: (chunk, _encoding, done) => {
+  async function* measured() {
+    for await (const chunk of response.body ?? []) {
       hash.update(chunk);
       bytes += chunk.length;
       onBytes(bytes, total);
-      done(null, chunk);
-    },
-  });
-  const body = Readable.fromWeb(response.body as ReadableStream);
-  await pipeline(body, measure, createWriteStream(file), { signal });
+      yield chunk;
+    }
+  }
+  await pipeline(measured, createWriteStream(file), { signal });
   checkDigest(response.url, digest, `sha256:${hash.digest('hex')}`);
 }
 
