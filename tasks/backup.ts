@@ -105,6 +105,5 @@ export const restoreVault = task({
   commands: async (input) =>
     (await import('../lib/backup/dry-run.ts')).restoreVaultCommands(input, input.args.folder),
   onCluster: true,
-  run: async (context) =>
-    (await import('../lib/backup/restore-vault.ts')).restoreVault(context, context.args.folder),
+  run: async (context) => (await import('../lib/backup/vault.ts')).restoreVault(context, context.args.folder),
 });

@@ -6,20 +6,22 @@ import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import { sopsShell } from '../secrets/shell.ts';
-import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
 import { toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
+import { restoreSnapshot } from '../vault/api/restore.ts';
 import { saveSnapshot } from '../vault/api/snapshot.ts';
 import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
-import { answerMs, redactKeys, withAnsweringReplicas } from '../vault/init-vault.ts';
-import { keysPlace } from '../vault/keys-place.ts';
-import { digestOf, newPlace, wholeFolder } from './place.ts';
-import { writeKeys } from './vault-keys.ts';
+import { writtenPath } from '../vault/desired.ts';
+import { answerMs, initVault, withAnsweringReplicas } from '../vault/init-vault.ts';
+import { keysFileName, keysPlace } from '../vault/keys-place.ts';
+import { digestOf, existingPlace, newPlace, wholeFolder } from './place.ts';
+import { readStoredKeys, writeKeys } from './vault-keys.ts';
 
-export const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
+const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
 
 /**
  * Saves a snapshot of Vault into a new folder, and the keys that open it, encrypted. Throws `TaskError` if Vault has no
@@ -28,7 +30,6 @@ export const snapshotFile = (folder: string): string => join(folder, 'raft.snap'
 export async function backupVault(context: EnvironmentContext, named: string | undefined): Promise<void> {
   const { environment, signal } = context;
   const place = newPlace(environment, 'vault', named);
-  await redactKeys(context);
   await withAnsweringReplicas(context, answerMs, async (replicas) => {
     const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
     if (states.every(({ sealed }) => sealed === true)) {
@@ -43,7 +44,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
     const token = await backupToken(context, client);
     await wholeFolder(place, async (folder) => {
       const file = snapshotFile(folder);
-      await saveSnapshot({ client, token, file, signal });
+      await saveSnapshot(client.withToken(token), file, signal);
       await checkSnapshot(context, file);
       if (keys.unsealKeys.length > 0 || keys.recoveryKeys !== undefined)
         await writeKeys(context, folder, keys);
@@ -54,6 +55,28 @@ export async function backupVault(context: EnvironmentContext, named: string | u
     });
   });
   context.print(place);
+}
+
+/**
+ * Replaces everything in Vault by a backup, opens it with the keys of that time, and brings it to the desired state.
+ * Throws `TaskError` before any change if the backup is damaged or cannot be opened.
+ */
+export async function restoreVault(context: Context, named: string): Promise<void> {
+  const { environment, signal } = context;
+  const folder = await existingPlace(named);
+  const file = snapshotFile(folder);
+  await checkSnapshot(context, file);
+  const keys = await readStoredKeys(context, folder);
+  await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
+    // What the snapshot's Vault was given may be older, such as a password.
+    await rm(writtenPath(environment), { force: true });
+    const secret = (text: string) => context.secret(text);
+    const input = { replicas, absent, keysPath: keysPlace(context), file, keys, secret, signal };
+    if (await restoreSnapshot(input))
+      context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);
+  });
+  await initVault(context);
+  context.report('changed');
 }
 
 /** ServiceAccount of the chart devops, and its role in vault/state.yaml, which may do nothing else. */

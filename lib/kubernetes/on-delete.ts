@@ -70,14 +70,16 @@ export async function readPodSet(context: EnvironmentContext, { namespace, name 
   };
 }
 
-async function podsOf(context: ShellContext, { namespace, name }: SetName): Promise<readonly SetPod[]> {
-  const pods = await kubectlList<SetPod>(context, '-n', namespace, 'get', 'pods');
-  return pods
+const podsOf = async (context: ShellContext, { namespace, name }: SetName): Promise<readonly SetPod[]> =>
+  podsAmong(await kubectlList<SetPod>(context, '-n', namespace, 'get', 'pods'), name);
+
+/** The pods of a StatefulSet among the objects of its namespace, the highest ordinal first. */
+export const podsAmong = <Item extends SetPod>(objects: readonly Item[], set: string): Item[] =>
+  objects
     .filter(({ metadata }) =>
-      metadata.ownerReferences?.some((owner) => owner.kind === 'StatefulSet' && owner.name === name),
+      metadata.ownerReferences?.some((owner) => owner.kind === 'StatefulSet' && owner.name === set),
     )
     .sort((left, right) => ordinal(right) - ordinal(left));
-}
 
 const ordinal = ({ metadata }: Pod): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 

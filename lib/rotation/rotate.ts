@@ -10,10 +10,8 @@ import { secretsFile } from '../secrets/encrypted-file.ts';
 import { newPassword } from '../secrets/make.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context, Environment } from '../settings/context.ts';
-import { readKeys } from '../vault/api/keys-file.ts';
 import { isInitialised } from '../vault/health.ts';
-import { initVault } from '../vault/init-vault.ts';
-import { keysPlace } from '../vault/keys-place.ts';
+import { initVault, redactedKeys } from '../vault/init-vault.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
 import { checkOthers, replaceInServer } from './server.ts';
@@ -28,7 +26,7 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
   // Damaged keys fail here: they are needed once the server has the new passwords.
-  await readKeys(keysPlace(context));
+  await redactedKeys(context);
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   await checkOthers(
     context,
@@ -132,7 +130,7 @@ function unfinished(error: unknown, { name }: Environment): unknown {
   const file = `.state/${name}/database-rotation.json`;
   return new TaskError({
     what: `the rotation is not finished: ${error.what}`,
-    ...(error.why === undefined ? {} : { why: error.why }),
+    why: error.why,
     advice: `fix it and run ${taskCommand('rotate-database-password')} again, which uses the same passwords (${file})`,
     exitCode: error.exitCode,
     cause: error,

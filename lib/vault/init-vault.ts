@@ -11,7 +11,7 @@ import type { Context, Environment, EnvironmentContext, Outcome } from '../setti
 import { writeWhole } from '../settings/environment.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
-import { readKeys, textsOfKeys } from './api/keys-file.ts';
+import { readKeys, textsOfKeys, type VaultKeys } from './api/keys-file.ts';
 import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
@@ -36,7 +36,6 @@ export async function initVault(context: Context): Promise<void> {
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);
-  await redactKeys(context);
   await withAnsweringReplicas(context, loadMs(environment), async (replicas, absent) => {
     const input = { keysPath: keysPlace(context), signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas, absent });
@@ -74,7 +73,6 @@ export async function initVault(context: Context): Promise<void> {
 export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   // A recreated cluster has no Vault, even if keys of the previous one exist.
   if (!(await hasVault(context))) return 'unchanged';
-  await redactKeys(context);
   return withAnsweringReplicas(context, answerMs, async (replicas) => {
     const { signal } = context;
     const outcome = await unsealVault({ replicas, keysPath: keysPlace(context), signal });
@@ -84,20 +82,24 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
 }
 
 /** Calls `use` with the replicas once each of them answers, sealed or not, and is verified within `verifiedMs`. */
-export const withAnsweringReplicas = <Result>(
+export async function withAnsweringReplicas<Result>(
   context: EnvironmentContext,
   verifiedMs: number,
   use: (replicas: readonly Replica[], absent: readonly string[]) => Promise<Result>,
-): Promise<Result> =>
-  withVaultReplicas(context, podStartMs, { signal: context.signal }, async (replicas, absent) => {
-    await Promise.all(replicas.map(({ client }) => waitForVault(client, verifiedMs, context.signal)));
+): Promise<Result> {
+  const { signal } = context;
+  await redactedKeys(context);
+  return withVaultReplicas(context, podStartMs, { signal }, async (replicas, absent) => {
+    await Promise.all(replicas.map(({ client }) => waitForVault(client, verifiedMs, signal)));
     return use(replicas, absent);
   });
+}
 
-/** Redacts the keys of this Vault from the run's output. */
-export async function redactKeys(context: EnvironmentContext): Promise<void> {
+/** The keys of this Vault, redacted from the run's output. Throws `TaskError` for a damaged file. */
+export async function redactedKeys(context: EnvironmentContext): Promise<VaultKeys | undefined> {
   const keys = await readKeys(keysPlace(context));
   for (const text of keys ? textsOfKeys(keys) : []) context.secret(text);
+  return keys;
 }
 
 /**

@@ -3,12 +3,11 @@ import { poll } from '../ground/poll.ts';
 import { awaitNewer, isRunning, notBack, type PodSet, type SetPod } from '../kubernetes/on-delete.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
-import { readKeys, type VaultKeys } from './api/keys-file.ts';
-import { type Membership, membershipOf, stepDown } from './api/membership.ts';
-import type { Replica } from './api/replica.ts';
+import type { VaultKeys } from './api/keys-file.ts';
+import { type Membership, membershipOf, type Replica, stepDown } from './api/replica.ts';
 import { unsealAll } from './api/unseal.ts';
 import { VaultError } from './api/vault-error.ts';
-import { redactKeys } from './init-vault.ts';
+import { redactedKeys } from './init-vault.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
 import { withVaultReplicas } from './replicas.ts';
 
@@ -34,8 +33,7 @@ export async function nextPodOfVault(
   await awaitNewer(context, set, 'running', waitMs);
   const broken = set.older.find((pod) => !isRunning(pod));
   if (broken !== undefined) return broken;
-  await redactKeys(context);
-  const keys = await readKeys(keysPlace(context));
+  const keys = await redactedKeys(context);
   return withVaultReplicas(context, waitMs, { signal: context.signal }, async (replicas) => {
     const first = await membersOf(replicas);
     if (first.every(({ state }) => state?.initialized === false)) return set.older[0];
@@ -62,8 +60,7 @@ export async function nextPodOfVault(
  */
 export async function unsealRunning(context: EnvironmentContext): Promise<boolean> {
   try {
-    await redactKeys(context);
-    const keys = await readKeys(keysPlace(context));
+    const keys = await redactedKeys(context);
     return await withVaultReplicas(context, 0, { signal: context.signal }, async (replicas) => {
       const withData = (await membersOf(replicas)).filter(({ state }) => state?.initialized === true);
       return canUnseal(withData, keys) && unsealEach(context, { ...vaultSet, older: [] }, withData);

@@ -1,7 +1,9 @@
 import { type TaskContext, TaskError } from '@k8s-deployment/runner';
+import type { ServerIdentity } from '../certificates/server.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { podsAmong, type SetPod } from '../kubernetes/on-delete.ts';
 import {
   type Connection,
   type ForwardContext,
@@ -10,57 +12,15 @@ import {
 } from '../kubernetes/port-forward.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { vaultIdentity } from './api/certificate.ts';
-import { type VaultClient, type VaultClientInput, vaultClient } from './api/client.ts';
+import { type VaultClientInput, vaultClient } from './api/client.ts';
 import { type Replica, sealStatus } from './api/replica.ts';
 import { UntrustedError } from './api/vault-error.ts';
 
-/** kubectl's answer for the release: its StatefulSet and pods. */
-type VaultWorkload = {
-  readonly kind: string;
-  readonly spec?: {
-    readonly replicas?: number;
-  };
-  readonly metadata: {
-    readonly name: string;
-    readonly deletionTimestamp?: string;
-    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
-  };
-  readonly status?: { readonly phase?: string };
-};
-
-/** Vault's servers: reachable pods by ordinal, and the others, which may not exist. */
-type VaultPods = {
-  readonly running: readonly string[];
-  readonly others: readonly string[];
-  /** True if all replicas are running. */
-  readonly complete: boolean;
-};
+/** An object of the release: its StatefulSet or a pod. */
+type VaultWorkload = SetPod & { readonly kind: string; readonly spec?: { readonly replicas?: number } };
 
 /** Label on the objects of the release `vault`, with any chart. */
 export const vaultSelector = 'app.kubernetes.io/instance=vault';
-
-/** Vault's servers: the pods of its StatefulSet. A pod that is being deleted counts as not running. */
-function vaultPods(objects: readonly VaultWorkload[]): VaultPods {
-  const servers = objects
-    .filter(({ metadata }) =>
-      metadata.ownerReferences?.some(({ kind, name }) => kind === 'StatefulSet' && name === 'vault'),
-    )
-    .sort((left, right) => ordinal(left) - ordinal(right));
-  const runs = ({ metadata, status }: VaultWorkload) =>
-    status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
-  const running = servers.filter(runs).map(({ metadata }) => metadata.name);
-  const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
-  const replicas = set?.spec?.replicas ?? 0;
-  const declared = Array.from({ length: replicas }, (_, number) => `vault-${number}`);
-  const names = [...new Set([...servers.map(({ metadata }) => metadata.name), ...declared])];
-  return {
-    running,
-    others: names.filter((name) => !running.includes(name)),
-    complete: running.length > 0 && running.length >= replicas,
-  };
-}
-
-const ordinal = ({ metadata }: VaultWorkload): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
 
 /** True if Vault is deployed, running or not: as a process beside the cluster or as a release. */
 export async function hasVault(context: ShellContext): Promise<boolean> {
@@ -100,53 +60,52 @@ export async function withVaultReplicas<Result>(
     name,
     client: vaultClient({ ...client, identity, address: `https://${host}:${port}` }),
   });
-  if (servers)
-    return use(
-      running.map((pod) => replica(pod, { host: '127.0.0.1', port: servers.vault })),
-      [],
-    );
+  if (servers) return use([replica('vault', { host: '127.0.0.1', port: servers.vault })], []);
+  const forward = ([pod, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> =>
+    pod === undefined
+      ? use(replicas, others)
+      : withPortForward(context, { ...targetOf(identity), resource: `pod/${pod}`, waitMs }, (connection) =>
+          forward(rest, [...replicas, replica(pod, connection)]),
+        );
   return forward(running, []);
-
-  function forward([pod, ...rest]: readonly string[], replicas: readonly Replica[]): Promise<Result> {
-    if (pod === undefined) return use(replicas, others);
-    const answers = ({ host, port }: Connection) =>
-      isVault(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 }));
-    const target = { ...vaultPorts, resource: `pod/${pod}`, waitMs, answers };
-    return withPortForward(context, target, (connection) =>
-      forward(rest, [...replicas, replica(pod, connection)]),
-    );
-  }
 }
 
-/**
- * True if Vault answers, sealed or not, or a server that cannot be verified, about which the caller's own call tells.
- */
-const isVault = (client: VaultClient): Promise<boolean> =>
-  sealStatus(client).then(
-    () => true,
-    (error: unknown) => error instanceof UntrustedError,
-  );
-
-const vaultPorts = { namespace: 'vault', port: 8200 };
+const targetOf = (identity: ServerIdentity) => ({
+  ...{ namespace: 'vault', port: 8200 },
+  /** True for Vault, sealed or not, and a server that cannot be verified, about which the caller's own call tells. */
+  answers: ({ host, port }: Connection) =>
+    sealStatus(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 })).then(
+      () => true,
+      (error: unknown) => error instanceof UntrustedError,
+    ),
+});
 
 /** Vault's Service, which reaches any of its pods. */
-export async function vaultTarget(context: ShellContext): Promise<ForwardTarget> {
-  const identity = await vaultIdentity(context);
-  const answers = ({ host, port }: Connection) =>
-    isVault(vaultClient({ identity, address: `https://${host}:${port}`, timeoutMs: 3000 }));
-  return { ...vaultPorts, resource: 'svc/vault', answers };
-}
+export const vaultTarget = async (context: ShellContext): Promise<ForwardTarget> => ({
+  ...targetOf(await vaultIdentity(context)),
+  resource: 'svc/vault',
+});
 
-async function podsOf(context: ForwardContext, waitMs: number): Promise<VaultPods> {
+/**
+ * Vault's pods by ordinal: those that run, and the others, which may not exist. A pod that is being deleted counts as
+ * not running. Waits up to `waitMs` milliseconds until all run.
+ */
+async function podsOf(context: ForwardContext, waitMs: number) {
   const words = ['-n', 'vault', 'get', 'statefulsets,pods', '--selector', vaultSelector];
-  let found: VaultPods = { running: [], others: [], complete: false };
-  await poll(
-    async () => {
-      found = vaultPods(await kubectlList<VaultWorkload>(context, ...words));
-      return found.complete ? true : undefined;
-    },
-    waitMs,
-    context.signal,
-  );
-  return found;
+  let running: readonly string[] = [];
+  let others: readonly string[] = [];
+  const isRunning = ({ metadata, status }: VaultWorkload) =>
+    status?.phase === 'Running' && metadata.deletionTimestamp === undefined;
+  const namesOf = (pods: readonly VaultWorkload[]) => pods.map(({ metadata }) => metadata.name);
+  const all = async () => {
+    const objects = await kubectlList<VaultWorkload>(context, ...words);
+    const set = objects.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'vault');
+    const declared = Array.from({ length: set?.spec?.replicas ?? 0 }, (_, number) => `vault-${number}`);
+    const pods = podsAmong(objects, 'vault').reverse();
+    running = namesOf(pods.filter(isRunning));
+    others = [...new Set([...namesOf(pods), ...declared])].filter((name) => !running.includes(name));
+    return (running.length > 0 && running.length >= declared.length) || undefined;
+  };
+  await poll(all, waitMs, context.signal);
+  return { running, others };
 }

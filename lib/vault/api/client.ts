@@ -32,11 +32,7 @@ export type VaultClient = {
   /** The `data` of a path; undefined on 404. Throws `VaultError`. */
   readonly read: (path: string) => Promise<JsonObject | undefined>;
   /** Creates or updates a path. Throws `VaultError`. */
-  readonly write: (
-    path: string,
-    body: JsonObject,
-    request?: Omit<VaultRequest, 'body'>,
-  ) => Promise<JsonObject>;
+  readonly write: (path: string, body: JsonObject, request?: VaultRequest) => Promise<VaultAnswer>;
   /** The answer as a stream, to a request with or without one. No time limit. Throws `VaultError`. */
   readonly stream: (
     method: string,
@@ -167,8 +163,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
       const answer = await request('GET', path, { accept: [404] });
       return answer.status === 404 ? undefined : dataOf(address, `GET ${path}`, answer);
     },
-    write: async (path, body, options) =>
-      objectOf((await request('POST', path, { ...options, body })).body.data) ?? {},
+    write: (path, body, options) => request('POST', path, { ...options, body }),
   };
 }
 
@@ -195,7 +190,7 @@ export function parseObject(text: string): JsonObject | undefined {
 }
 
 /** Vault's messages in the body of a failed call. */
-export function errorTexts(body: JsonObject | undefined): string[] {
+function errorTexts(body: JsonObject | undefined): string[] {
   const errors = Array.isArray(body?.errors) ? body.errors : [];
   // Vault spreads a list of causes over several indented lines.
   return errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim()).filter((line) => line !== '');

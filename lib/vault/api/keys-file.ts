@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
-import { objectOf } from './client.ts';
+import { parseObject } from './client.ts';
 
 /** The keys that unseal and manage a Vault. */
 export type VaultKeys = {
@@ -145,13 +145,8 @@ const formatKeys = (keys: VaultKeys): string => `${JSON.stringify(contentOf(keys
 
 /** The keys in the content of a keys file; undefined if it is damaged. */
 export function parseKeys(text = ''): VaultKeys | undefined {
-  let content: ReturnType<typeof objectOf>;
-  try {
-    content = objectOf(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
-  const { unseal_keys_b64: unseal, recovery_keys_b64: recovery, admin_token, root_token } = content ?? {};
+  const content = parseObject(text) ?? {};
+  const { unseal_keys_b64: unseal, recovery_keys_b64: recovery, admin_token, root_token } = content;
   const [unsealKeys, recoveryKeys] = [unseal ?? [], recovery ?? []];
   if (!areTexts(unsealKeys) || !areTexts(recoveryKeys)) return undefined;
   const [adminToken, rootToken] = [admin_token, root_token].map((token) =>

@@ -41,7 +41,7 @@ export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
   try {
     // With auto-unseal, the key service opens the snapshot of any Vault that uses it.
     const force = others && present.recoveryKeys === undefined;
-    await loadSnapshot({ client, token: root, file, signal }, force);
+    await loadSnapshot(client.withToken(root), file, force, signal);
   } catch (error) {
     // Refused, so that nothing was changed; otherwise the token may be gone.
     if (error instanceof VaultError && error.status !== undefined) {
@@ -53,7 +53,7 @@ export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
   // The root token is gone with the former data.
   if (others) await store?.(keys);
   else await replaceKeys(keysPath, present);
-  await waitForRestore({ token: root, signal }, replicas);
+  await waitForRestore(replicas, root, signal);
   return others;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { writeWhole } from '../../settings/environment.ts';
-import { type JsonObject, objectOf } from './client.ts';
+import { type JsonObject, parseObject } from './client.ts';
 
 /** True if the secret is the last one written to `path`, which Vault does not return. */
 export const isRecorded = async (recordPath: string, path: string, secret: string): Promise<boolean> =>
@@ -14,12 +14,7 @@ export async function recordSecret(recordPath: string, path: string, secret: str
 }
 
 /** Hashes by path; empty if the file is missing or damaged, which only costs another write to Vault. */
-async function readRecord(recordPath: string): Promise<JsonObject> {
-  try {
-    return objectOf(JSON.parse(await readFile(recordPath, 'utf8'))) ?? {};
-  } catch {
-    return {};
-  }
-}
+const readRecord = async (recordPath: string): Promise<JsonObject> =>
+  parseObject(await readFile(recordPath, 'utf8').catch(() => '')) ?? {};
 
 const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');

@@ -9,17 +9,9 @@ import { VaultError } from './vault-error.ts';
 
 /* Snapshots of Vault's raft storage (https://developer.hashicorp.com/vault/api-docs/system/storage/raft). */
 
-export type SnapshotInput = {
-  /** The active replica. */
-  readonly client: VaultClient;
-  readonly token: string;
-  readonly file: string;
-  readonly signal: AbortSignal;
-};
-
-/** Writes a snapshot to a new file of mode 0600. Throws `VaultError`. */
-export async function saveSnapshot({ client, token, file, signal }: SnapshotInput): Promise<void> {
-  const answer = await client.withToken(token).stream('GET', 'sys/storage/raft/snapshot', { signal });
+/** Writes a snapshot of the active replica to a new file of mode 0600. Throws `VaultError`. */
+export async function saveSnapshot(active: VaultClient, file: string, signal: AbortSignal): Promise<void> {
+  const answer = await active.stream('GET', 'sys/storage/raft/snapshot', { signal });
   await pipeline(answer, createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
 }
 
@@ -31,13 +23,14 @@ const marker = 'cubbyhole/before-the-restore';
  * after its answer. Throws `VaultError`.
  */
 export async function loadSnapshot(
-  { client, token, file, signal }: SnapshotInput,
+  active: VaultClient,
+  file: string,
   force: boolean,
+  signal: AbortSignal,
 ): Promise<void> {
-  const withToken = client.withToken(token);
-  await withToken.write(marker, { value: 'here' });
+  await active.write(marker, { value: 'here' });
   const path = `sys/storage/raft/${force ? 'snapshot-force' : 'snapshot'}`;
-  const answer = await withToken.stream('POST', path, { body: createReadStream(file), signal });
+  const answer = await active.stream('POST', path, { body: createReadStream(file), signal });
   await finished(answer.resume());
 }
 
@@ -49,13 +42,14 @@ const restoreMs = 60_000;
  * has sealed itself. Throws `TaskError` if it does not end.
  */
 export async function waitForRestore(
-  { token, signal }: Pick<SnapshotInput, 'token' | 'signal'>,
   replicas: readonly Replica[],
+  token: string,
+  signal: AbortSignal,
 ): Promise<void> {
-  const isRestored = async (replica: Replica): Promise<boolean> => {
+  const isRestored = async ({ client }: Replica): Promise<boolean> => {
     try {
-      if ((await sealStatus(replica.client)).sealed === true) return true;
-      return (await replica.client.withToken(token).read(marker)) === undefined;
+      if ((await sealStatus(client)).sealed === true) return true;
+      return (await client.withToken(token).read(marker)) === undefined;
     } catch (error) {
       // Vault no longer knows the token. Anything else is said meanwhile, neither sealed nor open.
       if (error instanceof VaultError) return error.status === 403;

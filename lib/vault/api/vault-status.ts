@@ -31,22 +31,23 @@ export async function vaultStatus(
   const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
   const open = replicas.filter((_, index) => answers[index]?.sealed === false);
   if (open.length === 0) return { initialized, sealed, configured: false };
-  const reasons: string[] = [];
+  let reason = '';
   for (const { client } of open) {
-    const configured = await isConfigured(client, state, settings, (reason) => reasons.push(reason));
-    if (configured !== null) return { initialized, sealed, configured };
+    const configured = await isConfigured(client, state, settings);
+    if (typeof configured === 'boolean') return { initialized, sealed, configured };
     // A replica that was just unsealed may not have found its leader.
+    reason ||= configured;
   }
-  onUnknown(reasons[0] ?? '');
+  onUnknown(reason);
   return { initialized, sealed, configured: null };
 }
 
+/** True if Vault is as desired; otherwise false, or why that is unknown. */
 async function isConfigured(
   client: VaultClient,
   state: DesiredState,
   settings: ValueSources['settings'],
-  onUnknown: (reason: string) => void,
-): Promise<boolean | null> {
+): Promise<boolean | string> {
   try {
     const objects = structuralObjects(client, state, settings);
     for (const object of [policyObject(client, state.operator.policy), ...objects])
@@ -66,10 +67,7 @@ async function isConfigured(
     return true;
   } catch (error) {
     // No answer, no right to read, or sealed meanwhile.
-    if (error instanceof VaultError) {
-      onUnknown(error.message);
-      return null;
-    }
+    if (error instanceof VaultError) return error.message;
     // An engine of another type is not as desired.
     if (error instanceof TaskError) return false;
     throw error;

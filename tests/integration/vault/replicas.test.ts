@@ -7,8 +7,7 @@ import { poll } from '../../../lib/ground/poll.ts';
 import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { membershipOf, stepDown } from '../../../lib/vault/api/membership.ts';
-import { sealStatus } from '../../../lib/vault/api/replica.ts';
+import { membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/replica.ts';
 import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
 import { saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
@@ -150,7 +149,7 @@ test('three servers that lost their disks get back the data of a snapshot, and i
   const file = join(servers[0]?.folder ?? '', 'raft.snap');
   await client.write('sys/mounts/kv', { type: 'kv' });
   await client.write('kv/word', { value: 'remembered' });
-  await saveSnapshot({ client, token, file, signal });
+  await saveSnapshot(client.withToken(token), file, signal);
   assert.is((await stat(file)).mode & 0o777, 0o600);
 
   await Promise.all(servers.map((server) => server.stop()));

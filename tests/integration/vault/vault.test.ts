@@ -134,8 +134,10 @@ test('app1 gets a login for its database, which is revoked, and its password is 
 test('the operator can log in, encrypt and decrypt, and nothing else', async () => {
   const client = await login('vso-transit', serviceAccountToken('vault', operator, 'vault'));
   const plaintext = Buffer.from('cached token').toString('base64');
-  const { ciphertext } = await client.write('transit/encrypt/vso-client-cache', { plaintext });
-  assert.is((await client.write('transit/decrypt/vso-client-cache', { ciphertext })).plaintext, plaintext);
+  const encrypted = await client.write('transit/encrypt/vso-client-cache', { plaintext });
+  const { ciphertext } = encrypted.body.data as { readonly ciphertext: string };
+  const decrypted = await client.write('transit/decrypt/vso-client-cache', { ciphertext });
+  assert.equal(decrypted.body.data, { plaintext });
   for (const path of ['transit/keys/vso-client-cache', 'kv/data/app1/database'])
     await fails(client.read(path), { why: /permission denied/ });
 });
@@ -210,7 +212,9 @@ test('a lost or revoked token is replaced, and no root token is left', async () 
     const found = await Promise.all(
       keys.map((accessor) => client.write('auth/token/lookup-accessor', { accessor })),
     );
-    const roots = found.filter(({ policies }) => String(policies).includes('root'));
+    const roots = found.filter(({ body }) =>
+      String((body.data as { readonly policies: unknown }).policies).includes('root'),
+    );
     assert.is(roots.length, 1, 'the one that asks');
   });
 });
