@@ -15,14 +15,6 @@ import { processEnvironment } from '../settings/environment.ts';
 import { findTool } from '../tools/tools.ts';
 import type { DatabaseServer } from './database-server.ts';
 
-/** pg_dump and pg_restore against the environment's server. Throw `TaskError` with the program's own reason. */
-export type DatabasePrograms = {
-  /** Writes a database to a new file (mode 0600) in PostgreSQL's custom format. */
-  dump(database: string, file: string): Promise<void>;
-  /** Restores such a file into an empty database, all or nothing. */
-  restore(file: string, database: string): Promise<void>;
-};
-
 /** `--no-password`: never asks for one. */
 export const dumpWords = (user: string, database: string): readonly string[] => [
   ...['pg_dump', '--format=custom', '--no-password', `--username=${user}`],
@@ -56,13 +48,13 @@ export const localVariables = (host: string, port: number, authority: string) =>
 });
 
 /**
- * The programs in the server's own pod, which fit it; for a server beside the cluster, those of this machine. A
- * database's owner restores nothing of other roles.
+ * pg_dump and pg_restore in the server's own pod, which fit it; for a server beside the cluster, those of this machine.
+ * A database's owner restores nothing of other roles. They throw `TaskError` with the program's own reason.
  */
 export async function databasePrograms(
   context: Context,
   { password, version, owner }: Pick<DatabaseServer, 'password' | 'version' | 'owner'>,
-): Promise<DatabasePrograms> {
+) {
   const { environment, settings } = context;
   const { user, host } = settings.database;
   const servers = await providerOf(environment).servers?.(environment);
@@ -81,14 +73,16 @@ export async function databasePrograms(
           await clientFolder(Number.parseInt(version, 10)),
         );
   return {
-    dump: async (database, file) => {
+    /** Writes a database to a new file (mode 0600) in PostgreSQL's custom format. */
+    dump: async (database: string, file: string) => {
       await writeFile(file, '', { flag: 'wx', mode: 0o600 });
       checkEnd(
         `the database ${database} could not be dumped`,
         await programs.dump(dumpWords(user, database), file),
       );
     },
-    restore: async (file, database) => {
+    /** Restores such a file into an empty database, all or nothing. */
+    restore: async (file: string, database: string) => {
       const words = [...restoreWords(owner ?? user, database), ...(owner ? ownerOptions(!servers) : [])];
       checkEnd(`${file} could not be restored`, await programs.restore(words, file));
     },

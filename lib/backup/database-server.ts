@@ -119,37 +119,40 @@ export async function createOwnedScratch(server: DatabaseServer): Promise<Databa
   };
 }
 
+/** The column `name` of a query's rows. */
+const namesIn = (server: DatabaseServer, sql: string, database?: string, values: readonly string[] = []) =>
+  server.in(async (query) => (await query(sql, values)).map(({ name }) => String(name)), database);
+
 /**
  * An object that only a superuser can restore, such as `event trigger audit`: without another owner, or a function in
  * an untrusted language. A database's owner cannot create any, except as a part of something (`a`, `e`, `i`).
  */
-export const superuserObject = (server: DatabaseServer, database: string): Promise<unknown> =>
-  server.in(async (query) => {
-    const [row] = await query(
-      `WITH found (classid, objid) AS (SELECT classid, objid FROM pg_depend UNION SELECT tableoid, oid FROM pg_cast
-         UNION SELECT tableoid, oid FROM pg_publication EXCEPT SELECT tableoid, oid FROM pg_extension
-         EXCEPT SELECT c.tableoid, c.oid FROM pg_cast AS c JOIN pg_type AS t ON t.oid IN (castsource, casttarget)
-           JOIN pg_roles AS r ON r.oid = typowner WHERE castmethod <> 'b' AND NOT rolsuper
-         EXCEPT SELECT classid, objid FROM pg_shdepend JOIN pg_roles AS r ON r.oid = refobjid JOIN pg_database AS d ON d.oid = dbid
-           WHERE deptype = 'o' AND NOT (rolsuper OR rolbypassrls) AND datname = current_database()
-             AND classid::regclass::text NOT IN ('pg_opclass', 'pg_opfamily', 'pg_event_trigger', 'pg_foreign_data_wrapper')
-         UNION SELECT tableoid, oid FROM pg_publication WHERE puballtables
-         UNION SELECT e.tableoid, oid FROM pg_extension AS e JOIN pg_available_extension_versions AS a
-           ON name = extname AND version = extversion
-           WHERE superuser AND (extconfig IS NOT NULL OR to_jsonb(a) ->> 'trusted' = 'false')
-         UNION SELECT f.tableoid, f.oid FROM pg_proc AS f JOIN pg_language AS l ON l.oid = prolang
-           WHERE proleakproof OR NOT lanpltrusted
-         EXCEPT SELECT classid, objid FROM pg_depend WHERE deptype IN ('a', 'e', 'i'))
-       SELECT pg_describe_object(classid, objid, 0) AS name FROM found WHERE objid >= 16384 ORDER BY 1`,
-    );
-    return row?.name;
-  }, database);
+export async function superuserObject(server: DatabaseServer, database: string): Promise<string | undefined> {
+  const [name] = await namesIn(
+    server,
+    `WITH found (classid, objid) AS (SELECT classid, objid FROM pg_depend UNION SELECT tableoid, oid FROM pg_cast
+        UNION SELECT tableoid, oid FROM pg_publication EXCEPT SELECT tableoid, oid FROM pg_extension
+        EXCEPT SELECT c.tableoid, c.oid FROM pg_cast AS c JOIN pg_type AS t ON t.oid IN (castsource, casttarget)
+          JOIN pg_roles AS r ON r.oid = typowner WHERE castmethod <> 'b' AND NOT rolsuper
+        EXCEPT SELECT classid, objid FROM pg_shdepend JOIN pg_roles AS r ON r.oid = refobjid JOIN pg_database AS d ON d.oid = dbid
+          WHERE deptype = 'o' AND NOT (rolsuper OR rolbypassrls) AND datname = current_database()
+            AND classid::regclass::text NOT IN ('pg_opclass', 'pg_opfamily', 'pg_event_trigger', 'pg_foreign_data_wrapper')
+        UNION SELECT tableoid, oid FROM pg_publication WHERE puballtables
+        UNION SELECT e.tableoid, oid FROM pg_extension AS e JOIN pg_available_extension_versions AS a
+          ON name = extname AND version = extversion
+          WHERE superuser AND (extconfig IS NOT NULL OR to_jsonb(a) ->> 'trusted' = 'false')
+        UNION SELECT f.tableoid, f.oid FROM pg_proc AS f JOIN pg_language AS l ON l.oid = prolang
+          WHERE proleakproof OR NOT lanpltrusted
+        EXCEPT SELECT classid, objid FROM pg_depend WHERE deptype IN ('a', 'e', 'i'))
+      SELECT pg_describe_object(classid, objid, 0) AS name FROM found WHERE objid >= 16384 ORDER BY 1`,
+    database,
+  );
+  return name;
+}
 
 /** Names of the databases that exist. */
-export async function databaseNames(server: DatabaseServer): Promise<readonly string[]> {
-  const rows = await server.in((query) => query('SELECT datname FROM pg_database'));
-  return rows.map(({ datname }) => String(datname));
-}
+export const databaseNames = (server: DatabaseServer): Promise<readonly string[]> =>
+  namesIn(server, 'SELECT datname AS name FROM pg_database');
 
 const ownSchemas = "nspname !~ '^pg_' AND nspname <> 'information_schema'";
 
@@ -175,18 +178,14 @@ export const countRows = (
  * What somebody created in a database, such as `table public.notes`; a new one has nothing. Objects of initdb have
  * lower numbers, and parts of others depend on those, not on a schema.
  */
-export async function objectsIn(server: DatabaseServer, database: string): Promise<readonly string[]> {
-  const rows = await server.in(
-    (query) =>
-      query(
-        `SELECT type || ' ' || identity AS name FROM pg_depend, pg_identify_object(classid, objid, 0)
-         WHERE objid >= 16384 AND refclassid = 'pg_namespace'::regclass AND deptype = 'n'
-         UNION SELECT 'large object ' || oid FROM pg_largeobject_metadata ORDER BY 1`,
-      ),
+export const objectsIn = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
+  namesIn(
+    server,
+    `SELECT type || ' ' || identity AS name FROM pg_depend, pg_identify_object(classid, objid, 0)
+      WHERE objid >= 16384 AND refclassid = 'pg_namespace'::regclass AND deptype = 'n'
+      UNION SELECT 'large object ' || oid FROM pg_largeobject_metadata ORDER BY 1`,
     database,
   );
-  return rows.map(({ name }) => String(name));
-}
 
 /** Settings whose value is a list of quoted names (`variable_is_guc_list_quote` of pg_dump). */
 const quotedLists =
@@ -197,41 +196,36 @@ const quotedLists =
  * limit, and the rights of others than its owner. `FROM CURRENT` takes a list of quoted names as it is stored.
  */
 export const propertiesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
-  server.in(async (query) => {
-    const rows = await query(
-      `SELECT format(CASE WHEN split_part(setting, '=', 1) IN (${quotedLists})
-             THEN 'SELECT set_config(%1$L, %2$L, true); ALTER %3$s DATABASE ${scratch} SET %1$I FROM CURRENT'
-             ELSE 'ALTER %3$s DATABASE ${scratch} SET %1$I TO %2$L' END,
-           split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1),
-           (SELECT format('ROLE %I IN', rolname) FROM pg_roles WHERE oid = setrole)) AS sql
-         FROM pg_db_role_setting, unnest(setconfig) AS setting
-         WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = $1)
-       UNION ALL SELECT format('GRANT %s ON DATABASE ${scratch} TO %I', privilege_type, rolname)
-         FROM pg_database, aclexplode(datacl) AS granted JOIN pg_roles ON pg_roles.oid = grantee
-         WHERE datname = $1 AND grantee <> datdba
-       UNION ALL SELECT format('ALTER DATABASE ${scratch} CONNECTION LIMIT %s', datconnlimit)
-         FROM pg_database WHERE datname = $1 AND datconnlimit >= 0
-       ORDER BY 1`,
-      [database],
-    );
-    return rows.map(({ sql }) => String(sql));
-  });
+  namesIn(
+    server,
+    `SELECT format(CASE WHEN split_part(setting, '=', 1) IN (${quotedLists})
+            THEN 'SELECT set_config(%1$L, %2$L, true); ALTER %3$s DATABASE ${scratch} SET %1$I FROM CURRENT'
+            ELSE 'ALTER %3$s DATABASE ${scratch} SET %1$I TO %2$L' END,
+          split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1),
+          (SELECT format('ROLE %I IN', rolname) FROM pg_roles WHERE oid = setrole)) AS name
+        FROM pg_db_role_setting, unnest(setconfig) AS setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = $1)
+      UNION ALL SELECT format('GRANT %s ON DATABASE ${scratch} TO %I', privilege_type, rolname)
+        FROM pg_database, aclexplode(datacl) AS granted JOIN pg_roles ON pg_roles.oid = grantee
+        WHERE datname = $1 AND grantee <> datdba
+      UNION ALL SELECT format('ALTER DATABASE ${scratch} CONNECTION LIMIT %s', datconnlimit)
+        FROM pg_database WHERE datname = $1 AND datconnlimit >= 0
+      ORDER BY 1`,
+    undefined,
+    [database],
+  );
 
 /** Roles that own something in a database, or have rights or settings of their own in it. */
-export async function rolesOf(server: DatabaseServer, database: string): Promise<readonly string[]> {
-  const rows = await server.in(
-    (query) =>
-      query(
-        `WITH own AS (SELECT oid FROM pg_database WHERE datname = current_database())
-         SELECT rolname FROM pg_roles WHERE oid IN (
-           SELECT refobjid FROM pg_shdepend, own WHERE refclassid = 'pg_authid'::regclass
-             AND (dbid = own.oid OR classid = 'pg_database'::regclass AND objid = own.oid)
-           UNION SELECT setrole FROM pg_db_role_setting, own WHERE setdatabase = own.oid) ORDER BY 1`,
-      ),
+export const rolesOf = (server: DatabaseServer, database: string): Promise<readonly string[]> =>
+  namesIn(
+    server,
+    `WITH own AS (SELECT oid FROM pg_database WHERE datname = current_database())
+      SELECT rolname AS name FROM pg_roles WHERE oid IN (
+        SELECT refobjid FROM pg_shdepend, own WHERE refclassid = 'pg_authid'::regclass
+          AND (dbid = own.oid OR classid = 'pg_database'::regclass AND objid = own.oid)
+        UNION SELECT setrole FROM pg_db_role_setting, own WHERE setdatabase = own.oid) ORDER BY 1`,
     database,
   );
-  return rows.map(({ rolname }) => String(rolname));
-}
 
 /** Creates missing roles without a login. Returns their names. */
 export const createRoles = (server: DatabaseServer, roles: readonly string[]): Promise<readonly string[]> =>

@@ -2,6 +2,7 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import type { Outcome } from '../ground/outcome.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
@@ -26,23 +27,12 @@ export type CertificateRequest = {
   readonly hosts: readonly string[];
 };
 
-/** Absolute paths of PEM files. */
-export type CertificateFiles = {
-  readonly certificate: string;
-  readonly key: string;
-  /** The authority's certificate, for clients to trust. */
-  readonly authority: string;
-};
-
-/** Paths of a certificate that may not exist. */
-export function certificateFiles({ state }: Pick<Environment, 'state'>, name: string): CertificateFiles {
-  const folder = folderOf(state);
-  return {
-    certificate: join(folder, `${name}.crt`),
-    key: join(folder, `${name}.key`),
-    authority: join(folder, 'ca.crt'),
-  };
-}
+/** Absolute paths of a certificate, which may not exist, its key and its authority's certificate, in PEM. */
+export const certificateFiles = ({ state }: Pick<Environment, 'state'>, name: string) => ({
+  certificate: join(folderOf(state), `${name}.crt`),
+  key: join(folderOf(state), `${name}.key`),
+  authority: join(folderOf(state), 'ca.crt'),
+});
 
 const requestWords = (name: string, key: string, request: string): readonly string[] => [
   ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],
@@ -80,8 +70,8 @@ export function certificateCommands(
   ];
 }
 
-/** Certificates are created one at a time per environment: concurrent calls would create two authorities. */
-const turns = new Map<string, Promise<unknown>>();
+/** Certificates are created one at a time: concurrent calls would create two authorities. */
+let turn: Promise<unknown> = Promise.resolve();
 
 /**
  * Ensures a server certificate for exactly these hosts, valid for at least 30 days, and the environment's authority.
@@ -92,40 +82,33 @@ export async function ensureCertificate(
   context: ShellContext,
   request: CertificateRequest,
   now = new Date(),
-): Promise<CertificateFiles & { readonly outcome: 'changed' | 'unchanged' }> {
-  const { environment } = context;
-  const before = turns.get(environment.state) ?? Promise.resolve();
-  const turn = before.then(() => createMissing(context, request, now));
-  turns.set(
-    environment.state,
-    turn.catch(() => undefined),
-  );
-  const outcome = await turn;
-  return { ...certificateFiles(environment, request.name), outcome };
+) {
+  const created = turn.then(() => createMissing(context, request, now));
+  turn = created.catch(() => undefined);
+  return { ...certificateFiles(context.environment, request.name), outcome: await created };
 }
 
 async function createMissing(
   context: ShellContext,
   request: CertificateRequest,
   now: Date,
-): Promise<'changed' | 'unchanged'> {
+): Promise<Outcome> {
   const { environment, onRunEnd } = context;
   const folder = folderOf(environment.state);
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const $ = context.$({ quiet: true });
-  const openssl = (words: readonly string[]) => $`${words}`;
   // In a separate folder: an unfinished certificate must not replace a working one.
   const fresh = await mkdtemp(join(await runFolder(environment.state, onRunEnd), 'certificate-'));
   try {
     if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
     const file = join(fresh, request.name);
     const serial = `0x${randomBytes(16).toString('hex')}`;
-    await openssl(requestWords(request.name, `${file}.key`, `${file}.csr`));
+    await $`${requestWords(request.name, `${file}.key`, `${file}.csr`)}`;
     await chmod(`${file}.key`, keyMode);
     const common = await readFile(join(environment.root, configuration), 'utf8');
     await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
-    await openssl([...signWords(folder, file), '-set_serial', serial]);
+    await $`${signWords(folder, file)} -set_serial ${serial}`;
     for (const extension of ['key', 'crt'])
       await rename(`${file}.${extension}`, join(folder, `${request.name}.${extension}`));
   } finally {

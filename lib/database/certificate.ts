@@ -10,17 +10,15 @@ import type { Context, Environment, Settings, Target } from '../settings/context
 const name = 'postgresql';
 
 /** PostgreSQL with the names of its Service, and loopback for a port-forward or the embedded cluster. */
-export const databaseServer = ({ database, releases }: Settings): CertifiedServer => ({
-  name,
-  identity: database.host,
-  namespace: 'database',
-  hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
-  issuedSecret: existingSecret({ releases }),
-});
-
-function existingSecret({ releases }: Pick<Settings, 'releases'>): string {
+export function databaseServer({ database, releases }: Settings): CertifiedServer {
   const { postgresql } = (releases ?? {}) as { postgresql?: { tls?: { existingSecret?: string } } };
-  return postgresql?.tls?.existingSecret ?? '';
+  return {
+    name,
+    identity: database.host,
+    namespace: 'database',
+    hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
+    issuedSecret: postgresql?.tls?.existingSecret ?? '',
+  };
 }
 
 export const databaseCertificate = ({ state }: Environment) => certificateFiles({ state }, name);
