@@ -5,7 +5,6 @@ import { shellWords } from '../ground/shell-words.ts';
 import { encrypt, encryption } from '../secrets/encrypt.ts';
 import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
 import { readSopsFailure, type SopsFailure } from '../secrets/explain.ts';
-import { importPublicKeys } from '../secrets/keyring.ts';
 import { vaultKeysFile } from '../secrets/shared-file.ts';
 import { sopsShell } from '../secrets/shell.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
@@ -28,12 +27,9 @@ export const encryptionWords = (environment: string): readonly string[] => [
 
 /** Writes the keys beside a snapshot, encrypted for the same keys as the environment's secrets, without any token. */
 export async function writeKeys(context: KeysContext, folder: string, keys: VaultKeys): Promise<void> {
-  const { name, root } = context.environment;
-  await importPublicKeys(context);
   const { unsealKeys, recoveryKeys } = keys;
   const content = contentOf({ unsealKeys, recoveryKeys });
-  const text = await encrypt(await sopsShell(context), root, ruleFile(name), content);
-  await writeWhole(keysFile(folder), text);
+  await writeWhole(keysFile(folder), await encrypt(context, ruleFile(context.environment.name), content));
 }
 
 /** The keys beside a snapshot; undefined if there are none. Throws `TaskError` if no key of the keyring opens them. */

@@ -10,17 +10,14 @@ import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
 import { isFingerprint } from './recipients.ts';
 
-/** The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file. */
+/**
+ * The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file: gpg may have the key,
+ * but was killed or could not use it (`why` is empty without a reason). With `age failed`, a given key could not be
+ * read; with `service failed`, a key service refused or did not answer.
+ */
 export type SopsFailure =
-  | { readonly kind: 'no file' | 'no key' }
-  | { readonly kind: 'damaged'; readonly why: string }
-  /** gpg may have the key but was killed or could not use it. `why` is empty without a reason. */
-  | { readonly kind: 'gpg failed'; readonly why: string }
-  /** A given age key could not be read. */
-  | { readonly kind: 'age failed'; readonly why: string }
-  /** A key service refused, or did not answer. */
-  | { readonly kind: 'service failed'; readonly why: string }
-  | { readonly kind: 'sops failed' };
+  | { readonly kind: 'no file' | 'no key' | 'sops failed' }
+  | { readonly kind: 'damaged' | 'gpg failed' | 'age failed' | 'service failed'; readonly why: string };
 
 /** Recognises the failure by the messages of SOPS 3.9 to 3.13, which contain those of gpg. */
 export function readSopsFailure(output: Ended): SopsFailure {

@@ -56,19 +56,18 @@ export const keyMarks = [
 
 /** Finds private keys and tokens in a text. */
 export function findPrivateKeys(text: string): FoundKey[] {
-  const lineOf = (index: number): number => text.slice(0, index).split('\n').length;
-  const found: FoundKey[] = [];
-  for (const match of text.matchAll(openPgp)) {
-    found.push({ line: lineOf(match.index), what: 'a private OpenPGP key', armour: match[0] });
-  }
-  for (const [what, pattern] of others) {
-    for (const { index } of text.matchAll(pattern)) found.push({ line: lineOf(index), what });
-  }
-  for (const match of text.matchAll(packed)) {
-    const inside = Buffer.from(match[0], 'base64').toString();
-    if (/^-----BEGIN (?:[A-Z]+ )*PRIVATE KEY/.test(inside)) {
-      found.push({ line: lineOf(match.index), what: 'a private key in base64' });
-    }
-  }
-  return found;
+  const find = (pattern: RegExp) =>
+    [...text.matchAll(pattern)].map(({ 0: found, index }) => ({
+      found,
+      line: text.slice(0, index).split('\n').length,
+    }));
+  const isKey = ({ found }: { readonly found: string }) =>
+    /^-----BEGIN (?:[A-Z]+ )*PRIVATE KEY/.test(Buffer.from(found, 'base64').toString());
+  return [
+    ...find(openPgp).map(({ line, found }) => ({ line, what: 'a private OpenPGP key', armour: found })),
+    ...others.flatMap(([what, pattern]) => find(pattern).map(({ line }) => ({ line, what }))),
+    ...find(packed)
+      .filter(isKey)
+      .map(({ line }) => ({ line, what: 'a private key in base64' })),
+  ];
 }

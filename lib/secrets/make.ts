@@ -9,9 +9,7 @@ import { replaceFiles } from '../settings/replace-files.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { encrypt, encryption } from './encrypt.ts';
 import { leavesOf, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
-import { importPublicKeys } from './keyring.ts';
 import { sharedFiles } from './shared-file.ts';
-import { sopsShell } from './shell.ts';
 
 /** A new password: 32 hexadecimal digits, which never need quotes. */
 export const newPassword = (): string => randomBytes(16).toString('hex');
@@ -72,14 +70,10 @@ export async function encryptRandom(
   files: readonly NewSecrets[],
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
-  if (files.length === 0) return texts;
-  const { root } = context.environment;
-  await importPublicKeys(context);
-  const $ = await sopsShell(context);
   for (const { file, keys } of files) {
     const values = withTexts(keys, newPassword);
     for (const { value } of leavesOf(values)) context.secret(String(value));
-    texts.set(file, await encrypt($, root, file, values));
+    texts.set(file, await encrypt(context, file, values));
   }
   return texts;
 }

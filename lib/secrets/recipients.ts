@@ -5,16 +5,14 @@
 
 type Fields = { readonly [name: string]: unknown };
 
-/** A fingerprint in SOPS' form: no blanks, upper case. */
-export const fingerprintText = (text: string): string =>
-  text
-    .replace(/\s/g, '')
-    .replace(/^0x|!$/g, '')
-    .toUpperCase();
-
-/** A recipient as `isAmong` compares it: fingerprints without blanks, others as they are. */
+/** A recipient as `isAmong` compares it: fingerprints in SOPS' form (no blanks, upper case), others as they are. */
 export const recipientText = (text: string): string =>
-  /^(?:age1|arn:|projects\/|https?:)/.test(text.trim()) ? text.trim() : fingerprintText(text);
+  /^\s*(?:age1|arn:|projects\/|https?:)/.test(text)
+    ? text.trim()
+    : text
+        .replace(/\s/g, '')
+        .replace(/^0x|!$/g, '')
+        .toUpperCase();
 
 /** True for an OpenPGP fingerprint; all others need no key of this machine's keyring. */
 export const isFingerprint = (recipient: string): boolean => /^[0-9A-F]{8,}$/.test(recipient);

@@ -7,8 +7,6 @@ import type { Environment, EnvironmentContext, ShellContext } from '../settings/
 import { replaceFiles } from '../settings/replace-files.ts';
 import { encrypt } from './encrypt.ts';
 import { leavesOf, secretsFile } from './encrypted-file.ts';
-import { importPublicKeys } from './keyring.ts';
-import { sopsShell } from './shell.ts';
 import { decryptFile } from './sops.ts';
 
 /*
@@ -56,7 +54,6 @@ export async function writeShared(context: SecretContext, name: string, values: 
   const file = secretsFile(environment.name, name);
   const content = { environment: environment.name, ...values };
   for (const { value } of leavesOf(values)) if (typeof value === 'string') context.secret(value);
-  await importPublicKeys(context);
-  const text = await encrypt(await sopsShell(context), environment.root, file, content);
+  const text = await encrypt(context, file, content);
   await replaceFiles([{ path: join(environment.root, file), text }]);
 }

@@ -7,12 +7,7 @@ import { checkWritable } from '../../ground/writable-folder.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
 import { render } from '../../helm/render.ts';
 import { routeSecrets } from '../../ingress/certificates.ts';
-import {
-  decryptObjects,
-  type EncryptedObject,
-  encryptObjects,
-  encryptWords,
-} from '../../secrets/encrypt-object.ts';
+import { decryptObjects, type EncryptedObject, encryptObjects, encryptWords } from '../../secrets/encrypt.ts';
 import { findPrivateKeys, secretForms, shortestSecret } from '../../secrets/leaks.ts';
 import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
