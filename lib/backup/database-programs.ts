@@ -58,51 +58,36 @@ export async function databasePrograms(
   const { environment, settings } = context;
   const { user, host } = settings.database;
   const servers = await providerOf(environment).servers?.(environment);
-  const quiet = context.$({ quiet: true, nothrow: true });
-  const programs =
-    servers === undefined
-      ? podPrograms(quiet({ input: `${password}\n` }), kubectl(environment))
-      : localPrograms(
-          quiet({
-            env: {
-              ...(await processEnvironment(environment)),
-              ...localVariables(host, servers.postgresql, databaseCertificate(environment).authority),
-              PGPASSWORD: password,
-            },
-          }),
-          await clientFolder(Number.parseInt(version, 10)),
-        );
+  const local = servers && {
+    ...(await processEnvironment(environment)),
+    ...localVariables(host, servers.postgresql, databaseCertificate(environment).authority),
+    PGPASSWORD: password,
+  };
+  const $ = context.$({
+    quiet: true,
+    nothrow: true,
+    ...(local ? { env: local } : { input: `${password}\n` }),
+  });
+  const folder = servers && (await clientFolder(Number.parseInt(version, 10)));
+  const started = ([program = '', ...words]: readonly string[]): readonly string[] =>
+    folder === undefined
+      ? [...kubectl(environment), ...inPod([program, ...words])]
+      : [`${folder}/${program}`, ...words];
   return {
     /** Writes a database to a new file (mode 0600) in PostgreSQL's custom format. */
     dump: async (database: string, file: string) => {
       await writeFile(file, '', { flag: 'wx', mode: 0o600 });
-      checkEnd(
-        `the database ${database} could not be dumped`,
-        await programs.dump(dumpWords(user, database), file),
-      );
+      // Through cat: pg_dump and kubectl end with 0 if their last bytes find no space.
+      const ended = await $`${started(dumpWords(user, database))} | cat > ${file}`;
+      checkEnd(`the database ${database} could not be dumped`, ended);
     },
     /** Restores such a file into an empty database, all or nothing. */
     restore: async (file: string, database: string) => {
       const words = [...restoreWords(owner ?? user, database), ...(owner ? ownerOptions(!servers) : [])];
-      checkEnd(`${file} could not be restored`, await programs.restore(words, file));
+      checkEnd(`${file} could not be restored`, await $`cat - ${file} | ${started(words)}`);
     },
   };
 }
-
-type Programs = {
-  readonly [name in 'dump' | 'restore']: (words: readonly string[], file: string) => Promise<CommandOutput>;
-};
-
-// Dumps go through cat: pg_dump and kubectl end with 0 if their last bytes find no space.
-const podPrograms = ($: Context['$'], pod: readonly string[]): Programs => ({
-  dump: (words, file) => $`${pod} ${inPod(words)} | cat > ${file}`,
-  restore: (words, file) => $`cat - ${file} | ${pod} ${inPod(words)}`,
-});
-
-const localPrograms = ($: Context['$'], folder: string): Programs => ({
-  dump: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} | cat > ${file}`,
-  restore: ([program, ...words], file) => $`${`${folder}/${program}`} ${words} < ${file}`,
-});
 
 /** kubectl's last line, which repeats the exit code. */
 const repeated = /^command terminated with exit code \d+$/gm;

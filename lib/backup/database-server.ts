@@ -1,9 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
-import { serverIdentity } from '../database/certificate.ts';
 import { isRefusedLogin, type Login, type Query, withLogin, withSuperuser } from '../database/login.ts';
-import { decryptPassword, passwordAdvice } from '../database/password.ts';
-import { superuserOf } from '../database/roles.ts';
+import { passwordAdvice, superuserLogin, superuserOf } from '../database/roles.ts';
 import { runFile, setUpSteps } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
@@ -25,27 +23,25 @@ export type DatabaseServer = {
 const statementMs = 30 * 60_000;
 
 export async function databaseServer(context: Context): Promise<DatabaseServer> {
-  const { name: user, database: own, secret } = superuserOf(context.settings);
-  const password = await decryptPassword(context, secret);
-  const identity = await serverIdentity(context);
+  const superuser = await superuserLogin(context);
   const login = <Result>(use: (login: Login) => Promise<Result>): Promise<Result> =>
-    withPostgresql(context, (address) =>
-      use({ ...address, user, password, database: own, identity, timeoutMs: statementMs }),
-    ).catch((error: Error) => {
-      if (error instanceof TaskError) throw error;
-      throw new TaskError({
-        what: 'the database does not do what a backup needs',
-        why: error.message,
-        advice: isRefusedLogin(error)
-          ? passwordAdvice(context.environment.name, secret)
-          : `check it with ${taskCommand('status')}, then run again`,
-        cause: error,
-      });
-    });
-  const as: DatabaseServer['in'] = (use, database = own) =>
+    withPostgresql(context, (address) => use({ ...address, ...superuser, timeoutMs: statementMs })).catch(
+      (error: Error) => {
+        if (error instanceof TaskError) throw error;
+        throw new TaskError({
+          what: 'the database does not do what a backup needs',
+          why: error.message,
+          advice: isRefusedLogin(error)
+            ? passwordAdvice(context.environment.name, superuserOf(context.settings).secret)
+            : `check it with ${taskCommand('status')}, then run again`,
+          cause: error,
+        });
+      },
+    );
+  const as: DatabaseServer['in'] = (use, database = superuser.database) =>
     login((login) => withSuperuser({ ...login, database }, use));
   const [shown] = await as((query) => query('SHOW server_version'));
-  return { password, version: String(shown?.server_version), login, in: as };
+  return { password: superuser.password, version: String(shown?.server_version), login, in: as };
 }
 
 /**

@@ -79,20 +79,19 @@ async function databaseAccess(target: Target) {
   const variables = Object.entries(localVariables(host, servers?.postgresql ?? 0, '')).map(([name, value]) =>
     name === 'PGSSLROOTCERT' ? `${name}=${authorityFile(target)}` : `${name}=${shellWord(value)}`,
   );
-  const home = exportHomes(environment, 'GNUPGHOME');
-  if (servers) {
-    return {
-      ...{ user, isPod: false },
-      before: [home, `export ${password} ${variables.join(' ')}`],
-      run: (words: readonly string[], { from, to }: Streams = {}) =>
-        `${shellWords(words)}${from ? ` < ${from}` : ''}${to ? ` > ${to}` : ''}`,
-    };
-  }
   return {
-    ...{ user, isPod: true },
-    before: [home, password],
+    ...{ user, isPod: servers === undefined },
+    before: [
+      exportHomes(environment, 'GNUPGHOME'),
+      servers ? `export ${password} ${variables.join(' ')}` : password,
+    ],
     run: (words: readonly string[], { from, to }: Streams = {}) =>
-      `printf '%s\\n' "$PGPASSWORD" | ${from ? `cat - ${from} | ` : ''}${kubectlText(environment)} ${shellWords(inPod(words))}${to ? ` > ${to}` : ''}`,
+      [
+        servers
+          ? `${shellWords(words)}${from ? ` < ${from}` : ''}`
+          : `printf '%s\\n' "$PGPASSWORD" | ${from ? `cat - ${from} | ` : ''}${kubectlText(environment)} ${shellWords(inPod(words))}`,
+        ...(to ? [`> ${to}`] : []),
+      ].join(' '),
   };
 }
 

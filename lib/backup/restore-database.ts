@@ -1,7 +1,6 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { acceptsLogin } from '../database/login.ts';
-import { decryptPassword } from '../database/password.ts';
-import { databasesOf, loginRoles, wantedRoles } from '../database/roles.ts';
+import { databasesOf, decryptPassword, loginRoles, wantedRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { Context } from '../settings/context.ts';

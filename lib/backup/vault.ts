@@ -12,8 +12,7 @@ import { toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
-import { restoreSnapshot } from '../vault/api/restore.ts';
-import { saveSnapshot } from '../vault/api/snapshot.ts';
+import { restoreSnapshot, saveSnapshot } from '../vault/api/snapshot.ts';
 import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
 import { writtenPath } from '../vault/desired.ts';
 import { answerMs, initVault, withAnsweringReplicas } from '../vault/init-vault.ts';
@@ -32,7 +31,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
   const place = newPlace(environment, 'vault', named);
   await withAnsweringReplicas(context, answerMs, async (replicas) => {
     const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
-    if (states.every(({ sealed }) => sealed === true)) {
+    if (states.every(({ sealed }) => sealed)) {
       throw new TaskError({
         what: `Vault of environment \`${environment.name}\` is sealed or new`,
         why: 'only an open Vault gives a snapshot',
@@ -62,7 +61,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
  * Throws `TaskError` before any change if the backup is damaged or cannot be opened.
  */
 export async function restoreVault(context: Context, named: string): Promise<void> {
-  const { environment, signal } = context;
+  const { environment, secret, signal } = context;
   const folder = await existingPlace(named);
   const file = snapshotFile(folder);
   await checkSnapshot(context, file);
@@ -70,7 +69,6 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
     // What the snapshot's Vault was given may be older, such as a password.
     await rm(writtenPath(environment), { force: true });
-    const secret = (text: string) => context.secret(text);
     const input = { replicas, absent, keysPath: keysPlace(context), file, keys, secret, signal };
     if (await restoreSnapshot(input))
       context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);

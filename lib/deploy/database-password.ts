@@ -1,9 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
-import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
-import { decryptPassword, passwordAdvice } from '../database/password.ts';
-import { superuserOf } from '../database/roles.ts';
+import { passwordAdvice, superuserLogin, superuserOf } from '../database/roles.ts';
 import type { Release } from '../helm/helmfile.ts';
 import type { Deployed } from '../helm/releases.ts';
 import type { Context } from '../settings/context.ts';
@@ -33,12 +31,6 @@ export async function checkDeployedPassword(
   const accepts = withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }), 0);
   // The install may repair a server that does not answer.
   if (!(await accepts.catch(() => true))) throw refused(context, '; nothing was changed');
-}
-
-async function superuserLogin(context: Context) {
-  const { name: user, database, secret } = superuserOf(context.settings);
-  const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
-  return { user, password, database, identity };
 }
 
 function refused({ environment, settings }: Context, consequence = ''): TaskError {

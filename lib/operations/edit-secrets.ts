@@ -1,8 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
-import { decryptPassword } from '../database/password.ts';
-import { type LoginRole, loginRoles } from '../database/roles.ts';
+import { decryptPassword, type LoginRole, loginRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { declaredReleases } from '../helm/helmfile.ts';

@@ -38,18 +38,19 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
 
   const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
   const consumers = await consumersOf(context, applications);
-  const undo = async (files: ReadonlyMap<string, string>): Promise<void> => {
-    for (const [file, content] of files) await writeFile(file, content);
+  const before = new Map<string, string>();
+  /** For a failure before any new password is in use. */
+  const undo = async (error: unknown): Promise<never> => {
+    for (const [file, content] of before) await writeFile(file, content);
     if (Object.keys(begun).length === 0) await endRotation(environment);
     else await writeRotation(environment, begun);
+    throw error;
   };
-  const files = await replaceInFiles(context, chosen, rotation, undo);
+  await replaceInFiles(context, chosen, rotation, before).catch(undo);
   const { changed, failure } = await replaceInServer(context, roles, rotation);
   if (failure !== undefined) {
-    if (changed) throw unfinished(failure, environment);
-    // No new password is in use yet.
-    await undo(files);
-    throw failure;
+    if (!changed) await undo(failure);
+    throw unfinished(failure, environment);
   }
   context.log(`changed in the server: ${Object.keys(rotation).join(', ')}`);
   try {
@@ -87,26 +88,19 @@ async function choosePasswords(
   return rotation;
 }
 
-/** Writes the new passwords to the encrypted files; calls `undo` if it fails. Returns the previous contents by path. */
+/** Writes the new passwords to the encrypted files, whose previous contents `before` gets by path. */
 async function replaceInFiles(
   context: Context,
   roles: readonly LoginRole[],
   rotation: Rotation,
-  undo: (files: ReadonlyMap<string, string>) => Promise<void>,
-): Promise<ReadonlyMap<string, string>> {
+  before: Map<string, string>,
+): Promise<void> {
   const { environment } = context;
-  const before = new Map<string, string>();
-  try {
-    for (const { name, secret } of roles) {
-      const path = join(environment.root, secretsFile(environment.name, secret.file));
-      if (!before.has(path)) before.set(path, await readFile(path, 'utf8'));
-      await encryptValue(context, secret.file, secret.key, rotation[name]?.new ?? '');
-    }
-  } catch (error) {
-    await undo(before);
-    throw error;
+  for (const { name, secret } of roles) {
+    const path = join(environment.root, secretsFile(environment.name, secret.file));
+    if (!before.has(path)) before.set(path, await readFile(path, 'utf8'));
+    await encryptValue(context, secret.file, secret.key, rotation[name]?.new ?? '');
   }
-  return before;
 }
 
 /** Passes the new passwords to Vault, which logs in with one, and to the releases, which set them again. */

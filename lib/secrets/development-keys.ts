@@ -3,10 +3,9 @@ import { providerOf } from '../cluster/providers.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
-import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { readNeeded, unreadable } from './how-to-restore.ts';
-import { recipientText } from './recipients.ts';
+import { creationRules, recipientText, ruleFor, rulesFile } from './recipients.ts';
 
 /** Fingerprints of publicly known keys. */
 export const developmentKeysFile = 'sops/development-keys.yaml';

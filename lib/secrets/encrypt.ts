@@ -3,10 +3,10 @@ import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { fewAtOnce } from '../ground/few-at-once.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { noAnswer, parseAnswer, toolFailure } from '../tools/tool-answer.ts';
-import { rulesFile } from './creation-rules.ts';
 import { leavesOf, parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainEncryption, readSopsFailure } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
+import { rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 
 /** sops' arguments to encrypt a text by the rule for a file. */

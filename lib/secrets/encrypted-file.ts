@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
@@ -120,13 +120,6 @@ export async function readDecrypted(
   const lacking = (await readEncrypted(root, file)).values.find((path) => !given.has(path.join('.')));
   if (lacking === undefined) return leaves;
   throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
-}
-
-/** True for an unquoted date, which SOPS returns as differently formatted text. */
-export async function isTime(root: string, file: string, key: string): Promise<boolean> {
-  const { parse } = await import('yaml');
-  const content = parse(await readFile(join(root, file), 'utf8')) as { readonly [name: string]: unknown };
-  return /,type:time\]$/.test(String(content[key]));
 }
 
 export type Leaf = { readonly path: readonly string[]; readonly value: unknown };

@@ -3,12 +3,11 @@ import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
-import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { isAmong } from './development-keys.ts';
 import { notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
-import { isFingerprint } from './recipients.ts';
+import { creationRules, isFingerprint, ruleFor, rulesFile } from './recipients.ts';
 
 /**
  * The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file: gpg may have the key,
@@ -128,10 +127,10 @@ export async function explainEncryption(
   // Only these messages concern the rule or its keys; others may concern disk space or memory.
   if (problems.length === 0 && !/creation rule|data key|public key|config/i.test(output.stderr))
     return toolFailure(`sops encrypt ${file}`, output, suffix === '' ? undefined : `run it again${suffix}`);
-  const missing = problems.some(({ missing }) => missing);
+  const missing = problems.some((problem) => problem.endsWith(missingHalf));
   return new TaskError({
     what: `${file} cannot be encrypted for the keys of ${rulesFile}${suffix}`,
-    why: problems.length === 0 ? reasonOf(output) : problems.map(({ text }) => text).join('\n'),
+    why: problems.length === 0 ? reasonOf(output) : problems.join('\n'),
     advice:
       problems.length === 0
         ? `see the rule for it in ${rulesFile}, and sops/README.md`
@@ -141,15 +140,13 @@ export async function explainEncryption(
   });
 }
 
-async function recipientProblem(
-  gpg: Shell,
-  fingerprint: string,
-): Promise<{ readonly text: string; readonly missing: boolean } | undefined> {
+const missingHalf = 'its public half is missing';
+
+async function recipientProblem(gpg: Shell, fingerprint: string): Promise<string | undefined> {
   const listed = await gpg`gpg --batch --with-colons --list-keys ${fingerprint}`;
   // gpg exits with 2 if it has no such key.
   if (listed.exitCode !== 0 && listed.exitCode !== 2) throw toolFailure('gpg --list-keys', listed);
   const [key] = keysIn(listed.stdout);
-  if (key === undefined) return { text: `${fingerprint}: its public half is missing`, missing: true };
-  const problem = encryptionProblem(key);
-  return problem === undefined ? undefined : { text: `${fingerprint}: ${problem}`, missing: false };
+  const problem = key === undefined ? missingHalf : encryptionProblem(key);
+  return problem && `${fingerprint}: ${problem}`;
 }

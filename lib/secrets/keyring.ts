@@ -6,10 +6,10 @@ import { namesEnding } from '../ground/leftover-files.ts';
 import type { Context, Outcome, ShellContext, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
-import { keyKinds } from './creation-rules.ts';
 import { encryptionProblem } from './key-parts.ts';
 import { gpgReading, isGiven, keySource, plainReading, readKey } from './operational-key.ts';
 import { checkPrivateHalf } from './private-half.ts';
+import { keyKinds } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 
 /** The plain commands of `importKeys`, for `--dry-run`. */

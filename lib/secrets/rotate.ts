@@ -5,23 +5,24 @@ import { taskCommand } from '../ground/launcher.ts';
 import { eachAfter } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { creationRules, ruleFor, rulesFile } from './creation-rules.ts';
 import { developmentKeysFile, isAmong } from './development-keys.ts';
 import { allSecretFiles, notEncrypted, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainEncryption, explainSops } from './explain.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
-import { type KeyPlace, keyPlace } from './key-place.ts';
 import { importPublicKeys } from './keyring.ts';
 import {
   forgetKey,
   forgetUnfinished,
   generate,
+  type KeyPlace,
+  keyPlace,
   newKeyFile,
   parametersFile,
   privateHalf,
   stageKey,
 } from './new-key.ts';
 import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
+import { creationRules, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import {
   changedSince,
@@ -33,7 +34,6 @@ import {
   stage,
   stagedTargets,
   stagingFolder,
-  startStaging,
 } from './staged-files.ts';
 
 /** The plain commands of `rotateKeys`, for `--dry-run`. */
@@ -107,7 +107,6 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
     ...inProject.map((file) => [file, join(root, file)] as const),
   ]);
   const before = await digestsOf(targets.values());
-  await startStaging(root);
   let done = false;
   // Runs after a signal too, when the task itself can start nothing.
   context.onRunEnd(async () => {

@@ -7,8 +7,8 @@ import { parseAnswer } from '../tools/tool-answer.ts';
 import {
   editCommand,
   environmentOf,
-  isTime,
   readDecrypted,
+  readEncrypted,
   secretNames,
   secretsFile,
 } from './encrypted-file.ts';
@@ -45,7 +45,9 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
   }
   const value = values[key];
   if (typeof value === 'string') context.secret(value);
-  if (typeof value === 'string' && !(await isTime(root, file, key))) return value;
+  // SOPS returns an unquoted date as a text in another format.
+  const stored = String((await readEncrypted(root, file)).tree[key]);
+  if (typeof value === 'string' && !stored.endsWith(',type:time]')) return value;
   throw new TaskError({
     what: `the value \`${key}\` of ${file} is not a text`,
     why: 'without quotes YAML reads it as a number, a boolean, a date or a map, and the original text is lost',

@@ -33,11 +33,6 @@ export const digestsOf = async (targets: Iterable<string>): Promise<ReadonlyMap<
     await Promise.all(Array.from(targets, async (target) => [target, await digestOf(target)] as const)),
   );
 
-export async function startStaging(root: string): Promise<void> {
-  await dropStaged(root);
-  await mkdir(stagingFolder(root), { recursive: true, mode: 0o700 });
-}
-
 export const dropStaged = (root: string): Promise<void> =>
   rm(stagingFolder(root), { recursive: true, force: true });
 

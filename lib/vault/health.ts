@@ -51,18 +51,15 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
     .filter(({ needs }) => needs.includes('vault/vault-operator'))
     .map(({ name }) => name);
   if (waiting.length === 0) return;
-  const status = await readVaultStatus(context).catch((error: unknown) => {
-    if (error instanceof TaskError) return error;
-    throw error;
-  });
   const why = `${waiting.join(', ')} would wait for secrets from it; nothing was changed`;
-  if (status instanceof TaskError) {
+  const status = await readVaultStatus(context).catch((error: unknown) => {
+    if (!(error instanceof TaskError)) throw error;
     throw new TaskError({
       what: `Vault of environment \`${name}\` does not answer`,
-      why: `${status.what}; ${why}`,
+      why: `${error.what}; ${why}`,
       advice: `run ${taskCommand('create-environment')}, which starts or installs Vault, then install again`,
     });
-  }
+  });
   if (status.configured === false && status.initialized && !status.sealed)
     context.log(`Vault is not configured as vault/state.yaml says: run ${taskCommand('init-vault')}`);
   // If only some replicas are sealed, the others still serve.

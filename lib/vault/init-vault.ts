@@ -31,7 +31,7 @@ const loadMs = (environment: Environment): number =>
  * whether any changed.
  */
 export async function initVault(context: Context): Promise<void> {
-  const { environment, signal } = context;
+  const { environment, secret, signal } = context;
   if (isLeftOut(context.settings, 'vault')) return context.log('left out by the settings: nothing to do');
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
@@ -46,7 +46,6 @@ export async function initVault(context: Context): Promise<void> {
     else if (unsealed.length > 0)
       context.log(replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`);
     const onChange = (change: VaultChange) => context.log(formatChange(change));
-    const secret = (text: string) => context.secret(text);
     const operator = await operatorToken({ ...input, client, state, settings, secret, onChange });
     const changes = await convergeVault({
       client: client.withToken(operator.token),

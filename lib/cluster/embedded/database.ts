@@ -3,8 +3,13 @@ import { dirname, join } from 'node:path';
 import { MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
 import { isPostgresqlReady, isRefusedLogin } from '../../database/login.ts';
-import { decryptPassword, passwordAdvice } from '../../database/password.ts';
-import { superuserOf, wantedRoles, wantedRolesText } from '../../database/roles.ts';
+import {
+  decryptPassword,
+  passwordAdvice,
+  superuserOf,
+  wantedRoles,
+  wantedRolesText,
+} from '../../database/roles.ts';
 import { setUpDatabases } from '../../database/set-up.ts';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';

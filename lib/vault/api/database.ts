@@ -4,9 +4,8 @@ import { valueAt } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
-import { isRecorded, recordSecret } from './secret-record.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, type VaultObject, type Written } from './vault-object.ts';
+import { differingNames, isRecorded, recordSecret, type VaultObject, type Written } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
   /** Path of a file with hashes of written values that Vault does not return. */

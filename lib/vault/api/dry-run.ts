@@ -62,7 +62,7 @@ export function initCommands(input: InitCommandsInput): string[] {
       : [initialise, unsealCommand(input), ...reach(input)];
   return [
     ...opened,
-    `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'root_token')})"`,
+    tokenCommand(fromKeysFile(keysPath, 'root_token')),
     ...state.audit.map(({ path, description, file }) => {
       const target = settingText(file.setting, settings);
       return line`vault audit enable -path=${path} -description=${description} file file_path=${target}`;
@@ -92,7 +92,7 @@ export function loginCommands(input: InitCommandsInput): string[] {
     shared === undefined
       ? fromKeysFile(keysPath, 'admin_token')
       : line`sops decrypt --extract ${'["admin_token"]'} ${shared}`;
-  return [...reach(input), `export VAULT_TOKEN="$(${token})"`, ...connectionCommands(input)];
+  return [...reach(input), tokenCommand(token), ...connectionCommands(input)];
 }
 
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
@@ -122,9 +122,8 @@ function unsealCommand({ keysPath, pods }: PlainAccess): string {
   return `for pod in $(${list} | sort); do until ${unseal}; do sleep 1; done; done`;
 }
 
-/** Sets the token of the keys file for `vault`. */
-const tokenCommand = (keysPath: string): string =>
-  `export VAULT_TOKEN="$(${fromKeysFile(keysPath, 'admin_token')})"`;
+/** Sets the token that a command prints for `vault`. */
+const tokenCommand = (command: string): string => `export VAULT_TOKEN="$(${command})"`;
 
 /** The plain commands that unseal Vault. */
 export const unsealCommands = (access: PlainAccess): string[] =>
@@ -143,7 +142,7 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
     policyCommand(policy),
     `vault token create ${options} -format=json | ${line`node -e ${script} ${keysPath}`}`,
     'vault token revoke -self',
-    tokenCommand(keysPath),
+    tokenCommand(fromKeysFile(keysPath, 'admin_token')),
   ];
 }
 

@@ -50,7 +50,7 @@ export async function waitForVault(
 
 async function anyInitialised({ replicas }: OpenVaultInput): Promise<boolean> {
   const states = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
-  return states.some(({ initialized }) => initialized === true);
+  return states.some(({ initialized }) => initialized);
 }
 
 async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): Promise<void> {

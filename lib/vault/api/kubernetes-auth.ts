@@ -1,7 +1,6 @@
 import type { VaultClient } from './client.ts';
 import type { AuthMount, Role } from './desired-state.ts';
-import { isRecorded, recordSecret } from './secret-record.ts';
-import { differingNames, type VaultObject, type Written } from './vault-object.ts';
+import { differingNames, isRecorded, recordSecret, type VaultObject, type Written } from './vault-object.ts';
 
 /** Vault's access to the API server that checks ServiceAccount tokens. */
 export type KubernetesAccess = {

@@ -19,10 +19,12 @@ export type OpenVaultInput = {
   readonly signal?: AbortSignal;
 };
 
+type SealStatus = JsonObject & { readonly initialized: boolean; readonly sealed: boolean };
+
 /** The answer of `GET sys/seal-status`, which needs no token: `initialized`, `sealed`, `version`, … */
-export async function sealStatus(client: VaultClient): Promise<JsonObject> {
+export async function sealStatus(client: VaultClient): Promise<SealStatus> {
   const { body } = await client.request('GET', 'sys/seal-status');
-  if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body;
+  if (typeof body.initialized === 'boolean' && typeof body.sealed === 'boolean') return body as SealStatus;
   throw unreadable(
     client.address,
     'GET sys/seal-status',
@@ -50,12 +52,8 @@ const healthPath =
 /** Reads what a replica says. Throws `VaultError` if it does not answer. */
 export async function membershipOf(client: VaultClient): Promise<Membership> {
   const { initialized, sealed, recovery_seal: recovery } = await sealStatus(client);
-  const states = {
-    initialized: initialized === true,
-    sealed: sealed === true,
-    autoUnseal: recovery === true,
-  };
-  if (states.sealed || !states.initialized) return { ...states, active: false, joined: false, index: 0 };
+  const states = { initialized, sealed, autoUnseal: recovery === true };
+  if (sealed || !initialized) return { ...states, active: false, joined: false, index: 0 };
   const [health, leader] = await Promise.all([
     client.request('GET', healthPath),
     client.request('GET', 'sys/leader'),

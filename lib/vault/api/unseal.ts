@@ -17,9 +17,9 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(
     input.replicas.map(async (replica) => ({ replica, state: await sealStatus(replica.client) })),
   );
-  const sealed = states.filter(({ state }) => state.sealed === true);
-  const known = sealed.filter(({ state }) => state.initialized === true);
-  const joining = sealed.filter(({ state }) => state.initialized !== true);
+  const sealed = states.filter(({ state }) => state.sealed);
+  const known = sealed.filter(({ state }) => state.initialized);
+  const joining = sealed.filter(({ state }) => !state.initialized);
   const unsealed: string[] = [];
   for (const { replica } of [...known, ...joining]) {
     await waitUntilJoined(replica, input);
@@ -31,7 +31,7 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
 /** True if this call unsealed it; false if Vault or somebody else did. */
 async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput): Promise<boolean> {
   const state = await sealStatus(client);
-  if (state.sealed === false) return false;
+  if (!state.sealed) return false;
   if (state.recovery_seal === true) {
     if (await becomes(client, ['sealed', false], signal)) return false;
     throw new TaskError({

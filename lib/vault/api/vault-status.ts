@@ -27,8 +27,8 @@ export async function vaultStatus(
   onUnknown: (reason: string) => void,
 ): Promise<VaultStatus> {
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
-  const initialized = answers.some((answer) => answer.initialized === true);
-  const sealed = answers.length === 0 || answers.some((answer) => answer.sealed !== false);
+  const initialized = answers.some((answer) => answer.initialized);
+  const sealed = answers.length === 0 || answers.some((answer) => answer.sealed);
   const open = replicas.filter((_, index) => answers[index]?.sealed === false);
   if (open.length === 0) return { initialized, sealed, configured: false };
   let reason = '';

@@ -7,7 +7,7 @@ import { readStoredKeys, writeKeys } from '../../../lib/backup/vault-keys.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
-import { isSealed, putInPlace, sealStaged, stage, startStaging } from '../../../lib/secrets/staged-files.ts';
+import { dropStaged, isSealed, putInPlace, sealStaged, stage } from '../../../lib/secrets/staged-files.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { failureOf, taskContext } from '../../rig/task-context.ts';
@@ -221,7 +221,7 @@ const [one, two] = [sandbox.path('one'), sandbox.path('two')];
 /** Stages new texts for two files, as a run that was killed before it replaced them. */
 async function staged(second = two): Promise<void> {
   const { folder } = sandbox;
-  await startStaging(folder);
+  await dropStaged(folder);
   await stage(folder, 'one', 'new one');
   await stage(folder, 'two', 'new two');
   // All secrets files count as added, encrypted for other keys.
@@ -267,7 +267,7 @@ test('a rotation that was killed after the first file takes secrets as they are 
   await rotate();
   const names = [developmentKey, 'sops/development-keys.yaml', halves[1] ?? '', file, other, rules];
   const [fresh = ''] = await secretKeys();
-  await startStaging(sandbox.folder);
+  await dropStaged(sandbox.folder);
   await stage(sandbox.folder, 'new-key', fresh);
   for (const name of names) await stage(sandbox.folder, name, await read(name));
   for (const name of names.slice(1)) await write(name, before.get(name) ?? '');

@@ -8,9 +8,8 @@ import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts'
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/replica.ts';
-import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
-import { saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
+import { restoreSnapshot, saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { newPlace, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
 

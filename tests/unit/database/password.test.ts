@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { passwordProblem } from '../../../lib/database/password.ts';
+import { passwordProblem } from '../../../lib/database/roles.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import { createK8s } from '../../../tasks/cluster.ts';
 import { createEnvironment } from '../../../tasks/environment.ts';

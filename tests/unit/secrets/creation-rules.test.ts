@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
-import { creationRules, ruleFor } from '../../../lib/secrets/creation-rules.ts';
+import { creationRules, ruleFor } from '../../../lib/secrets/recipients.ts';
 import { fails } from '../../rig/task-context.ts';
 
 const test = suite('creation rules');

@@ -5,7 +5,7 @@ import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { refuseDevelopmentKeys, type Secured } from '../../../lib/secrets/development-keys.ts';
-import { checkPlace } from '../../../lib/secrets/key-place.ts';
+import { checkPlace } from '../../../lib/secrets/new-key.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { fails } from '../../rig/task-context.ts';

@@ -7,7 +7,7 @@ import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { restoreSnapshot } from '../../../lib/vault/api/restore.ts';
+import { restoreSnapshot } from '../../../lib/vault/api/snapshot.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import { type Answer, data, keep, keysPath, refused, scriptedVault, useKeys } from './scripted-vault.ts';
 
