@@ -19,10 +19,7 @@ import { encryptionWords } from './vault-keys.ts';
 
 /* Plain commands for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
 
-export async function backupDatabaseCommands(
-  target: Target,
-  named: string | undefined,
-): Promise<readonly string[]> {
+export async function backupDatabaseCommands(target: Target, named: string | undefined) {
   const { environment, settings } = target;
   const { before, run, user, isPod } = await databaseAccess(target);
   const databases = databasesOf(settings);
@@ -42,10 +39,7 @@ export async function backupDatabaseCommands(
   ];
 }
 
-export async function restoreDatabaseCommands(
-  target: Target,
-  { folder, databases, replace }: Restore,
-): Promise<readonly string[]> {
+export async function restoreDatabaseCommands(target: Target, { folder, databases, replace }: Restore) {
   const { before, run, user } = await databaseAccess(target);
   const names = databases.length > 0 ? databases : databasesOf(target.settings);
   return [
@@ -95,10 +89,7 @@ async function databaseAccess(target: Target) {
   };
 }
 
-export async function backupVaultCommands(
-  target: Target,
-  named: string | undefined,
-): Promise<readonly string[]> {
+export async function backupVaultCommands(target: Target, named: string | undefined) {
   const { environment } = target;
   const { path, role } = backupLogin;
   const withoutTokens = shellWords([

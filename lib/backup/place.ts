@@ -53,10 +53,7 @@ export async function checkNewPlace(named: string | undefined): Promise<void> {
  * Calls `fill` with a new folder of mode 0700, which is at `path` only once it is complete; after a failure nothing is
  * left. Rejects if there is anything.
  */
-export async function wholeFolder<Result>(
-  path: string,
-  fill: (folder: string) => Promise<Result>,
-): Promise<Result> {
+export async function wholeFolder<Result>(path: string, fill: (folder: string) => Promise<Result>) {
   const partial = partialOf(path);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await mkdir(partial, { mode: 0o700 });

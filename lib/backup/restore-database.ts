@@ -34,10 +34,7 @@ export type Restore = {
  * Restores the databases of a backup. Each is restored and checked under another name, then put in place; until then,
  * the existing database is in use. Throws `TaskError` before any change if one is not empty.
  */
-export async function restoreDatabase(
-  context: Context,
-  { folder: named, databases, replace }: Restore,
-): Promise<void> {
+export async function restoreDatabase(context: Context, { folder: named, databases, replace }: Restore) {
   const { settings } = context;
   const folder = await existingPlace(named);
   const record = await readRecord(folder);
@@ -123,11 +120,7 @@ function requireSame(
 }
 
 /** Throws `TaskError` if an application cannot log in to its restored database. Vault's logins come and go. */
-async function requireLogins(
-  context: Context,
-  server: DatabaseServer,
-  names: readonly string[],
-): Promise<void> {
+async function requireLogins(context: Context, server: DatabaseServer, names: readonly string[]) {
   for (const { name, database, secret } of loginRoles(context.settings)) {
     if (!names.includes(database)) continue;
     const password = await decryptPassword(context, secret);

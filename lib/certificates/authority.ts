@@ -88,10 +88,7 @@ export const lasts = (certificate: X509Certificate, now: Date): boolean =>
   hasBegun(certificate, now) && endsLater(certificate, now);
 
 /** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
-export async function readPair(
-  { root, state }: Environment,
-  name: string,
-): Promise<X509Certificate | string> {
+export async function readPair({ root, state }: Environment, name: string) {
   const file = join(folderOf(state), name);
   const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
   if (crt === undefined || pem === undefined) return `${name} does not exist`;

@@ -53,10 +53,7 @@ const alternativeNames = (hosts: readonly string[]): string =>
 const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
 
 /** The plain commands that create the authority and one certificate, for `--dry-run`. */
-export function certificateCommands(
-  environment: Environment,
-  request: CertificateRequest,
-): readonly string[] {
+export function certificateCommands(environment: Environment, request: CertificateRequest) {
   const folder = `.state/${environment.name}/certificates`;
   const file = (name: string): string => `${folder}/${name}`;
   const { name, hosts } = request;

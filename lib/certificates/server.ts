@@ -29,10 +29,7 @@ export type ServerIdentity = {
 };
 
 /** Ensures the certificate and its authority, unless another issuer provides it. */
-export const ensureServerCertificate = async (
-  context: Context,
-  server: CertifiedServer,
-): Promise<'changed' | 'unchanged'> =>
+export const ensureServerCertificate = async (context: Context, server: CertifiedServer) =>
   server.issuedSecret === '' ? (await ensureCertificate(context, server)).outcome : 'unchanged';
 
 /** The plain commands of `ensureServerCertificate`. */
@@ -71,10 +68,7 @@ function cannotRead({ name }: CertifiedServer, why: string, environment: string)
   });
 }
 
-async function issuedAuthority(
-  context: ShellContext,
-  { issuedSecret, namespace, name }: CertifiedServer,
-): Promise<string> {
+async function issuedAuthority(context: ShellContext, { issuedSecret, namespace, name }: CertifiedServer) {
   type Secret = { readonly data?: { readonly 'ca.crt'?: string } };
   const [found] = await kubectlList<Secret>(context, 'get', 'secret', issuedSecret, '-n', namespace);
   const authority = found?.data?.['ca.crt'];

@@ -59,11 +59,7 @@ type Offline = { readonly offline?: boolean };
  * so that every machine deploys the same. Creates the file with the environment. Throws `TaskError` if the cluster has
  * certificates of another authority and `--replace-authority` is not given.
  */
-export async function shareAuthority(
-  context: Context,
-  { offline = false }: Offline = {},
-  now = new Date(),
-): Promise<'changed' | 'unchanged'> {
+export async function shareAuthority(context: Context, { offline = false }: Offline = {}, now = new Date()) {
   const { environment, options } = context;
   if (!isShared(environment)) return 'unchanged';
   const file = secretsFile(environment.name, authorityFile);
@@ -92,10 +88,7 @@ export async function shareAuthority(
 }
 
 /** The same as plain commands. */
-export function shareAuthorityCommands(
-  { environment }: InEnvironment,
-  { offline = false }: Offline = {},
-): readonly string[] {
+export function shareAuthorityCommands({ environment }: InEnvironment, { offline = false }: Offline = {}) {
   if (!isShared(environment)) return [];
   const { name, root } = environment;
   const folder = `.state/${name}/certificates`;
@@ -181,12 +174,7 @@ export async function place({ state }: Environment, name: string, { certificate,
     if ((await textIfThere(path)) !== text) await writeWhole(path, text);
 }
 
-function differs(
-  environment: Environment,
-  file: string,
-  own: Pair | undefined,
-  foreign: readonly Issued[],
-): TaskError {
+function differs(environment: Environment, file: string, own: Pair | undefined, foreign: readonly Issued[]) {
   const places = foreign.map(({ namespace, secret }) => `${namespace}/${secret}`).join(', ');
   return new TaskError({
     what:

@@ -68,10 +68,7 @@ export async function isPostgresqlReady(host: string, port: number, timeoutMs = 
   return isAsked;
 }
 
-async function connect<Result>(
-  config: ClientConfig,
-  use: (client: Client) => Promise<Result>,
-): Promise<Result> {
+async function connect<Result>(config: ClientConfig, use: (client: Client) => Promise<Result>) {
   const { default: pg } = await import('pg');
   const client = new pg.Client(config);
   // A broken connection also rejects the pending call; without a listener it would end the process.

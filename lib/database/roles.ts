@@ -24,10 +24,7 @@ export function passwordProblem(password: string): string | undefined {
 }
 
 /** A role's password. Throws `TaskError` as `decryptValue` does, and for an unusable password. */
-export async function decryptPassword(
-  context: EnvironmentContext,
-  { file, key }: SecretKey,
-): Promise<string> {
+export async function decryptPassword(context: EnvironmentContext, { file, key }: SecretKey) {
   const { environment } = context;
   const password = await decryptValue(context, file, key);
   const problem = passwordProblem(password);
@@ -111,10 +108,7 @@ export function selectRoles(roles: readonly LoginRole[], name: string): readonly
 /**
  * Throws `TaskError` for the first unusable password; checks nothing for releases without passwords in their values.
  */
-export async function checkPasswords(
-  context: Context,
-  releases?: readonly { readonly name: string }[],
-): Promise<void> {
+export async function checkPasswords(context: Context, releases?: readonly { readonly name: string }[]) {
   if (releases?.every(({ name }) => name !== 'devops' && name !== 'postgresql')) return;
   for (const { secret } of loginRoles(context.settings)) await decryptPassword(context, secret);
 }

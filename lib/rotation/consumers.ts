@@ -40,10 +40,7 @@ const ofApplications = ({ applications }: Settings['database']): DatabaseSecrets
   );
 
 /** Secrets of the release devops that contain a login of these roles. */
-export function consumerSecrets(
-  settings: Settings,
-  roles: readonly string[],
-): readonly { readonly name: string; readonly namespace: string }[] {
+export function consumerSecrets(settings: Settings, roles: readonly string[]) {
   const { devops } = (settings.releases ?? {}) as { devops?: { databaseSecrets?: DatabaseSecrets } };
   const all = { ...ofApplications(settings.database), ...devops?.databaseSecrets };
   return Object.entries(all).flatMap(([name, secret]) =>

@@ -66,11 +66,7 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   context.print(`commit: ${[...written].join(' ')}`);
 }
 
-async function choosePasswords(
-  context: Context,
-  roles: readonly LoginRole[],
-  begun: Rotation,
-): Promise<Rotation> {
+async function choosePasswords(context: Context, roles: readonly LoginRole[], begun: Rotation) {
   const { environment } = context;
   const pairs = await Promise.all(
     roles.map(async ({ name, secret }) => {

@@ -39,11 +39,7 @@ export async function checkOthers(context: Context, others: readonly LoginRole[]
  * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Returns
  * whether any password may have changed, and the error that stopped it.
  */
-export async function replaceInServer(
-  context: Context,
-  roles: readonly LoginRole[],
-  rotation: Rotation,
-): Promise<{ readonly changed: boolean; readonly failure?: TaskError }> {
+export async function replaceInServer(context: Context, roles: readonly LoginRole[], rotation: Rotation) {
   const superuser = roles[0] as LoginRole;
   let changed = false;
   try {

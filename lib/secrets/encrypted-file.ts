@@ -110,11 +110,7 @@ export const notEncrypted = (file: string): TaskError =>
  * The values that `sops decrypt --output-type json` printed for a file. Throws `TaskError` if the output cannot be
  * parsed or lacks a value.
  */
-export async function readDecrypted(
-  root: string,
-  file: string,
-  output: Pick<CommandOutput, 'stdout'>,
-): Promise<Leaf[]> {
+export async function readDecrypted(root: string, file: string, output: Pick<CommandOutput, 'stdout'>) {
   const leaves = leavesOf(parseAnswer(`sops decrypt ${file}`, output));
   const given = new Set(leaves.map(({ path }) => path.join('.')));
   const lacking = (await readEncrypted(root, file)).values.find((path) => !given.has(path.join('.')));

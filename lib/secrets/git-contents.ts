@@ -34,11 +34,7 @@ export async function gitFiles($: Shell): Promise<Set<string>> {
 }
 
 /** Both versions, if they differ, of each file that `git grep` finds by `wanted`; `input` is its stdin. */
-export async function gitContents(
-  $: Shell,
-  wanted: readonly string[],
-  input = '',
-): Promise<readonly GitContent[]> {
+export async function gitContents($: Shell, wanted: readonly string[], input = '') {
   const inTree = await search($, '--untracked', wanted, input);
   const inIndex = await search($, '--cached', wanted, input);
   for (const [name, content] of inIndex) if (inTree.get(name) === content) inIndex.delete(name);

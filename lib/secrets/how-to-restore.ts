@@ -30,10 +30,7 @@ const noneCommitted =
   /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/;
 
 /** The text in the last commit, or why git did not return it. */
-async function committedVersion(
-  root: string,
-  file: string,
-): Promise<{ committed?: string; reason?: string }> {
+async function committedVersion(root: string, file: string) {
   try {
     const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root });
     return { committed: shown.stdout };

@@ -21,10 +21,7 @@ export type NewSecrets = { readonly file: string; readonly keys: Tree };
  * The secrets files that an environment lacks and another one has: `model`, or else development, or the first that has
  * some. SOPS leaves names of values readable.
  */
-export async function missingSecrets(
-  { name, root }: Pick<Environment, 'name' | 'root'>,
-  model?: string,
-): Promise<NewSecrets[]> {
+export async function missingSecrets({ name, root }: Pick<Environment, 'name' | 'root'>, model?: string) {
   const existing = [...sharedFiles, ...(await secretNames({ name, root }))];
   const others = [defaultEnvironment, ...(await environmentNames(root))].filter((other) => other !== name);
   for (const other of model === undefined ? others : [model]) {
@@ -48,10 +45,7 @@ const withTexts = (keys: Tree, text: () => string): Tree =>
   );
 
 /** The plain commands of `encryptRandom`, which also write the files; none without files. */
-export const encryptCommands = (
-  { environment }: InEnvironment,
-  files: readonly NewSecrets[],
-): readonly string[] => [
+export const encryptCommands = ({ environment }: InEnvironment, files: readonly NewSecrets[]) => [
   ...(files.length === 0 ? [] : [exportHomes(environment, 'GNUPGHOME')]),
   ...files.flatMap(({ file, keys }) => [
     `mkdir -p ${dirname(file)}`,

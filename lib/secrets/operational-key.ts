@@ -58,11 +58,7 @@ export const isInProject = (root: string, path: string): boolean => {
 };
 
 /** Output of a gpg command that reads the key from its path or stdin, without any part of the key. */
-export async function gpgReading(
-  source: KeySource,
-  context: ShellContext,
-  words: readonly string[],
-): Promise<CommandOutput> {
+export async function gpgReading(source: KeySource, context: ShellContext, words: readonly string[]) {
   const $ = await sopsShell(context);
   const output = await (source.kind === 'file'
     ? $`gpg --batch ${words} ${source.path}`

@@ -19,11 +19,7 @@ export async function checkPrivateHalf(key: OperationalKey, context: ShellContex
 }
 
 /** Throws `TaskError` unless gpg exported this key with a usable private half of each part. */
-export async function checkExport(
-  exported: string,
-  parts: readonly string[],
-  context: ShellContext,
-): Promise<void> {
+export async function checkExport(exported: string, parts: readonly string[], context: ShellContext) {
   const name = 'what gpg exported';
   const incomplete = (why: string): TaskError =>
     new TaskError({

@@ -37,10 +37,7 @@ import {
 } from './staged-files.ts';
 
 /** The plain commands of `rotateKeys`, for `--dry-run`. */
-export async function rotateKeysCommands(
-  target: Target,
-  keyFile: string | undefined,
-): Promise<readonly string[]> {
+export async function rotateKeysCommands(target: Target, keyFile: string | undefined) {
   const { root } = target.environment;
   const place = await keyPlace(target, keyFile);
   const show = plainReading(root, keySource(target), 'gpg --batch --with-colons --show-keys');
@@ -226,13 +223,7 @@ async function newRules(root: string, old: string, fresh: string): Promise<strin
 }
 
 /** Re-encrypts a staged copy and checks its values and keys. */
-async function reencrypt(
-  $: Shell,
-  root: string,
-  file: string,
-  old: readonly string[],
-  fresh: string,
-): Promise<void> {
+async function reencrypt($: Shell, root: string, file: string, old: readonly string[], fresh: string) {
   const inStaging = $({ cwd: stagingFolder(root) });
   const decrypt = async (shell: Shell): Promise<string> => {
     const opened = await shell`sops decrypt ${file}`;

@@ -31,10 +31,7 @@ type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
  * The values of an environment's shared file, redacted from the run's output; undefined if it does not exist. Throws
  * `TaskError` if no key opens it, or if it was copied from another environment.
  */
-export async function readShared(
-  context: SecretContext,
-  name: string,
-): Promise<{ readonly [key: string]: unknown } | undefined> {
+export async function readShared(context: SecretContext, name: string) {
   const { environment } = context;
   const file = secretsFile(environment.name, name);
   if ((await textIfThere(join(environment.root, file))) === undefined) return undefined;

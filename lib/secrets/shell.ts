@@ -1,4 +1,3 @@
-import type { Shell } from '@k8s-deployment/runner';
 import type { ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
 
@@ -6,10 +5,7 @@ import { processEnvironment } from '../settings/environment.ts';
  * The shell for gpg, sops, git and tar if their output is parsed: failures are values, messages are English.
  * `variables` extend the environment's.
  */
-export async function sopsShell(
-  { $, environment }: ShellContext,
-  variables: NodeJS.ProcessEnv = {},
-): Promise<Shell> {
+export async function sopsShell({ $, environment }: ShellContext, variables: NodeJS.ProcessEnv = {}) {
   const env = { ...(await processEnvironment(environment)), ...variables, LC_ALL: 'C' };
   return $({ env, cwd: environment.root, quiet: true, nothrow: true });
 }

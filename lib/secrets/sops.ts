@@ -59,12 +59,7 @@ export async function decryptValue(context: SecretContext, secrets: string, key:
  * Replaces a value of an encrypted file; the file's keys stay. sops gets the value by stdin. Throws `TaskError` as
  * `decryptValue` does.
  */
-export async function encryptValue(
-  context: SecretContext,
-  secrets: string,
-  key: string,
-  value: string,
-): Promise<void> {
+export async function encryptValue(context: SecretContext, secrets: string, key: string, value: string) {
   const { name, root } = context.environment;
   context.secret(value);
   const $ = await sopsShell(context);

@@ -79,10 +79,7 @@ export const stagedTargets = async (root: string): Promise<Map<string, string>> 
  * Targets that were changed or removed since they were staged, and those of `files` that are not staged, relative to
  * the project. `isBegun`: a killed run has replaced others, which only work together with them.
  */
-export async function changedSince(
-  root: string,
-  files: readonly string[],
-): Promise<{ readonly changed: readonly string[]; readonly isBegun: boolean }> {
+export async function changedSince(root: string, files: readonly string[]) {
   const staged = await readList(root);
   const changed = files.filter((file) => !staged.some((one) => one.file === file));
   let isBegun = false;

@@ -25,11 +25,7 @@ type Member = {
  * one last, after it stepped down. Unseals what the keys open. Undefined if there is none, or if the keys are kept
  * elsewhere. Throws `TaskError` with the pod of the newest revision that does not serve within `waitMs` milliseconds.
  */
-export async function nextPodOfVault(
-  context: EnvironmentContext,
-  set: PodSet,
-  waitMs = podStartMs,
-): Promise<SetPod | undefined> {
+export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, waitMs = podStartMs) {
   await awaitNewer(context, set, 'running', waitMs);
   const broken = set.older.find((pod) => !isRunning(pod));
   if (broken !== undefined) return broken;

@@ -51,11 +51,7 @@ export async function withApplications(
   };
 }
 
-function checkAccess(
-  access: DeclaredState['access'],
-  { mounts, auth }: DesiredState,
-  complain: Complain,
-): void {
+function checkAccess(access: DeclaredState['access'], { mounts, auth }: DesiredState, complain: Complain) {
   const { database } = access;
   const mountAt = (wanted: string) => mounts.find(({ path }) => path === wanted);
   const engine = mountAt(database.mount);

@@ -29,11 +29,7 @@ export async function unsealVault(input: OpenVaultInput): Promise<Outcome> {
 }
 
 /** Waits until Vault answers, sealed or not. Throws the last `VaultError` after `timeoutMs` milliseconds. */
-export async function waitForVault(
-  client: VaultClient,
-  timeoutMs: number,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function waitForVault(client: VaultClient, timeoutMs: number, signal?: AbortSignal) {
   let last: unknown;
   const answered = await poll(
     () =>

@@ -23,9 +23,7 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
  * policy differs, a root token repairs it: that of a new Vault, or one generated with the unseal keys, revoked before
  * this returns or throws.
  */
-export async function operatorToken(
-  input: OperatorInput,
-): Promise<{ readonly token: string; readonly changes: readonly VaultChange[] }> {
+export async function operatorToken(input: OperatorInput) {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
   for (const text of textsOfKeys(keys)) secret(text);
@@ -43,11 +41,7 @@ export async function operatorToken(
 }
 
 /** Repairs the token with a root token; the audit log comes first, to log the rest. `known` is a valid token. */
-async function setUp(
-  input: OperatorInput,
-  keys: VaultKeys,
-  known: string | undefined,
-): Promise<VaultChange[]> {
+async function setUp(input: OperatorInput, keys: VaultKeys, known: string | undefined) {
   const { client, keysPath, state, settings, secret } = input;
   const root = await rootToken(input, keys);
   try {
@@ -96,10 +90,7 @@ export async function endRoot({ client, keysPath }: RootInput, root: string): Pr
 }
 
 /** Creates an orphan token: others are revoked with the root token that created them. */
-async function createToken(
-  client: VaultClient,
-  { policy, period }: DesiredState['operator'],
-): Promise<string> {
+async function createToken(client: VaultClient, { policy, period }: DesiredState['operator']) {
   const { body } = await client.request('POST', 'auth/token/create-orphan', {
     body: {
       policies: [policy.name],
@@ -115,11 +106,7 @@ async function createToken(
 }
 
 /** True if the token is valid and has exactly the operator's policy and period. */
-async function isOperators(
-  client: VaultClient,
-  token: string,
-  operator: DesiredState['operator'],
-): Promise<boolean> {
+async function isOperators(client: VaultClient, token: string, operator: DesiredState['operator']) {
   const found = await lookUpToken(client, token);
   if (found === undefined) return false;
   return String(found.policies) === operator.policy.name && found.period === operator.period;

@@ -34,12 +34,7 @@ const marker = 'cubbyhole/before-the-restore';
  * Replaces Vault's storage; `force` skips Vault's check that its present keys open the snapshot. Vault restores it only
  * after its answer. Throws `VaultError`.
  */
-async function loadSnapshot(
-  active: VaultClient,
-  file: string,
-  force: boolean,
-  signal: AbortSignal,
-): Promise<void> {
+async function loadSnapshot(active: VaultClient, file: string, force: boolean, signal: AbortSignal) {
   await active.write(marker, { value: 'here' });
   const path = `sys/storage/raft/${force ? 'snapshot-force' : 'snapshot'}`;
   const answer = await active.stream('POST', path, { body: createReadStream(file), signal });
@@ -53,11 +48,7 @@ const restoreMs = 60_000;
  * Waits until each replica has restored a loaded snapshot: the token's marker is gone, or, with other keys, the replica
  * has sealed itself. Throws `TaskError` if it does not end.
  */
-async function waitForRestore(
-  replicas: readonly Replica[],
-  token: string,
-  signal: AbortSignal,
-): Promise<void> {
+async function waitForRestore(replicas: readonly Replica[], token: string, signal: AbortSignal) {
   const isRestored = async ({ client }: Replica): Promise<boolean> => {
     try {
       if ((await sealStatus(client)).sealed) return true;

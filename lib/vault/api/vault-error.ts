@@ -54,12 +54,7 @@ export function standby(address: string, call: string, location: string | null):
 }
 
 /** The error for Vault's error, with advice for a sealed Vault and missing rights. */
-export function refused(
-  address: string,
-  call: string,
-  status: number,
-  errors: readonly string[],
-): VaultError {
+export function refused(address: string, call: string, status: number, errors: readonly string[]) {
   const why = errors.join('; ') || `HTTP ${status}`;
   if (status === 503 && errors.some((line) => line.includes('Vault is sealed'))) {
     return new VaultError({

@@ -49,9 +49,7 @@ export function cannotChange(object: string, is: unknown, desired: unknown): Tas
  * Names of the pairs that differ, joined; undefined if there are none. Lists count as sets, since Vault does not always
  * keep their order, except for statements.
  */
-export function differingNames(
-  pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[],
-): string | undefined {
+export function differingNames(pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[]) {
   const text = (name: string, value: unknown) =>
     Array.isArray(value) ? JSON.stringify(name.endsWith('_statements') ? value : [...value].sort()) : value;
   const names = pairs

@@ -43,11 +43,7 @@ export async function vaultStatus(
 }
 
 /** True if Vault is as desired; otherwise false, or why that is unknown. */
-async function isConfigured(
-  client: VaultClient,
-  state: DesiredState,
-  settings: ValueSources['settings'],
-): Promise<boolean | string> {
+async function isConfigured(client: VaultClient, state: DesiredState, settings: ValueSources['settings']) {
   try {
     const objects = structuralObjects(client, state, settings);
     for (const object of [policyObject(client, state.operator.policy), ...objects])
