@@ -85,7 +85,7 @@ export const rotateKeys = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async (input) => (await import('../lib/secrets/key-place.ts')).checkPlace(input, input.args.keyFile),
+  check: async (input) => (await import('../lib/secrets/new-key.ts')).checkPlace(input, input.args.keyFile),
   confirm: 'replace the operational key and re-encrypt the secrets of all environments for it?',
   commands: async (input) =>
     (await import('../lib/secrets/rotate.ts')).rotateKeysCommands(input, input.args.keyFile),

@@ -2,9 +2,8 @@ import { randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import type { Outcome } from '../ground/outcome.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
-import type { Environment, ShellContext } from '../settings/context.ts';
+import type { Environment, Outcome, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
 import {
   authorityCommand,
