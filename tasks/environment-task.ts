@@ -1,11 +1,8 @@
 import {
-  type AnyTask,
   type ArgumentSpecs,
   type Arguments,
   task as declareTask,
-  type Needs,
   type Options,
-  type Question,
   type Task,
   type TaskContext,
   type TaskDefinition,
@@ -37,36 +34,27 @@ type BodyOf<Specs extends ArgumentSpecs> = EnvironmentContext &
   Pick<Early, 'provider'> & { readonly args: Arguments<Specs> };
 
 /** Fields read before the run, with synchronous input. */
-type EarlyFields<Specs extends ArgumentSpecs> = {
-  readonly needs?: Needs | ((input: Early<Specs>) => Needs);
-  readonly steps?: Needs | ((input: Early<Specs>) => Needs);
-  readonly after?: readonly AnyTask[] | ((input: Early<Specs>) => readonly AnyTask[]);
-  readonly finally?: Needs | ((input: Early<Specs>) => Needs);
-  readonly confirm?:
-    | Question
-    | ((input: Early<Specs>) => Question | undefined | Promise<Question | undefined>);
-  readonly mutex?: string | ((input: Early<Specs>) => string);
-};
-
-const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm', 'mutex'] as const;
+const earlyFields = ['needs', 'steps', 'after', 'finally', 'confirm'] as const;
 
 /** Fields that get the settings too. */
-type KnownFields<Known> = {
-  readonly check?: (input: Known, names: readonly string[]) => void | Promise<void>;
-  readonly inputs?: (input: Known) => readonly string[] | Promise<readonly string[]>;
-  readonly status?: (input: Known) => string | Promise<string>;
-  readonly watched?: (input: Known) => readonly string[] | Promise<readonly string[]>;
-  readonly commands: (input: Known) => readonly string[] | Promise<readonly string[]>;
-};
-
 const knownFields = ['inputs', 'status', 'watched', 'commands'] as const;
+
+type EarlyField = (typeof earlyFields)[number];
+type KnownField = (typeof knownFields)[number] | 'check';
+
+/** A field of the runner whose function gets another input. */
+type With<Input, Field> = Field extends (input: never, ...more: infer More) => infer Result
+  ? (input: Input, ...more: More) => Result
+  : Field;
+
+type AllWith<Input, Fields> = { readonly [Name in keyof Fields]: With<Input, Fields[Name]> };
 
 type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   TaskDefinition<Specs>,
-  keyof EarlyFields<Specs> | keyof KnownFields<Known> | 'run'
+  EarlyField | KnownField | 'run'
 > &
-  EarlyFields<Specs> &
-  KnownFields<Known> & {
+  AllWith<Early<Specs>, Pick<TaskDefinition<Specs>, EarlyField>> &
+  AllWith<Known, Pick<TaskDefinition<Specs>, KnownField>> & {
     /** Its outcome, if any, is reported. */
     readonly run?: (context: Given) => Promise<Outcome> | Promise<void>;
     /** True if `run` needs a running cluster; without one the task fails with advice. */
@@ -118,8 +106,9 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
     if (typeof field === 'function') fields[name] = (input: TaskInput<Specs>) => field(early(input));
   }
   for (const name of knownFields) {
-    const field = definition[name];
-    if (field) fields[name] = async (input: TaskInput<Specs>) => field(await known(input));
+    const field: unknown = definition[name];
+    if (typeof field === 'function')
+      fields[name] = async (input: TaskInput<Specs>) => field(await known(input));
   }
   if (check || onCluster === true)
     fields.check = async (input: TaskInput<Specs>, names: readonly string[]) => {
