@@ -35,10 +35,8 @@ export const removeApp = task({
     app: {
       type: 'choice',
       positional: true,
-      choices: async () => {
-        const { declaredReleases } = await import('../lib/helm/helmfile.ts');
-        return [...new Set((await declaredReleases(root, { tier: 'apps' })).map(({ app }) => app))];
-      },
+      choices: async () =>
+        (await import('../lib/helm/helmfile.ts')).declaredValues(root, 'app', { tier: 'apps' }),
       noun: 'app',
       description: 'an application, such as app1',
     },

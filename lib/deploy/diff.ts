@@ -35,11 +35,8 @@ export async function diff(context: Context, selection: Selection): Promise<void
     if (deployed.has(id))
       context.print(`${name}: would be removed, since releases.${name}.installed is false`);
   if (releases.length === 0) return;
-  if (usesPlugin) {
-    await tellDrift(context, releases, deployed, context.print);
-    return diffByPlugin(context, selection, releases);
-  }
   const drifts = await tellDrift(context, releases, deployed, context.print);
+  if (usesPlugin) return diffByPlugin(context, selection, releases);
   const rendered = await render(context, releases);
   const parsed = await Promise.all(
     releases.map(async (release) => {

@@ -108,9 +108,7 @@ export async function findChanged(
     (release) =>
       all || statusOf(release) !== 'deployed' || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
-  const kept = changed.flatMap(({ name }) =>
-    scaled.has(name) ? [[name, scaled.get(name) ?? 0] as const] : [],
-  );
+  const kept = [...scaled].filter(([scaledName]) => changed.some(({ name }) => name === scaledName));
   const unfinished = releases.filter(({ name }) => drifts.get(name)?.unfinished);
   return { changed, unfinished, scaled: new Map(kept) };
 }

@@ -59,11 +59,7 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
   return {
     failed: releases.filter(({ name }) => names.has(name)),
     said: said.join('\n'),
-    undone: stderr.includes('has been rolled back')
-      ? 'rolled back'
-      : stderr.includes('has been uninstalled')
-        ? 'uninstalled'
-        : undefined,
+    undone: (['rolled back', 'uninstalled'] as const).find((end) => stderr.includes(`has been ${end}`)),
     rendering: aboutRendering.test(said.join('\n')),
     silent: ended !== undefined,
   };

@@ -116,9 +116,13 @@ export async function checkLeftOut({ environment, settings }: Target): Promise<v
   }
 }
 
-/** Distinct names, apps or tiers of the releases. */
-export const declaredValues = async (root: string, field: 'name' | 'app' | 'tier'): Promise<string[]> => [
-  ...new Set((await declaredReleases(root)).map((release) => release[field])),
+/** Distinct names, namespaces, apps or tiers of the releases, by default of all. */
+export const declaredValues = async (
+  root: string,
+  field: 'name' | 'namespace' | 'app' | 'tier',
+  selection?: Selection,
+): Promise<string[]> => [
+  ...new Set((await declaredReleases(root, selection)).map((release) => release[field])),
 ];
 
 /** helmfile's `-l` options for a selection; none for all. */

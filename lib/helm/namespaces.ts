@@ -3,7 +3,7 @@ import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
 import { toolFailure } from '../tools/tool-answer.ts';
-import { declaredReleases, type Release } from './helmfile.ts';
+import { declaredValues, type Release } from './helmfile.ts';
 
 export type Namespace = {
   readonly metadata: {
@@ -21,14 +21,9 @@ export const ownerLabel = 'k8s-deployment/environment';
 /** Annotation of a namespace that existed, empty, before the environment used it. */
 export const adoptedAnnotation = 'k8s-deployment/adopted';
 
-/** Names of the namespaces that the releases need. */
-export const declaredNamespaces = async ({ root }: Pick<Environment, 'root'>): Promise<readonly string[]> => [
-  ...new Set((await declaredReleases(root)).map(({ namespace }) => namespace)),
-];
-
 /** The declared namespaces that exist in the cluster. */
 export async function existingNamespaces(context: ShellContext): Promise<readonly Namespace[]> {
-  const names = await declaredNamespaces(context.environment);
+  const names = await declaredValues(context.environment.root, 'namespace');
   const found = await kubectlList<Namespace>(context, 'get', 'namespaces');
   return found.filter(({ metadata }) => names.includes(metadata.name));
 }
@@ -78,7 +73,7 @@ export async function prepareNamespaces(context: ShellContext, releases: readonl
   const { $, environment } = context;
   const namespaces = await checkNamespaces(context);
   if (!releases.some(({ createNamespace }) => createNamespace)) return;
-  const items = (await declaredNamespaces(environment)).flatMap((name) => {
+  const items = (await declaredValues(environment.root, 'namespace')).flatMap((name) => {
     const found = namespaces.find(({ metadata }) => metadata.name === name);
     if (found?.metadata.labels?.[ownerLabel] !== undefined) return [];
     const adopted = found !== undefined && !isOurs(environment, found);

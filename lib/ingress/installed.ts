@@ -101,7 +101,6 @@ export async function writeRecord(context: ShellContext, record: ControllerRecor
 export type Named = {
   readonly metadata: {
     readonly name: string;
-    readonly namespace?: string;
     readonly labels?: { readonly [name: string]: string };
   };
 };

@@ -7,7 +7,6 @@ import { type Condition, endCommand, kubectl } from './kubectl.ts';
 type ContainerStatus = {
   readonly name: string;
   readonly ready?: boolean;
-  readonly restartCount?: number;
   readonly state?: {
     readonly waiting?: { readonly reason?: string; readonly message?: string };
     readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly message?: string };

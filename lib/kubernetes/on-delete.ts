@@ -24,7 +24,7 @@ export type SetPod = Pod & {
 };
 
 type StatefulSet = {
-  readonly metadata: { readonly name: string; readonly generation?: number };
+  readonly metadata: { readonly generation?: number };
   readonly spec: { readonly replicas?: number };
   readonly status?: { readonly observedGeneration?: number; readonly updateRevision?: string };
 };

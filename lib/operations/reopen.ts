@@ -1,6 +1,6 @@
 import { withPostgresql } from '../cluster/cluster.ts';
 import { poll } from '../ground/poll.ts';
-import { declaredReleases } from '../helm/helmfile.ts';
+import { declaredValues } from '../helm/helmfile.ts';
 import { controllerOf } from '../ingress/controllers.ts';
 import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
@@ -74,7 +74,7 @@ export const reopenBeforeInstall = (context: EnvironmentContext, started: Outcom
 /** The namespaces of the releases and of the ingress controller. */
 export async function namespacesOf({ environment }: EnvironmentContext): Promise<ReadonlySet<string>> {
   const controller = controllerOf(await loadSettings(environment));
-  const declared = (await declaredReleases(environment.root)).map(({ namespace }) => namespace);
+  const declared = await declaredValues(environment.root, 'namespace');
   return new Set([...declared, ...(controller === undefined ? [] : [controller.namespace])]);
 }
 

@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 export type CheckFailure = {
   /** For example `database variables` or `database login`. */
@@ -32,53 +33,37 @@ export type CheckInput = {
  * Returns a failed check; rejects only if `signal` aborts.
  */
 export async function runCheck(input: CheckInput): Promise<CheckResult> {
-  input.signal?.throwIfAborted();
-  const { ended, stdout, stderr } = await runProgram(input);
-  input.signal?.throwIfAborted();
+  const { projectFolder, signal, timeoutMs = 60_000 } = input;
+  signal?.throwIfAborted();
+  const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');
+  // A new environment: PGHOST, NODE_OPTIONS and the like would change the check.
+  const env = {
+    PATH: process.env.PATH,
+    ENVIRONMENT_FILE: '-',
+    DATABASE_ADDRESS: input.databaseAddress,
+    DATABASE_AUTHORITY: input.databaseAuthority,
+  };
+  const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
+  const running = promisify(execFile)(process.execPath, [program], options);
+  // If a program ends before reading everything, its exit code decides, not the broken pipe.
+  running.child.stdin?.on('error', () => {});
+  running.child.stdin?.end(JSON.stringify(input.environment));
+  const { stdout, stderr, error } = await running.then(
+    (output) => ({ ...output, error: undefined }),
+    (error: ExecFileException & { stdout: string; stderr: string }) => ({ ...error, error }),
+  );
+  signal?.throwIfAborted();
 
   const lines = stdout.split('\n').filter((line) => line !== '');
   const failures = lines.flatMap(parseFailure);
-  const ok = ended === undefined && failures.length === 0 && lines.some((line) => line.startsWith('ok '));
+  const ok = error === undefined && failures.length === 0 && lines.some((line) => line.startsWith('ok '));
   if (!ok && failures.length === 0) {
-    const reason = ended ?? `ended with 0${lastLine(stderr)}`;
+    const ended = `ended with ${error ? (error.code ?? error.signal ?? 'an error') : 0}${lastLine(stderr)}`;
+    const reason = error?.killed ? `no result within ${timeoutMs / 1000} s` : ended;
     failures.push({ check: 'verification program', reason });
     lines.push(`FAILED verification program: ${reason}`);
   }
   return { ok, lines, failures };
-}
-
-type Ended = { readonly stdout: string; readonly stderr: string; readonly ended: string | undefined };
-
-/** `ended` tells how it ended, unless with exit code 0. */
-function runProgram(input: CheckInput): Promise<Ended> {
-  const {
-    databaseAddress,
-    databaseAuthority,
-    environment,
-    projectFolder,
-    signal,
-    timeoutMs = 60_000,
-  } = input;
-  const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');
-  // A new environment: PGHOST, NODE_OPTIONS and the like would change the check.
-  const env = {
-    PATH: process.env.PATH ?? '',
-    ENVIRONMENT_FILE: '-',
-    ...(databaseAddress === undefined ? {} : { DATABASE_ADDRESS: databaseAddress }),
-    ...(databaseAuthority === undefined ? {} : { DATABASE_AUTHORITY: databaseAuthority }),
-  };
-  return new Promise((resolve) => {
-    const options = { env, timeout: timeoutMs, killSignal: 'SIGKILL', ...(signal && { signal }) } as const;
-    const child = execFile(process.execPath, [program], options, (error, stdout, stderr) => {
-      if (error === null) return resolve({ stdout, stderr, ended: undefined });
-      const limit = error.killed ? `no result within ${timeoutMs / 1000} s` : undefined;
-      const ended = `ended with ${error.code ?? error.signal ?? 'an error'}${lastLine(stderr)}`;
-      resolve({ stdout, stderr, ended: limit ?? ended });
-    });
-    // If a program ends before reading everything, its exit code decides, not the broken pipe.
-    child.stdin?.on('error', () => {});
-    child.stdin?.end(JSON.stringify(environment));
-  });
 }
 
 /** `FAILED <check>: <reason>`, as verify.mjs prints it. */

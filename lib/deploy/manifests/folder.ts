@@ -46,15 +46,9 @@ export async function replaceFolder(
   if (changes.length === 0) return 'unchanged';
   await replaceFiles(changes);
   for (const name of stale) {
-    // Fails, and ends, at a folder with files.
+    // Fails at a folder with files.
     for (let path = dirname(join(folder, name)); path !== folder; path = dirname(path))
-      if (
-        !(await rmdir(path).then(
-          () => true,
-          () => false,
-        ))
-      )
-        break;
+      await rmdir(path).catch(() => {});
   }
   return 'changed';
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
-import { declaredNamespaces } from '../../../lib/helm/namespaces.ts';
+import { declaredValues } from '../../../lib/helm/helmfile.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -39,7 +39,7 @@ const notOptions = [
   'x',
 ];
 const notAddons = [['-x'], ['a b'], ['ingress', 'ingress'], 'ingress'];
-const fixed = (await declaredNamespaces({ root })).concat('A');
+const fixed = (await declaredValues(root, 'namespace')).concat('A');
 const hosts = ['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1'];
 const notNetworks = [
   ...'foo 10.244.0.0 10.0.0.0/99 10.244.0.1/16 0.0.0.0/0 ::/0 010.0.0.0/8 fd00::1/48'.split(' '),
