@@ -3,6 +3,9 @@ import { task } from './environment-task.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
+const newEnvironmentCode = () => import('../lib/applications/new-environment.ts');
+const removal = () => import('../lib/applications/remove-app.ts');
+
 const newName = { type: 'string', positional: true, noun: 'name', description: 'its name, such as' } as const;
 
 export const newApp = task({
@@ -43,10 +46,8 @@ export const removeApp = task({
   },
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   confirm: ({ args }) => `remove \`${args.app}\` from the settings of all environments?`,
-  commands: async (input) =>
-    (await import('../lib/applications/remove-app.ts')).removeAppCommands(input, input.args.app),
-  run: async (context) =>
-    (await import('../lib/applications/remove-app.ts')).removeApp(context, context.args.app),
+  commands: async (input) => (await removal()).removeAppCommands(input, input.args.app),
+  run: async (context) => (await removal()).removeApp(context, context.args.app),
 });
 
 export const newEnvironment = task({
@@ -65,10 +66,7 @@ export const newEnvironment = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async (input) =>
-    (await import('../lib/applications/new-environment.ts')).checkNewEnvironment(input, input.args.name),
-  commands: async (input) =>
-    (await import('../lib/applications/new-environment.ts')).newEnvironmentCommands(input, input.args),
-  run: async (context) =>
-    (await import('../lib/applications/new-environment.ts')).newEnvironment(context, context.args),
+  check: async (input) => (await newEnvironmentCode()).checkNewEnvironment(input, input.args.name),
+  commands: async (input) => (await newEnvironmentCode()).newEnvironmentCommands(input, input.args),
+  run: async (context) => (await newEnvironmentCode()).newEnvironment(context, context.args),
 });

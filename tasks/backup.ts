@@ -4,6 +4,9 @@ import { type Early, type Input, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
+const place = () => import('../lib/backup/place.ts');
+const plain = () => import('../lib/backup/dry-run.ts');
+
 /** In a pod, the server's own pg_dump is used. */
 const databaseNeeds = (input: Pick<Early, 'provider'>) => [
   ...connection(input),
@@ -32,7 +35,7 @@ const checkRestore = async (
   input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } },
 ): Promise<void> => {
   await refuseDevelopmentKeys(input);
-  await (await import('../lib/backup/place.ts')).existingPlace(input.args.folder);
+  await (await place()).existingPlace(input.args.folder);
 };
 
 export const backupDatabase = task({
@@ -41,10 +44,9 @@ export const backupDatabase = task({
   group: 'backup',
   lock: true,
   args: newFolder,
-  check: async (input) => (await import('../lib/backup/place.ts')).checkNewPlace(input.args.folder),
-  needs: (input) => databaseNeeds(input),
-  commands: async (input) =>
-    (await import('../lib/backup/dry-run.ts')).backupDatabaseCommands(input, input.args.folder),
+  check: async (input) => (await place()).checkNewPlace(input.args.folder),
+  needs: databaseNeeds,
+  commands: async (input) => (await plain()).backupDatabaseCommands(input, input.args.folder),
   onCluster: true,
   run: async (context) =>
     (await import('../lib/backup/database.ts')).backupDatabase(context, context.args.folder),
@@ -67,12 +69,11 @@ export const restoreDatabase = task({
     },
     replace: { type: 'boolean', description: 'also replace databases that are not empty' },
   },
-  check: (input) => checkRestore(input),
+  check: checkRestore,
   confirm: ({ args, environment }) =>
     `restore the databases of environment \`${environment.name}\` from ${args.folder}${args.replace ? ', and delete their present content' : ''}?`,
-  needs: (input) => databaseNeeds(input),
-  commands: async (input) =>
-    (await import('../lib/backup/dry-run.ts')).restoreDatabaseCommands(input, input.args),
+  needs: databaseNeeds,
+  commands: async (input) => (await plain()).restoreDatabaseCommands(input, input.args),
   onCluster: true,
   run: async (context) =>
     (await import('../lib/backup/restore-database.ts')).restoreDatabase(context, context.args),
@@ -84,10 +85,9 @@ export const backupVault = task({
   group: 'backup',
   lock: true,
   args: newFolder,
-  check: async (input) => (await import('../lib/backup/place.ts')).checkNewPlace(input.args.folder),
+  check: async (input) => (await place()).checkNewPlace(input.args.folder),
   needs: (input) => [...connection(input), importGpgKeys, ...tools('sops', 'kubectl')],
-  commands: async (input) =>
-    (await import('../lib/backup/dry-run.ts')).backupVaultCommands(input, input.args.folder),
+  commands: async (input) => (await plain()).backupVaultCommands(input, input.args.folder),
   onCluster: true,
   run: async (context) => (await import('../lib/backup/vault.ts')).backupVault(context, context.args.folder),
 });
@@ -98,12 +98,11 @@ export const restoreVault = task({
   group: 'backup',
   lock: true,
   args: { folder: backupFolder },
-  check: (input) => checkRestore(input),
+  check: checkRestore,
   confirm: ({ args, environment }) =>
     `replace everything in Vault of environment \`${environment.name}\` by the snapshot in ${args.folder}?`,
   needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],
-  commands: async (input) =>
-    (await import('../lib/backup/dry-run.ts')).restoreVaultCommands(input, input.args.folder),
+  commands: async (input) => (await plain()).restoreVaultCommands(input, input.args.folder),
   onCluster: true,
   run: async (context) => (await import('../lib/backup/vault.ts')).restoreVault(context, context.args.folder),
 });

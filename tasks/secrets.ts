@@ -28,6 +28,9 @@ export const databasePasswords = task({
   run: async (context) => (await import('../lib/database/roles.ts')).checkPasswords(context),
 });
 
+const editing = () => import('../lib/operations/edit-secrets.ts');
+const rotation = () => import('../lib/secrets/rotate.ts');
+
 /** Names of encrypted files in all environments. */
 async function fileNames(): Promise<string[]> {
   const { environmentNames } = await import('../lib/settings/settings.ts');
@@ -64,12 +67,9 @@ export const editSecrets = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async (input) =>
-    (await import('../lib/operations/edit-secrets.ts')).checkEdit(input, input.args.file),
-  commands: async (input) =>
-    (await import('../lib/operations/edit-secrets.ts')).editCommands(input, input.args.file),
-  run: async (context) =>
-    (await import('../lib/operations/edit-secrets.ts')).editSecrets(context, context.args.file),
+  check: async (input) => (await editing()).checkEdit(input, input.args.file),
+  commands: async (input) => (await editing()).editCommands(input, input.args.file),
+  run: async (context) => (await editing()).editSecrets(context, context.args.file),
 });
 
 export const rotateKeys = task({
@@ -87,10 +87,8 @@ export const rotateKeys = task({
   needs: [importGpgKeys, ...tools('sops')],
   check: async (input) => (await import('../lib/secrets/new-key.ts')).checkPlace(input, input.args.keyFile),
   confirm: 'replace the operational key and re-encrypt the secrets of all environments for it?',
-  commands: async (input) =>
-    (await import('../lib/secrets/rotate.ts')).rotateKeysCommands(input, input.args.keyFile),
-  run: async (context) =>
-    (await import('../lib/secrets/rotate.ts')).rotateKeys(context, context.args.keyFile),
+  commands: async (input) => (await rotation()).rotateKeysCommands(input, input.args.keyFile),
+  run: async (context) => (await rotation()).rotateKeys(context, context.args.keyFile),
 });
 
 export const checkSecrets = task({
