@@ -61,22 +61,14 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
   const packages = await getPackages(context);
   const { path: makeProgram } = await getTool(make, {}, context);
   const { path: taskProgram } = await getTool(goTask, {}, context);
+  const alike = (name: string, files: Peer['files'], ...command: Contender['command']): Peer => ({
+    ...{ name, files },
+    run: () => ({ command }),
+  });
   return [
-    {
-      name: 'just',
-      files: justFiles,
-      run: () => ({ command: [join(packages, programs.just), '--jobs', '2', rootName] }),
-    },
-    {
-      name: 'make',
-      files: makeFiles,
-      run: () => ({ command: [makeProgram, '-j2', rootName] }),
-    },
-    {
-      name: 'go-task',
-      files: goTaskFiles,
-      run: () => ({ command: [taskProgram, '--concurrency', '2', rootName] }),
-    },
+    alike('just', justFiles, join(packages, programs.just), '--jobs', '2', rootName),
+    alike('make', makeFiles, makeProgram, '-j2', rootName),
+    alike('go-task', goTaskFiles, taskProgram, '--concurrency', '2', rootName),
     {
       name: 'wireit',
       files: wireitFiles,

@@ -60,28 +60,23 @@ async function ownExpiries(
   const declared = await declaredReleases(environment.root);
   const authorities = new Set(issued.flatMap(({ authority }) => authority || []));
   const all = isShared(environment) ? 'install-all --replace-authority' : 'install-all';
+  const term = (pem: string, isFine: typeof lasts, task: string) => {
+    const certificate = new X509Certificate(pem);
+    const renewal = isFine(certificate, now) ? null : `renew it with ${taskCommand(task)}`;
+    return { expires: new Date(certificate.validTo).toISOString(), renewal };
+  };
   return [
-    ...[...authorities].map((pem) => {
-      const certificate = new X509Certificate(pem);
-      return {
-        ...{ name: 'authority', namespace: null, expires: isoDate(certificate.validTo) },
-        renewal: authorityLasts(certificate, now) ? null : renewWith(all),
-      };
-    }),
-    ...issued.map(({ certificate: pem, namespace, secret, release }) => {
-      const certificate = new X509Certificate(pem);
-      const app = declared.find(({ name }) => name === release)?.app;
+    ...[...authorities].map((pem) => ({
+      ...{ name: 'authority', namespace: null },
+      ...term(pem, authorityLasts, all),
+    })),
+    ...issued.map(({ certificate, namespace, secret: name, release }) => {
+      const app = declared.find((one) => one.name === release)?.app;
       const task = app === undefined ? 'install-all' : `install-app ${app}`;
-      return {
-        ...{ name: secret, namespace, expires: isoDate(certificate.validTo) },
-        renewal: lasts(certificate, now) ? null : renewWith(task),
-      };
+      return { name, namespace, ...term(certificate, lasts, task) };
     }),
   ];
 }
-
-const isoDate = (text: string): string => new Date(text).toISOString();
-const renewWith = (task: string): string => `renew it with ${taskCommand(task)}`;
 
 function managedExpiry({ metadata: { name, namespace }, status }: Managed, now: Date): CertificateExpiry {
   const { notAfter = null, renewalTime, conditions } = status ?? {};
