@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { kubectlList, kubectlText, type WithData } from '../kubernetes/kubectl.ts';
 import { encryption } from '../secrets/encrypt.ts';
 import { extractText, secretsFile } from '../secrets/encrypted-file.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
@@ -30,15 +30,6 @@ export type Issued = Pair & {
   /** PEM of the authority, if the Secret has it. */
   readonly authority: string;
   readonly release: string | undefined;
-};
-
-type Secret = {
-  readonly metadata: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly labels?: { readonly [name: string]: string };
-  };
-  readonly data?: { readonly [key: string]: string };
 };
 
 /** kubectl's arguments for the Secrets of the project's servers, each `<name of the certificate>-tls`. */
@@ -140,9 +131,9 @@ async function localPair(environment: Environment): Promise<Pair | undefined> {
 
 /** The servers' certificates that the tasks put into the cluster, signed by any authority of this environment. */
 export async function issuedIn(context: EnvironmentContext): Promise<Issued[]> {
-  const text = (data: Secret['data'], key: string): string =>
+  const text = (data: WithData['data'], key: string): string =>
     Buffer.from(data?.[key] ?? '', 'base64').toString();
-  const secrets = await kubectlList<Secret>(context, ...issuedWords);
+  const secrets = await kubectlList<WithData>(context, ...issuedWords);
   return secrets.flatMap(({ metadata: { namespace, name: secret, labels }, data }) => {
     const certificate = text(data, 'tls.crt');
     const key = text(data, 'tls.key');

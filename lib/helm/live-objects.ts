@@ -1,25 +1,32 @@
 import type { DocumentOptions, ParseOptions, SchemaOptions } from 'yaml';
 import { taskCommand } from '../ground/launcher.ts';
-import { type Condition, itemsOf, kubectl } from '../kubernetes/kubectl.ts';
+import {
+  type InNamespace,
+  itemsOf,
+  kubectl,
+  type Named,
+  type Texts,
+  type WithConditions,
+} from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import type { ManagedFields } from './managed-fields.ts';
 import type { DeployedRelease } from './releases.ts';
 
-export type ManifestObject = {
+export type ManifestObject = Named & {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace?: string;
-    readonly annotations?: { readonly [name: string]: string };
-    readonly labels?: { readonly [name: string]: string };
-  };
   readonly spec?: { readonly replicas?: number; readonly [key: string]: unknown };
 };
 
+export type SecretObject = ManifestObject & {
+  readonly data?: Texts;
+  readonly stringData?: Texts;
+  readonly type?: string;
+};
+
 /** An object as helm applies it. */
-export type AppliedObject = ManifestObject & { readonly metadata: { readonly namespace: string } };
+export type AppliedObject = ManifestObject & InNamespace;
 
 /** Options that make `yaml` read like helm's go-yaml: YAML 1.1, in which `0440` is octal, but no times and dates. */
 export const asHelm: ParseOptions & DocumentOptions & SchemaOptions = {
@@ -69,20 +76,19 @@ export async function manifestObjects(manifest: string, release: Owner): Promise
 }
 
 /** An object in the cluster. */
-export type LiveObject = ManifestObject & {
-  readonly metadata: {
-    readonly deletionTimestamp?: string;
-    readonly finalizers?: readonly string[];
-    readonly managedFields?: readonly ManagedFields[];
+export type LiveObject = ManifestObject &
+  WithConditions & {
+    readonly metadata: {
+      readonly finalizers?: readonly string[];
+      readonly managedFields?: readonly ManagedFields[];
+    };
+    readonly status?: {
+      readonly replicas?: number;
+      readonly readyReplicas?: number;
+      /** Pods of the newest revision, of a StatefulSet. */
+      readonly updatedReplicas?: number;
+    };
   };
-  readonly status?: {
-    readonly replicas?: number;
-    readonly readyReplicas?: number;
-    /** Pods of the newest revision, of a StatefulSet. */
-    readonly updatedReplicas?: number;
-    readonly conditions?: readonly Condition[];
-  };
-};
 
 /** A release's object, with its state in the cluster if it exists. */
 export type Pair = {

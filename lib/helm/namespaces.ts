@@ -1,19 +1,14 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { type Condition, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import {
+  kubectl,
+  kubectlList,
+  kubectlText,
+  type WithConditions as Namespace,
+} from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
 import { toolFailure } from '../tools/tool-answer.ts';
 import { declaredValues, type Release } from './helmfile.ts';
-
-export type Namespace = {
-  readonly metadata: {
-    readonly name: string;
-    readonly deletionTimestamp?: string;
-    readonly labels?: { readonly [name: string]: string };
-    readonly annotations?: { readonly [name: string]: string };
-  };
-  readonly status?: { readonly conditions?: readonly Condition[] };
-};
 
 /** Label with the name of the environment that uses a namespace. */
 export const ownerLabel = 'k8s-deployment/environment';

@@ -1,6 +1,6 @@
 import { shortValues } from '../ground/short-values.ts';
 import { isTree } from '../ground/tree.ts';
-import type { ManifestObject, Pair } from './live-objects.ts';
+import type { ManifestObject, Pair, SecretObject } from './live-objects.ts';
 import {
   type AddedField,
   addedFields,
@@ -13,12 +13,6 @@ import {
 
 type Comparison = { readonly lost: readonly LostField[]; readonly added: readonly AddedField[] };
 
-type SecretContent = {
-  readonly stringData?: { readonly [name: string]: string };
-  readonly data?: { readonly [name: string]: string };
-  readonly type?: string;
-};
-
 export function compareFields({ object, live }: Pair): Comparison {
   if (live === undefined) return { lost: [], added: [] };
   const { apiVersion, kind, metadata, ...content } = object;
@@ -30,7 +24,7 @@ export function compareFields({ object, live }: Pair): Comparison {
   });
   if (kind !== 'Secret') return compare({ metadata: { labels, annotations }, ...content }, entries);
   // The server stores `stringData` as `data`, which helm then does not own.
-  const { stringData = {}, data, type } = content as SecretContent;
+  const { stringData = {}, data, type } = object as SecretObject;
   const encoded = Object.entries(stringData).map(([name, text]) => [
     name,
     Buffer.from(text).toString('base64'),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { TaskError } from '@k8s-deployment/runner';
-import { kubectlList } from '../kubernetes/kubectl.ts';
+import { kubectlList, type WithData } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 
 /** The newest revision of a release in the cluster. */
@@ -29,15 +29,6 @@ type Stored = {
   readonly info?: { readonly last_deployed?: string; readonly deleted?: string };
 };
 
-type Secret = {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace: string;
-    readonly labels: { readonly [key: string]: string };
-  };
-  readonly data?: { readonly release?: string };
-};
-
 /**
  * Releases in the cluster, read by one kubectl call. helm keeps each revision in a Secret labelled `owner=helm`, as
  * gzipped JSON (helm: "Storage backends"). Throws `TaskError` for an unreadable Secret; if `unreadable` is given,
@@ -48,11 +39,11 @@ export async function deployedReleases(
   unreadable?: (error: TaskError) => void,
 ): Promise<Deployed> {
   const words = ['get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded'];
-  const secrets = await kubectlList<Secret>(context, ...words);
+  const secrets = await kubectlList<WithData>(context, ...words);
   const newest = new Map(
     secrets
       .toSorted((one, other) => version(one) - version(other))
-      .map((item) => [`${item.metadata.namespace}/${item.metadata.labels.name}`, item]),
+      .map((item) => [`${item.metadata.namespace}/${item.metadata.labels?.name}`, item]),
   );
   const releases = [...newest].map(async ([id, item]): Promise<[string, DeployedRelease]> => {
     let stored: Stored = { manifest: '' };
@@ -63,7 +54,7 @@ export async function deployedReleases(
       const report = unreadable ?? ((failure: TaskError) => Promise.reject(failure));
       await report(notReadable(item, error as Error));
     }
-    const { namespace, labels } = item.metadata;
+    const { namespace, labels = {} } = item.metadata;
     const release = {
       name: labels.name ?? '',
       namespace,
@@ -78,7 +69,7 @@ export async function deployedReleases(
   return new Map(await Promise.all(releases));
 }
 
-function notReadable({ metadata: { namespace, name } }: Secret, error: Error): TaskError {
+function notReadable({ metadata: { namespace, name } }: WithData, error: Error): TaskError {
   const remove = `kubectl -n ${namespace} delete secret ${name}`;
   return new TaskError({
     what: `cannot read the Secret ${namespace}/${name}, in which helm keeps a release`,
@@ -88,7 +79,7 @@ function notReadable({ metadata: { namespace, name } }: Secret, error: Error): T
   });
 }
 
-const version = (item: Secret): number => Number(item.metadata.labels.version);
+const version = (item: WithData): number => Number(item.metadata.labels?.version);
 
 /** A digest that ignores the order of objects and helm's comments. The part after the dot also ignores replicas. */
 export function digestOf(texts: readonly string[]): string {

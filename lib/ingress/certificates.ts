@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Release } from '../helm/helmfile.ts';
-import { kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { kubectl, kubectlList, kubectlText, type WithData } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Settings, Target } from '../settings/context.ts';
 
 const namespace = 'frontend';
@@ -60,12 +60,8 @@ export async function ensureRouteCertificates(
   const wanted = await routeSecrets(context, releases);
   if (wanted.length === 0) return 'unchanged';
   const $ = context.$({ quiet: true });
-  type Secret = {
-    readonly metadata: { readonly name: string };
-    readonly data?: { readonly [key: string]: string };
-  };
   const words = ['-n', namespace, 'get', 'secrets', '-l', 'app.kubernetes.io/component=certificate'];
-  const existing = await kubectlList<Secret>(context, ...words);
+  const existing = await kubectlList<WithData>(context, ...words);
   const differing = wanted.filter(({ metadata: { name }, data }) => {
     const found = existing.find(({ metadata }) => metadata.name === name);
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];

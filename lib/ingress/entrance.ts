@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { type Condition, holds, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { holds, kubectlList, kubectlText, type Named, type WithConditions } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
 import type { Context, Environment } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
@@ -16,14 +16,9 @@ export type Entrance = {
 
 type ServicePort = { readonly port: number; readonly nodePort?: number };
 
-export type Service = Balanced & {
-  readonly metadata: { readonly name: string };
-  readonly spec: { readonly ports?: readonly ServicePort[] };
-};
+export type Service = Balanced & Named & { readonly spec: { readonly ports?: readonly ServicePort[] } };
 
-export type Pod = {
-  readonly status?: { readonly hostIP?: string; readonly conditions?: readonly Condition[] };
-};
+export type Pod = Pick<WithConditions, 'status'> & { readonly status?: { readonly hostIP?: string } };
 
 /** A load balancer's address, or a node with a ready pod; undefined if only a port-forward remains. */
 export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {

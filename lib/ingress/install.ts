@@ -7,7 +7,7 @@ import { helmCommand, isHelm3, refuseBusy, repairReleases, takeBack } from '../h
 import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { watchCluster } from '../kubernetes/diagnostics.ts';
-import { helmText, kubectl, kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { helmText, kubectl, kubectlList, kubectlText, type Named } from '../kubernetes/kubectl.ts';
 import { readPods, tellWaiting, unreadyOf } from '../kubernetes/pods.ts';
 import type { Context, EnvironmentContext, Outcome, Settings, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
@@ -17,7 +17,6 @@ import { controllerOf } from './controllers.ts';
 import {
   type ControllerRecord,
   checkPlace,
-  type Named,
   namespaceManifest,
   readRecord,
   releaseName,

@@ -1,7 +1,14 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { helmCommand } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
-import { helmText, kubectl, kubectlList, kubectlText, labelSelector } from '../kubernetes/kubectl.ts';
+import {
+  helmText,
+  kubectl,
+  kubectlList,
+  kubectlText,
+  labelSelector,
+  type WithData,
+} from '../kubernetes/kubectl.ts';
 import { removeTypes } from '../kubernetes/types.ts';
 import type { Environment, EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
@@ -37,13 +44,9 @@ const labelsOf = ({ name }: Pick<Environment, 'name'>) => ({
 /** The record of the installation; undefined if there is none. Throws `TaskError` if it is unreadable. */
 export async function readRecord(context: ShellContext): Promise<ControllerRecord | undefined> {
   const { environment } = context;
-  type ConfigMap = {
-    readonly metadata: { readonly namespace: string };
-    readonly data?: { readonly [key: string]: string };
-  };
   const selector = labelSelector(labelsOf(environment));
   const words = ['get', 'configmaps', '--all-namespaces', '--selector', selector];
-  const [found] = await kubectlList<ConfigMap>(context, ...words);
+  const [found] = await kubectlList<WithData>(context, ...words);
   if (found === undefined) return undefined;
   const { namespace } = found.metadata;
   const { ownNamespace, typesBefore, digest = '' } = found.data ?? {};
@@ -97,13 +100,6 @@ export async function writeRecord(context: ShellContext, record: ControllerRecor
   const $ = context.$({ quiet: true, input });
   await $`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
 }
-
-export type Named = {
-  readonly metadata: {
-    readonly name: string;
-    readonly labels?: { readonly [name: string]: string };
-  };
-};
 
 /** Removes the controller, its namespace and its types, if create-k8s installed them. */
 export async function removeController(context: EnvironmentContext): Promise<void> {

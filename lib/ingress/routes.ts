@@ -1,7 +1,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { kubectlList } from '../kubernetes/kubectl.ts';
+import { kubectlList, type Named } from '../kubernetes/kubectl.ts';
 import type { Context, Settings } from '../settings/context.ts';
 
 export type Route = { readonly path: string; readonly ranges: readonly string[] };
@@ -18,15 +18,8 @@ export type Site = {
   readonly published: string | undefined;
 };
 
-type Metadata = {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly annotations?: { readonly [name: string]: string };
-};
-
-type Middleware = {
+type Middleware = Named & {
   readonly kind: 'Middleware';
-  readonly metadata: Metadata;
   readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
 };
 
@@ -39,21 +32,20 @@ export type Balanced = {
   };
 };
 
-export type Ingress = Balanced & {
-  readonly kind: 'Ingress';
-  readonly metadata: Metadata;
-  readonly spec: {
-    readonly tls?: readonly unknown[];
-    readonly rules?: readonly {
-      readonly host?: string;
-      readonly http?: { readonly paths: readonly { readonly path?: string }[] };
-    }[];
+export type Ingress = Balanced &
+  Named & {
+    readonly kind: 'Ingress';
+    readonly spec: {
+      readonly tls?: readonly unknown[];
+      readonly rules?: readonly {
+        readonly host?: string;
+        readonly http?: { readonly paths: readonly { readonly path?: string }[] };
+      }[];
+    };
   };
-};
 
-export type HttpRoute = {
+export type HttpRoute = Named & {
   readonly kind: 'HTTPRoute';
-  readonly metadata: Metadata;
   readonly spec: {
     readonly hostnames?: readonly string[];
     readonly rules?: readonly {

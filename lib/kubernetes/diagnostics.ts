@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import { type Condition, endCommand, kubectl } from './kubectl.ts';
+import { endCommand, type InNamespace, kubectl, type WithConditions } from './kubectl.ts';
 
 type ContainerStatus = {
   readonly name: string;
@@ -22,14 +22,7 @@ export type PodStatus = {
 };
 
 /** The fields of a pod that the tasks use. */
-export type Pod = {
-  readonly metadata: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly deletionTimestamp?: string;
-  };
-  readonly status?: PodStatus & { readonly conditions?: readonly Condition[] };
-};
+export type Pod = InNamespace & WithConditions & { readonly status?: PodStatus };
 
 /** A pod or other object with its problem. */
 export type Finding = { readonly object: string; readonly text: string };

@@ -22,7 +22,28 @@ export const kubectlText = ({ context, name }: Environment): string =>
 export const helmText = ({ context, name }: Environment): string =>
   shellWords(['helm', '--kubeconfig', `.state/${name}/kubeconfig`, '--kube-context', context]);
 
-export type Condition = { readonly type: string; readonly status: string; readonly message?: string };
+type Condition = { readonly type: string; readonly status: string; readonly message?: string };
+
+export type Texts = { readonly [name: string]: string };
+
+/** An object in the cluster, with the metadata that the tasks use. */
+export type Named = {
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Texts;
+    readonly annotations?: Texts;
+    readonly deletionTimestamp?: string;
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
+  };
+};
+
+export type InNamespace = Named & { readonly metadata: { readonly namespace: string } };
+
+/** A Secret or ConfigMap. */
+export type WithData = InNamespace & { readonly data?: Texts };
+
+export type WithConditions = Named & { readonly status?: { readonly conditions?: readonly Condition[] } };
 
 /** Labels as the selector of `kubectl get -l`. */
 export const labelSelector = (labels: object): string =>

@@ -15,11 +15,7 @@ import { podStartMs } from './port-forward.ts';
 const revisionLabel = 'controller-revision-hash';
 
 export type SetPod = Pod & {
-  readonly metadata: Pod['metadata'] & {
-    readonly uid: string;
-    readonly labels?: { readonly [name: string]: string };
-    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[];
-  };
+  readonly metadata: { readonly uid: string };
   readonly spec?: { readonly terminationGracePeriodSeconds?: number };
 };
 

@@ -1,7 +1,5 @@
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { kubectl, kubectlList } from './kubectl.ts';
-
-type Named = { readonly metadata: { readonly name: string; readonly namespace?: string } };
+import { kubectl, kubectlList, type Named } from './kubectl.ts';
 
 /** The names of the cluster's CustomResourceDefinitions that match. Throws `TaskError` if kubectl fails. */
 export async function installedTypes(context: ShellContext, pattern: RegExp): Promise<readonly string[]> {

@@ -3,7 +3,7 @@ import { authorityLasts, dayMs, lasts } from '../certificates/authority.ts';
 import { type Issued, issuedIn } from '../certificates/shared-authority.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
-import { type Condition, holds, kubectlList } from '../kubernetes/kubectl.ts';
+import { holds, type InNamespace, kubectlList, type WithConditions } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
@@ -22,14 +22,8 @@ export type CertificateExpiry = {
 };
 
 /** Certificate of cert-manager (https://cert-manager.io/docs/reference/api-docs/#cert-manager.io/v1.Certificate). */
-type Managed = {
-  readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly status?: {
-    readonly notAfter?: string;
-    readonly renewalTime?: string;
-    readonly conditions?: readonly Condition[];
-  };
-};
+type Managed = InNamespace &
+  WithConditions & { readonly status?: { readonly notAfter?: string; readonly renewalTime?: string } };
 
 /** kubectl's arguments for cert-manager's Certificates of the releases; Ingresses pass on their labels. */
 export const managedWords = [

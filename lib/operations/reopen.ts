@@ -2,7 +2,7 @@ import { withPostgresql } from '../cluster/cluster.ts';
 import { poll } from '../ground/poll.ts';
 import { declaredValues } from '../helm/helmfile.ts';
 import { controllerOf } from '../ingress/controllers.ts';
-import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
+import { kubectl, kubectlList, type Named } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext, Outcome } from '../settings/context.ts';
@@ -31,10 +31,7 @@ export async function reopen(context: EnvironmentContext, started: Outcome): Pro
 /** A kubelet renews its lease every 10 s, after some time to start. */
 const kubeletMs = 60_000;
 
-type Lease = {
-  readonly metadata: { readonly name: string };
-  readonly spec: { readonly renewTime?: string };
-};
+type Lease = Named & { readonly spec: { readonly renewTime?: string } };
 
 /**
  * Waits until each kubelet has renewed its lease. Until then the API still shows its pods as ready, as before the stop.

@@ -7,7 +7,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases, splitLeftOut } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
-import { type Condition, holds, kubectlList, serverVersion } from '../kubernetes/kubectl.ts';
+import { holds, kubectlList, serverVersion, type WithConditions } from '../kubernetes/kubectl.ts';
 import { readPods, unreadyOf } from '../kubernetes/pods.ts';
 import { authorityFile, hasShared, isShared } from '../secrets/shared-file.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
@@ -41,11 +41,6 @@ export type Status = {
   readonly certificates: readonly CertificateExpiry[];
   /** Pods that should be ready and are not, with the reason. */
   readonly unreadyPods: readonly Finding[];
-};
-
-type Node = {
-  readonly metadata: { readonly name: string };
-  readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
 /**
@@ -144,7 +139,7 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
 }
 
 async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {
-  const nodes = await kubectlList<Node>(context, 'get', 'nodes');
+  const nodes = await kubectlList<WithConditions>(context, 'get', 'nodes');
   return nodes.map(({ metadata, status }) => ({
     name: metadata.name,
     ready: holds(status?.conditions, 'Ready'),

@@ -1,6 +1,6 @@
 import { providerOf } from '../cluster/providers.ts';
 import { poll } from '../ground/poll.ts';
-import { kubectl, kubectlList } from '../kubernetes/kubectl.ts';
+import { type InNamespace, kubectl, kubectlList } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Settings } from '../settings/context.ts';
 
 /** A Deployment with the password in its pods' environment, which only a restart updates. */
@@ -12,15 +12,7 @@ export type Consumer = {
   readonly generation: number;
 };
 
-type Deployment = {
-  readonly metadata: {
-    readonly name: string;
-    readonly namespace: string;
-    readonly generation: number;
-    readonly labels?: { readonly [name: string]: string };
-    readonly annotations?: { readonly [name: string]: string };
-  };
-};
+type Deployment = InNamespace & { readonly metadata: { readonly generation: number } };
 
 type DatabaseSecrets = {
   readonly [name: string]: { readonly namespace: string; readonly user: string } | null;

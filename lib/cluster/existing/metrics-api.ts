@@ -3,18 +3,13 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { declaredReleases, isLeftOut } from '../../helm/helmfile.ts';
-import { type Condition, holds, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
+import { holds, kubectlList, kubectlText, type WithConditions } from '../../kubernetes/kubectl.ts';
 import type { Context, InEnvironment, Target } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { releaseValues } from '../../settings/release-values.ts';
 import { recordFile } from './existing.ts';
 
 const name = 'v1beta1.metrics.k8s.io';
-
-type ApiService = {
-  readonly metadata: { readonly name: string; readonly annotations?: { readonly [key: string]: string } };
-  readonly status?: { readonly conditions?: readonly Condition[] };
-};
 
 /** The plain command of `adaptToMetricsApi`. */
 export const metricsApiCheck = ({ environment }: InEnvironment): string =>
@@ -28,7 +23,7 @@ export const metricsApiCheck = ({ environment }: InEnvironment): string =>
 export async function adaptToMetricsApi(context: Context): Promise<boolean> {
   const { environment, settings } = context;
   const record = join(environment.state, recordFile);
-  const services = await kubectlList<ApiService>(context, 'get', 'apiservices');
+  const services = await kubectlList<WithConditions>(context, 'get', 'apiservices');
   const found = services.find(({ metadata }) => metadata.name === name);
   const { annotations = {} } = found?.metadata ?? {};
   const isOurs =

@@ -1,5 +1,12 @@
 import { valueAt } from '../../ground/tree.ts';
-import { type Condition, holds, kubectl, kubectlList, labelSelector } from '../../kubernetes/kubectl.ts';
+import {
+  holds,
+  kubectl,
+  kubectlList,
+  labelSelector,
+  type Named,
+  type WithConditions,
+} from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Settings } from '../../settings/context.ts';
 import { parseAnswer, toolFailure } from '../../tools/tool-answer.ts';
 import { versionIn, versionProblem } from '../../tools/versions.ts';
@@ -39,8 +46,7 @@ export async function objectIfThere<Object>(
 /** What is wrong with CloudNativePG's operator. */
 export async function operatorProblem(context: Context): Promise<Problem | undefined> {
   const [namespace, labels] = operatorOf(context.settings);
-  type Deployment = {
-    readonly metadata: { readonly labels?: { readonly [name: string]: string } };
+  type Deployment = Named & {
     readonly spec: {
       readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
     };
@@ -71,8 +77,7 @@ export async function operatorProblem(context: Context): Promise<Problem | undef
 /** What is wrong with the ClusterIssuer of the routes' certificates. */
 export async function issuerProblem(context: Context): Promise<Problem | undefined> {
   const { clusterIssuer: name } = context.settings.ingress.tls;
-  type Issuer = { readonly status?: { readonly conditions?: readonly Condition[] } };
-  const issuer = await objectIfThere<Issuer>(context, 'clusterissuer', name);
+  const issuer = await objectIfThere<WithConditions>(context, 'clusterissuer', name);
   const conditions = issuer?.status?.conditions;
   if (issuer !== undefined && holds(conditions, 'Ready')) return undefined;
   const why = conditions?.find(({ type }) => type === 'Ready')?.message ?? 'it has no condition Ready';

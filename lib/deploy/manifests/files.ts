@@ -1,11 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import type { Release } from '../../helm/helmfile.ts';
-import { asHelm, type ManifestObject } from '../../helm/live-objects.ts';
-
-export type SecretObject = ManifestObject & {
-  readonly data?: { readonly [key: string]: string };
-  readonly stringData?: { readonly [key: string]: string };
-};
+import { asHelm, type SecretObject } from '../../helm/live-objects.ts';
 
 /** What a release installs, as YAML streams. */
 export type Manifests = {

@@ -5,6 +5,7 @@ import { place } from '../../certificates/shared-authority.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { checkWritable } from '../../ground/writable-folder.ts';
 import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
+import type { SecretObject } from '../../helm/live-objects.ts';
 import { render } from '../../helm/render.ts';
 import { routeSecrets } from '../../ingress/certificates.ts';
 import { decryptObjects, type EncryptedObject, encryptObjects, encryptWords } from '../../secrets/encrypt.ts';
@@ -13,7 +14,7 @@ import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { ensureServerCertificates } from '../../vault/server-certificates.ts';
-import { type Format, type Manifests, manifestsOf, type SecretObject, stepsOf } from './files.ts';
+import { type Format, type Manifests, manifestsOf, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
 import { applicationSet, kustomizations } from './gitops.ts';
 
