@@ -9,8 +9,10 @@ import * as applications from './applications.ts';
 import * as backup from './backup.ts';
 import * as certificates from './certificates.ts';
 import * as cluster from './cluster.ts';
+import * as connection from './connection.ts';
 import * as database from './database.ts';
 import * as deploy from './deploy.ts';
+import * as embedded from './embedded.ts';
 import * as environment from './environment.ts';
 import * as images from './images.ts';
 import * as ingress from './ingress.ts';
@@ -18,24 +20,24 @@ import * as secrets from './secrets.ts';
 import * as toolTasks from './tools.ts';
 import * as vault from './vault.ts';
 
-const modules = [
-  environment,
-  applications,
-  cluster,
-  deploy,
-  ingress,
-  secrets,
-  certificates,
-  vault,
-  database,
-  backup,
-  images,
-  toolTasks,
-];
+/** The files of each group's tasks. */
+const groups = {
+  environment: [environment],
+  project: [applications],
+  cluster: [cluster, connection, embedded],
+  deploy: [deploy, ingress],
+  secrets: [secrets, certificates, vault, database],
+  backup: [backup],
+  images: [images],
+  tools: [toolTasks],
+};
 
-/** Every task that a file of this folder exports. */
-export const tasks: readonly AnyTask[] = modules.flatMap((module) =>
-  Object.values(module).filter((value): value is AnyTask => typeof value === 'object' && 'commands' in value),
+/** Every task that these files export. */
+export const tasks: readonly AnyTask[] = Object.entries(groups).flatMap(([group, files]) =>
+  files
+    .flatMap((file): unknown[] => Object.values(file))
+    .filter((value): value is AnyTask => typeof value === 'object' && value !== null && 'commands' in value)
+    .map((task) => Object.assign(task, { group })),
 );
 
 /** The project's configuration of the runner. */

@@ -11,7 +11,6 @@ const newName = { type: 'string', positional: true, noun: 'name', description: '
 export const newApp = task({
   name: 'new-app',
   description: 'add an application to the settings, with its secrets',
-  group: 'project',
   lock: 'project',
   args: {
     name: { ...newName, description: `${newName.description} app3` },
@@ -32,7 +31,6 @@ export const newApp = task({
 export const removeApp = task({
   name: 'remove-app',
   description: 'remove an application that is not installed from the settings',
-  group: 'project',
   lock: 'project',
   args: {
     app: {
@@ -53,7 +51,6 @@ export const removeApp = task({
 export const newEnvironment = task({
   name: 'new-environment',
   description: 'add an environment to the settings, with secrets of its own',
-  group: 'project',
   lock: 'project',
   args: {
     name: { ...newName, description: `${newName.description} staging` },

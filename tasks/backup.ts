@@ -41,7 +41,6 @@ const checkRestore = async (
 export const backupDatabase = task({
   name: 'backup-database',
   description: "dump every application's database to a folder, and try to restore it",
-  group: 'backup',
   lock: true,
   args: newFolder,
   check: async (input) => (await place()).checkNewPlace(input.args.folder),
@@ -55,7 +54,6 @@ export const backupDatabase = task({
 export const restoreDatabase = task({
   name: 'restore-database',
   description: 'restore databases from a backup, check them, then put them in place',
-  group: 'backup',
   lock: true,
   args: {
     folder: backupFolder,
@@ -82,7 +80,6 @@ export const restoreDatabase = task({
 export const backupVault = task({
   name: 'backup-vault',
   description: 'save a snapshot of Vault, and its encrypted keys, to a folder',
-  group: 'backup',
   lock: true,
   args: newFolder,
   check: async (input) => (await place()).checkNewPlace(input.args.folder),
@@ -95,7 +92,6 @@ export const backupVault = task({
 export const restoreVault = task({
   name: 'restore-vault',
   description: 'replace everything in Vault by a snapshot, and open it with the keys of that time',
-  group: 'backup',
   lock: true,
   args: { folder: backupFolder },
   check: checkRestore,

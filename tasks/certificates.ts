@@ -12,7 +12,6 @@ const offline = {
 export const certificateAuthority = task({
   name: 'certificate-authority',
   description: 'bring the certificate authority that the team shares',
-  group: 'secrets',
   private: true,
   lock: true,
   args: offline,
@@ -36,7 +35,6 @@ export const certificateAuthority = task({
 export const certificates = task({
   name: 'certificates',
   description: "create the certificates of PostgreSQL and Vault, signed by the environment's authority",
-  group: 'secrets',
   private: true,
   lock: true,
   args: offline,

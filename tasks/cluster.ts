@@ -24,7 +24,6 @@ export async function checkProvider({
 export const createK8s = task({
   name: 'create-k8s',
   description: 'create the cluster',
-  group: 'cluster',
   lock: true,
   check: checkProvider,
   needs: (input) => [
@@ -61,7 +60,6 @@ export const createK8s = task({
 export const startK8s = task({
   name: 'start-k8s',
   description: 'start the cluster again, Vault included',
-  group: 'cluster',
   lock: true,
   check: checkProvider,
   needs: (input) => [...tools(...input.provider.toolsFor.start), ...partNeeds(input, 'start')],
@@ -94,7 +92,6 @@ async function openAgain(
 export const stopK8s = taskWithoutSettings({
   name: 'stop-k8s',
   description: 'stop the cluster and keep its data',
-  group: 'cluster',
   lock: true,
   needs: stopTools,
   commands: async (input) => (await input.provider.load()).commands.stop(input),
@@ -112,7 +109,6 @@ export const stopK8s = taskWithoutSettings({
 export const destroyK8s = taskWithoutSettings({
   name: 'destroy-k8s',
   description: 'destroy the cluster and all its data',
-  group: 'cluster',
   lock: true,
   confirm: ({ environment, provider }) => {
     refuseExisting(environment, provider);
@@ -149,7 +145,6 @@ function refuseExisting({ context }: Environment, { ownsCluster }: Early['provid
 export const services = task({
   name: 'services',
   description: 'list the services and their addresses',
-  group: 'cluster',
   needs: (input) => [...connection(input), ...tools(...input.provider.toolsFor.services)],
   commands: async (input) => (await input.provider.load()).commands.services(input),
   onCluster: true,
@@ -169,7 +164,6 @@ export const services = task({
 export const forward = task({
   name: 'forward',
   description: 'keep ports to Vault, PostgreSQL and the ingress open, and print their addresses',
-  group: 'cluster',
   args: {
     servers: {
       type: 'choice',

@@ -2,10 +2,9 @@ import type { AnyTask } from '@k8s-deployment/runner';
 import { type Early, task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
-const connect = task({
+export const connect = task({
   name: 'connect',
   description: "copy the context of an existing cluster into the environment's kubeconfig",
-  group: 'cluster',
   private: true,
   needs: tools('kubectl'),
   commands: async ({ environment }) => [

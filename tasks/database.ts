@@ -8,7 +8,6 @@ import { tools } from './tools.ts';
 export const rotateDatabasePassword = task({
   name: 'rotate-database-password',
   description: 'change the passwords in SOPS, PostgreSQL, Vault and the pods; finish an interrupted rotation',
-  group: 'secrets',
   lock: 'project',
   args: {
     role: {

@@ -35,7 +35,6 @@ const tier = {
 export const initHelmfile = task({
   name: 'init-helmfile',
   description: 'check helm, helmfile and the settings; install the optional helm plugins',
-  group: 'deploy',
   lock: true,
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
   check: async (input) => (await declared()).checkLeftOut(input),
@@ -54,7 +53,6 @@ export const initHelmfile = task({
 
 /** Common parts of all deployment tasks. */
 const deployment = {
-  group: 'deploy',
   passThrough: true,
   needs: (input: Pick<Early, 'provider'>, made: Needs[number] = certificates) => [
     ...connection(input),
@@ -142,7 +140,6 @@ const manifests = () => import('../lib/deploy/manifests/render.ts');
 export const render = task({
   name: 'render',
   description: 'write what install-all would apply to a folder, with encrypted Secrets; asks no cluster',
-  group: 'deploy',
   lock: true,
   args: {
     output: {
@@ -217,7 +214,6 @@ export const uninstallApp = task({
 export const rollback = task({
   name: 'rollback',
   description: 'roll a release back to an earlier revision (default: the last good one)',
-  group: 'deploy',
   lock: true,
   args: {
     release: {

@@ -25,7 +25,6 @@ function part(definition: Part) {
   const load = async () => (await import('../lib/cluster/embedded/cluster.ts')).parts[definition.name];
   return task({
     ...definition,
-    group: 'cluster',
     private: true,
     args: mode,
     lock: true,
@@ -37,12 +36,12 @@ function part(definition: Part) {
   });
 }
 
-const embeddedState = part({
+export const embeddedState = part({
   name: 'embedded-state',
   description: 'choose names and ports of the embedded cluster',
 });
 
-const embeddedKubernetes = part({
+export const embeddedKubernetes = part({
   name: 'embedded-kubernetes',
   description: 'start etcd, the Kubernetes control plane and simulated nodes',
   needs: ({ args }) => [
@@ -52,7 +51,7 @@ const embeddedKubernetes = part({
   ],
 });
 
-const embeddedDatabase = part({
+export const embeddedDatabase = part({
   name: 'embedded-database',
   description: 'start the real PostgreSQL behind the simulated pod',
   // A new server gets its password from the secrets file.
@@ -65,19 +64,19 @@ const embeddedDatabase = part({
   ],
 });
 
-const embeddedVault = part({
+export const embeddedVault = part({
   name: 'embedded-vault',
   description: 'start the real Vault behind the simulated pod',
   needs: ({ args }) => [need(embeddedState, args), certificates, ...tools('vault')],
 });
 
-const embeddedOperator = part({
+export const embeddedOperator = part({
   name: 'embedded-operator',
   description: 'start the real Vault Secrets Operator',
   needs: ({ args }) => [need(embeddedKubernetes, args), ...tools('vault-secrets-operator')],
 });
 
-const embeddedJobRunner = part({
+export const embeddedJobRunner = part({
   name: 'embedded-job-runner',
   description: 'start the service that runs the checks of simulated pods',
   needs: ({ args }) => [need(embeddedKubernetes, args)],

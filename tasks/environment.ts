@@ -14,7 +14,6 @@ export const createEnvironment = task({
   name: 'create-environment',
   aliases: ['up'],
   description: 'create the whole environment: cluster, platform, secrets, Vault',
-  group: 'environment',
   lock: true,
   needs: ({ provider }) => [
     ...[createK8s, initHelmfile, importGpgKeys, need(installTier, { tier: 'core' }), initVault],
@@ -34,7 +33,6 @@ export const destroyEnvironment = taskWithoutSettings({
   // Like `docker compose down`, it removes what `up` created; `stop-k8s` keeps it.
   aliases: ['down'],
   description: 'remove the environment with all its data',
-  group: 'environment',
   lock: true,
   confirm: async (input) => (await import('../lib/operations/destroy.ts')).destroyQuestion(input),
   needs: ({ provider, environment }) =>
@@ -43,10 +41,9 @@ export const destroyEnvironment = taskWithoutSettings({
   run: async (context) => (await import('../lib/operations/destroy.ts')).destroyEnvironment(context),
 });
 
-const unusedEnvironment = taskWithoutSettings({
+export const unusedEnvironment = taskWithoutSettings({
   name: 'unused-environment',
   description: 'check that nothing was created of the environment',
-  group: 'environment',
   private: true,
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   commands: () => [],
@@ -61,10 +58,9 @@ const logs = {
   },
 } as const;
 
-const removeScratch = taskWithoutSettings({
+export const removeScratch = taskWithoutSettings({
   name: 'remove-scratch',
   description: 'remove the tested environment',
-  group: 'environment',
   private: true,
   args: logs,
   needs: ({ provider }) => tools(...provider.toolsFor.destroy),
@@ -77,10 +73,9 @@ const removeScratch = taskWithoutSettings({
 });
 
 /** Removes the environment after everything else, whatever the result. */
-const scratchEnvironment = taskWithoutSettings({
+export const scratchEnvironment = taskWithoutSettings({
   name: 'scratch-environment',
   description: 'begin an environment that is removed in the end',
-  group: 'environment',
   private: true,
   args: logs,
   needs: [unusedEnvironment],
@@ -91,7 +86,6 @@ const scratchEnvironment = taskWithoutSettings({
 export const verifyEnvironment = task({
   name: 'verify-environment',
   description: 'create an environment, install and test everything, always remove it',
-  group: 'environment',
   lock: true,
   args: logs,
   check: async ({ args, provider, environment }) => {
@@ -119,7 +113,6 @@ export const verifyEnvironment = task({
 export const status = taskWithoutSettings({
   name: 'status',
   description: 'show cluster, releases, Vault and database status',
-  group: 'environment',
   args: {
     watch: {
       type: 'boolean',
@@ -158,7 +151,6 @@ export const status = taskWithoutSettings({
 export const env = taskWithoutSettings({
   name: 'env',
   description: 'print variables for your shell: eval "$(./run env)"',
-  group: 'environment',
   needs: connection,
   commands: async (input) => (await import('../lib/operations/dry-run.ts')).environmentCommands(input),
   onCluster: true,
@@ -171,7 +163,6 @@ export const env = taskWithoutSettings({
 export const dashboard = task({
   name: 'dashboard',
   description: "open k9s on the environment's cluster",
-  group: 'environment',
   interactive: true,
   needs: (input) => [...tools('k9s'), ...connection(input)],
   commands: ({ environment: { name, context } }) => [

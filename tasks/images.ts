@@ -44,7 +44,6 @@ const buildMs = 30 * 60_000;
 export const buildBackendVerification = task({
   name: 'build-backend-verification',
   description: 'build the image of the verification program',
-  group: 'images',
   args: tag,
   needs: tools('docker'),
   retries: 1,
@@ -59,7 +58,6 @@ export const buildBackendVerification = task({
 export const buildPushBackendVerification = task({
   name: 'build-push-backend-verification',
   description: 'build the image of the verification program and push it',
-  group: 'images',
   args: tag,
   needs: ({ args }) => [need(buildBackendVerification, { tag: args.tag })],
   // A push resumes after the layers that the registry already has.
@@ -71,7 +69,6 @@ export const buildPushBackendVerification = task({
 export const buildToolset = task({
   name: 'build-toolset',
   description: 'build an image with all tools; words after `--` go to docker build',
-  group: 'images',
   args: tag,
   passThrough: true,
   needs: tools('docker'),
@@ -106,7 +103,6 @@ const toBuild = async (selected: Selected): Promise<OwnImage[]> =>
 export const buildImages = task({
   name: 'build-images',
   description: "build the project's images that the selected releases run",
-  group: 'images',
   private: true,
   args: selection,
   needs: tools('docker'),
@@ -122,7 +118,6 @@ export const buildImages = task({
 export const loadImages = task({
   name: 'load-images',
   description: "load the project's images into the nodes",
-  group: 'images',
   private: true,
   args: selection,
   needs: ({ args, provider }) => [need(buildImages, args), ...tools(...provider.toolsFor.images)],
@@ -145,7 +140,6 @@ export const loadImages = task({
 export const checkImages = task({
   name: 'check-images',
   description: "check that the cluster can pull the project's images",
-  group: 'images',
   private: true,
   args: selection,
   needs: (input) => [...tools('kubectl'), ...connection(input)],

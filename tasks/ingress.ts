@@ -14,7 +14,6 @@ async function appsWithFront(): Promise<string[]> {
 export const testIngress = task({
   name: 'test-ingress',
   description: 'call an application through the ingress and check the status of each route',
-  group: 'deploy',
   args: {
     app: {
       type: 'choice',
@@ -55,7 +54,6 @@ export const testIngress = task({
 export const testRoutes = task({
   name: 'test-routes',
   description: 'call every application with a front through the ingress',
-  group: 'deploy',
   private: true,
   needs: (input) => [...tools('kubectl'), ...connection(input)],
   commands: async (input) => {

@@ -10,7 +10,6 @@ export const refuseDevelopmentKeys = async (input: Secured): Promise<void> =>
 export const importGpgKeys = task({
   name: 'import-gpg-keys',
   description: "import the operational SOPS key into the project's own keyring",
-  group: 'secrets',
   lock: true,
   needs: tools('gpg'),
   commands: async (input) => (await import('../lib/secrets/keyring.ts')).importCommands(input),
@@ -21,7 +20,6 @@ export const importGpgKeys = task({
 export const databasePasswords = task({
   name: 'check-database-passwords',
   description: 'check that the database passwords can be used',
-  group: 'secrets',
   private: true,
   needs: [importGpgKeys, ...tools('sops')],
   commands: () => [],
@@ -42,7 +40,6 @@ async function fileNames(): Promise<string[]> {
 export const makeSecrets = task({
   name: 'make-secrets',
   description: 'create the missing secrets files of the environment, with random encrypted values',
-  group: 'secrets',
   lock: 'project',
   needs: [importGpgKeys, ...tools('sops')],
   check: refuseDevelopmentKeys,
@@ -53,7 +50,6 @@ export const makeSecrets = task({
 export const editSecrets = task({
   name: 'edit-secrets',
   description: 'open an encrypted file of the environment in your editor',
-  group: 'secrets',
   lock: 'project',
   interactive: true,
   args: {
@@ -75,7 +71,6 @@ export const editSecrets = task({
 export const rotateKeys = task({
   name: 'rotate-keys',
   description: 'replace the operational SOPS key and re-encrypt the secrets of all environments for it',
-  group: 'secrets',
   lock: 'project',
   args: {
     keyFile: {
@@ -94,7 +89,6 @@ export const rotateKeys = task({
 export const checkSecrets = task({
   name: 'check-secrets',
   description: 'search for secrets that are, or would be, committed in plain text',
-  group: 'secrets',
   lock: true,
   needs: tools('gpg', 'sops'),
   commands: async (input) => (await import('../lib/secrets/check.ts')).checkCommands(input),

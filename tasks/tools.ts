@@ -9,7 +9,6 @@ import type { Requirement } from '../lib/tools/tools.ts';
 export const installTool = task({
   name: 'install-tool',
   description: 'install one tool if it is missing',
-  group: 'tools',
   private: true,
   args: { name: { type: 'choice', positional: true, choices: toolNames, description: 'the tool' } },
   // One download or build at a time, in the order of needs.
@@ -36,7 +35,6 @@ export function tools(...names: readonly ToolName[]): Need[] {
 export const chartTools = task({
   name: 'chart-tools',
   description: 'install the tools whose sources contain charts',
-  group: 'tools',
   private: true,
   mutex: 'tools',
   commands: async ({ options }) => {
@@ -59,7 +57,6 @@ async function chartToolNames(options: Options): Promise<ToolName[]> {
 export const installTools = task({
   name: 'install-tools',
   description: 'install every missing tool of the provider',
-  group: 'tools',
   args: { tests: { type: 'boolean', description: 'also the tools that only the tests need' } },
   needs: ({ args, options }) => [
     ...tools(...toolsOf(environmentOf(options).provider), ...(args.tests ? testTools : [])),
@@ -73,7 +70,6 @@ const updates = ['settings', 'tools'] as const;
 export const update = task({
   name: 'update',
   description: 'pin newer charts and images with their digests, and the places and checksums of tools',
-  group: 'tools',
   lock: 'project',
   args: {
     part: {
@@ -125,7 +121,6 @@ export const update = task({
 export const verifyDependencies = task({
   name: 'verify-dependencies',
   description: 'show which tools are installed, in which version, and how to get the others',
-  group: 'tools',
   commands: async ({ options }) => {
     const { loadManifest } = await import('../lib/tools/manifest.ts');
     const manifest = await loadManifest();

@@ -9,7 +9,6 @@ import { tools } from './tools.ts';
 export const initVault = task({
   name: 'init-vault',
   description: 'configure Vault as described in vault/',
-  group: 'secrets',
   lock: true,
   check: refuseDevelopmentKeys,
   needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],

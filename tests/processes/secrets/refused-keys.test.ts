@@ -7,6 +7,7 @@ import { tasks } from '../../../tasks/all.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
 
 const guarded = [
+  'embedded-database',
   'install-all',
   'install-tier',
   'install-app',
