@@ -26,7 +26,6 @@ export class Attempt {
   readonly #run: Run;
   readonly #gate: Gate;
   #abort: AbortController | undefined;
-  #giveUp: (() => void) | undefined;
   #reject: ((error: TaskError) => void) | undefined;
   readonly lastLines: string[] = [];
   #stopping = false;
@@ -51,10 +50,6 @@ export class Attempt {
     // Anything but a promise is already done.
     if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => {
-        this.#show('log', 'did not end when it was asked to; given up');
-        reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
-      };
       this.#reject = reject;
       this.#run.stop.waiting.add(this);
       Promise.resolve(running).then(resolve, reject);
@@ -111,7 +106,13 @@ export class Attempt {
   interrupt(gone: Promise<void>): void {
     this.#stopping = true;
     this.#abort?.abort();
-    void gone.then(() => setTimeout(() => this.#giveUp?.(), bodyGraceMs).unref());
+    void gone.then(() => setTimeout(() => this.#giveUp(), bodyGraceMs).unref());
+  }
+
+  #giveUp(): void {
+    if (this.#over || this.#reject === undefined) return;
+    this.#show('log', 'did not end when it was asked to; given up');
+    this.#reject(new TaskError({ what: `task \`${this.#node.label}\` does not react to its signal` }));
   }
 
   /** Ends leftover processes of its commands. Returns a promise only if there are any. */
