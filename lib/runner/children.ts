@@ -26,11 +26,10 @@ export class Children {
    * when the run stops.
    */
   readonly spared = new Set<string>();
-  readonly #onExit = (): void => this.kill();
 
   constructor() {
     // For an unplanned exit: `exit` handlers are synchronous, and so is kill.
-    process.once('exit', this.#onExit);
+    process.once('exit', this.kill);
   }
 
   spawn(
@@ -82,9 +81,9 @@ export class Children {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGCONT');
   }
 
-  kill(): void {
+  readonly kill = (): void => {
     for (const { target } of this.#groups.values()) sendSignal(target, 'SIGKILL');
-  }
+  };
 
   /** Ends groups, by default all that are not spared: SIGTERM, after 5 s SIGKILL. Returns when none is left. */
   async end(which?: Which): Promise<void> {
@@ -103,7 +102,7 @@ export class Children {
   }
 
   close(): void {
-    process.removeListener('exit', this.#onExit);
+    process.removeListener('exit', this.kill);
   }
 
   #of(which: Which | undefined): Group[] {

@@ -50,7 +50,7 @@ const hurriedFinaliserMs = 5000;
  * Interrupts a finaliser or its need: not on the run's stop, from which its children are spared too, but after a time
  * limit that begins with it, or on a further signal. Release it at the end.
  */
-export function finaliserGate(node: TaskNode, run: Run): Required<Gate> {
+export function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () => void } {
   const { stop, children } = run;
   const abort = new AbortController();
   const interrupts = new Set<() => void>();

@@ -122,13 +122,7 @@ const placeOf = ({ host }: LockHolder): string =>
  * third.
  */
 async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
-  const { onWait, signal } = request;
-  const guard = await acquireLock(`${path}.takeover`, {
-    task: request.task,
-    wait: true,
-    ...(onWait && { onWait }),
-    ...(signal && { signal }),
-  });
+  const guard = await acquireLock(`${path}.takeover`, { ...request, wait: true, ownsFolder: false });
   try {
     if ((await readFile(path, 'utf8').catch(() => undefined)) !== stale) return;
     const holder = parseHolder(stale);

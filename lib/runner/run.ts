@@ -55,6 +55,4 @@ export type Gate = {
   readonly ended: () => Promise<void>;
   /** Set if the interruption is a failure. */
   readonly failure?: () => TaskError | undefined;
-  /** Ends its effect; may be called twice. */
-  readonly release?: () => void;
 };

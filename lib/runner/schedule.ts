@@ -43,9 +43,8 @@ export class Scheduler {
   readonly #priorities: ReadonlyMap<TaskNode, number>;
   readonly #states = new Map<TaskNode, State>();
   readonly #missing = new Map<TaskNode, number>();
-  /** The long-running processes that each node keeps alive, and how many nodes (or the user) keep each. */
-  readonly #keeps = new Map<TaskNode, TaskNode[]>();
-  readonly #keepers = new Map<TaskNode, number>();
+  /** The nodes that still keep each long-running process alive; a requested one keeps itself. */
+  readonly #keepers = new Map<TaskNode, Set<TaskNode>>();
   /** Stops each long-running process that is still wanted. */
   readonly #stops = new Map<TaskNode, () => void>();
   readonly #ending = new Set<TaskNode>();
@@ -69,8 +68,7 @@ export class Scheduler {
       this.#missing.set(node, node.needs.size);
       if (node.longRunning === undefined) continue;
       const { keptBy, requested } = node.longRunning;
-      this.#keepers.set(node, keptBy.size + (requested ? 1 : 0));
-      for (const keeper of keptBy) this.#keeps.set(keeper, [...(this.#keeps.get(keeper) ?? []), node]);
+      this.#keepers.set(node, new Set(requested ? [...keptBy, node] : keptBy));
     }
   }
 
@@ -112,7 +110,7 @@ export class Scheduler {
     this.#phase = 'closing';
     const wanted = this.#wantedLate();
     this.#skipRest((node) => !wanted.has(node));
-    for (const node of requested) this.#lose(node);
+    for (const node of requested) this.#lose(node, node);
     this.#look();
   }
 
@@ -200,18 +198,17 @@ export class Scheduler {
 
   #end(node: TaskNode, state: 'ended' | 'skipped'): void {
     this.#states.set(node, state);
-    for (const kept of this.#keeps.get(node) ?? []) this.#lose(kept);
+    for (const kept of this.#keepers.keys()) this.#lose(kept, node);
   }
 
   /** Removes one keeper of a long-running process and stops it after the last. */
-  #lose(node: TaskNode): void {
-    this.#keepers.set(node, (this.#keepers.get(node) ?? 0) - 1);
-    this.#stopUnkept(node);
+  #lose(node: TaskNode, keeper: TaskNode): void {
+    if (this.#keepers.get(node)?.delete(keeper)) this.#stopUnkept(node);
   }
 
   #stopUnkept(node: TaskNode): void {
     const stop = this.#stops.get(node);
-    if (stop === undefined || (this.#keepers.get(node) ?? 0) > 0) return;
+    if (stop === undefined || this.#keepers.get(node)?.size !== 0) return;
     this.#stops.delete(node);
     this.#ending.add(node);
     stop();
@@ -244,16 +241,12 @@ export class Scheduler {
   }
 
   async #runFinalisers(): Promise<void> {
-    const places = new Map(this.#nodes.map((node, place) => [node, place]));
-    const placeOf = (node: TaskNode): number => places.get(node) ?? 0;
     for (const finaliser of this.#nodes) {
       if (!this.#isEligible(finaliser)) continue;
       const wanted = new Set([finaliser]);
       for (const node of wanted)
         for (const needed of node.needs) if (this.#canBeLate(needed)) wanted.add(needed);
-      for (const node of [...wanted].sort((left, right) => placeOf(left) - placeOf(right))) {
-        if (this.#isWaiting(node)) await this.#run(node);
-      }
+      for (const node of this.#nodes) if (wanted.has(node) && this.#isWaiting(node)) await this.#run(node);
     }
     this.#skipRest(() => true);
   }

@@ -29,7 +29,7 @@ export async function openMemory(run: Run) {
   const words = roots.map(({ id, input }) => [id, input.passThrough]);
   const asked = { name: digestOf([ownOptions(graph.options), words]), task: label, lock };
   const resumption = settings.resume
-    ? await (await import('./resume.ts')).resume(await readLastRun(folder, asked), graph.nodes, label)
+    ? await (await import('./resume.ts')).resume(await readLastRun(folder, asked), label)
     : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);

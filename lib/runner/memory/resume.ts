@@ -2,7 +2,6 @@ import { UsageError } from '../errors.ts';
 import { formatSince } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { isSameProcess } from '../process-identity.ts';
-import { needsOf } from '../task.ts';
 import type { JournaledRun } from './journal.ts';
 import { neededBy, passing, settingsDigest } from './node-settings.ts';
 
@@ -10,11 +9,8 @@ import { neededBy, passing, settingsDigest } from './node-settings.ts';
  * The results of an earlier run that are still valid. Throws UsageError if there is nothing to resume. `task`: label of
  * the requested tasks.
  */
-export async function resume(run: JournaledRun | undefined, nodes: readonly TaskNode[], task: string) {
+export async function resume(run: JournaledRun | undefined, task: string) {
   const { done } = await checkResumable(run, task);
-  const finalisers = new Set(
-    nodes.flatMap((node) => needsOf(node.task, node.input, 'finally')).map((finaliser) => finaliser.task),
-  );
   const settled = new Set<TaskNode>();
   const passes = (node: TaskNode): boolean => isPassing(node) || done.get(node.id) === passing;
   return {
@@ -26,7 +22,7 @@ export async function resume(run: JournaledRun | undefined, nodes: readonly Task
     /** Why a node runs in a resumed run; undefined if it was done and still is. */
     reasonToRun: async (node: TaskNode): Promise<string | undefined> => {
       if (isPassing(node)) return 'it does not outlast a run';
-      if (finalisers.has(node.task)) return 'it ends what others began';
+      if (node.finalises.size > 0) return 'it ends what others began';
       const digest = done.get(node.id);
       if (digest === passing) return 'what it made went with the last run';
       if (digest === undefined) return 'the last run did not get it done';
