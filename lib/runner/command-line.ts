@@ -76,7 +76,7 @@ export function parseCommandLine(argv: readonly string[], known: Program, privat
       else words.push(word);
       continue;
     }
-    const [written = '', given] = splitAtEquals(word);
+    const [, written = '', given] = /^([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
     if (!written.startsWith('--') && written.length > 2) {
       // `-vn` is `-v -n`, `-j4` is `-j 4`. There is no option `-`: the rest of `-v-` would end the options.
       const flag = find(written.slice(0, 2)).spec.type === 'boolean';
@@ -227,9 +227,4 @@ function isOption(word: string, globals: ArgumentSpecs, task: AnyTask | undefine
   if (!word.startsWith('-') || word === '-') return false;
   if (!/^-\.?\d/.test(word)) return true;
   return Object.values<ArgumentSpec>({ ...globals, ...task?.args }).some((spec) => spec.short === word[1]);
-}
-
-function splitAtEquals(word: string): [string, string?] {
-  const place = word.indexOf('=');
-  return place < 0 ? [word] : [word.slice(0, place), word.slice(place + 1)];
 }

@@ -1,8 +1,8 @@
 /**
- * The candidate that was probably meant, if any. Tolerates a few wrong, missing, extra or swapped letters, and
- * the beginning of a single candidate.
+ * "Did you mean `x`?", the candidate that was probably meant, or `otherwise`. Tolerates a few wrong, missing, extra or
+ * swapped letters, and the beginning of a single candidate.
  */
-export function suggest(word: string, candidates: readonly string[]): string | undefined {
+export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
   const wanted = word.toLowerCase();
   const allowed = Math.max(1, Math.floor(wanted.length / 3));
   let best: string | undefined;
@@ -12,14 +12,8 @@ export function suggest(word: string, candidates: readonly string[]): string | u
     const distance = editDistance(wanted, name);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
-  if (best !== undefined) return best;
   const longer = wanted.length < 2 ? [] : candidates.filter((name) => name.toLowerCase().startsWith(wanted));
-  return longer.length === 1 ? longer[0] : undefined;
-}
-
-/** "Did you mean `x`?", or `otherwise` if nothing is close. */
-export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
-  const found = suggest(word, candidates);
+  const found = best ?? (longer.length === 1 ? longer[0] : undefined);
   return found === undefined ? otherwise : `Did you mean \`${found}\`?`;
 }
 

@@ -10,7 +10,7 @@ const kept = { lines: 5000, characters: 4 << 20 };
 type BlockFormat = {
   /** `again`: the task had a block before. `ended`: its result, if all lines come at once. */
   readonly open: (label: string, again: boolean, ended: EndEvent | undefined) => string;
-  readonly line: (line: string) => string;
+  readonly indent?: string;
   readonly close?: () => string;
   /** After the line with a task's result. */
   readonly afterEnd?: (event: EndEvent) => string;
@@ -43,7 +43,7 @@ export function blockRenderer(
       opened.add(id);
       open = id;
     }
-    terminal.err(lines.map(format.line).join(''));
+    terminal.err(lines.map((line) => `${format.indent ?? ''}${line}\n`).join(''));
   };
   const flush = (id: string, ended?: EndEvent): void => {
     const { lines, dropped } = waiting.get(id)?.kept() ?? { lines: [], dropped: 0 };
@@ -82,6 +82,6 @@ export function groupedRenderer(terminal: Terminal, verbose: boolean): Renderer 
   const { style } = terminal;
   return blockRenderer(terminal, verbose, () => ({
     open: (label) => `${style.cyan(`${style.symbols.arrow} ${label}`)}\n`,
-    line: (line) => `  ${line}\n`,
+    indent: '  ',
   }));
 }

@@ -25,7 +25,6 @@ export function githubRenderer(
       const group = single ? '' : `::group::${escapeData(again ? `${label} (continued)` : label)}\n`;
       return `${group}::stop-commands::${token}\n`;
     },
-    line: (line) => `${line}\n`,
     close: () => `::${token}::\n${single ? '' : '::endgroup::\n'}`,
     afterEnd: (event) => {
       if (event.type !== 'task-failed') return '';
@@ -70,7 +69,6 @@ export function gitlabRenderer(terminal: Terminal, verbose: boolean): Renderer {
       const start = marker('start', view.at, ended?.type === 'task-done' ? '[collapsed=true]' : '');
       return `${start}${terminal.style.cyan(again ? `${label} (continued)` : label)}\n`;
     },
-    line: (line) => `${line}\n`,
     close: () => `${marker('end', view.at)}\n`,
   }));
 }

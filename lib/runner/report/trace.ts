@@ -1,24 +1,12 @@
 import type { RecordedRun, RecordedTask } from './recorded-run.ts';
 
-/**
- * An event of the Trace Event Format, for Perfetto and chrome://tracing. `ts` and `dur` are microseconds.
- * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
- */
-export type TraceEvent = {
-  readonly name: string;
-  /** X: complete, M: metadata. */
-  readonly ph: 'X' | 'M';
-  readonly pid: number;
-  readonly tid: number;
-  readonly ts: number;
-  readonly dur?: number;
-  readonly cat?: string;
-  readonly args?: { readonly [name: string]: unknown };
-};
-
 const pid = 1;
 
-/** The run as a trace, with a thread per worker and a slice per task. */
+/**
+ * The run in the Trace Event Format, for Perfetto and chrome://tracing: a thread per worker and a slice per task. `ts`
+ * and `dur` are microseconds; of the kinds `ph`, `X` is a slice and `M` names what follows.
+ * https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+ */
 export function traceOf(run: RecordedRun) {
   const slices = slicesOf(run.tasks);
   const lanes = Math.max(0, ...slices.map(({ tid }) => tid));
@@ -41,7 +29,7 @@ export function traceOf(run: RecordedRun) {
 }
 
 /** Sorted by start. Slices of a thread must not overlap, so those below a microsecond are put in a row. */
-function slicesOf(tasks: readonly RecordedTask[]): TraceEvent[] {
+function slicesOf(tasks: readonly RecordedTask[]) {
   const started = tasks.flatMap((task) => {
     const { startedAt, endedAt, lane } = task;
     return startedAt === undefined || endedAt === undefined || lane === undefined
@@ -71,6 +59,6 @@ function facts({ status, report, waitedMs, retriedAt, place, failure }: Recorded
   };
 }
 
-function metadata(name: string, tid: number, args: TraceEvent['args'] & object): TraceEvent {
+function metadata(name: string, tid: number, args: { readonly name: string }) {
   return { name, ph: 'M', pid, tid, ts: 0, args };
 }

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { matching } from '../../choose/ask.ts';
-import { suggest } from '../../suggest.ts';
+import { didYouMean } from '../../suggest.ts';
 
 const names = ['create-k8s', 'destroy-k8s', 'install-app', 'install-all', 'status'];
 
@@ -10,8 +10,9 @@ test('finds a few wrong letters, the beginning of a single name, and does not gu
     ...{ statsu: 'status', 'creat-k8s': 'create-k8s', statuus: 'status', Status: 'status' },
     ...{ destr: 'destroy-k8s', install: undefined, zebra: undefined, '': undefined },
   };
-  for (const [word, name] of Object.entries(found)) assert.is(suggest(word, names), name, word);
-  assert.is(suggest('x', []), undefined);
+  for (const [word, name] of Object.entries(found))
+    assert.is(didYouMean(word, names, 'no'), name === undefined ? 'no' : `Did you mean \`${name}\`?`);
+  assert.is(didYouMean('x', [], 'no'), 'no');
 });
 
 test('of the items that fit, those go first whose name begins so', () => {
