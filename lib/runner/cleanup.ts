@@ -1,5 +1,4 @@
-import { TaskError, toFailure } from './errors.ts';
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes, TaskError, toFailure } from './errors.ts';
 import { formatDuration } from './format.ts';
 import { nestingLevel } from './nesting.ts';
 import type { TaskNode } from './node.ts';

@@ -1,5 +1,4 @@
-import { type ErrorText, freeSpace, MissingToolError, TaskError } from './errors.ts';
-import { exitCodes } from './exit-codes.ts';
+import { type ErrorText, exitCodes, freeSpace, MissingToolError, TaskError } from './errors.ts';
 import { formatDuration } from './format.ts';
 import { ownBeginning } from './output/text.ts';
 import type { CommandOutput } from './shell.ts';

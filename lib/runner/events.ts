@@ -1,6 +1,5 @@
 import type { Place } from './call-site.ts';
-import type { Failure } from './errors.ts';
-import type { StopReason } from './exit-codes.ts';
+import type { Failure, StopReason } from './errors.ts';
 import type { LockHolder } from './lock.ts';
 import type { PageRow, RunOutcome, Share } from './task.ts';
 

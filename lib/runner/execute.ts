@@ -1,6 +1,5 @@
 import { Attempt } from './attempt.ts';
-import { TaskError, toFailure } from './errors.ts';
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes, TaskError, toFailure } from './errors.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './node.ts';
 import { pause, timerMs } from './pause.ts';

@@ -1,5 +1,4 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
-import { checkTask, mistakeIn } from './check-task.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
 import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
@@ -12,7 +11,7 @@ import {
   type Options,
   type TaskInput,
 } from './task.ts';
-import { claimName, type TaskNames } from './task-names.ts';
+import { checkTask, claimName, mistakeIn, type TaskNames } from './task-names.ts';
 
 /** Turn of finalisers and their needs. */
 const lateTurn = Number.POSITIVE_INFINITY;

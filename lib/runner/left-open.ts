@@ -1,5 +1,5 @@
 import { ChildProcess } from 'node:child_process';
-import { exitCodes } from './exit-codes.ts';
+import { exitCodes } from './errors.ts';
 
 /** Milliseconds for a process to close everything after its exit code is set. */
 const graceMs = 2000;

@@ -1,7 +1,7 @@
-import { mistakeIn } from './check-task.ts';
 import { UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 import { declared, isEmpty, type Readiness } from './task.ts';
+import { mistakeIn } from './task-names.ts';
 
 /**
  * Sets `longRunning` of nodes whose task declares `ready`. Throws UsageError for an interactive one, for one that a

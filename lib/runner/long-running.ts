@@ -1,8 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { Attempt } from './attempt.ts';
-import { type ErrorText, TaskError, toFailure } from './errors.ts';
+import { type ErrorText, exitCodes, TaskError, toFailure } from './errors.ts';
 import { interrupted, withRetries } from './execute.ts';
-import { exitCodes } from './exit-codes.ts';
 import { formatDuration } from './format.ts';
 import type { LongRunningNode, TaskNode } from './node.ts';
 import { deferred } from './pause.ts';

@@ -1,11 +1,18 @@
 import { checkArguments } from './arguments.ts';
 import { Children } from './children.ts';
 import { type CommandLine, type Program, parseCommandLine, requestedTasks } from './command-line.ts';
-import { type Failure, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
-import { exitCodes, type StopReason, signalExitCode, stopExitCode } from './exit-codes.ts';
+import {
+  exitCodes,
+  formatFailure,
+  signalExitCode,
+  stopExitCode,
+  TaskError,
+  toFailure,
+  UsageError,
+} from './errors.ts';
 import { type CliConfig, isSet, runnerOptions, runnerSettings } from './global-options.ts';
 import { endLeftOpen, keepOpen } from './left-open.ts';
-import { listJson, listText } from './list.ts';
+import { helpText, listJson, listText, taskHelpText } from './list.ts';
 import { openTerminal, type Terminal } from './output/terminal.ts';
 import { completionTask, graphTask, listTask, ownTasks } from './own-tasks.ts';
 import { Redactor } from './redact.ts';
@@ -57,29 +64,30 @@ export async function runCli(
   };
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
   const verbose = options.includes('--verbose') || options.includes('-v');
-  const showFailure = (failure: Failure): void => {
+  /** Returns its exit code. */
+  const show = (error: unknown): number => {
+    const failure = toFailure(error);
     const lines = formatFailure(session.redactor.redactAll(failure), verbose);
     terminal.err(lines.map((line) => `${line}\n`).join(''));
+    return failure.exitCode;
   };
   const showNow = (error: unknown): void => {
-    showFailure(toFailure(error));
+    show(error);
     terminal.flush?.();
   };
   stop.onCutShort = showNow;
-  const stoppedCode = (reason: StopReason, otherwise: number): number => {
-    if (reason.type === 'crash') showFailure(toFailure(reason.error));
-    return reason.type === 'crash' ? exitCodes.failed : (stopExitCode(reason) ?? otherwise);
+  const codeOf = (otherwise: number): number => {
+    const { reason } = stop;
+    if (reason?.type !== 'crash') return (reason && stopExitCode(reason)) ?? otherwise;
+    show(reason.error);
+    return exitCodes.failed;
   };
   try {
-    const exitCode = await Promise.race([dispatch(argv, session), abandoned(session)]);
-    return stop.reason === undefined ? exitCode : stoppedCode(stop.reason, exitCode);
+    return codeOf(await Promise.race([dispatch(argv, session), abandoned(session)]));
   } catch (error) {
     await stop.ended();
     await children.end();
-    if (stop.reason !== undefined) return stoppedCode(stop.reason, exitCodes.failed);
-    const failure = toFailure(error);
-    showFailure(failure);
-    return failure.exitCode;
+    return stop.reason === undefined ? show(error) : codeOf(exitCodes.failed);
   } finally {
     stop.close();
     endSuspend();
@@ -124,7 +132,6 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   if (line.options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
   if (line.options.help === true) {
-    const { helpText, taskHelpText } = await import('./help.ts');
     const view = { program, columns, style: terminal.style };
     const texts = line.calls.map(({ task }) => taskHelpText(task, view));
     return answer(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
@@ -163,7 +170,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   const settings = runnerSettings(given);
   const calls = requestedTasks(line);
   const named = calls.map(({ task }) => task);
-  const options = config.resolve === undefined ? given : await config.resolve(given, named);
+  const options = (await config.resolve?.(given, named)) ?? given;
   const graph = await buildGraph(calls, options, program, names);
   stop.signal.throwIfAborted();
 

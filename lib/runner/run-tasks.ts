@@ -1,9 +1,8 @@
 import { BackPressure } from './back-pressure.ts';
 import { finaliserGate, runCleanups } from './cleanup.ts';
-import { formatFailure } from './errors.ts';
+import { exitCodes, formatFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode } from './execute.ts';
-import { exitCodes } from './exit-codes.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
 import { startLongRunning } from './long-running.ts';
 import type { TaskNode } from './node.ts';

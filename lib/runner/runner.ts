@@ -1,8 +1,7 @@
 /* The runner's public interface for tasks and other modules. */
 
 export { missingTool, reasonIn, spaceAdvice } from './command-failure.ts';
-export { MissingToolError, TaskError, UsageError } from './errors.ts';
-export { exitCodes } from './exit-codes.ts';
+export { exitCodes, MissingToolError, TaskError, UsageError } from './errors.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
 export { acquireLock } from './lock.ts';

@@ -5,8 +5,7 @@ import { Socket } from 'node:net';
 import type * as Zx from 'zx/core';
 import { Capture } from './child-output.ts';
 import { commandFailure } from './command-failure.ts';
-import { TaskError } from './errors.ts';
-import { exitCodes, signalExitCode } from './exit-codes.ts';
+import { exitCodes, signalExitCode, TaskError } from './errors.ts';
 import type { OnePipe } from './one-pipe.ts';
 import {
   type Command,

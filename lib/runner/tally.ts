@@ -1,6 +1,6 @@
 import { formatPlace } from './call-site.ts';
+import { exitCodes, type StopReason, stopExitCode } from './errors.ts';
 import type { RunSummary, Tally, TaskFailure } from './events.ts';
-import { exitCodes, type StopReason, stopExitCode } from './exit-codes.ts';
 import { chainOf, type TaskNode } from './node.ts';
 import type { NodeResult, Run } from './run.ts';
 import type { RunOutcome } from './task.ts';

@@ -4,8 +4,7 @@ import { UsageError } from '../errors.ts';
 import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { declared } from '../task.ts';
-import { changesBetween, type Digests, readFiles } from './files.ts';
-import { compileGlobs } from './glob.ts';
+import { changesBetween, compileGlobs, type Digests, readFiles } from './files.ts';
 import { digestOf, neededBy, settingsOf } from './node-settings.ts';
 import { readRecord, removeRecord, writeRecord } from './store.ts';
 

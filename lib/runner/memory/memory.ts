@@ -22,15 +22,13 @@ export async function openMemory(run: Run) {
     return undefined;
 
   const folder = resolve(run.memory);
-  const { beginJournal, readLastRun } = await import('./journal.ts');
+  const { beginJournal, resume } = await import('./journal.ts');
   const { label, roots } = graph;
   // A nested run under the same lock does nothing that the outer run does not know.
   const lock = run.holder === undefined ? undefined : run.locks[0];
   const words = roots.map(({ id, input }) => [id, input.passThrough]);
   const asked = { name: digestOf([ownOptions(graph.options), words]), task: label, lock };
-  const resumption = settings.resume
-    ? await (await import('./resume.ts')).resume(await readLastRun(folder, asked), label)
-    : undefined;
+  const resumption = settings.resume ? await resume(folder, asked) : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
   const fingerprints = tracks ? await openFingerprints(run) : undefined;

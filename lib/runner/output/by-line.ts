@@ -1,8 +1,7 @@
 import type { Renderer } from '../events.ts';
 import type { PageRow } from '../task.ts';
-import { Frame } from './frame.ts';
+import { Frame, lastPage, pageRows } from './frame.ts';
 import { isEnd, RunView } from './lines.ts';
-import { lastPage, pageRows } from './page.ts';
 import type { Terminal } from './terminal.ts';
 
 /**

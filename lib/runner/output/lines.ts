@@ -1,7 +1,7 @@
 import type { NodeSummary, RunEvent } from '../events.ts';
 import { count, formatDuration, listChanges } from '../format.ts';
 import { describeHolder } from '../lock.ts';
-import { pageLines } from './page.ts';
+import { pageLines } from './frame.ts';
 import { Progress } from './progress.ts';
 import type { Style, Terminal } from './terminal.ts';
 import { plainText } from './text.ts';

@@ -1,8 +1,7 @@
 import type { Renderer, RunEvent } from '../events.ts';
 import { formatDuration } from '../format.ts';
-import { Frame } from './frame.ts';
+import { Frame, lastPage, pageRows } from './frame.ts';
 import { isEnd, RunView } from './lines.ts';
-import { lastPage, pageRows } from './page.ts';
 import type { Progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 import { cutText, ownBeginning, plainText, textWidth } from './text.ts';

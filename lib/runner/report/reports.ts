@@ -1,11 +1,84 @@
-import { resolve } from 'node:path';
-import { toFailure, UsageError } from '../errors.ts';
+import { constants, openSync } from 'node:fs';
+import { lstat, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { basename, dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { TaskError, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { RunRequest } from '../run.ts';
 import type { RunRecorder } from './recorder.ts';
-import { openReportFile, pageMark } from './report-file.ts';
 
-export { openReportFile };
+/** In a report's page, by which an earlier one is recognised. */
+export const pageMark = '<meta name="generator" content="task runner">';
+
+/**
+ * Checks before the run that the file can be written at its end, and replaces nothing but an earlier one: an existing
+ * file must be empty or have `mark` near its beginning. `option` is its option. Throws UsageError.
+ */
+export async function openReportFile(path: string, option: string, mark: string) {
+  const refuse = (why: string, another = 'a file in a folder that you may write to'): UsageError =>
+    new UsageError({ what: `cannot write \`${path}\``, why, advice: `give \`${option}\` ${another}` });
+  if (path === '-') throw refuse('it is not a file name', 'a file, or /dev/stdout');
+  // Resolves links, so that none is replaced by a file.
+  const file = await realpath(path).catch(() => resolve(path));
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isDirectory()) throw refuse('it is a folder');
+  if (!found && (await lstat(file).catch(() => undefined))) throw refuse('it is a link to nothing');
+  if (found?.isFile() && found.size > 0 && !(await beginning(file)).includes(mark))
+    throw refuse(`\`${option}\` has not written this file`, 'a new file');
+  // A device or a pipe cannot be replaced.
+  const inPlace = found !== undefined && !found.isFile();
+  const partial = inPlace ? file : join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
+  let pipe: Socket | undefined;
+  try {
+    if (!inPlace) await writeFile(partial, '');
+    if (!inPlace) await rm(partial);
+    // Opened without waiting for a reader, which may never come.
+    else if (!found.isCharacterDevice())
+      pipe = new Socket({
+        fd: openSync(file, constants.O_WRONLY | constants.O_NONBLOCK),
+        readable: false,
+        writable: true,
+      });
+  } catch (error) {
+    throw refuse(reasonOf(error as NodeJS.ErrnoException, dirname(path)));
+  }
+  return {
+    /** As given by the user. */
+    path,
+    /** Writes atomically: readers see the old or the new file. Rejects with a TaskError. */
+    write: async (text: string): Promise<void> => {
+      try {
+        // Private, since logs may be confidential.
+        await (pipe ? pipeline([text], pipe) : writeFile(partial, text, { mode: 0o600 }));
+        if (!inPlace) await rename(partial, file);
+      } catch (error) {
+        if (!inPlace) await rm(partial, { force: true });
+        throw new TaskError({
+          what: `cannot write \`${path}\``,
+          why: (error as Error).message,
+          advice: `free some space, or give \`${option}\` another file`,
+        });
+      }
+    },
+  };
+}
+
+async function beginning(file: string): Promise<string> {
+  const handle = await open(file);
+  try {
+    return (await handle.read(Buffer.alloc(1024))).buffer.toString();
+  } finally {
+    await handle.close();
+  }
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, folder: string): string {
+  if (code === 'ENOENT') return `there is no folder \`${folder}\``;
+  if (code === 'ENOTDIR') return `\`${folder}\` is not a folder`;
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return `\`${folder}\` is not writable`;
+  return code === 'ENXIO' ? 'no program reads this pipe' : message;
+}
 
 /**
  * Returns a function that writes a run's reports at its end, and tells the files and why some were not written. Redacts

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, parseDocument } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
-import { exitCodes, signalExitCode } from '../../../lib/runner/exit-codes.ts';
+import { exitCodes, signalExitCode } from '../../../lib/runner/errors.ts';
 import { tasks } from '../../../tasks/all.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLeftover, leftoverGlob, namesEnding } from '../../../lib/ground/leftover-files.ts';
-import { compileGlobs } from '../../../lib/runner/memory/glob.ts';
+import { compileGlobs } from '../../../lib/runner/memory/files.ts';
 import { leftovers } from '../../rig/leftovers.ts';
 import { fails } from '../../rig/task-context.ts';
 

@@ -1,8 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runnerOptions } from '../../global-options.ts';
-import { helpText, taskHelpText } from '../../help.ts';
-import { listJson, listText } from '../../list.ts';
+import { helpText, listJson, listText, taskHelpText } from '../../list.ts';
 import { createStyle } from '../../output/terminal.ts';
 import { listTask } from '../../own-tasks.ts';
 import { type AnyTask, need, task } from '../../task.ts';

@@ -18,7 +18,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
 import type { RunnerSettings } from '../../../global-options.ts';
-import { openReportFile } from '../../../report/report-file.ts';
+import { openReportFile } from '../../../report/reports.ts';
 import { folder, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
 import { runInProcess } from '../../rig/in-process-run.ts';

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compileGlobs, existingFolder, findFiles, mayHold } from '../../../memory/glob.ts';
+import { compileGlobs, existingFolder, findFiles, mayHold } from '../../../memory/files.ts';
 import { temporaryFolder } from '../../rig/folder.ts';
 
 const root = temporaryFolder();
