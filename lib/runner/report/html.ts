@@ -3,8 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { GraphView } from '../graph/view.ts';
 import { criticalPath } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
-import type { RecordedRun } from './recorded-run.ts';
-import { pageMark } from './reports.ts';
+import { pageMark, type RecordedRun } from './recorded-run.ts';
 
 /** The page's modules, each after those that it needs while loading. */
 const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];

@@ -1,6 +1,9 @@
 import type { Failure } from '../errors.ts';
 import type { RunOutcome } from '../task.ts';
 
+/** In the page of a recorded run, by which an earlier one is recognised. */
+export const pageMark = '<meta name="generator" content="task runner">';
+
 /** A task's result; `waiting`: never started, for no reported reason. */
 type TaskStatus =
   | 'waiting'

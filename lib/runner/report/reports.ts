@@ -6,10 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { TaskError, toFailure, UsageError } from '../errors.ts';
 import { viewOfGraph } from '../graph/view.ts';
 import type { RunRequest } from '../run.ts';
+import { pageMark } from './recorded-run.ts';
 import type { RunRecorder } from './recorder.ts';
-
-/** In a report's page, by which an earlier one is recognised. */
-export const pageMark = '<meta name="generator" content="task runner">';
 
 /**
  * Checks before the run that the file can be written at its end, and replaces nothing but an earlier one: an existing

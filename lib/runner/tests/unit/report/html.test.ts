@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reportPage } from '../../../report/html.ts';
-import { pageMark } from '../../../report/reports.ts';
+import { pageMark } from '../../../report/recorded-run.ts';
 import { node } from '../../rig/views.ts';
 import { ran, recordedRun } from './fixture.ts';
 
