@@ -50,23 +50,18 @@ export const authorityText = ({ environment }: InEnvironment, server: CertifiedS
 
 /** By what clients verify the server. Throws `TaskError` if its authority cannot be read. */
 export async function identityOf(context: ShellContext, server: CertifiedServer): Promise<ServerIdentity> {
-  const { environment } = context;
-  const authority =
-    server.issuedSecret === ''
-      ? await readFile(certificateFiles(environment, server.name).authority, 'utf8').catch((error: Error) =>
-          cannotRead(server, error.message, environment.name),
-        )
-      : await issuedAuthority(context, server);
-  return { authority, name: server.identity };
+  const read = server.issuedSecret === '' ? ownAuthority : issuedAuthority;
+  return { authority: await read(context, server), name: server.identity };
 }
 
-function cannotRead({ name }: CertifiedServer, why: string, environment: string): never {
-  throw new TaskError({
-    what: `cannot read the authority of the certificate of ${name}`,
-    why,
-    advice: `run ${taskCommand('create-environment')}: it recreates .state/${environment}/certificates`,
+const ownAuthority = ({ environment }: ShellContext, { name }: CertifiedServer) =>
+  readFile(certificateFiles(environment, name).authority, 'utf8').catch((error: Error) => {
+    throw new TaskError({
+      what: `cannot read the authority of the certificate of ${name}`,
+      why: error.message,
+      advice: `run ${taskCommand('create-environment')}: it recreates .state/${environment.name}/certificates`,
+    });
   });
-}
 
 async function issuedAuthority(context: ShellContext, { issuedSecret, namespace, name }: CertifiedServer) {
   type Secret = { readonly data?: { readonly 'ca.crt'?: string } };

@@ -24,8 +24,7 @@ export function databaseServer({ database, releases }: Settings): CertifiedServe
 export const databaseCertificate = ({ state }: Environment) => certificateFiles({ state }, name);
 
 /** The authority's certificate as a bash argument that names a file. */
-export const authorityFile = (target: Target): string =>
-  authorityFileOf(target, databaseServer(target.settings));
+export const authorityFile = (target: Target) => authorityFileOf(target, databaseServer(target.settings));
 
 /** The authority and name by which clients verify the server. */
 export const serverIdentity = (

@@ -58,8 +58,7 @@ const withPassword = (roles: DatabaseRoles) =>
   rolesOf(roles).flatMap(({ name, secret }) => (secret === undefined ? [] : [{ name, secret }]));
 
 /** Names of the applications' databases. */
-export const databasesOf = ({ database }: Settings): readonly string[] =>
-  rolesOf(database.applications).map(({ name }) => name);
+export const databasesOf = ({ database }: Settings) => rolesOf(database.applications).map(({ name }) => name);
 
 /** Roles with passwords in SOPS, the superuser first. */
 export function loginRoles({ database, releases }: Settings): readonly LoginRole[] {

@@ -6,15 +6,12 @@ import { type Login, withSuperuser } from './login.ts';
 /** The chart's SQL files, which a real pod's Job runs with psql. */
 const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 
-type Statement = {
-  readonly sql: string;
-  /** psql's \gexec: executes each value of the result as a statement. */
-  readonly givesStatements: boolean;
-};
-
-/** Statements of a file; each ends with `;` or `\gexec` at the end of a line. */
-export function statementsOf(text: string): Statement[] {
-  const statements: Statement[] = [];
+/**
+ * Statements of a file; each ends with `;` or psql's `\gexec` at the end of a line, which executes each value of the
+ * result as a statement.
+ */
+export function statementsOf(text: string) {
+  const statements: { readonly sql: string; readonly givesStatements: boolean }[] = [];
   let lines: string[] = [];
   for (const line of text.split('\n')) {
     if (line.startsWith('--')) continue;

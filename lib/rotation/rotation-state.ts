@@ -21,5 +21,4 @@ export const readRotation = async (environment: Pick<Environment, 'name' | 'stat
 export const writeRotation = (environment: Pick<Environment, 'state'>, rotation: Rotation): Promise<void> =>
   writeStateFile(environment, file, rotation);
 
-export const endRotation = ({ state }: Pick<Environment, 'state'>): Promise<void> =>
-  rm(join(state, file), { force: true });
+export const endRotation = ({ state }: Pick<Environment, 'state'>) => rm(join(state, file), { force: true });

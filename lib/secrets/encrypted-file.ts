@@ -12,19 +12,6 @@ import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { recipientsIn } from './recipients.ts';
 
-/** The parts of a SOPS file that are readable without a key. */
-export type EncryptedFile = {
-  /** The keys that open it: see recipients.ts. */
-  readonly recipients: readonly string[];
-  readonly tree: Tree;
-  /** Path of each value. */
-  readonly values: readonly (readonly string[])[];
-  /** Paths of unencrypted values, except empty ones, which SOPS never encrypts. */
-  readonly plain: readonly (readonly string[])[];
-  /** Lines with an unencrypted comment, counted from 1. */
-  readonly plainComments: readonly number[];
-};
-
 /** Path of an environment's encrypted file, relative to the project. */
 export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
@@ -59,8 +46,11 @@ const encrypted = /^ENC\[AES256_GCM,data:.*\]$/;
 
 export const noMap = 'it is not a YAML map';
 
-/** Parses a SOPS file; undefined if it is not a YAML map, since the parser's error might quote a secret. */
-export async function parseEncrypted(text: string): Promise<EncryptedFile | undefined> {
+/**
+ * The parts of a SOPS file that are readable without a key; undefined if it is not a YAML map, since the parser's error
+ * might quote a secret.
+ */
+export async function parseEncrypted(text: string) {
   const { parse } = await import('yaml');
   let content: unknown;
   try {
@@ -72,12 +62,16 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
   const { sops, ...values } = content;
   const leaves = leavesOf(values);
   return {
+    /** The keys that open it: see recipients.ts. */
     recipients: recipientsIn(sops),
-    tree: values,
+    tree: values as Tree,
+    /** Path of each value. */
     values: leaves.map(({ path }) => path),
+    /** Paths of unencrypted values, except empty ones, which SOPS never encrypts. */
     plain: leaves
       .filter(({ value }) => value !== '' && value !== null && !encrypted.test(String(value)))
       .map(({ path }) => path),
+    /** Lines with an unencrypted comment, counted from 1. */
     plainComments: text
       .split('\n')
       .flatMap((line, index) => (/^\s*#(?!ENC\[)/.test(line) ? [index + 1] : [])),
@@ -85,7 +79,7 @@ export async function parseEncrypted(text: string): Promise<EncryptedFile | unde
 }
 
 /** Reads an encrypted file. Throws `TaskError` if it is not a YAML map. */
-export async function readEncrypted(root: string, file: string): Promise<EncryptedFile> {
+export async function readEncrypted(root: string, file: string) {
   const found = await parseEncrypted(await readNeeded(root, file));
   if (found !== undefined) return found;
   throw new TaskError({ what: `${file} is damaged`, why: noMap, advice: await howToRestore(root, file) });

@@ -7,11 +7,11 @@ import { textIfThere } from '../ground/if-there.ts';
 
 /** Advice to restore a file's committed version without losing the present one, which may have uncommitted changes. */
 export async function howToRestore(root: string, file: string): Promise<string> {
-  const { committed, reason } = await committedVersion(root, file);
-  if (committed === undefined) return `restore ${file} from a copy: ${reason}`;
+  const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root }).catch(whyNone);
+  if (typeof shown === 'string') return `restore ${file} from a copy: ${shown}`;
   const present = await textIfThere(join(root, file)).catch(() => '');
   const word = quote(file);
-  if (present === committed) return `an older version may work: git log -p -- ${word}`;
+  if (present === shown.stdout) return `an older version may work: git log -p -- ${word}`;
   if (present === undefined) return `restore it: git checkout HEAD -- ${word}`;
   return `see what changed: git diff -- ${word}; \`git stash push -- ${word}\` restores the committed version and keeps this one`;
 }
@@ -29,15 +29,9 @@ export const readNeeded = (root: string, file: string): Promise<string> =>
 const noneCommitted =
   /does not exist in|exists on disk, but not in|invalid object name 'HEAD'|not a git repository/;
 
-/** The text in the last commit, or why git did not return it. */
-async function committedVersion(root: string, file: string) {
-  try {
-    const shown = await promisify(execFile)('git', ['show', `HEAD:./${file}`], { cwd: root });
-    return { committed: shown.stdout };
-  } catch (error) {
-    const { stderr = '', message, signal } = error as ExecFileException;
-    if (noneCommitted.test(stderr)) return { reason: 'git has no committed version of it' };
-    const said = stderr.trim().split('\n')[0] || (signal ? `ended by ${signal}` : message);
-    return { reason: `git did not say what is committed (${said})` };
-  }
+/** Why git did not return the text of the last commit. */
+function whyNone({ stderr = '', message, signal }: ExecFileException): string {
+  if (noneCommitted.test(stderr)) return 'git has no committed version of it';
+  const said = stderr.trim().split('\n')[0] || (signal ? `ended by ${signal}` : message);
+  return `git did not say what is committed (${said})`;
 }

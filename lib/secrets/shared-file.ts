@@ -19,8 +19,7 @@ export const vaultKeysFile = 'vault-keys.yaml';
 export const sharedFiles: readonly string[] = [authorityFile, vaultKeysFile];
 
 /** True if other machines use the environment's cluster too. */
-export const isShared = (environment: Pick<Environment, 'provider'>): boolean =>
-  !providerOf(environment).ownsCluster;
+export const isShared = (environment: Pick<Environment, 'provider'>) => !providerOf(environment).ownsCluster;
 
 export const hasShared = ({ name, root }: Pick<Environment, 'name' | 'root'>, file: string): boolean =>
   existsSync(join(root, secretsFile(name, file)));

@@ -33,8 +33,7 @@ export const digestsOf = async (targets: Iterable<string>): Promise<ReadonlyMap<
     await Promise.all(Array.from(targets, async (target) => [target, await digestOf(target)] as const)),
   );
 
-export const dropStaged = (root: string): Promise<void> =>
-  rm(stagingFolder(root), { recursive: true, force: true });
+export const dropStaged = (root: string) => rm(stagingFolder(root), { recursive: true, force: true });
 
 export async function stage(root: string, file: string, content: string): Promise<void> {
   const path = join(stagingFolder(root), file);
@@ -42,8 +41,7 @@ export async function stage(root: string, file: string, content: string): Promis
   await writeFile(path, content, { mode: 0o600 });
 }
 
-export const readStaged = (root: string, file: string): Promise<string> =>
-  readFile(join(stagingFolder(root), file), 'utf8');
+export const readStaged = (root: string, file: string) => readFile(join(stagingFolder(root), file), 'utf8');
 
 /**
  * Marks the staged files as complete. `targets` maps them to absolute paths, in the order of replacement; `read` has
@@ -68,8 +66,7 @@ export async function sealStaged(
 }
 
 /** True if complete files wait to be moved into place. */
-export const isSealed = async (root: string): Promise<boolean> =>
-  (await ifThere(stat(listFile(root)))) !== undefined;
+export const isSealed = async (root: string) => (await ifThere(stat(listFile(root)))) !== undefined;
 
 /** The staged files and their targets, in the order of replacement. */
 export const stagedTargets = async (root: string): Promise<Map<string, string>> =>

@@ -1,15 +1,12 @@
 import { join } from 'node:path';
 import type { Environment, Settings } from '../settings/context.ts';
-import type { DesiredState } from './api/desired-state.ts';
 import { loadDesiredState } from './api/state.ts';
 
 /** Path of digests of the secrets that Vault does not show, as it was given them. */
-export const writtenPath = ({ state }: Pick<Environment, 'state'>): string =>
-  join(state, 'vault', 'written.sha256');
+export const writtenPath = ({ state }: Pick<Environment, 'state'>) => join(state, 'vault', 'written.sha256');
 
 /** Vault's desired state, which is the same in every environment. */
-export const desiredState = ({ root }: Pick<Environment, 'root'>): Promise<DesiredState> =>
-  loadDesiredState(join(root, 'vault'));
+export const desiredState = ({ root }: Pick<Environment, 'root'>) => loadDesiredState(join(root, 'vault'));
 
 /** Settings with PostgreSQL's address as Vault sees it; `known` is for a cluster that is still to be created. */
 export function vaultSettings(loaded: Settings, known: Partial<Settings['vault']> = {}): Settings {

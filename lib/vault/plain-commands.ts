@@ -18,20 +18,16 @@ import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
 
 /** The plain commands of `unseal`, for `--dry-run`. */
-export const unsealVaultCommands = async (target: Target): Promise<readonly string[]> =>
-  unsealCommands(await plainAccess(target));
+export const unsealVaultCommands = async (target: Target) => unsealCommands(await plainAccess(target));
 
 /** The plain commands before others that call `vault`, for `--dry-run`. */
-export const vaultAccessCommands = async (target: Target): Promise<readonly string[]> =>
-  reach(await plainAccess(target));
+export const vaultAccessCommands = async (target: Target) => reach(await plainAccess(target));
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
-export const initVaultCommands = async (target: Target): Promise<readonly string[]> =>
-  initCommands(await initInput(target));
+export const initVaultCommands = async (target: Target) => initCommands(await initInput(target));
 
 /** The plain commands of `init-vault` after a rotation of database passwords, for `--dry-run`. */
-export const vaultLoginCommands = async (target: Target): Promise<readonly string[]> =>
-  loginCommands(await initInput(target));
+export const vaultLoginCommands = async (target: Target) => loginCommands(await initInput(target));
 
 async function initInput(target: Target): Promise<InitCommandsInput> {
   const { environment, settings } = target;

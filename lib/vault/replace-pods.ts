@@ -120,7 +120,7 @@ async function settled(
   set: PodSet,
   replicas: readonly Replica[],
   waitMs: number,
-): Promise<{ readonly members: readonly Member[]; readonly idle: readonly Member[] }> {
+) {
   let members: readonly Member[] = [];
   let agreed = 0;
   const idle = () => members.filter(({ state }) => whyIdle(state, agreed) !== undefined);
@@ -133,7 +133,7 @@ async function settled(
     context.progress(`waiting for ${late.replica.name}: ${whyIdle(late.state, agreed)}`);
     return undefined;
   };
-  if (await poll(all, waitMs, context.signal)) return { members, idle: [] };
+  await poll(all, waitMs, context.signal);
   for (const { replica, state } of idle())
     if (set.newer.some(({ metadata }) => metadata.name === replica.name))
       throw notBack(context, set, replica.name, whyIdle(state, agreed) ?? '');

@@ -24,17 +24,13 @@ export const vaultServer = ({ vault: { tls } }: Pick<Settings, 'vault'>): Certif
 export const vaultCertificate = (environment: Pick<Environment, 'state'>) =>
   certificateFiles(environment, name);
 
-/** What Vault's command line needs to verify the server. */
-export type ProgramTrust = {
-  /** The authority's certificate, relative to the project. */
-  readonly file: string;
-  /** The name required in the server's certificate. */
-  readonly serverName: string;
-  /** A plain command that writes the file, if the certificate has another issuer. */
-  readonly write: string | undefined;
-};
+export type ProgramTrust = ReturnType<typeof programTrust>;
 
-export function programTrust({ environment, settings }: Target): ProgramTrust {
+/**
+ * What Vault's command line needs to verify the server: the authority's certificate, relative to the project, and the
+ * required name. `write`: a plain command that writes the file, if the certificate has another issuer.
+ */
+export function programTrust({ environment, settings }: Target) {
   const server = vaultServer(settings);
   const own = server.issuedSecret === '';
   const { authority } = vaultCertificate(environment);

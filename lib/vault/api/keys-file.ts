@@ -75,8 +75,7 @@ export async function keysNeverStored(path: string): Promise<boolean> {
 }
 
 /** Removes the reservation of such a run. */
-export const dropReservation = (place: KeysPlace): Promise<void> =>
-  rm(pendingPath(pathOf(place)), { force: true });
+export const dropReservation = (place: KeysPlace) => rm(pendingPath(pathOf(place)), { force: true });
 
 /**
  * Creates a file of mode 0600 beside the place and reserves disk space, before Vault returns its keys for the only

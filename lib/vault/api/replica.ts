@@ -32,25 +32,18 @@ export async function sealStatus(client: VaultClient): Promise<SealStatus> {
   );
 }
 
-/** What a replica says about itself, without a token. */
-export type Membership = {
-  readonly initialized: boolean;
-  readonly sealed: boolean;
-  /** True if a key service unseals it. */
-  readonly autoUnseal: boolean;
-  readonly active: boolean;
-  /** True if it is active or follows the active replica, which speaks only to members. */
-  readonly joined: boolean;
-  /** Index of the last entry of raft that it has; of the active one, of the last that all agreed on. 0 without raft. */
-  readonly index: number;
-};
+export type Membership = Awaited<ReturnType<typeof membershipOf>>;
 
 /** Any state of Vault is an answer, not an error. */
 const healthPath =
   'sys/health?standbyok=true&perfstandbyok=true&sealedcode=200&uninitcode=200&haunhealthycode=200';
 
-/** Reads what a replica says. Throws `VaultError` if it does not answer. */
-export async function membershipOf(client: VaultClient): Promise<Membership> {
+/**
+ * What a replica says about itself, without a token. `autoUnseal`: a key service unseals it. `joined`: it is active, or
+ * follows the active replica, which speaks only to members. `index`: that of the last entry of raft that it has; of the
+ * active one, of the last that all agreed on; 0 without raft. Throws `VaultError` if it does not answer.
+ */
+export async function membershipOf(client: VaultClient) {
   const { initialized, sealed, recovery_seal: recovery } = await sealStatus(client);
   const states = { initialized, sealed, autoUnseal: recovery === true };
   if (sealed || !initialized) return { ...states, active: false, joined: false, index: 0 };
