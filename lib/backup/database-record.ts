@@ -19,11 +19,13 @@ export type DatabaseRecord = {
       readonly roles: readonly string[];
       /** What the dump lacks, see `propertiesOf`; undefined in a backup of an older version. */
       readonly properties?: readonly string[];
-      /** Number of rows by table. */
-      readonly rows: { readonly [table: string]: number };
+      readonly rows: Rows;
     };
   };
 };
+
+/** Number of rows by table. */
+export type Rows = { readonly [table: string]: number };
 
 const file = 'backup.json';
 

@@ -3,7 +3,7 @@ import { databasesOf } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
 import { databasePrograms } from './database-programs.ts';
-import { type DatabaseRecord, dumpFile, writeRecord } from './database-record.ts';
+import { type DatabaseRecord, dumpFile, type Rows, writeRecord } from './database-record.ts';
 import {
   countRows,
   createOwnedScratch,
@@ -67,7 +67,7 @@ export async function backupDatabase(context: Context, named: string | undefined
 }
 
 /** `2 tables, 17 rows`. */
-export function describeRows(rows: { readonly [table: string]: number }): string {
+export function describeRows(rows: Rows): string {
   const count = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
   const sum = Object.values(rows).reduce((total, number) => total + number, 0);
   return `${count(Object.keys(rows).length, 'table')}, ${count(sum, 'row')}`;

@@ -6,7 +6,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import type { Context } from '../settings/context.ts';
 import { describeRows } from './database.ts';
 import { databasePrograms } from './database-programs.ts';
-import { type DatabaseRecord, dumpFile, readRecord } from './database-record.ts';
+import { type DatabaseRecord, dumpFile, type Rows, readRecord } from './database-record.ts';
 import {
   countRows,
   createRoles,
@@ -104,11 +104,7 @@ async function requireEmpty(server: DatabaseServer, name: string): Promise<void>
   });
 }
 
-function requireSame(
-  name: string,
-  expected: { readonly [table: string]: number },
-  found: { readonly [table: string]: number },
-): void {
+function requireSame(name: string, expected: Rows, found: Rows): void {
   const tables = [...new Set([...Object.keys(expected), ...Object.keys(found)])];
   const different = tables.find((table) => expected[table] !== found[table]);
   if (different === undefined) return;

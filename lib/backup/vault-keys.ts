@@ -6,13 +6,10 @@ import { encrypt, encryption } from '../secrets/encrypt.ts';
 import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
 import { readSopsFailure, type SopsFailure } from '../secrets/explain.ts';
 import { vaultKeysFile } from '../secrets/shared-file.ts';
-import { sopsShell } from '../secrets/shell.ts';
-import type { EnvironmentContext } from '../settings/context.ts';
+import { type SecretContext, sopsShell } from '../secrets/shell.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { contentOf, parseKeys, textsOfKeys, type VaultKeys } from '../vault/api/keys-file.ts';
-
-type KeysContext = Pick<EnvironmentContext, '$' | 'environment' | 'secret'>;
 
 /** The keys that open a snapshot, beside it. */
 const keysFile = (folder: string): string => join(folder, 'keys.yaml');
@@ -26,14 +23,14 @@ export const encryptionWords = (environment: string): readonly string[] => [
 ];
 
 /** Writes the keys beside a snapshot, encrypted for the same keys as the environment's secrets, without any token. */
-export async function writeKeys(context: KeysContext, folder: string, keys: VaultKeys): Promise<void> {
+export async function writeKeys(context: SecretContext, folder: string, keys: VaultKeys): Promise<void> {
   const { unsealKeys, recoveryKeys } = keys;
   const content = contentOf({ unsealKeys, recoveryKeys });
   await writeWhole(keysFile(folder), await encrypt(context, ruleFile(context.environment.name), content));
 }
 
 /** The keys beside a snapshot; undefined if there are none. Throws `TaskError` if no key of the keyring opens them. */
-export async function readStoredKeys(context: KeysContext, folder: string): Promise<VaultKeys | undefined> {
+export async function readStoredKeys(context: SecretContext, folder: string): Promise<VaultKeys | undefined> {
   const file = keysFile(folder);
   const text = await textIfThere(file);
   if (text === undefined) return undefined;

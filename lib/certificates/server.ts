@@ -33,10 +33,8 @@ export const ensureServerCertificate = async (context: Context, server: Certifie
   server.issuedSecret === '' ? (await ensureCertificate(context, server)).outcome : 'unchanged';
 
 /** The plain commands of `ensureServerCertificate`. */
-export const serverCertificateCommands = (
-  { environment }: InEnvironment,
-  server: CertifiedServer,
-): readonly string[] => (server.issuedSecret === '' ? certificateCommands(environment, server) : []);
+export const serverCertificateCommands = ({ environment }: InEnvironment, server: CertifiedServer) =>
+  server.issuedSecret === '' ? certificateCommands(environment, server) : [];
 
 /** The authority's certificate as a bash argument that names a file. */
 export const authorityFileOf = ({ environment }: InEnvironment, server: CertifiedServer): string =>

@@ -43,7 +43,7 @@ const consequence =
   'PostgreSQL would restart, and clients that trust the present authority would refuse the servers';
 
 /** True to render without a cluster: an install compares the authority with it later. */
-type Offline = { readonly offline?: boolean };
+export type Offline = { readonly offline?: boolean };
 
 /**
  * Brings the authority of a shared environment from its encrypted file, and the servers' certificates from the cluster,

@@ -27,6 +27,5 @@ export const databaseCertificate = ({ state }: Environment) => certificateFiles(
 export const authorityFile = (target: Target) => authorityFileOf(target, databaseServer(target.settings));
 
 /** The authority and name by which clients verify the server. */
-export const serverIdentity = (
-  context: Pick<Context, '$' | 'environment' | 'settings'>,
-): Promise<ServerIdentity> => identityOf(context, databaseServer(context.settings));
+export const serverIdentity = (context: Context): Promise<ServerIdentity> =>
+  identityOf(context, databaseServer(context.settings));

@@ -73,11 +73,8 @@ const notChanged = (error: unknown): TaskError =>
       });
 
 /** A superuser login with the first known password that the server accepts. */
-async function superuserLogin(
-  context: Context,
-  { name: user, database, secret }: LoginRole,
-  rotation: Rotation,
-): Promise<Omit<Login, 'host' | 'port'>> {
+async function superuserLogin(context: Context, superuser: LoginRole, rotation: Rotation) {
+  const { name: user, database, secret } = superuser;
   const pair = rotation[user];
   const identity = await serverIdentity(context);
   const candidates = [

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { fewAtOnce } from '../ground/few-at-once.ts';
-import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { ShellContext } from '../settings/context.ts';
 import { noAnswer, parseAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { leavesOf, parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainEncryption, readSopsFailure } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
 import { rulesFile } from './recipients.ts';
-import { sopsShell } from './shell.ts';
+import { type SecretContext, sopsShell } from './shell.ts';
 
 /** sops' arguments to encrypt a text by the rule for a file. */
 export const encryption = (file: string): string[] => [
@@ -87,7 +87,7 @@ export async function decryptObjects<Content extends object>(
  * the same keys. Throws `TaskError` if a key cannot be used.
  */
 export async function encryptObjects(
-  context: ShellContext & Pick<EnvironmentContext, 'secret'>,
+  context: SecretContext,
   objects: readonly { readonly object: object; readonly earlier: EncryptedObject | undefined }[],
 ): Promise<readonly string[]> {
   if (objects.length === 0) return [];

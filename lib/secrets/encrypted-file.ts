@@ -7,6 +7,7 @@ import { namesEnding } from '../ground/leftover-files.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { isTree, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
+import type { SecretKey } from '../settings/secret-reference.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
@@ -17,10 +18,8 @@ export const secretsFile = (environment: string, file: string): string =>
   `environments/${environment}/secrets/${file}`;
 
 /** A plain command that prints one value of an environment's encrypted file. */
-export const decryptText = (
-  environment: string,
-  { file, key }: { readonly file: string; readonly key: string },
-): string => extractText(secretsFile(environment, file), [key]);
+export const decryptText = (environment: string, { file, key }: SecretKey): string =>
+  extractText(secretsFile(environment, file), [key]);
 
 /** The same for a file's path in the project and a path of keys. */
 export function extractText(file: string, path: readonly string[]): string {

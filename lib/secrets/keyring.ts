@@ -38,9 +38,7 @@ export async function ensureHome(home: string): Promise<void> {
  * changed. With age or a key of a service, sops finds the key itself, and no OpenPGP key has to be given. gpg leaves an
  * agent running, which is stopped when the run ends.
  */
-export async function importKeys(
-  context: ShellContext & Pick<Context, 'settings' | 'log' | 'onRunEnd' | 'secret'>,
-): Promise<Outcome> {
+export async function importKeys(context: Context): Promise<Outcome> {
   const { name, root, gnupgHome: home } = context.environment;
   for (const line of (process.env.SOPS_AGE_KEY ?? '').split('\n'))
     if (line.startsWith('AGE-SECRET-KEY')) context.secret(line.trim());

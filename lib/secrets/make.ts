@@ -3,13 +3,14 @@ import { dirname, join } from 'node:path';
 import { defaultEnvironment } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { Tree } from '../ground/tree.ts';
-import type { Environment, EnvironmentContext, InEnvironment, ShellContext } from '../settings/context.ts';
+import type { Environment, EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { encrypt, encryption } from './encrypt.ts';
 import { leavesOf, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { sharedFiles } from './shared-file.ts';
+import type { SecretContext } from './shell.ts';
 
 /** A new password: 32 hexadecimal digits, which never need quotes. */
 export const newPassword = (): string => randomBytes(16).toString('hex');
@@ -59,10 +60,7 @@ export const encryptCommands = ({ environment }: InEnvironment, files: readonly 
  * The texts of new secrets files with random values, encrypted by their rules of .sops.yaml, by path. Throws
  * `TaskError` if a key of a rule cannot be used.
  */
-export async function encryptRandom(
-  context: ShellContext & Pick<EnvironmentContext, 'secret'>,
-  files: readonly NewSecrets[],
-): Promise<Map<string, string>> {
+export async function encryptRandom(context: SecretContext, files: readonly NewSecrets[]) {
   const texts = new Map<string, string>();
   for (const { file, keys } of files) {
     const values = withTexts(keys, newPassword);
@@ -80,9 +78,7 @@ export async function makeCommands(input: InEnvironment): Promise<readonly strin
 }
 
 /** Creates missing secrets files. Leaves existing files alone. Throws as `encryptRandom` does. */
-export async function makeSecrets(
-  context: ShellContext & Pick<EnvironmentContext, 'log' | 'report' | 'secret'>,
-): Promise<void> {
+export async function makeSecrets(context: EnvironmentContext): Promise<void> {
   const { root } = context.environment;
   const missing = await missingSecrets(context.environment);
   if (missing.length === 0) return context.report('unchanged');

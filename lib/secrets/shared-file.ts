@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
-import type { Environment, EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { encrypt } from './encrypt.ts';
 import { leavesOf, secretsFile } from './encrypted-file.ts';
+import type { SecretContext } from './shell.ts';
 import { decryptFile } from './sops.ts';
 
 /*
@@ -23,8 +24,6 @@ export const isShared = (environment: Pick<Environment, 'provider'>) => !provide
 
 export const hasShared = ({ name, root }: Pick<Environment, 'name' | 'root'>, file: string): boolean =>
   existsSync(join(root, secretsFile(name, file)));
-
-type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 
 /**
  * The values of an environment's shared file, redacted from the run's output; undefined if it does not exist. Throws

@@ -1,5 +1,7 @@
-import type { ShellContext } from '../settings/context.ts';
+import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
+
+export type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
 
 /**
  * The shell for gpg, sops, git and tar if their output is parsed: failures are values, messages are English.

@@ -13,9 +13,7 @@ import {
   secretsFile,
 } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
-import { sopsShell } from './shell.ts';
-
-type SecretContext = ShellContext & Pick<EnvironmentContext, 'secret'>;
+import { type SecretContext, sopsShell } from './shell.ts';
 
 /** The values of an encrypted file of the project. Throws `TaskError` if it is damaged or no key opens it. */
 export async function decryptFile(context: ShellContext, file: string): Promise<Tree> {
@@ -107,10 +105,7 @@ export async function redactSecrets(context: SecretContext): Promise<readonly st
  * The error of the encrypted file that made a command such as helmfile fail; the failure itself if it has another
  * cause.
  */
-export async function secretFailure(
-  context: SecretContext & Pick<EnvironmentContext, 'signal'>,
-  failure: unknown,
-): Promise<unknown> {
+export async function secretFailure(context: EnvironmentContext, failure: unknown): Promise<unknown> {
   if (!(failure instanceof TaskError) || context.signal.aborted) return failure;
   const named = /sops:\/\/environments\/[^/]+\/secrets\/([^#\s]+)#\/([^\s:]+):/.exec(failure.why ?? '');
   if (named === null) return failure;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { isShared, readShared, vaultKeysFile, writeShared } from '../secrets/shared-file.ts';
-import type { Environment, EnvironmentContext, ShellContext } from '../settings/context.ts';
+import type { SecretContext } from '../secrets/shell.ts';
+import type { Environment } from '../settings/context.ts';
 import type { KeysPlace } from './api/keys-file.ts';
 
 /** A file on this machine: the keys of a Vault that nobody else uses. */
@@ -14,7 +15,7 @@ export const keysFileName = (environment: Environment): string =>
     : `.state/${environment.name}/vault/keys.json`;
 
 /** Where an environment's Vault keys are: on a shared cluster, in an encrypted file that the team commits. */
-export function keysPlace(context: ShellContext & Pick<EnvironmentContext, 'secret'>): KeysPlace {
+export function keysPlace(context: SecretContext): KeysPlace {
   const { environment } = context;
   const path = localKeys(environment);
   if (!isShared(environment)) return path;

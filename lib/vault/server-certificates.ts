@@ -1,4 +1,5 @@
 import { ensureServerCertificate, serverCertificateCommands } from '../certificates/server.ts';
+import type { Offline } from '../certificates/shared-authority.ts';
 import { clusterOf } from '../cluster/cluster.ts';
 import { databaseServer } from '../database/certificate.ts';
 import type { Context, Outcome, Target } from '../settings/context.ts';
@@ -10,10 +11,7 @@ const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServ
  * Ensures the certificates of PostgreSQL and Vault, and their authority. Unless `offline`, servers beside the cluster
  * load them; those in pods get them from their releases.
  */
-export async function ensureServerCertificates(
-  context: Context,
-  { offline = false }: { readonly offline?: boolean },
-): Promise<Outcome> {
+export async function ensureServerCertificates(context: Context, { offline = false }: Offline) {
   const outcomes: Outcome[] = [];
   for (const server of serversOf(context)) outcomes.push(await ensureServerCertificate(context, server));
   // Whether or not they were made now: an earlier run may only have rendered.

@@ -1,8 +1,9 @@
 import { TaskError } from '@k8s-deployment/runner';
+import type { Tree } from '../../ground/tree.ts';
 import type { VaultClient } from './client.ts';
 import { connectionObject, type DatabaseSources, databaseRole } from './database.ts';
 import type { DesiredState } from './desired-state.ts';
-import { keyValuesObject, type ValueSources } from './key-values.ts';
+import { keyValuesObject } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
 import { auditObject, mountObject, transitKey } from './mounts.ts';
 import { policyObject, removedApplications } from './policies.ts';
@@ -93,7 +94,7 @@ const allObjects = ({ client, state, kubernetes, sources, signal }: ConvergeInpu
 export const structuralObjects = (
   client: VaultClient,
   state: DesiredState,
-  settings: ValueSources['settings'],
+  settings: Tree,
 ): VaultObject[] => [
   ...state.audit.map((device) => auditObject(client, device, settings)),
   ...state.policies.map((policy) => policyObject(client, policy)),

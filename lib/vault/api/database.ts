@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { valueAt } from '../../ground/tree.ts';
+import { type Tree, valueAt } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
@@ -61,30 +61,25 @@ export function connectionObject(
 }
 
 /** Values of a connection, with empty places for the secret and the file. */
-export const connectionValues = (
-  { logins }: Mount,
-  { name, plugin, url, username, passwordAuthentication, maxOpenConnections }: DatabaseConnection,
-  settings: ValueSources['settings'],
-) => ({
-  plugin_name: plugin,
-  allowed_roles: logins.filter(({ connection }) => connection === name).map((role) => role.name),
+export const connectionValues = ({ logins }: Mount, connection: DatabaseConnection, settings: Tree) => ({
+  plugin_name: connection.plugin,
+  allowed_roles: logins.filter((login) => login.connection === connection.name).map(({ name }) => name),
   // Vault fills in `{{username}}` and `{{password}}`.
-  connection_url: url.replaceAll(/\$\{([\w.]+)\}/g, (_, setting: string) => settingText(setting, settings)),
-  username,
+  connection_url: connection.url.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) =>
+    settingText(name, settings),
+  ),
+  username: connection.username,
   password: '',
   tls_ca: '',
-  password_authentication: passwordAuthentication,
-  max_open_connections: maxOpenConnections,
+  password_authentication: connection.passwordAuthentication,
+  max_open_connections: connection.maxOpenConnections,
 });
 
 /** A connection to the environment's own PostgreSQL. */
 const ownServer = /\$\{(?:vault\.databaseAddress|database\.host)\}/;
 
 /** Throws `TaskError` unless the password is the secret that the settings give to this role, which has to exist. */
-function checkLogin(
-  { name, url, username, password }: DatabaseConnection,
-  settings: ValueSources['settings'],
-): void {
+function checkLogin({ name, url, username, password }: DatabaseConnection, settings: Tree): void {
   const wanted = valueAt(settings, ['database', 'issuers', username, 'password']);
   const named = `sops://${password.file}#/${password.key}`;
   if (wanted === named) return;

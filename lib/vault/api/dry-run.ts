@@ -1,11 +1,12 @@
 import { dirname } from 'node:path';
 import { eachAfter, shellWord, shellWords } from '../../ground/shell-words.ts';
+import type { Tree } from '../../ground/tree.ts';
 import { encryption } from '../../secrets/encrypt.ts';
 import { decryptText } from '../../secrets/encrypted-file.ts';
 import type { ProgramTrust } from './certificate.ts';
 import { connectionValues, databaseRole } from './database.ts';
 import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './desired-state.ts';
-import { settingText, type ValueSources } from './key-values.ts';
+import { settingText } from './key-values.ts';
 import { roleOf } from './kubernetes-auth.ts';
 import type { Written } from './vault-object.ts';
 
@@ -36,7 +37,7 @@ export type InitCommandsInput = PlainAccess & {
   readonly environment: string;
   /** The authority of the database's certificate: a bash word that names a file. */
   readonly databaseAuthorityFile: string;
-  readonly settings: ValueSources['settings'];
+  readonly settings: Tree;
   readonly kubernetes: {
     readonly host: string;
     /** Undefined for a Vault in a pod, as in `KubernetesAccess`. */

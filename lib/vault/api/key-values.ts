@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
-import { valueAt } from '../../ground/tree.ts';
+import { type Tree, valueAt } from '../../ground/tree.ts';
 import { dataOf, type JsonObject, objectOf, type VaultClient } from './client.ts';
 import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';
@@ -10,7 +10,7 @@ import { differingNames, type VaultObject } from './vault-object.ts';
 /** Sources of the values of references. */
 export type ValueSources = {
   /** The merged settings of the environment. */
-  readonly settings: { readonly [key: string]: unknown };
+  readonly settings: Tree;
   /** Decrypts one key of a file of `environments/<environment>/secrets/`. Throws `TaskError`. */
   readonly decrypt: (file: string, key: string) => Promise<string>;
 };
@@ -97,7 +97,7 @@ export async function resolveValue(from: Reference, sources: ValueSources): Prom
 }
 
 /** A setting by its dotted name, as text. Throws `TaskError` if it is missing, empty, a map or a list. */
-export function settingText(name: string, settings: ValueSources['settings']): string {
+export function settingText(name: string, settings: Tree): string {
   const value = valueAt(settings, name.split('.'));
   if (typeof value === 'number' || (typeof value === 'string' && value !== '')) return String(value);
   throw new TaskError({

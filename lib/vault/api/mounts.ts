@@ -1,6 +1,7 @@
+import type { Tree } from '../../ground/tree.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
 import type { AuditDevice, AuthMount, Mount, TransitKey } from './desired-state.ts';
-import { settingText, type ValueSources } from './key-values.ts';
+import { settingText } from './key-values.ts';
 import { cannotChange, differingNames, type VaultObject } from './vault-object.ts';
 
 const inTable = async (client: VaultClient, table: string, path: string): Promise<JsonObject | undefined> =>
@@ -55,7 +56,7 @@ export function transitKey(client: VaultClient, mount: Mount, { name, type }: Tr
 export function auditObject(
   client: VaultClient,
   { path, description, file }: AuditDevice,
-  settings: ValueSources['settings'],
+  settings: Tree,
 ): VaultObject {
   return {
     kind: 'audit device',

@@ -1,8 +1,8 @@
 import { TaskError } from '@k8s-deployment/runner';
+import type { Tree } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
 import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
-import type { ValueSources } from './key-values.ts';
 import { type KeysPlace, replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
 import { auditObject } from './mounts.ts';
 import { policyObject } from './policies.ts';
@@ -13,7 +13,7 @@ import { differenceOf } from './vault-object.ts';
 
 export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
   readonly keysPath: KeysPlace;
-  readonly settings: ValueSources['settings'];
+  readonly settings: Tree;
   /** Called with each secret before it is used. */
   readonly secret: (text: string) => void;
 };

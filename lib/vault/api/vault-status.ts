@@ -1,8 +1,9 @@
 import { TaskError } from '@k8s-deployment/runner';
+import type { Tree } from '../../ground/tree.ts';
 import type { VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
-import { readSecret, type ValueSources } from './key-values.ts';
+import { readSecret } from './key-values.ts';
 import { policyObject } from './policies.ts';
 import { type Replica, sealStatus } from './replica.ts';
 import { VaultError } from './vault-error.ts';
@@ -23,7 +24,7 @@ export type VaultStatus = {
 export async function vaultStatus(
   replicas: readonly Replica[],
   state: DesiredState,
-  settings: ValueSources['settings'],
+  settings: Tree,
   onUnknown: (reason: string) => void,
 ): Promise<VaultStatus> {
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
@@ -43,7 +44,7 @@ export async function vaultStatus(
 }
 
 /** True if Vault is as desired; otherwise false, or why that is unknown. */
-async function isConfigured(client: VaultClient, state: DesiredState, settings: ValueSources['settings']) {
+async function isConfigured(client: VaultClient, state: DesiredState, settings: Tree) {
   try {
     const objects = structuralObjects(client, state, settings);
     for (const object of [policyObject(client, state.operator.policy), ...objects])
