@@ -19,7 +19,7 @@ export type OpenVaultInput = {
   readonly signal?: AbortSignal;
 };
 
-type SealStatus = JsonObject & { readonly initialized: boolean; readonly sealed: boolean };
+export type SealStatus = JsonObject & { readonly initialized: boolean; readonly sealed: boolean };
 
 /** The answer of `GET sys/seal-status`, which needs no token: `initialized`, `sealed`, `version`, … */
 export async function sealStatus(client: VaultClient): Promise<SealStatus> {

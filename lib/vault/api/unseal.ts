@@ -3,7 +3,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { JsonObject, VaultClient } from './client.ts';
 import { type KeysPlace, nameOf } from './keys-file.ts';
-import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
+import { type OpenVaultInput, type Replica, requireKeys, type SealStatus, sealStatus } from './replica.ts';
 import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /** Milliseconds for a replica to find its leader, and again for its first data. */
@@ -33,7 +33,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   const state = await sealStatus(client);
   if (!state.sealed) return false;
   if (state.recovery_seal === true) {
-    if (await becomes(client, ['sealed', false], signal)) return false;
+    if (await becomes(client, ({ sealed }) => !sealed, signal)) return false;
     throw new TaskError({
       what: `Vault at ${client.address} stays sealed`,
       why: `its seal \`${String(state.type)}\` did not unseal it within ${joinMs / 1000} s`,
@@ -65,22 +65,18 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   }
   // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
-  if (isJoining && (await becomes(client, ['sealed', false], signal))) return true;
+  if (isJoining && (await becomes(client, ({ sealed }) => !sealed, signal))) return true;
   throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
 /** Resolves to true once Vault's status agrees; false after a minute. */
-async function becomes(
-  client: VaultClient,
-  [name, value]: readonly ['sealed' | 'initialized', boolean],
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const says = async () => (await sealStatus(client))[name] === value || undefined;
+async function becomes(client: VaultClient, is: (status: SealStatus) => boolean, signal?: AbortSignal) {
+  const says = async () => is(await sealStatus(client)) || undefined;
   return (await poll(says, joinMs, signal)) === true;
 }
 
 async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultInput): Promise<void> {
-  if (await becomes(client, ['initialized', true], signal)) return;
+  if (await becomes(client, ({ initialized }) => initialized, signal)) return;
   throw new TaskError({
     what: `${name} of Vault does not join the other replicas`,
     why: `it found no leader within ${joinMs / 1000} s`,
