@@ -91,11 +91,7 @@ const allObjects = ({ client, state, kubernetes, sources, signal }: ConvergeInpu
 ];
 
 /** Objects that can be compared without keys or cluster, as `status` does. */
-export const structuralObjects = (
-  client: VaultClient,
-  state: DesiredState,
-  settings: Tree,
-): VaultObject[] => [
+export const structuralObjects = (client: VaultClient, state: DesiredState, settings: Tree) => [
   ...state.audit.map((device) => auditObject(client, device, settings)),
   ...state.policies.map((policy) => policyObject(client, policy)),
   ...[...state.mounts, ...state.auth].map((mount) => mountObject(client, mount)),

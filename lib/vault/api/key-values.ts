@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
-import { dataOf, type JsonObject, objectOf, type VaultClient } from './client.ts';
+import { dataOf, objectOf, type VaultClient } from './client.ts';
 import type { KeyValues, Reference } from './desired-state.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
@@ -35,7 +35,7 @@ export function keyValuesObject(
         );
         desired = Object.fromEntries(await Promise.all(pairs));
       }
-      const stored = await readSecret(client, { mount, path }, signal);
+      const stored = await readSecret(client, mount, path, signal);
       version = stored.version;
       return stored.data;
     },
@@ -52,11 +52,7 @@ export function keyValuesObject(
  * Data and version of a path of a kv engine: no data and version 0 if never written, no data if deleted. Waits while
  * Vault prepares a newly enabled engine.
  */
-export async function readSecret(
-  client: VaultClient,
-  { mount, path }: Pick<KeyValues, 'mount' | 'path'>,
-  signal?: AbortSignal,
-): Promise<{ readonly data: JsonObject | undefined; readonly version: number }> {
+export async function readSecret(client: VaultClient, mount: string, path: string, signal?: AbortSignal) {
   let upgrading: VaultError | undefined;
   const stored = await poll(
     async () => {

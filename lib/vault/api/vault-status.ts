@@ -57,7 +57,7 @@ async function isConfigured(client: VaultClient, state: DesiredState, settings: 
     ];
     for (const path of paths) if ((await client.read(path)) === undefined) return false;
     for (const secret of state.keyValues) {
-      const { data } = await readSecret(client, secret);
+      const { data } = await readSecret(client, secret.mount, secret.path);
       if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))
         return false;
     }
