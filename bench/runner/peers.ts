@@ -94,7 +94,7 @@ async function getPackages(context: TaskContext): Promise<string> {
   const hash = createHash('sha256');
   for (const file of files) hash.update(await readFile(join(source, file)));
   const id = `bench-peers-${hash.digest('hex').slice(0, 12)}`;
-  const program = await fillEntry({ id, version: '1' }, context, async (folder) => {
+  const filled = await fillEntry({ id, version: '1' }, context, async (folder) => {
     for (const file of files) await copyFile(join(source, file), join(folder, file));
     const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
     // Not `npm ci`: it refuses a lockfile without the programs of other platforms, which not every registry has.
@@ -106,10 +106,10 @@ async function getPackages(context: TaskContext): Promise<string> {
       if (existsSync(join(folder, 'node_modules', program))) continue;
       throw missing(name, `npm has no ${program} for ${process.platform} on ${process.arch}`);
     }
-    return join('node_modules', marker);
+    return { program: join('node_modules', marker) };
   });
-  if (program === undefined) throw new Error('an entry that was filled has no program');
-  return program.slice(0, -marker.length - 1);
+  if ('reason' in filled) throw new Error(filled.reason);
+  return filled.program.slice(0, -marker.length - 1);
 }
 
 function missing(name: string, why: string): MissingToolError {

@@ -2,7 +2,7 @@ import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
 import { isTree, type Tree, valueAt } from '../ground/tree.ts';
-import { type Layer, placeIn } from './layer.ts';
+import { type Layer, placeIn } from './layers.ts';
 import { rangeProblems } from './ranges.ts';
 import { roleProblems } from './roles.ts';
 import { type Settings, settingsSchema } from './schema.ts';

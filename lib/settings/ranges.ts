@@ -24,19 +24,23 @@ type Filled = (value: unknown) => AddressRange | undefined;
 
 /** Whitelists that allow everybody. */
 function* whitelistProblems(settings: Settings, filled: Filled): Generator<Problem> {
-  for (const name of Object.keys(settings.releases))
-    for (const key of ['adminWhitelist', 'internalWhitelist']) {
-      const path = ['releases', name, 'ingress', key];
-      const ranges = listAt(settings, path).flatMap((range) => filled(range) ?? []);
-      if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
-    }
+  for (const path of whitelists(settings)) {
+    const ranges = listAt(settings, path).flatMap((range) => filled(range) ?? []);
+    if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
+  }
 }
+
+const whitelists = ({ releases }: Settings): string[][] =>
+  Object.keys(releases).flatMap((name) =>
+    ['adminWhitelist', 'internalWhitelist'].map((key) => ['releases', name, 'ingress', key]),
+  );
 
 /**
  * Load balancers that hide the client's address give every caller their own: a range with it would open /admin or
  * /api/internal to everybody.
  */
-function* loadBalancerProblems({ cluster, ingress, releases }: Settings, filled: Filled): Generator<Problem> {
+function* loadBalancerProblems(settings: Settings, filled: Filled): Generator<Problem> {
+  const { cluster, ingress } = settings;
   const { cidrs, proxyProtocol } = ingress.loadBalancer;
   const path = ['ingress', 'loadBalancer'];
   if (proxyProtocol && ingress.controller !== 'traefik')
@@ -57,15 +61,9 @@ function* loadBalancerProblems({ cluster, ingress, releases }: Settings, filled:
       path: [...path, 'cidrs'],
       rule: `outside cluster.podCidr (${cluster.podCidr}), or /api/internal would be open to all callers; or set proxyProtocol`,
     };
-  for (const name of Object.keys(releases))
-    for (const key of ['adminWhitelist', 'internalWhitelist']) {
-      const list = ['releases', name, 'ingress', key];
-      if (listAt({ releases }, list).some(hides))
-        yield {
-          path: list,
-          rule: 'ranges without the load balancers (ingress.loadBalancer.cidrs), whose address every caller has',
-        };
-    }
+  const rule =
+    'ranges without the load balancers (ingress.loadBalancer.cidrs), whose address every caller has';
+  for (const list of whitelists(settings)) if (listAt(settings, list).some(hides)) yield { path: list, rule };
 }
 
 /** A NetworkPolicy's exception must be inside its range, and therefore of the same family. */

@@ -9,8 +9,7 @@ import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree } from '../ground/tree.ts';
 import type { Environment, Settings } from './context.ts';
-import { digestWords, mergeLayers } from './digests.ts';
-import { type Layer, placeIn } from './layer.ts';
+import { digestWords, type Layer, mergeLayers, placeIn } from './layers.ts';
 
 /** Parsed files by text and settings by the texts of their layers, since every task reads mostly the same ones. */
 const parsed = new Map<string, StrictYaml>();

@@ -14,7 +14,7 @@ import { access, constants, mkdir, mkdtemp, open, readdir, rename, rm, writeFile
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { acquireLock, TaskError } from '@k8s-deployment/runner';
-import type { ToolContext } from './tool-context.ts';
+import type { ToolContext, WayResult } from './tool-context.ts';
 
 /** This platform in Node's terms, such as `linux-x64`; with `-musl` (Alpine), glibc programs do not run. */
 export const platform = [
@@ -66,15 +66,15 @@ export function findEntry(entry: CacheEntry): string | undefined {
 }
 
 /**
- * Fills an entry. `make` puts the tool into an empty folder and returns the program's path inside, or `undefined` if
- * it failed. The folder becomes the entry atomically, so that nobody sees a partial tool. Removes remains of killed
+ * Fills an entry. `make` puts the tool into an empty folder and returns the program's path inside, or why it failed.
+ * The folder becomes the entry atomically, so that nobody sees a partial tool. Removes remains of killed
  * runs. Of several processes, one works and the others wait. Throws `TaskError` if the cache is not writable.
  */
 export async function fillEntry(
   entry: CacheEntry,
   context: ToolContext,
-  make: (folder: string) => Promise<string | undefined>,
-): Promise<string | undefined> {
+  make: (folder: string) => Promise<WayResult>,
+): Promise<WayResult> {
   const root = cacheFolder();
   const temporary = join(root, 'temporary', platform);
   try {
@@ -96,21 +96,21 @@ export async function fillEntry(
   });
   try {
     const existing = findEntry(entry);
-    if (existing !== undefined) return existing;
+    if (existing !== undefined) return { program: existing };
     const prefix = `${entry.id}~`;
     // Remains of killed runs: the lock excludes others.
     for (const name of await readdir(temporary))
       if (name.startsWith(prefix)) await rm(join(temporary, name), { recursive: true, force: true });
     const folder = await mkdtemp(join(temporary, prefix));
     try {
-      const program = await make(folder);
-      if (program === undefined) return undefined;
-      await writeFile(join(folder, 'program'), `${program}\n`);
+      const made = await make(folder);
+      if ('reason' in made) return made;
+      await writeFile(join(folder, 'program'), `${made.program}\n`);
       await writeToDisk(folder);
       // A folder without its program would block the rename.
       await rm(entryFolder(entry), { recursive: true, force: true });
       await rename(folder, entryFolder(entry));
-      return join(entryFolder(entry), program);
+      return { program: join(entryFolder(entry), made.program) };
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -8,23 +8,18 @@ import type { ToolContext, WayResult } from './tool-context.ts';
  * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. Keeps
  * the entry only if the program prints its name and version, as a publisher may ship another program under that name.
  */
-export async function keepTool(
+export function keepTool(
   cached: CacheEntry,
   entry: Pick<ToolEntry, 'name' | 'versionCommand' | 'answers'>,
   context: ToolContext,
   make: (folder: string) => Promise<WayResult>,
 ): Promise<WayResult> {
-  let failure: WayResult = { reason: '' };
-  const program = await fillEntry(cached, context, async (folder) => {
+  return fillEntry(cached, context, async (folder) => {
     const made = await make(folder);
-    if ('program' in made) {
-      const reason = await whyNotItself(join(folder, made.program), entry, cached.version);
-      if (reason === undefined) return made.program;
-      failure = { reason };
-    } else failure = made;
-    return undefined;
+    if ('reason' in made) return made;
+    const reason = await whyNotItself(join(folder, made.program), entry, cached.version);
+    return reason === undefined ? made : { reason };
   });
-  return program === undefined ? failure : { program };
 }
 
 async function whyNotItself(

@@ -1,6 +1,17 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../../ground/if-there.ts';
+import { namesEnding } from '../../ground/leftover-files.ts';
+import { controllerOf } from '../../ingress/controllers.ts';
+import type { Context, Environment, Settings, Target } from '../../settings/context.ts';
+import { writeWhole } from '../../settings/environment.ts';
+import { tellKept } from '../kept.ts';
 import type { Api } from './api.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
+
+/* The manifests that the API server is given: nodes, and what it needs to accept routes. */
 
 /** API paths of the kinds in the cluster's manifests. */
 const collections: { readonly [kind: string]: (namespace: string) => string } = {
@@ -46,4 +57,87 @@ async function applyManifest(api: Api, document: string): Promise<void> {
     }
     await delay(50);
   }
+}
+
+/** A node's values for `node.yaml`. */
+export const nodeValues = (
+  { environment, settings: { cluster } }: Target,
+  number: string,
+): TemplateValues => ({
+  name: `${environment.name}-${number}`,
+  cpus: cluster.cpus,
+  memoryMB: cluster.memoryMB,
+  kubernetesVersion: cluster.kubernetesVersion,
+});
+
+const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
+
+/** Names of the nodes with which the cluster was created; undefined before. */
+async function createdNodes({ state }: Environment): Promise<string[] | undefined> {
+  const text = (await textIfThere(manifestsOf(state))) ?? '';
+  const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
+  return names.length > 0 ? names : undefined;
+}
+
+/**
+ * Applies the simulated nodes: during `creating`, the number in the settings; later, those with which the cluster was
+ * created. Throws `TaskError` if the API server refuses one.
+ */
+export async function applyNodes(target: Target, api: Api, phase: 'creating' | 'created'): Promise<void> {
+  const { environment, settings } = target;
+  const created = phase === 'created' ? await createdNodes(environment) : undefined;
+  const count = created?.length ?? settings.cluster.nodes;
+  const manifests = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
+    ),
+  );
+  await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
+  await applyManifests(api, manifests.join('---\n'));
+}
+
+/** Logs that the cluster keeps its nodes if the settings have another number. */
+export async function compareNodes(
+  context: Pick<Context, 'log' | 'environment' | 'settings'>,
+): Promise<void> {
+  const created = await createdNodes(context.environment);
+  if (created !== undefined) tellKept(context, 'nodes', created.length);
+}
+
+/** Traefik's types; on other clusters its upstream chart has them. */
+const types = 'charts/traefik/crds';
+
+function valuesOf(settings: Settings): TemplateValues | undefined {
+  const controller = controllerOf(settings);
+  return controller && { name: settings.ingress.controller, controller: controller.class };
+}
+
+/**
+ * Applies what the API server needs to accept routes: the ingress controller's class and Traefik's types. The
+ * controller itself would be a simulated pod.
+ */
+export async function applyIngress(api: Api, { environment, settings }: Target): Promise<void> {
+  const values = valuesOf(settings);
+  if (values === undefined) return;
+  const manifests = [await fillTemplate('ingress-class.yaml', values)];
+  if (settings.ingress.controller === 'traefik') {
+    const folder = join(environment.root, types);
+    for (const file of namesEnding(types, await readdir(folder), '.yaml'))
+      manifests.push(await readFile(join(folder, file), 'utf8'));
+  }
+  await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));
+}
+
+/** The same for `--dry-run`: commands that write files, and these files for `kubectl apply`. */
+export function ingressCommands(
+  settings: Settings,
+  state: string,
+): { readonly commands: readonly string[]; readonly files: readonly string[] } {
+  const values = valuesOf(settings);
+  if (values === undefined) return { commands: [], files: [] };
+  const file = `${state}/ingress-class.yaml`;
+  return {
+    commands: [`${fillCommand('ingress-class.yaml', values)} > ${file}`],
+    files: [file, ...(settings.ingress.controller === 'traefik' ? [types] : [])],
+  };
 }

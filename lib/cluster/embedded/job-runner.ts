@@ -5,8 +5,7 @@ import { environmentOf } from '../../settings/environment.ts';
 import type { Workload } from '../../verification/pod-environment.ts';
 import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
-import { type Pod, type Result, workOff } from './job-pod.ts';
-import { mountedFile, resolvePod } from './pod.ts';
+import { mountedFile, type Pod, type Result, resolvePod, workOff } from './job-pod.ts';
 import { requireState } from './state.ts';
 
 /*

@@ -7,8 +7,7 @@ import type { Context, Environment, EnvironmentContext, Target } from '../../set
 import { exportHomes, processEnvironment, writeWhole } from '../../settings/environment.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool, type ToolName } from '../../tools/tools.ts';
-import { ingressCommands } from './ingress.ts';
-import { nodeValues } from './nodes.ts';
+import { ingressCommands, nodeValues } from './apply.ts';
 import type { Ports } from './ports.ts';
 import { findProcesses, startedByThisRun } from './processes.ts';
 import { recordService, type ServiceRecord } from './services.ts';

@@ -46,11 +46,7 @@ export async function objectIfThere<Object>(
 /** What is wrong with CloudNativePG's operator. */
 export async function operatorProblem(context: Context): Promise<Problem | undefined> {
   const [namespace, labels] = operatorOf(context.settings);
-  type Deployment = Named & {
-    readonly spec: {
-      readonly template: { readonly spec: { readonly containers: readonly { readonly image: string }[] } };
-    };
-  };
+  type Deployment = Named & { spec: { template: { spec: { containers: { image: string }[] } } } };
   const words = ['-n', namespace, 'get', 'deployments', '-l', labels];
   const [found] = await kubectlList<Deployment>(context, ...words);
   const advice = `install CloudNativePG ${oldestOperator} or newer in ${namespace}, or set releases.postgresql.cluster.operator`;

@@ -12,28 +12,13 @@ type Range = { readonly cidr: string; readonly except?: readonly string[] };
 type Wanted = { readonly what: string; readonly address: string; readonly setting: Setting };
 type Setting = 'apiServerCidrs' | 'nodeCidrs' | 'dnsCidrs';
 
-type Service = { readonly spec: { readonly clusterIP: string } };
-type Slice = {
-  readonly endpoints?: readonly { readonly addresses: readonly string[] }[] | null;
-  readonly ports?: readonly { readonly port?: number }[] | null;
-};
-type Node = {
-  readonly status: { readonly addresses?: readonly { readonly type: string; readonly address: string }[] };
-};
-type Pod = {
-  readonly spec: { readonly hostNetwork?: boolean };
-  readonly status: { readonly podIP?: string };
-};
+type Service = { spec: { clusterIP: string } };
+type Slice = { endpoints?: { addresses: string[] }[] | null; ports?: { port?: number }[] | null };
+type Node = { status: { addresses?: { type: string; address: string }[] } };
+type Pod = { spec: { hostNetwork?: boolean }; status: { podIP?: string } };
 type DaemonSet = {
-  readonly metadata: { readonly name: string };
-  readonly spec: {
-    readonly template: {
-      readonly spec: {
-        readonly hostNetwork?: boolean;
-        readonly containers: readonly { readonly args?: readonly string[] }[];
-      };
-    };
-  };
+  metadata: { name: string };
+  spec: { template: { spec: { hostNetwork?: boolean; containers: { args?: string[] }[] } } };
 };
 
 const slicesOf = (namespace: string, service: string): readonly string[] => [

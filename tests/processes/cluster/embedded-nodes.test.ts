@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { applyNodes, compareNodes } from '../../../lib/cluster/embedded/apply.ts';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
-import { applyNodes, compareNodes } from '../../../lib/cluster/embedded/nodes.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
 import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';

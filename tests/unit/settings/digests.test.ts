@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { digestWords, mergeLayers } from '../../../lib/settings/digests.ts';
+import { digestWords, mergeLayers } from '../../../lib/settings/layers.ts';
 
 const common = { images: { a: { repository: 'r', tag: '1', digest: 'one' } } };
 const layers = (...images: readonly object[]) => [common, ...images.map((a) => ({ images: { a } }))];

@@ -1,5 +1,18 @@
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 
+/** A settings file with each setting's line. */
+export type Layer = {
+  readonly file: string;
+  readonly tree: Tree;
+  readonly lineOf: (path: readonly string[]) => number;
+};
+
+/** File and line of the highest layer that has a setting; undefined if none has. */
+export function placeIn(layers: readonly Layer[], path: readonly string[]): string | undefined {
+  const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
+  return layer && `${layer.file}:${layer.lineOf(path)}`;
+}
+
 /**
  * Merges settings, lowest layer first. A digest is that of one image: a layer that names another repository or tag
  * without a digest of its own leaves none.
