@@ -5,8 +5,7 @@ import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { settingsFiles } from '../settings/settings.ts';
-import { reasonOf } from '../tools/registry/call.ts';
-import { openRepository } from '../tools/registry/manifest.ts';
+import { openRepository, reasonOf } from '../tools/registry/call.ts';
 import { newestLike, writtenLike } from './newest.ts';
 import { type Edit, replaceValues } from './yaml-edits.ts';
 

@@ -5,14 +5,15 @@ import { taskCommand } from '../ground/launcher.ts';
 import { type CacheEntry, cacheError, copyFiles, diskFull, entryFor } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
-import { reasonOf, serverOf } from './registry/call.ts';
 import {
   digestOf,
   type ImageManifest,
   type OpenRepository,
   openRepository,
+  reasonOf,
   saveVerified,
-} from './registry/manifest.ts';
+  serverOf,
+} from './registry/call.ts';
 import { whyUnreachable } from './release-host.ts';
 import {
   bytesDetail,

@@ -59,10 +59,8 @@ async function installedIntegrity(folder: string, packageFolder: string): Promis
 }
 
 async function makeLinks(packageFolder: string, list: string): Promise<void> {
-  const links = JSON.parse(await readFile(join(packageFolder, list), 'utf8')) as {
-    source: string;
-    target: string;
-  }[];
+  type Link = { source: string; target: string };
+  const links: Link[] = JSON.parse(await readFile(join(packageFolder, list), 'utf8'));
   for (const { source, target } of links) {
     const link = join(packageFolder, target);
     await mkdir(dirname(link), { recursive: true });

@@ -97,9 +97,7 @@ export async function applyNodes(target: Target, api: Api, phase: 'creating' | '
 }
 
 /** Logs that the cluster keeps its nodes if the settings have another number. */
-export async function compareNodes(
-  context: Pick<Context, 'log' | 'environment' | 'settings'>,
-): Promise<void> {
+export async function compareNodes(context: Context): Promise<void> {
   const created = await createdNodes(context.environment);
   if (created !== undefined) tellKept(context, 'nodes', created.length);
 }

@@ -13,15 +13,9 @@ import type { Api } from './api.ts';
 /* A simulated pod whose work is done by a process, as the API server sees it. */
 
 export type Pod = {
-  readonly metadata: Workload['metadata'] & {
-    readonly uid: string;
-    readonly annotations?: { readonly [name: string]: string };
-  };
-  readonly spec: {
-    readonly containers: readonly (Container & { readonly image: string })[];
-    readonly volumes?: readonly Volume[];
-  };
-  readonly status: { readonly phase?: string };
+  metadata: Workload['metadata'] & { uid: string; annotations?: { [name: string]: string } };
+  spec: { containers: (Container & { image: string })[]; volumes?: Volume[] };
+  status: { phase?: string };
 };
 
 export type Result = { readonly ok: boolean; readonly lines: readonly string[] };

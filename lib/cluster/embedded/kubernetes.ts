@@ -111,9 +111,7 @@ async function launch(
 }
 
 /** Restores a deleted kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
-export async function restoreKubeconfig(
-  context: Pick<EnvironmentContext, 'log' | 'environment'>,
-): Promise<boolean> {
+export async function restoreKubeconfig(context: EnvironmentContext): Promise<boolean> {
   const { environment } = context;
   if (existsSync(environment.kubeconfig)) return false;
   const copy = join(clusterFolder(environment), 'kubeconfig.yaml');

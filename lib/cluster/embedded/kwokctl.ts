@@ -71,7 +71,7 @@ export async function runKwokctl(
  * others.
  */
 export async function prepareFolder(
-  environment: Pick<Environment, 'state' | 'clusterName'>,
+  environment: Environment,
   services: readonly ServiceRecord[],
 ): Promise<void> {
   const cluster = clusterFolder(environment);
@@ -96,7 +96,7 @@ async function adoptProcesses(context: EnvironmentContext, before: readonly Serv
 
 /** kwokctl's links lead to the programs of the cluster's creation, which may be gone with their package or cache. */
 export async function linkPrograms(
-  environment: Pick<Environment, 'state' | 'clusterName'>,
+  environment: Environment,
   programs: readonly (readonly [service: string, path: string])[],
 ): Promise<void> {
   for (const [service, path] of programs) {

@@ -23,10 +23,7 @@ export function operatorOf(settings: Settings): readonly [namespace: string, lab
   const { namespace = 'cnpg-system', podLabels = { 'app.kubernetes.io/name': 'cloudnative-pg' } } = (valueAt(
     settings.releases,
     ['postgresql', 'cluster', 'operator'],
-  ) ?? {}) as {
-    namespace?: string;
-    podLabels?: { readonly [name: string]: string };
-  };
+  ) ?? {}) as { namespace?: string; podLabels?: { [name: string]: string } };
   return [namespace, labelSelector(podLabels)];
 }
 

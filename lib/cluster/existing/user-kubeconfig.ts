@@ -13,10 +13,8 @@ type KubeContext = Pick<EnvironmentContext, '$' | 'log' | 'environment'>;
 
 /** The fields of a kubeconfig with one context that are used here. */
 type Kubeconfig = {
-  readonly clusters?: readonly { readonly cluster?: { readonly server?: string } }[];
-  readonly users?: readonly {
-    readonly user?: { tokenFile?: string; readonly exec?: Plugin };
-  }[];
+  clusters?: { cluster?: { server?: string } }[];
+  users?: { user?: { tokenFile?: string; exec?: Plugin } }[];
 };
 
 /** A credential plugin of kubectl. */
