@@ -36,12 +36,11 @@ const bench = task({
   commands: () => [],
   run: async (context) => {
     const { part, repetitions } = context.args;
-    if (!Number.isInteger(repetitions) || repetitions < 1) {
+    if (!Number.isInteger(repetitions) || repetitions < 1)
       throw new TaskError({
         what: `expected \`repetitions\` to be a whole number, at least 1, got \`${repetitions}\``,
         exitCode: 2,
       });
-    }
     const rows: Row[] = [];
     if (part === undefined || part === 'environment')
       rows.push(...(await environmentRows(context, repetitions)));

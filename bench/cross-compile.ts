@@ -23,7 +23,7 @@ if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(', ')}; known: 
 
 const folder = await mkdtemp(join(tmpdir(), 'cross-'));
 try {
-  for (const name of known.filter((known) => positionals.length === 0 || positionals.includes(known))) {
+  for (const name of known.filter((known) => positionals.length === 0 || positionals.includes(known)))
     for (const platform of values.platform) {
       const recipe = tools[name].go as GoRecipe;
       const [GOOS, GOARCH] = platform.split('/');
@@ -36,7 +36,6 @@ try {
       process.stdout.write(stderr);
       process.exitCode = 1;
     }
-  }
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -44,10 +44,7 @@ const ready = 'cluster ready';
 const bare = 'bare kwokctl';
 
 /** Times all steps once; returns the peak memory of the first, in MiB. */
-async function measure(
-  { folder, environments, variables, $, clear }: Sandbox,
-  timed: Timed,
-): Promise<number> {
+async function measure({ folder, environments, variables, $, clear }: Sandbox, timed: Timed) {
   const run = ['./run', '--env', 'development', '--provider', 'embedded'];
 
   const memoryFile = join(folder, 'peak-memory');

@@ -50,9 +50,8 @@ export async function makeSandbox(context: TaskContext) {
     filter: (source) => !left.has(basename(source)),
   });
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
-  await cp(join(folder, 'environments', 'development'), join(folder, 'environments', 'serial'), {
-    recursive: true,
-  });
+  const copied = join(folder, 'environments');
+  await cp(join(copied, 'development'), join(copied, 'serial'), { recursive: true });
   return { folder, environments, variables, $, clear };
 }
 

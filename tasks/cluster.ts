@@ -155,9 +155,8 @@ export const services = task({
     const { formatAddresses, notesOf } = await import('../lib/ingress/addresses.ts');
     context.print(formatAddresses(addresses));
     for (const note of notesOf(addresses)) context.log(note);
-    if (provider.simulatedPods) {
+    if (provider.simulatedPods)
       context.log('the pods are simulated: Ingress and the other Services lead nowhere here');
-    }
   },
 });
 

@@ -234,7 +234,7 @@ export const rollback = task({
   needs: (input) => [...tools('helm', 'kubectl', 'sops'), importGpgKeys, ...connection(input)],
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'its last good revision' : `revision ${args.revision}`}?`,
-  commands: async (input) => (await plain()).rollbackCommands(input),
+  commands: async (input) => (await plain()).rollbackCommands(input, input.args.release, input.args.revision),
   onCluster: true,
   run: async (context) => {
     const { rollBackRelease } = await import('../lib/deploy/deployed.ts');

@@ -19,13 +19,12 @@ const tagForm = /^\w[\w.-]{0,127}$/;
 
 /** `repository:tag`. Throws `UsageError` for an invalid tag, such as a branch with a slash. */
 function named(repository: string, tagName: string): string {
-  if (!tagForm.test(tagName)) {
+  if (!tagForm.test(tagName))
     throw new UsageError({
       what: `\`${tagName}\` is not a valid image tag`,
       why: 'a tag has up to 128 letters, digits, `_`, `.` and `-`, and does not begin with `.` or `-`',
       advice: 'replace other characters, for example `/` of a branch by `-`',
     });
-  }
   return `${repository}:${tagName}`;
 }
 

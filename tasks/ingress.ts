@@ -4,6 +4,8 @@ import { connection } from './connection.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
+const code = () => import('../lib/ingress/test.ts');
+
 /** Applications with a front; others have no routes. */
 async function appsWithFront(): Promise<string[]> {
   const { declaredReleases } = await import('../lib/helm/helmfile.ts');
@@ -43,11 +45,10 @@ export const testIngress = task({
     const { args, environment, provider } = input;
     if (provider.simulatedPods)
       return [`# the ${environment.provider} cluster has no ingress: nothing listens behind it`];
-    const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
-    return testIngressCommands(input, args.app, args.path);
+    return (await code()).testIngressCommands(input, args.app, args.path);
   },
   onCluster: ({ provider }) => !provider.simulatedPods,
-  run: async (context) => (await import('../lib/ingress/test.ts')).testIngress(context, context.args),
+  run: async (context) => (await code()).testIngress(context, context.args),
 });
 
 /** Tests all routes. */
@@ -57,12 +58,12 @@ export const testRoutes = task({
   private: true,
   needs: (input) => [...tools('kubectl'), ...connection(input)],
   commands: async (input) => {
-    const { testIngressCommands } = await import('../lib/ingress/dry-run.ts');
+    const { testIngressCommands } = await code();
     return (await appsWithFront()).flatMap((app) => testIngressCommands(input, app, undefined));
   },
   onCluster: true,
   run: async (context) => {
-    const { testIngress } = await import('../lib/ingress/test.ts');
+    const { testIngress } = await code();
     for (const app of await appsWithFront())
       await testIngress(context, { app, path: undefined, expect: undefined });
   },

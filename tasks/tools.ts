@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MissingToolError, type Need, need, type Options, TaskError, task } from '@k8s-deployment/runner';
+import { MissingToolError, need, type Options, TaskError, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
 import { environmentOf } from '../lib/settings/environment.ts';
 import { type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
@@ -27,9 +27,7 @@ export const installTool = task({
 });
 
 /** The needs of a task that runs these programs. */
-export function tools(...names: readonly ToolName[]): Need[] {
-  return names.map((name) => need(installTool, { name }));
-}
+export const tools = (...names: readonly ToolName[]) => names.map((name) => need(installTool, { name }));
 
 /** Charts of the settings that begin with tool://. */
 export const chartTools = task({

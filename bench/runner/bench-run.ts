@@ -16,11 +16,10 @@ export async function openBenchRun(context: TaskContext) {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'k8sd-bench-peers-')));
   context.onRunEnd(() => rm(folder, { recursive: true, force: true }));
   const [load = 0] = loadavg();
-  if (load > availableParallelism() / 2) {
+  if (load > availableParallelism() / 2)
     context.log(
       `the machine is busy with other things (load ${load.toFixed(1)}): what is measured now is worth little`,
     );
-  }
   const measure = measureProcess(context.signal);
   const graph = join(folder, 'graph.mjs');
   const bundler = join(root, 'lib', 'start', 'bundle.ts');

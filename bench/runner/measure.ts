@@ -16,22 +16,15 @@ export type Contender = {
   readonly env?: NodeJS.ProcessEnv;
 };
 
-/** Milliseconds, one for each round. */
-export type Times = { readonly [contender: string]: readonly number[] };
-
 /** Runs one command and returns its milliseconds. */
 export type Measure = (contender: Contender) => Promise<number>;
 
 /**
  * Measures all contenders once per round, so that what slows the machine down for a while slows all of them. Who begins
  * a round changes from one to the next. Each runs once before that, unmeasured: files are in memory then, and caches of
- * loaders are filled.
+ * loaders are filled. Returns the milliseconds of each round by the contender's name.
  */
-export async function interleave(
-  contenders: readonly Contender[],
-  rounds: number,
-  measure: Measure,
-): Promise<Times> {
+export async function interleave(contenders: readonly Contender[], rounds: number, measure: Measure) {
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (const contender of contenders) await measure(contender);
   for (let round = 0; round < rounds; round += 1) {

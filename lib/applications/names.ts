@@ -15,10 +15,7 @@ const reserved = ['all', 'superuser', 'backend', 'frontend', 'constructor', 'pro
 /** Longest name of a helm release. */
 const longestRelease = 53;
 
-export const releaseNames = (app: string): readonly [back: string, front: string] => [
-  `${app}-back`,
-  `${app}-front`,
-];
+export const releaseNames = (app: string) => [`${app}-back`, `${app}-front`];
 
 /** Throws `UsageError` if an application cannot have this name. */
 export async function checkName(target: Target, name: string): Promise<void> {

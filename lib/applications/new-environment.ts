@@ -13,10 +13,7 @@ import { type Changes, changeCommands, changedText, makeChanges } from './change
 type Wanted = { readonly name: string; readonly from: string };
 
 /** Throws `UsageError` if no new environment can have this name. */
-export async function checkNewEnvironment(
-  { environment: { root } }: InEnvironment,
-  name: string,
-): Promise<void> {
+export async function checkNewEnvironment({ environment: { root } }: InEnvironment, name: string) {
   checkEnvironmentName(name);
   // A layer of the settings has a file, such as common.yaml.
   const exists = [name, `${name}.yaml`].find((entry) => existsSync(join(root, 'environments', entry)));
@@ -48,10 +45,7 @@ async function settings(input: InEnvironment, { name, from }: Wanted): Promise<M
 }
 
 /** The plain commands of `newEnvironment`, for `--dry-run`. */
-export async function newEnvironmentCommands(
-  input: InEnvironment,
-  wanted: Wanted,
-): Promise<readonly string[]> {
+export async function newEnvironmentCommands(input: InEnvironment, wanted: Wanted): Promise<string[]> {
   const { root } = input.environment;
   const files = await missingSecrets({ name: wanted.name, root }, wanted.from);
   return [...(await changeCommands(root, await settings(input, wanted))), ...encryptCommands(input, files)];

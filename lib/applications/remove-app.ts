@@ -43,13 +43,12 @@ export async function removal({ environment: { root } }: InEnvironment, app: str
     if (after !== before) changes.set(file, after);
   };
   const keysLeft: { environment: string; secret: SecretKey }[] = [];
-  for (const secret of await secretsOf(root, app, files)) {
+  for (const secret of await secretsOf(root, app, files))
     for (const environment of await environmentNames(root)) {
       if (!(await secretNames({ name: environment, root })).includes(secret.file)) continue;
       if (secret.file === `${app}.yaml`) changes.set(secretsFile(environment, secret.file), undefined);
       else keysLeft.push({ environment, secret });
     }
-  }
   for (const file of files) await edit(file, rules);
   await edit('vault/state.yaml', [[['applications'], isOwn]]);
   await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);

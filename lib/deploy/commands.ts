@@ -64,14 +64,13 @@ export const uninstallWords = ['destroy', ...atOnce] as const;
 
 export const uninstallCommands = (input: Input) => helmfileCommands(input, ...uninstallWords);
 
-export async function rollbackCommands({
-  environment,
-  args,
-}: InEnvironment & {
-  readonly args: { readonly release: string; readonly revision: number | undefined };
-}): Promise<readonly string[]> {
-  const release = await declaredRelease(environment.root, args.release);
-  const words = rollbackWords(release, args.revision, takeBack).join(' ');
+export async function rollbackCommands(
+  { environment }: InEnvironment,
+  name: string,
+  revision: number | undefined,
+): Promise<readonly string[]> {
+  const release = await declaredRelease(environment.root, name);
+  const words = rollbackWords(release, revision, takeBack).join(' ');
   return [`${helmText(environment)} --namespace ${release.namespace} ${words}`];
 }
 

@@ -7,7 +7,6 @@ import {
   declaredReleases,
   namesText,
   needingAny,
-  type Release,
   type Selection,
   selector,
   splitLeftOut,
@@ -45,13 +44,12 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
-  if (!deployed.has(release.id)) {
+  if (!deployed.has(release.id))
     throw new TaskError({
       what: `${name} is not installed`,
       why: 'the cluster has no revision of it',
       advice: `run ${taskCommand(`install-app ${release.app}`)}`,
     });
-  }
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release));
@@ -73,10 +71,7 @@ export async function rollBackRelease(
  * Uninstalls the selected releases and waits until their objects are gone; logs which others need them. Returns the
  * releases.
  */
-export async function uninstall(
-  context: Context,
-  selection: { readonly app: string },
-): Promise<readonly Release[]> {
+export async function uninstall(context: Context, selection: { readonly app: string }) {
   const { root } = context.environment;
   const releases = await declaredReleases(root, selection);
   const deployed = await deployedReleases(context);

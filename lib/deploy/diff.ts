@@ -59,11 +59,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
   if (unknown !== undefined) context.print(unknown);
 }
 
-async function diffByPlugin(
-  context: Context,
-  selection: Selection,
-  releases: readonly Release[],
-): Promise<void> {
+async function diffByPlugin(context: Context, selection: Selection, releases: readonly Release[]) {
   const words = [...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough];
   const output = await callHelmfile(context, words, (error, stderr) =>
     renderingFailure(error, stderr, releases, 'comparing', context.environment),

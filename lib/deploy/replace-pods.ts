@@ -3,14 +3,7 @@ import type { Release } from '../helm/helmfile.ts';
 import { manifestObjects } from '../helm/live-objects.ts';
 import { isOnDelete } from '../helm/object-drift.ts';
 import type { Deployed, DeployedRelease } from '../helm/releases.ts';
-import {
-  awaitNewer,
-  type PodSet,
-  readPodSet,
-  replacePod,
-  type SetName,
-  type SetPod,
-} from '../kubernetes/on-delete.ts';
+import { awaitNewer, type PodSet, readPodSet, replacePod, type SetName } from '../kubernetes/on-delete.ts';
 import { unreadyOf } from '../kubernetes/pods.ts';
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
@@ -75,11 +68,7 @@ async function replaceIn(context: EnvironmentContext, name: SetName, waitMs: num
 }
 
 /** The pod to replace next, once those of the newest revision are ready: first one that is not. */
-async function nextPod(
-  context: EnvironmentContext,
-  set: PodSet,
-  waitMs: number,
-): Promise<SetPod | undefined> {
+async function nextPod(context: EnvironmentContext, set: PodSet, waitMs: number) {
   await awaitNewer(context, set, 'ready', waitMs);
   return set.older.find((pod) => unreadyOf([pod]).length > 0) ?? set.older[0];
 }

@@ -22,13 +22,12 @@ export function toolCharts(settings: Settings): ToolChart[] {
   return chartsOf(settings).flatMap(([name, { chart }]) => {
     if (!chart.startsWith(scheme)) return [];
     const [tool = '', ...folder] = chart.slice(scheme.length).split('/');
-    if (!toolNames.some((known) => known === tool) || folder.join('/') === '') {
+    if (!toolNames.some((known) => known === tool) || folder.join('/') === '')
       throw new TaskError({
         what: `expected setting \`charts.${name}.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
         why: 'the chart is part of a tool',
         advice: didYouMean(tool, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
       });
-    }
     return [{ setting: `charts.${name}.chart`, chart, tool: tool as ToolName, folder: folder.join('/') }];
   });
 }

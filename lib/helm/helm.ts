@@ -35,21 +35,16 @@ const neverInService =
  * The newest revision before the last one that was in service, or undefined; helm's "previous revision" may have
  * failed. Throws `TaskError` if helm does not list revisions.
  */
-export async function lastGoodRevision(
-  { $, environment }: ShellContext,
-  release: Release,
-): Promise<number | undefined> {
-  const output = await $({
-    quiet: true,
-  })`${helmCommand(environment, release.namespace)} history ${release.name} -o json`;
+export async function lastGoodRevision({ $, environment }: ShellContext, release: Release) {
+  const helm = helmCommand(environment, release.namespace);
+  const output = await $({ quiet: true })`${helm} history ${release.name} -o json`;
   const revisions = parseAnswer<readonly Revision[]>(`helm history ${release.name}`, output);
-  if (revisions.length === 0) {
+  if (revisions.length === 0)
     throw new TaskError({
       what: `helm lists no revision of ${release.name}`,
       why: 'the cluster has at least one',
       advice: 'run again',
     });
-  }
   return revisions
     .slice(0, -1)
     .findLast(
@@ -73,11 +68,7 @@ export const rollbackWords = (
 ];
 
 /** Rolls a release back and waits until it is in service. */
-export async function rollBack(
-  { $, environment }: ShellContext,
-  release: Release,
-  revision: number,
-): Promise<void> {
+export async function rollBack({ $, environment }: ShellContext, release: Release, revision: number) {
   const words = rollbackWords(release, revision, (await isHelm3()) ? [] : takeBack);
   await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
 }

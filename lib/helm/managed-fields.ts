@@ -106,12 +106,9 @@ function compare(
   // The field has no known owner.
   if (helm.length === 0 && others.length === 0) return [];
   const whole = others.findLast(isWhole);
-  if (helm.length === 0 && whole !== undefined) {
+  if (helm.length === 0 && whole !== undefined)
     return isDeepStrictEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];
-  }
-  if (Array.isArray(ours)) {
-    return Array.isArray(theirs) ? compareLists(path, ours, theirs, helm, others) : [];
-  }
+  if (Array.isArray(ours)) return Array.isArray(theirs) ? compareLists(path, ours, theirs, helm, others) : [];
   if (!isMap(ours) || !isMap(theirs)) return [];
   return Object.entries(ours).flatMap(([key, value]) => {
     const step = `f:${key}`;

@@ -95,10 +95,8 @@ const kinds = [
 const everywhere = /^(?:configmap\/.*root-ca.*|configmap\/istio-ca-.*|secret\/default-token-.*)$/;
 
 async function objectsIn({ $, environment }: ShellContext, namespace: string): Promise<readonly string[]> {
-  const listed = await $({
-    quiet: true,
-    nothrow: true,
-  })`${kubectl(environment)} -n ${namespace} get ${kinds} -o name`;
+  const words = ['-n', namespace, 'get', kinds, '-o', 'name'];
+  const listed = await $({ quiet: true, nothrow: true })`${kubectl(environment)} ${words}`;
   if (listed.exitCode !== 0) throw toolFailure(`kubectl -n ${namespace} get`, listed);
   return listed.stdout.split('\n').filter((name) => name !== '' && !everywhere.test(name));
 }

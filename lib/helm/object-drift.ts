@@ -79,9 +79,8 @@ export function faultsOf(pair: Pair): readonly string[] {
   }
   const wanted = spec?.replicas ?? 1;
   // An autoscaler ignores a workload with 0 replicas (Kubernetes); an autoscaled chart sets none.
-  if (wanted === 0 && object.spec?.replicas === undefined) {
+  if (wanted === 0 && object.spec?.replicas === undefined)
     return ['was scaled to 0, which turns its autoscaler off: scale it to 1 (`kubectl scale`)'];
-  }
   const older = olderPods(pair);
   const outdated =
     older === 0

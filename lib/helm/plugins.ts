@@ -43,10 +43,8 @@ export async function installPlugins(context: EnvironmentContext): Promise<Outco
   const options = (await isHelm3()) ? [] : [unsigned];
   let outcome: Outcome = 'unchanged';
   for (const { name, url, version } of missing) {
-    const result = await $({
-      nothrow: true,
-      timeoutMs: 120_000,
-    })`helm plugin install ${url} --version ${version} ${options}`;
+    const words = ['plugin', 'install', url, '--version', version, ...options];
+    const result = await $({ nothrow: true, timeoutMs: 120_000 })`helm ${words}`;
     if (result.exitCode === 0) outcome = 'changed';
     else context.log(`skipping the optional helm plugin ${name}: it could not be installed`);
   }

@@ -34,13 +34,12 @@ export async function render(
     for (const { name } of releases) {
       // helmfile creates a folder for each release, even if nothing is rendered.
       const entries = await entriesBelow(join(folder, name));
-      if (entries === undefined) {
+      if (entries === undefined)
         throw new TaskError({
           what: `helmfile rendered nothing for ${name}`,
           why: 'it ended with exit code 0, but wrote no files',
           advice: `check which \`helmfile\` is used (${taskCommand('verify-dependencies')}), then run again; nothing was changed`,
         });
-      }
       const files = entries.filter((entry) => entry.isFile());
       const texts = files.map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
       rendered.set(name, await Promise.all(texts));

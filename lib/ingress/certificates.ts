@@ -94,10 +94,7 @@ export function routeCertificateCommands(target: Target, releases: readonly Rele
 }
 
 /** Removes fronts' certificates from the cluster; the local files stay for the next install. */
-export async function removeRouteCertificates(
-  context: EnvironmentContext,
-  releases: readonly Release[],
-): Promise<void> {
+export async function removeRouteCertificates(context: EnvironmentContext, releases: readonly Release[]) {
   const { $, environment } = context;
   const names = releases.filter(isFront).map(({ name }) => secretOf(name));
   if (names.length === 0) return;

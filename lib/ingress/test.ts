@@ -3,11 +3,14 @@ import { certificateFiles } from '../certificates/certificates.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import type { Context } from '../settings/context.ts';
+import { shellWord } from '../ground/shell-words.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import type { Context, Target } from '../settings/context.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
+import { controllerOf } from './controllers.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
-import { isAllowed, readSite, routeOf, type Site } from './routes.ts';
+import { isAllowed, readSite, redirectPort, routeOf, type Site } from './routes.ts';
 
 /** What to test: a path, or by default all routes. */
 export type Wanted = {
@@ -23,13 +26,12 @@ export type Wanted = {
  */
 export async function testIngress(context: Context, wanted: Wanted): Promise<void> {
   const { environment, settings } = context;
-  if (providerOf(environment).simulatedPods) {
+  if (providerOf(environment).simulatedPods)
     throw new TaskError({
       what: `the ${environment.provider} cluster has no ingress to test`,
       why: 'its nodes and pods are simulated: nothing listens behind the routes',
       advice: 'use --provider minikube, or --provider existing with a cluster of your own',
     });
-  }
   const site = await readSite(context, wanted.app);
   const { authority: file } = certificateFiles(environment, '');
   const authority = ownCertificates(settings) ? await textIfThere(file) : undefined;
@@ -53,8 +55,7 @@ export type Check = {
 };
 
 /** Problems, one per line; logs correct answers. */
-export async function checkSite(check: Check): Promise<readonly string[]> {
-  const { site, entrance, authority, wanted, context } = check;
+export async function checkSite({ site, entrance, authority, wanted, context }: Check): Promise<string[]> {
   const port = site.tls ? entrance.https : entrance.http;
   const scheme = site.tls ? 'https' : 'http';
   if (port === undefined) return [`the ingress controller offers no ${scheme}`];
@@ -97,4 +98,39 @@ export async function checkSite(check: Check): Promise<readonly string[]> {
 /** Our address as the controller sees it: X-Forwarded-For if the backend shows it, otherwise the local one. */
 function seenAddress({ body, from }: Answer): string {
   return /^X-Forwarded-For: *([0-9a-f.:]+)/im.exec(body)?.[1] ?? from;
+}
+
+/** Plain commands of `test-ingress`, which print each route's status. */
+export function testIngressCommands(
+  { environment, settings }: Target,
+  app: string,
+  path: string | undefined,
+): readonly string[] {
+  const controller = controllerOf(settings);
+  if (controller === undefined) return ['# ingress.controller is none: there are no routes'];
+  const { tls, address } = settings.ingress;
+  const host = `${app}-front.${environment.name}.${settings.domain}`;
+  const port = tls.enabled ? 443 : 80;
+  const scheme = tls.enabled ? 'https' : 'http';
+  const trust = ownCertificates(settings) ? `--cacert .state/${environment.name}/certificates/ca.crt ` : '';
+  const kubectl = `${kubectlText(environment)} -n ${controller.namespace}`;
+  const service = `${kubectl} get service -l app.kubernetes.io/name=${controller.label} -o`;
+  const balancer = '.items[0].status.loadBalancer.ingress[0]';
+  // Without a load balancer, every node answers on a NodePort.
+  const node = providerOf(environment).nodeAddress?.(environment.clusterName);
+  const lookup =
+    node !== undefined
+      ? [
+          `address=$(${node})`,
+          `port=$(${service} jsonpath='{.items[0].spec.ports[?(@.port==${port})].nodePort}')`,
+        ]
+      : [`address=$(${service} jsonpath='{${balancer}.ip}{${balancer}.hostname}')`, `port=${port}`];
+  const [given = '', givenPort = String(port)] = address.split(':');
+  const found = given === '' ? lookup : [`address=${given}`, `port=${givenPort}`];
+  const shown = redirectPort(settings) ?? port;
+  const origin = new URL(`${scheme}://${host}:${shown}`).origin;
+  const paths = path === undefined ? ['/', '/admin', '/api/internal'] : [path];
+  const curl = `curl --silent --show-error --output /dev/null --write-out '%{http_code}\\n'`;
+  const connect = `${trust}--connect-to "${host}:${shown}:$address:$port"`;
+  return [...found, ...paths.map((one) => `${curl} ${connect} ${shellWord(`${origin}${one}`)}`)];
 }

@@ -176,15 +176,13 @@ export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
 export function problemOf(status: PodStatus): string | undefined {
   for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
     const { terminated, waiting } = container.state ?? {};
-    if (terminated && terminated.exitCode !== 0) {
+    if (terminated && terminated.exitCode !== 0)
       return (
         terminated.message?.trim() ||
         `container ${container.name} ended with exit code ${terminated.exitCode} (${terminated.reason ?? ''})`
       );
-    }
-    if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason)) {
+    if (waiting?.reason && !['ContainerCreating', 'PodInitializing'].includes(waiting.reason))
       return `container ${container.name}: ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ''}`;
-    }
   }
   if (status.phase === 'Failed') return status.message ?? status.reason ?? 'failed';
   return undefined;

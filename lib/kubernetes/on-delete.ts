@@ -49,13 +49,12 @@ export async function readPodSet(context: EnvironmentContext, { namespace, name 
     seenMs,
     context.signal,
   );
-  if (found === undefined) {
+  if (found === undefined)
     throw new TaskError({
       what: `statefulset ${namespace}/${name} is not updated`,
       why: `Kubernetes has not seen its change within ${seenMs / 1000} s`,
       advice: `check the cluster with ${taskCommand('status')}, then install again`,
     });
-  }
   const pods = await podsOf(context, { namespace, name });
   const isNewest = ({ metadata }: SetPod) =>
     metadata.labels?.[revisionLabel] === found.status?.updateRevision;

@@ -4,10 +4,7 @@ import { type Diagnosis, type Finding, type Pod, problemOf } from './diagnostics
 import { holds, kubectlList } from './kubectl.ts';
 
 /** The pods of the namespaces. Throws `TaskError` if kubectl fails. */
-export async function readPods(
-  context: ShellContext,
-  namespaces: ReadonlySet<string>,
-): Promise<readonly Pod[]> {
+export async function readPods(context: ShellContext, namespaces: ReadonlySet<string>): Promise<Pod[]> {
   const pods = await kubectlList<Pod>(context, 'get', 'pods', '-A');
   return pods.filter(({ metadata }) => namespaces.has(metadata.namespace));
 }

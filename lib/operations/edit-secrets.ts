@@ -51,10 +51,7 @@ const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || pr
 const folderOf = ({ state }: Environment): string => join(state, 'edit');
 
 /** The plain commands, for `--dry-run`. */
-export async function editCommands(
-  context: InEnvironment,
-  named: string | undefined,
-): Promise<readonly string[]> {
+export async function editCommands(context: InEnvironment, named: string | undefined): Promise<string[]> {
   const { environment } = context;
   const { path } = await choose(context, named);
   const folder = `.state/${environment.name}/edit`;

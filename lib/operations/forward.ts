@@ -61,13 +61,12 @@ export async function forward(context: Context, asked: readonly Name[]): Promise
 /** The requested servers, or all that can answer. Throws `UsageError` for the ingress of simulated pods. */
 export function serversToForward({ environment, settings }: Target, asked: readonly Name[]): readonly Name[] {
   const { simulatedPods } = providerOf(environment);
-  if (simulatedPods && asked.includes('ingress')) {
+  if (simulatedPods && asked.includes('ingress'))
     throw new UsageError({
       what: `nothing answers behind the ingress of the ${environment.provider} cluster`,
       why: 'its pods are simulated, those of the ingress controller too',
       advice: 'leave `ingress` out',
     });
-  }
   const noIngress =
     simulatedPods || (controllerOf(settings) === undefined && settings.ingress.address === '');
   return forwardNames.filter((name) =>

@@ -9,7 +9,7 @@ import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { type Address, notesOf } from '../ingress/addresses.ts';
+import { notesOf } from '../ingress/addresses.ts';
 import type { Environment, EnvironmentContext, Target } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';
@@ -115,9 +115,7 @@ async function lastFailures({ name, state }: Environment, now = Date.now()): Pro
 }
 
 /** Addresses to open; none, with a line in the log, if they are not known. */
-export async function readAddresses(
-  context: EnvironmentContext & Partial<Target>,
-): Promise<readonly Address[]> {
+export async function readAddresses(context: EnvironmentContext & Partial<Target>) {
   const { environment } = context;
   try {
     const settings = context.settings ?? (await loadSettings(environment));
@@ -144,10 +142,7 @@ function nextStep(status: Status): string | undefined {
 }
 
 /** Manual changes in the deployed releases. */
-async function driftLines(
-  context: EnvironmentContext,
-  { cluster, releases }: Status,
-): Promise<readonly string[]> {
+async function driftLines(context: EnvironmentContext, { cluster, releases }: Status): Promise<string[]> {
   const lines: string[] = [];
   if (cluster.state !== 'running' || releases.length === 0) return lines;
   const tell = (line: string) => lines.push(line);
@@ -171,10 +166,8 @@ function isHalfStarted(status: Status): boolean {
   const { vault, database } = status;
   if (!providerOf(status).ownsCluster) return false;
   const shut = vault === null || (vault.initialized && vault.sealed);
-  return (
-    (isDeployed(status, 'vault') && shut) ||
-    (isDeployed(status, 'postgresql') && database?.reachable !== true)
-  );
+  const silent = database?.reachable !== true;
+  return (isDeployed(status, 'vault') && shut) || (isDeployed(status, 'postgresql') && silent);
 }
 
 async function describeDatabase(context: EnvironmentContext, status: Status): Promise<string> {

@@ -8,13 +8,6 @@ export type CheckFailure = {
   readonly reason: string;
 };
 
-export type CheckResult = {
-  readonly ok: boolean;
-  /** The program's output, without secrets. */
-  readonly lines: readonly string[];
-  readonly failures: readonly CheckFailure[];
-};
-
 export type CheckInput = {
   readonly projectFolder: string;
   /** The backend's environment, passed by stdin. */
@@ -30,9 +23,9 @@ export type CheckInput = {
 
 /**
  * Runs the verification program of `docker/backend-verification` as a local process, for clusters without real pods.
- * Returns a failed check; rejects only if `signal` aborts.
+ * Returns its output, without secrets, and failures; rejects only if `signal` aborts.
  */
-export async function runCheck(input: CheckInput): Promise<CheckResult> {
+export async function runCheck(input: CheckInput) {
   const { projectFolder, signal, timeoutMs = 60_000 } = input;
   signal?.throwIfAborted();
   const program = join(projectFolder, 'docker', 'backend-verification', 'verify.mjs');

@@ -19,13 +19,12 @@ export async function renderedFiles(folder: string, environment: string): Promis
     const path = join(entry.parentPath ?? entry.path, entry.name);
     const text = entry.isFile() ? ((await textIfThere(path)) ?? '') : '';
     const name = relative(folder, path);
-    if (!text.startsWith(`${headOf(environment)}\n`)) {
+    if (!text.startsWith(`${headOf(environment)}\n`))
       throw new UsageError({
         what: `${folder} has ${name}, which was not rendered from environment \`${environment}\``,
         why: '`render` replaces the whole folder',
         advice: 'name another folder, or move that file away',
       });
-    }
     files.set(name, text);
   }
   return files;

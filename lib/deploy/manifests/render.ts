@@ -115,10 +115,7 @@ const secretName = ({ metadata }: SecretObject, release: Release): string =>
  * Takes the servers' certificates from the earlier rendering, as an install takes them from the cluster, so that each
  * machine renders the same. Those that another authority signed, or that expire, are replaced.
  */
-async function bringCertificates(
-  context: Context,
-  earlier: readonly EncryptedObject<SecretObject>[],
-): Promise<void> {
+async function bringCertificates(context: Context, earlier: readonly EncryptedObject<SecretObject>[]) {
   for (const { metadata, data = {}, stringData = {} } of earlier.map(({ object }) => object)) {
     if (!metadata.name.endsWith('-tls')) continue;
     const value = (key: string) => stringData[key] ?? Buffer.from(data[key] ?? '', 'base64').toString();
@@ -157,10 +154,7 @@ async function refuseSecrets(context: Context, files: ReadonlyMap<string, string
 }
 
 /** The same as plain commands. */
-export async function renderCommands(
-  target: Target,
-  { output }: RenderArguments,
-): Promise<readonly string[]> {
+export async function renderCommands(target: Target, { output }: RenderArguments): Promise<string[]> {
   const { name } = target.environment;
   const folder = `.state/${name}/rendered`;
   const template = await helmfileText(target, 'template', ...templateWords(target), '--output-dir', folder);

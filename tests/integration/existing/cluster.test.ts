@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
 import { connectExisting } from '../../../lib/cluster/existing/user-kubeconfig.ts';
-import { keepReplicas } from '../../../lib/deploy/keep-replicas.ts';
+import { keepReplicas } from '../../../lib/deploy/install.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
