@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,8 @@ import { build, type Plugin } from 'esbuild';
 
 const [, , entry = '', output = ''] = process.argv;
 const folder = dirname(output);
-const id = `${process.pid}-${Date.now()}`;
+/** Stands in the code for its digest, by which it finds its map: of builds at the same time, any map fits any code. */
+const digestPlace = 'digest'.padEnd(64, '-');
 
 /** Milliseconds. File system clocks tick every 4 to 10 ms; changes within a tick count as newer. */
 const tickMs = 20;
@@ -56,7 +58,7 @@ function urlOf(path: string): string {
   return `new URL(${JSON.stringify(encodeURI(relative(folder, path)))}, import.meta.url)`;
 }
 
-const temporary = `${output}.${id}`;
+const temporary = `${output}.${process.pid}`;
 try {
   await mkdir(folder, { recursive: true });
   await writeFile(temporary, '');
@@ -80,17 +82,18 @@ try {
       js: [
         // CommonJS packages call it.
         "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+        `const bundleId = '${digestPlace}';`,
         `process.argv[1] = decodeURI(${urlOf(entry)}.pathname);`,
       ].join(' '),
     },
     inject: [fileURLToPath(new URL('source-lines.ts', import.meta.url))],
-    define: { bundleId: JSON.stringify(id) },
     plugins: [ownPlaces, lateBuiltins, seldomNeeded],
   });
   const [map = '', code = ''] = outputFiles.map(({ text }) => text);
-  await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId: id }));
+  const bundleId = createHash('sha256').update(code).digest('hex');
+  await writeFile(temporary, JSON.stringify({ ...JSON.parse(map), bundleId }));
   await rename(temporary, `${output}.map`);
-  await writeFile(temporary, code);
+  await writeFile(temporary, code.replace(digestPlace, bundleId));
   // As old as its sources.
   const seconds = (begun - tickMs) / 1000;
   await utimes(temporary, seconds, seconds);

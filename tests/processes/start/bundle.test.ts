@@ -125,8 +125,17 @@ test('variables that steer the loader do not change how a run starts, and with a
 
 test('runs that start at the same time each get a complete bundle', async () => {
   unbuild();
-  const ends = await Promise.all(Array.from({ length: 3 }, () => run(['greet', '--output', 'plain'])));
+  const maps = new Set<string>();
+  const ends = await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      const end = await run(['greet', '--output', 'plain']);
+      maps.add(readFileSync(`${bundle}.map`, 'utf8'));
+      return end;
+    }),
+  );
   for (const { exitCode, stderr } of ends) assert.is(exitCode, 0, stderr);
+  // A map fits the code of each of them.
+  assert.is(maps.size, 1);
   assert.is(await greeting(), 'hello');
 });
 
