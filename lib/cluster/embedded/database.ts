@@ -49,29 +49,21 @@ const serverFiles = (environment: Environment): ServerFiles => ({
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(target: Target, mode: Mode): Promise<readonly string[]> {
   const { environment, settings } = target;
-  const data = `.state/${environment.name}/postgresql/data`;
-  const decrypt = decryptText(environment.name, superuserOf(settings).secret);
   const { postgresql } = await expectedPorts(environment);
-  const initialise = shellWords([
-    ...(await plainAccount('initdb')),
-    'initdb',
-    ...initdbArguments(data, settings),
-  ]);
-  const server = serverArguments(
-    join(environment.state, 'postgresql', 'data'),
-    postgresql,
-    serverFiles(environment),
-  );
+  const data = join(environment.state, 'postgresql', 'data');
+  const server = ['postgres', ...serverArguments(data, postgresql, serverFiles(environment))];
+  const start = inBackground(environment, 'postgresql', [...(await plainAccount('postgres')), ...server]);
+  if (mode === 'start') return [start];
+  const decrypt = decryptText(environment.name, superuserOf(settings).secret);
+  const initdb = ['initdb', ...initdbArguments(`.state/${environment.name}/postgresql/data`, settings)];
   const { user, name } = settings.database;
   const address = `PGHOST=127.0.0.1 PGSSLMODE=verify-full PGSSLROOTCERT=${authorityFile(target)} PGPORT=${postgresql} PGUSER=${user} PGDATABASE=${name}`;
   const roles = `PGPASSWORD="$(${decrypt})" DATABASE_ROLES="$(${wantedRolesText(environment.name, settings)})"`;
   return [
-    ...(mode === 'create' ? [`${decrypt} | ${initialise}`] : []),
-    inBackground(environment, 'postgresql', [...(await plainAccount('postgres')), 'postgres', ...server]),
-    ...(mode === 'create' && name !== 'postgres'
-      ? [`${address} PGPASSWORD="$(${decrypt})" createdb ${name}`]
-      : []),
-    ...(mode === 'create' ? [`${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`] : []),
+    `${decrypt} | ${shellWords([...(await plainAccount('initdb')), ...initdb])}`,
+    start,
+    ...(name === 'postgres' ? [] : [`${address} PGPASSWORD="$(${decrypt})" createdb ${name}`]),
+    `${address} ${roles} sh charts/postgresql/files/set-up/set-up.sh`,
   ];
 }
 

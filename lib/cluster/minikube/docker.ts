@@ -91,16 +91,12 @@ const oldestEngine = 24;
 
 /** Checks that Docker has enough memory and CPUs. Throws `TaskError` with the setting to change. */
 export async function checkEngine(context: Context): Promise<void> {
-  const {
-    environment: { name },
-    settings: { cluster },
-  } = context;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker info --format ${'{{json .}}'}`;
   const engine = parseEngine(output.stdout);
   if (output.exitCode !== 0 || engine === undefined) throw noAnswer(reasonOf(output));
-  const { nodes, cpus, memoryMB } = cluster;
-  const settings = `environments/${name}/settings.yaml`;
+  const { nodes, cpus, memoryMB } = context.settings.cluster;
+  const settings = `environments/${context.environment.name}/settings.yaml`;
   const availableMB = Math.floor(engine.MemTotal / 2 ** 20);
   if (nodes * memoryMB > availableMB) {
     throw new TaskError({

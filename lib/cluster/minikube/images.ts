@@ -101,9 +101,7 @@ const copy = '/var/lib/minikube/images/images.tar';
 
 /** A node's images, each as a set of names. Removes the copy on the way, as every `minikube ssh` takes a second. */
 async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<string>[]> {
-  const {
-    environment: { clusterName },
-  } = context;
+  const { clusterName } = context.environment;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true });
   const list = ['--profile', clusterName, '--node', node, '--', 'sudo', 'crictl', 'images'];
   // minikube joins the words to a command line for the node's shell.
