@@ -3,8 +3,9 @@ import { MissingToolError } from '@k8s-deployment/runner';
 import { type CacheEntry, cacheFolder, findEntry } from './cache.ts';
 import { buildWithGo, goEntry } from './go-build.ts';
 import { getFromImage, imageEntry } from './image.ts';
+import { keepTool } from './keep-tool.ts';
 import { loadManifest, type ToolEntry, type ToolWith } from './manifest.ts';
-import { getNpmTool, npmEntry } from './npm-package.ts';
+import { installNpmPackage, npmEntry } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { nixosAdvice } from './prebuilt.ts';
 import { getRelease, releaseEntry } from './release.ts';
@@ -115,7 +116,11 @@ const ways = [
     const advice = 'make a Go toolchain and a Go module proxy available';
     return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
   }),
-  way('npm', 'npm package', npmEntry, getNpmTool),
+  way('npm', 'npm package', npmEntry, (entry, version, context) =>
+    keepTool(npmEntry(entry, version), entry, context, (folder) =>
+      installNpmPackage(entry.npm, folder, context),
+    ),
+  ),
 ];
 
 /** The Go toolchain, also a tool of the manifest. */

@@ -2,7 +2,6 @@ import { chmod, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { npmEnvironment, passedOn } from '../ground/variables.ts';
 import { type CacheEntry, entryFor, platform } from './cache.ts';
-import { keepTool } from './keep-tool.ts';
 import type { NpmRecipe, ToolWith } from './manifest.ts';
 import { whyNoPrebuilt } from './prebuilt.ts';
 import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
@@ -74,12 +73,3 @@ export function npmEntry({ name, npm }: ToolWith<'npm'>, version: string): Cache
   const recipe = [npmPackageName(npm), npm.version, npm.integrity ?? {}];
   return entryFor(name, version, 'npm', JSON.stringify(recipe));
 }
-
-export const getNpmTool = (
-  entry: ToolWith<'npm'>,
-  version: string,
-  context: ToolContext,
-): Promise<WayResult> =>
-  keepTool(npmEntry(entry, version), entry, context, (folder) =>
-    installNpmPackage(entry.npm, folder, context),
-  );

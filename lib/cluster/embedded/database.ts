@@ -28,30 +28,27 @@ const initdbArguments = (data: string, settings: Settings): readonly string[] =>
   ...['--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--pwfile', '/dev/stdin'],
 ];
 
-type ServerFiles = { readonly certificate: string; readonly key: string; readonly access: string };
-
 /** PostgreSQL's rules for client authentication. */
 const accessFile = 'charts/postgresql/files/server/pg_hba.conf';
 
-const serverArguments = (data: string, port: number, files: ServerFiles): readonly string[] => [
-  ...['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
-  ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
-  ...['-c', 'ssl=on', '-c', 'ssl_min_protocol_version=TLSv1.2'],
-  ...['-c', `ssl_cert_file=${files.certificate}`, '-c', `ssl_key_file=${files.key}`],
-  ...['-c', `hba_file=${files.access}`],
-];
+const dataFolder = ({ state }: Environment): string => join(state, 'postgresql', 'data');
 
-const serverFiles = (environment: Environment): ServerFiles => ({
-  ...databaseCertificate(environment),
-  access: join(environment.root, accessFile),
-});
+function serverArguments(environment: Environment, port: number): readonly string[] {
+  const { certificate, key } = databaseCertificate(environment);
+  return [
+    ...['-D', dataFolder(environment), '-p', String(port), '-c', 'listen_addresses=127.0.0.1'],
+    ...['-c', 'unix_socket_directories=', '-c', 'logging_collector=off'],
+    ...['-c', 'ssl=on', '-c', 'ssl_min_protocol_version=TLSv1.2'],
+    ...['-c', `ssl_cert_file=${certificate}`, '-c', `ssl_key_file=${key}`],
+    ...['-c', `hba_file=${join(environment.root, accessFile)}`],
+  ];
+}
 
 /** The plain commands, for `--dry-run`. */
 export async function databaseCommands(target: Target, mode: Mode): Promise<readonly string[]> {
   const { environment, settings } = target;
   const { postgresql } = await expectedPorts(environment);
-  const data = join(environment.state, 'postgresql', 'data');
-  const server = ['postgres', ...serverArguments(data, postgresql, serverFiles(environment))];
+  const server = ['postgres', ...serverArguments(environment, postgresql)];
   const start = inBackground(environment, 'postgresql', [...(await plainAccount('postgres')), ...server]);
   if (mode === 'start') return [start];
   const decrypt = decryptText(environment.name, superuserOf(settings).secret);
@@ -78,9 +75,8 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const { $, environment } = context;
   const { ports } = await requireState(environment);
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
-  const data = join(environment.state, 'postgresql', 'data');
-  const files = serverFiles(environment);
-  const settled = serverArguments(data, ports.postgresql, files);
+  const data = dataFolder(environment);
+  const settled = serverArguments(environment, ports.postgresql);
   // A server with another command line is restarted.
   const digest = digestOf(JSON.stringify(settled));
   if (await isUp(environment, 'postgresql', ready, digest)) return reloadDatabase(environment);
@@ -89,7 +85,7 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const account = await findAccount('postgres', $);
   // The owner changes if the machine starts or stops allowing user namespaces.
   if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
-  await recordLoaded(environment, 'postgresql', files.certificate);
+  await recordLoaded(environment, 'postgresql', databaseCertificate(environment).certificate);
   return launchService(context, {
     name: 'postgresql',
     program: server.path,
@@ -104,7 +100,7 @@ async function ensureServer(context: Context): Promise<Outcome> {
 
 /** Makes a running server load a renewed certificate; open sessions stay. */
 export const reloadDatabase = (environment: Environment): Promise<Outcome> =>
-  loadRenewed(environment, 'postgresql', serverFiles(environment).certificate);
+  loadRenewed(environment, 'postgresql', databaseCertificate(environment).certificate);
 
 async function initialise(context: Context, programs: string, data: string): Promise<void> {
   const { $, environment, settings } = context;

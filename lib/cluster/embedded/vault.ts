@@ -17,12 +17,11 @@ import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 export async function vaultCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   const folder = `.state/${environment.name}/vault`;
   const values = configurationValues(`$PWD/.state/${environment.name}`, await expectedPorts(environment));
+  const server = ['vault', 'server', '-config', join(environment.state, 'vault', 'server.hcl')];
   return [
     `mkdir -p -m 700 ${folder}/data`,
     `${fillCommand('vault.hcl', values)} > ${folder}/server.hcl`,
-    inBackground(environment, 'vault', [
-      ...['vault', 'server', '-config', join(environment.state, 'vault', 'server.hcl')],
-    ]),
+    inBackground(environment, 'vault', server),
   ];
 }
 
