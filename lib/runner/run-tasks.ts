@@ -11,7 +11,7 @@ import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
 import { RunRecorder } from './report/recorder.ts';
 import type { Run, RunRequest } from './run.ts';
-import { Scheduler } from './schedule.ts';
+import { runScheduled } from './schedule.ts';
 import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
 
 /** Runs a checked graph and returns the exit code. */
@@ -82,7 +82,7 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
   const { stop, tally } = run;
   const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(run);
-  const scheduler = new Scheduler(run, {
+  await runScheduled(run, {
     run: async (node, late) => {
       const settled = await memory?.before(node, late);
       if (settled !== undefined) return settled;
@@ -107,7 +107,6 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
       run.emit({ type: 'task-skipped', id: node.id, because: because?.id });
     },
   });
-  await scheduler.run();
   memory?.end(outcomeOf(stop.reason, tally));
 }
 

@@ -1,5 +1,4 @@
 import { countDependents } from './dependency-order.ts';
-import type { FailureMode } from './global-options.ts';
 import type { TaskNode } from './node.ts';
 import type { Run } from './run.ts';
 import { Slots } from './slots.ts';
@@ -29,232 +28,206 @@ export type Work = {
 type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
 
 /**
- * `run` runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue
- * limits how many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued,
- * so waiting ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by
- * one, in dependency order.
+ * Runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits how
+ * many run and picks the one with the most dependents, then the first in order. Only ready nodes are queued, so waiting
+ * ones hold no slot, nor does a long-running process once it is ready. Finalisers run at the end, one by one, in
+ * dependency order.
  */
-export class Scheduler {
-  readonly #nodes: readonly TaskNode[];
-  readonly #failureMode: FailureMode;
-  readonly #stop: Run['stop'];
-  readonly #do: Work;
-  readonly #slots: Slots;
-  readonly #priorities: ReadonlyMap<TaskNode, number>;
-  readonly #states = new Map<TaskNode, State>();
-  readonly #missing = new Map<TaskNode, number>();
+export async function runScheduled(
+  { graph: { nodes }, settings, stop }: Pick<Run, 'graph' | 'settings' | 'stop'>,
+  work: Work,
+): Promise<void> {
+  let resolve = (): void => {};
+  let reject: (error: unknown) => void = () => {};
+  const slots = new Slots(settings.jobs, begin, { idle: advance, error: (error) => reject(error) });
+  const priorities = prioritiesOf(nodes);
+  const states = new Map(nodes.map((node) => [node, 'waiting' as State]));
+  const missing = new Map(nodes.map((node) => [node, node.needs.size]));
   /** The nodes that still keep each long-running process alive; a requested one keeps itself. */
-  readonly #keepers = new Map<TaskNode, Set<TaskNode>>();
+  const keepers = new Map<TaskNode, Set<TaskNode>>();
+  for (const node of nodes) {
+    if (node.longRunning === undefined) continue;
+    const { keptBy, requested } = node.longRunning;
+    keepers.set(node, new Set(requested ? [...keptBy, node] : keptBy));
+  }
   /** Stops each long-running process that is still wanted. */
-  readonly #stops = new Map<TaskNode, () => void>();
-  readonly #ending = new Set<TaskNode>();
-  #phase: 'main' | 'closing' | 'late' = 'main';
-  #failed = false;
-  #resolve: () => void = () => {};
-  #reject: (error: unknown) => void = () => {};
+  const stops = new Map<TaskNode, () => void>();
+  const ending = new Set<TaskNode>();
+  let phase: 'main' | 'closing' | 'late' = 'main';
+  let failed = false;
 
-  constructor({ graph: { nodes }, settings, stop }: Pick<Run, 'graph' | 'settings' | 'stop'>, work: Work) {
-    this.#nodes = nodes;
-    this.#failureMode = settings.failure;
-    this.#stop = stop;
-    this.#do = work;
-    this.#slots = new Slots(settings.jobs, (node) => this.#work(node), {
-      idle: () => this.#advance(),
-      error: (error) => this.#reject(error),
+  const onAbort = (): void => {
+    slots.clear();
+    // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
+    queueMicrotask(look);
+  };
+  await new Promise<void>((done, fail) => {
+    resolve = done;
+    reject = fail;
+    stop.signal.addEventListener('abort', onAbort);
+    slots.together(() => {
+      for (const node of nodes) if (node.needs.size === 0) add(node);
     });
-    this.#priorities = prioritiesOf(nodes);
-    for (const node of nodes) {
-      this.#states.set(node, 'waiting');
-      this.#missing.set(node, node.needs.size);
-      if (node.longRunning === undefined) continue;
-      const { keptBy, requested } = node.longRunning;
-      this.#keepers.set(node, new Set(requested ? [...keptBy, node] : keptBy));
-    }
-  }
-
-  async run(): Promise<void> {
-    const { signal } = this.#stop;
-    const onAbort = (): void => {
-      this.#slots.clear();
-      // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
-      queueMicrotask(() => this.#look());
-    };
-    await new Promise<void>((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      signal.addEventListener('abort', onAbort);
-      this.#slots.together(() => {
-        for (const node of this.#nodes) if (node.needs.size === 0) this.#add(node);
-      });
-      this.#look();
-    }).finally(() => signal.removeEventListener('abort', onAbort));
-    await this.#runFinalisers();
-  }
+    look();
+  }).finally(() => stop.signal.removeEventListener('abort', onAbort));
+  await runFinalisers();
 
   /** Starts the next phase if nothing is running or queued. */
-  #look(): void {
-    if (this.#slots.idle) this.#advance();
+  function look(): void {
+    if (slots.idle) advance();
   }
 
-  #advance(): void {
+  function advance(): void {
     // Called again when they have ended.
-    if (this.#phase === 'late' || this.#ending.size > 0) return;
-    if (this.#phase === 'closing') {
-      this.#phase = 'late';
-      this.#resolve();
+    if (phase === 'late' || ending.size > 0) return;
+    if (phase === 'closing') {
+      phase = 'late';
+      resolve();
       return;
     }
-    const requested = this.#nodes.filter(({ longRunning }) => longRunning?.requested);
+    const requested = nodes.filter(({ longRunning }) => longRunning?.requested);
     // A requested long-running process runs until a signal or its own end.
-    if (this.#mayStart() && requested.some((node) => this.#states.get(node) === 'up')) return;
-    this.#phase = 'closing';
-    const wanted = this.#wantedLate();
-    this.#skipRest((node) => !wanted.has(node));
-    for (const node of requested) this.#lose(node, node);
-    this.#look();
+    if (mayStart() && requested.some((node) => states.get(node) === 'up')) return;
+    phase = 'closing';
+    const wanted = wantedLate();
+    skipRest((node) => !wanted.has(node));
+    for (const node of requested) lose(node, node);
+    look();
   }
 
-  #mayStart(): boolean {
-    return this.#phase === 'main' && !this.#failed && !this.#stop.signal.aborted;
+  function mayStart(): boolean {
+    return phase === 'main' && !failed && !stop.signal.aborted;
   }
 
-  #add(node: TaskNode): void {
-    if (!node.late && this.#mayStart()) this.#slots.add(node, this.#priorities.get(node) ?? 0);
+  function add(node: TaskNode): void {
+    if (!node.late && mayStart()) slots.add(node, priorities.get(node) ?? 0);
   }
 
-  #work(node: TaskNode): void | Promise<void> {
+  function begin(node: TaskNode): void | Promise<void> {
     // It may have been skipped while waiting for its mutex.
-    if (!this.#isWaiting(node) || !this.#mayStart()) return;
-    return node.longRunning === undefined ? this.#run(node) : this.#launch(node);
+    if (!isWaiting(node) || !mayStart()) return;
+    return node.longRunning === undefined ? run(node) : launch(node);
   }
 
-  async #run(node: TaskNode): Promise<void> {
-    this.#states.set(node, 'running');
-    const done = await this.#do.run(node, this.#phase === 'late');
-    if (done) this.#satisfy(node);
-    else this.#fail(node);
-    this.#end(node, 'ended');
+  async function run(node: TaskNode): Promise<void> {
+    states.set(node, 'running');
+    const done = await work.run(node, phase === 'late');
+    if (done) satisfy(node);
+    else fail(node);
+    end(node, 'ended');
   }
 
-  async #launch(node: TaskNode): Promise<void> {
-    this.#states.set(node, 'running');
-    const launched = this.#do.launch(node);
-    this.#stops.set(node, launched.stop);
-    const ready = await launched.ready;
-    if (ready) {
-      this.#states.set(node, 'up');
-      this.#satisfy(node);
-      this.#stopUnkept(node);
-      void launched.ended
-        .then((asked) => {
-          this.#processEnded(node, asked);
-          this.#look();
-        })
-        .catch(this.#reject);
-    } else {
-      this.#processEnded(node, false);
+  async function launch(node: TaskNode): Promise<void> {
+    states.set(node, 'running');
+    const launched = work.launch(node);
+    stops.set(node, launched.stop);
+    if (!(await launched.ready)) {
+      processEnded(node, false);
+      return;
     }
+    states.set(node, 'up');
+    satisfy(node);
+    stopUnkept(node);
+    void launched.ended
+      .then((asked) => {
+        processEnded(node, asked);
+        look();
+      })
+      .catch(reject);
   }
 
-  #processEnded(node: TaskNode, asked: boolean): void {
-    this.#stops.delete(node);
-    this.#ending.delete(node);
-    if (!asked) this.#fail(node);
-    this.#end(node, 'ended');
+  function processEnded(node: TaskNode, asked: boolean): void {
+    stops.delete(node);
+    ending.delete(node);
+    if (!asked) fail(node);
+    end(node, 'ended');
   }
 
-  #satisfy(node: TaskNode): void {
+  function satisfy(node: TaskNode): void {
     const ready = [...node.dependents].filter((dependent) => {
-      const missing = (this.#missing.get(dependent) ?? 0) - 1;
-      this.#missing.set(dependent, missing);
-      return missing === 0 && this.#isWaiting(dependent);
+      const left = (missing.get(dependent) ?? 0) - 1;
+      missing.set(dependent, left);
+      return left === 0 && isWaiting(dependent);
     });
-    if (ready.length === 0) return;
-    this.#slots.together(() => {
-      for (const dependent of ready) this.#add(dependent);
-    });
+    if (ready.length > 0) slots.together(() => ready.forEach(add));
   }
 
-  #fail(node: TaskNode): void {
+  function fail(node: TaskNode): void {
     // Not if a finaliser fails, since the others still run.
-    if (this.#phase === 'main' && this.#failureMode !== 'continue') {
-      this.#failed = true;
-      this.#slots.clear();
-      if (this.#failureMode === 'kill') this.#stop.begin({ type: 'failure' });
+    if (phase === 'main' && settings.failure !== 'continue') {
+      failed = true;
+      slots.clear();
+      if (settings.failure === 'kill') stop.begin({ type: 'failure' });
     }
     const rest = dependentsOf(node);
     for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
-      if (!this.#isWaiting(next)) continue;
-      this.#skip(next, node);
+      if (!isWaiting(next)) continue;
+      skip(next, node);
       for (const dependent of dependentsOf(next)) rest.push(dependent);
     }
   }
 
-  #skip(node: TaskNode, because: TaskNode | undefined): void {
-    this.#slots.remove(node);
-    this.#do.skip(node, because);
-    this.#end(node, 'skipped');
+  function skip(node: TaskNode, because: TaskNode | undefined): void {
+    slots.remove(node);
+    work.skip(node, because);
+    end(node, 'skipped');
   }
 
-  #end(node: TaskNode, state: 'ended' | 'skipped'): void {
-    this.#states.set(node, state);
-    for (const kept of this.#keepers.keys()) this.#lose(kept, node);
+  function end(node: TaskNode, state: 'ended' | 'skipped'): void {
+    states.set(node, state);
+    for (const kept of keepers.keys()) lose(kept, node);
   }
 
   /** Removes one keeper of a long-running process and stops it after the last. */
-  #lose(node: TaskNode, keeper: TaskNode): void {
-    if (this.#keepers.get(node)?.delete(keeper)) this.#stopUnkept(node);
+  function lose(node: TaskNode, keeper: TaskNode): void {
+    if (keepers.get(node)?.delete(keeper)) stopUnkept(node);
   }
 
-  #stopUnkept(node: TaskNode): void {
-    const stop = this.#stops.get(node);
-    if (stop === undefined || this.#keepers.get(node)?.size !== 0) return;
-    this.#stops.delete(node);
-    this.#ending.add(node);
-    stop();
+  function stopUnkept(node: TaskNode): void {
+    const end = stops.get(node);
+    if (end === undefined || keepers.get(node)?.size !== 0) return;
+    stops.delete(node);
+    ending.add(node);
+    end();
   }
 
-  #isWaiting(node: TaskNode): boolean {
-    return this.#states.get(node) === 'waiting';
+  function isWaiting(node: TaskNode): boolean {
+    return states.get(node) === 'waiting';
   }
 
   /** Finalisers never need long-running processes, but their needs may come after one. */
-  #canBeLate(node: TaskNode): boolean {
-    return this.#isWaiting(node) && node.longRunning === undefined;
+  function canBeLate(node: TaskNode): boolean {
+    return isWaiting(node) && node.longRunning === undefined;
   }
 
   /** True for a pending finaliser of a task that was started. */
-  #isEligible(node: TaskNode): boolean {
-    const hasStarted = (owner: TaskNode): boolean =>
-      !['waiting', 'skipped'].includes(this.#states.get(owner) ?? 'waiting');
-    return this.#isWaiting(node) && [...node.finalises].some(hasStarted);
+  function isEligible(node: TaskNode): boolean {
+    const hasStarted = (owner: TaskNode): boolean => !isWaiting(owner) && states.get(owner) !== 'skipped';
+    return isWaiting(node) && [...node.finalises].some(hasStarted);
   }
 
   /** Finalisers that have to run, their needs, and the finalisers of all these. */
-  #wantedLate(): Set<TaskNode> {
-    const wanted = new Set(this.#nodes.filter((node) => this.#isEligible(node)));
+  function wantedLate(): Set<TaskNode> {
+    const wanted = new Set(nodes.filter(isEligible));
     // Sets can grow while they are iterated.
     for (const node of wanted) {
-      for (const other of [...node.needs, ...node.finalisers]) if (this.#canBeLate(other)) wanted.add(other);
+      for (const other of [...node.needs, ...node.finalisers]) if (canBeLate(other)) wanted.add(other);
     }
     return wanted;
   }
 
-  async #runFinalisers(): Promise<void> {
-    for (const finaliser of this.#nodes) {
-      if (!this.#isEligible(finaliser)) continue;
+  async function runFinalisers(): Promise<void> {
+    for (const finaliser of nodes) {
+      if (!isEligible(finaliser)) continue;
       const wanted = new Set([finaliser]);
-      for (const node of wanted)
-        for (const needed of node.needs) if (this.#canBeLate(needed)) wanted.add(needed);
-      for (const node of this.#nodes) if (wanted.has(node) && this.#isWaiting(node)) await this.#run(node);
+      for (const node of wanted) for (const needed of node.needs) if (canBeLate(needed)) wanted.add(needed);
+      for (const node of nodes) if (wanted.has(node) && isWaiting(node)) await run(node);
     }
-    this.#skipRest(() => true);
+    skipRest(() => true);
   }
 
-  #skipRest(choose: (node: TaskNode) => boolean): void {
-    for (const node of this.#nodes) {
-      if (this.#isWaiting(node) && choose(node)) this.#skip(node, undefined);
-    }
+  function skipRest(choose: (node: TaskNode) => boolean): void {
+    for (const node of nodes) if (isWaiting(node) && choose(node)) skip(node, undefined);
   }
 }
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { TaskNode } from '../../node.ts';
 import { deferred } from '../../pause.ts';
 import type { Run } from '../../run.ts';
-import { Scheduler, type Work } from '../../schedule.ts';
+import { runScheduled, type Work } from '../../schedule.ts';
 import { type AnyTask, type TaskDefinition, task } from '../../task.ts';
 import { graphOf, plain } from '../rig/graphs.ts';
 
@@ -28,7 +28,7 @@ async function orderOf(
     stop: { signal: new AbortController().signal },
     ...more,
   };
-  const scheduler = new Scheduler(scheduled as unknown as Run, {
+  await runScheduled(scheduled as unknown as Run, {
     skip: () => {},
     launch,
     run: async (node, late) => {
@@ -36,7 +36,6 @@ async function orderOf(
       return (await run?.(node, late)) ?? true;
     },
   });
-  await scheduler.run();
   return order;
 }
 
