@@ -1,5 +1,5 @@
 import { formatPlace } from './call-site.ts';
-import { LineSplitter } from './child-output.ts';
+import { lineSplitter } from './child-output.ts';
 import { TaskError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
 import { nestedEnvironment } from './nesting.ts';
@@ -154,8 +154,7 @@ export class Attempt {
   #shell(pipe?: OnePipe): Shell {
     const { id, task } = this.#node;
     const { children, emit, holder, redactor, terminal } = this.#run;
-    const splitter = (stream: OutputStream): LineSplitter =>
-      new LineSplitter(redactor, (line) => this.#show(stream, line));
+    const splitter = (stream: OutputStream) => lineSplitter(redactor, (line) => this.#show(stream, line));
     return createShell({
       interactive: task.interactive ?? false,
       pipe,

@@ -6,49 +6,35 @@ import type { Redactor } from './redact.ts';
 const longestLine = 8 << 20;
 
 /**
- * Splits a child's output into lines, so that a secret or character in two chunks is seen whole. A carriage return
- * (progress bars) ends a line too. Removes control characters except colours.
+ * Splits a child's output, of which it is given chunk after chunk or text at the end, into lines, so that a secret or
+ * character in two chunks is seen whole. A carriage return (progress bars) ends a line too. Removes control characters
+ * except colours.
  */
-export class LineSplitter {
-  readonly #decoder = new StringDecoder('utf8');
-  readonly #redactor: Redactor;
-  readonly #onLine: (line: string) => void;
+export function lineSplitter(redactor: Redactor, onLine: (line: string) => void, longest = longestLine) {
+  const decoder = new StringDecoder('utf8');
   /** Only new text is searched for line breaks: searching a long line again for each chunk is quadratic. */
-  #rest = '';
+  let rest = '';
   /** True if the last chunk ended with a carriage return; a line feed after it belongs to the same break. */
-  #returned = false;
-
-  readonly #longest: number;
-
-  constructor(redactor: Redactor, onLine: (line: string) => void, longest = longestLine) {
-    this.#redactor = redactor;
-    this.#onLine = onLine;
-    this.#longest = longest;
-  }
-
-  /** Adds a chunk of output, or text at its end. */
-  push(chunk: Buffer | string): void {
-    const text = typeof chunk === 'string' ? this.#decoder.end() + chunk : this.#decoder.write(chunk);
+  let returned = false;
+  return (chunk: Buffer | string): void => {
+    const text = typeof chunk === 'string' ? decoder.end() + chunk : decoder.write(chunk);
     if (text === '') return;
-    const [first = '', ...others] = text.slice(this.#returned && text[0] === '\n' ? 1 : 0).split(/\r\n?|\n/);
-    this.#returned = text.endsWith('\r');
-    this.#rest += first;
+    const [first = '', ...others] = text.slice(returned && text[0] === '\n' ? 1 : 0).split(/\r\n?|\n/);
+    returned = text.endsWith('\r');
+    rest += first;
     for (const line of others) {
-      this.#onLine(neutralLine(this.#rest));
-      this.#rest = line;
+      onLine(neutralLine(rest));
+      rest = line;
     }
-    while (this.#rest.length > this.#longest) this.#cut();
-  }
-
-  #cut(): void {
-    const redacted = this.#redactor.redact(this.#rest);
-    // A secret may cross the cut, so the length of the longest one is held back.
-    const held = Math.min(this.#redactor.longest, redacted.length >> 1);
-    const end = redacted.length - held;
-    const place = isLowSurrogate(redacted.charCodeAt(end)) ? end - 1 : end;
-    this.#rest = redacted.slice(place);
-    this.#onLine(neutralLine(redacted.slice(0, place)));
-  }
+    while (rest.length > longest) {
+      const redacted = redactor.redact(rest);
+      // A secret may cross the cut, so the length of the longest one is held back.
+      const end = redacted.length - Math.min(redactor.longest, redacted.length >> 1);
+      const place = isLowSurrogate(redacted.charCodeAt(end)) ? end - 1 : end;
+      rest = redacted.slice(place);
+      onLine(neutralLine(redacted.slice(0, place)));
+    }
+  };
 }
 
 function isLowSurrogate(code: number): boolean {

@@ -69,7 +69,7 @@ export type ShellHost = {
   readonly end: (child: ChildProcess) => void;
   readonly onCommand: (command: string) => void;
   /** What shows the output of the next command. */
-  readonly newOutput: () => Record<'stdout' | 'stderr', { readonly push: (chunk: Buffer | string) => void }>;
+  readonly newOutput: () => Record<'stdout' | 'stderr', (chunk: Buffer | string) => void>;
   readonly redact: (text: string) => string;
   /** Slows down children that print faster than we can write. */
   readonly pressure?: BackPressure | undefined;

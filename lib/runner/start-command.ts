@@ -81,7 +81,7 @@ function startCommand(
       if (quiet) return;
       if (entry.kind === 'cmd') host.onCommand(entry.cmd);
       else if ((entry.kind === 'stdout' || entry.kind === 'stderr') && entry.verbose)
-        shown[entry.kind].push(entry.data);
+        shown[entry.kind](entry.data);
     },
     spawn: ((file: string, args: readonly string[], spawnOptions: SpawnOptions) => {
       if (file.includes('\0')) throw cannotStart('a command');

@@ -26,7 +26,7 @@ export const plainShell = (): Shell =>
     spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
     end: (child) => child.kill(),
     onCommand: () => {},
-    newOutput: () => ({ stdout: [] as unknown[], stderr: [] as unknown[] }),
+    newOutput: () => ({ stdout: () => {}, stderr: () => {} }),
     redact: (text) => text,
   });
 

@@ -29,36 +29,35 @@ export type Look = {
   readonly parts?: Digests | undefined;
 };
 
-/** Decides whether tasks are up to date, and records what they were made from. */
-export class Fingerprints {
-  readonly #settings: FingerprintSettings;
-  /** Digests of this run's tasks. */
-  readonly #found = new Map<TaskNode, string>();
-  /** Of this run, in the records of its unfinished tasks. */
-  readonly #mark = randomUUID();
+export type Fingerprints = ReturnType<typeof openFingerprints>;
 
-  constructor(settings: FingerprintSettings) {
-    this.#settings = settings;
-  }
+/** Decides whether tasks are up to date, and records what they were made from. */
+export function openFingerprints({ memory, options, base, force, askStatus }: FingerprintSettings) {
+  /** Digests of this run's tasks. */
+  const found = new Map<TaskNode, string>();
+  /** Of this run, in the records of its unfinished tasks. */
+  const mark = randomUUID();
+  const keyOf = (node: TaskNode): string => `${node.id} ${JSON.stringify(options)}`;
+  return { look, started, succeeded };
 
   /** Examines everything that the task declares. Throws UsageError for an input without a match. */
-  async look(node: TaskNode): Promise<Look> {
+  async function look(node: TaskNode): Promise<Look> {
     const { task, input } = node;
     const says: string[] = [];
     let look: Look = { run: true, reason: '--force asks for it' };
     if (task.inputs !== undefined) {
-      const { files, parts, problem } = await this.#partsOf(node);
-      const before = parseRecord(await readRecord(this.#settings.memory, this.#key(node)));
+      const { files, parts, problem } = await partsOf(node);
+      const before = parseRecord(await readRecord(memory, keyOf(node)));
       const changes = before ? changesBetween(before, parts) : ['no earlier success is remembered'];
       look = { ...look, parts: problem === undefined ? parts : undefined };
       const reason = problem ?? listChanges(changes);
-      if (reason !== '' && !this.#settings.force) return { ...look, reason };
+      if (reason !== '' && !force) return { ...look, reason };
       says.push(count(files, 'input'));
     }
-    if (this.#settings.force) return look;
+    if (force) return look;
     const status = await declared(task.status, input);
     if (status !== undefined) {
-      const reason = await this.#settings.askStatus(node, status);
+      const reason = await askStatus(node, status);
       if (reason !== undefined) return { ...look, reason };
       says.push('its status command');
     }
@@ -67,30 +66,27 @@ export class Fingerprints {
   }
 
   /** Removes the task's record before it starts, so that an interrupted run leaves none. */
-  async started(node: TaskNode): Promise<void> {
+  async function started(node: TaskNode): Promise<void> {
     if (node.task.inputs === undefined) return;
-    const { memory } = this.#settings;
-    const key = this.#key(node);
-    await writeRecord(memory, key, { running: this.#mark }).catch(async () => {
+    const key = keyOf(node);
+    await writeRecord(memory, key, { running: mark }).catch(async () => {
       // On a full disk, removing may still work. Otherwise the old record would be wrong.
       if ((await readRecord(memory, key)) !== undefined) await removeRecord(memory, key);
     });
   }
 
   /** Records a success, unless another run has started the same task meanwhile. */
-  async succeeded(node: TaskNode, { parts }: Look): Promise<void> {
+  async function succeeded(node: TaskNode, { parts }: Look): Promise<void> {
     if (node.task.inputs === undefined) return;
-    const { memory } = this.#settings;
-    const key = this.#key(node);
+    const key = keyOf(node);
     const { running } = Object(await readRecord(memory, key)) as { running?: unknown };
-    const isOurs = running === this.#mark && parts !== undefined;
+    const isOurs = running === mark && parts !== undefined;
     const change = isOurs ? writeRecord(memory, key, { parts }) : removeRecord(memory, key);
     // Without a record, the task just runs again.
     await change.catch(() => {});
   }
 
-  async #partsOf(node: TaskNode) {
-    const { memory, base } = this.#settings;
+  async function partsOf(node: TaskNode) {
     const { task, input } = node;
     const texts = (await declared(task.inputs, input)) ?? [];
     const own = { ...(await settingsOf(node)), 'its list of inputs': texts };
@@ -102,30 +98,26 @@ export class Fingerprints {
         advice: `correct \`inputs\` at ${formatPlace(task)}, or make what it names`,
       });
     }
-    const needs = this.#trackedNeeds(node).map((needed) => [
+    const needs = trackedNeeds(node).map((needed) => [
       `${needed.label}, which it needs,`,
-      this.#found.get(needed) ?? '',
+      found.get(needed) ?? '',
     ]);
     const parts: Digests = {
       ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, digestOf(value)])),
       ...Object.fromEntries(needs),
       ...digests,
     };
-    this.#found.set(node, digestOf(parts));
+    found.set(node, digestOf(parts));
     return { files: Object.keys(digests).length, parts, problem };
   }
 
   /** The nearest needs with inputs; the results of others are unknown. */
-  #trackedNeeds(node: TaskNode): TaskNode[] {
+  function trackedNeeds(node: TaskNode): TaskNode[] {
     const needs = new Set(neededBy(node));
     // Grows while it is iterated.
     for (const needed of needs)
-      if (!this.#found.has(needed)) for (const deeper of neededBy(needed)) needs.add(deeper);
-    return [...needs].filter((needed) => this.#found.has(needed));
-  }
-
-  #key(node: TaskNode): string {
-    return `${node.id} ${JSON.stringify(this.#settings.options)}`;
+      if (!found.has(needed)) for (const deeper of neededBy(needed)) needs.add(deeper);
+    return [...needs].filter((needed) => found.has(needed));
   }
 }
 

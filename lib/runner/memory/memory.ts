@@ -31,7 +31,7 @@ export async function openMemory(run: Run) {
   const resumption = settings.resume ? await resume(folder, asked) : undefined;
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
-  const fingerprints = tracks ? await openFingerprints(run) : undefined;
+  const fingerprints = tracks ? await fingerprintsOf(run) : undefined;
   const looks = new Map<TaskNode, Look>();
   return {
     /**
@@ -109,10 +109,10 @@ export async function openMemory(run: Run) {
   }
 }
 
-async function openFingerprints(run: Run): Promise<Fingerprints> {
+async function fingerprintsOf(run: Run): Promise<Fingerprints> {
   const { graph, settings, memory, shell } = run;
-  const { Fingerprints } = await import('./fingerprint.ts');
-  return new Fingerprints({
+  const { openFingerprints } = await import('./fingerprint.ts');
+  return openFingerprints({
     memory: resolve(memory),
     options: ownOptions(graph.options),
     base: resolve((await shell?.(graph.options))?.cwd ?? '.'),

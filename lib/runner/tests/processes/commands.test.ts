@@ -25,8 +25,8 @@ function shellOf(show: Show = () => {}, more: Partial<ShellHost> = {}): Shell {
     end: ({ pid = 0 }) => void process.kill(-pid, 'SIGTERM'),
     onCommand: () => {},
     newOutput: () => ({
-      stdout: { push: (chunk) => show('stdout', chunk) },
-      stderr: { push: (chunk) => show('stderr', chunk) },
+      stdout: (chunk) => show('stdout', chunk),
+      stderr: (chunk) => show('stderr', chunk),
     }),
     redact: (text) => text,
     ...more,

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LineSplitter } from '../../child-output.ts';
+import { lineSplitter } from '../../child-output.ts';
 import { buildGraph } from '../../graph.ts';
 import { Redactor } from '../../redact.ts';
 import { quote } from '../../shell.ts';
@@ -177,10 +177,10 @@ function split(
   longest?: number,
 ): string[] {
   const lines: string[] = [];
-  const splitter = new LineSplitter(redactor, (line) => lines.push(redactor.redact(line)), longest);
-  for (const chunk of chunks) splitter.push(chunk);
+  const push = lineSplitter(redactor, (line) => lines.push(redactor.redact(line)), longest);
+  for (const chunk of chunks) push(chunk);
   // As a command's end does.
-  if (!chunks.map(String).join('').endsWith('\n')) splitter.push('\n');
+  if (!chunks.map(String).join('').endsWith('\n')) push('\n');
   return lines;
 }
 
@@ -194,8 +194,7 @@ test('lines end at any kind of line break, and the last one may lack it', () => 
 
 test('a carriage return ends a line at once, so that a progress bar is seen when it moves', () => {
   const lines: string[] = [];
-  const splitter = new LineSplitter(redactorOf(), (line) => lines.push(line));
-  splitter.push('50 %\r');
+  lineSplitter(redactorOf(), (line) => lines.push(line))('50 %\r');
   assert.equal(lines, ['50 %']);
 });
 

@@ -2,7 +2,12 @@ import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type FingerprintSettings, Fingerprints, type Look } from '../../../memory/fingerprint.ts';
+import {
+  type FingerprintSettings,
+  type Fingerprints,
+  type Look,
+  openFingerprints,
+} from '../../../memory/fingerprint.ts';
 import { isTracked } from '../../../memory/node-settings.ts';
 import { type AnyTask, type TaskDefinition, task } from '../../../task.ts';
 import { folder, useFolder } from '../../rig/folder.ts';
@@ -28,7 +33,7 @@ const define = (more: Definition = {}): AnyTask =>
 
 const opened = (more: Partial<FingerprintSettings> = {}): Fingerprints => {
   const rest = { options: {}, base: folder, force: false, askStatus: async () => status };
-  return new Fingerprints({ memory: memory(), ...rest, ...more });
+  return openFingerprints({ memory: memory(), ...rest, ...more });
 };
 
 /** As a run does it: looks at each task, and runs to a good end what needs it. Returns the reason of the last task. */
