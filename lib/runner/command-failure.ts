@@ -29,7 +29,8 @@ export function commandFailure(
   if (output.exitCode === 0 && (startError ?? timeoutMs ?? overflow) === undefined) return undefined;
   const shown = `\`${shorten(redact(finished.command))}\``;
   const said = output.stderr || output.stdout;
-  const why = redact(beginningOfReason(output.stderr) ?? beginningOfReason(output.stdout) ?? '') || undefined;
+  const reason = reasonIn(output.stderr) ?? reasonIn(output.stdout) ?? '';
+  const why = redact(ownBeginning(reason, longestLine)) || undefined;
   const fail = (how: string, more: Partial<ErrorText>): TaskError =>
     new TaskError({ what: `${shown} ${how}`, why, ...more });
   if (timeoutMs !== undefined)
@@ -69,11 +70,6 @@ function startReason(error: Error, cwd: string | undefined): string {
   return code === 'E2BIG'
     ? 'it is longer than the system takes: pass what is long by `input`'
     : error.message;
-}
-
-function beginningOfReason(text: string): string | undefined {
-  const reason = reasonIn(text);
-  return reason === undefined ? undefined : ownBeginning(reason, longestLine);
 }
 
 /** Long options for cluster and files, which come before the interesting words. */

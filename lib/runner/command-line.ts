@@ -136,7 +136,9 @@ export function parseCommandLine(argv: readonly string[], known: Program, privat
     const forms = Object.entries(specs).map(([name, spec]) => argumentForm(name, spec));
     const owner = task === undefined ? '' : ` of task \`${task.name}\``;
     const help = `${known.program}${task === undefined ? '' : ` ${task.name}`} --help`;
-    const asWord = task !== undefined && takesWords(task) ? `; as an argument, write it after \`--\`` : '';
+    // It then accepts any word that begins with a dash.
+    const takesWords = task && !task.passThrough && specsOf(task).some(([, spec]) => spec.positional);
+    const asWord = takesWords ? '; as an argument, write it after `--`' : '';
     return new UsageError({
       what: `unknown option \`${written}\`${owner}`,
       advice: didYouMean(written, forms, help + asWord),
@@ -215,11 +217,6 @@ export function findOption(written: string, specs: ArgumentSpecs, values: Values
   const negated = all.find(([name, { type }]) => type === 'boolean' && written === `--no-${kebab(name)}`);
   const found = plain ?? negated;
   return found && { name: found[0], spec: found[1], values, negated: plain === undefined };
-}
-
-/** True if the task accepts any word that begins with a dash. */
-function takesWords(task: AnyTask): boolean {
-  return !task.passThrough && specsOf(task).some(([, spec]) => spec.positional);
 }
 
 /** A lone `-` and negative numbers are words. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { TaskError } from './errors.ts';
 
@@ -24,12 +25,8 @@ export async function readDotenv(file: string): Promise<void> {
 
 /** The text without its byte order mark. Refuses other encodings, which would silently change a password. */
 function textOf(bytes: Buffer): string {
-  try {
-    if (!bytes.includes(0)) return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    // Reported below.
-  }
-  throw new Error('it is not text in UTF-8');
+  if (bytes.includes(0) || !isUtf8(bytes)) throw new Error('it is not text in UTF-8');
+  return new TextDecoder().decode(bytes);
 }
 
 function unreadable(file: string, why: string, advice: string): TaskError {

@@ -62,7 +62,10 @@ export function listJson(tasks: readonly AnyTask[], options: Options): string {
     aliases: entry.aliases ?? [],
     group: entry.group ?? 'tasks',
     description: entry.description,
-    args: specsOf(entry).map(([name, spec]) => argumentJson(name, spec)),
+    args: specsOf(entry).map(([name, { choices, ...rest }]) => ({
+      ...{ name, ...rest },
+      ...(Array.isArray(choices) && { choices }),
+    })),
     needs: neededNames(entry, options),
     file: shortPath(entry.file),
     line: entry.line,
@@ -90,11 +93,6 @@ export function neededNames(entry: AnyTask, options: Options): string[] {
 
 function publicTasks(tasks: readonly AnyTask[]): AnyTask[] {
   return tasks.filter((entry) => !entry.private);
-}
-
-function argumentJson(name: string, spec: ArgumentSpec): object {
-  const { choices, ...rest } = spec;
-  return { name, ...rest, ...(Array.isArray(choices) ? { choices } : {}) };
 }
 
 export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };

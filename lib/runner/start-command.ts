@@ -51,7 +51,8 @@ function startCommand(
   pieces: TemplateStringsArray,
   values: readonly unknown[],
 ): Command {
-  checkOptions(options);
+  for (const [name, value = ''] of Object.entries(options.env ?? {}))
+    if (value.includes('\0')) throw cannotStart(`a command with the variable \`${name}\``);
   host.check();
   checkValues(pieces, values);
   const zx = require('zx/core') as typeof Zx;
@@ -186,12 +187,7 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
   });
 }
 
-/** Throws TaskError, without the value, for what no program can be given. */
-function checkOptions({ env = {} }: CommandOptions): void {
-  for (const [name, value = ''] of Object.entries(env))
-    if (value.includes('\0')) throw cannotStart(`a command with the variable \`${name}\``);
-}
-
+/** The error, without the value, for what no program can be given. */
 function cannotStart(what: string): TaskError {
   const advice = 'leave it out: no program can be given that';
   return new TaskError({ what: `cannot start ${what}`, why: 'it holds a NUL character', advice });

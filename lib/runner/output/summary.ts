@@ -31,33 +31,28 @@ export function summaryLines(summary: RunSummary, view: SummaryView): string[] {
   }
   lines.push(...(view.timing ?? []));
   if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
+  const spared = [[summary.upToDate, 'up to date'] as const, [summary.resumed, 'resumed'] as const];
   if (summary.outcome === 'done') {
     if (view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
     const total = summary.done + summary.upToDate + summary.resumed;
-    const changes =
-      summary.changed > 0 ? `, ${summary.changed} changed` : summary.unchanged > 0 ? ', nothing changed' : '';
-    return [
-      ...lines,
-      style.green(`done: ${count(total, 'task')} in ${time}${sparedText(summary)}${changes}`),
-    ];
+    const parts = counted([...spared, [summary.changed, 'changed']]);
+    if (summary.changed === 0 && summary.unchanged > 0) parts.push('nothing changed');
+    return [...lines, style.green([`done: ${count(total, 'task')} in ${time}`, ...parts].join(', '))];
   }
   if (view.nodes === 1 && summary.outcome === 'failed') return lines;
-  const parts = [
+  const parts = counted([
     [summary.failed, 'failed'],
     [summary.interrupted, 'stopped'],
     [summary.done, 'done'],
-    [summary.upToDate, 'up to date'],
-    [summary.resumed, 'resumed'],
+    ...spared,
     [summary.skipped, 'not started'],
-  ] as const;
-  const counts = parts.filter(([number]) => number > 0).map(([number, word]) => `${number} ${word}`);
-  const head = summary.outcome === 'failed' ? 'failed' : 'interrupted';
-  return [...lines, style.red(`${head} after ${time}: ${counts.join(', ')}`)];
+  ]);
+  return [...lines, style.red(`${summary.outcome} after ${time}: ${parts.join(', ')}`)];
 }
 
-/** `, 3 up to date, 1 resumed`: tasks that were not run. */
-function sparedText({ upToDate, resumed }: RunSummary): string {
-  return (upToDate > 0 ? `, ${upToDate} up to date` : '') + (resumed > 0 ? `, ${resumed} resumed` : '');
+/** `3 up to date`, `1 resumed`, for numbers that are not 0. */
+function counted(parts: readonly (readonly [number, string])[]): string[] {
+  return parts.filter(([number]) => number > 0).map((part) => part.join(' '));
 }
 
 function failureLines(failed: TaskFailure, view: SummaryView): string[] {
