@@ -9,7 +9,7 @@ import type { TaskNode } from './node.ts';
 import { endOrphans } from './orphans.ts';
 import { createRenderer } from './output/renderer.ts';
 import { summaryLines } from './output/summary.ts';
-import { RunRecorder } from './report/recorder.ts';
+import { openRecorder, type RunRecorder } from './report/recorder.ts';
 import type { Run, RunRequest } from './run.ts';
 import { runScheduled } from './schedule.ts';
 import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
@@ -18,7 +18,7 @@ import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
 export async function runTasks(request: RunRequest): Promise<number> {
   const { graph, settings, stop, terminal, redactor, children } = request;
   const startedAt = Date.now();
-  const recorder = new RunRecorder(graph, { lines: settings.report !== undefined });
+  const recorder = openRecorder(graph, { lines: settings.report !== undefined });
   const isReported = (settings.report ?? settings.trace) !== undefined;
   const reports = isReported ? await import('./report/reports.ts') : undefined;
   const writeReports = await reports?.openReports(request, recorder);
@@ -55,7 +55,7 @@ export async function runTasks(request: RunRequest): Promise<number> {
         nodes: graph.nodes.length,
         style: terminal.style,
         verbose: settings.verbose,
-        timing: await timingOf(request, recorder),
+        timing: summary.durationMs < 1000 ? [] : await timingOf(request, recorder),
         reports: written?.files,
       };
       for (const line of summaryLines(redactor.redactAll(summary), view)) terminal.err(`${line}\n`);
@@ -71,7 +71,6 @@ export async function runTasks(request: RunRequest): Promise<number> {
 
 /** What the time was spent on, for longer runs. */
 async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorder): Promise<string[]> {
-  if (recorder.durationMs < 1000) return [];
   const { timingLines } = await import('./report/critical-path.ts');
   // Only a terminal has a width.
   const columns = terminal.isTerminal ? terminal.columns() : 160;

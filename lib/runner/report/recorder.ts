@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
 import { formatPlace } from '../call-site.ts';
-import type { Renderer, RunEvent } from '../events.ts';
+import type { RunEvent } from '../events.ts';
 import type { Graph, TaskNode } from '../node.ts';
 import { RunView } from '../output/lines.ts';
 import { Newest } from '../output/newest.ts';
@@ -28,54 +28,51 @@ type State = Mutable<
 const linesOfTask = 1000;
 const lineLength = 2000;
 
+export type RunRecorder = ReturnType<typeof openRecorder>;
+
 /**
  * Records a run, as a renderer that shows nothing. Stores a few fields per task; with `lines` also its last lines.
  * All times are milliseconds since the start of the run.
  */
-export class RunRecorder implements Renderer {
+export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean }) {
   /** From the first to the last event. */
-  durationMs = 0;
-  readonly #states: readonly State[];
-  readonly #byId: Map<string, State>;
-  readonly #lines: boolean;
-  readonly #view = new RunView(createStyle(false, true));
-  readonly #notes: { at: number; text: string }[] = [];
+  let durationMs = 0;
+  const states = graph.nodes.map((node, place): State => {
+    const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
+    const kept = lines ? new Newest<RecordedLine>(most) : undefined;
+    return { node, place, kept, status: 'waiting', chain: [], retriedAt: [] };
+  });
+  const byId = new Map(states.map((state) => [state.node.id, state]));
+  const view = new RunView(createStyle(false, true));
+  const notes: { at: number; text: string }[] = [];
   /** Lanes of the timeline; true if taken. */
-  readonly #lanes: boolean[] = [];
-  readonly #run: Mutable<Omit<RecordedRun, 'durationMs' | 'notes' | 'tasks'>>;
+  const lanes: boolean[] = [];
+  const run: Mutable<Omit<RecordedRun, 'durationMs' | 'notes' | 'tasks'>> = {
+    ...{ label: graph.label, startedAt: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 },
+  };
+  return { onEvent, recorded };
 
-  constructor(graph: Graph, { lines }: { readonly lines: boolean }) {
-    this.#run = { label: graph.label, startedAt: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 };
-    this.#states = graph.nodes.map((node, place) => {
-      const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
-      const kept = lines ? new Newest<RecordedLine>(most) : undefined;
-      return { node, place, kept, status: 'waiting', chain: [], retriedAt: [] };
-    });
-    this.#byId = new Map(this.#states.map((state) => [state.node.id, state]));
-    this.#lines = lines;
-  }
-
-  onEvent(event: RunEvent): void {
-    if (event.type === 'run-started') Object.assign(this.#run, { startedAt: event.at, jobs: event.jobs });
-    this.durationMs = event.at - this.#run.startedAt;
-    if (this.#lines) this.#noteRun(event);
-    const state = 'id' in event ? this.#byId.get(event.id) : undefined;
-    if (event.type === 'run-ended')
-      Object.assign(this.#run, { outcome: event.outcome, exitCode: event.exitCode });
-    else if ('id' in event && state !== undefined) this.#noteTask(state, event, this.durationMs);
+  function onEvent(event: RunEvent): void {
+    if (event.type === 'run-started') Object.assign(run, { startedAt: event.at, jobs: event.jobs });
+    durationMs = event.at - run.startedAt;
+    if (lines) noteRun(event);
+    const state = 'id' in event ? byId.get(event.id) : undefined;
+    if (event.type === 'run-ended') Object.assign(run, { outcome: event.outcome, exitCode: event.exitCode });
+    else if ('id' in event && state !== undefined) noteTask(state, event, durationMs);
   }
 
   /** The run so far; tasks that are still running end with the last event. */
-  recorded(): RecordedRun {
-    const starts = this.#states.map(({ startedAt = this.durationMs }) => startedAt);
-    const first = starts.reduce((least, startedAt) => Math.min(least, startedAt), this.durationMs);
-    const tasks = this.#states.map((state) => this.#task(state, first));
-    return { ...this.#run, durationMs: this.durationMs, notes: this.#notes, tasks };
+  function recorded(): RecordedRun {
+    const first = states.reduce((least, { startedAt = least }) => Math.min(least, startedAt), durationMs);
+    return { ...run, durationMs, notes, tasks: states.map((state) => recordedTask(state, first)) };
   }
 
-  #task({ node, kept, readyAt: _, because, place: __, ...state }: State, first: number): RecordedTask {
+  function recordedTask(
+    { node, kept, readyAt: _, because, place: __, ...state }: State,
+    first: number,
+  ): RecordedTask {
     const { startedAt, status } = state;
-    const needs = [...node.needs].flatMap((needed) => this.#byId.get(needed.id) ?? []);
+    const needs = [...node.needs].flatMap((needed) => byId.get(needed.id) ?? []);
     // Before the first task, the run waited for its lock.
     const couldAt = needs.reduce((at, need) => Math.max(at, need.readyAt ?? need.endedAt ?? first), first);
     return {
@@ -84,22 +81,22 @@ export class RunRecorder implements Renderer {
       description: node.task.description,
       place: formatPlace(node.task),
       needs: needs.map((need) => need.place),
-      endedAt: state.endedAt ?? (status === 'running' ? this.durationMs : undefined),
+      endedAt: state.endedAt ?? (status === 'running' ? durationMs : undefined),
       waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),
-      because: because === undefined ? undefined : this.#byId.get(because)?.place,
+      because: because === undefined ? undefined : byId.get(because)?.place,
       ...(kept?.kept(linesOfTask) ?? { lines: [], dropped: 0 }),
     };
   }
 
-  #noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
+  function noteTask(state: State, event: Extract<RunEvent, { id: string }>, at: number): void {
     const keep = (stream: RecordedLine['stream'], text: string): void =>
       state.kept?.add({ at, stream, text: ownBeginning(plain(text), lineLength) }, 0);
     const note = (now: Partial<State>): void => void Object.assign(state, now);
-    if (event.type === 'task-started') note({ status: 'running', startedAt: at, lane: this.#freeLane() });
-    else if (event.type === 'task-done') this.#end(state, at, { status: 'done', report: event.report });
+    if (event.type === 'task-started') note({ status: 'running', startedAt: at, lane: freeLane() });
+    else if (event.type === 'task-done') end(state, at, { status: 'done', report: event.report });
     else if (event.type === 'task-failed')
-      this.#end(state, at, { status: 'failed', failure: event.failure, chain: event.chain });
-    else if (event.type === 'task-interrupted') this.#end(state, at, { status: 'interrupted' });
+      end(state, at, { status: 'failed', failure: event.failure, chain: event.chain });
+    else if (event.type === 'task-interrupted') end(state, at, { status: 'interrupted' });
     else if (event.type === 'task-up-to-date') note({ status: 'up-to-date', readyAt: at });
     else if (event.type === 'task-resumed') note({ status: 'resumed', readyAt: at });
     else if (event.type === 'task-ready') note({ readyAt: at });
@@ -115,22 +112,22 @@ export class RunRecorder implements Renderer {
   }
 
   /** Records what renderers say about the whole run, in the same words. */
-  #noteRun(event: RunEvent): void {
-    this.#view.note(event);
-    const text = event.type === 'task-retried' ? undefined : this.#view.runLine(event);
-    if (text !== undefined) this.#notes.push({ at: this.durationMs, text });
+  function noteRun(event: RunEvent): void {
+    view.note(event);
+    const text = event.type === 'task-retried' ? undefined : view.runLine(event);
+    if (text !== undefined) notes.push({ at: durationMs, text });
   }
 
-  #end(state: State, at: number, result: Partial<State>): void {
+  function end(state: State, at: number, result: Partial<State>): void {
     Object.assign(state, result, { endedAt: at });
-    if (state.lane !== undefined) this.#lanes[state.lane] = false;
+    if (state.lane !== undefined) lanes[state.lane] = false;
   }
 
   /** Takes the first free lane. */
-  #freeLane(): number {
-    const free = this.#lanes.indexOf(false);
-    const lane = free < 0 ? this.#lanes.length : free;
-    this.#lanes[lane] = true;
+  function freeLane(): number {
+    const free = lanes.indexOf(false);
+    const lane = free < 0 ? lanes.length : free;
+    lanes[lane] = true;
     return lane;
   }
 }

@@ -1,7 +1,7 @@
 import type { RunEventBody, RunSummary } from '../../../events.ts';
 import type { Graph } from '../../../node.ts';
 import type { RecordedRun, RecordedTask } from '../../../report/recorded-run.ts';
-import { RunRecorder } from '../../../report/recorder.ts';
+import { openRecorder, type RunRecorder } from '../../../report/recorder.ts';
 import { emptyTally } from '../../../tally.ts';
 import type { AnyTask } from '../../../task.ts';
 import { node } from '../../rig/events.ts';
@@ -30,7 +30,7 @@ export const begin = 1_700_000_000_000;
 
 /** Records events given with their milliseconds since the start of the run. */
 export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
-  const recorder = new RunRecorder(graph, { lines: true });
+  const recorder = openRecorder(graph, { lines: true });
   const nodes = graph.nodes.map(({ id, label }) => ({ ...node(id), label }));
   for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
     recorder.onEvent({ ...event, at: begin + at });
