@@ -8,10 +8,6 @@ const outputModes = ['auto', 'live', 'grouped', 'prefixed', 'plain', 'json', 'gi
 
 export type OutputMode = (typeof outputModes)[number];
 
-const failureModes = ['no-new', 'continue', 'kill'] as const;
-
-export type FailureMode = (typeof failureModes)[number];
-
 /** The runner's own options, allowed before or after the task's name. */
 export const runnerOptions = {
   help: { type: 'boolean', short: 'h', description: 'explains the task, or everything' },
@@ -33,7 +29,7 @@ export const runnerOptions = {
   failure: {
     type: 'choice',
     noun: 'failure mode',
-    choices: failureModes,
+    choices: ['no-new', 'continue', 'kill'],
     default: 'no-new',
     description:
       'after a failure: start nothing new, continue with what does not depend on it, or kill the rest',

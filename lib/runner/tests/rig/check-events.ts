@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import type { RunEvent } from '../../events.ts';
-import type { FailureMode } from '../../global-options.ts';
+import type { RunnerSettings } from '../../global-options.ts';
 import type { Graph, TaskNode } from '../../node.ts';
 
 const ends = ['done', 'failed', 'interrupted', 'skipped'] as const;
@@ -16,7 +16,7 @@ export function checkEvents(
   graph: Graph,
   events: readonly RunEvent[],
   jobs: number,
-  mode: FailureMode = 'no-new',
+  mode: RunnerSettings['failure'] = 'no-new',
 ): Map<TaskNode, State> {
   const nodes = new Map(graph.nodes.map((node) => [node.id, node]));
   const running = new Set<TaskNode>();

@@ -1,6 +1,5 @@
 import { Children } from '../../children.ts';
 import type { RunEvent } from '../../events.ts';
-import type { FailureMode } from '../../global-options.ts';
 import { type RunnerSettings, runnerSettings } from '../../global-options.ts';
 import type { Graph } from '../../node.ts';
 import { Redactor } from '../../redact.ts';
@@ -15,7 +14,7 @@ import { logOf } from './events.ts';
 export function runInProcess(
   graph: Graph,
   jobs: number,
-  failureMode: FailureMode,
+  failureMode: RunnerSettings['failure'],
   // No folder can be made there: nothing is remembered.
   { memory = '/dev/null/memory', ...more }: Partial<RunnerSettings> & { readonly memory?: string } = {},
 ) {

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
-import type { FailureMode } from '../../global-options.ts';
+import type { RunnerSettings } from '../../global-options.ts';
 import type { TaskContext } from '../../task.ts';
 import { checkEvents } from '../rig/check-events.ts';
 import { runInProcess } from '../rig/in-process-run.ts';
@@ -9,7 +9,7 @@ import { randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
 
 type Body = { name: string; context: TaskContext; end: (error?: Error) => void; isUp: boolean };
 
-const modes: readonly FailureMode[] = ['no-new', 'continue', 'kill'];
+const modes: readonly RunnerSettings['failure'][] = ['no-new', 'continue', 'kill'];
 
 /** A whole run of a random graph, with retries; bodies are promises that the test ends in random order. */
 async function trial(seed: number): Promise<void> {
