@@ -77,11 +77,7 @@ export const startK8s = task({
 });
 
 /** Unseals Vault, except on an existing cluster; `started` is `changed` if its nodes just started. */
-async function openAgain(
-  context: Body,
-  started: Outcome,
-  way: 'reopen' | 'reopenBeforeInstall',
-): Promise<Outcome> {
+async function openAgain(context: Body, started: Outcome, way: 'reopen' | 'reopenBeforeInstall') {
   const { provider } = context;
   if (!provider.ownsCluster) return 'unchanged';
   return provider.servers

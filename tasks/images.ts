@@ -87,10 +87,10 @@ const selection = {
 } as const;
 
 /** The project's images used by an install of the selection. */
-async function imagesOf({ args, environment, settings }: Selected): Promise<OwnImage[]> {
-  const { declaredReleases, splitLeftOut } = await import('../lib/helm/helmfile.ts');
-  const declared = await declaredReleases(environment.root, args, 'with-needs');
-  return (await own()).ownImages(settings, splitLeftOut(settings, declared).installed);
+async function imagesOf(selected: Selected): Promise<OwnImage[]> {
+  const { selectReleases } = await import('../lib/helm/helmfile.ts');
+  const { installed } = await selectReleases(selected, selected.args, 'with-needs');
+  return (await own()).ownImages(selected.settings, installed);
 }
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };

@@ -186,11 +186,7 @@ function noteMajor(run: Run, what: string, newest: string, ofAll: string): void 
 }
 
 /** An answer; undefined, with a line for the report, if there is none. */
-async function asked<Answer>(
-  run: Run,
-  what: string,
-  ask: () => Promise<Answer>,
-): Promise<Answer | undefined> {
+async function asked<Answer>(run: Run, what: string, ask: () => Promise<Answer>) {
   try {
     return await ask();
   } catch (error) {

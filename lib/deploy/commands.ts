@@ -9,7 +9,7 @@ import {
   type Release,
   type Selection,
   selector,
-  splitLeftOut,
+  selectReleases,
 } from '../helm/helmfile.ts';
 import { routeCertificateCommands } from '../ingress/certificates.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
@@ -30,8 +30,7 @@ const needsOption = ({ args }: Input): readonly string[] =>
 
 /** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
-  const declared = await declaredReleases(input.environment.root, input.args, 'with-needs');
-  const { installed } = splitLeftOut(input.settings, declared);
+  const { installed } = await selectReleases(input, input.args, 'with-needs');
   const words = ['sync', ...atOnce, '--sync-args', takeBack.join(' '), ...needsOption(input)];
   return [
     ...(await helmfileCommands(input, ...words)),

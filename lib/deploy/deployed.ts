@@ -9,7 +9,7 @@ import {
   needingAny,
   type Selection,
   selector,
-  splitLeftOut,
+  selectReleases,
 } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext } from '../settings/context.ts';
@@ -19,9 +19,7 @@ import { runHelmfile } from './run-helmfile.ts';
 
 /** Runs the helm tests of the selected releases. Throws `TaskError` with the output of a failed check. */
 export async function test(context: Context, selection: Selection): Promise<void> {
-  const { environment, settings } = context;
-  const declared = await declaredReleases(environment.root, selection);
-  const { installed: releases } = splitLeftOut(settings, declared);
+  const { installed: releases } = await selectReleases(context, selection);
   if (releases.length === 0) return context.log('left out by the settings: nothing to test');
   const deployed = await deployedReleases(context);
   const missing = releases.filter(({ id }) => deployed.get(id)?.status !== 'deployed');

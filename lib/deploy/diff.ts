@@ -2,14 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { renderingFailure } from '../helm/failure.ts';
-import {
-  callHelmfile,
-  declaredReleases,
-  type Release,
-  type Selection,
-  selector,
-  splitLeftOut,
-} from '../helm/helmfile.ts';
+import { callHelmfile, type Release, type Selection, selector, selectReleases } from '../helm/helmfile.ts';
 import { type AppliedObject, manifestObjects } from '../helm/live-objects.ts';
 import { hasPlugin } from '../helm/plugins.ts';
 import { deployedReleases } from '../helm/releases.ts';
@@ -27,10 +20,9 @@ export async function diff(context: Context, selection: Selection): Promise<void
   const deployed = await deployedReleases(context, ({ message, advice }) =>
     context.print(`${message}; ${advice}`),
   );
-  const { environment, settings } = context;
   const usesPlugin = await hasPlugin(context, 'diff');
-  const declared = await declaredReleases(environment.root, selection, usesPlugin ? 'alone' : 'with-needs');
-  const { installed: releases, leftOut } = splitLeftOut(settings, declared);
+  const needs = usesPlugin ? 'alone' : 'with-needs';
+  const { installed: releases, leftOut } = await selectReleases(context, selection, needs);
   for (const { id, name } of leftOut)
     if (deployed.has(id))
       context.print(`${name}: would be removed, since releases.${name}.installed is false`);

@@ -3,14 +3,7 @@ import { checkPasswords } from '../database/roles.ts';
 import { valueAt } from '../ground/tree.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
 import { isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
-import {
-  atOnce,
-  declaredReleases,
-  namesText,
-  type Release,
-  type Selection,
-  splitLeftOut,
-} from '../helm/helmfile.ts';
+import { atOnce, namesText, type Release, type Selection, selectReleases } from '../helm/helmfile.ts';
 import { manifestObjects } from '../helm/live-objects.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { type Deployed, deployedReleases } from '../helm/releases.ts';
@@ -29,9 +22,8 @@ import { runHelmfile } from './run-helmfile.ts';
  * deployed ones that are left out. With `passThrough` it always calls helmfile.
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
-  const { environment, settings } = context;
-  const declared = await declaredReleases(environment.root, selection, 'with-needs');
-  const { installed: releases, leftOut } = splitLeftOut(settings, declared);
+  const { environment } = context;
+  const { installed: releases, leftOut } = await selectReleases(context, selection, 'with-needs');
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   const removed = leftOut.filter(({ id }) => deployed.has(id));
   await refuseBusy(context, [...releases, ...removed], deployed);

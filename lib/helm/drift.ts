@@ -75,11 +75,7 @@ export async function tellDrift(
   return drifts;
 }
 
-function driftOf(
-  pairs: readonly Pair[],
-  scaled: readonly string[],
-  lostNamespaces: readonly string[],
-): Drift {
+function driftOf(pairs: readonly Pair[], scaled: readonly string[], lostNamespaces: readonly string[]) {
   const isScaled = ({ object, live }: Pair): boolean =>
     live !== undefined &&
     object.spec?.replicas !== undefined &&

@@ -139,11 +139,7 @@ export async function placesToFix(
 type Place = Pick<Environment, 'name' | 'provider' | 'root'>;
 
 /** The setting that a chart's schema refuses, with its line; the releases if no file of settings has it. */
-async function settingsToFix(
-  releases: readonly Release[],
-  environment: Place,
-  said: string,
-): Promise<string> {
+async function settingsToFix(releases: readonly Release[], environment: Place, said: string) {
   const [, at = '', unknown] = /^- at '(.*?)': (?:additional properties '([^']+)')?/m.exec(said) ?? [];
   // A JSON pointer (RFC 6901).
   const keys = at.split('/').slice(1);

@@ -30,10 +30,7 @@ export type Release = {
 
 type Declared = {
   readonly helmDefaults?: { readonly timeout?: number };
-  readonly releases: readonly (Pick<
-    Release,
-    'name' | 'namespace' | 'chart' | 'createNamespace' | 'trackMode'
-  > &
+  readonly releases: readonly (Omit<Release, 'id' | 'tier' | 'app' | 'needs' | 'timeout'> &
     Partial<Pick<Release, 'needs' | 'timeout'>> & { readonly labels: Pick<Release, 'tier' | 'app'> })[];
 };
 
@@ -96,15 +93,16 @@ export const needingAny = (releases: readonly Release[], own: readonly Release[]
 export const isLeftOut = ({ releases }: Pick<Settings, 'releases'>, name: string): boolean =>
   releases[name]?.installed === false;
 
-/** Splits releases into those that are installed and those that are left out. */
-export const splitLeftOut = (settings: Settings, releases: readonly Release[]) => ({
-  installed: releases.filter(({ name }) => !isLeftOut(settings, name)),
-  leftOut: releases.filter(({ name }) => isLeftOut(settings, name)),
-});
+/** Declared releases, as `declaredReleases` selects them: those that are installed, and those that are left out. */
+export async function selectReleases(target: Target, ...by: [Selection?, ('alone' | 'with-needs')?]) {
+  const releases = await declaredReleases(target.environment.root, ...by);
+  const isOut = ({ name }: Release) => isLeftOut(target.settings, name);
+  return { installed: releases.filter((one) => !isOut(one)), leftOut: releases.filter(isOut) };
+}
 
 /** Throws `TaskError` if a release is left out that another one needs. */
-export async function checkLeftOut({ environment, settings }: Target): Promise<void> {
-  const { installed, leftOut } = splitLeftOut(settings, await declaredReleases(environment.root));
+export async function checkLeftOut(target: Target): Promise<void> {
+  const { installed, leftOut } = await selectReleases(target);
   for (const { name, needs } of installed) {
     const missing = leftOut.find(({ id }) => needs.includes(id))?.name;
     if (missing === undefined) continue;
@@ -116,14 +114,12 @@ export async function checkLeftOut({ environment, settings }: Target): Promise<v
   }
 }
 
-/** Distinct names, namespaces, apps or tiers of the releases, by default of all. */
-export const declaredValues = async (
-  root: string,
-  field: 'name' | 'namespace' | 'app' | 'tier',
-  selection?: Selection,
-): Promise<string[]> => [
-  ...new Set((await declaredReleases(root, selection)).map((release) => release[field])),
-];
+type Field = 'name' | 'namespace' | 'app' | 'tier';
+
+/** Distinct values of a field of the releases, by default of all. */
+export async function declaredValues(root: string, field: Field, selection?: Selection): Promise<string[]> {
+  return [...new Set((await declaredReleases(root, selection)).map((release) => release[field]))];
+}
 
 /** helmfile's `-l` options for a selection; none for all. */
 export const selector = ({ tier, app }: Selection): readonly string[] =>

@@ -158,10 +158,7 @@ function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObj
 }
 
 /** Objects with these names, with any labels. */
-async function namedObjects(
-  { $, environment }: ShellContext,
-  pairs: readonly Pair[],
-): Promise<readonly LiveObject[]> {
+async function namedObjects({ $, environment }: ShellContext, pairs: readonly Pair[]) {
   const items = pairs.map(({ object: { apiVersion, kind, metadata } }) => ({
     ...{ apiVersion, kind },
     metadata: { name: metadata.name, namespace: metadata.namespace },
@@ -173,5 +170,5 @@ async function namedObjects(
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);
   if (output.stdout.trim() === '') return [];
-  return itemsOf('kubectl get', output);
+  return itemsOf<LiveObject>('kubectl get', output);
 }

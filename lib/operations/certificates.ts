@@ -46,11 +46,7 @@ export async function readExpiries(
 }
 
 /** Those that the environment's authority signed, and the authority. */
-async function ownExpiries(
-  { environment }: EnvironmentContext,
-  issued: readonly Issued[],
-  now: Date,
-): Promise<CertificateExpiry[]> {
+async function ownExpiries({ environment }: EnvironmentContext, issued: readonly Issued[], now: Date) {
   const declared = await declaredReleases(environment.root);
   const authorities = new Set(issued.flatMap(({ authority }) => authority || []));
   const all = isShared(environment) ? 'install-all --replace-authority' : 'install-all';

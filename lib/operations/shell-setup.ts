@@ -18,10 +18,7 @@ const misleading = /^(?:HELM|HELMFILE|VAULT|SOPS(?!_AGE_KEY))_[A-Z0-9_]+$/;
  * Shell commands that set the variables, after unsetting those of the user (names in `present`) that mislead the same
  * programs. Keeps variables of the tasks, such as SOPS_PGP_KEY_FILE.
  */
-export function shellSetup(
-  variables: { readonly [name: string]: string },
-  present: readonly string[],
-): string[] {
+export function shellSetup(variables: { readonly [name: string]: string }, present: readonly string[]) {
   const removed = present.filter((name) => misleading.test(name) && !(name in variables)).sort();
   return [
     ...(removed.length > 0 ? [`unset ${removed.join(' ')}`] : []),

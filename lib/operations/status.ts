@@ -4,7 +4,7 @@ import type { ClusterPhase } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { declaredReleases, splitLeftOut } from '../helm/helmfile.ts';
+import { declaredReleases, isLeftOut } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import type { Finding } from '../kubernetes/diagnostics.ts';
 import { holds, kubectlList, serverVersion, type WithConditions } from '../kubernetes/kubectl.ts';
@@ -152,7 +152,7 @@ async function readReleases(context: EnvironmentContext) {
   const deployed = await deployedReleases(context, () => {});
   const declared = await declaredReleases(context.environment.root);
   const settings = await loadSettings(context.environment).catch(() => undefined);
-  const { installed: wanted } = settings ? splitLeftOut(settings, declared) : { installed: declared };
+  const wanted = declared.filter(({ name }) => settings === undefined || !isLeftOut(settings, name));
   const found = declared.flatMap(({ id }) => deployed.get(id) ?? []);
   return {
     found: found.map(({ name, namespace, status, revision }) => ({ name, namespace, status, revision })),

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { place } from '../../certificates/shared-authority.ts';
 import { shellWord } from '../../ground/shell-words.ts';
 import { checkWritable } from '../../ground/writable-folder.ts';
-import { declaredReleases, helmfileText, type Release, splitLeftOut } from '../../helm/helmfile.ts';
+import { helmfileText, type Release, selectReleases } from '../../helm/helmfile.ts';
 import type { SecretObject } from '../../helm/live-objects.ts';
 import { render } from '../../helm/render.ts';
 import { routeSecrets } from '../../ingress/certificates.ts';
@@ -30,10 +30,7 @@ const templateWords = ({ settings }: Target): readonly string[] => [
 ];
 
 /** Throws `UsageError` for a folder with other files, or if the format lacks something. */
-export async function checkOutput(
-  { environment, settings }: Target,
-  { output, format }: RenderArguments,
-): Promise<void> {
+export async function checkOutput({ environment, settings }: Target, { output, format }: RenderArguments) {
   await checkWritable(output);
   await renderedFiles(resolve(output), environment.name);
   if (format !== undefined) await pathInRepository(output);
@@ -50,14 +47,11 @@ export async function checkOutput(
  * CustomResourceDefinitions, objects, hooks, and each Secret encrypted with SOPS. Asks no cluster. Throws `TaskError`
  * if a secret would be readable.
  */
-export async function renderManifests(
-  context: Context,
-  { output, format }: RenderArguments,
-): Promise<'changed' | 'unchanged'> {
+export async function renderManifests(context: Context, { output, format }: RenderArguments) {
   const { environment, settings } = context;
   const folder = resolve(output);
   const before = await renderedFiles(folder, environment.name);
-  const releases = splitLeftOut(settings, await declaredReleases(environment.root)).installed;
+  const { installed: releases } = await selectReleases(context);
   const encryptedBefore = new Map([...before].filter(([name]) => name.endsWith(encryptedEnding)));
   const earlier = await decryptObjects<SecretObject>(context, encryptedBefore);
   if (isShared(environment)) await bringCertificates(context, [...earlier.values()]);
