@@ -1,5 +1,3 @@
-import type { CheckFailure } from './run-check.ts';
-
 /** The parts of a workload that define its pods' environment. */
 export type Workload = {
   readonly metadata: { readonly name: string; readonly namespace: string };
@@ -47,18 +45,13 @@ type Variable = {
 /** `data` of a Secret (base64) or ConfigMap (plain); undefined if the object does not exist. */
 export type ObjectReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promise<StringMap | undefined>;
 
-export type PodEnvironment = {
-  readonly environment: Readonly<Record<string, string>>;
-  /** Reasons why the kubelet would not start the container (CreateContainerConfigError). */
-  readonly failures: readonly CheckFailure[];
-};
-
 /**
  * The environment of a workload's first container, built as the kubelet does (Kubernetes v1.31,
  * pkg/kubelet/kubelet_pods.go): `envFrom` in order, then `env`, with `$(NAME)` replaced by earlier values. Omits
- * variables of Services (enableServiceLinks), the image, the pod and the node. Rejects only if `read` does.
+ * variables of Services (enableServiceLinks), the image, the pod and the node. Failures are reasons why the kubelet would
+ * not start the container (CreateContainerConfigError). Rejects only if `read` does.
  */
-export async function podEnvironment(workload: Workload, read: ObjectReader): Promise<PodEnvironment> {
+export async function podEnvironment(workload: Workload, read: ObjectReader) {
   const { envFrom = [], env = [] } = workload.spec.template.spec.containers[0] ?? {};
   const environment = new Map<string, string>();
   const reasons = new Set<string>();

@@ -12,9 +12,7 @@ export type Manifests = {
 };
 
 /** GitOps tools that can apply what was rendered. */
-export const formats = ['argocd', 'flux'] as const;
-
-export type Format = (typeof formats)[number];
+export type Format = 'argocd' | 'flux';
 
 /** Annotations by which a tool never deletes an object, as `helm.sh/resource-policy: keep` does for helm. */
 const kept: { readonly [format in Format]: readonly [string, string] } = {
