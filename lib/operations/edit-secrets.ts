@@ -115,7 +115,10 @@ export async function editSecrets(context: Context, named: string | undefined): 
   // As an install does, which would refuse them later.
   for (const secret of new Map(uses.map(({ secret }) => [secret.key, secret])).values()) {
     const decryptAs = roles.some((role) => role.secret.key === secret.key) ? decryptPassword : decryptText;
-    await decryptAs(context, secret);
+    await decryptAs(context, secret).catch((error: unknown) => {
+      if (!(error instanceof TaskError)) throw error;
+      throw new TaskError({ ...error, why: `${error.why}; the text was saved, and can be edited again` });
+    });
   }
   const now = await decryptFile(context, file);
   if (JSON.stringify(now) === JSON.stringify(values)) return context.print(`no value of ${file} has changed`);

@@ -57,7 +57,7 @@ export async function statusRows(status: Status, context: EnvironmentContext): P
       ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
       : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
-  const vault = describeVault(status);
+  const vault = await describeVault(context, status);
   const database = await describeDatabase(context, status);
   const width = Math.max(0, ...releases.map(({ name }) => name.length));
   const row = (name: string, text: string, isGood = true): PageRow =>
@@ -178,9 +178,15 @@ async function describeDatabase(context: EnvironmentContext, status: Status): Pr
   return problem === undefined ? 'reachable' : `reachable; ${problem}`;
 }
 
-function describeVault(status: Status): string {
+async function describeVault({ environment }: EnvironmentContext, status: Status): Promise<string> {
   const { vault } = status;
-  if (vault === null) return isDeployed(status, 'vault') ? notReachable : '-';
+  if (vault === null) {
+    if (!isDeployed(status, 'vault')) return '-';
+    return loadSettings(environment).then(
+      () => notReachable,
+      () => 'not known, since the settings cannot be read',
+    );
+  }
   if (!vault.initialized) return `not initialised: run ${taskCommand('create-environment')}`;
   if (vault.sealed) return 'sealed';
   if (vault.configured === null) return 'unsealed; whether it is configured is not known';

@@ -1,6 +1,7 @@
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 import { isAmong } from './development-keys.ts';
@@ -55,12 +56,14 @@ export async function explainSops(root: string, file: string, output: Ended): Pr
   const failure = readSopsFailure(output);
   const restore = () => howToRestore(root, file);
   switch (failure.kind) {
-    case 'no file':
+    case 'no file': {
+      const others = (await ifThere(readdir(dirname(join(root, file))))) ?? [];
       return new TaskError({
         what: `${file} does not exist`,
-        why: 'every environment has its own secrets',
-        advice: `${taskCommand('make-secrets')} creates it with random values; if it was committed: ${await restore()}`,
+        why: others.length === 0 ? 'every environment has its own secrets' : `there are ${others.join(', ')}`,
+        advice: `check its name in the settings; ${taskCommand('make-secrets')} creates those that another environment has; if it was committed: ${await restore()}`,
       });
+    }
     case 'no key':
       return new TaskError({
         what: `no key in the keyring opens ${file}`,

@@ -108,14 +108,27 @@ export async function settingsFiles(
 /** The files that an environment's own files include; the last `include` counts, as everywhere in settings. */
 async function includedFiles(root: string, own: readonly string[]): Promise<string[]> {
   let included: unknown = [];
+  let by = '';
   for (const file of own) {
     const text = await readText(root, file);
     // Parsing takes longer than the rest.
-    if (/^["']?include\b/m.test(text)) included = (await parse(text, file)).tree.include ?? included;
+    if (!/^["']?include\b/m.test(text)) continue;
+    included = (await parse(text, file)).tree.include ?? included;
+    by = file;
   }
-  const names = Array.isArray(included) ? included : [];
   // The schema refuses others.
-  return names.filter((name) => /^cloud\/[^/]+$/.test(name)).map((name) => `environments/${name}`);
+  const names = (Array.isArray(included) ? included : []).filter((name) => /^cloud\/[^/]+$/.test(name));
+  if (names.length === 0) return [];
+  const cloud = (await ifThere(readdir(join(root, 'environments/cloud')))) ?? [];
+  const existing = cloud.map((name) => `cloud/${name}`);
+  const missing = names.find((name) => !existing.includes(name));
+  if (missing !== undefined)
+    throw new TaskError({
+      what: `environments/${missing} does not exist`,
+      why: `\`include\` in ${by} names it`,
+      advice: `name one of these: ${existing.join(', ')}`,
+    });
+  return names.map((name) => `environments/${name}`);
 }
 
 async function readText(root: string, file: string): Promise<string> {

@@ -87,7 +87,7 @@ for (const [title, script, exitCode, said] of [
     'an install would miss a value',
     `sed -i '/^app2Password/d' "$1"`,
     1,
-    `error: ${file} has no value \`app2Password\`\n(.*\n)*.*do: .* edit-secrets database\\.yaml`,
+    `error: ${file} has no value \`app2Password\`\n.*why: .*; the text was saved,.*\n.*do: .* edit-secrets database\\.yaml`,
   ],
   [
     'an install would refuse what is no text',

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Status } from '../../../lib/operations/status.ts';
@@ -62,6 +64,10 @@ test('what is stopped, sealed or does not answer comes with the task that starts
     assert.is((await last({ ...running, ...changes }))?.endsWith(start), isAdvised, JSON.stringify(changes));
   const unreachable = ['vault        not reachable', 'database     not reachable'];
   assert.equal((await lines({ ...running, ...none })).slice(2, 4), unreachable);
+  writeFileSync(join(project.folder, 'environments/development/own.yaml'), 'clustr: 1\n');
+  const unknown = 'vault        not known, since the settings cannot be read';
+  assert.is((await lines({ ...running, ...none }))[2], unknown);
+  project.reset();
 });
 
 test('version and ready nodes stand beside the state', async () => {

@@ -62,7 +62,7 @@ test('an environment includes files of environments/cloud, in a layer below its 
   assert.equal([domain, cluster.nodes, cluster.cpus], ['cloud.test', 7, 8]);
   assert.not.ok((await environmentNames(folder)).includes('cloud'));
   for (const [text, what] of [
-    ['include: [cloud/none.yaml]', /^cannot read environments\/cloud\/none\.yaml$/],
+    ['include: [cloud/none.yaml]', /^environments\/cloud\/none\.yaml does not exist$/],
     ['include: [../x.yaml]', /`include.0` .* to be a file of environments\/cloud/],
     ['include: cloud/own.yaml', /expected setting `include` .* to be a list of different texts/],
   ] as const)
