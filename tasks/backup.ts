@@ -31,9 +31,7 @@ const backupFolder = {
 } as const;
 
 /** Before anything is asked or changed. */
-const checkRestore = async (
-  input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } },
-): Promise<void> => {
+const checkRestore = async (input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } }) => {
   await refuseDevelopmentKeys(input);
   await (await place()).existingPlace(input.args.folder);
 };

@@ -54,11 +54,7 @@ export type AddedField = { readonly path: string; readonly manager: string };
  * Fields that somebody added to `actual` with kubectl and `wanted` does not have. Ignores labels, annotations,
  * replicas, and `kubectl create`, which came before helm adopted the object.
  */
-export const addedFields = (
-  wanted: unknown,
-  actual: unknown,
-  entries: readonly ManagedFields[],
-): AddedField[] =>
+export const addedFields = (wanted: unknown, actual: unknown, entries: readonly ManagedFields[]) =>
   entries
     .filter(({ manager = '', subresource }) => /^kubectl(?!-create)/.test(manager) && !subresource)
     .flatMap(({ manager = '', fieldsV1 = {} }) => {
