@@ -1,4 +1,4 @@
-import { Attempt } from './attempt.ts';
+import { openAttempt } from './attempt.ts';
 import { exitCodes, TaskError, toFailure } from './errors.ts';
 import { formatDuration } from './format.ts';
 import type { TaskNode } from './node.ts';
@@ -20,7 +20,7 @@ export async function executeNode(
   if (retries !== undefined && count === undefined)
     return withRetries(node, run, gate, (count) => executeNode(node, run, gate, count));
   if (gate.signal.aborted) return interrupted(gate, []);
-  const attempt = new Attempt(node, run, gate);
+  const attempt = openAttempt(node, run, gate);
   let timedOut = false;
   const onTimeout = (): void => {
     timedOut = true;
@@ -42,7 +42,7 @@ export async function executeNode(
     const failure = toFailure(new TaskError({ what, why: lastLines.at(-1), exitCode: exitCodes.timeout }));
     return { status: 'failed', failure, lastLines };
   }
-  if (error === undefined) return { status: 'done', report: attempt.report };
+  if (error === undefined) return { status: 'done', report: attempt.report() };
   if (gate.signal.aborted) return interrupted(gate, lastLines);
   return { status: 'failed', failure: toFailure(error), lastLines };
 }

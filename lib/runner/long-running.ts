@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
-import { Attempt } from './attempt.ts';
+import { openAttempt } from './attempt.ts';
 import { type ErrorText, exitCodes, TaskError, toFailure } from './errors.ts';
 import { interrupted, withRetries } from './execute.ts';
 import { formatDuration } from './format.ts';
@@ -34,18 +34,13 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
   async function execute(count: string): Promise<NodeResult> {
     if (gate.signal.aborted) return interrupted(gate, []);
     const startedAt = Date.now();
-    const attempt = new Attempt(node, run, gate);
-    const { lastLines } = attempt;
     const { log, timeoutMs = node.task.timeoutMs ?? defaultTimeoutMs } = longRunning.readiness;
-    const failed = (text: ErrorText): NodeResult => {
-      const failure = toFailure(new TaskError(text));
-      return { status: 'failed', failure, lastLines };
-    };
     const start = deferred<'ready' | 'late'>();
-    attempt.onLine = (line) => {
+    const attempt = openAttempt(node, run, gate, (line) => {
       // Servers often colour their output.
-      if (stripVTControlCharacters(line).includes(log)) start.resolve('ready');
-    };
+      if (!isReady && stripVTControlCharacters(line).includes(log)) start.resolve('ready');
+    });
+    const { lastLines } = attempt;
     // How the task's body ended; never rejects.
     const body = Promise.resolve()
       .then(() => attempt.body())
@@ -57,7 +52,6 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
     try {
       const first = await Promise.race([body, start.promise, stopped.promise]);
       endLimit();
-      attempt.onLine = undefined;
       if (first === 'ready') {
         isReady = true;
         run.emit({ type: 'task-ready', id: node.id, durationMs: Date.now() - startedAt });
@@ -68,9 +62,13 @@ export function startLongRunning(node: TaskNode, longRunning: LongRunningNode, r
       const isOurs = typeof end === 'string' && !gate.signal.aborted;
       if (isOurs) attempt.interrupt(run.children.end(node.id));
       await body;
-      if (isOurs && isReady) return { status: 'done', report: attempt.report };
+      if (isOurs && isReady) return { status: 'done', report: attempt.report() };
       if (gate.signal.aborted) return interrupted(gate, lastLines);
       if (end === 'stopped') return { status: 'interrupted' };
+      const failed = (text: ErrorText): NodeResult => {
+        const failure = toFailure(new TaskError(text));
+        return { status: 'failed', failure, lastLines };
+      };
       if (end !== 'late') return failed(endedText(node, end.error, isReady ? undefined : count));
       const last = lastLines.at(-1);
       return failed({
