@@ -1,7 +1,7 @@
 import { countDependents } from './dependency-order.ts';
 import type { TaskNode } from './node.ts';
 import type { Run } from './run.ts';
-import { Slots } from './slots.ts';
+import { openSlots } from './slots.ts';
 
 export type Launched = {
   /** Resolves to true once ready, to false if it ends before. */
@@ -39,7 +39,7 @@ export async function runScheduled(
 ): Promise<void> {
   let resolve = (): void => {};
   let reject: (error: unknown) => void = () => {};
-  const slots = new Slots(settings.jobs, begin, { idle: advance, error: (error) => reject(error) });
+  const slots = openSlots(settings.jobs, begin, { idle: advance, error: (error) => reject(error) });
   const priorities = prioritiesOf(nodes);
   const states = new Map(nodes.map((node) => [node, 'waiting' as State]));
   const missing = new Map(nodes.map((node) => [node, node.needs.size]));
@@ -74,7 +74,7 @@ export async function runScheduled(
 
   /** Starts the next phase if nothing is running or queued. */
   function look(): void {
-    if (slots.idle) advance();
+    if (slots.isIdle()) advance();
   }
 
   function advance(): void {
