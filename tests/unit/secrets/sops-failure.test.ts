@@ -86,7 +86,7 @@ test('an age key that cannot be read is not a missing key', () => {
     return 'why' in failure ? `${failure.kind}: ${failure.why}` : failure.kind;
   };
   const loading = 'failed to load age identities. Errors while loading age\n      | identities:';
-  const places = "Did not find keys in\n      | locations 'SOPS_AGE_KEY_CMD', and '/root/.ssh/id_rsa'.";
+  const places = "Did not find keys in\n      | locations 'SOPS_AGE_KEY_CMD', and '/home/user/.ssh/id_rsa'.";
   assert.is(
     said(`${loading} failed to open SOPS_AGE_KEY_FILE file: open\n      | /x: no such file. ${places}`),
     'age failed: failed to open SOPS_AGE_KEY_FILE file: open /x: no such file',

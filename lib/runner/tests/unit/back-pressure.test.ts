@@ -5,7 +5,7 @@ import { BackPressure } from '../../back-pressure.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** A source that is watched, and a target that gets so many bytes and takes them when it is told to. */
+/** A source that is watched, and a target that gets so many bytes and takes them on request. */
 function rigOf(source = new PassThrough().resume()) {
   const pressure = new BackPressure();
   const waiting: (() => void)[] = [];
