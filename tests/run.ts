@@ -181,9 +181,9 @@ async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): P
 }
 
 /**
- * One more than there are cores, since most jobs wait now and then. Each may start a whole cluster, hence the limit.
+ * Two more than there are cores, since jobs wait a quarter of their time. Each may start a whole cluster, hence the limit.
  */
-const parallel = Math.min(availableParallelism() + 1, 4);
+const parallel = Math.min(availableParallelism() + 2, 4);
 
 const runJobs = (jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> =>
   pMap(jobs, (job) => (stopped ? pMapSkip : runJob(job, env)), { concurrency: parallel });
