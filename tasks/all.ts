@@ -32,7 +32,7 @@ const groups = {
   tools: [toolTasks],
 };
 
-/** Every task that these files export. */
+/** Every task that these files export. Needs refer to these very objects, so the group is set on them. */
 export const tasks: readonly AnyTask[] = Object.entries(groups).flatMap(([group, files]) =>
   files
     .flatMap((file): unknown[] => Object.values(file))
