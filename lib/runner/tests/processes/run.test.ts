@@ -7,14 +7,14 @@ import { driven, folder, type RigTask, rig, useRig } from '../rig/rig.ts';
 useRig(test);
 
 test('a time limit ends the whole group and gives 124', async () => {
-  const run = rig.run([driven('slow', { timeoutMs: 1500 })]);
+  const run = rig.run([driven('slow', { timeoutMs: 4000 })]);
   const slow = await rig.next('slow');
   slow.spawn('grandchild');
   const grandchild = await rig.next('grandchild');
   await slow.ended;
   await grandchild.ended;
   assert.is(await run.exit, 124);
-  assert.match(run.stderr, 'task `slow` timed out after 1.5s');
+  assert.match(run.stderr, 'task `slow` timed out after 4.0s');
   assert.not.match(run.stderr, 'given up');
 });
 
