@@ -7,6 +7,7 @@ import { shellWords } from '../ground/shell-words.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/run-folder.ts';
+import { folderOf } from './files.ts';
 
 const authorityDays = 3650;
 export const serverDays = 90;
@@ -17,8 +18,6 @@ export const dayMs = 24 * 60 * 60 * 1000;
 
 // PostgreSQL refuses a key that others can read; LibreSSL follows the umask.
 export const keyMode = 0o600;
-
-export const folderOf = (state: string): string => join(state, 'certificates');
 
 // A named curve: older LibreSSL would write its parameters, which Node and Go refuse.
 export const newKey = [

@@ -10,7 +10,6 @@ import {
   authorityProblem,
   configuration,
   createAuthority,
-  folderOf,
   keyMode,
   lasts,
   newKey,
@@ -18,6 +17,7 @@ import {
   serverDays,
   validity,
 } from './authority.ts';
+import { certificateFiles, folderOf } from './files.ts';
 
 export type CertificateRequest = {
   /** Name of the files and the subject, such as `app1-front`. */
@@ -25,13 +25,6 @@ export type CertificateRequest = {
   /** DNS names and IP addresses of the server, at least one. */
   readonly hosts: readonly string[];
 };
-
-/** Absolute paths of a certificate, which may not exist, its key and its authority's certificate, in PEM. */
-export const certificateFiles = ({ state }: Pick<Environment, 'state'>, name: string) => ({
-  certificate: join(folderOf(state), `${name}.crt`),
-  key: join(folderOf(state), `${name}.key`),
-  authority: join(folderOf(state), 'ca.crt'),
-});
 
 const requestWords = (name: string, key: string, request: string): readonly string[] => [
   ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],

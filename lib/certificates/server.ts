@@ -4,12 +4,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { Context, InEnvironment, ShellContext } from '../settings/context.ts';
-import {
-  type CertificateRequest,
-  certificateCommands,
-  certificateFiles,
-  ensureCertificate,
-} from './certificates.ts';
+import { type CertificateRequest, certificateCommands, ensureCertificate } from './certificates.ts';
+import { certificateFiles } from './files.ts';
 
 /** A server in the cluster, and who signs its certificate. */
 export type CertifiedServer = CertificateRequest & {

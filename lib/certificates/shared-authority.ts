@@ -11,14 +11,8 @@ import { howToRestore } from '../secrets/how-to-restore.ts';
 import { authorityFile, isShared, readShared, writeShared } from '../secrets/shared-file.ts';
 import type { Context, Environment, EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import {
-  authorityCommand,
-  authorityName,
-  authorityProblem,
-  createAuthority,
-  folderOf,
-  readPair,
-} from './authority.ts';
+import { authorityCommand, authorityName, authorityProblem, createAuthority, readPair } from './authority.ts';
+import { folderOf, issuedWords } from './files.ts';
 
 /** PEM texts of a certificate and its key. */
 type Pair = { readonly certificate: string; readonly key: string };
@@ -31,12 +25,6 @@ export type Issued = Pair & {
   readonly authority: string;
   readonly release: string | undefined;
 };
-
-/** kubectl's arguments for the Secrets of the project's servers, each `<name of the certificate>-tls`. */
-export const issuedWords = [
-  ...['get', 'secrets', '--all-namespaces', '--selector', 'app.kubernetes.io/part-of=k8s-deployment'],
-  ...['--field-selector', 'type=kubernetes.io/tls'],
-];
 
 /** Consequences of another authority, for errors and the question. */
 const consequence =

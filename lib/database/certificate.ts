@@ -1,4 +1,4 @@
-import { certificateFiles } from '../certificates/certificates.ts';
+import { certificateFiles } from '../certificates/files.ts';
 import {
   authorityFileOf,
   type CertifiedServer,

@@ -1,5 +1,5 @@
 import { type TaskContext, TaskError } from '@k8s-deployment/runner';
-import { certificateFiles } from '../certificates/certificates.ts';
+import { certificateFiles } from '../certificates/files.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';

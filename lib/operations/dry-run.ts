@@ -1,12 +1,9 @@
-import { issuedWords } from '../certificates/shared-authority.ts';
+import { relative } from 'node:path';
+import { certificateFiles, issuedWords } from '../certificates/files.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { helmText, kubectlText } from '../kubernetes/kubectl.ts';
-import type { Environment, InEnvironment } from '../settings/context.ts';
+import type { InEnvironment } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
-import { loadSettings } from '../settings/settings.ts';
-import { programTrust } from '../vault/api/certificate.ts';
-import { addressCommands } from '../vault/api/dry-run.ts';
-import { keysFileName } from '../vault/keys-place.ts';
 
 /** The plain commands of `status`, for `--dry-run`. */
 export async function statusCommands({ environment }: InEnvironment): Promise<readonly string[]> {
@@ -20,10 +17,10 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
   ];
   const servers = await providerOf(environment).servers?.(environment);
   if (servers) {
-    const { file, serverName } = await trustOf(environment);
+    const authority = relative(environment.root, certificateFiles(environment, 'vault').authority);
     return [
       ...cluster,
-      `vault status -address=${servers.settings.address} -ca-cert=${file} -tls-server-name=${serverName}`,
+      `vault status -address=${servers.settings.address} -ca-cert=${authority}`,
       `pg_isready --host 127.0.0.1 --port ${servers.postgresql}`,
     ];
   }
@@ -35,17 +32,20 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
   ];
 }
 
-const trustOf = async (environment: Environment) =>
-  programTrust({ environment, settings: await loadSettings(environment) });
-
 /** The plain commands of `env`, for `--dry-run`. */
 export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
+  // Not for `status`, whose dry run needs no settings.
+  const { loadSettings } = await import('../settings/settings.ts');
+  const { programTrust } = await import('../vault/api/certificate.ts');
+  const { addressCommands } = await import('../vault/api/dry-run.ts');
+  const { keysFileName } = await import('../vault/keys-place.ts');
+  const trust = programTrust({ environment, settings: await loadSettings(environment) });
   const servers = await providerOf(environment).servers?.(environment);
   const vault = `.state/${environment.name}/vault`;
   return [
     exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
-    ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, await trustOf(environment)),
+    ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, trust),
     // A token helper, as `env` prints no token.
     `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${keysFileName(environment)}" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
     `chmod 700 ${vault}/token-helper`,

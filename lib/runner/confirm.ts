@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import { TaskError, UsageError } from './errors.ts';
 import type { TaskNode } from './node.ts';
 import { declared, type Question } from './task.ts';
@@ -37,6 +36,8 @@ async function ask(
         word === undefined ? '`--yes` answers it' : `\`--confirm ${word}\` answers it, \`--yes\` does not`,
     });
   }
+  // Few runs ask.
+  const { createInterface } = await import('node:readline/promises');
   // Terminal mode would turn Ctrl-C into a character, so that the run would not see the signal.
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
   try {

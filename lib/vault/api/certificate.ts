@@ -1,5 +1,5 @@
 import { join, relative } from 'node:path';
-import { certificateFiles } from '../../certificates/certificates.ts';
+import { certificateFiles } from '../../certificates/files.ts';
 import {
   authorityText,
   type CertifiedServer,

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { certificateFiles, ensureCertificate } from '../../../lib/certificates/certificates.ts';
+import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
+import { certificateFiles } from '../../../lib/certificates/files.ts';
 import { shareAuthority, shareAuthorityCommands } from '../../../lib/certificates/shared-authority.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';

@@ -9,10 +9,10 @@ import * as assert from 'uvu/assert';
 import {
   type CertificateRequest,
   certificateCommands,
-  certificateFiles,
   certificateProblem,
   ensureCertificate,
 } from '../../../lib/certificates/certificates.ts';
+import { certificateFiles } from '../../../lib/certificates/files.ts';
 import { recordService } from '../../../lib/cluster/embedded/services.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import { ensureServerCertificates } from '../../../lib/vault/server-certificates.ts';
