@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import type { Environment } from '../settings/context.ts';
 
+/* Where certificates are, here and in the cluster. Loads nothing else: the dry run of `status` starts with it. */
+
+/** Absolute path of the environment's folder of certificates and keys. */
 export const folderOf = (state: string): string => join(state, 'certificates');
 
 /** Absolute paths of a certificate, which may not exist, its key and its authority's certificate, in PEM. */

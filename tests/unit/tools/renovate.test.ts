@@ -73,7 +73,7 @@ test('Renovate’s patterns find every pin of the settings and of the tools, and
     const source = npm
       ? npm.package.replace('{platform}', '')
       : (name ?? image?.repository ?? go?.package.split('/').slice(1, 3).join('/'));
-    // A program of ours has no newer version.
+    // Our own programs have no newer version to find.
     return version === undefined || source?.startsWith('tools/')
       ? []
       : [`${source} ${npm?.version ?? version}`];
