@@ -98,11 +98,15 @@ others('replicas set by another autoscaler are kept until it is deleted', async 
 });
 
 others('pods that cannot be created are reported with the reason', async () => {
+  // The API server may admit the first pods before it knows the quota.
   await somebody(`
     kubectl -n backend scale deployment app2-back --replicas=0
     kubectl -n frontend create quota team --hard=pods=1
-    kubectl -n frontend delete pods -l app.kubernetes.io/instance=app2-front
-    kubectl -n frontend wait deployment/app2-front --for=condition=ReplicaFailure --timeout=60s`);
+    kubectl -n frontend wait quota/team --for=jsonpath={.status.hard.pods}=1 --timeout=60s
+    for attempt in {1..12}
+    do kubectl -n frontend delete pods -l app.kubernetes.io/instance=app2-front
+      kubectl -n frontend wait deployment/app2-front --for=condition=ReplicaFailure --timeout=5s && break
+    done`);
   const told = /app2-front: deployment frontend\/app2-front has \d of 2 pods ready: .*exceeded quota: team/;
   const { stdout } = await succeeds('status');
   assert.match(stdout, told);
