@@ -34,7 +34,7 @@ const image = ({ images }: Settings, tagName: string): string =>
 /** Throws `UsageError` for an invalid tag, `TaskError` if Docker does not answer. */
 async function checkBuild(tagName: string): Promise<void> {
   named('', tagName);
-  await (await import('../lib/cluster/minikube/docker.ts')).requireEngine();
+  await (await import('../lib/cluster/minikube/engine.ts')).requireEngine();
 }
 
 /** Milliseconds for a build or push, to end one with a hanging network. */

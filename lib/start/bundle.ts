@@ -46,7 +46,7 @@ const lateBuiltins: Plugin = {
 const seldomNeeded: Plugin = {
   name: 'seldom-needed',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /^(@dagrejs\/dagre|@inquirer\/search|chokidar|diff)$/ }, ({ path }) => ({
+    onResolve({ filter: /^(@dagrejs\/dagre|@inquirer\/search|chokidar|diff|pg)$/ }, ({ path }) => ({
       path: encodeURI(relative(folder, fileURLToPath(import.meta.resolve(path)))),
       external: true,
     }));

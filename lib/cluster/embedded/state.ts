@@ -9,7 +9,6 @@ import { cloneKey, readStateFile, writeStateFile, writeWhole } from '../../setti
 import { notRunning } from '../not-running.ts';
 import type { Servers } from '../provider.ts';
 import { choosePorts, type Ports, portBlock, portNames } from './ports.ts';
-import { readServices, stopServices } from './services.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** `create` creates what is missing, `start` needs an existing cluster. */
@@ -168,6 +167,8 @@ export async function ensureState({ environment, settings: { cluster } }: Target
     await writeSettings(environment, known.ports);
     return known;
   }
+  // Not for those who only read the record.
+  const { readServices, stopServices } = await import('./services.ts');
   await stopServices(environment.state, await readServices(environment.state));
   // Vault would use the old cluster's token for the new one.
   await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });

@@ -11,7 +11,8 @@ import { remember, remembered, writeWhole } from '../../settings/environment.ts'
 import { notRunning } from '../not-running.ts';
 import type { Cluster } from '../provider.ts';
 import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
-import { checkEngine, forgetMachines, nodeNames, removeRemains, requireEngine } from './docker.ts';
+import { checkEngine, forgetMachines, nodeNames, removeRemains } from './docker.ts';
+import { requireEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
 import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';

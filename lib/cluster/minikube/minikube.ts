@@ -19,6 +19,6 @@ export const minikube: ClusterProvider = {
   contextOf: (clusterName) => clusterName,
   podRange: '10.244.0.0/16',
   nodeAddress: (clusterName) => `minikube ip --profile ${clusterName}`,
-  fits: async (user) => (await import('./docker.ts')).fitsMinikube(user),
+  fits: async (user) => (await import('./engine.ts')).fitsMinikube(user),
   load: async () => (await import('./cluster.ts')).cluster,
 };
