@@ -25,9 +25,7 @@ export const isWhole = (provider: ProviderName, environment: string): boolean =>
 
 /** A copy of the files that helmfile reads, for tests that change them. */
 export function copyOfReleases(): string {
-  const copy = copyOf('charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml');
-  process.once('exit', copy.remove);
-  return copy.folder;
+  return copyOf('charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml').folder;
 }
 
 /** A copy in which production uses the development secrets, since the repository has none for it. */

@@ -1,13 +1,12 @@
-import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join, relative, sep } from 'node:path';
+import { cpSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { root } from '../../lib/ground/project.ts';
+import { temporaryFolder } from '../../lib/runner/tests/rig/folder.ts';
 
 export type ProjectCopy = {
   readonly folder: string;
   /** Gives the folder back as it was. */
   readonly reset: () => void;
-  readonly remove: () => void;
 };
 
 /**
@@ -21,10 +20,11 @@ export function isOfExamples(path: string): boolean {
 }
 
 /**
- * Some files and folders of the project in a folder of their own, for functions that are given the project's folder.
+ * Some files and folders of the project in a folder of their own, for functions that are given the project's folder. It
+ * is removed with this process.
  */
 export function copyOf(...entries: readonly string[]): ProjectCopy {
-  const folder = join(realpathSync(mkdtempSync(join(tmpdir(), 'k8sd-'))), 'project');
+  const folder = join(temporaryFolder(), 'project');
   const ours = (path: string): boolean =>
     !path.includes(`${sep}node_modules`) &&
     !path.includes(`${sep}runner${sep}tests`) &&
@@ -35,7 +35,7 @@ export function copyOf(...entries: readonly string[]): ProjectCopy {
       cpSync(join(root, entry), join(folder, entry), { recursive: true, filter: ours });
   };
   reset();
-  return { folder, reset, remove: () => rmSync(dirname(folder), { recursive: true, force: true }) };
+  return { folder, reset };
 }
 
 /** A fresh clone of the working tree, with this project's packages and without its state. */

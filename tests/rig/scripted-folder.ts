@@ -95,6 +95,5 @@ export function scriptedSuite(name: string, provider: ProviderName, ...entries: 
     project.forget();
   });
   test.after.each(project.reset);
-  test.after(project.remove);
   return { test, project };
 }

@@ -85,10 +85,7 @@ async function connect(): Promise<void> {
   mkdirSync(environment.state, { recursive: true });
   writeFileSync(environment.kubeconfig, await api.kubectl(['config', 'view', '--raw', '--flatten']));
 }
-test.after(() => {
-  copy.remove();
-  return api.stop();
-});
+test.after(() => api.stop());
 
 test('a namespace with objects of somebody else, or of another environment, is refused; an empty one is not', async () => {
   await api.kubectl(['create', 'namespace', 'backend']);

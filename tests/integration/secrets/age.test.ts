@@ -48,7 +48,6 @@ test.after.each(() => {
   delete process.env.SOPS_AGE_KEY_FILE;
   clone.reset();
 });
-test.after(() => clone.remove());
 
 const twoAgeKeys = `    age: ${operational.recipient},${backup.recipient}\n`;
 

@@ -35,7 +35,6 @@ test.after.each(async () => {
 test.after(() => {
   execFileSync('gpgconf', ['--homedir', home, '--kill', 'all']);
   rmSync(home, { recursive: true });
-  clone.remove();
 });
 
 const gpg = (...words: readonly string[]): string =>

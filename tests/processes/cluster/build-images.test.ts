@@ -8,8 +8,7 @@ import { buildImages, buildToolset } from '../../../tasks/images.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
-const { folder, script, calls, forget, remove } = scriptedFolder();
-test.after(remove);
+const { folder, script, calls, forget } = scriptedFolder();
 
 /** The words of what Docker was asked for, in a run that remembers the ones before. */
 async function run(): Promise<{ asked: string[]; status: string | undefined }> {

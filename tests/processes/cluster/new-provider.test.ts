@@ -26,8 +26,6 @@ test.before((state) => {
   );
 });
 
-test.after(({ clone }) => clone.remove());
-
 test('every task can be printed for it', async ({ clone }) => {
   const [transcripts = new Map()] = await dryRuns(clone.folder, [['--provider', 'paper']]);
   const failed = [...transcripts].filter(([, { exitCode }]) => exitCode !== 0).map(([name]) => name);

@@ -17,8 +17,6 @@ clone.script('kubectl', 'exit 0');
 /** Each may be the only copy. */
 const kept = ['.state/development/vault/keys.json', 'sops/development-operational.asc'];
 
-test.after(() => clone.remove());
-
 for (const [provider, task] of [
   ['embedded', 'restore-database'],
   ['embedded', 'restore-vault'],

@@ -42,8 +42,6 @@ test.before(async () => {
   });
 });
 
-test.after(clone.remove);
-
 for (const provider of [...providerNames, 'production'] as const) {
   test(`${provider}: every public task prints its plain commands, without any tool, that a shell accepts`, () => {
     const found = of(provider);

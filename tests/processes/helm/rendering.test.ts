@@ -8,7 +8,6 @@ import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 
 const project = scriptedFolder('environments');
-test.after(project.remove);
 
 const [vault, other] = [{ name: 'vault' }, { name: 'other' }] as Release[] as [Release, Release];
 

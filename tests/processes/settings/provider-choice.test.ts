@@ -23,7 +23,6 @@ test.before.each(() => {
   project.script('docker', 'exit 1');
   project.script('minikube', '');
 });
-test.after(project.remove);
 
 const providerOf = async (...given: Parameters<typeof resolve>) => (await resolve(...given)).provider;
 const refused = (what: string | RegExp, advice: RegExp, ...given: Parameters<typeof resolve>) =>

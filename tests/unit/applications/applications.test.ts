@@ -26,7 +26,6 @@ const target = async () => ({
 });
 
 test.before.each(copy.reset);
-test.after(copy.remove);
 
 const textOf = (file: string): string => readFileSync(join(folder, file), 'utf8');
 const allTexts = (): string =>

@@ -10,7 +10,6 @@ import { resolveOptions } from '../../../lib/settings/provider-choice.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 
 const project = copyOf('environments');
-test.after(project.remove);
 test.after.each(() => adviseOn('development'));
 
 const status = { name: 'status' };

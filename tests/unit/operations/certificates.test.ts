@@ -16,7 +16,6 @@ const project = copyOf('environments', 'helmfile.yaml');
 const { authority: pem } = await makeCertificate(temporaryFolder(), 'development local CA', ['DNS:x'], 365);
 const end = Date.parse(new X509Certificate(pem).validTo);
 
-test.after(project.remove);
 test.after.each(project.reset);
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

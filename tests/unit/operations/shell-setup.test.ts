@@ -39,7 +39,6 @@ test('a shell without such variables gets no unset commands', () => {
 });
 
 const project = copyOf('environments', 'vault/token-helper.sh');
-test.after(project.remove);
 
 test('Vault’s token helper works in a path with special characters', async () => {
   const environment = environmentIn(join(project.folder, `it's "a" $HOME (clone)`));

@@ -10,7 +10,6 @@ import { taskContext } from '../../rig/task-context.ts';
 
 // A folder without state: the keys of somebody's environment are in that of the project.
 const project = copyOf('environments', 'helmfile.yaml');
-test.after(project.remove);
 
 const context = {
   ...taskContext({ env: 'development', provider: 'minikube' }, [], project.folder),

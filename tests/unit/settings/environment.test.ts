@@ -18,7 +18,6 @@ import { failureOf } from '../../rig/task-context.ts';
 const clone = copyOf('environments');
 
 test.after.each(clone.reset);
-test.after(clone.remove);
 
 test('clones and environments have different, stable keys', () => {
   const key = cloneKey('development', '/a');

@@ -33,7 +33,6 @@ const refused = (text: string, fields: Parameters<typeof fails>[1], provider: Pr
 };
 
 test.after.each(clone.reset);
-test.after(clone.remove);
 
 test('layers: common, provider, the environment’s files by name, and what the embedded cluster wrote', async () => {
   write(extra, 'domain: zones.test\n');

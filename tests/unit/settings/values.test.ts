@@ -26,8 +26,6 @@ const refusal = async (settings: string): Promise<string> => {
   return `${what} | ${why} | ${advice}`;
 };
 
-test.after(clone.remove);
-
 const tree = (path: string, value: unknown): string =>
   JSON.stringify(path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value));
 

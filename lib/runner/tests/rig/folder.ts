@@ -8,11 +8,11 @@ let base: string | undefined;
 /** An empty folder, which is removed with this process. */
 export function temporaryFolder(): string {
   if (base === undefined) {
-    const made = realpathSync(mkdtempSync(join(tmpdir(), 'runner-tests-')));
+    const made = realpathSync(mkdtempSync(join(tmpdir(), 'tests-')));
     process.once('exit', () => rmSync(made, { recursive: true, force: true }));
     base = made;
   }
-  return mkdtempSync(join(base, 'folder-'));
+  return mkdtempSync(join(base, 'f-'));
 }
 
 /** Of the test that runs, see `useFolder`. */
