@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { delimiter, dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
+import { merge, type Tree } from '../../lib/ground/tree.ts';
 import type { Settings, Target } from '../../lib/settings/context.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { copyOf } from './project-copy.ts';
@@ -68,19 +69,30 @@ export function scriptedFolder(...entries: readonly string[]) {
     },
     /** The system's own program again. */
     unscript: (tool: string): void => rmSync(join(bin, tool)),
-    /** Calls of the scripts as `tool words`, in order, without version calls. */
-    calls: (): string[] => readFileSync(log, 'utf8').split('\n').slice(0, -1),
+    /** Calls of the scripts as `tool words`, in order, without version calls; only those with such words. */
+    calls: (words: RegExp | string = ''): string[] => {
+      const lines = readFileSync(log, 'utf8').split('\n').slice(0, -1);
+      return lines.filter((line) => line.search(words) >= 0);
+    },
     forget: (): void => writeFileSync(log, ''),
-    /** Of environment `development`, with some of its settings replaced. */
-    context: async (provider: ProviderName, settings: Partial<Settings> = {}): Promise<CloneContext> => {
+    /** Of environment `development`. */
+    context: async (provider: ProviderName): Promise<CloneContext> => {
       const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], copy.folder);
-      return { ...context, settings: { ...(await loadSettings(context.environment)), ...settings } };
+      return { ...context, settings: await loadSettings(context.environment) };
     },
   };
 }
 
 /** Of the test that runs, see `scriptedSuite`. */
 export let context: CloneContext;
+
+type Change<T> = T extends readonly unknown[] | string ? T : { readonly [K in keyof T]?: Change<T[K]> };
+
+/** Of the test that runs, or another one, with some settings replaced; maps are merged. */
+export const withSettings = (change: Change<Settings>, of: CloneContext = context): CloneContext => ({
+  ...of,
+  settings: merge(of.settings, change as Tree) as Settings,
+});
 
 /**
  * A suite with a scripted folder. Each test begins with a new `context`, its state folder and no calls, and ends with

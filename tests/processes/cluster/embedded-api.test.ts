@@ -1,56 +1,67 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { createServer, globalAgent, type Server } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { findAccount, otherUserWords } from '../../../lib/cluster/embedded/account.ts';
 import { type Api, connectApi } from '../../../lib/cluster/embedded/api.ts';
+import { applyNodes, compareNodes } from '../../../lib/cluster/embedded/apply.ts';
+import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { portOf } from '../../rig/loopback.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { scriptedApi } from '../../rig/scripted-api.ts';
+import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'api-'));
+/* The API server of the embedded cluster, its nodes and kubeconfig, and the account of PostgreSQL. */
+
+const { test, project } = scriptedSuite('embedded-api', 'embedded', 'environments');
 let answer: (response: ServerResponse) => void;
 let server: Server;
 let api: Api;
 
 test.before(async () => {
-  const environment = { ...environmentIn(folder), state: folder };
-  const pki = join(folder, 'kwok', 'clusters', environment.clusterName, 'pki');
+  const { environment } = await project.context('embedded');
+  const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
   mkdirSync(pki, { recursive: true });
   for (const name of ['ca', 'admin']) await makeCertificate(pki, name, ['IP:127.0.0.1']);
   const [cert, key] = ['ca.crt', 'ca.key'].map((file) => readFileSync(join(pki, file)));
   server = createServer({ cert, key }, (_, response) => answer(response));
   api = await connectApi(environment, await portOf(server));
+  project.reset();
 });
 test.after(() => {
   server.closeAllConnections();
   server.close();
-  rmSync(folder, { recursive: true });
 });
 
-const message = async (promise: Promise<unknown>): Promise<string> => (await failureOf(promise)).message;
+/** The events of a watch, or its error's message. */
+async function watched(): Promise<unknown> {
+  const events: unknown[] = [];
+  const watch = api.watch('/api/v1/pods', (event) => events.push(event), new AbortController().signal);
+  return watch.then(
+    () => events,
+    (error: Error) => [error.message, ...events],
+  );
+}
 
 test('a truncated answer rejects the call without ending the process', async () => {
   answer = (response) => {
     response.setHeader('content-type', 'application/json').end('{"items": [');
   };
-  assert.match(await message(api.call('GET', '/api/v1/nodes')), /JSON/);
+  assert.match((await failureOf(api.call('GET', '/api/v1/nodes'))).message, /JSON/);
 });
 
 test('a refused watch, or one without events in its output, is an error', async () => {
-  const { signal } = new AbortController();
-  const events: unknown[] = [];
-  const watch = () => message(api.watch('/api/v1/pods', (event) => events.push(event), signal));
   answer = (response) => {
     response.statusCode = 403;
     response.end('{"kind":"Status","code":403}\n');
   };
-  assert.is(await watch(), 'the API server answered HTTP 403');
+  assert.equal(await watched(), ['the API server answered HTTP 403']);
   answer = (response) => response.end('{"type":"ADDED"}\n<html>\n');
-  assert.match(await watch(), /JSON/);
+  const [message, ...events] = (await watched()) as string[];
+  assert.match(message ?? '', /JSON/);
   assert.equal(events, [{ type: 'ADDED' }]);
 });
 
@@ -61,10 +72,73 @@ test('a watch does not use Node’s agent, which ends a quiet one and may lead t
     throw new Error('not this one');
   };
   answer = (response) => response.end('{"type":"ADDED"}\n');
-  const events: unknown[] = [];
-  await api.watch('/api/v1/pods', (event) => events.push(event), new AbortController().signal);
+  const events = await watched();
   globalAgent.createConnection = createConnection;
   assert.equal(events, [{ type: 'ADDED' }]);
 });
+
+/** The nodes that an API server is given for this number in the settings. */
+async function applied(nodes: number, phase: 'creating' | 'created'): Promise<string[]> {
+  const { api, calls } = scriptedApi();
+  await applyNodes(withSettings({ cluster: { nodes } }), api, phase);
+  const patched = calls.filter(({ method }) => method === 'PATCH');
+  return [...new Set(patched.flatMap(({ path }) => /^\/api\/v1\/nodes\/([^?/]+)/.exec(path)?.[1] ?? []))];
+}
+
+test('a new cluster, or a half created one, gets the number of nodes in the settings', async () => {
+  assert.equal(await applied(3, 'creating'), ['development-1', 'development-2', 'development-3']);
+  assert.is((await applied(2, 'creating')).length, 2);
+});
+
+test('an existing cluster keeps its nodes despite other settings, gets deleted ones back, and reports that', async () => {
+  await applied(3, 'creating');
+  await compareNodes(withSettings({ cluster: { nodes: 3 } }));
+  assert.equal(context.logged, []);
+  for (const nodes of [2, 5]) assert.is((await applied(nodes, 'created')).length, 3);
+  await compareNodes(withSettings({ cluster: { nodes: 2 } }));
+  assert.match(context.logged.join(), /^cluster\.nodes is 2, but the cluster keeps 3 until /);
+});
+
+test('a deleted kubeconfig is restored, for the user alone', async () => {
+  const { environment } = context;
+  const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
+  await fails(restoreKubeconfig(context), { what: /kubeconfig is missing and could not be restored/ });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
+  assert.is(await restoreKubeconfig(context), true);
+  assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
+  assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
+  // An existing one is not changed.
+  rmSync(folder, { recursive: true });
+  assert.is(await restoreKubeconfig(context), false);
+});
+
+if (process.getuid?.() === 0) {
+  test('another user finds and starts a program in a folder that only root may enter', () => {
+    project.script('program', 'id -u');
+    const program = join(project.folder, '../bin/program');
+    assert.is(statSync(join(project.folder, '..')).mode & 0o777, 0o700);
+    const [setpriv = '', ...words] = otherUserWords({ uid: 65534, gid: 65534 });
+    // As initdb looks for its server: by access(2), which counts the user, not what it may do.
+    const look = 'require("fs").accessSync(process.argv[1], 1)';
+    execFileSync(setpriv, [...words, process.execPath, '-e', look, program]);
+    const output = execFileSync(setpriv, [...words, program], { encoding: 'utf8' });
+    assert.is(output.trim(), '65534');
+  });
+
+  test('where root cannot switch users, the error says what was tried and what to install', async () => {
+    project.script('unshare', 'echo "unshare: no namespaces" >&2; exit 1');
+    project.script('setpriv', 'echo "setpriv: no such option" >&2; exit 1');
+    await fails(findAccount('postgres', context.$), {
+      what: 'postgres does not run as root',
+      why: 'unshare: no namespaces\nsetpriv: no such option',
+      advice: /setpriv of util-linux/,
+    });
+  });
+} else {
+  test('a user with an account runs the programs itself', async () => {
+    assert.equal((await findAccount('initdb', context.$)).words, []);
+  });
+}
 
 test.run();

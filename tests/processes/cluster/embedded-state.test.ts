@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -16,29 +15,21 @@ import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts'
 import { sourcesDigest } from '../../../lib/cluster/embedded/job-runner-service.ts';
 import { linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kwokctl.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
-import {
-  refuseElsewhere,
-  startedByThisRun,
-  stopEverything,
-} from '../../../lib/cluster/embedded/processes.ts';
+import * as processes from '../../../lib/cluster/embedded/processes.ts';
 import { logTail, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
-import {
-  clusterFolder,
-  ensureState,
-  expectedPorts,
-  expectedServers,
-  readState,
-  requireState,
-  writeState,
-} from '../../../lib/cluster/embedded/state.ts';
+import * as states from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/not-running.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
-import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
+import { standIn, useStandIns } from '../../rig/stand-in.ts';
 import { fails } from '../../rig/task-context.ts';
 
+const { refuseElsewhere } = processes;
+const { clusterFolder, ensureState, expectedPorts, expectedServers, requireState, writeState } = states;
 const { test, project } = scriptedSuite('embedded-state', 'embedded', 'environments');
 const { environment } = await project.context('embedded');
+useStandIns(test);
 
 /** As if kwokctl had created the cluster. */
 const created = async (): Promise<void> => {
@@ -50,11 +41,7 @@ test('ports are chosen once and stay, and so do the services', async () => {
   const made = await ensureState(context);
   assert.is(made.phase, 'creating');
   await recordService(environment.state, 'job-runner', process.pid);
-  const settings = {
-    ...context.settings,
-    cluster: { ...context.settings.cluster, kubernetesVersion: 'v1.32.0' },
-  };
-  assert.equal(await ensureState({ environment, settings }), made);
+  assert.equal(await ensureState(withSettings({ cluster: { kubernetesVersion: 'v1.32.0' } })), made);
   assert.equal(await expectedPorts(environment), made.ports);
   assert.is(new Set(Object.values(made.ports)).size, portNames.length);
   assert.is((await readServices(environment.state)).length, 1);
@@ -75,15 +62,15 @@ test('a damaged description of the cluster is an error, not a missing one', asyn
   for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
     writeFileSync(join(environment.state, 'embedded.json'), text);
     const what = /^\.state\/development\/embedded\.json, .* is damaged$/;
-    await fails(readState(environment), { what, advice: /destroy-environment/ });
+    await fails(states.readState(environment), { what, advice: /destroy-environment/ });
   }
 });
 
 test('a task on a cluster that does not run names its phase, with advice', async () => {
-  const refused = (is: string, advice: RegExp, why?: RegExp) =>
+  const refused = (is: string, advice: RegExp, why = /./) =>
     fails(requireCluster(context), {
       what: `the cluster of environment \`development\` is ${is}`,
-      ...{ advice, ...(why && { why }) },
+      ...{ advice, why },
     });
   await refused('not created', /create-environment/);
   // As import-gpg-keys leaves it, without a cluster.
@@ -101,16 +88,11 @@ test('a task on a cluster that does not run names its phase, with advice', async
 
 test('a server that a killed run has started but not recorded counts as running', async () => {
   await created();
-  const words = ['-e', 'process.stdin.resume()', `${clusterFolder(environment)}/etcd`];
-  const etcd = spawn(process.execPath, words, { argv0: 'etcd', stdio: ['pipe', 'ignore', 'ignore'] });
-  try {
-    await once(etcd, 'spawn');
-    const why = /^etcd was left by a killed run, kube-apiserver does not run, /;
-    await fails(requireCluster(context), { what: /is degraded$/, why });
-  } finally {
-    etcd.stdin?.end();
-    await once(etcd, 'exit');
-  }
+  const etcd = await standIn('etcd', [`${clusterFolder(environment)}/etcd`]);
+  const why = /^etcd was left by a killed run, kube-apiserver does not run, /;
+  await fails(requireCluster(context), { what: /is degraded$/, why });
+  etcd.child.stdin.end();
+  await etcd.ended;
 });
 
 test('a cluster that belongs to another path, or is half removed, is neither started nor created again', async () => {
@@ -137,22 +119,14 @@ test('a cluster that belongs to another path, or is half removed, is neither sta
 });
 
 test('services of a lost state are stopped when a new one is created', async () => {
-  // It lives until its input ends.
-  const old = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
-  try {
-    await once(old, 'spawn');
-    await recordService(environment.state, 'job-runner', old.pid ?? 0);
-    const ended = once(old, 'exit');
-    const token = join(environment.state, 'vault/reviewer.jwt');
-    mkdirSync(dirname(token));
-    writeFileSync(token, 'of the old cluster');
-    await ensureState(context);
-    assert.equal(await readServices(environment.state), []);
-    assert.equal(await ended, [null, 'SIGTERM']);
-    assert.throws(() => readFileSync(token), /ENOENT/);
-  } finally {
-    old.kill('SIGKILL');
-  }
+  const old = await standIn('node');
+  await recordService(environment.state, 'job-runner', old.pid);
+  const token = join(environment.state, 'vault/reviewer.jwt');
+  await writeWhole(token, 'of the old cluster');
+  await ensureState(context);
+  assert.equal(await readServices(environment.state), []);
+  assert.equal(await old.ended, [null, 'SIGTERM']);
+  assert.not.ok(existsSync(token));
 });
 
 test('a cluster that runs where nothing of it is seen is neither started here nor called stopped', async () => {
@@ -161,15 +135,11 @@ test('a cluster that runs where nothing of it is seen is neither started here no
   await refuseElsewhere(context);
   await writeWhole(data, '');
   await refuseElsewhere(context);
-  const holder = spawn('flock', [data, 'sh', '-c', 'echo locked; exec cat'], { stdio: 'pipe' });
-  try {
-    await once(holder.stdout, 'data');
-    for (const refusing of [refuseElsewhere, requireCluster])
-      await fails(refusing(context), { what: /runs in another container or on another host$/ });
-  } finally {
-    holder.stdin.end();
-    await once(holder, 'exit');
-  }
+  const holder = await standIn('elsewhere', [data], 'exec 9< "$0"; flock 9');
+  for (const refusing of [refuseElsewhere, requireCluster])
+    await fails(refusing(context), { what: /runs in another container or on another host$/ });
+  holder.child.stdin.end();
+  await holder.ended;
   await refuseElsewhere(context);
 });
 
@@ -213,12 +183,11 @@ test('Vault and PostgreSQL are reached without kubectl', async () => {
 test('an interrupted run stops what it started, unless it has destroyed that itself', async () => {
   for (const destroyed of [false, true]) {
     const context = await project.context('embedded');
-    const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
-    const ended = once(child, 'exit');
-    const record = await recordService(environment.state, 'vault', child.pid ?? 0);
+    const { pid, ended } = await standIn('vault');
+    const record = await recordService(environment.state, 'vault', pid);
     assert.ok(record);
-    startedByThisRun(context, record);
-    if (destroyed) await stopEverything(environment);
+    processes.startedByThisRun(context, record);
+    if (destroyed) await processes.stopEverything(environment);
     await context.end('interrupted');
     await ended;
     assert.equal(context.logged, destroyed ? [] : ['stopping the services that this run started: vault']);

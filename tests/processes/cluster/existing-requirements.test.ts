@@ -3,18 +3,11 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/existing/cluster.ts';
 import { oldestMinor } from '../../../lib/cluster/existing/requirements.ts';
-import { context, listing, printing } from '../../rig/scripted-folder.ts';
+import { context, listing, printing, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import { type Changes, kubectl, operatorOf, test } from './scripted-existing.ts';
 
 /* What an existing cluster must have, by the settings. */
-
-type Wanted = {
-  readonly releases?: object;
-  readonly monitoring?: boolean;
-  readonly clusterIssuer?: string;
-  readonly storageClass?: string;
-};
 
 const storageClass = (name: string) => ({ 'get storageclass': listing({ metadata: { name } }) });
 const type = (answer: string) => ({ customresourcedefinition: answer });
@@ -33,13 +26,14 @@ const issuer = (status: string) => {
 };
 const keda = { enabled: true, kind: 'keda' };
 const scaled = (more = {}) => ({ releases: { 'app2-back': { autoscaling: keda, ...more } } });
-const postgresql = { password: '', kind: 'cloudnative-pg' };
-const cluster = { releases: { postgresql } };
+const cluster = { releases: { postgresql: { kind: 'cloudnative-pg' } } };
 const backedUp = (method: object) => ({
-  releases: { postgresql: { ...postgresql, cluster: { backup: { enabled: true, ...method } } } },
+  releases: { postgresql: { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, ...method } } } },
 });
 const clusters = served('clusters.postgresql.cnpg.io');
-const issued = { clusterIssuer: 'letsencrypt' };
+const monitored = { monitoring: { enabled: true } };
+const fast = { cluster: { storageClass: 'fast' } };
+const issued = { ingress: { tls: { clusterIssuer: 'letsencrypt' } } };
 const version = { 'app.kubernetes.io/version': '1.30.0' };
 
 const lacks = (what: string, setting: string): string =>
@@ -64,28 +58,19 @@ for (const [what, changes, answer] of [
   [lacks("CloudNativePG's Barman Cloud plugin", backup), backedUp({ method: 'plugin' }), clusters],
   [lacks('KEDA', 'releases.app2-back.autoscaling.kind'), scaled(), noType],
   ['fine: a release that is left out', scaled({ installed: false }), noType],
-  [lacks('Prometheus Operator', 'monitoring.enabled'), { monitoring: true }, noType],
+  [lacks('Prometheus Operator', 'monitoring.enabled'), monitored, noType],
   [lacks('cert-manager', 'ingress.tls.clusterIssuer'), issued, noType],
   [`${issuerWhich} does not exist`, issued, {}],
   [`${issuerWhich} is not ready`, issued, issuer('False')],
   ['fine: an issuer that is ready', issued, issuer('True')],
-  [lacksTwo, { monitoring: true, ...issued }, noType],
-  ['fine: a StorageClass that exists', { storageClass: 'fast' }, storageClass('fast')],
-  [noFast, { storageClass: 'fast' }, storageClass('slow')],
-  [crdFailed, { monitoring: true }, type('echo "Unable to connect to the server" >&2; exit 1')],
-] as readonly (readonly [string, Wanted, Changes])[]) {
+  [lacksTwo, { ...monitored, ...issued }, noType],
+  ['fine: a StorageClass that exists', fast, storageClass('fast')],
+  [noFast, fast, storageClass('slow')],
+  [crdFailed, monitored, type('echo "Unable to connect to the server" >&2; exit 1')],
+] as readonly (readonly [string, Parameters<typeof withSettings>[0], Changes])[]) {
   test(`by the settings, ${what}`, async () => {
-    const { settings } = context;
-    const { releases = {}, clusterIssuer = '', storageClass = '' } = changes;
-    const changed = {
-      ...settings,
-      releases: { postgresql: settings.releases.postgresql, ...releases },
-      monitoring: { ...settings.monitoring, enabled: changes.monitoring ?? false },
-      ingress: { ...settings.ingress, tls: { ...settings.ingress.tls, clusterIssuer } },
-      cluster: { ...settings.cluster, storageClass },
-    };
     kubectl(answer);
-    const created = provider.create({ ...context, settings: changed });
+    const created = provider.create(withSettings(changes));
     if (what.startsWith('fine')) return void (await created);
     await fails(created, { what, why: /./, advice: /./ });
   });
@@ -93,19 +78,16 @@ for (const [what, changes, answer] of [
 
 test('an install looks only for what its releases need', async () => {
   kubectl({ ...noType, 'get storageclass': listing() });
-  const settings = { ...context.settings, monitoring: { ...context.settings.monitoring, enabled: true } };
   const check = async (...releases: string[]) =>
-    provider.checkRequirements?.({ ...context, settings }, releases);
+    provider.checkRequirements?.(withSettings(monitored), releases);
   await check('app1-back', 'reloader');
   await fails(check('devops'), { what: /has no Prometheus Operator/ });
 });
 
 test('the types of the ingress controller, which create-k8s brings, are looked for by an install of a front', async () => {
   kubectl(noType);
-  const install = async (kind: 'ingress' | 'httproute', ...releases: readonly string[]) => {
-    const settings = { ...context.settings, ingress: { ...context.settings.ingress, kind } };
-    await provider.checkRequirements?.({ ...context, settings }, releases);
-  };
+  const install = async (kind: 'ingress' | 'httproute', ...releases: readonly string[]) =>
+    provider.checkRequirements?.(withSettings({ ingress: { kind } }), releases);
   await provider.create(context);
   await install('httproute', 'app1-back');
   const traefik = lacks('Traefik with its types', 'ingress.controller');

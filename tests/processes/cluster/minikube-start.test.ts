@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
-import { context } from '../../rig/scripted-folder.ts';
+import { context, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import {
   changes,
@@ -14,7 +14,6 @@ import {
   progress,
   project,
   running,
-  settings,
   status,
   stopped,
   test,
@@ -29,12 +28,11 @@ const forNewOnes = /--(?:nodes|kubernetes-version) \S+ /g;
 
 test('start gets all settings', () => {
   const cluster = {
-    ...settings.cluster,
     ...{ driver: 'podman', nodes: 1, memoryMB: 4096, cni: 'cilium' },
     ...{ containerRuntime: 'containerd' as const, baseImage: 'base:v1', startArguments: ['--preload=false'] },
   };
   assert.is(
-    startArguments({ environment, settings: { ...settings, cluster } }).join(' '),
+    startArguments(withSettings({ cluster })).join(' '),
     `start --profile ${clusterName} --driver podman --nodes 1 --cpus 2 --memory 4096mb ` +
       '--kubernetes-version v1.31.0 --cni cilium --container-runtime containerd --base-image base:v1 ' +
       '--wait all --interactive=false --preload=false',
@@ -58,16 +56,13 @@ test('create runs what its dry run prints, for the environment’s kubeconfig; m
 
 test('addons and the storage class are those of the settings; the controller nginx is an addon, too', () => {
   const { create, start } = provider.commands;
-  const cluster = { ...settings.cluster, storageClass: '', addons: [] };
-  const bare = { environment, settings: { ...settings, cluster } };
-  assert.equal(
-    create(bare).map((line) => line.replace(forNewOnes, '')),
-    start(bare),
-  );
+  const bare = withSettings({ cluster: { storageClass: '', addons: [] } });
+  const created = create(bare).map((line) => line.replace(forNewOnes, ''));
+  assert.equal(created, start(bare));
   const enables = (controller: 'traefik' | 'nginx' | 'none') =>
-    create({ environment, settings: { ...settings, ingress: { ...settings.ingress, controller } } }).some(
-      (line) => line.includes('addons enable ingress '),
-    );
+    create(withSettings({ ingress: { controller } }))
+      .join()
+      .includes('addons enable ingress ');
   assert.equal([enables('traefik'), enables('nginx'), enables('none')], [false, true, false]);
 });
 
@@ -77,14 +72,11 @@ test('a running cluster is not touched; with other settings, the log says what i
   assert.is(await provider.create(context), 'unchanged');
   assert.is(await provider.start(context), 'unchanged');
   assert.equal(context.logged, []);
-  const { settings } = context;
-  const cluster = { ...settings.cluster, nodes: 5, kubernetesVersion: 'v1.32.0' };
+  const other = withSettings({ cluster: { nodes: 5, kubernetesVersion: 'v1.32.0' } });
   for (const enter of [provider.create, provider.start]) {
-    assert.is(await enter({ ...context, settings: { ...settings, cluster } }), 'unchanged');
-    assert.match(
-      context.logged.splice(0).join('\n'),
-      /keeps 3 until .* recreate it\n.* keeps v1\.31\.0 until /,
-    );
+    assert.is(await enter(other), 'unchanged');
+    const log = context.logged.splice(0).join('\n');
+    assert.match(log, /keeps 3 until .* recreate it\n.* keeps v1\.31\.0 until /);
   }
   assert.equal(changes(), []);
 });
@@ -257,8 +249,7 @@ test('a stopped cluster starts with its own nodes and version; a missing one is 
   progress('complete');
   untilStart(running, `echo '${stopped}'; exit 7`);
   assert.is(await provider.stop(context), 'unchanged');
-  const cluster = { ...context.settings.cluster, nodes: 4, kubernetesVersion: 'v1.32.0' };
-  const other = { ...context, settings: { ...context.settings, cluster } };
+  const other = withSettings({ cluster: { nodes: 4, kubernetesVersion: 'v1.32.0' } });
   assert.is(await provider.start(other), 'changed');
   assert.not.ok(changes().some((line) => line.startsWith('minikube node add')));
   assert.is(changes()[0], `minikube ${startArguments(context).join(' ').replace(forNewOnes, '')}`);
