@@ -86,8 +86,8 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
 
   function show(stream: OutputStream, line: string): void {
     if (lastLines.push(ownBeginning(line, keptLength)) > keptLines) lastLines.shift();
-    onLine?.(line);
     emit({ type: 'task-output', id, stream, line });
+    onLine?.(line);
   }
 
   /** Deferred: the signal comes before the children are told to end, so waiting for them must start later. */

@@ -9,7 +9,7 @@ export async function pause(milliseconds: number, signal?: AbortSignal): Promise
 
 /** A promise and the function that resolves it. `Promise.withResolvers` needs Node 22. */
 export function deferred<Value>() {
-  let resolve: (value: Value) => void = () => {};
+  let resolve: (value: Value | PromiseLike<Value>) => void = () => {};
   const promise = new Promise<Value>((found) => {
     resolve = found;
   });

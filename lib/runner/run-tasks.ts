@@ -4,7 +4,6 @@ import { exitCodes, formatFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode } from './execute.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
-import { startLongRunning } from './long-running.ts';
 import type { TaskNode } from './node.ts';
 import { endOrphans } from './orphans.ts';
 import { createRenderer } from './output/renderer.ts';
@@ -82,24 +81,18 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
   const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(run);
   await runScheduled(run, {
-    run: async (node, late) => {
+    run: async (node, late, service) => {
       const settled = await memory?.before(node, late);
       if (settled !== undefined) return settled;
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate(node, run) : undefined;
       if (node.task.interactive) screen.pause?.();
-      const result = await executeNode(node, run, gate);
+      const result = await executeNode(node, run, gate, service);
       if (node.task.interactive) screen.resume?.();
       gate?.release();
       await memory?.after(node, result);
       return settle(node, result, at, run);
-    },
-    launch: (node) => {
-      if (node.longRunning === undefined) throw new Error(`${node.label} is no long-running process`);
-      memory?.launched(node);
-      run.emit({ type: 'task-started', id: node.id });
-      return startLongRunning(node, node.longRunning, run);
     },
     skip: (node, because) => {
       tally.skipped += 1;

@@ -56,3 +56,10 @@ export type Gate = {
   /** Set if the interruption is a failure. */
   readonly failure?: () => TaskError | undefined;
 };
+
+/** What a long-running process is told, and tells. */
+export type Service = {
+  readonly onReady: () => void;
+  /** Aborted when nothing needs it any more; it is then ended, even if it is not ready yet. */
+  readonly unneeded: AbortSignal;
+};

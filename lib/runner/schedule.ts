@@ -1,31 +1,21 @@
 import { countDependents } from './dependency-order.ts';
-import type { TaskNode } from './node.ts';
-import type { Run } from './run.ts';
+import type { LongRunningNode, TaskNode } from './node.ts';
+import { deferred } from './pause.ts';
+import type { Run, Service } from './run.ts';
 import { openSlots } from './slots.ts';
-
-export type Launched = {
-  /** Resolves to true once ready, to false if it ends before. */
-  readonly ready: Promise<boolean>;
-  /** Resolves to true if `stop` ended it, to false otherwise. */
-  readonly ended: Promise<boolean>;
-  /** Ends it, even if it is not ready yet. */
-  readonly stop: () => void;
-};
 
 /** What is done with nodes. */
 export type Work = {
   /**
    * Runs a node and never rejects. False if its dependents must not run. `late` marks finalisers and their needs, to
-   * which the run's stop does not apply.
+   * which the run's stop does not apply. A long-running process calls `onReady`, and is done if `unneeded` ended it.
    */
-  readonly run: (node: TaskNode, late: boolean) => Promise<boolean>;
-  readonly launch: (node: TaskNode) => Launched;
+  readonly run: (node: TaskNode, late: boolean, service?: Service) => Promise<boolean>;
   /** Called for a node that will never run, because of another node or because the run stops. */
   readonly skip: (node: TaskNode, because: TaskNode | undefined) => void;
 };
 
-/** `up`: a long-running process is ready. */
-type State = 'waiting' | 'running' | 'up' | 'ended' | 'skipped';
+type State = 'waiting' | 'running' | 'ended' | 'skipped';
 
 /**
  * Runs all nodes, needs first, and returns when none is running. The graph decides which are ready; p-queue limits how
@@ -37,66 +27,46 @@ export async function runScheduled(
   { graph: { nodes }, settings, stop }: Pick<Run, 'graph' | 'settings' | 'stop'>,
   work: Work,
 ): Promise<void> {
-  let resolve = (): void => {};
-  let reject: (error: unknown) => void = () => {};
-  const slots = openSlots(settings.jobs, begin, { idle: advance, error: (error) => reject(error) });
+  /** Resolves when only finalisers are left to run. */
+  const main = deferred<void>();
+  const crash = (error: unknown): void => main.resolve(Promise.reject(error));
+  const slots = openSlots(settings.jobs, begin, { idle: look, error: crash });
   const priorities = prioritiesOf(nodes);
   const states = new Map(nodes.map((node) => [node, 'waiting' as State]));
   const missing = new Map(nodes.map((node) => [node, node.needs.size]));
-  /** The nodes that still keep each long-running process alive; a requested one keeps itself. */
-  const keepers = new Map<TaskNode, Set<TaskNode>>();
-  for (const node of nodes) {
-    if (node.longRunning === undefined) continue;
-    const { keptBy, requested } = node.longRunning;
-    keepers.set(node, new Set(requested ? [...keptBy, node] : keptBy));
-  }
-  /** Stops each long-running process that is still wanted. */
-  const stops = new Map<TaskNode, () => void>();
-  const ending = new Set<TaskNode>();
-  let phase: 'main' | 'closing' | 'late' = 'main';
-  let failed = false;
+  /** Running long-running processes, each with the nodes that still keep it alive, and with what ends it. */
+  const services = new Map<TaskNode, { readonly keepers: TaskNode[]; readonly unneeded: AbortController }>();
+  /** True after a failure, and when only finalisers are left. */
+  let closed = false;
 
   const onAbort = (): void => {
     slots.clear();
     // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
     queueMicrotask(look);
   };
-  await new Promise<void>((done, fail) => {
-    resolve = done;
-    reject = fail;
-    stop.signal.addEventListener('abort', onAbort);
-    slots.together(() => {
-      for (const node of nodes) if (node.needs.size === 0) add(node);
-    });
-    look();
-  }).finally(() => stop.signal.removeEventListener('abort', onAbort));
+  stop.signal.addEventListener('abort', onAbort);
+  slots.together(() => {
+    for (const node of nodes) if (node.needs.size === 0) add(node);
+  });
+  look();
+  await main.promise.finally(() => stop.signal.removeEventListener('abort', onAbort));
   await runFinalisers();
 
-  /** Starts the next phase if nothing is running or queued. */
+  /** If nothing is running or queued, ends the long-running processes, and then the main part of the run. */
   function look(): void {
-    if (slots.isIdle()) advance();
-  }
-
-  function advance(): void {
-    // Called again when they have ended.
-    if (phase === 'late' || ending.size > 0) return;
-    if (phase === 'closing') {
-      phase = 'late';
-      resolve();
-      return;
-    }
-    const requested = nodes.filter(({ longRunning }) => longRunning?.requested);
+    const isEnding = (): boolean => [...services.values()].some(({ unneeded }) => unneeded.signal.aborted);
+    if (!slots.isIdle() || isEnding()) return;
     // A requested long-running process runs until a signal or its own end.
-    if (mayStart() && requested.some((node) => states.get(node) === 'up')) return;
-    phase = 'closing';
+    if (mayStart() && [...services.keys()].some(({ longRunning }) => longRunning?.requested)) return;
+    closed = true;
     const wanted = wantedLate();
     skipRest((node) => !wanted.has(node));
-    for (const node of requested) lose(node, node);
-    look();
+    endUnneeded(true);
+    if (!isEnding()) main.resolve();
   }
 
   function mayStart(): boolean {
-    return phase === 'main' && !failed && !stop.signal.aborted;
+    return !closed && !stop.signal.aborted;
   }
 
   function add(node: TaskNode): void {
@@ -106,41 +76,35 @@ export async function runScheduled(
   function begin(node: TaskNode): void | Promise<void> {
     // It may have been skipped while waiting for its mutex.
     if (!isWaiting(node) || !mayStart()) return;
-    return node.longRunning === undefined ? run(node) : launch(node);
+    return node.longRunning === undefined ? run(node, false) : launch(node, node.longRunning);
   }
 
-  async function run(node: TaskNode): Promise<void> {
+  async function run(node: TaskNode, late: boolean): Promise<void> {
     states.set(node, 'running');
-    const done = await work.run(node, phase === 'late');
-    if (done) satisfy(node);
+    if (await work.run(node, late)) satisfy(node);
     else fail(node);
     end(node, 'ended');
   }
 
-  async function launch(node: TaskNode): Promise<void> {
+  /** Returns once it is ready, or has ended before. */
+  async function launch(node: TaskNode, { keptBy }: LongRunningNode): Promise<void> {
     states.set(node, 'running');
-    const launched = work.launch(node);
-    stops.set(node, launched.stop);
-    if (!(await launched.ready)) {
-      processEnded(node, false);
-      return;
-    }
-    states.set(node, 'up');
-    satisfy(node);
-    stopUnkept(node);
-    void launched.ended
-      .then((asked) => {
-        processEnded(node, asked);
-        look();
-      })
-      .catch(reject);
-  }
-
-  function processEnded(node: TaskNode, asked: boolean): void {
-    stops.delete(node);
-    ending.delete(node);
-    if (!asked) fail(node);
-    end(node, 'ended');
+    const unneeded = new AbortController();
+    services.set(node, { keepers: [...keptBy], unneeded });
+    const ready = deferred<void>();
+    const onReady = (): void => {
+      satisfy(node);
+      endUnneeded();
+      ready.resolve();
+    };
+    const ended = work.run(node, false, { onReady, unneeded: unneeded.signal }).then((done) => {
+      services.delete(node);
+      if (!done) fail(node);
+      end(node, 'ended');
+      look();
+    });
+    ended.catch(crash);
+    await Promise.race([ready.promise, ended]);
   }
 
   function satisfy(node: TaskNode): void {
@@ -154,8 +118,8 @@ export async function runScheduled(
 
   function fail(node: TaskNode): void {
     // Not if a finaliser fails, since the others still run.
-    if (phase === 'main' && settings.failure !== 'continue') {
-      failed = true;
+    if (!closed && settings.failure !== 'continue') {
+      closed = true;
       slots.clear();
       if (settings.failure === 'kill') stop.begin({ type: 'failure' });
     }
@@ -175,20 +139,18 @@ export async function runScheduled(
 
   function end(node: TaskNode, state: 'ended' | 'skipped'): void {
     states.set(node, state);
-    for (const kept of keepers.keys()) lose(kept, node);
+    endUnneeded();
   }
 
-  /** Removes one keeper of a long-running process and stops it after the last. */
-  function lose(node: TaskNode, keeper: TaskNode): void {
-    if (keepers.get(node)?.delete(keeper)) stopUnkept(node);
-  }
-
-  function stopUnkept(node: TaskNode): void {
-    const end = stops.get(node);
-    if (end === undefined || keepers.get(node)?.size !== 0) return;
-    stops.delete(node);
-    ending.add(node);
-    end();
+  /** Ends the long-running processes that nothing keeps alive; a requested one only with `all`. */
+  function endUnneeded(all = false): void {
+    const isOver = (node: TaskNode): boolean =>
+      states.get(node) === 'ended' || states.get(node) === 'skipped';
+    for (const [{ longRunning }, { keepers, unneeded }] of services) {
+      for (let last = keepers.at(-1); last !== undefined && isOver(last); last = keepers.at(-1))
+        keepers.pop();
+      if (keepers.length === 0 && (all || !longRunning?.requested)) unneeded.abort();
+    }
   }
 
   function isWaiting(node: TaskNode): boolean {
@@ -221,7 +183,7 @@ export async function runScheduled(
       if (!isEligible(finaliser)) continue;
       const wanted = new Set([finaliser]);
       for (const node of wanted) for (const needed of node.needs) if (canBeLate(needed)) wanted.add(needed);
-      for (const node of nodes) if (wanted.has(node) && isWaiting(node)) await run(node);
+      for (const node of nodes) if (wanted.has(node) && isWaiting(node)) await run(node, true);
     }
     skipRest(() => true);
   }

@@ -52,16 +52,13 @@ export async function openMemory(run: Run) {
         return settle(node, result, Date.now(), run);
       }
     },
-    /** Explains why a long-running process runs, as it always does. */
-    launched: (node: TaskNode) =>
-      explain(node, resumption ? 'it does not outlast a run' : declaredReason(node)),
     /** Records a node's result. */
     after: async (node: TaskNode, { status }: NodeResult): Promise<void> => {
       if (status !== 'done') return;
       const look = looks.get(node);
       if (look !== undefined) await fingerprints?.succeeded(node, look);
       if (journal === undefined) return;
-      const passes = run.cleanups.some((cleanup) => cleanup.node === node);
+      const passes = node.longRunning !== undefined || run.cleanups.some((cleanup) => cleanup.node === node);
       journal.note(node.id, passes ? passing : await settingsDigest(node));
     },
     end: (outcome: RunOutcome) => journal?.end(outcome),

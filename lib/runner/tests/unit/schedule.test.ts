@@ -15,12 +15,7 @@ async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Runs the nodes and returns their labels in the order in which they were started. */
-async function orderOf(
-  nodes: readonly TaskNode[],
-  run?: Work['run'],
-  more = {},
-  launch: Work['launch'] = assert.unreachable as () => never,
-): Promise<string[]> {
+async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {}): Promise<string[]> {
   const order: string[] = [];
   const scheduled = {
     graph: { nodes },
@@ -30,10 +25,9 @@ async function orderOf(
   };
   await runScheduled(scheduled as unknown as Run, {
     skip: () => {},
-    launch,
-    run: async (node, late) => {
+    run: async (node, late, service) => {
       order.push(node.label);
-      return (await run?.(node, late)) ?? true;
+      return (await run?.(node, late, service)) ?? true;
     },
   });
   return order;
@@ -86,15 +80,16 @@ test('when a long-running process ends, those who wait behind a group are left o
   const group = plain('group', { needs: [server] });
   const { nodes } = await graphOf(plain('user', { needs: [group, plain('slow')], run: () => {} }));
   const [grouped, ended] = [deferred<void>(), deferred<boolean>()];
-  const run: Work['run'] = async ({ label }) => {
+  const run: Work['run'] = async ({ label }, _, service) => {
+    service?.onReady();
+    if (label === 'server') return ended.promise;
     if (label === 'group') grouped.resolve();
     await grouped.promise;
     ended.resolve(false);
     return turn().then(() => true);
   };
-  const launched = { ready: Promise.resolve(true), ended: ended.promise, stop: () => {} };
-  const order = await orderOf(nodes, run, { settings: { jobs: 2, failure: 'continue' } }, () => launched);
-  assert.equal(order.sort(), ['group', 'slow']);
+  const order = await orderOf(nodes, run, { settings: { jobs: 2, failure: 'continue' } });
+  assert.equal(order.sort(), ['group', 'server', 'slow']);
 });
 
 test('what is on its way is heard between tasks that wait for nothing', async () => {
