@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { isRefusedLogin, type Login, type Query, withLogin, withSuperuser } from '../database/login.ts';
@@ -5,6 +7,7 @@ import { passwordAdvice, superuserLogin, superuserOf } from '../database/roles.t
 import { runFile, setUpSteps } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
+import { root } from '../ground/project.ts';
 import { newPassword } from '../secrets/make.ts';
 import type { Context } from '../settings/context.ts';
 
@@ -119,30 +122,10 @@ export async function createOwnedScratch(server: DatabaseServer): Promise<Databa
 const namesIn = (server: DatabaseServer, sql: string, database?: string, values: readonly string[] = []) =>
   server.in(async (query) => (await query(sql, values)).map(({ name }) => String(name)), database);
 
-/**
- * An object that only a superuser can restore, such as `event trigger audit`: without another owner, or a function in
- * an untrusted language. A database's owner cannot create any, except as a part of something (`a`, `e`, `i`).
- */
+/** An object that only a superuser can restore, such as `event trigger audit`; undefined if there is none. */
 export async function superuserObject(server: DatabaseServer, database: string): Promise<string | undefined> {
-  const [name] = await namesIn(
-    server,
-    `WITH found (classid, objid) AS (SELECT classid, objid FROM pg_depend UNION SELECT tableoid, oid FROM pg_cast
-        UNION SELECT tableoid, oid FROM pg_publication EXCEPT SELECT tableoid, oid FROM pg_extension
-        EXCEPT SELECT c.tableoid, c.oid FROM pg_cast AS c JOIN pg_type AS t ON t.oid IN (castsource, casttarget)
-          JOIN pg_roles AS r ON r.oid = typowner WHERE castmethod <> 'b' AND NOT rolsuper
-        EXCEPT SELECT classid, objid FROM pg_shdepend JOIN pg_roles AS r ON r.oid = refobjid JOIN pg_database AS d ON d.oid = dbid
-          WHERE deptype = 'o' AND NOT (rolsuper OR rolbypassrls) AND datname = current_database()
-            AND classid::regclass::text NOT IN ('pg_opclass', 'pg_opfamily', 'pg_event_trigger', 'pg_foreign_data_wrapper')
-        UNION SELECT tableoid, oid FROM pg_publication WHERE puballtables
-        UNION SELECT e.tableoid, oid FROM pg_extension AS e JOIN pg_available_extension_versions AS a
-          ON name = extname AND version = extversion
-          WHERE superuser AND (extconfig IS NOT NULL OR to_jsonb(a) ->> 'trusted' = 'false')
-        UNION SELECT f.tableoid, f.oid FROM pg_proc AS f JOIN pg_language AS l ON l.oid = prolang
-          WHERE proleakproof OR NOT lanpltrusted
-        EXCEPT SELECT classid, objid FROM pg_depend WHERE deptype IN ('a', 'e', 'i'))
-      SELECT pg_describe_object(classid, objid, 0) AS name FROM found WHERE objid >= 16384 ORDER BY 1`,
-    database,
-  );
+  const sql = await readFile(join(root, 'lib', 'backup', 'superuser-object.sql'), 'utf8');
+  const [name] = await namesIn(server, sql, database);
   return name;
 }
 
