@@ -66,7 +66,7 @@ export const startK8s = task({
   commands: async (input) => {
     const start = (await input.provider.load()).commands.start(input);
     if (!input.provider.ownsCluster) return start;
-    const { unsealVaultCommands } = await import('../lib/vault/plain-commands.ts');
+    const { unsealVaultCommands } = await import('../lib/vault/dry-run.ts');
     return [...start, ...(await unsealVaultCommands(input))];
   },
   run: async (context) => {

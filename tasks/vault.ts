@@ -14,7 +14,7 @@ export const initVault = task({
   needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],
   // Beside a cluster, Vault runs from the start; in pods its release starts it.
   after: ({ provider }) => [createK8s, startK8s, ...(provider.servers ? [] : [installTier, installAll])],
-  commands: async (input) => (await import('../lib/vault/plain-commands.ts')).initVaultCommands(input),
+  commands: async (input) => (await import('../lib/vault/dry-run.ts')).initVaultCommands(input),
   onCluster: true,
   run: async (context) => (await import('../lib/vault/init-vault.ts')).initVault(context),
 });

@@ -36,8 +36,7 @@ export async function statusCommands({ environment }: InEnvironment): Promise<re
 export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
   // Not for `status`, whose dry run needs no settings.
   const { loadSettings } = await import('../settings/settings.ts');
-  const { programTrust } = await import('../vault/api/certificate.ts');
-  const { addressCommands } = await import('../vault/api/dry-run.ts');
+  const { addressCommands, programTrust } = await import('../vault/api/certificate.ts');
   const { keysFileName } = await import('../vault/keys-place.ts');
   const trust = programTrust({ environment, settings: await loadSettings(environment) });
   const servers = await providerOf(environment).servers?.(environment);

@@ -7,7 +7,7 @@ import { kubectlText } from '../kubernetes/kubectl.ts';
 import { decryptText, secretsFile } from '../secrets/encrypted-file.ts';
 import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { vaultLoginCommands } from '../vault/plain-commands.ts';
+import { vaultLoginCommands } from '../vault/dry-run.ts';
 import { consumerSecrets } from './consumers.ts';
 
 /** Plain commands of a rotation, for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */

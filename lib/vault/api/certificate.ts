@@ -6,6 +6,7 @@ import {
   identityOf,
   type ServerIdentity,
 } from '../../certificates/server.ts';
+import { shellWord } from '../../ground/shell-words.ts';
 import type { Environment, Settings, ShellContext, Target } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
 
@@ -39,6 +40,14 @@ export function programTrust({ environment, settings }: Target) {
   const write = own ? undefined : `${authorityText({ environment }, server)} > ${file}`;
   return { file, serverName: server.identity, write };
 }
+
+/** Variables by which `vault` finds and verifies the server. */
+export const addressCommands = (address: string, { file, serverName, write }: ProgramTrust): string[] => [
+  ...(write === undefined ? [] : [write]),
+  `export VAULT_ADDR=${shellWord(address)}`,
+  `export VAULT_CACERT="$PWD/${file}"`,
+  `export VAULT_TLS_SERVER_NAME=${shellWord(serverName)}`,
+];
 
 /** By what clients verify Vault. Throws `TaskError` if its authority cannot be read. */
 export const vaultIdentity = async (context: ShellContext): Promise<ServerIdentity> =>

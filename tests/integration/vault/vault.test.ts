@@ -6,11 +6,11 @@ import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { initCommands } from '../../../lib/vault/api/dry-run.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { lookUpToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
+import { initCommands } from '../../../lib/vault/dry-run.ts';
 import { fails } from '../../rig/task-context.ts';
 import { realVault } from './real-vault.ts';
 import {

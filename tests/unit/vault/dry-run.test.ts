@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { initCommands } from '../../../lib/vault/api/dry-run.ts';
+import { initCommands } from '../../../lib/vault/dry-run.ts';
 
 /* What the project's own state, and with it the golden transcripts, do not have. */
 

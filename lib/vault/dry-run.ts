@@ -1,37 +1,39 @@
-import { dirname } from 'node:path';
-import { eachAfter, shellWord, shellWords } from '../../ground/shell-words.ts';
-import type { Tree } from '../../ground/tree.ts';
-import { encryption } from '../../secrets/encrypt.ts';
-import { decryptText } from '../../secrets/encrypted-file.ts';
-import type { ProgramTrust } from './certificate.ts';
-import { connectionValues, databaseRole } from './database.ts';
-import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './desired-state.ts';
-import { settingText } from './key-values.ts';
-import { roleOf } from './kubernetes-auth.ts';
-import type { Written } from './vault-object.ts';
+import { dirname, relative } from 'node:path';
+import { providerOf } from '../cluster/providers.ts';
+import { authorityFile } from '../database/certificate.ts';
+import { eachAfter, shellWord, shellWords } from '../ground/shell-words.ts';
+import type { Tree } from '../ground/tree.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
+import { encryption } from '../secrets/encrypt.ts';
+import { decryptText } from '../secrets/encrypted-file.ts';
+import { isShared } from '../secrets/shared-file.ts';
+import type { Target } from '../settings/context.ts';
+import { addressCommands, type ProgramTrust, programTrust } from './api/certificate.ts';
+import { connectionValues, databaseRole } from './api/database.ts';
+import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './api/desired-state.ts';
+import { settingText } from './api/key-values.ts';
+import { roleOf } from './api/kubernetes-auth.ts';
+import type { Written } from './api/vault-object.ts';
+import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { keysFileName, localKeys } from './keys-place.ts';
+import { vaultSelector } from './replicas.ts';
 
 /** A command with each value quoted as one word of the shell. */
 const line = (texts: TemplateStringsArray, ...values: readonly string[]): string =>
   String.raw({ raw: texts }, ...values.map(shellWord));
 
 /** How plain commands reach Vault. */
-export type PlainAccess = {
+type PlainAccess = {
   readonly address: string;
   readonly trust: ProgramTrust;
   readonly keysPath: string;
   /** The encrypted file that takes the keys over. */
   readonly shared?: string;
-  /** Undefined if Vault is a process on this machine. */
-  readonly pods?: {
-    /** `kubectl` with its cluster's options. */
-    readonly kubectl: string;
-    readonly selector: string;
-    /** Forwards `address` to the pods in the background. */
-    readonly forward: string;
-  };
+  /** `kubectl` with its cluster's options; undefined if Vault is a process on this machine. */
+  readonly kubectl?: string;
 };
 
-export type InitCommandsInput = PlainAccess & {
+type InitCommandsInput = PlainAccess & {
   readonly state: DesiredState;
   /** Names the folder `environments/<environment>/secrets/`. */
   readonly environment: string;
@@ -47,18 +49,47 @@ export type InitCommandsInput = PlainAccess & {
   };
 };
 
+async function plainAccess({ environment, settings }: Target): Promise<PlainAccess> {
+  const servers = await providerOf(environment).servers?.(environment);
+  const access = {
+    address: servers?.settings.address ?? 'https://127.0.0.1:8200',
+    trust: programTrust({ environment, settings }),
+    keysPath: relative(environment.root, localKeys(environment)),
+  };
+  if (servers) return access;
+  const shared = isShared(environment) ? { shared: keysFileName(environment) } : {};
+  return { ...access, ...shared, kubectl: kubectlText(environment) };
+}
+
+async function initInput(target: Target): Promise<InitCommandsInput> {
+  const { environment, settings } = target;
+  const servers = await providerOf(environment).servers?.(environment);
+  const reviewerTokenCommand = `${kubectlText(environment)} ${reviewerTokenWords.join(' ')}`;
+  return {
+    ...(await plainAccess(target)),
+    state: await desiredState(environment),
+    environment: environment.name,
+    databaseAuthorityFile: authorityFile(target),
+    settings: vaultSettings(settings, servers?.settings),
+    kubernetes: servers ? { ...servers.api, reviewerTokenCommand } : inClusterApi,
+  };
+}
+
+/** The plain commands of `init-vault`, for `--dry-run`. */
+export const initVaultCommands = async (target: Target) => initCommands(await initInput(target));
+
 /**
  * Plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. Secrets reach `vault` by stdin,
  * never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
-  const { state, keysPath, pods, kubernetes, settings } = input;
+  const { state, keysPath, kubectl, kubernetes, settings } = input;
   const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
-  const exec = pods === undefined ? '' : `${pods.kubectl} -n vault exec vault-0 -- `;
+  const exec = kubectl === undefined ? '' : `${kubectl} -n vault exec vault-0 -- `;
   const keys = shellWord(keysPath);
   const initialise = `[ -s ${keys} ] || (umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${keys})`;
   const opened =
-    pods === undefined
+    kubectl === undefined
       ? [...reach(input), initialise, unsealCommand(input)]
       : [initialise, unsealCommand(input), ...reach(input)];
   return [
@@ -86,8 +117,9 @@ export function initCommands(input: InitCommandsInput): string[] {
   ];
 }
 
-/** Plain commands that give a Vault after `init-vault` its logins in the databases. */
-export function loginCommands(input: InitCommandsInput): string[] {
+/** The plain commands of `init-vault` after a rotation of database passwords, for `--dry-run`. */
+export async function vaultLoginCommands(target: Target): Promise<string[]> {
+  const input = await initInput(target);
   const { keysPath, shared } = input;
   const token =
     shared === undefined
@@ -99,36 +131,34 @@ export function loginCommands(input: InitCommandsInput): string[] {
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
-/** Variables by which `vault` finds and verifies the server. */
-export const addressCommands = (address: string, { file, serverName, write }: ProgramTrust): string[] => [
-  ...(write === undefined ? [] : [write]),
-  `export VAULT_ADDR=${shellWord(address)}`,
-  `export VAULT_CACERT="$PWD/${file}"`,
-  `export VAULT_TLS_SERVER_NAME=${shellWord(serverName)}`,
-];
+/** The plain commands before others that call `vault`, for `--dry-run`. */
+export const vaultAccessCommands = async (target: Target) => reach(await plainAccess(target));
 
-/** The plain commands that let `vault` reach it. */
-export const reach = ({ address, trust, pods }: PlainAccess): string[] => [
-  ...(pods === undefined ? [] : [pods.forward]),
+const reach = ({ address, trust, kubectl }: PlainAccess): string[] => [
+  ...(kubectl === undefined
+    ? []
+    : [`${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`]),
   ...addressCommands(address, trust),
   waitForVault,
 ];
 
 /** Unseals each replica; a joining one accepts the key only after it has found the others. */
-function unsealCommand({ keysPath, pods }: PlainAccess): string {
+function unsealCommand({ keysPath, kubectl }: PlainAccess): string {
   const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
-  if (pods === undefined) return `${key} | vault write sys/unseal key=-`;
-  const list = `${pods.kubectl} -n vault get pods --selector ${shellWord(pods.selector)} --output name`;
-  const unseal = `${key} | ${pods.kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
+  if (kubectl === undefined) return `${key} | vault write sys/unseal key=-`;
+  const list = `${kubectl} -n vault get pods --selector ${shellWord(vaultSelector)} --output name`;
+  const unseal = `${key} | ${kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
   return `for pod in $(${list} | sort); do until ${unseal}; do sleep 1; done; done`;
 }
 
 /** Sets the token that a command prints for `vault`. */
 const tokenCommand = (command: string): string => `export VAULT_TOKEN="$(${command})"`;
 
-/** The plain commands that unseal Vault. */
-export const unsealCommands = (access: PlainAccess): string[] =>
-  access.pods === undefined ? [...reach(access), unsealCommand(access)] : [unsealCommand(access)];
+/** The plain commands that unseal Vault, for `--dry-run`. */
+export async function unsealVaultCommands(target: Target): Promise<string[]> {
+  const access = await plainAccess(target);
+  return [...(access.kubectl === undefined ? reach(access) : []), unsealCommand(access)];
+}
 
 /** The root token creates the operator's token, which replaces it in the keys file, and is revoked. */
 function operatorTokenCommands({ policy, period }: DesiredState['operator'], keysPath: string): string[] {
