@@ -9,7 +9,7 @@ import { decryptText } from '../secrets/encrypted-file.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Target } from '../settings/context.ts';
 import { addressCommands, type ProgramTrust, programTrust } from './api/certificate.ts';
-import { connectionValues, databaseRole } from './api/database.ts';
+import { connectionValues } from './api/database.ts';
 import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './api/desired-state.ts';
 import { settingText } from './api/key-values.ts';
 import { roleOf } from './api/kubernetes-auth.ts';
@@ -112,7 +112,7 @@ export function initCommands(input: InitCommandsInput): string[] {
       configCommand(mount, kubernetes),
       ...mount.roles.map((role) => writeCommand(roleOf(mount, role))),
     ]),
-    ...state.mounts.flatMap((mount) => mount.logins.map((role) => writeCommand(databaseRole(mount, role)))),
+    ...state.mounts.flatMap(({ logins }) => logins.map((role) => writeCommand(role))),
     ...connectionCommands(input),
   ];
 }

@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import type { Application, DatabaseRole, DesiredState, KeyValues, Policy } from './desired-state.ts';
+import type { Application, DatabaseRole, KeyValues, Policy } from './desired-state.ts';
 import { type Complain, checkLongest, readStateFile, type StateFile } from './state-checks.ts';
 import type { DeclaredState } from './state-schema.ts';
 
@@ -9,15 +9,16 @@ const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 /** The application that a policy's text belongs to; undefined for policies of others. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-/** The state, extended by what `access` gives each of its `applications`: a policy, roles and secrets. */
-export async function withApplications(
+/** What `access` gives each of the `applications`: a policy, roles and secrets. `fixed` has all policies of files. */
+export async function objectsOfApplications(
   folder: string,
-  state: DesiredState,
-  { access, applications }: DeclaredState,
+  declared: DeclaredState,
+  fixed: readonly Policy[],
   complain: Complain,
-): Promise<DesiredState> {
-  checkAccess(access, state, complain);
-  refuseDuplicates(state, applications, complain);
+) {
+  const { access, applications } = declared;
+  checkAccess(declared, complain);
+  refuseDuplicates(declared, fixed, complain);
   const { database } = access;
   const file = (name: string) => readStateFile(folder, name);
   const policies = await Promise.all([file(access.policy), file(database.policy)]);
@@ -26,38 +27,40 @@ export async function withApplications(
     file(database.renew),
     file(database.revoke),
   ]);
-  const roles = applications.map(({ backend, namespace }) => ({
-    ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
-    ...{ audience: access.audience, ttl: access.tokenTtl },
-  }));
-  const logins = applications
-    .filter((application) => application.database !== undefined)
-    .map((application): DatabaseRole => {
-      const statements = (template: StateFile) => vaultStatements(fill(template, valuesOf(application)));
-      return {
-        ...{ name: application.backend, connection: database.connection },
-        ...{ create: statements(create), renew: statements(renew), revoke: statements(revoke) },
-        ...{ ttl: database.ttl, maxTtl: database.maxTtl },
-      };
-    });
   return {
-    ...state,
-    policies: [...state.policies, ...applications.map((application) => policyOf(application, policies))],
+    policies: applications.map((application) => policyOf(application, policies)),
     keyValues: applications.flatMap((application) => keyValuesOf(application, access.secrets)),
-    auth: state.auth.map((mount) =>
-      mount.path === access.auth ? { ...mount, roles: [...mount.roles, ...roles] } : mount,
-    ),
-    mounts: state.mounts.map((mount) => (mount.path === database.mount ? { ...mount, logins } : mount)),
+    roles: applications.map(({ backend, namespace }) => ({
+      ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
+      ...{ audience: access.audience, ttl: access.tokenTtl },
+    })),
+    logins: applications
+      .filter((application) => application.database !== undefined)
+      .map((application): DatabaseRole => {
+        const statements = (template: StateFile) => vaultStatements(fill(template, valuesOf(application)));
+        const { backend: name } = application;
+        return {
+          ...{ name, path: `${database.mount}/roles/${name}` },
+          values: {
+            db_name: database.connection,
+            creation_statements: statements(create),
+            renew_statements: statements(renew),
+            revocation_statements: statements(revoke),
+            default_ttl: database.ttl,
+            max_ttl: database.maxTtl,
+          },
+        };
+      }),
   };
 }
 
-function checkAccess(access: DeclaredState['access'], { mounts, auth }: DesiredState, complain: Complain) {
+function checkAccess({ access, mounts, auth }: DeclaredState, complain: Complain) {
   const { database } = access;
   const mountAt = (wanted: string) => mounts.find(({ path }) => path === wanted);
   const engine = mountAt(database.mount);
   if (engine?.type !== 'database')
     throw complain(['access', 'database', 'mount'], 'is not a database engine of `mounts`');
-  if (!engine.connections.some(({ name }) => name === database.connection))
+  if (!engine.connections?.some(({ name }) => name === database.connection))
     throw complain(['access', 'database', 'connection'], `is not a connection of \`mounts.${engine.path}\``);
   const method = auth.find(({ path }) => path === access.auth);
   if (method === undefined) throw complain(['access', 'auth'], 'is not a method of `auth`');
@@ -99,12 +102,11 @@ const keyValuesOf = ({ name: application, secrets }: Application, mount: string)
 
 /** Throws for a name that is used twice: each run would overwrite one object with the other. */
 function refuseDuplicates(
-  { operator, policies, auth }: DesiredState,
-  applications: readonly Application[],
+  { applications, auth }: DeclaredState,
+  policies: readonly Policy[],
   complain: Complain,
 ): void {
-  const others = [operator.policy, ...policies, ...auth.flatMap(({ roles }) => roles)];
-  const taken = new Set(others.map(({ name }) => name));
+  const taken = new Set([...policies, ...auth.flatMap(({ roles }) => roles)].map(({ name }) => name));
   for (const { name, backend } of applications) {
     if (taken.has(backend))
       throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is already taken`);

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
 import type { VaultClient } from './client.ts';
-import { connectionObject, type DatabaseSources, databaseRole } from './database.ts';
+import { connectionObject, type DatabaseSources } from './database.ts';
 import type { DesiredState } from './desired-state.ts';
 import { keyValuesObject } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
@@ -99,7 +99,5 @@ export const structuralObjects = (client: VaultClient, state: DesiredState, sett
   ...state.auth.flatMap((mount) =>
     mount.roles.map((role) => writtenObject(client, 'role', roleOf(mount, role))),
   ),
-  ...state.mounts.flatMap((mount) =>
-    mount.logins.map((role) => writtenObject(client, 'database role', databaseRole(mount, role))),
-  ),
+  ...state.mounts.flatMap(({ logins }) => logins.map((role) => writtenObject(client, 'database role', role))),
 ];

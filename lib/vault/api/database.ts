@@ -2,10 +2,10 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import type { DatabaseConnection, DatabaseRole, Mount } from './desired-state.ts';
+import type { DatabaseConnection, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, isRecorded, recordSecret, type VaultObject, type Written } from './vault-object.ts';
+import { differingNames, isRecorded, recordSecret, type VaultObject } from './vault-object.ts';
 
 export type DatabaseSources = ValueSources & {
   /** Path of a file with hashes of written values that Vault does not return. */
@@ -63,7 +63,7 @@ export function connectionObject(
 /** Values of a connection, with empty places for the secret and the file. */
 export const connectionValues = ({ logins }: Mount, connection: DatabaseConnection, settings: Tree) => ({
   plugin_name: connection.plugin,
-  allowed_roles: logins.filter((login) => login.connection === connection.name).map(({ name }) => name),
+  allowed_roles: logins.filter(({ values }) => values.db_name === connection.name).map(({ name }) => name),
   // Vault fills in `{{username}}` and `{{password}}`.
   connection_url: connection.url.replaceAll(/\$\{([\w.]+)\}/g, (_, name: string) =>
     settingText(name, settings),
@@ -97,19 +97,6 @@ function checkLogin({ name, url, username, password }: DatabaseConnection, setti
     advice: 'write the same secret in both places',
   });
 }
-
-/** The statements that create, renew and revoke an application's logins. */
-export const databaseRole = (mount: Mount, role: DatabaseRole): Written => ({
-  path: `${mount.path}/roles/${role.name}`,
-  values: {
-    db_name: role.connection,
-    creation_statements: role.create,
-    renew_statements: role.renew,
-    revocation_statements: role.revoke,
-    default_ttl: role.ttl,
-    max_ttl: role.maxTtl,
-  },
-});
 
 function explain(error: unknown, { name, username }: DatabaseConnection): unknown {
   if (!(error instanceof VaultError) || error.status !== 400) return error;

@@ -1,4 +1,5 @@
 import type { DeclaredState } from './state-schema.ts';
+import type { Written } from './vault-object.ts';
 
 /** Vault's desired state, kept under `vault/`. Durations are in seconds. */
 export type DesiredState = {
@@ -37,16 +38,8 @@ export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
 /** A database engine's login to a server; `${setting}` in the URL is a setting by its dotted name. */
 export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
 
-/** A role of a database engine: the statements that create, renew and revoke a login. */
-export type DatabaseRole = {
-  readonly name: string;
-  readonly connection: string;
-  readonly create: readonly string[];
-  readonly renew: readonly string[];
-  readonly revoke: readonly string[];
-  readonly ttl: number;
-  readonly maxTtl: number;
-};
+/** A role of a database engine: the statements that create, renew and revoke an application's logins. */
+export type DatabaseRole = Written & { readonly name: string };
 
 /** A method to log in with a Kubernetes ServiceAccount. */
 export type AuthMount = DeclaredState['auth'][number];

@@ -4,7 +4,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../../ground/leftover-files.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
-import { withApplications } from './applications.ts';
+import { objectsOfApplications } from './applications.ts';
 import type { DesiredState, Policy } from './desired-state.ts';
 import { type Complain, checkMounts, checkRoles, readStateFile, unreadable } from './state-checks.ts';
 import { stateSchema } from './state-schema.ts';
@@ -33,20 +33,22 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const { policy: name, period } = declared.operator;
   const policy = files.find((other) => other.name === name);
   if (policy === undefined) throw complain(['operator', 'policy'], 'names no file of policies/');
-  const state: DesiredState = {
+  const { access, audit } = declared;
+  const applications = await objectsOfApplications(folder, declared, files, complain);
+  return {
     operator: { policy, period },
-    audit: declared.audit,
-    mounts: declared.mounts.map((mount) => ({
-      ...mount,
-      keys: mount.keys ?? [],
-      connections: mount.connections ?? [],
-      logins: [],
+    audit,
+    mounts: declared.mounts.map(({ keys = [], connections = [], ...mount }) => ({
+      ...{ ...mount, keys, connections },
+      logins: mount.path === access.database.mount ? applications.logins : [],
     })),
-    auth: declared.auth,
-    policies: files.filter((other) => other !== policy),
-    keyValues: [],
+    auth: declared.auth.map(({ roles, ...mount }) => ({
+      ...mount,
+      roles: mount.path === access.auth ? [...roles, ...applications.roles] : roles,
+    })),
+    policies: [...files.filter((other) => other !== policy), ...applications.policies],
+    keyValues: applications.keyValues,
   };
-  return withApplications(folder, state, declared, complain);
 }
 
 async function readPolicies(folder: string): Promise<Policy[]> {

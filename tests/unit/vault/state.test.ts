@@ -105,10 +105,16 @@ test('one entry of an application gives its policy, role, login and secrets', as
     ...{ audience: 'vault', policies: ['other-back'], ttl: 3600 },
   });
   assert.equal(state.mounts[2]?.logins.at(-1), {
-    ...{ name: 'other-back', connection: 'pg', ttl: 3600, maxTtl: 7200 },
-    create: ['CREATE ROLE "{{name}}" IN ROLE "other"', 'ALTER ROLE "{{name}}" SET role = \'other\''],
-    renew: ['ALTER ROLE "{{name}}"'],
-    revoke: ['DROP ROLE "{{name}}"'],
+    ...{ name: 'other-back', path: 'db/roles/other-back' },
+    values: {
+      ...{ db_name: 'pg', default_ttl: 3600, max_ttl: 7200 },
+      creation_statements: [
+        'CREATE ROLE "{{name}}" IN ROLE "other"',
+        'ALTER ROLE "{{name}}" SET role = \'other\'',
+      ],
+      renew_statements: ['ALTER ROLE "{{name}}"'],
+      revocation_statements: ['DROP ROLE "{{name}}"'],
+    },
   });
   assert.equal(
     state.keyValues.map(({ mount, path, values }) => [mount, path, values.length]),
