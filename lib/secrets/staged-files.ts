@@ -15,7 +15,6 @@ import { isInProject } from './operational-key.ts';
 type Staged = {
   readonly file: string;
   readonly target: string;
-  readonly mode: number;
   /** Digest of the target's text before. */
   readonly before: string;
 };
@@ -52,16 +51,12 @@ export async function sealStaged(
   targets: ReadonlyMap<string, string>,
   read: ReadonlyMap<string, string> = new Map(),
 ): Promise<void> {
-  const staged = [...targets].map(async ([file, target]): Promise<Staged> => {
-    // Files in the repository keep their mode; a private half elsewhere is for the user only.
-    const mode = isInProject(root, target)
-      ? await stat(target).then(
-          (found) => found.mode & 0o777,
-          () => 0o644,
-        )
-      : 0o600;
-    return { file, target, mode, before: read.get(target) ?? (await digestOf(target)) };
-  });
+  const staged = [...targets].map(
+    async ([file, target]): Promise<Staged> => ({
+      ...{ file, target },
+      before: read.get(target) ?? (await digestOf(target)),
+    }),
+  );
   await writeWhole(listFile(root), JSON.stringify(await Promise.all(staged)));
 }
 
@@ -94,9 +89,11 @@ export async function changedSince(root: string, files: readonly string[]) {
 export async function putInPlace(root: string): Promise<string[]> {
   const staged = await readList(root);
   try {
-    const contents = staged.map(async ({ file, target, mode }) => ({
-      ...{ path: target, mode },
+    const contents = staged.map(async ({ file, target }) => ({
+      path: target,
       text: await readStaged(root, file),
+      // A private half is for the user only; files in the repository keep their mode.
+      ...(!isInProject(root, target) && { mode: 0o600 }),
     }));
     await replaceFiles(await Promise.all(contents));
   } catch (error) {
