@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
-import { isRefusedLogin, type Login, type Query, withLogin, withSuperuser } from '../database/login.ts';
+import { isRefusedLogin, type Query, withLogin, withSuperuser } from '../database/login.ts';
 import { passwordAdvice, superuserLogin, superuserOf } from '../database/roles.ts';
-import { runFile, setUpSteps } from '../database/set-up.ts';
+import { type EachLogin, setUpDatabases } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
 import { root } from '../ground/project.ts';
@@ -18,8 +18,7 @@ export type DatabaseServer = {
   readonly version: string;
   /** Calls `use` with a connection to a database; default: the superuser's own. */
   in<Result>(use: (query: Query) => Promise<Result>, database?: string): Promise<Result>;
-  /** Calls `use` with the superuser's login. */
-  login<Result>(use: (login: Login) => Promise<Result>): Promise<Result>;
+  readonly login: EachLogin;
 };
 
 /** Milliseconds for a statement: a table may be large, and a new database waits for a checkpoint. */
@@ -27,7 +26,7 @@ const statementMs = 30 * 60_000;
 
 export async function databaseServer(context: Context): Promise<DatabaseServer> {
   const superuser = await superuserLogin(context);
-  const login = <Result>(use: (login: Login) => Promise<Result>): Promise<Result> =>
+  const login: EachLogin = (use) =>
     withPostgresql(context, (address) => use({ ...address, ...superuser, timeoutMs: statementMs })).catch(
       (error: Error) => {
         if (error instanceof TaskError) throw error;
@@ -45,14 +44,6 @@ export async function databaseServer(context: Context): Promise<DatabaseServer> 
     login((login) => withSuperuser({ ...login, database }, use));
   const [shown] = await as((query) => query('SHOW server_version'));
   return { password: superuser.password, version: String(shown?.server_version), login, in: as };
-}
-
-/**
- * Sets up roles and databases as the chart does. A port-forward ends with its first connection, so each has its own.
- */
-export async function setUp(server: DatabaseServer, wanted: string): Promise<void> {
-  for (const { database, file } of setUpSteps(wanted))
-    await server.login((login) => runFile({ ...login, database: database ?? login.database }, wanted, file));
 }
 
 /** Fixed names, so that what a killed run left is found. */
@@ -106,7 +97,7 @@ export async function createScratch(server: DatabaseServer, owner: string): Prom
 export async function createOwnedScratch(server: DatabaseServer): Promise<DatabaseServer> {
   await dropScratch(server);
   const as = { user: scratch, password: newPassword(), database: scratch };
-  await setUp(server, JSON.stringify({ applications: { [scratch]: as }, issuers: {} }));
+  await setUpDatabases(server.login, JSON.stringify({ applications: { [scratch]: as }, issuers: {} }));
   const extend = (right: string) => {
     const sql = `format('ALTER ROLE ${scratch} ${right} VALID UNTIL %L', now() + '10 min')`;
     return server.in((query) => query(`DO $$ BEGIN EXECUTE ${sql}; END $$`));

@@ -1,6 +1,7 @@
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { acceptsLogin } from '../database/login.ts';
 import { databasesOf, decryptPassword, loginRoles, wantedRoles } from '../database/roles.ts';
+import { setUpDatabases } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { Context } from '../settings/context.ts';
@@ -17,7 +18,6 @@ import {
   objectsIn,
   putInPlace,
   scratch,
-  setUp,
   withScratch,
 } from './database-server.ts';
 import { existingPlace } from './place.ts';
@@ -45,7 +45,7 @@ export async function restoreDatabase(context: Context, { folder: named, databas
   for (const name of names) if (existing.includes(name) && !replace) await requireEmpty(server, name);
   const wanted = await wantedRoles(context);
   await withScratch(server, context.signal, async () => {
-    await setUp(server, wanted);
+    await setUpDatabases(server.login, wanted);
     for (const name of names) {
       const { roles, properties = [], rows } = record.databases[name] as DatabaseRecord['databases'][string];
       const created = await createRoles(server, roles);
@@ -62,7 +62,7 @@ export async function restoreDatabase(context: Context, { folder: named, databas
       context.log(`${name}: ${describeRows(rows)}`);
     }
     // Before PostgreSQL 15, the owner of the schema `public` is not in a dump.
-    await setUp(server, wanted);
+    await setUpDatabases(server.login, wanted);
   });
   await requireLogins(context, server, names);
   context.report('changed');

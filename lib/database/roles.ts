@@ -114,32 +114,25 @@ export async function checkPasswords(context: Context, releases?: readonly { rea
 
 /** The desired roles and databases as JSON with passwords, as the chart `postgresql` renders it. */
 export async function wantedRoles(context: Context): Promise<string> {
-  const { settings } = context;
-  const open = async (roles: DatabaseRoles) => {
-    const opened = await fewAtOnce(rolesOf(roles), async ({ name, secret }) => {
-      const password = secret === undefined ? '' : await decryptPassword(context, secret);
-      return [name, { password }] as const;
-    });
-    return Object.fromEntries(opened);
-  };
-  const [applications, issuers] = await Promise.all([
-    open(settings.database.applications),
-    open(settings.database.issuers),
-  ]);
-  return JSON.stringify({ applications, issuers });
+  const [, ...roles] = loginRoles(context.settings);
+  const passwords = await fewAtOnce(roles, async ({ name, secret }) => {
+    return [name, await decryptPassword(context, secret)] as const;
+  });
+  return wantedJson(context.settings, new Map(passwords));
 }
 
 /** A plain command that prints `wantedRoles`, for `--dry-run`. */
 export function wantedRolesText(environment: string, settings: Settings): string {
-  const commands: string[] = [];
+  const [, ...roles] = loginRoles(settings);
+  const text = wantedJson(settings, new Map(roles.map(({ name }) => [name, '%s'])));
+  return [`printf '${text}'`, ...roles.map(({ secret }) => `"$(${decryptText(environment, secret)})"`)].join(
+    ' ',
+  );
+}
+
+/** With an empty password for applications with logins from Vault. */
+function wantedJson({ database }: Settings, passwords: ReadonlyMap<string, string>): string {
   const form = (roles: DatabaseRoles) =>
-    Object.fromEntries(
-      rolesOf(roles).map(({ name, secret }) => {
-        if (secret !== undefined) commands.push(decryptText(environment, secret));
-        return [name, { password: secret === undefined ? '' : '%s' }];
-      }),
-    );
-  const { applications, issuers } = settings.database;
-  const text = JSON.stringify({ applications: form(applications), issuers: form(issuers) });
-  return [`printf '${text}'`, ...commands.map((command) => `"$(${command})"`)].join(' ');
+    Object.fromEntries(rolesOf(roles).map(({ name }) => [name, { password: passwords.get(name) ?? '' }]));
+  return JSON.stringify({ applications: form(database.applications), issuers: form(database.issuers) });
 }

@@ -26,35 +26,34 @@ export function statementsOf(text: string) {
   return statements;
 }
 
-/**
- * Sets up the roles and databases of `wanted` (JSON as the chart `postgresql` renders it) with the chart's SQL.
- * `login` is the superuser's, whose own database is created if it is missing. Returns the others' names; rejects with
- * the server's error.
- */
-export async function setUpDatabases(login: Login, wanted: string): Promise<readonly string[]> {
-  const steps = setUpSteps(wanted);
-  // The one that initdb always makes.
-  await withSuperuser({ ...login, database: 'postgres' }, async (query) => {
-    const [missing] = await query(
-      "SELECT format('CREATE DATABASE %I', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
-      [login.database],
-    );
-    if (missing !== undefined) await query(String(missing.sql));
-  });
-  for (const { database = login.database, file } of steps)
-    await runFile({ ...login, database }, wanted, file);
-  return steps.flatMap(({ database }) => database ?? []);
-}
+/** Calls `use` with the superuser's login, for one connection: a port-forward ends with its first one. */
+export type EachLogin = <Result>(use: (login: Login) => Promise<Result>) => Promise<Result>;
 
-/** The files that `setUpDatabases` runs, each with a login of its own; the first one in the superuser's database. */
-export function setUpSteps(wanted: string): readonly { readonly database?: string; readonly file: string }[] {
+/**
+ * Sets up the roles and databases of `wanted` (JSON as the chart `postgresql` renders it) with the chart's SQL. The
+ * superuser's own database is created if it is missing. Returns the others' names; rejects with the server's error.
+ */
+export async function setUpDatabases(each: EachLogin, wanted: string): Promise<readonly string[]> {
   const { applications } = JSON.parse(wanted) as { readonly applications: object };
-  const databases = Object.keys(applications).map((database) => ({ database, file: 'database.sql' }));
-  return [{ file: 'roles.sql' }, ...databases];
+  const databases = Object.keys(applications);
+  await each((login) =>
+    // In the one that initdb always makes.
+    withSuperuser({ ...login, database: 'postgres' }, async (query) => {
+      const [missing] = await query(
+        "SELECT format('CREATE DATABASE %I', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = $1)",
+        [login.database],
+      );
+      if (missing !== undefined) await query(String(missing.sql));
+    }),
+  );
+  await each((login) => runFile(login, wanted, 'roles.sql'));
+  for (const database of databases)
+    await each((login) => runFile({ ...login, database }, wanted, 'database.sql'));
+  return databases;
 }
 
 /** Runs a file of the set-up. */
-export async function runFile(login: Login, wanted: string, file: string): Promise<void> {
+async function runFile(login: Login, wanted: string, file: string): Promise<void> {
   const statements = statementsOf(await readFile(join(folder, file), 'utf8'));
   await withSuperuser(login, async (query) => {
     await query("SELECT set_config('setup.wanted', $1, false)", [wanted]);

@@ -39,26 +39,22 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
   const consumers = await consumersOf(context, applications);
   const before = new Map<string, string>();
-  /** For a failure before any new password is in use. */
-  const undo = async (error: unknown): Promise<never> => {
-    for (const [file, content] of before) await writeFile(file, content);
-    if (Object.keys(begun).length === 0) await endRotation(environment);
-    else await writeRotation(environment, begun);
-    throw error;
-  };
-  await replaceInFiles(context, chosen, rotation, before).catch(undo);
-  const { changed, failure } = await replaceInServer(context, roles, rotation);
-  if (failure !== undefined) {
-    if (!changed) await undo(failure);
-    throw unfinished(failure, environment);
-  }
-  context.log(`changed in the server: ${Object.keys(rotation).join(', ')}`);
+  let inUse = false;
   try {
+    await replaceInFiles(context, chosen, rotation, before);
+    await replaceInServer(context, roles, rotation, () => {
+      inUse = true;
+    });
+    context.log(`changed in the server: ${Object.keys(rotation).join(', ')}`);
     await replaceElsewhere(context);
     await ensureRestarted(context, consumers);
     await checkConsumers(context, consumers);
   } catch (error) {
-    throw unfinished(error, environment);
+    if (inUse) throw unfinished(error, environment);
+    for (const [file, content] of before) await writeFile(file, content);
+    if (Object.keys(begun).length === 0) await endRotation(environment);
+    else await writeRotation(environment, begun);
+    throw error;
   }
   await endRotation(environment);
   context.report('changed');

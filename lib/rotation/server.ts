@@ -36,12 +36,16 @@ export async function checkOthers(context: Context, others: readonly LoginRole[]
 }
 
 /**
- * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Returns
- * whether any password may have changed, and the error that stopped it.
+ * Changes the passwords in PostgreSQL, the superuser's last, since its old one is needed to repeat the rest. Calls
+ * `onChange` as soon as a password may have changed.
  */
-export async function replaceInServer(context: Context, roles: readonly LoginRole[], rotation: Rotation) {
+export async function replaceInServer(
+  context: Context,
+  roles: readonly LoginRole[],
+  rotation: Rotation,
+  onChange: () => void,
+): Promise<void> {
   const superuser = roles[0] as LoginRole;
-  let changed = false;
   try {
     const login = await superuserLogin(context, superuser, rotation);
     for (const role of [...roles.slice(1), superuser]) {
@@ -50,15 +54,14 @@ export async function replaceInServer(context: Context, roles: readonly LoginRol
       await withPostgresql(context, (address) =>
         setPassword({ ...login, ...address }, role.name, pair.new).catch((error: unknown) => {
           // After a time-out, for one, the server may still change it.
-          changed ||= !isRefusedStatement(error);
+          if (!isRefusedStatement(error)) onChange();
           throw error;
         }),
       );
-      changed = true;
+      onChange();
     }
-    return { changed };
   } catch (error) {
-    return { changed, failure: notChanged(error) };
+    throw notChanged(error);
   }
 }
 

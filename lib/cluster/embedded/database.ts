@@ -159,7 +159,7 @@ async function ensureRoles(context: Context): Promise<Outcome> {
   const identity = await serverIdentity(context);
   const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
   const wanted = await wantedRoles(context);
-  await setUpDatabases(login, wanted).catch((error: Error) => {
+  await setUpDatabases((use) => use(login), wanted).catch((error: Error) => {
     throw new TaskError({
       what: `the roles of the database could not be created as \`${user}\``,
       why: error.message,

@@ -104,7 +104,7 @@ async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> 
   const server = { host: '127.0.0.1', port: databasePort, identity };
   const login = { ...server, user: PGUSER, password: PGPASSWORD, database: PGDATABASE };
   try {
-    const databases = await setUpDatabases(login, DATABASE_ROLES);
+    const databases = await setUpDatabases((use) => use(login), DATABASE_ROLES);
     return { ok: true, lines: [`ok database roles: ${databases.join(' ')}`] };
   } catch (error) {
     return { ok: false, lines: [`FAILED database roles: ${(error as Error).message}`] };

@@ -37,7 +37,7 @@ const { ask, authorityFile, login } = server;
 test.after(() => server.remove());
 
 const applications = { app1: { password: 'one' }, app2: { password: 'two' } };
-await setUpDatabases(login, JSON.stringify({ applications, issuers: {} }));
+await setUpDatabases((use) => use(login), JSON.stringify({ applications, issuers: {} }));
 const app1 = { user: 'app1', password: 'one' };
 const app2 = { user: 'app2', password: 'two', database: 'app2' };
 

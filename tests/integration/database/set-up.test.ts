@@ -46,7 +46,7 @@ const refusal = (sql: string, as?: Partial<Login>): Promise<string> =>
 
 const accepts = (as: As) => acceptsLogin({ ...login, ...as });
 const setUp = (app2: string, vault?: string, app1?: string) =>
-  setUpDatabases(login, wanted(app2, vault, app1));
+  setUpDatabases((use) => use(login), wanted(app2, vault, app1));
 
 test('sets up a new server, with any password', async () => {
   assert.ok(await isPostgresqlReady('127.0.0.1', login.port));
@@ -109,7 +109,7 @@ test('the superuser’s own database is created if it is another one, and `postg
   const own = { ...login, database: 'platform' };
   await ask('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
   for (let run = 1; run <= 2; run += 1)
-    assert.equal(await setUpDatabases(own, wanted('new', 'newer')), ['app1', 'app2']);
+    assert.equal(await setUpDatabases((use) => use(own), wanted('new', 'newer')), ['app1', 'app2']);
   assert.ok(await accepts({ ...vaultAs('newer'), database: 'platform' }));
   for (const database of ['platform', 'postgres'])
     assert.match(await refusal('SELECT 1', { ...app2('new'), database }), /permission denied/);
@@ -246,7 +246,7 @@ test('the server’s log contains no password, even when a statement fails', asy
     applications: { ['x'.repeat(70)]: { password: 'never-logged' } },
     issuers: { pg_reserved: { password: 'never-logged' } },
   });
-  assert.match(await setUpDatabases(login, broken).then(() => '', String), /reserved/);
+  assert.match(await setUpDatabases((use) => use(login), broken).then(() => '', String), /reserved/);
   assert.is((await script(broken)).exitCode, 1);
   await setPassword(login, 'app2', 'never-logged');
   assert.ok(await accepts(app2('never-logged')));

@@ -26,7 +26,7 @@ await vault.start();
 export const given = { state: await loadDesiredState(join(root, 'vault')), password: 'first-password' };
 
 const roles = { applications: { app1: { password: '' } }, issuers: { vault: { password: given.password } } };
-await setUpDatabases(database.login, JSON.stringify(roles));
+await setUpDatabases((use) => use(database.login), JSON.stringify(roles));
 
 export async function removeServers(): Promise<void> {
   await vault.remove();
