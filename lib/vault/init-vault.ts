@@ -45,10 +45,14 @@ export async function initVault(context: Context): Promise<void> {
       );
     else if (unsealed.length > 0)
       context.log(replicas.length === 1 ? 'unsealed' : `unsealed: ${unsealed.join(', ')}`);
-    const onChange = (change: VaultChange) => context.log(formatChange(change));
-    const operator = await operatorToken({ ...input, client, state, settings, secret, onChange });
-    const changes = await convergeVault({
-      client: client.withToken(operator.token),
+    let changed = initialised || unsealed.length > 0;
+    const onChange = (change: VaultChange) => {
+      context.log(formatChange(change));
+      changed ||= change.outcome === 'changed';
+    };
+    const token = await operatorToken({ ...input, client, state, settings, secret, onChange });
+    await convergeVault({
+      client: client.withToken(token),
       state,
       kubernetes: await kubernetesAccess(context),
       sources: {
@@ -60,8 +64,7 @@ export async function initVault(context: Context): Promise<void> {
       signal,
       onChange,
     });
-    const changed = [...operator.changes, ...changes].some(({ outcome }) => outcome === 'changed');
-    context.report(initialised || unsealed.length > 0 || changed ? 'changed' : 'unchanged');
+    context.report(changed ? 'changed' : 'unchanged');
   });
 }
 

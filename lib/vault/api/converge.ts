@@ -17,7 +17,7 @@ export type ConvergeInput = {
   readonly sources: DatabaseSources;
   readonly signal?: AbortSignal;
   /** Called for each object once it is converged. */
-  readonly onChange?: (change: VaultChange) => void;
+  readonly onChange: (change: VaultChange) => void;
 };
 
 export type VaultChange = {
@@ -33,28 +33,21 @@ export type VaultChange = {
  * nothing. Leaves other objects alone, except those of applications that were removed from the state. Stops at the
  * first error (`TaskError`); the next run continues there.
  */
-export async function convergeVault(input: ConvergeInput): Promise<VaultChange[]> {
-  const { client, state } = input;
-  return [
-    ...(await convergeAll(allObjects(input), input)),
-    // Ending their logins needs the connection to the database, which a restored Vault has of an earlier one.
-    ...(await convergeAll(await removedApplications(client, state), input)),
-  ];
+export async function convergeVault(input: ConvergeInput): Promise<void> {
+  await convergeAll(allObjects(input), input);
+  // Ending their logins needs the connection to the database, which a restored Vault has of an earlier one.
+  await convergeAll(await removedApplications(input.client, input.state), input);
 }
 
 /** Converges objects one after another and reports each. */
 export async function convergeAll(
   objects: readonly VaultObject[],
   { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
-): Promise<VaultChange[]> {
-  const changes: VaultChange[] = [];
+): Promise<void> {
   for (const object of objects) {
     signal?.throwIfAborted();
-    const change = await converge(object);
-    changes.push(change);
-    onChange?.(change);
+    onChange(await converge(object));
   }
-  return changes;
 }
 
 /** A change as a line of the log: `changed   secret kv/app1/database (DB_PASSWORD)`. */

@@ -1,7 +1,7 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import { type ConvergeInput, convergeAll, type VaultChange } from './converge.ts';
+import { type ConvergeInput, convergeAll } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
 import { type KeysPlace, replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
 import { auditObject } from './mounts.ts';
@@ -23,49 +23,44 @@ export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 
  * policy differs, a root token repairs it: that of a new Vault, or one generated with the unseal keys, revoked before
  * this returns or throws.
  */
-export async function operatorToken(input: OperatorInput) {
+export async function operatorToken(input: OperatorInput): Promise<string> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
   for (const text of textsOfKeys(keys)) secret(text);
   const known = keys.adminToken;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
-  const changes =
-    serves && (await policyIsRight(client.withToken(known), state))
-      ? []
-      : await setUp(input, keys, serves ? known : undefined);
+  if (!serves || !(await policyIsRight(client.withToken(known), state))) await setUp(input, keys, serves);
   const { adminToken, rootToken } = await requireKeys(client, keysPath);
   if (rootToken !== undefined) await endRoot(input, rootToken);
   if (adminToken === undefined) throw new Error('Expected a token of the operator in the keys file');
   await client.withToken(adminToken).write('auth/token/renew-self', {});
-  return { token: adminToken, changes };
+  return adminToken;
 }
 
-/** Repairs the token with a root token; the audit log comes first, to log the rest. `known` is a valid token. */
-async function setUp(input: OperatorInput, keys: VaultKeys, known: string | undefined) {
+/** Repairs the token with a root token; the audit log comes first, to log the rest. `serves`: only its policy differs. */
+async function setUp(input: OperatorInput, keys: VaultKeys, serves: boolean): Promise<void> {
   const { client, keysPath, state, settings, secret } = input;
   const root = await rootToken(input, keys);
   try {
     const withRoot = client.withToken(root);
-    const changes = await convergeAll(
+    await convergeAll(
       [
         ...state.audit.map((device) => auditObject(withRoot, device, settings)),
         policyObject(withRoot, state.operator.policy),
       ],
       input,
     );
-    if (known !== undefined) return changes;
+    if (serves) return;
     if (keys.adminToken !== undefined) await revokeToken(client, keys.adminToken);
     const adminToken = await createToken(withRoot, state.operator);
     secret(adminToken);
     await replaceKeys(keysPath, { ...keys, adminToken, rootToken: root });
-    const change: VaultChange = {
+    input.onChange({
       kind: 'token',
       path: state.operator.policy.name,
       outcome: 'changed',
       difference: keys.adminToken === undefined ? 'missing' : 'no longer valid',
-    };
-    input.onChange?.(change);
-    return [...changes, change];
+    });
   } finally {
     await endRoot(input, root);
   }

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { objectOf, type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts';
-import { convergeVault } from '../../../lib/vault/api/converge.ts';
+import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import { initialiseVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
@@ -76,8 +76,10 @@ export async function converge(of = vault): Promise<string[]> {
   const replicas = [{ name: 'vault', client: vaultClient(of) }];
   const { client } = await initialiseVault({ replicas, keysPath });
   const secret = () => undefined;
-  const { token, changes } = await operatorToken({ client, keysPath, state, settings, secret });
-  const others = await convergeVault({
+  const changes: VaultChange[] = [];
+  const onChange = (change: VaultChange) => changes.push(change);
+  const token = await operatorToken({ client, keysPath, state, settings, secret, onChange });
+  await convergeVault({
     client: client.withToken(token),
     state,
     kubernetes: { host: review.host, reviewer },
@@ -90,8 +92,9 @@ export async function converge(of = vault): Promise<string[]> {
       record: join(of.folder, 'written.json'),
       databaseAuthority: database.authority,
     },
+    onChange,
   });
-  return [...changes, ...others]
+  return changes
     .filter(({ outcome }) => outcome === 'changed')
     .map(({ path, difference }) => `${path}: ${difference}`);
 }

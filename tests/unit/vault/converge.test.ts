@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import { convergeVault } from '../../../lib/vault/api/converge.ts';
+import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
@@ -40,13 +40,14 @@ const issuers = { vault: { password: 'sops://database.yaml#/vaultPassword' } };
 
 useKeys(test);
 
-function converge(
+async function converge(
   vault: ScriptedVault,
   state: Partial<DesiredState>,
   kubernetes: KubernetesAccess = { host: 'h' },
   sources: Partial<DatabaseSources> = {},
 ) {
-  return convergeVault({
+  const changes: VaultChange[] = [];
+  await convergeVault({
     client: vaultClient({ address: vault.address, token: 't' }),
     state: { ...emptyState(), ...state },
     kubernetes,
@@ -57,7 +58,9 @@ function converge(
       databaseAuthority: 'ca',
       ...sources,
     },
+    onChange: (change) => changes.push(change),
   });
+  return changes;
 }
 
 /** What came after the search for applications that are no longer declared. */

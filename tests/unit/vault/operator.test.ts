@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
+import type { VaultChange } from '../../../lib/vault/api/converge.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
 import { fails } from '../../rig/task-context.ts';
 import {
@@ -80,7 +81,10 @@ async function run(keys: object, script: Script) {
   const secrets: string[] = [];
   const client = vaultClient({ address: (await scriptedVault(script)).address });
   const secret = (text: string) => secrets.push(text);
-  return { ...(await operatorToken({ client, keysPath, state, settings: {}, secret })), secrets };
+  const changes: VaultChange[] = [];
+  const onChange = (change: VaultChange) => changes.push(change);
+  const token = await operatorToken({ client, keysPath, state, settings: {}, secret, onChange });
+  return { token, changes, secrets };
 }
 
 const kept = async () => JSON.parse(await readFile(keysPath, 'utf8'));
