@@ -1,21 +1,21 @@
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
-import { shellWord } from '../ground/shell-words.ts';
+import { shellWord, shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 
 /** New texts of files by path relative to the project; undefined removes a file. */
 export type Changes = ReadonlyMap<string, string | undefined>;
 
-/** Plain commands that make the changes; a patch shows them. */
+/** Plain commands that make the changes; a patch shows them. Files are only removed if it fits. */
 export async function changeCommands(root: string, changes: Changes): Promise<string[]> {
   const { createTwoFilesPatch, FILE_HEADERS_ONLY } = await import('diff');
   const patches: string[] = [];
-  const removals: string[] = [];
+  const removed: string[] = [];
   for (const [file, text] of changes) {
     const before = await textIfThere(join(root, file));
-    if (text === undefined) removals.push(`rm ${shellWord(file)}`);
+    if (text === undefined) removed.push(file);
     else
       patches.push(
         createTwoFilesPatch(
@@ -25,7 +25,9 @@ export async function changeCommands(root: string, changes: Changes): Promise<st
         ),
       );
   }
-  return [...(patches.length === 0 ? [] : [`git apply <<'END'\n${patches.join('')}END`]), ...removals];
+  const removal = removed.length === 0 ? [] : [`rm ${shellWords(removed)}`];
+  if (patches.length === 0) return removal;
+  return [`${["git apply <<'END'", ...removal].join(' && ')}\n${patches.join('')}END`];
 }
 
 /** Throws `TaskError` with `what` if a changed file is no longer valid, as without an anchor that others refer to. */

@@ -1,8 +1,18 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeChanges } from '../../../lib/applications/changes.ts';
+import { changeCommands, makeChanges } from '../../../lib/applications/changes.ts';
 import { checkName } from '../../../lib/applications/names.ts';
 import { additions, type SecretsKind } from '../../../lib/applications/new-app.ts';
 import { checkNewEnvironment, newEnvironmentCommands } from '../../../lib/applications/new-environment.ts';
@@ -97,6 +107,20 @@ test('all applications can be removed, those of the project too, and new ones be
   assert.is((await declaredReleases(folder, { app: 'fresh' })).length, 2);
   const { policies } = await loadDesiredState(join(folder, 'vault'));
   assert.ok(policies.some(({ name }) => name === 'fresh-back'));
+});
+
+test('pasted commands remove the secrets file only if their patch fits', async () => {
+  await add('fresh', 'sops');
+  const [commands = ''] = await changeCommands(folder, (await removal(input, 'fresh')).changes);
+  const secrets = join(folder, 'environments/development/secrets/fresh.yaml');
+  writeFileSync(join(folder, 'helmfile.yaml'), 'releases: []\n');
+  const paste = () => spawnSync('sh', ['-c', commands], { cwd: folder, encoding: 'utf8' });
+  assert.match(paste().stderr, /patch does not apply/);
+  assert.ok(existsSync(secrets));
+  copy.reset();
+  await add('fresh', 'sops');
+  assert.is(paste().status, 0);
+  assert.not.ok(existsSync(secrets));
 });
 
 test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes', async () => {
