@@ -4,7 +4,7 @@ import type { VaultClient } from './client.ts';
 import { structuralObjects } from './converge.ts';
 import type { DesiredState } from './desired-state.ts';
 import { readSecret } from './key-values.ts';
-import { policyObject } from './policies.ts';
+import { policyObject, removedApplications } from './policies.ts';
 import { type Replica, sealStatus } from './replica.ts';
 import { VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
@@ -13,7 +13,7 @@ import { differenceOf } from './vault-object.ts';
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** True if the desired engines, auth methods, roles, policies and secrets exist; null if unknown. */
+  /** True if the desired engines, roles, policies and secrets exist, and none of removed applications; null if unknown. */
   readonly configured: boolean | null;
 };
 
@@ -61,7 +61,7 @@ async function isConfigured(client: VaultClient, state: DesiredState, settings: 
       if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))
         return false;
     }
-    return true;
+    return (await removedApplications(client, state)).length === 0;
   } catch (error) {
     // No answer, no right to read, or sealed meanwhile.
     if (error instanceof VaultError) return error.message;

@@ -240,7 +240,9 @@ test('an entry adds an application; without it only its secrets stay', async () 
   assert.ok(await app.read('database/creds/app3-back'));
   assert.ok(await app.read('kv/data/app3/more'));
 
+  assert.equal(await status(), [true, false, true]);
   given.state = before;
+  assert.equal(await status(), [true, false, false]);
   for (const name of ['by-hand', 'by/hand'])
     await asRoot((client) => client.write(`sys/policies/acl/${name}`, { policy: '# mine' }));
   // As in a restored Vault: with the connection of an earlier database, which cannot end the logins.
