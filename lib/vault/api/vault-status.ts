@@ -13,7 +13,7 @@ import { differenceOf } from './vault-object.ts';
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** True if the desired engines, roles, policies and secrets exist, and none of removed applications; null if unknown. */
+  /** True if the desired objects exist, and none of removed applications; null if unknown. */
   readonly configured: boolean | null;
 };
 
