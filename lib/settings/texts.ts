@@ -1,10 +1,15 @@
 import type { Problem } from '../ground/schema.ts';
+import { type Tree, valueAt } from '../ground/tree.ts';
 import { addressRange, plainForm } from './address-range.ts';
 import type { Settings } from './schema.ts';
 import { secretForm, secretKey } from './secret-reference.ts';
 
 /** Settings whose templates helmfile fills in; the ingress controller's values go to its chart unchanged. */
 const templated = /^(?:releases\.|charts\.[^.]+\.values\.|ingress\.(?:chart\.)?values\.)/;
+
+/** An action of a template, in whose literals anything may stand (https://pkg.go.dev/text/template#hdr-Actions). */
+const action = /{{(?:"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?}}/g;
+const literal = /"(?:\\.|[^"\\])*"|`[^`]*`/g;
 
 /** Those that the tasks also read, without filling them in. */
 const readHere =
@@ -23,7 +28,7 @@ const looksLikeRange = /^(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:.]*)\/\d+$/i;
 
 export function* textProblems(settings: Settings): Generator<Problem> {
   for (const { path, text } of textsOf(settings)) {
-    const rule = brokenRule(path.join('.'), text);
+    const rule = brokenRule(path.join('.'), text, settings);
     if (rule !== undefined) yield { path, rule };
   }
 }
@@ -37,7 +42,7 @@ function* textsOf(
   for (const [key, below] of Object.entries(value)) yield* textsOf(below, [...path, key]);
 }
 
-function brokenRule(name: string, text: string): string | undefined {
+function brokenRule(name: string, text: string, settings: Tree): string | undefined {
   if (valsReference.test(text))
     return `a text without \`ref+\`, which helmfile would replace; a secret is ${secretForm}`;
   if (text.includes('sops://')) {
@@ -46,11 +51,26 @@ function brokenRule(name: string, text: string): string | undefined {
       return 'no secret, as only the releases devops and postgresql and the roles of the database have any';
   }
   if (text.includes('state://') && !stateFile.test(text)) return 'state://FILE and nothing else';
-  if (text.includes('{{') && (!templated.test(name) || readHere.test(name)))
-    return 'plain text and no template, as the tasks read it, too';
+  if (text.includes('{{')) {
+    if (!templated.test(name) || readHere.test(name))
+      return 'plain text and no template, as the tasks read it, too';
+    return name.startsWith('ingress.') ? undefined : brokenTemplate(text, settings);
+  }
   if (!looksLikeRange.test(text) || addressRange(text) !== undefined) return undefined;
   const plain = plainForm(text);
   return plain === undefined
     ? 'a range of addresses such as `10.0.0.0/8`'
     : `the range in its IPv4 form: \`${plain}\``;
+}
+
+/** helmfile says neither which release nor which setting has a wrong template. */
+function brokenTemplate(text: string, settings: Tree): string | undefined {
+  if (text.replaceAll(action, '').includes('{{')) return 'a template that ends each `{{` with `}}`';
+  const code = (text.match(action) ?? []).join('').replaceAll(literal, '""');
+  const used = [...code.matchAll(/\.Values\.([\w.]+)/g)].map(([, path = '']) => path);
+  // helmfile gives its name to the environment.
+  const missing = used.find(
+    (path) => path !== 'environment' && valueAt(settings, path.split('.')) === undefined,
+  );
+  return missing && `a template of settings that exist, and \`${missing}\` does not`;
 }

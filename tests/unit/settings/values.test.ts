@@ -194,6 +194,13 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
   ],
   'texts that helmfile would change are refused': [
     ['releases: { app1-back: { a: "x ref+echo://y" } }', 'releases.app1-back.a', 'a text without `ref+`'],
+    ...[
+      ['{{ .Values.nonsense }}', 'a template of settings that exist, and `nonsense` does not'],
+      ['{{ `}}` }}{{ .Values.domain.a }}', 'a template of settings that exist, and `domain.a` does not'],
+      ['{{ .Values.domain', 'a template that ends each `{{` with `}}`'],
+    ].map(
+      ([text = '', rule = '']): Refused => [tree('releases.app1-back.a', text), 'releases.app1-back.a', rule],
+    ),
     ['releases: { reloader: { a: secretref+file://x } }', 'releases.reloader.a', 'a text without `ref+`'],
     ['releases: { app1-back: { a: sops://x.yaml#/a } }', 'releases.app1-back.a', 'no secret'],
     ['cluster: { context: sops://x.yaml#/a }', 'cluster.context', 'no secret'],
@@ -223,6 +230,10 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
     whitelist('internal', '128.0.0.0/1, 10.0.0.0/8, 64.0.0.0/2, 0.0.0.0/2', '', everybody),
   ],
 };
+
+test('a template for the chart itself may stand in a literal', async () => {
+  await load(tree('releases.app1-back.a', '{{ "{{ .Values.ofTheChart }}" }} and {{ `{{` }}'));
+});
 
 test('a release is left out by itself, not with all of its chart', async () => {
   const installed = (release: string, value: unknown) => tree(`releases.${release}.installed`, value);
