@@ -3,8 +3,13 @@ import { isIPv4 } from 'node:net';
 /*
  * Semantics of NetworkPolicies (networking.k8s.io/v1): a pod that no policy of a direction selects is unrestricted in
  * it; otherwise it may do what at least one policy allows. A connection needs both ends. Computed here, so that charts
- * can be checked without a cluster that enforces policies.
+ * can be checked without a cluster that enforces policies. What no chart uses is refused, not ignored.
  */
+
+function expected<Value>(value: Value | undefined, what: string): Value {
+  if (value === undefined) throw new Error(`Expected ${what}, as all policies of the charts have`);
+  return value;
+}
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -46,7 +51,7 @@ export type Party = {
 
 export type Port = { readonly port: number; readonly protocol: Protocol };
 
-/** True when the labels match; an empty selector matches everything. Throws for expressions, which no chart uses. */
+/** True when the labels match; an empty selector matches everything. */
 export function selects(selector: Selector, labels: Labels): boolean {
   if ('matchExpressions' in selector) throw new Error('Expected matchLabels only, got matchExpressions');
   return Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
@@ -76,14 +81,11 @@ function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
   return inNamespace && selects(peer.podSelector ?? {}, pod.labels);
 }
 
-/**
- * True when a port of a rule is the requested one; names are those of the called pod's containers. Throws for a span of
- * ports.
- */
+/** True when a port of a rule is the requested one; names are those of the called pod's containers. */
 function isPort(rule: PolicyPort, asked: Port, called: Party): boolean {
   if ('endPort' in rule) throw new Error('Expected single ports, got endPort');
-  if ((rule.protocol ?? 'TCP') !== asked.protocol) return false;
-  if (rule.port === undefined || rule.port === asked.port) return true;
+  if (expected(rule.protocol, 'a protocol') !== asked.protocol) return false;
+  if (expected(rule.port, 'a port') === asked.port) return true;
   return (called.pod?.ports ?? []).some(
     ({ name, containerPort, protocol = 'TCP' }) =>
       name === rule.port && containerPort === asked.port && protocol === asked.protocol,
@@ -100,15 +102,12 @@ function lets(
 ): boolean {
   const { pod } = own;
   if (!pod) return true;
-  const selecting = policies.filter(({ metadata, spec }) => {
-    // Default of the API server: always Ingress, and Egress if there are rules for it.
-    const types = spec.policyTypes ?? (spec.egress ? ['Ingress', 'Egress'] : ['Ingress']);
-    return (
+  const selecting = policies.filter(
+    ({ metadata, spec }) =>
       metadata.namespace === pod.namespace &&
-      types.includes(direction) &&
-      selects(spec.podSelector, pod.labels)
-    );
-  });
+      expected(spec.policyTypes, 'policyTypes').includes(direction) &&
+      selects(spec.podSelector, pod.labels),
+  );
   if (selecting.length === 0) return true;
   const called = direction === 'Ingress' ? own : other;
   return selecting.some(({ metadata, spec }) => {

@@ -79,24 +79,27 @@ export async function targetOf(options: Options): Promise<Target> {
 /** An error with its reason and advice; a missing one fails what is asserted about it. */
 export type Failed = TaskError & { readonly why: string; readonly advice: string };
 
-/** The error that a promise is rejected with; of a class that may have been loaded from a copy of the project. */
-export async function failureOf(promise: Promise<unknown>): Promise<Failed> {
+/** A promise, or a function that throws. */
+type Attempt = Promise<unknown> | (() => unknown);
+
+/** The error that an attempt ends with; of a class that may have been loaded from a copy of the project. */
+export async function failureOf(attempt: Attempt): Promise<Failed> {
   try {
-    await promise;
+    await (typeof attempt === 'function' ? attempt() : attempt);
   } catch (error) {
     return error as Failed;
   }
   throw new Error('expected a failure');
 }
 
-/** Checks the fields of the error that a promise is rejected with, as a whole or by a pattern, and returns it. */
+/** Checks the fields of the error that an attempt ends with, as a whole or by a pattern, and returns it. */
 export async function fails(
-  promise: Promise<unknown>,
+  attempt: Attempt,
   fields: {
     readonly [field in 'what' | 'why' | 'advice']?: string | RegExp | undefined;
   } & { readonly exitCode?: number },
 ): Promise<TaskError> {
-  const error = await failureOf(promise);
+  const error = await failureOf(attempt);
   for (const [name, wanted] of Object.entries(fields)) {
     const found = error[name as keyof typeof fields];
     if (wanted instanceof RegExp) assert.match(`${found ?? ''}`, wanted, `${name} is ${found}`);

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { isDrift, tellDrift } from '../../../lib/helm/drift.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
+import { manifestObjects } from '../../../lib/helm/live-objects.ts';
 import { withoutDropped } from '../../../lib/helm/object-drift.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
@@ -213,6 +214,20 @@ test('pods of an older revision are reported for a StatefulSet whose pods helm d
     );
     assert.equal([found.drift?.unfinished, isDrift(found.drift)], [unfinished, false]);
   }
+});
+
+test('a manifest is read as helm reads it, so that a comparison with the cluster shows no difference', async () => {
+  const manifest = `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: values }
+data: { mode: 0440, answer: yes, large: 1_000, time: 12:30:45, short: 8:30, date: 2026-11-29 }
+`;
+  const [object] = await manifestObjects(manifest, { name: 'app', namespace: 'here' });
+  assert.equal((object as { readonly data?: unknown }).data, {
+    ...{ mode: 288, answer: true, large: 1000 },
+    ...{ time: '12:30:45', short: '8:30', date: '2026-11-29' },
+  });
 });
 
 test.run();

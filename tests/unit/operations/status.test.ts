@@ -2,8 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { destroyQuestion } from '../../../lib/operations/destroy.ts';
 import type { Status } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { taskContext } from '../../rig/task-context.ts';
@@ -108,6 +110,24 @@ test('simulated parts are marked', async () => {
   const embedded = await lines({ provider: 'embedded', cluster: { ...absent.cluster, state: 'creating' } });
   assert.ok(embedded.some((line) => line.startsWith('simulated    nodes, pods')));
   assert.not.ok((await lines({})).some((line) => line.startsWith('simulated')));
+});
+
+test('the name has to be typed in production, and where the settings cannot say that it is none', async () => {
+  for (const [env, provider, word] of [
+    ['production', 'existing', 'production'],
+    ['lab', 'existing', undefined],
+    ['development', 'embedded', undefined],
+    ['removed', 'existing', 'removed'],
+    ['removed', 'embedded', undefined],
+  ] as const) {
+    const asked = await destroyQuestion({ environment: environmentOf({ env, provider, context: 'team' }) });
+    assert.is(typeof asked === 'object' ? asked.word : undefined, word, `${env} ${provider}`);
+  }
+});
+
+test('nothing is asked where nothing was created and no cluster is named', async () => {
+  const environment = environmentOf({ env: 'production', provider: 'existing' });
+  assert.is(await destroyQuestion({ environment }), undefined);
 });
 
 test.run();

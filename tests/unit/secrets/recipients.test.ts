@@ -1,7 +1,47 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readSopsFailure } from '../../../lib/secrets/explain.ts';
-import { isFingerprint, recipientsIn } from '../../../lib/secrets/recipients.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { creationRules, isFingerprint, recipientsIn, ruleFor } from '../../../lib/secrets/recipients.ts';
+import { fails } from '../../rig/task-context.ts';
+
+const folder = temporaryFolder();
+
+const write = (text: string): void => writeFileSync(join(folder, '.sops.yaml'), text);
+
+test('a rule has a pattern and fingerprints, as a text or a list, and the first match counts', async () => {
+  write(
+    'creation_rules:\n  - { path_regex: "a/[^/]+\\\\.yaml$", pgp: "AB CD, 0xEF" }\n  - { pgp: [AB, CD] }\n  -\n',
+  );
+  const rules = await creationRules(folder);
+  assert.equal(rules, [
+    { pattern: 'a/[^/]+\\.yaml$', recipients: ['ABCD', 'EF'] },
+    { pattern: '', recipients: ['AB', 'CD'] },
+    { pattern: '', recipients: [] },
+  ]);
+  assert.is(ruleFor(rules, 'a/x.yaml'), rules[0]);
+  assert.is(ruleFor(rules, 'a/b/x.yaml'), rules[1]);
+});
+
+test('a pattern that sops would read differently is refused', async () => {
+  for (const pattern of '(?i)x x(?=y) (?P<a>x) \\Ax\\z [[:alpha:]] \\pL (a)\\1 ( *'.split(' ')) {
+    write(JSON.stringify({ creation_rules: [{ path_regex: pattern, pgp: 'AB' }] }));
+    await fails(creationRules(folder), { what: `.sops.yaml has the \`path_regex\` ${pattern}` });
+  }
+});
+
+test('missing rules, and fingerprints that YAML reads as numbers, are errors', async () => {
+  for (const text of ['', 'a: 1', 'creation_rules: 5']) {
+    write(text);
+    await fails(creationRules(folder), { what: '.sops.yaml cannot be read' });
+  }
+  const number = '0123456789012345678901234567890123456789';
+  write(`creation_rules:\n  - pgp: ${number}\n`);
+  await fails(creationRules(folder), { what: new RegExp(`\\.sops\\.yaml:2: \`${number}\``) });
+  rmSync(join(folder, '.sops.yaml'));
+  await fails(creationRules(folder), { why: /ENOENT/ });
+});
 
 /* Keys of cloud services are only compared and checked; encrypting for them takes the service. */
 
@@ -31,22 +71,6 @@ test('a rule and a file name a key in the same way, whatever the form', () => {
   for (const content of [rule, { key_groups: [{ pgp: [pgp] }, group] }, metadata])
     assert.equal(recipientsIn(content).sort(), all);
   assert.equal(all.filter(isFingerprint), [pgp]);
-});
-
-test('the answer of a key service is the reason; a missing key is none', () => {
-  const output = (stderr: string) => ({ exitCode: 128, signal: null, stdout: '', stderr });
-  const failed = `Failed to get the data key required to decrypt the SOPS file.
-
-Group 0: FAILED
-  ${arn}: FAILED
-    - | failed to decrypt sops data key with AWS KMS: operation
-      | error KMS: Decrypt, AccessDeniedException
-`;
-  assert.equal(readSopsFailure(output(failed)), {
-    kind: 'service failed',
-    why: 'decrypt sops data key with AWS KMS: operation error KMS: Decrypt, AccessDeniedException',
-  });
-  assert.is(readSopsFailure(output('Failed to get the data key')).kind, 'no key');
 });
 
 test.run();

@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { TaskContext } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import {
   cloneKey,
   homesOf,
@@ -11,6 +13,7 @@ import {
   remembered,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
+import { removeRunFolders, runFolder } from '../../../lib/settings/run-folder.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { failureOf } from '../../rig/task-context.ts';
@@ -80,6 +83,28 @@ test('files are private and replaced atomically', async () => {
   assert.is(statSync(path).mode & 0o777, 0o600);
   assert.is(statSync(join(path, '..')).mode & 0o777, 0o700);
   assert.equal(readdirSync(join(path, '..')), ['keys.json']);
+});
+
+const state = temporaryFolder();
+
+test('a run has one folder for temporary files, which is removed at its end', async () => {
+  const cleanups: Parameters<TaskContext['onRunEnd']>[0][] = [];
+  const first = await runFolder(state, (cleanup) => cleanups.push(cleanup));
+  assert.is(await runFolder(state, (cleanup) => cleanups.push(cleanup)), first);
+  assert.is(statSync(first).mode & 0o777, 0o700);
+  assert.is(cleanups.length, 1);
+  await cleanups[0]?.('done');
+  assert.not(existsSync(first));
+});
+
+test('folders of killed runs are removed, also if another process has the pid now', async () => {
+  await removeRunFolders(join(state, 'none'));
+  const own = await runFolder(state);
+  const kept = ['other', basename(own)];
+  for (const name of [...kept, 'run-4194305-0a0a0a0a', `run-${process.pid}-0a0a0a0a`, `run-1-0a0a0a0a`])
+    mkdirSync(join(own, '..', name, 'below'), { recursive: true });
+  await removeRunFolders(state);
+  assert.equal(readdirSync(join(own, '..')).sort(), kept.sort());
 });
 
 test.run();

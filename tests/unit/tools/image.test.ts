@@ -1,13 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MissingToolError, type Share, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse, stringify } from 'yaml';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { lookForTool } from '../../../lib/tools/get-tool.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { updateManifest } from '../../../lib/tools/update-manifest.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import { type PlayedRegistry, playedRegistry } from './played-registry.ts';
 import { builtTool, entryOf, inPlace, type Place, placed } from './tool-fixture.ts';
 
@@ -109,6 +111,48 @@ withImage('on macOS the image is not used, because its program is for Linux', ({
     assert.instance(await failureOf(place.get(tool(recipe))), MissingToolError);
     assert.equal(asked, []);
   }),
+);
+
+withImage(
+  'missing pins of a manifest are filled in, or reported; another checksum is refused',
+  async (registry, place) => {
+    const { recipe, fault } = registry;
+    const { digest: _digest, archive, ...image } = recipe;
+    const { sha256: _sha256, ...unpinned } = archive;
+    const mise = { version: '2026.1.2', package: '@smith/mise-{platform}', integrity: { other: 'sha512-y' } };
+    const before = `# Kept.\n${stringify({ mise, tools: { hammer: { image: { ...image, archive: unpinned } } } })}`;
+    const file = join(place.folder, 'manifest.yaml');
+    writeFileSync(file, before);
+    const view = 'view --loglevel=error --fetch-retries=0 @smith/mise-linux-x64@2026.1.2 dist.integrity';
+    place.script(
+      'npm',
+      `case "$*" in "${view}") echo sha512-x ;; *) echo "npm error 404 Not Found" >&2; exit 1 ;; esac`,
+    );
+    const update = () => updateManifest(place.context, file);
+    fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
+    assert.match(
+      (await update()).join('\n'),
+      /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m,
+    );
+
+    fault.answer = () => undefined;
+    const missing = ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
+      (platform) => `mise 2026.1.2 on ${platform}: npm error 404 Not Found`,
+    );
+    assert.equal(await update(), missing);
+    const text = readFileSync(file, 'utf8');
+    assert.is(text.replace(/^ *(linux-x64|digest|sha256): .*\n/gm, ''), before, 'the rest stays as it was');
+    const { mise: pinned, tools } = parse(text);
+    assert.is(pinned.integrity['linux-x64'], 'sha512-x');
+    assert.equal(tools.hammer.image, recipe);
+    await update();
+    assert.is(readFileSync(file, 'utf8'), text);
+
+    fault.answer = (path) => (path === '/hammer.tgz' ? { body: Buffer.from('other') } : undefined);
+    const why = /^tools\.hammer\.image\.archive\.sha256: [0-9a-f]{64}$/;
+    assert.instance(await fails(update(), { why }), TaskError);
+    assert.is(readFileSync(file, 'utf8'), text);
+  },
 );
 
 test.run();

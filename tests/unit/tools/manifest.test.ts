@@ -1,11 +1,15 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkTools } from '../../../lib/tools/check-tools.ts';
 import { goModules, loadManifest, testTools, toolNames } from '../../../lib/tools/manifest.ts';
 import { lockFile, pinIn, pinnedPlatforms } from '../../../lib/tools/mise.ts';
 import { plainCommands } from '../../../lib/tools/plain-commands.ts';
+import { nixPackagesFile, system, whyNoPrebuilt } from '../../../lib/tools/prebuilt.ts';
 import { missingPins, releasedTools } from '../../../lib/tools/update-pins.ts';
+import { fails } from '../../rig/task-context.ts';
+import { builtTool, entryOf, inPlace, type Place } from './tool-fixture.ts';
 
 const { tools } = await loadManifest();
 const readGo = (module: string, name: string) => readFileSync(join(goModules, module, name), 'utf8');
@@ -77,5 +81,85 @@ test('the plain commands of every tool hold no path of this machine', async () =
     for (const command of commands) assert.not.match(command, /(^|[ '"=])\/(root|home|work|tmp|usr)/, name);
   }
 });
+
+const nixPackages: Record<string, { package: string; minimum: string }> = JSON.parse(
+  readFileSync(nixPackagesFile, 'utf8'),
+);
+
+/** Tools on PATH that the shell leaves to the tasks. */
+const leftOut = {
+  vault: 'not free for nixpkgs, so Nix would compile it, as the tasks do',
+  kubectl: 'nixpkgs has one Kubernetes, newer than the one pinned here',
+  docker: 'belongs to its engine',
+};
+
+test('the shell of Nix has the tools of the manifest, in the versions that the manifest accepts', () => {
+  const wanted = Object.values(tools).filter(
+    ({ name, path, kubernetes }) => path !== false && kubernetes !== 'exact' && !(name in leftOut),
+  );
+  assert.equal(
+    Object.keys(nixPackages),
+    wanted.map(({ name }) => name),
+  );
+  for (const { name, minimum, version } of wanted) {
+    assert.is(nixPackages[name]?.minimum, minimum, name);
+    // Such as etcd_3_5: the series that is pinned.
+    const [, series] = /_([\d_]+)$/.exec(nixPackages[name]?.package ?? '') ?? [];
+    if (series && version) assert.ok(version.startsWith(`${series.replaceAll('_', '.')}.`), name);
+  }
+});
+
+/** A machine with these files in its `etc`. */
+const onSystem = (files: Record<string, string>, body: (place: Place) => Promise<void>): Promise<void> =>
+  inPlace(async (place) => {
+    mkdirSync(join(place.folder, 'etc'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(place.folder, 'etc', name), text);
+    system.root = place.folder;
+    try {
+      await body(place);
+    } finally {
+      system.root = '/';
+    }
+  });
+
+test('NixOS is recognized by its files', async () => {
+  const reason = { reason: 'downloaded programs do not start on NixOS' };
+  for (const files of [{ NIXOS: '' }, { 'os-release': 'NAME=NixOS\nID=nixos\n' }])
+    await onSystem(files, async () => assert.equal(whyNoPrebuilt(), reason));
+  for (const files of [{}, { 'os-release': 'ID=debian\nID_LIKE=nixos\n' }])
+    await onSystem(files, async () => {
+      assert.is(whyNoPrebuilt('linux-x64'), undefined);
+      assert.equal(whyNoPrebuilt('linux-x64-musl'), { reason: 'downloaded programs do not start with musl' });
+    });
+});
+
+test('on NixOS nothing is downloaded that needs a loader: tools are built, or named with `nix develop`', () =>
+  onSystem({ NIXOS: '' }, async (place) => {
+    place.script('npm', 'echo npm >> "$LOG"');
+    const release = { host: 'no.invalid', package: 'aqua:smith/hammer' };
+    const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' };
+    const entry = { ...builtTool(place), release, npm };
+    const built = await place.get({ ...entry, name: 'sops' });
+    assert.is(built.source, 'go');
+    assert.equal(place.logged.slice(0, 1), [
+      'sops: downloaded programs do not start on NixOS; building from Go modules (to avoid that, enter `nix develop`, which brings it)',
+    ]);
+    const postgresql = entryOf({ name: 'postgresql', version: '18.4.0', npm });
+    const why = /^npm package: downloaded programs do not start on NixOS$/m;
+    await fails(place.get(postgresql), { why, advice: /, or enter `nix develop`, which brings it$/ });
+    assert.ok(place.calls().every((call) => call !== 'npm'));
+
+    Object.assign(process.env, { PATH: place.bin, HTTPS_PROXY: 'http://127.0.0.1:9' });
+    // This machine may have one.
+    Object.assign(tools.postgresql, { path: { programs: ['hammer-server'] } });
+    place.script('go', 'echo go version go1.26.8 linux/amd64');
+    const rows = new Map((await checkTools('embedded')).map((row) => [row.name, row]));
+    assert.is(rows.get('helm')?.source, 'go');
+    assert.is(
+      rows.get('postgresql')?.how,
+      'put postgresql 15.0.0 or newer on PATH: enter `nix develop`, which brings it',
+    );
+    assert.match(rows.get('docker')?.how ?? '', /: install Docker Engine/);
+  }));
 
 test.run();

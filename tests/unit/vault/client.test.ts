@@ -2,8 +2,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type VaultClientInput, vaultClient } from '../../../lib/vault/api/client.ts';
+import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
+import { VaultError } from '../../../lib/vault/api/vault-error.ts';
+import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
-import { type Answer, refused, scriptedVault } from './scripted-vault.ts';
+import { type Answer, data, emptyState, missing, refused, scriptedVault } from './scripted-vault.ts';
 
 /** How reading `x` fails at a server that always answers so. */
 async function failureAt(answer: Answer, input: Omit<VaultClientInput, 'address'> = { token: 't' }) {
@@ -12,14 +15,12 @@ async function failureAt(answer: Answer, input: Omit<VaultClientInput, 'address'
   return { what: what?.replace(address, 'ADDRESS'), why, advice, message, calls: calls.length };
 }
 
-const redirect: Answer = { status: 307, location: 'http://10.0.0.9:8200/v1/x' };
-const denied = '1 error occurred:\n\t* permission denied\n\n';
-
 test('an error has Vault’s text on one line, and advice; an answer of others is not shown, a redirect not followed', async () => {
+  const location = 'http://10.0.0.9:8200/v1/x';
   for (const [answer, what, why, advice] of [
     [refused(503, 'Vault is sealed'), 'Vault at ADDRESS is sealed', 'GET x: Vault is sealed', 'init-vault'],
     [
-      ...[refused(403, denied), 'Vault refused GET x with HTTP 403'],
+      ...[refused(403, '1 error occurred:\n\t* permission denied\n\n'), 'Vault refused GET x with HTTP 403'],
       ...['1 error occurred: * permission denied', 'token'],
     ],
     [
@@ -32,7 +33,7 @@ test('an error has Vault’s text on one line, and advice; an answer of others i
     ],
     // The token goes nowhere else.
     [
-      ...[redirect, 'Vault at ADDRESS is not the active node'],
+      ...[{ status: 307, location }, 'Vault at ADDRESS is not the active node'],
       ...['GET x: it points to http://10.0.0.9:8200', 'active'],
     ],
   ] as [Answer, string, string, string][]) {
@@ -58,19 +59,96 @@ test('only Vault says that something is missing', async () => {
     assert.is((await failureAt(answer)).what, "the answer of ADDRESS to GET x is not Vault's");
 });
 
-test('without a listener, the error is "cannot be reached" with reason and advice', async () => {
+test('without a listener or an answer, the error has the reason, or that of an aborted run', async () => {
   const address = `127.0.0.1:${await freePort()}`;
-  await fails(vaultClient({ address: `http://${address}` }).read('sys/mounts'), {
+  await fails(vaultClient({ address: `http://${address}` }).read('x'), {
     what: `Vault at http://${address} cannot be reached`,
-    why: `GET sys/mounts: connect ECONNREFUSED ${address}`,
+    why: `GET x: connect ECONNREFUSED ${address}`,
     advice: /start-k8s/,
   });
-});
-
-test('a server that does not answer fails after the timeout, or with the reason of an aborted run', async () => {
   assert.is((await failureAt('silent', { timeoutMs: 30 })).why, 'GET x: no answer within 0.03 s');
   const signal = AbortSignal.abort(new Error('stopped'));
   assert.is((await failureAt('silent', { signal })).message, 'stopped');
+});
+
+type Answers = { readonly [path: string]: Answer };
+
+const sealStatus = (initialized: boolean, sealed: boolean): Answer => ({ body: { initialized, sealed } });
+const secret = (value: string) => data({ data: { DB_PASSWORD: value }, metadata: { version: 1 } });
+const good: Answers = {
+  'sys/seal-status': sealStatus(true, false),
+  'sys/audit': data({ 'file/': { type: 'file', description: 'd', options: { file_path: 'log' } } }),
+  'sys/policies/acl/operations': data({ policy: 'x' }),
+  'sys/policies/acl/a': data({ policy: 'x\n' }),
+  'sys/policies/acl?list=true': data({ keys: ['root', 'operations', 'a'] }),
+  'sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }),
+  'auth/kubernetes/config': data({ kubernetes_host: 'h' }),
+  'kv/data/app': secret('p'),
+};
+
+/** The status of replicas that answer as a good one, except for these answers, and why it is unknown. */
+async function statusOf(...overrides: readonly Answers[]) {
+  const replicas = await Promise.all(
+    overrides.map(async (answers) => {
+      const { address } = await scriptedVault(({ path, method }) => {
+        assert.is(method, 'GET');
+        return answers[path] ?? good[path];
+      });
+      return { name: address, client: vaultClient({ address, token: 't', timeoutMs: 1000 }) };
+    }),
+  );
+  const state: DesiredState = {
+    ...emptyState(),
+    audit: [{ path: 'file', type: 'file', description: 'd', file: { setting: 'auditLog' } }],
+    policies: [{ name: 'a', files: ['a.hcl'], text: 'x' }],
+    auth: [{ path: 'kubernetes', type: 'kubernetes', description: 'd', roles: [] }],
+    keyValues: [
+      { mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] },
+    ],
+  };
+  const reasons: string[] = [];
+  const status = await vaultStatus(replicas, state, { auditLog: 'log' }, (reason) => reasons.push(reason));
+  const { initialized, sealed, configured } = status;
+  return { status: [initialized, sealed, configured], reasons };
+}
+
+test('Vault is configured with everything there; not if one thing is missing, empty or has another text', async () => {
+  for (const [path, answer] of [
+    ['sys/policies/acl/a', data({ policy: 'y' })],
+    ['sys/audit', data({})],
+    ['sys/policies/acl/operations', missing],
+    ['auth/kubernetes/config', missing],
+    ['kv/data/app', missing],
+    ['kv/data/app', secret('')],
+  ] as const)
+    assert.equal((await statusOf({ [path]: answer })).status, [true, false, false], path);
+  assert.equal((await statusOf({})).status, [true, false, true]);
+});
+
+test('a Vault that is sealed is asked no more; an unsealed replica is asked for the rest', async () => {
+  const sealed = (initialized: boolean): Answers => ({
+    ...{ 'sys/seal-status': sealStatus(initialized, true), 'sys/auth': 'silent' },
+  });
+  for (const initialized of [true, false])
+    assert.equal((await statusOf(sealed(initialized))).status, [initialized, true, false]);
+  assert.equal(await statusOf(sealed(true), {}), { status: [true, true, true], reasons: [] });
+});
+
+test('after an answer that does not say it, it is unknown whether Vault is configured, or even there', async () => {
+  for (const answer of [{ text: '<html>' }, 'silent'] as const)
+    assert.instance(await failureOf(statusOf({ 'sys/seal-status': answer })), VaultError);
+  for (const [path, answer] of [
+    ['sys/auth', 'silent'],
+    ['sys/auth', refused(403, 'permission denied')],
+    ['sys/policies/acl?list=true', refused(403, 'permission denied')],
+    ['auth/kubernetes/config', { status: 404, body: {} }],
+    ['kv/data/app', { status: 404, text: '<html>' }],
+    ['kv/data/app', { body: {} }],
+  ] as [string, Answer][]) {
+    const { status, reasons } = await statusOf({ [path]: answer });
+    assert.equal([...status, reasons.length], [true, false, null, 1], path);
+    assert.match(reasons[0] ?? '', path);
+  }
 });
 
 test.run();

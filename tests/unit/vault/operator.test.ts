@@ -1,30 +1,29 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import type { VaultChange } from '../../../lib/vault/api/converge.ts';
+import { unsealVault } from '../../../lib/vault/api/init.ts';
+import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
-import { fails } from '../../rig/task-context.ts';
+import { restoreSnapshot } from '../../../lib/vault/api/snapshot.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import {
   type Answer,
   data,
+  denied,
   emptyState,
+  generated,
   keep,
   keysPath,
   refused,
   type Script,
-  scriptedVault,
   useKeys,
+  vaultOf,
 } from './scripted-vault.ts';
-
-const state = emptyState('rights');
-const password = 'one-time-password-xyz';
-const generated = 'hvs.generated';
-const masked = Buffer.from(
-  [...Buffer.from(generated)].map((byte, index) => byte ^ (Buffer.from(password)[index] ?? 0)),
-)
-  .toString('base64')
-  .replace(/=+$/, '');
 
 /* What tests/integration/vault does not show on a real server. */
 
@@ -33,57 +32,42 @@ useKeys(test);
 type Tokens = { [token: string]: { policies: string[]; period: number } };
 const root = { policies: ['root'], period: 0 };
 const operations = { policies: ['operations'], period: 60 };
+const one = { unseal_keys_b64: ['a2V5'] };
 
-/** A Vault that opens with `a2V5`, with these valid tokens. */
-function vaultWith(tokens: Tokens, overrides: Script = () => undefined): Script {
+/** The outcome with this keys file, of a Vault that opens with `a2V5` and has these valid tokens. */
+async function run(keys: object, tokens: Tokens, overrides: Script = () => undefined) {
+  await keep(JSON.stringify(keys));
   let policy = 'rights';
-  return (call): Answer | undefined => {
+  const vault = await vaultOf({ initialized: true, sealed: false, key: 'a2V5' }, (call) => {
     const { method, path, token = '', body } = call;
-    const denied = refused(403, 'permission denied');
     const answer = overrides(call);
     if (answer !== undefined) return answer;
-    if (path === 'sys/generate-root/attempt')
-      return { body: method === 'DELETE' ? undefined : { nonce: 'n', otp: password } };
-    if (path === 'sys/generate-root/update') {
-      if (body.key !== 'a2V5') return refused(400, `wrong ${body.key}`);
-      tokens[generated] = root;
-      return { body: { complete: true, encoded_root_token: masked } };
+    if (path.startsWith('sys/generate-root/')) {
+      if (body.key === 'a2V5') tokens[generated] = root;
+      return undefined;
     }
     const known = tokens[token];
     if (known === undefined) return denied;
-    switch (path) {
-      case 'auth/token/lookup-self':
-        return data(known);
-      case 'auth/token/renew-self':
-        return { body: { auth: {} } };
-      case 'auth/token/revoke-self':
-        delete tokens[token];
-        return { status: 204 };
-      case 'auth/token/create-orphan':
-        tokens['hvs.new'] = operations;
-        return { body: { auth: { client_token: 'hvs.new' } } };
-      case 'sys/policies/acl/operations':
-        if (method === 'GET') return data({ policy });
-        if (known !== root) return denied;
-        policy = String(body.policy);
-        return { status: 204 };
-      default:
-        return undefined;
-    }
-  };
-}
-
-const one = { unseal_keys_b64: ['a2V5'] };
-
-/** The outcome with this keys file. */
-async function run(keys: object, script: Script) {
-  await keep(JSON.stringify(keys));
+    if (path === 'auth/token/revoke-self') delete tokens[token];
+    if (path === 'auth/token/create-orphan') tokens['hvs.new'] = operations;
+    const answers: { readonly [path: string]: Answer } = {
+      'auth/token/lookup-self': data(known),
+      'auth/token/renew-self': { body: { auth: {} } },
+      'auth/token/create-orphan': { body: { auth: { client_token: 'hvs.new' } } },
+    };
+    if (path !== 'sys/policies/acl/operations') return answers[path] ?? { status: 204 };
+    if (method === 'GET') return data({ policy });
+    if (known !== root) return denied;
+    policy = String(body.policy);
+    return { status: 204 };
+  });
   const secrets: string[] = [];
-  const client = vaultClient({ address: (await scriptedVault(script)).address });
-  const secret = (text: string) => secrets.push(text);
   const changes: VaultChange[] = [];
-  const onChange = (change: VaultChange) => changes.push(change);
-  const token = await operatorToken({ client, keysPath, state, settings: {}, secret, onChange });
+  const token = await operatorToken({
+    ...{ client: vaultClient(vault), keysPath, state: emptyState('rights'), settings: {} },
+    secret: (text) => secrets.push(text),
+    onChange: (change) => changes.push(change),
+  });
   return { token, changes, secrets };
 }
 
@@ -99,57 +83,126 @@ test('an answer that is not Vault’s says nothing about a token', async () => {
     ['sys/generate-root/update', { body: {} }],
     ['sys/generate-root/update', { body: { complete: true } }],
   ] as const) {
-    const script = vaultWith(path.startsWith('auth') ? { 'hvs.admin': operations } : {}, (call) =>
+    const tokens: Tokens = path.startsWith('auth') ? { 'hvs.admin': operations } : {};
+    const running = run(keys, tokens, (call) =>
       call.path === path && call.method !== 'DELETE' ? answer : undefined,
     );
-    const what = new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`);
-    await fails(run(keys, script), { what });
+    await fails(running, { what: new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`) });
     assert.equal(await kept(), keys);
   }
 });
 
-for (const [name, admin] of [
-  ['with other rights', { policies: ['operations', 'more'], period: 60 }],
-  ['that is a root token', root],
-  ['with another period', { policies: ['operations'], period: 30 }],
-] as const) {
-  test(`a token ${name} is replaced by means of the unseal key, and revoked`, async () => {
-    const tokens: Tokens = { 'hvs.admin': { ...admin, policies: [...admin.policies] } };
-    const { token, changes, secrets } = await run({ ...one, admin_token: 'hvs.admin' }, vaultWith(tokens));
+test('a token with other rights or another period, or of root, is replaced by means of the unseal key, and revoked', async () => {
+  for (const admin of [
+    { ...operations, policies: ['operations', 'more'] },
+    { ...operations, period: 30 },
+    root,
+  ]) {
+    const tokens: Tokens = { 'hvs.admin': admin };
+    const { token, changes, secrets } = await run({ ...one, admin_token: 'hvs.admin' }, tokens);
     assert.equal([token, changes.at(-1)?.difference], ['hvs.new', 'no longer valid']);
     assert.equal(Object.keys(tokens), ['hvs.new']);
     assert.equal(await kept(), { ...one, admin_token: 'hvs.new' });
     for (const secret of [generated, 'hvs.new', 'a2V5']) assert.ok(secrets.includes(secret), secret);
-  });
-}
+  }
+});
 
 test('a root token is revoked: that of a killed run, and even after a failure; the next run continues', async () => {
   const tokens: Tokens = { 'hvs.admin': operations, 'hvs.left': root };
   const keys = { ...one, admin_token: 'hvs.admin' };
-  await run({ ...keys, root_token: 'hvs.left' }, vaultWith(tokens));
+  await run({ ...keys, root_token: 'hvs.left' }, tokens);
   assert.equal([Object.keys(tokens), await kept()], [['hvs.admin'], keys]);
 
   const others: Tokens = { 'hvs.root': root };
-  const failing = vaultWith(others, ({ path }) =>
+  const failing = run({ ...one, root_token: 'hvs.root' }, others, ({ path }) =>
     path === 'auth/token/create-orphan' ? refused(500, 'disk') : undefined,
   );
-  await fails(run({ ...one, root_token: 'hvs.root' }, failing), { why: 'disk' });
+  await fails(failing, { why: 'disk' });
   assert.equal([others, await kept()], [{}, one]);
-  assert.is((await run(one, vaultWith(others))).token, 'hvs.new');
+  assert.is((await run(one, others)).token, 'hvs.new');
 });
 
 test('without keys there is no root token, and the error says who can generate one', async () => {
-  const none = run({ admin_token: 'hvs.admin' }, vaultWith({}));
+  const none = run({ admin_token: 'hvs.admin' }, {});
   await fails(none, { why: /the keys are kept elsewhere/, advice: /`vault operator generate-root`/ });
   const foreign = { unseal_keys_b64: ['b3RoZXI='], admin_token: 'hvs.admin' };
-  await fails(run(foreign, vaultWith({})), { why: 'wrong ***' });
+  await fails(run(foreign, {}), { why: 'wrong ***' });
   // A Vault that generates them for token holders only.
-  const closed = vaultWith({}, ({ path, token }) =>
-    path.startsWith('sys/generate-root/') && token === undefined
-      ? refused(403, 'permission denied')
-      : undefined,
+  const closed = run(one, {}, ({ path, token }) =>
+    path.startsWith('sys/generate-root/') && token === undefined ? denied : undefined,
   );
-  await fails(run(one, closed), { advice: /enable_unauthenticated_access = \["generate-root"\]/ });
+  await fails(closed, { advice: /enable_unauthenticated_access = \["generate-root"\]/ });
+});
+
+/* Runs that end while Vault takes a snapshot; tests/integration/vault has whole ones. */
+
+const former = 'Zm9ybWVy';
+const ofSnapshot = 'c25hcHNob3Q=';
+
+/**
+ * An open Vault, which seals itself when it has taken another's snapshot; `taken` is its answer to that, `asked` the
+ * one about the token of before.
+ */
+async function openVault(taken: Answer, asked = (): Answer => denied) {
+  const node = { initialized: true, sealed: false, key: former };
+  const vault = await vaultOf(node, ({ method, path }) => {
+    switch (`${method} ${path}`) {
+      case 'POST sys/storage/raft/snapshot-force':
+        Object.assign(node, { key: ofSnapshot, sealed: taken === 'gone' });
+        return taken;
+      case 'GET auth/token/lookup-self':
+        return denied;
+      case 'GET cubbyhole/before-the-restore':
+        return asked();
+      default:
+        return /raft|revoke|cubbyhole/.test(path) ? { status: 204 } : undefined;
+    }
+  });
+  await keep(JSON.stringify({ unseal_keys_b64: [former] }));
+  const file = join(folder, 'raft.snap');
+  await writeFile(file, '{}');
+  const replicas = [{ name: 'vault-0', client: vaultClient(vault) }];
+  const restore = (key: string, { signal } = new AbortController()) =>
+    restoreSnapshot({
+      ...{ replicas, keysPath, file, keys: { unsealKeys: [key] }, signal, secret: () => undefined },
+    });
+  return {
+    ...{ node, restore, requests: vault.requests },
+    unseal: () => unsealVault({ replicas, keysPath }),
+    stored: async () => (await readKeys(keysPath))?.unsealKeys,
+  };
+}
+
+test('the keys are stored as soon as Vault has taken the snapshot', async () => {
+  const controller = new AbortController();
+  const vault = await openVault({ status: 204 }, () => {
+    controller.abort(new Error('stopped'));
+    return data({ value: 'here' });
+  });
+  assert.match((await failureOf(vault.restore(ofSnapshot, controller))).message, 'abort');
+  assert.equal(await vault.stored(), [ofSnapshot]);
+});
+
+test('after a run killed before that, the same restore opens Vault with the keys of the backup', async () => {
+  const vault = await openVault('gone');
+  await fails(vault.restore(ofSnapshot), { what: /cannot be reached/ });
+  assert.equal(await vault.stored(), [former]);
+  const advice = /after an interrupted `?.*restore-vault`?, run it again/;
+  await fails(vault.unseal(), { what: /stays sealed/, advice });
+
+  await fails(vault.restore('b3RoZXI='), { what: /the keys of the backup do not open it/ });
+  assert.equal(await vault.stored(), [former]);
+  assert.is(await vault.restore(ofSnapshot), false);
+  assert.equal(await vault.stored(), [ofSnapshot]);
+  assert.is(vault.requests().filter((call) => call === 'POST sys/storage/raft/snapshot').length, 1);
+  assert.ok(existsSync(`${keysPath}.1`), 'the former keys are kept');
+});
+
+test('so does it if a key service has opened Vault, whose recovery keys are others', async () => {
+  const { node, restore, stored } = await openVault('gone');
+  await failureOf(restore(ofSnapshot));
+  node.sealed = false;
+  assert.equal([await restore(ofSnapshot), await stored()], [false, [ofSnapshot]]);
 });
 
 test.run();

@@ -93,6 +93,37 @@ function answering(answers: Answers): Script {
 
 export const vaultWith = (answers: Answers) => scriptedVault(answering(answers));
 
+export const denied = refused(403, 'permission denied');
+
+/** The root token that a Vault of these tests generates. */
+export const generated = 'hvs.generated';
+const masked = Buffer.from(Buffer.from(generated).map((byte) => byte ^ 48)).toString('base64');
+
+/** A server of Vault, which opens with its key. */
+export type Node = { initialized: boolean; sealed: boolean; key: string };
+
+/** Initialises and opens a server, and generates root tokens; `overrides` is asked first. */
+export const vaultOf = (node: Node, overrides: Script = () => undefined) =>
+  scriptedVault((call) => {
+    const answer = overrides(call);
+    if (answer !== undefined) return answer;
+    const { method, path, body } = call;
+    const opens = body.key === node.key;
+    const byKey = (given: object) => (opens ? { body: given } : refused(400, `wrong ${body.key}`));
+    if (path === 'sys/unseal') node.sealed = !opens;
+    if (path === 'sys/init') node.initialized = true;
+    const answers: { readonly [call: string]: Answer } = {
+      'GET sys/seal-status': { body: { ...node, storage_type: 'raft' } },
+      'GET sys/health': { status: node.sealed ? 503 : 200, body: { standby: false } },
+      'PUT sys/unseal': byKey({ sealed: false }),
+      'PUT sys/init': { body: { keys: ['00'], keys_base64: [node.key], root_token: 'hvs.root' } },
+      'PUT sys/generate-root/attempt': { body: { nonce: 'n', otp: '0'.repeat(generated.length) } },
+      'DELETE sys/generate-root/attempt': { status: 204 },
+      'PUT sys/generate-root/update': byKey({ complete: true, encoded_root_token: masked }),
+    };
+    return answers[`${method} ${path}`];
+  });
+
 /** Of the test that runs, see `useKeys`. */
 export let keysPath: string;
 

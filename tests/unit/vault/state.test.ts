@@ -1,77 +1,25 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
-import { root } from '../../../lib/ground/project.ts';
-import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
+import { initCommands } from '../../../lib/vault/dry-run.ts';
 import { applications } from '../../rig/applications.ts';
 import { leftovers } from '../../rig/leftovers.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { copyOf } from '../../rig/project-copy.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
+import { emptyState } from './scripted-vault.ts';
 
-const valid = `
-operator: { policy: operations, period: 2d }
-audit:
-  file: { type: file, description: log, file: { setting: vault.auditLog } }
-mounts:
-  kv: { type: kv, version: 2, description: parameters, maxTtl: 1h30m }
-  transit: { type: transit, description: encryption, keys: { cache: { type: aes256-gcm96 } } }
-  db:
-    type: database
-    description: logins
-    connections:
-      pg:
-        plugin: p
-        url: 'db://{{username}}:{{password}}@host'
-        username: vault
-        password: { file: database.yaml, key: vaultPassword }
-        passwordAuthentication: scram-sha-256
-        maxOpenConnections: 4
-auth:
-  kubernetes:
-    type: kubernetes
-    description: accounts
-    roles:
-      one: { serviceAccounts: [one], namespaces: [a, b], audience: vault, policies: [one], ttl: 2h }
-applications:
-  app:
-    backend: app-back
-    namespace: backend
-    database: app
-    secrets:
-      database:
-        DB_HOST: { setting: database.host }
-        DB_PASSWORD: { file: database.yaml, key: password }
-access:
-  auth: kubernetes
-  audience: vault
-  tokenTtl: 1h
-  secrets: kv
-  policy: policy.hcl
-  database:
-    { mount: db, connection: pg, policy: database.hcl, create: create.sql, renew: renew.sql, revoke: revoke.sql, ttl: 1h, maxTtl: 2h }
-`;
+const project = copyOf('vault');
+const folder = join(project.folder, 'vault');
+const valid = readFileSync(join(folder, 'state.yaml'), 'utf8');
 
-const files = {
-  'policies/one.hcl': 'path "x" {}',
-  'policies/operations.hcl': 'path "y" {}',
-  'policy.hcl': `# Of the application \${application}; written by init-vault\npath "kv/data/\${application}/*" {}\n`,
-  'database.hcl': `path "db/creds/\${backend}" {}\n`,
-  'create.sql': `-- a comment; with a semicolon\nCREATE ROLE "{{name}}"\n  IN ROLE "\${database}";\nALTER ROLE "{{name}}" SET role = '\${database}';\n`,
-  'renew.sql': 'ALTER ROLE "{{name}}";\n',
-  'revoke.sql': 'DROP ROLE "{{name}}";\n',
-};
+test.after.each(project.reset);
 
-const write = (name: string, text: string) => writeFile(join(folder, name), text);
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
 
-useFolder(test);
-test.before.each(async () => {
-  await mkdir(join(folder, 'policies'));
-  for (const [name, text] of Object.entries(files)) await write(name, text);
-});
-
-/** Loads the valid state with the value at the dotted place (separated by spaces) replaced. */
+/** Loads the project's state with the value at the dotted place (separated by spaces) replaced. */
 async function loadWith(place: string, value: unknown) {
   const state = parse(valid);
   const keys = place.split(' ');
@@ -79,12 +27,13 @@ async function loadWith(place: string, value: unknown) {
   const map = keys.reduce((inner, key) => inner[key], state);
   if (value === undefined) delete map[last];
   else map[last] = value;
-  await write('state.yaml', stringify(state));
+  write('state.yaml', stringify(state));
   return loadDesiredState(folder);
 }
 
-test('the project’s own state has each application with secrets from Vault', async () => {
-  const { auth } = await loadDesiredState(join(root, 'vault'));
+test('the project’s own state has each application with secrets from Vault; what editors leave is ignored', async () => {
+  for (const name of leftovers('vso.hcl')) write(join('policies', name), 'not a policy {');
+  const { auth } = await loadDesiredState(folder);
   const backs = applications.flatMap(({ name, secrets }) => (secrets === 'vault' ? [`${name}-back`] : []));
   assert.equal(
     auth[0]?.roles.map(({ name }) => name),
@@ -92,73 +41,64 @@ test('the project’s own state has each application with secrets from Vault', a
   );
 });
 
-test('one entry of an application gives its policy, role, login and secrets', async () => {
+test('one entry of an application gives its policy, role and login; without a database no right to one', async () => {
+  const statements = `CREATE ROLE "{{name}}"\n  IN ROLE "\${database}";\nGRANT "{{name}}" TO CURRENT_USER;\n`;
+  write('application/create-login.sql', `-- a comment; with a semicolon;\n${statements}`);
   const entry = { backend: 'other-back', namespace: 'elsewhere', database: 'other' };
-  const state = await loadWith('applications other', entry);
-  const policy = state.policies.find(({ name }) => name === 'other-back');
-  assert.is(
-    policy?.text,
-    '# Of the application other; written by init-vault\npath "kv/data/other/*" {}\npath "db/creds/other-back" {}\n',
-  );
-  assert.equal(state.auth[0]?.roles.at(-1), {
+  const { policies, auth, mounts } = await loadWith('applications other', entry);
+  const { text = '' } = policies.find(({ name }) => name === 'other-back') ?? {};
+  for (const part of [
+    '# Of the application other;',
+    'path "kv/data/other/*" {',
+    '"database/creds/other-back" {',
+  ])
+    assert.match(text, part);
+  assert.equal(auth[0]?.roles.at(-1), {
     ...{ name: 'other-back', serviceAccounts: ['other-back'], namespaces: ['elsewhere'] },
     ...{ audience: 'vault', policies: ['other-back'], ttl: 3600 },
   });
-  assert.equal(state.mounts[2]?.logins.at(-1), {
-    ...{ name: 'other-back', path: 'db/roles/other-back' },
-    values: {
-      ...{ db_name: 'pg', default_ttl: 3600, max_ttl: 7200 },
-      creation_statements: [
-        'CREATE ROLE "{{name}}" IN ROLE "other"',
-        'ALTER ROLE "{{name}}" SET role = \'other\'',
-      ],
-      renew_statements: ['ALTER ROLE "{{name}}"'],
-      revocation_statements: ['DROP ROLE "{{name}}"'],
-    },
+  const login = mounts[2]?.logins.at(-1);
+  assert.equal([login?.name, login?.path], ['other-back', 'database/roles/other-back']);
+  const { renew_statements, revocation_statements, ...values } = login?.values ?? {};
+  assert.equal(values, {
+    ...{ db_name: 'postgresql', default_ttl: 3600, max_ttl: 86_400 },
+    creation_statements: ['CREATE ROLE "{{name}}" IN ROLE "other"', 'GRANT "{{name}}" TO CURRENT_USER'],
   });
   assert.equal(
-    state.keyValues.map(({ mount, path, values }) => [mount, path, values.length]),
-    [['kv', 'app/database', 2]],
+    [renew_statements, revocation_statements].map((list) => Object(list).length),
+    [1, 2],
   );
-});
-
-test('an application without a database gets no login and no right to one', async () => {
-  const state = await loadWith('applications app database', undefined);
-  assert.equal(state.mounts[2]?.logins, []);
-  assert.not.match(state.policies.at(-1)?.text ?? '', 'db/creds');
+  const without = await loadWith('applications app1 database', undefined);
+  assert.equal(without.mounts[2]?.logins, []);
+  assert.not.match(without.policies.at(-1)?.text ?? '', 'database/creds');
 });
 
 test('a template with an unknown name, without its first line or with Windows line ends is an error', async () => {
-  // What editors leave is ignored.
-  for (const name of leftovers('vso.hcl')) await write(join('policies', name), 'not a policy {');
-  const failing = async (name: keyof typeof files, text: string) => {
-    await write(name, text);
-    const failure = await failureOf(loadWith('operator period', '1d'));
-    await write(name, files[name]);
-    await loadWith('operator period', '1d');
-    return failure;
-  };
-  assert.match((await failing('create.sql', `CREATE ROLE \${owner};`)).what, `uses \${owner}`);
-  assert.match((await failing('policy.hcl', 'path "x" {}')).advice, 'begin with: # Of the app');
-  const windows = files['create.sql'].replaceAll('\n', '\r\n');
-  assert.match((await failing('create.sql', windows)).what, /create\.sql with Windows line ends$/);
+  for (const [name, text, field, said] of [
+    ['create-login.sql', `CREATE ROLE \${owner};`, 'what', /uses \$\{owner\}/],
+    ['policy.hcl', 'path "x" {}', 'advice', /begin with: # Of the app/],
+    ['create-login.sql', 'CREATE ROLE x;\r\n', 'what', /create-login\.sql with Windows line ends$/],
+  ] as const) {
+    write(join('application', name), text);
+    await fails(loadDesiredState(folder), { [field]: said });
+    project.reset();
+  }
 });
 
 test('durations are read in seconds', async () => {
-  const state = await loadWith('auth kubernetes maxTtl', '1d2h');
+  assert.is((await loadWith('mounts kv maxTtl', '1h30m')).mounts[0]?.maxTtl, 5400);
+  const [method] = (await loadWith('auth kubernetes maxTtl', '1d2h')).auth;
+  assert.equal([method?.maxTtl, method?.roles[0]?.ttl], [93_600, 3600]);
   // As long as its engine allows.
-  await loadWith('mounts db maxTtl', '2h');
-  assert.is(state.mounts[0]?.maxTtl, 5400);
-  assert.is(state.auth[0]?.maxTtl, 93_600);
-  assert.is(state.auth[0]?.roles[0]?.ttl, 7200);
+  await loadWith('mounts database maxTtl', '24h');
 });
 
 const noLiteral = 'must be {setting: name} or {file: name, key: name}, never the value itself';
-const parameter = 'applications app secrets database DB_HOST';
+const parameter = 'applications app1 secrets database DB_HOST';
 const accounts = { type: 'kubernetes', description: 'accounts' };
 const longer = 'must not be longer than `auth.kubernetes.maxTtl`';
-const one = 'auth kubernetes roles one';
-const pg = 'mounts db connections pg';
+const one = 'auth kubernetes roles vso-transit';
+const pg = 'mounts database connections postgresql';
 
 /** Where, what is written there, and what the error says: of that place, or with its FILE. */
 const wrong: [string, unknown, string][] = [
@@ -173,7 +113,7 @@ const wrong: [string, unknown, string][] = [
   ['audit file type', 'socket', 'must be file, the only one supported'],
   [`${one} ttl`, 3600, 'must be a duration such as 30m, 1h or 7d'],
   ['access tokenTtl', '0s', 'must be a duration such as 30m, 1h or 7d'],
-  ['access database ttl', '2h1s', 'must not be longer than `access.database.maxTtl`'],
+  ['access database ttl', '24h1s', 'must not be longer than `access.database.maxTtl`'],
   [`${one} namespaces`, [], 'must be a list of texts that is not empty'],
   [`${one} policies`, ['two'], 'names `two`, but there is no policies/two.hcl for it'],
   ['operator policy', 'none', 'names no file of policies/'],
@@ -181,11 +121,11 @@ const wrong: [string, unknown, string][] = [
   [`${pg} url`, 'db://vault:hunter22@host', 'must be a URL with {{username}}:{{password}} before the host'],
   [`${pg} password`, 'hunter22', 'must be {file: name, key: name}, never the value itself'],
   ['access auth', 'ldap', 'is not a method of `auth`'],
-  ['access secrets', 'db', 'is not a kv engine of `mounts`'],
+  ['access secrets', 'database', 'is not a kv engine of `mounts`'],
   ['access database mount', 'kv', 'is not a database engine of `mounts`'],
-  ['access database connection', 'my', 'is not a connection of `mounts.db`'],
-  ['applications app database', 'app"; DROP', 'must be a name of a-z, 0-9, - and _'],
-  ['applications app backend', 'operations', 'is `operations`, which is already taken'],
+  ['access database connection', 'my', 'is not a connection of `mounts.database`'],
+  ['applications app1 database', 'app"; DROP', 'must be a name of a-z, 0-9, - and _'],
+  ['applications app1 backend', 'operations', 'is `operations`, which is already taken'],
   [parameter, 'hunter22', noLiteral],
   [parameter, { setting: 'a', file: 'b' }, noLiteral],
   [parameter, { setting: 'a', default: 'b' }, noLiteral],
@@ -197,12 +137,20 @@ const wrong: [string, unknown, string][] = [
     'must be a YAML file of secrets/ and a key of its first level',
   ],
   // Wrong beside another value, which the error names.
-  ['mounts db maxTtl', '90m', '`access.database.maxTtl` in FILE must not be longer than `mounts.db.maxTtl`'],
-  ['auth kubernetes maxTtl', '119m', `\`auth.kubernetes.roles.one.ttl\` in FILE ${longer}`],
+  [
+    'mounts database maxTtl',
+    '90m',
+    '`access.database.maxTtl` in FILE must not be longer than `mounts.database.maxTtl`',
+  ],
+  ['auth kubernetes maxTtl', '59m', `\`auth.kubernetes.roles.vso-transit.ttl\` in FILE ${longer}`],
   ['auth kubernetes', { ...accounts, maxTtl: '59m' }, `\`access.tokenTtl\` in FILE ${longer}`],
   ['mount', {}, 'unknown key `mount` in FILE'],
   ['mounts kv typ', 'kv', 'unknown key `mounts.kv.typ` in FILE'],
-  [`${pg} password`, { setting: 'x' }, 'unknown key `mounts.db.connections.pg.password.setting` in FILE'],
+  [
+    `${pg} password`,
+    { setting: 'x' },
+    'unknown key `mounts.database.connections.postgresql.password.setting` in FILE',
+  ],
 ];
 
 for (const [place, value, complaint] of wrong) {
@@ -211,20 +159,51 @@ for (const [place, value, complaint] of wrong) {
   test(`${JSON.stringify(value)}: ${what}`, async () => {
     const failure = await failureOf(loadWith(place, value));
     assert.not.match(JSON.stringify(failure), 'hunter22');
-    const file = new RegExp(`${basename(folder)}/state.yaml:\\d+`);
-    assert.is(failure.what.replace(file, 'FILE'), what);
+    assert.is(failure.what.replace(/vault\/state\.yaml:\d+/, 'FILE'), what);
     if (place === 'mounts kv typ') assert.is(failure.advice, 'Did you mean `type`?');
   });
 }
 
 test('a file that is missing, empty or no YAML is an error that names it', async () => {
-  const file = `${basename(folder)}/state.yaml`;
-  const failing = async () => (await failureOf(loadDesiredState(folder))).what;
-  assert.is(await failing(), `the desired state of Vault cannot be read: ${file}`);
-  await write('state.yaml', '');
-  assert.is(await failing(), `${file} must be a map`);
-  await write('state.yaml', 'mounts:\n  kv: { type: kv\n');
-  assert.match(await failing(), new RegExp(`^${file}:\\d+ is not valid YAML`));
+  const refused = (what: string | RegExp) => fails(loadDesiredState(folder), { what });
+  rmSync(join(folder, 'state.yaml'));
+  await refused('the desired state of Vault cannot be read: vault/state.yaml');
+  write('state.yaml', '');
+  await refused('vault/state.yaml must be a map');
+  write('state.yaml', 'mounts:\n  kv: { type: kv\n');
+  await refused(/^vault\/state\.yaml:\d+ is not valid YAML/);
+});
+
+test('plain commands of what the project’s own state, and with it the golden transcripts, do not have', () => {
+  const none = { keys: [], connections: [], logins: [] };
+  const values = ['a', 'b'].map((key) => ({ name: key.toUpperCase(), from: { file: 'f.yaml', key } }));
+  const commands = initCommands({
+    environment: 'development',
+    address: 'https://127.0.0.1:8200',
+    trust: { file: 'vault/ca.crt', serverName: 'vault.vault.svc', write: 'kubectl get > vault/ca.crt' },
+    keysPath: '.state/development/vault/keys.json',
+    databaseAuthorityFile: 'ca.crt',
+    settings: {},
+    kubernetes: { host: 'https://kubernetes.default.svc' },
+    state: {
+      ...emptyState(),
+      mounts: [{ ...none, path: 'kv', type: 'kv', version: 2, description: 'd', maxTtl: 60 }],
+      auth: [{ path: 'kubernetes', type: 'kubernetes', description: 'd', maxTtl: 60, roles: [] }],
+      keyValues: [{ mount: 'kv', path: 'app', values }],
+    },
+  });
+  const decrypt = (key: string) =>
+    `sops decrypt --extract '["${key}"]' environments/development/secrets/f.yaml`;
+  for (const command of [
+    // A second secret of a path comes by a file descriptor, never as an argument.
+    `${decrypt('a')} | vault kv put -mount=kv app A=- B=@<(${decrypt('b')})`,
+    'vault secrets enable -path=kv -version=2 -description=d -max-lease-ttl=60s kv',
+    'vault auth enable -path=kubernetes -description=d -max-lease-ttl=60s kubernetes',
+  ])
+    assert.ok(commands.includes(command), command);
+  // Another issuer's authority is read before Vault is called.
+  const read = commands.indexOf('kubectl get > vault/ca.crt');
+  assert.ok(read >= 0 && read < commands.indexOf('export VAULT_CACERT="$PWD/vault/ca.crt"'));
 });
 
 test.run();

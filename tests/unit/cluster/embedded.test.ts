@@ -1,0 +1,118 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, Server } from 'node:net';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { parse, parseAllDocuments } from 'yaml';
+import { checkPorts, choosePorts, portBlock, portNames } from '../../../lib/cluster/embedded/ports.ts';
+import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
+import { isFree } from '../../../lib/ground/free-port.ts';
+import { root } from '../../../lib/ground/project.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
+
+async function listening<Result>(port: number, body: () => Promise<Result>): Promise<Result> {
+  const server = createServer().listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return body().finally(() => server.close());
+}
+
+test('a block of a key is consecutive, below the ports that clients use; those of other keys and steps do not overlap', () => {
+  const keys = ['00000000', '00000001', '00000002', '0badcafe', 'ffffffff'];
+  for (const key of keys) {
+    const block = Object.values(portBlock(key));
+    const [first = 0] = block;
+    const consecutive = portNames.map((_, index) => first + index);
+    assert.equal(block, consecutive, key);
+    assert.ok(first >= 20_000 && (block.at(-1) ?? 0) < 32_768, key);
+  }
+  const [one = 0, two = 0, three] = keys.map((key) => portBlock(key).kubeApiserver);
+  assert.is(new Set([one, two, three]).size, 3);
+  assert.is(portBlock('00000000', 1).kubeApiserver, two);
+  assert.is(Math.abs(two - one), portNames.length);
+});
+
+test('the next block is used if one port is taken', async () => {
+  const ports = await choosePorts('00004321');
+  await listening(ports.vault, async () => {
+    const others = await choosePorts('00004321');
+    assert.is(new Set([...Object.values(ports), ...Object.values(others)]).size, 2 * portNames.length);
+  });
+});
+
+test('a taken port is reported with its purpose and a command that finds its user', async () => {
+  const ports = await choosePorts('00009876');
+  await checkPorts(ports);
+  await listening(ports.vault, async () => {
+    const taken = { what: `port ${ports.vault} of vault is taken`, exitCode: 1 };
+    const [linux, macos] = [
+      `ss -ltnp 'sport = :${ports.vault}'`,
+      `lsof -nP -iTCP:${ports.vault} -sTCP:LISTEN`,
+    ];
+    await fails(checkPorts(ports), { ...taken, advice: new RegExp(linux) });
+    const onMacos = () => fails(checkPorts(ports), { ...taken, advice: new RegExp(macos) });
+    await onPlatform('darwin', {}, async () => void (await onMacos()));
+  });
+});
+
+test('if listening fails in general, no port is reported as taken', async () => {
+  const { listen } = Server.prototype;
+  const error = Object.assign(new Error('listen EADDRNOTAVAIL'), { code: 'EADDRNOTAVAIL' });
+  Server.prototype.listen = function refuse(this: Server) {
+    queueMicrotask(() => this.emit('error', error));
+    return this;
+  };
+  try {
+    const what = /^cannot listen on 127\.0\.0\.1:\d+$/;
+    for (const attempt of [isFree(20_000), choosePorts('00001234'), checkPorts({ api: 20_000 })])
+      await fails(attempt, { what, why: 'listen EADDRNOTAVAIL' });
+  } finally {
+    Server.prototype.listen = listen;
+  }
+});
+
+const ports = portBlock('0badcafe');
+const templates: { readonly [file: string]: TemplateValues } = {
+  'kwok.yaml': ports,
+  'cluster.yaml': { vault: 20_001, postgresql: 20_003, auditLog: '/state/logs/vault-audit.log' },
+  'node.yaml': { name: 'development-1', cpus: 2, memoryMB: 3072, kubernetesVersion: 'v1.31.0' },
+  'vault.hcl': {
+    ...{ data: '/state/vault/data', port: 20_001, clusterPort: 20_002 },
+    ...{ certificate: '/state/certificates/vault.crt', key: '/state/certificates/vault.key' },
+  },
+};
+
+for (const [file, values] of Object.entries(templates)) {
+  test(`${file}: the printed command creates the same text as a run`, async () => {
+    const text = await fillTemplate(file, values);
+    assert.not.match(text.replace(/^#.*$/gm, ''), /\$\{/);
+    assert.is(execFileSync('sh', ['-c', fillCommand(file, values)], { cwd: root, encoding: 'utf8' }), text);
+  });
+}
+
+test('the simulated nodes’ configuration has the cluster’s ports, all on loopback', async () => {
+  const documents = parseAllDocuments(await fillTemplate('kwok.yaml', ports)).map((one) => one.toJS());
+  const { options } = documents.find(({ kind }) => kind === 'KwokctlConfiguration');
+  const { bindAddress, kubeApiserverPort, etcdPort } = options;
+  assert.equal([bindAddress, kubeApiserverPort, etcdPort], ['127.0.0.1', ports.kubeApiserver, ports.etcd]);
+  const forwards = documents.filter(({ kind }) => kind === 'ClusterPortForward');
+  assert.equal(
+    forwards.map(({ metadata, spec }) => [metadata.name, spec.forwards[0].target]),
+    [
+      ['vault', { address: '127.0.0.1', port: ports.vault }],
+      ['postgresql', { address: '127.0.0.1', port: ports.postgresql }],
+    ],
+  );
+});
+
+test('a node has the CPU and memory of the settings; a name without a value is a bug and is named', async () => {
+  const { metadata, status } = parse(await fillTemplate('node.yaml', templates['node.yaml'] ?? {}));
+  const names = [metadata.name, metadata.labels['kubernetes.io/hostname'], status.nodeInfo.kubeletVersion];
+  assert.equal(names, ['development-1', 'development-1', 'v1.31.0']);
+  const capacity = { cpu: '2', memory: '3072M', pods: 110, 'ephemeral-storage': '20G' };
+  assert.equal([status.capacity, status.allocatable], [capacity, capacity]);
+  const { message } = await failureOf(fillTemplate('cluster.yaml', {}));
+  assert.match(message, /lib\/cluster\/embedded\/cluster\.yaml asks for \$\{vault\}/);
+});
+
+test.run();
