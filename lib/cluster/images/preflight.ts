@@ -19,19 +19,18 @@ type Node = { readonly name: string; readonly images: ReadonlySet<string>; reado
 
 const listLength = 50;
 
-/** Whether the cluster can get an image. */
-export type Verdict =
-  | { readonly kind: 'fine' }
-  | { readonly kind: 'doubt' | 'missing'; readonly why: string };
+/** A registry's HTTP status for an image, asked without a login, or why it gave none. */
+type Answer = number | string;
 
 const nameOf = (image: OwnImage): string =>
   fullName(image.digest === '' ? tagged(image) : `${image.repository}@${image.digest}`);
 
 /**
- * An image only counts as missing if its registry says so and certainly no node has it. A node's login may change the
- * registry's answer, except for a name without a host: that is meant for loaded images, not for Docker Hub.
+ * Why the cluster may lack an image; undefined if it does not. It is only missing if its registry says so and certainly
+ * no node has it. A node's login may change the registry's answer, except for a name without a host: that is meant for
+ * loaded images, not for Docker Hub.
  */
-export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answer: RegistryAnswer): Verdict {
+export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answer: Answer) {
   const { host } = parseRepository(image.repository);
   const holders = (nodes ?? []).filter(({ images }) => images.has(nameOf(image)));
   const surely = nodes?.every(({ full }) => !full) === true && holders.length === 0;
@@ -41,14 +40,14 @@ export function judge(image: OwnImage, nodes: readonly Node[] | undefined, answe
       : surely
         ? `none of ${nodes?.length} nodes has it`
         : 'a node may have it';
-  if (answer.kind === 'there' || (answer.kind !== 'absent' && holders.length > 0)) return { kind: 'fine' };
-  const said = {
-    absent: 'does not have it',
-    denied: 'shows no such image without a login',
-    unknown: `could not be asked (${answer.kind === 'unknown' ? answer.reason : ''})`,
-  }[answer.kind];
-  const certain = answer.kind === 'absent' || (answer.kind === 'denied' && !namesHost(image.repository));
-  return { kind: surely && certain ? 'missing' : 'doubt', why: `${host} ${said}, and ${held}` };
+  if (answer === 200 || (answer !== 404 && holders.length > 0)) return undefined;
+  // Some registries, such as Docker Hub, also ask for a login if an image is missing.
+  const denied = answer === 401 || answer === 403;
+  const unknown = typeof answer === 'number' ? `it answers ${answer}` : answer;
+  const asked = denied ? 'shows no such image without a login' : `could not be asked (${unknown})`;
+  const said = answer === 404 ? 'does not have it' : asked;
+  const isCertain = answer === 404 || (denied && !namesHost(image.repository));
+  return { isMissing: surely && isCertain, why: `${host} ${said}, and ${held}` };
 }
 
 /** The plain commands of `checkImages`. */
@@ -70,9 +69,8 @@ export async function checkImages(context: EnvironmentContext, images: readonly 
       continue;
     const version = image.digest === '' ? image.tag : image.digest;
     const verdict = judge(image, nodes, await askRegistry(image.repository, version, context.signal));
-    if (verdict.kind === 'missing') missing.push({ image, why: verdict.why });
-    if (verdict.kind === 'doubt')
-      context.log(`warning: the image ${nameOf(image)} may be missing: ${verdict.why}`);
+    if (verdict?.isMissing) missing.push({ image, why: verdict.why });
+    else if (verdict) context.log(`warning: the image ${nameOf(image)} may be missing: ${verdict.why}`);
   }
   if (missing.length === 0) return;
   throw new TaskError({
@@ -116,35 +114,16 @@ async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined>
   );
 }
 
-/** A registry's answer about an image, asked without a login. */
-export type RegistryAnswer =
-  | { readonly kind: 'there' }
-  | { readonly kind: 'absent' }
-  /** A login is required; some registries, such as Docker Hub, also say so for missing images. */
-  | { readonly kind: 'denied' }
-  | { readonly kind: 'unknown'; readonly reason: string };
-
 /** Milliseconds for all requests, three at most. */
 const timeoutMs = 20_000;
 
-export async function askRegistry(
-  repository: string,
-  version: string,
-  signal: AbortSignal,
-): Promise<RegistryAnswer> {
+export async function askRegistry(repository: string, version: string, signal: AbortSignal): Promise<Answer> {
   try {
     const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]);
     const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
-    return answerOf(status);
+    return status;
   } catch (error) {
     if (signal.aborted) throw signal.reason;
-    return { kind: 'unknown', reason: reasonIn(error as Error) };
+    return reasonIn(error as Error);
   }
-}
-
-function answerOf(status: number): RegistryAnswer {
-  if (status === 200) return { kind: 'there' };
-  if (status === 404) return { kind: 'absent' };
-  if (status === 401 || status === 403) return { kind: 'denied' };
-  return { kind: 'unknown', reason: `it answers ${status}` };
 }
