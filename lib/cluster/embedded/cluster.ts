@@ -1,16 +1,18 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { databaseCertificate } from '../../database/certificate.ts';
 import type { Context, Environment, Outcome, Target } from '../../settings/context.ts';
 import { exportHomes, remember } from '../../settings/environment.ts';
+import { vaultCertificate } from '../../vault/api/certificate.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
-import { databaseCommands, ensureDatabase, reloadDatabase } from './database.ts';
+import { databaseCommands, ensureDatabase } from './database.ts';
 import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
 import { ensureKubernetes, restartEnded } from './kubernetes.ts';
 import { kubernetesCommands } from './kwokctl.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
 import { findProcesses, handOver, refuseElsewhere, stopEverything } from './processes.ts';
-import { livingServices } from './services.ts';
+import { livingServices, loadRenewed } from './services.ts';
 import {
   allServices,
   checkSpace,
@@ -20,7 +22,7 @@ import {
   requireState,
   stateCommands,
 } from './state.ts';
-import { ensureVault, reloadVault, vaultCommands } from './vault.ts';
+import { ensureVault, vaultCommands } from './vault.ts';
 
 /**
  * The cluster's files in the state folder. The settings are removed first: without them, a half removed cluster is
@@ -107,8 +109,10 @@ export const cluster: Cluster = {
   },
 
   reloadCertificates: async (environment) => {
-    await reloadDatabase(environment);
-    await reloadVault(environment);
+    const { state } = environment;
+    await loadRenewed(state, 'postgresql', databaseCertificate(environment).certificate);
+    // Vault stays unsealed, open sessions of PostgreSQL stay.
+    await loadRenewed(state, 'vault', vaultCertificate(environment).certificate);
   },
 };
 
@@ -117,8 +121,8 @@ const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
 
 /** Services that run, also those that a killed run has not recorded. */
 async function runningNames(environment: Environment): Promise<ReadonlySet<string>> {
-  const programs = (await findProcesses(environment)).map(({ program }) => program);
-  return new Set(programs.filter((program) => allServices.includes(program)));
+  const names = (await findProcesses(environment)).map(({ name }) => name);
+  return new Set(names.filter((name) => allServices.includes(name)));
 }
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */

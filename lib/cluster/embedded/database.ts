@@ -19,8 +19,8 @@ import type { Context, Environment, Outcome, Settings, Target } from '../../sett
 import { writeWhole } from '../../settings/environment.ts';
 import { type FoundTool, findTool } from '../../tools/tools.ts';
 import { findAccount, plainAccount } from './account.ts';
-import { clearService, inBackground, isUp, launchService } from './launch.ts';
-import { digestOf, loadRenewed, recordLoaded } from './loaded-certificate.ts';
+import { digestOf, ensureService, inBackground } from './launch.ts';
+import { waitForService } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
@@ -77,38 +77,33 @@ async function ensureServer(context: Context): Promise<Outcome> {
   const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
   const data = dataFolder(environment);
   const settled = serverArguments(environment, ports.postgresql);
-  // A server with another command line is restarted.
-  const digest = digestOf(JSON.stringify(settled));
-  if (await isUp(environment, 'postgresql', ready, digest)) return reloadDatabase(environment);
-  const server = await findServer(data);
-  await initialise(context, server.folder, data);
-  const account = await findAccount('postgres', $);
-  // The owner changes if the machine starts or stops allowing user namespaces.
-  if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
-  await recordLoaded(environment, 'postgresql', databaseCertificate(environment).certificate);
-  return launchService(context, {
+  const outcome = await ensureService(context, {
     name: 'postgresql',
-    program: server.path,
-    command: [...account.words, server.path, ...settled],
     ports: { postgresql: ports.postgresql },
     ready,
-    digest,
-    // PostgreSQL takes any process with that pid, such as a zombie, for a running server.
-    prepare: () => rm(join(data, 'postmaster.pid'), { force: true }),
+    // A server with another command line is restarted.
+    digest: digestOf(JSON.stringify(settled)),
+    certificate: databaseCertificate(environment).certificate,
+    command: async () => {
+      const server = await findServer(data);
+      await initialise(context, server.folder, data);
+      const account = await findAccount('postgres', $);
+      // The owner changes if the machine starts or stops allowing user namespaces.
+      if ((await stat(data)).uid !== account.owner) await $`chown -R ${account.owner} ${data}`;
+      // PostgreSQL takes any process with that pid, such as a zombie, for a running server.
+      await rm(join(data, 'postmaster.pid'), { force: true });
+      return [...account.words, server.path, ...settled];
+    },
   });
+  await waitForService(context, 'postgresql', ready);
+  return outcome;
 }
-
-/** Makes a running server load a renewed certificate; open sessions stay. */
-export const reloadDatabase = (environment: Environment): Promise<Outcome> =>
-  loadRenewed(environment, 'postgresql', databaseCertificate(environment).certificate);
 
 async function initialise(context: Context, programs: string, data: string): Promise<void> {
   const { $, environment, settings } = context;
   if ((await majorOf(data)) !== undefined) return;
   const { secret } = superuserOf(settings);
   const password = await decryptPassword(context, secret);
-  // A server whose data folder was deleted would write to the new one when it ends.
-  await clearService(environment, 'postgresql', 'postgres');
   // Under another name first: initdb and server refuse the folder of a killed initdb.
   const partial = `${data}.new`;
   await rm(partial, { recursive: true, force: true });

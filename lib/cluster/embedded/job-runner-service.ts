@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
 import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
-import { inBackground, isUp, launchService } from './launch.ts';
+import { ensureService, inBackground } from './launch.ts';
 
 const program = 'lib/cluster/embedded/job-runner.ts';
 /** Folders with its sources. */
@@ -23,15 +23,10 @@ export const jobRunnerCommands = ({ environment }: InEnvironment): readonly stri
 export async function ensureJobRunner(context: EnvironmentContext): Promise<Outcome> {
   const { environment } = context;
   const { root } = environment;
-  const digest = await sourcesDigest(root);
-  // It has no port, so a running process is ready.
-  if (await isUp(environment, 'job-runner', async () => true, digest)) return 'unchanged';
-  return launchService(context, {
+  return ensureService(context, {
     name: 'job-runner',
-    program: 'job-runner',
-    command: jobRunnerWords(process.execPath, join(root, program), environment),
-    ports: {},
-    digest,
+    digest: await sourcesDigest(root),
+    command: async () => jobRunnerWords(process.execPath, join(root, program), environment),
   });
 }
 

@@ -10,7 +10,7 @@ import { applyIngress, applyManifests, applyNodes, compareNodes } from './apply.
 import { runKwokctl } from './kwokctl.ts';
 import { checkPorts } from './ports.ts';
 import { stopStrays } from './processes.ts';
-import { livingServices, type ServiceRecord, serviceLog, stopServices, waitForService } from './services.ts';
+import { livingServices, type ServiceRecord, stopServices, waitForService } from './services.ts';
 import {
   clusterFolder,
   type EmbeddedState,
@@ -92,16 +92,8 @@ async function launch(
   await checkPorts(Object.fromEntries(needed.map((name) => [name, ports[name]])));
   await remember(environment);
   await runKwokctl(context, state, alive);
-  const apiServer = (await livingKubernetes(environment)).find(({ name }) => name === 'kube-apiserver');
-  if (!apiServer) {
-    throw new TaskError({
-      what: 'the API server did not start',
-      why: 'kwokctl succeeded, but kube-apiserver does not run',
-      advice: `see ${serviceLog(environment.state, 'kube-apiserver')}`,
-    });
-  }
   const ready = () => isApiReady(environment, ports.kubeApiserver);
-  await waitForService(environment.state, apiServer, ready, { timeoutMs, signal: context.signal });
+  await waitForService(context, 'kube-apiserver', ready, timeoutMs);
   await restoreKubeconfig(context);
   const api = await connectApi(environment, ports.kubeApiserver);
   await applyNodes(context, api, state.phase);

@@ -1,76 +1,69 @@
-import { basename } from 'node:path';
+import { createHash } from 'node:crypto';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { Environment, EnvironmentContext, Outcome } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
 import { checkPorts } from './ports.ts';
-import { startedByThisRun, stopStrays } from './processes.ts';
-import { livingServices, readServices, startService, stopServices, waitForService } from './services.ts';
+import { type Places, startedByThisRun, stopStrays } from './processes.ts';
+import {
+  certificateDigest,
+  livingServices,
+  loadRenewed,
+  readServices,
+  startService,
+  stopServices,
+} from './services.ts';
 
-/** Milliseconds for a server to answer. */
-const startMs = 60_000;
-
-export type ServiceLaunch = {
+export type Service = {
   readonly name: string;
-  /** Path of the program in the list of processes; `command` may be a wrapper around it. */
-  readonly program: string;
-  readonly command: readonly string[];
-  readonly env?: NodeJS.ProcessEnv;
   /** Its loopback ports, by their names in errors. */
-  readonly ports: { readonly [name: string]: number };
+  readonly ports?: { readonly [name: string]: number };
+  /** Default: it answers as long as it runs. */
   readonly ready?: () => Promise<boolean>;
   /** See `ServiceRecord`. */
   readonly digest?: string;
-  /** Called once no earlier process of the service is running. */
-  readonly prepare?: () => Promise<void>;
+  /** File of its certificate, which it loads again on SIGHUP. */
+  readonly certificate?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Its command line. Called once no earlier process of the service is running. */
+  readonly command: () => Promise<readonly string[]>;
 };
+
+/** SHA-256 (hexadecimal) of a service's configuration. */
+export const digestOf = (content: string): string => createHash('sha256').update(content).digest('hex');
 
 /** True if the service runs with this digest and answers. */
 export async function isUp(
-  { state }: Pick<Environment, 'state'>,
-  name: string,
-  ready: () => Promise<boolean>,
-  digest?: string,
+  state: string,
+  { name, digest, ready = async () => true }: Pick<Service, 'name' | 'digest' | 'ready'>,
 ): Promise<boolean> {
   const running = (await livingServices(state)).find((record) => record.name === name);
   return running !== undefined && running.digest === digest && ready();
 }
 
 /** Stops a service, recorded or not. */
-export async function clearService(
-  environment: Parameters<typeof stopStrays>[0],
-  name: string,
-  program: string,
-): Promise<void> {
+export async function clearService(environment: Places, name: string): Promise<void> {
   const known = (await readServices(environment.state)).filter((record) => record.name === name);
   await stopServices(environment.state, known);
-  await stopStrays(environment, [basename(program)]);
+  await stopStrays(environment, [name]);
 }
 
-/** Restarts a service and waits until it is `ready`. It ends with this run unless handed over. */
-export async function launchService(context: EnvironmentContext, launch: ServiceLaunch): Promise<Outcome> {
+/**
+ * Starts a service that is not up, without waiting for it; it ends with this run unless handed over. One that is up
+ * loads a renewed certificate.
+ */
+export async function ensureService(context: EnvironmentContext, service: Service): Promise<Outcome> {
   const { environment } = context;
-  const { name } = launch;
-  await clearService(environment, name, launch.program);
-  await checkPorts(launch.ports);
-  await launch.prepare?.();
-  const env = { ...(await processEnvironment(environment)), ...launch.env };
+  const { state } = environment;
+  const { name, ports = {}, digest, certificate: file } = service;
+  if (await isUp(state, service)) return file === undefined ? 'unchanged' : loadRenewed(state, name, file);
+  await clearService(environment, name);
+  await checkPorts(ports);
+  const words = await service.command();
+  const digests = { digest, certificate: file && (await certificateDigest(file)) };
+  const env = { ...(await processEnvironment(environment)), ...service.env };
   const options = { env, cwd: environment.root };
-  const record = await startService(environment.state, name, launch.command, options, launch.digest);
-  startedByThisRun(context, record);
-  if (launch.ready) await waitUntilUp(context, name, launch.ready);
+  startedByThisRun(context, await startService(state, name, words, options, digests));
   return 'changed';
-}
-
-/** Waits until a started service answers. Throws `TaskError` if it ends or takes longer than a minute. */
-export async function waitUntilUp(
-  context: EnvironmentContext,
-  name: string,
-  ready: () => Promise<boolean>,
-): Promise<void> {
-  const { environment } = context;
-  const record = (await readServices(environment.state)).find((known) => known.name === name);
-  if (record === undefined) throw new Error(`${name} was not started`);
-  await waitForService(environment.state, record, ready, { timeoutMs: startMs, signal: context.signal });
 }
 
 /**

@@ -6,8 +6,9 @@ import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/
 import { findTool } from '../../tools/tools.ts';
 import { connectApi } from './api.ts';
 import { applyManifests } from './apply.ts';
-import { inBackground, isUp, launchService, waitUntilUp } from './launch.ts';
+import { ensureService, inBackground } from './launch.ts';
 import type { Ports } from './ports.ts';
+import { waitForService } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { missingTypes, typesOf, waitForTypes } from './types.ts';
 
@@ -56,21 +57,23 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
   const manifests = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
   const types = typesOf(manifests);
   const api = await connectApi(environment, ports.kubeApiserver);
-  const running = await isUp(environment, 'vault-secrets-operator', isReady(ports));
-  if (running && (await missingTypes(api, types)).length === 0) return 'unchanged';
-
-  await applyManifests(api, manifests.join('\n---\n'));
-  if (!running) {
-    await launchService(context, {
-      name: 'vault-secrets-operator',
-      program: tool.path,
-      command: [tool.path, ...operatorArguments(environment.kubeconfig, ports)],
-      env: variablesOfPod,
-      ports: {
-        'the operator (metrics)': ports.operatorMetrics,
-        'the operator (health)': ports.operatorHealth,
-      },
-    });
+  const apply = () => applyManifests(api, manifests.join('\n---\n'));
+  const outcome = await ensureService(context, {
+    name: 'vault-secrets-operator',
+    ports: {
+      'the operator (metrics)': ports.operatorMetrics,
+      'the operator (health)': ports.operatorHealth,
+    },
+    ready: isReady(ports),
+    env: variablesOfPod,
+    command: async () => {
+      await apply();
+      return [tool.path, ...operatorArguments(environment.kubeconfig, ports)];
+    },
+  });
+  if (outcome === 'unchanged') {
+    if ((await missingTypes(api, types)).length === 0) return 'unchanged';
+    await apply();
   }
   // Last, since the API server establishes them while the operator starts.
   await waitForTypes(api, types, context.signal);
@@ -81,5 +84,5 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
 export async function waitForOperator(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);
-  await waitUntilUp(context, 'vault-secrets-operator', isReady(ports));
+  await waitForService(context, 'vault-secrets-operator', isReady(ports));
 }

@@ -6,32 +6,37 @@ import type { Environment, EnvironmentContext } from '../../settings/context.ts'
 import { readServices, type ServiceRecord, stopServices } from './services.ts';
 import { allServices, clusterFolder } from './state.ts';
 
-const programs = new Set(['kwokctl', 'gpg-agent', 'postgres', ...allServices]);
+const names = new Set(['kwokctl', 'gpg-agent', ...allServices]);
 
-type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
+export type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
 
 /**
- * Pids of the environment's programs, recorded or not. Their arguments contain a path of the environment or the
- * cluster's name; a user's `tail -f` of a log is ignored.
+ * The environment's processes by their service, recorded or not, with `kwokctl` and `gpg-agent`. Their arguments
+ * contain a path of the environment or the cluster's name; a user's `tail -f` of a log is ignored.
  */
 export async function findProcesses({
   state,
   clusterName,
   gnupgHome,
   plainState,
-}: Places): Promise<{ readonly pid: number; readonly program: string }[]> {
-  const names = new Set([clusterName, gnupgHome]);
-  const found: { pid: number; program: string }[] = [];
-  for (const { pid, program: started, words } of await commandLines()) {
-    // Node may be called `node-22`. Never a run of tasks or tests.
-    const isJobRunner = started.startsWith('node') && words.some((word) => word.endsWith('/job-runner.ts'));
-    const program = isJobRunner ? 'job-runner' : started;
-    if (!programs.has(program) || pid === process.pid) continue;
+}: Places): Promise<{ readonly pid: number; readonly name: string }[]> {
+  const found: { pid: number; name: string }[] = [];
+  for (const { pid, program, words } of await commandLines()) {
+    const name = serviceOf(program, words);
+    if (!names.has(name) || pid === process.pid) continue;
     const line = words.join(' ');
     const hasPath = line.includes(`${state}/`) || line.includes(`${plainState}/`);
-    if (hasPath || words.some((word) => names.has(word))) found.push({ pid, program });
+    if (hasPath || words.includes(clusterName) || words.includes(gnupgHome)) found.push({ pid, name });
   }
   return found;
+}
+
+/** The service that a program is; most are called like it. */
+function serviceOf(program: string, words: readonly string[]): string {
+  // Node may be called `node-22`. Never a run of tasks or tests.
+  const isJobRunner = program.startsWith('node') && words.some((word) => word.endsWith('/job-runner.ts'));
+  if (isJobRunner) return 'job-runner';
+  return program === 'postgres' ? 'postgresql' : program;
 }
 
 /**
@@ -43,7 +48,7 @@ export async function refuseElsewhere({ $, environment }: EnvironmentContext): P
   const test = '[ -e "$0" ] && command -v flock >/dev/null || exit 0; exec flock -n "$0" true';
   const { exitCode } = await $({ quiet: true, nothrow: true })`sh -c ${test} ${data}`;
   if (exitCode !== 1) return;
-  if ((await findProcesses(environment)).some(({ program }) => program === 'etcd')) return;
+  if ((await findProcesses(environment)).some(({ name }) => name === 'etcd')) return;
   throw new TaskError({
     what: `the cluster of environment \`${environment.name}\` runs in another container or on another host`,
     why: `${data} is locked, but no process here has it open`,
@@ -60,7 +65,7 @@ export async function stopEverything(environment: Places): Promise<number> {
 }
 
 /**
- * Stops processes that a killed run started but did not record. Returns their number. `only` limits it to programs
+ * Stops processes that a killed run started but did not record. Returns their number. `only` limits it to those
  * that nobody else starts at the moment.
  */
 export async function stopStrays(environment: Places, only?: readonly string[]): Promise<number> {
@@ -72,11 +77,11 @@ export async function stopStrays(environment: Places, only?: readonly string[]):
 async function endStrays(environment: Places, only?: readonly string[]): Promise<number> {
   const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
   const strays: ServiceRecord[] = [];
-  for (const { pid, program } of await findProcesses(environment)) {
-    if (recorded.has(pid) || (only !== undefined && !only.includes(program))) continue;
+  for (const { pid, name } of await findProcesses(environment)) {
+    if (recorded.has(pid) || (only !== undefined && !only.includes(name))) continue;
     const startTime = await processStartTime(pid);
     if (startTime !== undefined)
-      strays.push({ name: `${program}-${pid}`, pid, startTime, bootId: await bootId() });
+      strays.push({ name: `${name}-${pid}`, pid, startTime, bootId: await bootId() });
   }
   await stopServices(environment.state, strays, 3000);
   return strays.length;

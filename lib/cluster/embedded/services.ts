@@ -5,7 +5,9 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '@k8s-deployment/runner';
+import { fileDigest } from '../../ground/file-digest.ts';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
+import type { Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
 /** A process that outlives its run, with start time and boot, since pids are reused. */
@@ -17,8 +19,12 @@ export type ServiceRecord = {
   /** The state folder it was started for; older versions did not record it. */
   readonly state?: string;
   /** Digest of its configuration, if a change requires a restart. */
-  readonly digest?: string;
+  readonly digest?: string | undefined;
+  /** Digest of the certificate that it has loaded: a killed run may have renewed it without telling the server. */
+  readonly certificate?: string | undefined;
 };
+
+type Digests = Pick<ServiceRecord, 'digest' | 'certificate'>;
 
 const folder = (state: string): string => join(state, 'services');
 
@@ -72,16 +78,28 @@ export async function recordService(
   state: string,
   name: string,
   pid: number,
-  digest?: string,
+  digests: Digests = {},
 ): Promise<ServiceRecord | undefined> {
   const startTime = await processStartTime(pid);
   if (startTime === undefined) return undefined;
-  const record: ServiceRecord = {
-    ...{ name, pid, startTime, bootId: await bootId(), state },
-    ...(digest === undefined ? {} : { digest }),
-  };
-  await writeWhole(join(folder(state), `${name}.json`), `${JSON.stringify(record)}\n`);
+  const record = { name, pid, startTime, bootId: await bootId(), state, ...digests };
+  await writeRecord(state, record);
   return record;
+}
+
+const writeRecord = (state: string, record: ServiceRecord): Promise<void> =>
+  writeWhole(join(folder(state), `${record.name}.json`), `${JSON.stringify(record)}\n`);
+
+export const certificateDigest = (file: string): Promise<string> => fileDigest('/', [file]);
+
+/** Makes a running service load its certificate and key again (SIGHUP), unless it loaded this one. */
+export async function loadRenewed(state: string, name: string, file: string): Promise<Outcome> {
+  const certificate = await certificateDigest(file);
+  const running = (await livingServices(state)).find((record) => record.name === name);
+  if (running === undefined || running.certificate === certificate) return 'unchanged';
+  process.kill(running.pid, 'SIGHUP');
+  await writeRecord(state, { ...running, certificate });
+  return 'changed';
 }
 
 /** Starts a service in its own process group and logs its output. Throws `TaskError` if it does not start. */
@@ -90,7 +108,7 @@ export async function startService(
   name: string,
   [program = '', ...words]: readonly string[],
   options: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string } = {},
-  digest?: string,
+  digests: Digests = {},
 ): Promise<ServiceRecord> {
   const log = serviceLog(state, name);
   await mkdir(join(state, 'logs'), { recursive: true, mode: 0o700 });
@@ -99,7 +117,7 @@ export async function startService(
     const child = spawn(program, words, { ...options, detached: true, stdio: ['ignore', output, output] });
     await once(child, 'spawn');
     child.unref();
-    const record = await recordService(state, name, child.pid as number, digest);
+    const record = await recordService(state, name, child.pid as number, digests);
     if (record) return record;
     throw await startError(state, name, ended);
   } catch (error) {
@@ -181,21 +199,25 @@ async function startError(state: string, name: string, what: string): Promise<Ta
   });
 }
 
-/** Polls until `ready`. Throws `TaskError` with the end of the log if the service ends, or after `timeoutMs`. */
+/**
+ * Waits until a started service answers. Throws `TaskError` with the end of its log if it ends, or takes longer than
+ * `timeoutMs` milliseconds.
+ */
 export async function waitForService(
-  state: string,
-  record: ServiceRecord,
+  { environment, signal }: { readonly environment: { readonly state: string }; readonly signal: AbortSignal },
+  name: string,
   ready: () => Promise<boolean>,
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  timeoutMs = 60_000,
 ): Promise<void> {
-  const deadline = Date.now() + options.timeoutMs;
+  const { state } = environment;
+  const record = (await readServices(state)).find((known) => known.name === name);
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
-    options.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (await ready()) return;
-    if (!(await isSameProcess(record))) throw await startError(state, record.name, ended);
-    if (Date.now() > deadline) {
-      throw await startError(state, record.name, `was not ready after ${options.timeoutMs / 1000} s`);
-    }
+    if (record === undefined || !(await isSameProcess(record))) throw await startError(state, name, ended);
+    if (Date.now() > deadline)
+      throw await startError(state, name, `was not ready after ${timeoutMs / 1000} s`);
     await delay(50);
   }
 }

@@ -7,9 +7,9 @@ import { vaultCertificate, vaultIdentity } from '../../vault/api/certificate.ts'
 import { vaultClient } from '../../vault/api/client.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { sealStatus } from '../../vault/api/replica.ts';
-import { inBackground, isUp, launchService } from './launch.ts';
-import { digestOf, loadRenewed, recordLoaded } from './loaded-certificate.ts';
+import { clearService, digestOf, ensureService, inBackground } from './launch.ts';
 import type { Ports } from './ports.ts';
+import { waitForService } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
@@ -50,39 +50,35 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
       () => false,
     );
   const keys = join(environment.state, 'vault', 'keys.json');
-  const isEmpty = await keysNeverStored(keys);
-  const configuration = await configurationText(environment, ports);
-  // A server with another configuration is restarted.
-  const digest = digestOf(configuration);
-  if (!isEmpty && (await isUp(environment, 'vault', ready, digest))) return reloadVault(environment);
-  if (isEmpty)
+  const data = dataFolder(environment.state);
+  if (await keysNeverStored(keys)) {
     context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
-
-  const tool = await findTool('vault');
-  if (!tool) throw new Error('the need for the tool vault was not declared');
-  const file = join(environment.state, 'vault', 'server.hcl');
-  await writeWhole(file, configuration);
-  await recordLoaded(environment, 'vault', vaultCertificate(environment).certificate);
-  return launchService(context, {
+    await clearService(environment, 'vault');
+    await rm(data, { recursive: true, force: true });
+    await dropReservation(keys);
+  }
+  const configuration = await configurationText(environment, ports);
+  const outcome = await ensureService(context, {
     name: 'vault',
-    program: tool.path,
-    command: [tool.path, 'server', '-config', file],
-    digest,
-    // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
-    env: { HOME: join(environment.state, 'vault') },
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
-    prepare: async () => {
-      if (isEmpty) await rm(dataFolder(environment.state), { recursive: true, force: true });
-      await mkdir(dataFolder(environment.state), { recursive: true, mode: 0o700 });
-      if (isEmpty) await dropReservation(keys);
+    // A server with another configuration is restarted.
+    digest: digestOf(configuration),
+    certificate: vaultCertificate(environment).certificate,
+    // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
+    env: { HOME: join(environment.state, 'vault') },
+    command: async () => {
+      const tool = await findTool('vault');
+      if (!tool) throw new Error('the need for the tool vault was not declared');
+      const file = join(environment.state, 'vault', 'server.hcl');
+      await writeWhole(file, configuration);
+      await mkdir(data, { recursive: true, mode: 0o700 });
+      return [tool.path, 'server', '-config', file];
     },
   });
+  await waitForService(context, 'vault', ready);
+  return outcome;
 }
-
-/** Makes a running server load a renewed certificate, which leaves it unsealed. */
-export const reloadVault = (environment: Environment): Promise<Outcome> =>
-  loadRenewed(environment, 'vault', vaultCertificate(environment).certificate);
 
 /** HCL escapes a quoted path as JSON does. */
 const configurationText = ({ state }: Environment, ports: Ports): Promise<string> =>

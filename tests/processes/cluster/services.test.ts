@@ -26,7 +26,7 @@ test.after.each(async () => {
 });
 
 async function start(name: string, words: string[], digest?: string): Promise<ServiceRecord> {
-  const record = await services.startService(folder, name, words, {}, digest);
+  const record = await services.startService(folder, name, words, {}, digest === undefined ? {} : { digest });
   started.push(record);
   return record;
 }
@@ -46,8 +46,11 @@ const { signal } = new AbortController();
 /** Resolves when the service's log holds the text. */
 const said = (record: ServiceRecord, text: string): Promise<void> => {
   const ready = async () => (await logTail(folder, record.name)).includes(text);
-  return waitForService(folder, record, ready, { timeoutMs: 30_000, signal });
+  return wait(record, ready);
 };
+
+const wait = ({ name }: ServiceRecord, ready: () => Promise<boolean>, timeoutMs = 30_000, stop = signal) =>
+  waitForService({ environment: { state: folder }, signal: stop }, name, ready, timeoutMs);
 
 test('a service is recorded by pid, start time and boot, its output goes to its log, and stopped it is forgotten', async () => {
   const record = await start('vault', server);
@@ -67,7 +70,7 @@ test('a service is recorded by pid, start time and boot, its output goes to its 
 test('a service is up if it answers and was started with the same digest', async () => {
   await start('vault', server, 'one');
   const up = (digest?: string, answers = true) =>
-    isUp({ state: folder }, 'vault', async () => answers, digest);
+    isUp(folder, { name: 'vault', ready: async () => answers, ...(digest && { digest }) });
   assert.equal(
     [await up('one'), await up('two'), await up(), await up('one', false)],
     [true, false, false, false],
@@ -129,15 +132,14 @@ test('no service: a process that has ended, a program that does not exist, a dam
 });
 
 test('a wait ends after its time, with the run, and with the service: the reason is the last line of its log', async () => {
-  const wait = (record: ServiceRecord, ready = false, timeoutMs = 30_000, stop = signal) =>
-    waitForService(folder, record, async () => ready, { timeoutMs, signal: stop });
+  const never = async () => false;
   const record = await start('vault', server);
-  await fails(wait(record, false, 0), { what: 'vault was not ready after 0 s' });
-  const stopped = await wait(record, true, 30_000, AbortSignal.abort()).catch((error) => error);
+  await fails(wait(record, never, 0), { what: 'vault was not ready after 0 s' });
+  const stopped = await wait(record, async () => true, 0, AbortSignal.abort()).catch((error) => error);
   assert.is(stopped.name, 'AbortError');
   const failing = shell('echo starting; echo "bad port" >&2; exit 3');
   // It may end before it is recorded; the error must be the same.
-  const starting = start('etcd', failing).then((started) => wait(started));
+  const starting = start('etcd', failing).then((started) => wait(started, never));
   await fails(starting, { what: 'etcd ended while starting', why: 'bad port' });
 });
 
@@ -167,6 +169,7 @@ test('a cluster’s programs are found by a path of the environment or the clust
     standIn('/opt/vault', ['server', '-config', `${state}/vault/server.hcl`]),
     standIn('etcd', [`--data-dir=${state}/kwok/etcd`]),
     standIn('kwokctl', [...create, clusterName]),
+    standIn('postgres', ['-D', `${state}/postgresql/data`]),
     standIn('/usr/bin/node', jobRunner),
     // As Fedora calls its Node.
     standIn('/usr/bin/node-22', jobRunner),
@@ -183,6 +186,8 @@ test('a cluster’s programs are found by a path of the environment or the clust
   await Promise.all(others);
   const pids = (await Promise.all(ours)).map(({ pid }) => pid);
   assert.equal((await found(folder)).sort(), pids.sort());
+  const names = (await findProcesses(environmentIn(folder))).map(({ name }) => name);
+  assert.equal(names.sort(), ['etcd', 'job-runner', 'job-runner', 'kwokctl', 'postgresql', 'vault']);
 });
 
 test('on macOS, where ps prints one line, spaces in paths do not hide them', async () => {
