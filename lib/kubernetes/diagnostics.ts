@@ -55,25 +55,23 @@ export async function watchCluster(
   const pods = new Map<string, SeenPod & Pod>();
   const warnings: Finding[] = [];
 
-  const watchPods = watch(
-    { $, environment },
-    ['pods'],
-    podTemplate,
-    ([namespace, name, deletionTimestamp, ...rest]) => {
-      // A message in it may contain the separator.
-      const status = parseStatus(rest.join('|'));
-      if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
-      const key = `${namespace}/${name}`;
-      const metadata = { namespace, name, ...(deletionTimestamp ? { deletionTimestamp } : {}) };
-      const pod = { ...seen(pods.get(key), status), metadata };
-      // Immediately, since the pod may soon be gone.
-      if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
-      pods.set(key, pod);
-    },
-  );
+  const watchPods = watch({ $, environment }, ['pods'], podTemplate, (line) => {
+    const [namespace, name, deletionTimestamp, ...rest] = line.split('|');
+    // A message in it may contain the separator.
+    const status = parsed<PodStatus>(rest.join('|'));
+    if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
+    const key = `${namespace}/${name}`;
+    const metadata = { namespace, name, ...(deletionTimestamp ? { deletionTimestamp } : {}) };
+    const pod = { ...seen(pods.get(key), status), metadata };
+    // Immediately, since the pod may soon be gone.
+    if (pod.problem && !pod.logs) pod.logs = lastLines({ $, environment }, namespace, name);
+    pods.set(key, pod);
+  });
   const eventWords = ['events', '--field-selector', 'type=Warning'];
-  const readEvent = eventReader(namespaces, warnings);
-  const watchEvents = watch({ $, environment }, eventWords, eventTemplate, readEvent);
+  const watchEvents = watch({ $, environment }, eventWords, '{@}{"\\n"}', (line) => {
+    const warning = warningOf(line, namespaces);
+    if (warning !== undefined) warnings.push(warning);
+  });
 
   return {
     pods: () => [...pods.values()],
@@ -107,45 +105,39 @@ export async function watchCluster(
   };
 }
 
-/** Returns a function that adds an event, or the next line of a long message, to `warnings`. */
-export function eventReader(namespaces: ReadonlySet<string>, warnings: Finding[]) {
-  let isOurs = false;
-  return ([namespace = '', kind, name, ...rest]: readonly string[]): void => {
-    const last = warnings.at(-1);
-    if (rest.length > 0) {
-      const [reason, ...message] = rest;
-      isOurs = namespaces.has(namespace);
-      const object = `${kind?.toLowerCase()} ${namespace}/${name}`;
-      if (isOurs) warnings.push({ object, text: `${reason}: ${message.join('|')}` });
-    } else if (isOurs && last !== undefined)
-      warnings[warnings.length - 1] = { ...last, text: `${last.text} ${namespace.trim()}`.trimEnd() };
-  };
+/** The warning in an event's JSON; undefined for one of another namespace. */
+export function warningOf(line: string, namespaces: ReadonlySet<string>): Finding | undefined {
+  type Event = { involvedObject: { namespace?: string; kind: string; name: string } };
+  const event = parsed<Event & { reason: string; message?: string }>(line);
+  const { namespace = '', kind, name } = event?.involvedObject ?? {};
+  if (event === undefined || !namespaces.has(namespace)) return undefined;
+  const message = (event.message ?? '').trim().replace(/\s*\n\s*/g, ' ');
+  return { object: `${kind?.toLowerCase()} ${namespace}/${name}`, text: `${event.reason}: ${message}` };
 }
 
 /** Undefined for a line that a killed kubectl cut off. */
-function parseStatus(text: string): PodStatus | undefined {
+function parsed<Content>(text: string): Content | undefined {
   try {
-    return JSON.parse(text) as PodStatus;
+    return JSON.parse(text) as Content;
   } catch {
     return undefined;
   }
 }
 
-// One line per event, unlike the JSON of a watch. No tabs as separators: kubectl turns them into blanks.
+// A tenth of the whole object. No tabs as separators: kubectl turns them into blanks.
 const podTemplate =
   '{.metadata.namespace}{"|"}{.metadata.name}{"|"}{.metadata.deletionTimestamp}{"|"}{.status}{"\\n"}';
-const eventTemplate =
-  '{.involvedObject.namespace}{"|"}{.involvedObject.kind}{"|"}{.involvedObject.name}{"|"}{.reason}{"|"}{.message}{"\\n"}';
 
+/** Calls `onLine` for each new state of an object, which the template prints on one line. */
 function watch(
   { $, environment }: ShellContext,
   words: readonly string[],
   template: string,
-  onFields: (fields: string[]) => void,
+  onLine: (line: string) => void,
 ) {
   const output = ['-A', '--watch-only', '-o', `jsonpath=${template}`];
   const child = $`exec ${kubectl(environment)} get ${words} ${output}`;
-  createInterface({ input: child.stdout }).on('line', (line) => onFields(line.split('|')));
+  createInterface({ input: child.stdout }).on('line', onLine);
   return child;
 }
 

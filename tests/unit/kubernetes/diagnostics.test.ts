@@ -2,13 +2,12 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   aboutMetrics,
-  eventReader,
-  type Finding,
   type Pod,
   type PodStatus,
   problemOf,
   seen,
   telling,
+  warningOf,
 } from '../../../lib/kubernetes/diagnostics.ts';
 import { kubectlList, serverVersion } from '../../../lib/kubernetes/kubectl.ts';
 import { tellWaiting, unreadyOf } from '../../../lib/kubernetes/pods.ts';
@@ -76,14 +75,15 @@ test('warnings about slow pods are ignored, and what prevents pods from being cr
   assert.equal(telling([...unhealthy, quota], pods), [quota, unhealthy[1]]);
 });
 
-test('a warning keeps all lines of its message, and those of other namespaces are left out', () => {
-  const warnings: Finding[] = [];
-  const read = eventReader(new Set(['here']), warnings);
-  const lines = 'here|Vault|a|Failed|No client: a|b\n\nCode: 503. Errors:\n* sealed\nthere|Pod|c|Failed|x\ny';
-  for (const line of lines.split('\n')) read(line.split('|'));
-  assert.equal(warnings, [
-    { object: 'vault here/a', text: 'Failed: No client: a|b Code: 503. Errors: * sealed' },
-  ]);
+test('a warning has all lines of its message on one, and those of other namespaces are left out', () => {
+  const warning = (namespace: string) => {
+    const message = 'No client: a|b\n\nCode: 503. Errors:\n* sealed\n';
+    const involvedObject = { namespace, kind: 'Vault', name: 'a' };
+    return warningOf(JSON.stringify({ involvedObject, reason: 'Failed', message }), new Set(['here']));
+  };
+  const text = 'Failed: No client: a|b Code: 503. Errors: * sealed';
+  assert.equal([warning('here'), warning('there')], [{ object: 'vault here/a', text }, undefined]);
+  assert.is(warningOf('{"involvedObject":{"namesp', new Set(['here'])), undefined);
 });
 
 test('autoscaler warnings before the first metrics are ignored', () => {
