@@ -1,12 +1,8 @@
 import type { ProviderName } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { type FoundTool, lookForTool, offers, pinnedVersion } from './get-tool.ts';
-import { isPinned } from './image.ts';
+import { type FoundTool, lookForTool, pinnedVersion, waysOf } from './get-tool.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames, toolsOf } from './manifest.ts';
-import { nixosAdvice, whyNoPrebuilt } from './prebuilt.ts';
-import { serverOf } from './registry/call.ts';
-import { isPublished } from './release.ts';
-import { isReachable } from './release-host.ts';
+import { nixosAdvice } from './prebuilt.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
 /** A row of `verify-dependencies`. */
@@ -37,6 +33,7 @@ export async function checkTools(
   const { go } = tools;
   const needed = [...toolsOf(provider), ...charts];
   const goInstalled = !('reason' in (await lookForTool(go, {})));
+  const canBuild = async () => goInstalled || (await possibleWay(go, {}, async () => false)) !== undefined;
   const rows = toolNames.map(async (name): Promise<ToolRow> => {
     const entry = tools[name];
     const base = { name, for: entry.for, needed: needed.includes(name) };
@@ -45,7 +42,7 @@ export async function checkTools(
       const { version, source, path } = result;
       return { ...base, state: 'installed', version, source, path, how: null };
     }
-    const way = await possibleWay(entry, requirement, goInstalled || (await canDownload(go)));
+    const way = await possibleWay(entry, requirement, canBuild);
     const onPath = entry.path === false || result.reason === 'not there' ? '' : `${result.reason}; `;
     const absent = { ...base, version: null, source: null, path: null };
     if (way === undefined) {
@@ -59,35 +56,19 @@ export async function checkTools(
   return Promise.all(rows);
 }
 
-const install = (): string => taskCommand('install-tools');
-
 type PossibleWay = { readonly source: FoundTool['source']; readonly how: string };
 
 async function possibleWay(
   entry: ToolEntry,
   requirement: Requirement,
-  go: boolean,
+  canBuild: () => Promise<boolean>,
 ): Promise<PossibleWay | undefined> {
   if (pinnedVersion(entry, requirement) === undefined) return undefined;
-  if (await canDownload(entry)) {
-    return { source: 'release', how: `${install()} downloads it from ${entry.release?.host}` };
+  for (const { source, how, obstacle } of waysOf(entry)) {
+    const isPossible = source === 'go' ? await canBuild() : (await obstacle?.(entry)) === undefined;
+    if (isPossible) return { source, how: `${taskCommand('install-tools')} ${how(entry)}` };
   }
-  if (
-    offers(entry, 'image') &&
-    isPinned(entry.image) &&
-    (await isReachable(serverOf(entry.image.repository)))
-  )
-    return { source: 'image', how: `${install()} extracts it from the image ${entry.image.repository}` };
-  if (entry.go !== undefined && go) return { source: 'go', how: `${install()} builds it from Go modules` };
-  if (entry.npm !== undefined && whyNoPrebuilt() === undefined)
-    return { source: 'npm', how: `${install()} gets it from npm` };
   return undefined;
-}
-
-async function canDownload(entry: ToolEntry): Promise<boolean> {
-  const { release } = entry;
-  if (release === undefined || !isPublished(release) || whyNoPrebuilt() !== undefined) return false;
-  return isReachable(release.host);
 }
 
 /** The table of `verify-dependencies`; tools that the provider needs come first. */

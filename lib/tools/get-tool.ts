@@ -1,15 +1,16 @@
 import { dirname } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
-import { type CacheEntry, cacheFolder, findEntry } from './cache.ts';
-import { buildWithGo, goEntry } from './go-build.ts';
-import { getFromImage, imageEntry } from './image.ts';
+import { type CacheEntry, cacheFolder, entryFor, findEntry } from './cache.ts';
+import { buildWithGo, goRecipe } from './go-build.ts';
+import { getFromImage, whyNoImage } from './image.ts';
 import { keepTool } from './keep-tool.ts';
 import { loadManifest, type ToolEntry, type ToolWith } from './manifest.ts';
-import { installNpmPackage, npmEntry } from './npm-package.ts';
+import type { ReleasedTool } from './mise.ts';
+import { installNpmPackage, npmRecipe } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
-import { nixosAdvice } from './prebuilt.ts';
-import { getRelease, releaseEntry } from './release.ts';
-import type { Failure, ToolContext, WayResult } from './tool-context.ts';
+import { nixosAdvice, whyNoPrebuilt } from './prebuilt.ts';
+import { getRelease, releaseRecipe, whyNotReleased } from './release.ts';
+import type { Failure, Making, ToolContext, WayResult } from './tool-context.ts';
 import { describeTool, type Requirement, versionIn, versionProblem, versionRange } from './versions.ts';
 
 export type FoundTool = {
@@ -39,9 +40,9 @@ async function look(entry: ToolEntry, requirement: Requirement): Promise<FoundTo
   if ('program' in onPath) return found(onPath.version, onPath.program, 'PATH');
   const version = pinnedVersion(entry, requirement);
   if (version === undefined) return onPath;
-  for (const { source, cached } of ways) {
-    const program = cached(entry, version);
-    if (program !== undefined) return found(version, program, source);
+  for (const way of waysOf(entry)) {
+    const program = findEntry(cacheEntry(way, entry, version));
+    if (program !== undefined) return found(version, program, way.source);
   }
   return onPath;
 }
@@ -49,22 +50,25 @@ async function look(entry: ToolEntry, requirement: Requirement): Promise<FoundTo
 /**
  * The tool, installed if missing: from its published release or image, else built from pinned Go modules, else from
  * npm, as the manifest allows. Throws `MissingToolError` (127) with each attempt's failure, `TaskError` if the cache
- * is not writable. `toolchain` is the Go to build with; default: the manifest's.
+ * is not writable.
  */
 export async function getTool(
   entry: ToolEntry,
   requirement: Requirement,
   context: ToolContext,
-  toolchain?: ToolEntry,
 ): Promise<FoundTool> {
   const there = await lookForTool(entry, requirement);
   if (!('reason' in there)) return there;
   const failed: Attempt[] = [{ label: 'PATH', reason: there.reason, advice: nixosAdvice(entry.name) }];
   const version = pinnedVersion(entry, requirement);
   if (version === undefined) throw missing(entry, requirement, failed);
-  for (const { source, label, get } of ways) {
-    const result = await get(entry, version, context, toolchain);
-    if (result === undefined) continue;
+  for (const way of waysOf(entry)) {
+    context.signal.throwIfAborted();
+    const { source, label } = way;
+    const make = (folder: string) => way.make({ ...context, entry, version, folder });
+    const result =
+      (await way.obstacle?.(entry)) ??
+      (await keepTool(cacheEntry(way, entry, version), entry, context, make));
     if ('program' in result) {
       context.log(`${entry.name} ${version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`);
       return found(version, result.program, source);
@@ -83,53 +87,76 @@ export function pinnedVersion(entry: ToolEntry, requirement: Requirement): strin
   return entry.version;
 }
 
-type Source = Exclude<FoundTool['source'], 'PATH'>;
-
-/** True if the manifest offers this way to get the tool. Images are for Linux only. */
-export const offers = <Way extends Source>(entry: ToolEntry, way: Way): entry is ToolWith<Way> =>
-  entry[way] !== undefined && (way !== 'image' || process.platform === 'linux');
-
-type How = readonly [version: string, context: ToolContext, toolchain: ToolEntry | undefined];
-
-function way<Way extends Source>(
-  source: Way,
-  label: string,
-  cacheEntry: (entry: ToolWith<Way>, version: string) => CacheEntry,
-  get: (entry: ToolWith<Way>, ...how: How) => Promise<WayResult>,
-) {
-  return {
-    source,
-    label,
-    cached: (entry: ToolEntry, version: string): string | undefined =>
-      offers(entry, source) ? findEntry(cacheEntry(entry, version)) : undefined,
-    get: async (entry: ToolEntry, ...how: How): Promise<WayResult | undefined> =>
-      offers(entry, source) ? get(entry, ...how) : undefined,
-  };
-}
+/** A way to get a tool. Its functions get entries with the recipe for it. */
+type Way = {
+  readonly source: Exclude<FoundTool['source'], 'PATH'>;
+  readonly label: string;
+  /** What install-tools does with the entry. */
+  how(entry: ToolEntry): string;
+  /** What the tool is made of: another recipe is another entry of the cache. */
+  recipe(entry: ToolEntry, version: string): string;
+  /** Why it cannot succeed on this machine, if that is known without an attempt. */
+  obstacle?(entry: ToolEntry): Failure | undefined | Promise<Failure | undefined>;
+  /** Returns the program's path in the folder. */
+  make(making: Making): Promise<WayResult>;
+};
 
 /** In the order of attempts. */
-const ways = [
-  way('release', 'published release', releaseEntry, getRelease),
-  way('image', 'published image', imageEntry, getFromImage),
-  way('go', 'Go modules', goEntry, async (entry, version, context, toolchain) => {
-    const go = await getGo(toolchain ?? (await loadManifest()).tools.go, context);
-    const advice = 'make a Go toolchain and a Go module proxy available';
-    return 'reason' in go ? { ...go, advice } : buildWithGo(entry, version, go.path, context);
-  }),
-  way('npm', 'npm package', npmEntry, (entry, version, context) =>
-    keepTool(npmEntry(entry, version), entry, context, (folder) =>
-      installNpmPackage(entry.npm, folder, context),
-    ),
-  ),
+const ways: readonly Way[] = [
+  {
+    source: 'release',
+    label: 'published release',
+    how: ({ release }: ReleasedTool) => `downloads it from ${release.host}`,
+    recipe: releaseRecipe,
+    obstacle: whyNotReleased,
+    make: getRelease,
+  },
+  {
+    source: 'image',
+    label: 'published image',
+    how: ({ image }: ToolWith<'image'>) => `extracts it from the image ${image.repository}`,
+    recipe: ({ image }: ToolWith<'image'>) => JSON.stringify(image),
+    obstacle: whyNoImage,
+    make: getFromImage,
+  },
+  {
+    source: 'go',
+    label: 'Go modules',
+    how: () => 'builds it from Go modules',
+    recipe: goRecipe,
+    make: async (making: Making<ToolWith<'go'>>) => {
+      const go = await getGo(making);
+      const advice = 'make a Go toolchain and a Go module proxy available';
+      return 'reason' in go ? { ...go, advice } : buildWithGo(making, go.path);
+    },
+  },
+  {
+    source: 'npm',
+    label: 'npm package',
+    how: () => 'gets it from npm',
+    recipe: npmRecipe,
+    obstacle: () => whyNoPrebuilt(),
+    make: (making: Making<ToolWith<'npm'>>) => installNpmPackage(making.entry.npm, making.folder, making),
+  },
 ];
 
+/** The ways that the manifest offers. Images are for Linux only. */
+export const waysOf = (entry: ToolEntry): Way[] =>
+  ways.filter(
+    ({ source }) => entry[source] !== undefined && (source !== 'image' || process.platform === 'linux'),
+  );
+
+const cacheEntry = ({ source, recipe }: Way, entry: ToolEntry, version: string): CacheEntry =>
+  entryFor(entry.name, version, source, recipe(entry, version));
+
 /** The Go toolchain, also a tool of the manifest. */
-async function getGo(toolchain: ToolEntry, context: ToolContext): Promise<FoundTool | Failure> {
+async function getGo(context: ToolContext): Promise<FoundTool | Failure> {
+  const { go } = (await loadManifest()).tools;
   try {
-    return await getTool(toolchain, {}, context);
+    return await getTool(go, {}, context);
   } catch (error) {
     if (!(error instanceof MissingToolError)) throw error;
-    return { reason: `no ${describeTool(toolchain, {})} (${error.why?.replaceAll('\n', '; ')})` };
+    return { reason: `no ${describeTool(go, {})} (${error.why?.replaceAll('\n', '; ')})` };
   }
 }
 

@@ -5,10 +5,9 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { type CommandOutput, spaceAdvice } from '@k8s-deployment/runner';
 import { passedOn } from '../ground/variables.ts';
-import { type CacheEntry, copyFiles, diskFull, entryFor } from './cache.ts';
-import { keepTool } from './keep-tool.ts';
+import { copyFiles, diskFull } from './cache.ts';
 import { type GoRecipe, goModules, type ToolWith } from './manifest.ts';
-import { type Detail, lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
+import { type Detail, lastWords, type Making, type WayResult, withProgress } from './tool-context.ts';
 
 type GoTool = ToolWith<'go'>;
 
@@ -24,34 +23,15 @@ export function buildFlags(recipe: GoRecipe): string[] {
 /** Value of `CGO_ENABLED`: off unless the program needs a C compiler. */
 export const cgoEnabled = (recipe: GoRecipe): '0' | '1' => (recipe.cgo ? '1' : '0');
 
-/** The cache entry of a build; the module's files, flags and package are part of it. */
-export function goEntry(entry: GoTool, version: string): CacheEntry {
+/** A build's module files, flags and package. */
+export function goRecipe(entry: GoTool): string {
   const module = moduleFolder(entry.go);
   const files = readdirSync(module, { withFileTypes: true }).filter((entry) => entry.isFile());
   const names = files.map(({ name }) => name).sort();
   const pins = names.map((file) => readFileSync(join(module, file), 'utf8'));
   const { package: name, folders = {}, files: copied, cgo } = entry.go;
   const more = [...(cgo ? ['cgo'] : []), ...(copied ? [copied] : [])];
-  const recipe = [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');
-  return entryFor(entry.name, version, 'go', recipe);
-}
-
-/** Builds run one at a time in this process, since compilers compete for memory. */
-let queue: Promise<unknown> = Promise.resolve();
-
-/** Builds a tool from its pinned module with the Go toolchain `go`. Throws `TaskError` if the disk is full. */
-export function buildWithGo(
-  entry: GoTool,
-  version: string,
-  go: string,
-  context: ToolContext,
-): Promise<WayResult> {
-  const result = queue.then(() => {
-    context.signal.throwIfAborted();
-    return build(entry, version, go, context);
-  });
-  queue = result.catch(() => {});
-  return result;
+  return [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');
 }
 
 const proxy = 'make a Go module proxy available';
@@ -62,39 +42,39 @@ function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayRes
   return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice: proxy };
 }
 
-async function build(entry: GoTool, version: string, go: string, context: ToolContext): Promise<WayResult> {
-  return keepTool(goEntry(entry, version), entry, context, async (folder) => {
-    const work = join(folder, 'go-work');
-    await mkdir(work);
-    const env = goEnvironment(entry.go, work);
-    const $ = context.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
-    const tool = `${entry.name} ${version}`;
-    // With the same flags as the build, which otherwise compiles others.
-    const listing = $`${go} list -deps ${buildFlags(entry.go)} -f ${'{{if .Stale}}{{.ImportPath}}{{end}}'} ${entry.go.package}`;
-    const fetched = downloads(listing.stderr);
-    const list = await withProgress(context, `preparing ${tool}`, listing, fetched);
-    const unlisted = whyFailed(list, `go list ${entry.go.package}`);
-    if (unlisted !== undefined) return unlisted;
-    const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
-    const compiled = packages(command.stderr, new Set(list.stdout.trim().split('\n')));
-    const run = await withProgress(context, `building ${tool}`, command, compiled);
-    const unbuilt = whyFailed(run, `go build ${entry.go.package}`);
-    if (unbuilt !== undefined) return unbuilt;
-    for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
-      const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
-      copyFiles(join(list.stdout.trim(), source), join(folder, name));
-    }
-    for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
-      const got = await $`${go} mod download ${module}`;
-      context.signal.throwIfAborted();
-      const missing = whyFailed(got, `go mod download ${module}`);
-      if (missing !== undefined) return missing;
-      const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
-      copyFiles(join(list.stdout.trim(), path), join(folder, name));
-    }
-    await rm(work, { recursive: true, force: true });
-    return { program: entry.name };
-  });
+/** Builds a tool from its pinned module with the Go toolchain `go`. Throws `TaskError` if the disk is full. */
+export async function buildWithGo(making: Making<GoTool>, go: string): Promise<WayResult> {
+  const { entry, version, folder, signal } = making;
+  const work = join(folder, 'go-work');
+  await mkdir(work);
+  const env = goEnvironment(entry.go, work);
+  const $ = making.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
+  const tool = `${entry.name} ${version}`;
+  // With the same flags as the build, which otherwise compiles others.
+  const listing = $`${go} list -deps ${buildFlags(entry.go)} -f ${'{{if .Stale}}{{.ImportPath}}{{end}}'} ${entry.go.package}`;
+  const fetched = downloads(listing.stderr);
+  const list = await withProgress(making, `preparing ${tool}`, listing, fetched);
+  const unlisted = whyFailed(list, `go list ${entry.go.package}`);
+  if (unlisted !== undefined) return unlisted;
+  const command = $`nice -n 10 ${go} build -v ${buildFlags(entry.go)} -o ${join(folder, entry.name)} ${entry.go.package}`;
+  const compiled = packages(command.stderr, new Set(list.stdout.trim().split('\n')));
+  const run = await withProgress(making, `building ${tool}`, command, compiled);
+  const unbuilt = whyFailed(run, `go build ${entry.go.package}`);
+  if (unbuilt !== undefined) return unbuilt;
+  for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
+    const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
+    copyFiles(join(list.stdout.trim(), source), join(folder, name));
+  }
+  for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
+    const got = await $`${go} mod download ${module}`;
+    signal.throwIfAborted();
+    const missing = whyFailed(got, `go mod download ${module}`);
+    if (missing !== undefined) return missing;
+    const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
+    copyFiles(join(list.stdout.trim(), path), join(folder, name));
+  }
+  await rm(work, { recursive: true, force: true });
+  return { program: entry.name };
 }
 
 /** Folder of go.mod and go.sum. */

@@ -2,8 +2,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { type CacheEntry, cacheError, copyFiles, diskFull, entryFor } from './cache.ts';
-import { keepTool } from './keep-tool.ts';
+import { cacheError, copyFiles, diskFull } from './cache.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
 import {
   digestOf,
@@ -18,7 +17,9 @@ import { whyUnreachable } from './release-host.ts';
 import {
   bytesDetail,
   type Detail,
+  type Failure,
   lastWords,
+  type Making,
   type ToolContext,
   type WayResult,
   withProgress,
@@ -29,12 +30,8 @@ type PinnedImage = ImageRecipe & {
   readonly archive: { readonly sha256: string };
 };
 
-export const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
+const isPinned = (recipe: ImageRecipe): recipe is PinnedImage =>
   recipe.digest !== undefined && recipe.archive.sha256 !== undefined;
-
-/** The cache entry of a tool from an image; the digests of image and archive are part of it. */
-export const imageEntry = ({ name, image }: ToolWith<'image'>, version: string): CacheEntry =>
-  entryFor(name, version, 'image', JSON.stringify(image));
 
 /** Current checksums from the registry and the archive's host, to pin. Throws `Error` with a short reason. */
 export async function currentPins(
@@ -46,45 +43,40 @@ export async function currentPins(
   return { digest, sha256: digestOf(Buffer.from(content)).replace('sha256:', '') };
 }
 
+export async function whyNoImage({ image }: ToolWith<'image'>): Promise<Failure | undefined> {
+  return isPinned(image)
+    ? whyUnreachable(serverOf(image.repository), 'registry')
+    : { reason: `its checksums are not pinned yet (${taskCommand('update tools')} fills them in)` };
+}
+
 /**
- * Extracts the program from its published image, and folders from an archive, by HTTP without Docker. Throws
- * `TaskError` for another than the pinned checksum or a full disk, as no other way would help.
+ * Extracts the program from its published image with pinned checksums, and folders from an archive, by HTTP without
+ * Docker. Throws `TaskError` for another checksum or a full disk, as no other way would help.
  */
-export async function getFromImage(
-  entry: ToolWith<'image'>,
-  version: string,
-  context: ToolContext,
-): Promise<WayResult> {
-  const { image } = entry;
-  if (!isPinned(image))
-    return { reason: `its checksums are not pinned yet (${taskCommand('update tools')} fills them in)` };
-  const { repository, archive } = image;
-  const host = serverOf(repository);
-  const unreachable = await whyUnreachable(host, 'registry');
-  if (unreachable !== undefined) return unreachable;
-  return keepTool(imageEntry(entry, version), entry, context, async (folder) => {
-    const work = join(folder, 'work');
-    let detail: Detail = {};
-    const onBytes = (done: number, total: number): void => {
-      detail = bytesDetail(done, total);
-    };
-    const take = async (): Promise<void> => {
-      await mkdir(work);
-      await takeProgram(openRepository(repository, context.signal), image, work, context, onBytes);
-      await rename(join(work, image.program), join(folder, entry.name));
-      await takeFolders(archive, work, folder, context, onBytes);
-      await rm(work, { recursive: true });
-    };
-    try {
-      await withProgress(context, `downloading ${entry.name} ${version}`, take(), () => detail);
-      return { program: entry.name };
-    } catch (error) {
-      context.signal.throwIfAborted();
-      const told = cacheError(error);
-      if (told instanceof TaskError) throw told;
-      return { reason: reasonOf(error as Error) };
-    }
-  });
+export async function getFromImage(making: Making<ToolWith<'image'>>): Promise<WayResult> {
+  const { entry, version, folder, signal } = making;
+  const image = entry.image as PinnedImage;
+  const work = join(folder, 'work');
+  let detail: Detail = {};
+  const onBytes = (done: number, total: number): void => {
+    detail = bytesDetail(done, total);
+  };
+  const take = async (): Promise<void> => {
+    await mkdir(work);
+    await takeProgram(openRepository(image.repository, signal), image, work, making, onBytes);
+    await rename(join(work, image.program), join(folder, entry.name));
+    await takeFolders(image.archive, work, folder, making, onBytes);
+    await rm(work, { recursive: true });
+  };
+  try {
+    await withProgress(making, `downloading ${entry.name} ${version}`, take(), () => detail);
+    return { program: entry.name };
+  } catch (error) {
+    signal.throwIfAborted();
+    const told = cacheError(error);
+    if (told instanceof TaskError) throw told;
+    return { reason: reasonOf(error as Error) };
+  }
 }
 
 /** Names of architectures in images by Node's, if different. */

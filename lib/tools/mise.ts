@@ -6,12 +6,15 @@ import { cacheFolder, platform } from './cache.ts';
 import { keepTool } from './keep-tool.ts';
 import { loadManifest, type ToolWith } from './manifest.ts';
 import { installNpmPackage } from './npm-package.ts';
+import { whyNoPrebuilt } from './prebuilt.ts';
 import type { ToolContext, WayResult } from './tool-context.ts';
 
 export type ReleasedTool = ToolWith<'release'>;
 
 /** The pinned mise, downloaded from npm on first use. */
 export async function getMise(context: ToolContext): Promise<WayResult> {
+  const problem = whyNoPrebuilt();
+  if (problem !== undefined) return problem;
   const { mise } = await loadManifest();
   return keepTool(
     { id: `mise-${mise.version}`, version: mise.version },

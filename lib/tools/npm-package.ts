@@ -1,9 +1,8 @@
 import { chmod, mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { npmEnvironment, passedOn } from '../ground/variables.ts';
-import { type CacheEntry, entryFor, platform } from './cache.ts';
+import { platform } from './cache.ts';
 import type { NpmRecipe, ToolWith } from './manifest.ts';
-import { whyNoPrebuilt } from './prebuilt.ts';
 import { lastWords, type ToolContext, type WayResult, withProgress } from './tool-context.ts';
 
 /** Name of the package for this platform. */
@@ -20,8 +19,6 @@ export async function installNpmPackage(
   folder: string,
   context: ToolContext,
 ): Promise<WayResult> {
-  const problem = whyNoPrebuilt();
-  if (problem !== undefined) return problem;
   const name = npmPackageName(recipe);
   const wanted = `${name}@${recipe.version}`;
   const $ = context.$({
@@ -68,8 +65,6 @@ async function makeLinks(packageFolder: string, list: string): Promise<void> {
   }
 }
 
-/** The cache entry of a tool from an npm package. */
-export function npmEntry({ name, npm }: ToolWith<'npm'>, version: string): CacheEntry {
-  const recipe = [npmPackageName(npm), npm.version, npm.integrity ?? {}];
-  return entryFor(name, version, 'npm', JSON.stringify(recipe));
-}
+/** A package's name, version and checksums. */
+export const npmRecipe = ({ npm }: ToolWith<'npm'>): string =>
+  JSON.stringify([npmPackageName(npm), npm.version, npm.integrity ?? {}]);

@@ -3,8 +3,7 @@ import { basename, join, sep } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
-import { type CacheEntry, diskFull, entryFor, platform } from './cache.ts';
-import { keepTool } from './keep-tool.ts';
+import { diskFull, platform } from './cache.ts';
 import type { ReleaseRecipe } from './manifest.ts';
 import {
   getMise,
@@ -22,56 +21,50 @@ import {
   type Detail,
   type Failure,
   lastWords,
-  type ToolContext,
+  type Making,
   type WayResult,
   withProgress,
 } from './tool-context.ts';
 
-/** The cache entry of a published release; package and pinned checksum are part of it. */
-export function releaseEntry(entry: ReleasedTool, version: string): CacheEntry {
-  const recipe = [`${entry.release.package}@${version}`, pinnedChecksum(entry.name, version) ?? ''];
-  return entryFor(entry.name, version, 'release', recipe.join(' ').trim());
-}
+/** A published release's package and pinned checksum. */
+export const releaseRecipe = ({ name, release }: ReleasedTool, version: string): string =>
+  `${release.package}@${version} ${pinnedChecksum(name, version) ?? ''}`.trim();
 
 /** True if this operating system has a release. */
 export const isPublished = ({ systems = [process.platform] }: ReleaseRecipe): boolean =>
   systems.includes(process.platform);
 
+export async function whyNotReleased({ release }: ReleasedTool): Promise<Failure | undefined> {
+  if (!isPublished(release)) return { reason: `published for ${release.systems?.join(' and ')} only` };
+  return whyNoPrebuilt() ?? whyUnreachable(release.host);
+}
+
 /**
  * Installs the published release with mise, which requires the checksum of the lockfile or the publisher. Throws
  * `TaskError` for a wrong checksum or a full disk: building the tool instead would hide that.
  */
-export async function getRelease(
-  entry: ReleasedTool,
-  version: string,
-  context: ToolContext,
-): Promise<WayResult> {
-  if (!isPublished(entry.release))
-    return { reason: `published for ${entry.release.systems?.join(' and ')} only` };
-  const problem = whyNoPrebuilt() ?? (await whyUnreachable(entry.release.host));
-  if (problem !== undefined) return problem;
-  return keepTool(releaseEntry(entry, version), entry, context, async (folder) => {
-    const mise = await getMise(context);
-    if ('reason' in mise) return mise;
-    await writeFile(join(folder, 'mise.toml'), miseConfig([{ ...entry, version }]));
-    await copyFile(lockFile, join(folder, 'mise.lock'));
-    const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
-    const install = $`${mise.program} --yes install`;
-    const detail = downloaded(install.stderr);
-    const run = await withProgress(context, `downloading ${entry.name} ${version}`, install, detail);
-    if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
-    // mise records the checksum; one that it computed itself proves nothing.
-    const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
-    if (!checked?.checksum?.startsWith('sha'))
-      return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
-    await rename(join(folder, 'data', 'installs', entry.name, version), join(folder, 'release'));
-    await rm(join(folder, 'data'), { recursive: true });
-    const name = entry.release.program ?? entry.name;
-    const program = await findProgram(folder, 'release', name);
-    return program === undefined
-      ? { reason: `${entry.release.package} ${version} has no program ${name}` }
-      : { program };
-  });
+export async function getRelease(making: Making<ReleasedTool>): Promise<WayResult> {
+  const { entry, version, folder } = making;
+  const mise = await getMise(making);
+  if ('reason' in mise) return mise;
+  await writeFile(join(folder, 'mise.toml'), miseConfig([{ ...entry, version }]));
+  await copyFile(lockFile, join(folder, 'mise.lock'));
+  const $ = making.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
+  const install = $`${mise.program} --yes install`;
+  const detail = downloaded(install.stderr);
+  const run = await withProgress(making, `downloading ${entry.name} ${version}`, install, detail);
+  if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
+  // mise records the checksum; one that it computed itself proves nothing.
+  const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
+  if (!checked?.checksum?.startsWith('sha'))
+    return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
+  await rename(join(folder, 'data', 'installs', entry.name, version), join(folder, 'release'));
+  await rm(join(folder, 'data'), { recursive: true });
+  const name = entry.release.program ?? entry.name;
+  const program = await findProgram(folder, 'release', name);
+  return program === undefined
+    ? { reason: `${entry.release.package} ${version} has no program ${name}` }
+    : { program };
 }
 
 /** How much mise has downloaded; it says so every 3 s: `kwok@0.8.0  downloading  12s  19.2/63.9 MB · 1.7 MB/s`. */

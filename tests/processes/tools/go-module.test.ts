@@ -4,7 +4,6 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { getTool } from '../../../lib/tools/get-tool.ts';
-import { loadManifest } from '../../../lib/tools/manifest.ts';
 import { findProgram } from '../../rig/find-program.ts';
 import { entryOf, inPlace } from '../../unit/tools/tool-fixture.ts';
 
@@ -45,9 +44,8 @@ const sources = {
         mkdirSync(dirname(join(folder, path)), { recursive: true });
         writeFileSync(join(folder, path), text, { mode: path.endsWith('.yaml') ? 0o444 : 0o644 });
       }
-      const { tools } = await loadManifest();
       const entry = entryOf({ version: '1.2.3', go: { ...recipe, module: join(folder, 'real') } });
-      const tool = await getTool(entry, {}, context, tools.go);
+      const tool = await getTool(entry, {}, context);
       const printed = execFileSync('sh', ['-c', `${tool.path} 2>&1`], { encoding: 'utf8' });
       assert.match(printed, /^hammer 1\.2\.3$/m);
       const copied = (...path: string[]) => join(tool.folder, ...path);

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { getTool } from '../../../lib/tools/get-tool.ts';
-import type { GoRecipe, ToolEntry } from '../../../lib/tools/manifest.ts';
+import { type GoRecipe, loadManifest, type ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 import type { Requirement } from '../../../lib/tools/versions.ts';
 import { plainShell } from '../../rig/task-context.ts';
@@ -38,7 +38,7 @@ function placeIn(folder: string) {
     context,
     abort,
     get: (entry: ToolEntry, requirement: Requirement = {}, more: Partial<ToolContext> = {}) =>
-      getTool(entry, requirement, { ...context, ...more }, toolchain),
+      withToolchain(() => getTool(entry, requirement, { ...context, ...more })),
     /** Puts a shell script on PATH. */
     script: (name: string, text: string): string => writeScript(join(bin, name), text),
     /** Lines that scripts appended to `$LOG`. */
@@ -86,8 +86,16 @@ export function entryOf(changes: Partial<ToolEntry>): ToolEntry {
   return { name: 'hammer', for: 'tests', versionCommand: ['--version'], advice: 'ask the smith', ...changes };
 }
 
-/** The Go toolchain that scripts of the tests play. */
-export const toolchain: ToolEntry = {
+const { tools } = await loadManifest();
+const { go } = tools;
+
+/** Calls `body` with a Go toolchain that scripts of the tests play. */
+async function withToolchain<Result>(body: () => Promise<Result>): Promise<Result> {
+  Object.assign(tools, { go: toolchain });
+  return body().finally(() => Object.assign(tools, { go }));
+}
+
+const toolchain: ToolEntry = {
   name: 'fake-go',
   for: 'tests',
   minimum: '1.21.0',
