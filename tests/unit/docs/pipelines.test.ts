@@ -4,45 +4,32 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
+import type { Tree } from '../../../lib/ground/tree.ts';
 import { tasks } from '../../../tasks/all.ts';
 
 /* The pipelines that come with the project. actionlint checks those of GitHub further, in tests/integration. */
 
-type Job = {
-  readonly script?: readonly string[];
-  readonly before_script?: readonly string[];
-  readonly after_script?: readonly string[];
-  readonly stage?: string;
-  readonly extends?: string;
-  readonly timeout?: string;
-  readonly cache?: { readonly when?: string; readonly key?: { readonly files?: readonly string[] } };
-  readonly artifacts?: { readonly when?: string };
-};
+const read = (file: string): string => readFileSync(join(root, file), 'utf8');
+const workflows = readdirSync(join(root, '.github/workflows'));
+const gitHub = workflows.map((file) => parse(read(`.github/workflows/${file}`)));
+const { stages, ...gitLab } = parse(read('.gitlab-ci.yml'));
+const { default: _, ...jobs } = gitLab;
 
-const workflows = join(root, '.github', 'workflows');
-const gitHub = readdirSync(workflows).map((file) => parse(readFileSync(join(workflows, file), 'utf8')));
-const gitLab = parse(readFileSync(join(root, '.gitlab-ci.yml'), 'utf8')) as Record<string, Job>;
-
-const { stages, default: shared, ...jobs } = gitLab as Record<string, Job> & { stages: unknown };
-const scriptsOf = ({ before_script = [], script = [], after_script = [] }: Job = {}) => [
-  ...before_script,
-  ...script,
-  ...after_script,
-];
+type Steps = { readonly steps: readonly { readonly run?: string }[] };
 
 /** Every command line of a pipeline, in order. */
-const lines: Readonly<Record<string, readonly string[]>> = {
-  GitHub: gitHub.flatMap((workflow) =>
-    Object.values(workflow.jobs as Record<string, { steps: { run?: string }[] }>).flatMap(({ steps }) =>
-      steps.flatMap(({ run }) => (run === undefined ? [] : run.split('\n'))),
-    ),
+const lines = {
+  GitHub: gitHub
+    .flatMap((workflow) => Object.values<Steps>(workflow.jobs).flatMap(({ steps }) => steps))
+    .flatMap(({ run }) => run?.split('\n') ?? []),
+  GitLab: Object.values<Tree>(gitLab).flatMap((job) =>
+    ['before_script', 'script', 'after_script'].flatMap((key) => (job[key] ?? []) as string[]),
   ),
-  GitLab: [shared, ...Object.values(jobs)].flatMap(scriptsOf),
 };
 
 for (const [name, commands] of Object.entries(lines)) {
   test(`${name}: every called task and script exists`, () => {
-    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const { scripts } = JSON.parse(read('package.json'));
     const called = commands.flatMap((line) => [...line.matchAll(/\.\/run (\S+)|npm run (\S+)/g)]);
     assert.ok(called.length > 4);
     for (const [line, task, script] of called) {
@@ -60,7 +47,7 @@ for (const [name, commands] of Object.entries(lines)) {
 }
 
 test('GitHub: the job gets every secret that docs/ci.md names', () => {
-  const [, secrets = ''] = /\| secret ([^|]*)/.exec(readFileSync(join(root, 'docs/ci.md'), 'utf8')) ?? [];
+  const [, secrets = ''] = /\| secret ([^|]*)/.exec(read('docs/ci.md')) ?? [];
   const names = [...secrets.matchAll(/`(\w+)`/g)].flatMap(([, name = '']) => name);
   assert.ok(names.length > 1);
   for (const name of names) {
@@ -76,11 +63,12 @@ test('GitLab: jobs have nothing but keywords that GitLab knows, with values that
      retry rules run script secrets services stage start_in tags timeout trigger variables when`.split(/\s+/),
   );
   assert.equal(stages, ['check', 'environment']);
-  for (const [name, job] of Object.entries(jobs)) {
+  // biome-ignore lint/suspicious/noExplicitAny: a job as YAML; a wrong path fails the assertion on it
+  for (const [name, job] of Object.entries<any>(jobs)) {
     for (const key of Object.keys(job)) assert.ok(keywords.has(key), `${name}.${key}`);
     const whole = { ...jobs[job.extends ?? ''], ...job };
     assert.ok(job.extends === undefined || job.extends in jobs, name);
-    assert.ok((stages as string[]).includes(whole.stage ?? ''), name);
+    assert.ok(stages.includes(whole.stage), name);
     for (const line of whole.script ?? [undefined]) assert.type(line, 'string', name);
     assert.match(whole.timeout ?? '', /^\d+ (minutes|hours)$/, name);
     // More than two are an error.

@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { median, memoryRow, overRow, table, timeRow } from '../../../bench/report.ts';
+import { packed, rootName } from '../../../bench/runner/graph-shape.ts';
+import { interleave, measureProcess } from '../../../bench/runner/measure.ts';
+import { failureOf } from '../../rig/task-context.ts';
+
+const program = (name: string, ...command: [string, ...string[]]) => ({ name, command });
+const measured = (name: string, ...times: number[]) => ({ name, times });
+
+test('contenders take turns after a round to warm up, and each begins a round', async () => {
+  const order: string[] = [];
+  const times = await interleave([program('a', 'a'), program('b', 'b')], 3, async ({ name }) =>
+    order.push(name),
+  );
+  assert.is(order.join(''), 'ab' + 'ab' + 'ba' + 'ab');
+  assert.equal(times, { a: [3, 6, 7], b: [4, 5, 8] });
+});
+
+test('a process is measured to its end, and a failing one is an error with its last output', async () => {
+  const measure = measureProcess(new AbortController().signal);
+  assert.ok((await measure(program('true', 'true'))) > 0);
+  const failed = await failureOf(measure(program('peer', 'sh', '-c', 'echo something is wrong; exit 3')));
+  assert.match(String(failed), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
+  const missing = await failureOf(measure(program('missing', '/no/such/program')));
+  assert.match(String(missing), 'could not be started');
+});
+
+test('measured processes are ended when the run is stopped', async () => {
+  const abort = new AbortController();
+  const measure = measureProcess(abort.signal);
+  const endless = measure(program('endless', 'sleep', '1000'));
+  abort.abort();
+  assert.match(String(await failureOf(endless)), 'ended with SIGKILL');
+  await failureOf(measure(program('late', 'true')));
+});
+
+const read = (file: string): string =>
+  readFileSync(new URL(`../../../bench/peers/${file}`, import.meta.url), 'utf8');
+
+test('peers are pinned exactly, with checksums and without the name of a registry', () => {
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  assert.equal(Object.keys(dependencies), ['rust-just', 'wireit']);
+  const { '': _, ...packages } = JSON.parse(read('package-lock.json')).packages as {
+    [path: string]: { version?: string; integrity?: string; resolved?: string };
+  };
+  for (const [name, { integrity = '', resolved }] of Object.entries(packages)) {
+    assert.match(integrity, /^sha512-/, name);
+    assert.is(resolved, undefined, name);
+  }
+  for (const [name, version] of Object.entries(dependencies)) {
+    assert.match(version, /^\d+\.\d+\.\d+$/);
+    assert.is(packages[`node_modules/${name}`]?.version, version);
+  }
+  assert.match(read('go-task/go.mod'), /^require github\.com\/go-task\/task\/v3 v\d+\.\d+\.\d+$/m);
+  assert.match(read('go-task/go.sum'), 'github.com/go-task/task/v3 v');
+});
+
+test('the critical path of a packed graph is as long as its work divided by the jobs', () => {
+  const graph = packed(4, 8, 'sleep 1');
+  assert.is(graph.filter(({ command }) => command !== '').length / 4, 8);
+  const depth = (name: string): number => {
+    const found = graph.find((task) => task.name === name);
+    assert.ok(found, name);
+    return (found.command === '' ? 0 : 1) + Math.max(0, ...found.needs.map(depth));
+  };
+  assert.is(depth(rootName), 8);
+});
+
+test('the ratio is that of the two minima, or of the two medians', () => {
+  const [step, peer] = [measured('step', 300, 200.4, 210), measured('peer', 900, 400.8, 500)];
+  const row = timeRow(step, peer, 0.7);
+  assert.equal([row.ratio, row.minMs, row.peerMedianMs, row.runs], [0.5, 200, 500, 3]);
+  assert.is(timeRow(step, peer, 0.7, 'median').ratio, 0.42);
+  assert.is(median([4, 1, 3, 2]), 2.5);
+});
+
+test('a limit in extra milliseconds includes its value', () => {
+  const row = (ms: number) => overRow(measured('graph', ms), measured('empty', 200), 50, 1000);
+  assert.equal([row(249).limit, row(249).note], [1.25, '0.049 ms each over it, 0.05 allowed']);
+  assert.ok(row(249).ratio <= 1.25 && row(251).ratio > 1.25);
+});
+
+test('the table marks rows over their limit, and none without a limit', () => {
+  const row = (ms: number, limit: number | null) =>
+    timeRow(measured('step', ms), measured('peer', 10), limit);
+  const text = table([row(9, 0.7), row(1, 0.7), row(1, null), memoryRow('memory', [200], 150)]);
+  const expected = [
+    /\| +0\.90 \| +0\.70 \| OVER +\|$/,
+    /\| +0\.10 \| +0\.70 \| within +\|$/,
+    /\| +0\.10 \| +\| +\|$/,
+    /\| 200 MiB \| 150 MiB \| OVER +\|$/,
+  ];
+  for (const [index, pattern] of expected.entries()) assert.match(text.split('\n')[index + 2] ?? '', pattern);
+});
+
+test.run();
