@@ -1,122 +1,114 @@
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import type { ToolEntry } from '../../../lib/tools/manifest.ts';
-import { tarGz, zip } from './archives.ts';
+import { sha256 } from './hosts.ts';
 
-/** What hosts answer, by `host/path`. */
-export type Files = Map<string, Buffer>;
+/** A compressed tar archive of one executable file. */
+function tarGz(path: string, text: string): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'archive-'));
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text, { mode: 0o755 });
+  const archive = execFileSync('tar', ['-cz', '-C', folder, path]);
+  rmSync(folder, { recursive: true });
+  return archive;
+}
 
-/** The assets of releases at GitHub, which its API lists, by `owner/repository` and tag. */
-export type GitHubReleases = Map<string, string[]>;
+/** A zip archive of one executable file, not compressed (PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16). */
+function zip(name: string, text: string): Buffer {
+  const content = Buffer.from(text);
+  const common = Buffer.alloc(26);
+  common.writeUInt16LE(20, 0); // version needed; flags, method, time and date stay 0
+  common.writeUInt32LE(crc32(content), 10);
+  common.writeUInt32LE(content.length, 14);
+  common.writeUInt32LE(content.length, 18);
+  common.writeUInt16LE(name.length, 22);
+  const local = Buffer.concat([Buffer.from('PK\x03\x04'), common, Buffer.from(name), content]);
+  const attributes = Buffer.alloc(14);
+  attributes.writeUInt32LE((0o100755 << 16) >>> 0, 6);
+  const central = Buffer.concat([Buffer.from('PK\x01\x02\x14\x03'), common, attributes, Buffer.from(name)]);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06');
+  end.writeUInt16LE(1, 8);
+  end.writeUInt16LE(1, 10);
+  end.writeUInt32LE(central.length, 12);
+  end.writeUInt32LE(local.length, 16);
+  return Buffer.concat([local, central, end]);
+}
 
-type Target = { readonly os: string; readonly arch: string; readonly v: string; readonly name: string };
-
-/** With places for the parts of a target: `{os}`, `{Os}`, `{arch}`, `{v}`, `{program}`, and `{asset}` in `sums`. */
-type Shape = {
-  /** Where the asset lies, without `https://`. */
-  readonly path: string;
-  /** The program's path in an archive. */
-  readonly member?: string;
-  /** The file with its checksum, in the asset's folder. */
-  readonly sums?: string;
-  /** Only these operating systems have it. */
-  readonly systems?: readonly string[];
-};
+/**
+ * Where an asset lies, without `https://`; the file with its checksum, in the same folder; the program's path in an
+ * archive. With places for the parts of a target: `{os}`, `{Os}`, `{arch}`, `{v}`, `{program}`, and `{asset}`.
+ */
+type Shape = readonly [path: string, sums?: string, member?: string];
 
 const github = (repository: string, asset: string) =>
   `github.com/${repository}/releases/download/v{v}/${asset}`;
-const both = ['linux', 'darwin'];
-const kubectl: Shape = { path: 'dl.k8s.io/v{v}/bin/{os}/{arch}/{program}', sums: '{asset}.sha256' };
-const kubernetes = { ...kubectl, systems: ['linux'] };
+const kubernetes: Shape = ['dl.k8s.io/v{v}/bin/{os}/{arch}/{program}', '{asset}.sha256'];
 
 /** How the publishers of the manifest's tools name what they publish. */
 const shapes: { readonly [tool: string]: Shape } = {
-  sops: { path: github('getsops/sops', 'sops-v{v}.{os}.{arch}'), sums: 'sops-v{v}.checksums.txt' },
-  helm: {
-    path: 'get.helm.sh/helm-v{v}-{os}-{arch}.tar.gz',
-    ...{ member: '{os}-{arch}/helm', sums: '{asset}.sha256sum' },
-  },
-  etcd: {
-    path: github('etcd-io/etcd', 'etcd-v{v}-{os}-{arch}.{archive}'),
-    ...{ member: 'etcd-v{v}-{os}-{arch}/etcd', sums: 'SHA256SUMS' },
-  },
+  sops: [github('getsops/sops', 'sops-v{v}.{os}.{arch}'), 'sops-v{v}.checksums.txt'],
+  helm: ['get.helm.sh/helm-v{v}-{os}-{arch}.tar.gz', '{asset}.sha256sum', '{os}-{arch}/helm'],
+  etcd: [
+    github('etcd-io/etcd', 'etcd-v{v}-{os}-{arch}.{archive}'),
+    'SHA256SUMS',
+    'etcd-v{v}-{os}-{arch}/etcd',
+  ],
   'kube-apiserver': kubernetes,
   'kube-controller-manager': kubernetes,
   'kube-scheduler': kubernetes,
   'kube-apiserver-newest': kubernetes,
-  kubectl,
-  kwokctl: { path: github('kubernetes-sigs/kwok', 'kwokctl-{os}-{arch}') },
-  kwok: { path: github('kubernetes-sigs/kwok', 'kwok-{os}-{arch}') },
-  helmfile: {
-    path: github('helmfile/helmfile', 'helmfile_{v}_{os}_{arch}.tar.gz'),
-    ...{ member: 'helmfile', sums: 'helmfile_{v}_checksums.txt' },
-  },
-  vault: {
-    path: 'releases.hashicorp.com/vault/{v}/vault_{v}_{os}_{arch}.zip',
-    ...{ member: 'vault', sums: 'vault_{v}_SHA256SUMS' },
-  },
-  minikube: { path: github('kubernetes/minikube', 'minikube-{os}-{arch}'), sums: '{asset}.sha256' },
-  go: {
-    path: 'dl.google.com/go/go{v}.{os}-{arch}.tar.gz',
-    ...{ member: 'go/bin/go', sums: '{asset}.sha256' },
-  },
-  actionlint: {
-    path: github('rhysd/actionlint', 'actionlint_{v}_{os}_{arch}.tar.gz'),
-    ...{ member: 'actionlint', sums: 'actionlint_{v}_checksums.txt' },
-  },
-  k9s: {
-    path: github('derailed/k9s', 'k9s_{Os}_{arch}.tar.gz'),
-    ...{ member: 'k9s', sums: 'checksums.sha256' },
-  },
+  kubectl: kubernetes,
+  kwokctl: [github('kubernetes-sigs/kwok', 'kwokctl-{os}-{arch}')],
+  kwok: [github('kubernetes-sigs/kwok', 'kwok-{os}-{arch}')],
+  helmfile: [
+    github('helmfile/helmfile', 'helmfile_{v}_{os}_{arch}.tar.gz'),
+    'helmfile_{v}_checksums.txt',
+    'helmfile',
+  ],
+  vault: ['releases.hashicorp.com/vault/{v}/vault_{v}_{os}_{arch}.zip', 'vault_{v}_SHA256SUMS', 'vault'],
+  minikube: [github('kubernetes/minikube', 'minikube-{os}-{arch}'), '{asset}.sha256'],
+  go: ['dl.google.com/go/go{v}.{os}-{arch}.tar.gz', '{asset}.sha256', 'go/bin/go'],
+  actionlint: [
+    github('rhysd/actionlint', 'actionlint_{v}_{os}_{arch}.tar.gz'),
+    'actionlint_{v}_checksums.txt',
+    'actionlint',
+  ],
+  k9s: [github('derailed/k9s', 'k9s_{Os}_{arch}.tar.gz'), 'checksums.sha256', 'k9s'],
 };
 
 /** The tools whose releases are played. */
 export const playedTools = Object.keys(shapes);
 
-/** A program that answers like the real one, with its version and, if it prints one, its name. */
-export const answer = (name: string, version: string): string =>
-  `#!/bin/sh\necho ${name} version v${version}\n`;
-
-/** Everything that the publishers of these tools have for Linux and macOS. */
-export function publish(tools: readonly ToolEntry[]): { files: Files; releases: GitHubReleases } {
-  const files: Files = new Map();
-  const releases: GitHubReleases = new Map();
-  for (const { name, version: v = '' } of tools) {
-    const shape = shapes[name];
-    if (shape === undefined) continue;
-    for (const os of shape.systems ?? both)
-      for (const arch of ['amd64', 'arm64']) publishOne(shape, { os, arch, v, name }, files, releases);
-  }
-  return { files, releases };
+/** What the publishers of these tools have for Linux and macOS, by `host/path`. A program prints its name and version. */
+export function publish(tools: readonly ToolEntry[]): Map<string, Buffer> {
+  const files = new Map<string, Buffer>();
+  for (const { name, version: v = '' } of tools)
+    for (const os of ['linux', 'darwin'])
+      for (const arch of ['amd64', 'arm64']) {
+        const [path, sums, member] = shapes[name] ?? [];
+        if (path === undefined) continue;
+        const isLinux = os === 'linux';
+        const parts: { [part: string]: string } = {
+          ...{ os, arch, v, Os: isLinux ? 'Linux' : 'Darwin', archive: isLinux ? 'tar.gz' : 'zip' },
+          program: name.replace('-newest', ''),
+        };
+        const filled = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, part) => parts[part] ?? '');
+        const place = filled(path);
+        parts.asset = basename(place);
+        const program = `#!/bin/sh\necho ${name} version v${v}\n`;
+        const pack = place.endsWith('.zip') ? zip : tarGz;
+        const content = member === undefined ? Buffer.from(program) : pack(filled(member), program);
+        files.set(place, content);
+        if (sums === undefined) continue;
+        const file = join(dirname(place), filled(sums));
+        const line = sums.includes('{asset}')
+          ? sha256(content)
+          : `${files.get(file) ?? ''}${sha256(content)}  ${parts.asset}\n`;
+        files.set(file, Buffer.from(line));
+      }
+  return files;
 }
-
-function publishOne(shape: Shape, target: Target, files: Files, releases: GitHubReleases): void {
-  const { os, name, v } = target;
-  const parts: Readonly<Record<string, string>> = {
-    ...target,
-    Os: os === 'linux' ? 'Linux' : 'Darwin',
-    archive: os === 'linux' ? 'tar.gz' : 'zip',
-    program: name.replace('-newest', ''),
-  };
-  let asset = '';
-  const filled = (text: string) => text.replaceAll(/\{(\w+)\}/g, (_, part) => parts[part] ?? asset);
-  const path = filled(shape.path);
-  asset = path.slice(path.lastIndexOf('/') + 1);
-  const folder = path.slice(0, -asset.length);
-  const program = answer(name, v);
-  const pack = asset.endsWith('.zip') ? zip : tarGz;
-  const content = shape.member === undefined ? Buffer.from(program) : pack(filled(shape.member), program);
-  files.set(path, content);
-  const names = [asset];
-  if (shape.sums !== undefined) {
-    const sums = filled(shape.sums);
-    const line = sums.startsWith(asset) ? sha256(content) : `${sha256(content)}  ${asset}\n`;
-    files.set(folder + sums, Buffer.concat([files.get(folder + sums) ?? Buffer.alloc(0), Buffer.from(line)]));
-    names.push(sums);
-  }
-  const [host, owner, repository] = folder.split('/');
-  if (host !== 'github.com') return;
-  const key = `${owner}/${repository}/v${v}`;
-  releases.set(key, [...new Set([...(releases.get(key) ?? []), ...names.map((item) => folder + item)])]);
-}
-
-export const sha256 = (content: Buffer): string => createHash('sha256').update(content).digest('hex');

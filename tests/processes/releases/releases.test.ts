@@ -13,7 +13,7 @@ import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type Manifest, type ToolEntry, type ToolName } from '../../../lib/tools/manifest.ts';
 import { getMise, lockFile, pinIn } from '../../../lib/tools/mise.ts';
 import { updatePins } from '../../../lib/tools/update-pins.ts';
-import { failureOf, plainShell } from '../../rig/task-context.ts';
+import { fails, plainShell } from '../../rig/task-context.ts';
 import { inPlace, type Place } from '../../unit/tools/tool-fixture.ts';
 import { type Fault, playHosts } from './hosts.ts';
 import { playFolder, runInside, whyNot } from './namespace.ts';
@@ -43,7 +43,7 @@ function completeness(tools: Manifest['tools']): void {
 
 async function inside(folder: string): Promise<void> {
   const { mise, tools } = await loadManifest();
-  const { files, releases } = publish(Object.values(tools));
+  const files = publish(Object.values(tools));
   const hosts = await playHosts(folder);
   // Of the cache that the machine has: inPlace gives each test another.
   const miseEntry = join(cacheFolder(), 'tools', platform, `mise-${mise.version}`);
@@ -52,7 +52,7 @@ async function inside(folder: string): Promise<void> {
   const played = (name: string, body: (place: Place) => Promise<void>): void =>
     test(name, () =>
       inPlace(async (place) => {
-        Object.assign(hosts, { files: new Map(files), releases, faults: [], digests: true, requests: [] });
+        Object.assign(hosts, { files: new Map(files), faults: [], digests: true, requests: [] });
         mkdirSync(join(place.cache, 'tools', platform), { recursive: true });
         mkdirSync(join(place.cache, 'temporary', platform), { recursive: true });
         symlinkSync(miseEntry, join(place.cache, 'tools', platform, `mise-${mise.version}`));
@@ -64,9 +64,10 @@ async function inside(folder: string): Promise<void> {
     const { go: _, ...entry }: ToolEntry = tools[name];
     return getTool({ ...entry, path: false, ...changes }, {}, place.context);
   };
-  const failure = async (place: Place, getting: Promise<unknown>): Promise<TaskError> => {
-    const error = await failureOf(getting);
-    assert.equal(leftovers(place), [], 'nothing half-made and no entry of the tool');
+  /** Nothing half-made and no entry of the tool are left. */
+  const failure = async (place: Place, ...expected: Parameters<typeof fails>): Promise<TaskError> => {
+    const error = await fails(...expected);
+    assert.equal(leftovers(place), []);
     return error;
   };
   const updateTools = async (): Promise<string> => {
@@ -82,23 +83,20 @@ async function inside(folder: string): Promise<void> {
 
   completeness(tools);
 
-  played(
-    'every tool of the manifest comes from its release and answers with its name and version',
-    async (place) => {
-      for (const name of playedTools as ToolName[]) {
-        // mise checks the signature of sops with built-in keys of a host, which cannot be simulated.
-        if (name === 'sops') continue;
-        const tool = await get(name, place);
-        assert.is(tool.source, 'release', name);
-        assert.is(execFileSync(tool.path, { encoding: 'utf8' }), `${name} version v${tools[name].version}\n`);
-      }
-    },
-  );
+  played('every tool of the manifest comes from its release and is named right', async (place) => {
+    for (const name of playedTools as ToolName[]) {
+      // mise checks the signature of sops with built-in keys of a host, which cannot be simulated.
+      if (name === 'sops') continue;
+      const tool = await get(name, place);
+      assert.is(tool.source, 'release', name);
+      assert.is(execFileSync(tool.path, { encoding: 'utf8' }), `${name} version v${tools[name].version}\n`);
+    }
+  });
 
   played('without a published checksum nothing is kept', async (place) => {
     hosts.digests = false;
-    const error = await failure(place, get('kwok', place));
-    assert.match(error.why ?? '', /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/);
+    const why = /kwok\S+ 0\.8\.0 has no published checksum, and none is pinned/;
+    await failure(place, get('kwok', place), { why });
   });
 
   played('a wrong checksum and a truncated file end the run without a build', async (place) => {
@@ -108,35 +106,31 @@ async function inside(folder: string): Promise<void> {
     ]) {
       const play: Fault['play'] = (response, content) => response.end(change(content));
       hosts.faults = [{ at: /^get\.helm\.sh\/.*gz$/, play }];
-      const error = await failure(place, get('helm', place));
+      const error = await failure(place, get('helm', place), {
+        what: `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
+        why: /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/,
+      });
       assert.not.instance(error, MissingToolError);
-      assert.is(
-        error.what,
-        `the downloaded file for helm ${tools.helm.version} is not the published one; it was not kept`,
-      );
-      assert.match(error.why ?? '', /^its publisher has the checksum sha256:\w+, the file has sha256:\w+$/);
     }
   });
 
-  played(
-    'a rate limit is reported with the time of its reset, and the user’s token reaches mise',
-    async (place) => {
-      const reset = 1795890600; // 18:30 UTC
-      const headers = { 'x-ratelimit-limit': 60, 'x-ratelimit-remaining': 0, 'x-ratelimit-reset': reset };
-      const limited = status(403, '{"message":"API rate limit exceeded for 203.0.113.7."}', headers);
-      const play: Fault['play'] = (response, content, request) =>
-        request.headers.authorization ? response.end(content) : limited(response, content, request);
-      hosts.faults = [{ at: /^api\.github\.com/, play }];
-      const error = await failure(place, get('helmfile', place));
-      assert.match(error.why ?? '', /^published release: GitHub's rate limit is used up until 18:30 UTC$/m);
-      assert.match(error.advice ?? '', /, or set GITHUB_TOKEN, or wait until 18:30 UTC$/);
-      for (const name of ['GITHUB_TOKEN', 'MISE_GITHUB_TOKEN'] as const) {
-        process.env[name] = 'a-token';
-        await get(name === 'GITHUB_TOKEN' ? 'helmfile' : 'minikube', place);
-        delete process.env[name];
-      }
-    },
-  );
+  played('a rate limit is reported with its end, and the user’s token reaches mise', async (place) => {
+    const reset = 1795890600; // 18:30 UTC
+    const headers = { 'x-ratelimit-limit': 60, 'x-ratelimit-remaining': 0, 'x-ratelimit-reset': reset };
+    const limited = status(403, '{"message":"API rate limit exceeded for 203.0.113.7."}', headers);
+    const play: Fault['play'] = (response, content, request) =>
+      request.headers.authorization ? response.end(content) : limited(response, content, request);
+    hosts.faults = [{ at: /^api\.github\.com/, play }];
+    await failure(place, get('helmfile', place), {
+      why: /^published release: GitHub's rate limit is used up until 18:30 UTC$/m,
+      advice: /, or set GITHUB_TOKEN, or wait until 18:30 UTC$/,
+    });
+    for (const name of ['GITHUB_TOKEN', 'MISE_GITHUB_TOKEN'] as const) {
+      process.env[name] = 'a-token';
+      await get(name === 'GITHUB_TOKEN' ? 'helmfile' : 'minikube', place);
+      delete process.env[name];
+    }
+  });
 
   played('every other reason is reported in one line', async (place) => {
     const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
@@ -149,20 +143,17 @@ async function inside(folder: string): Promise<void> {
     for (const [at, play, why, advice] of cases) {
       if (at.source === '^api') process.env.GITHUB_TOKEN = 'wrong';
       hosts.faults = [{ at, play }];
-      const error = await failure(place, get('helmfile', place));
+      const error = await failure(place, get('helmfile', place), { why, advice });
       delete process.env.GITHUB_TOKEN;
-      assert.match(error.why ?? '', why);
       assert.is(error.why?.split('\n').length, 2, error.why);
-      assert.match(error.advice ?? '', advice);
     }
   });
 
   played('a full disk ends the run', async (place) => {
     const small = join(place.cache, 'temporary', platform);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', small]);
-    const error = await failure(place, get('helm', place));
+    const error = await failure(place, get('helm', place), { what: /^no space left for the tool cache/ });
     execFileSync('umount', [small]);
-    assert.match(error.what, /^no space left for the tool cache/);
     assert.not.instance(error, MissingToolError);
   });
 
@@ -170,55 +161,46 @@ async function inside(folder: string): Promise<void> {
     const silent = createSocket('udp4');
     await new Promise<void>((resolve) => silent.bind(53, '127.0.0.1', resolve));
     const release = { host: 'silent.example', package: 'aqua:helm/helm' };
-    const error = await failure(place, get('helm', place, { release })).finally(() => silent.close());
-    assert.match(error.why ?? '', /release host silent\.example unreachable: no answer within 3 s/);
+    const why = /release host silent\.example unreachable: no answer within 3 s/;
+    await failure(place, get('helm', place, { release }), { why }).finally(() => silent.close());
   });
 
   // The lockfile has pins from here on.
-  played(
-    'update tools pins every release for Linux and macOS, and says what is missing',
-    async ({ context }) => {
-      const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
-        (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
-      );
-      hosts.faults = [{ at: /^api\.github\.com\/repos\/derailed/, play: status(503) }];
-      assert.match(await updateTools(), /1 of \d+ releases could not be looked up\n.*why: k9s: .*503/s);
-      assert.is.not(pinIn(readFileSync(lockFile, 'utf8'), 'kwok', 'linux-x64'), undefined);
-      hosts.faults = [];
-      // For the reason above.
-      assert.match(
-        await updateTools(),
-        new RegExp(`not pinned:\\n(?:  (?:mise|vault-secrets-operator) .*\\n)*${sops.join('')}$`, 'm'),
-      );
-      const text = readFileSync(lockFile, 'utf8');
-      assert.match(pinIn(text, 'etcd', 'darwin-arm64')?.url ?? '', /darwin-arm64\.zip$/);
-      assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
-      assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
-      // Without an answer, mise drops some pins.
-      hosts.faults = [{ at: /./, play: status(503) }];
-      const error = await failureOf(updatePins(context, ['kubectl', 'kwok']));
-      assert.match(error.what, /^\d of 2 releases could not be looked up$/);
-      assert.is(readFileSync(lockFile, 'utf8'), text);
-    },
-  );
+  played('update tools pins releases for Linux and macOS, and says what is missing', async ({ context }) => {
+    const sops = ['linux-x64', 'linux-arm64', 'darwin-x64', 'darwin-arm64'].map(
+      (missing) => `  sops ${tools.sops.version} on ${missing}\n`,
+    );
+    hosts.faults = [{ at: /^api\.github\.com\/repos\/derailed/, play: status(503) }];
+    assert.match(await updateTools(), /1 of \d+ releases could not be looked up\n.*why: k9s: .*503/s);
+    assert.is.not(pinIn(readFileSync(lockFile, 'utf8'), 'kwok', 'linux-x64'), undefined);
+    hosts.faults = [];
+    // For the reason above.
+    assert.match(
+      await updateTools(),
+      new RegExp(`not pinned:\\n(?:  (?:mise|vault-secrets-operator) .*\\n)*${sops.join('')}$`, 'm'),
+    );
+    const text = readFileSync(lockFile, 'utf8');
+    assert.match(pinIn(text, 'etcd', 'darwin-arm64')?.url ?? '', /darwin-arm64\.zip$/);
+    assert.match(pinIn(text, 'kwokctl', 'linux-arm64')?.url ?? '', /kwokctl-linux-arm64$/);
+    assert.is(pinIn(text, 'kube-apiserver', 'darwin-arm64')?.checksum, undefined);
+    // Without an answer, mise drops some pins.
+    hosts.faults = [{ at: /./, play: status(503) }];
+    const updating = updatePins(context, ['kubectl', 'kwok']);
+    await fails(updating, { what: /^\d of 2 releases could not be looked up$/ });
+    assert.is(readFileSync(lockFile, 'utf8'), text);
+  });
 
   played('with pins, no API is called, and a publisher cannot change pinned content', async (place) => {
     for (const [path, content] of hosts.files)
       if (path.includes('/kwok-')) hosts.files.set(path, Buffer.concat([content, Buffer.from('#')]));
-    const error = await failure(place, get('kwok', place));
-    assert.match(
-      error.why ?? '',
-      /^lib\/tools\/mise\.lock has the checksum sha256:\w+, the file has sha256:\w+$/,
-    );
+    const why = /^lib\/tools\/mise\.lock has the checksum sha256:\w+, the file has sha256:\w+$/;
+    await failure(place, get('kwok', place), { why });
     const before = hosts.requests.length;
     await get('kwokctl', place);
     assert.not.ok(hosts.requests.slice(before).some((request) => request.startsWith('api.github.com')));
     const pinned = readFileSync(lockFile, 'utf8');
-    const { what } = await failureOf(updatePins(place.context, ['kwok']));
-    assert.is(
-      what,
-      'a publisher has another checksum than the pinned one; lib/tools/mise.lock was not changed',
-    );
+    const what = 'a publisher has another checksum than the pinned one; lib/tools/mise.lock was not changed';
+    await fails(updatePins(place.context, ['kwok']), { what });
     assert.is(readFileSync(lockFile, 'utf8'), pinned);
   });
 
