@@ -5,7 +5,8 @@ import { root } from './tools.ts';
 
 /** The part of JSON schema that the charts use. */
 export type Schema = {
-  readonly $ref?: string;
+  /** The name of the definition that it came from. */
+  readonly definition?: string;
   readonly type?: string | readonly string[];
   readonly enum?: readonly unknown[];
   readonly pattern?: string;
@@ -18,43 +19,40 @@ export type Schema = {
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly additionalProperties?: boolean | Schema;
-  readonly required?: readonly string[];
-  readonly definitions?: Readonly<Record<string, Schema>>;
 };
 
-/** A chart's schema; references are followed by `resolve`. */
+/** A chart's schema, with definitions in the place of references to them. */
 export async function readSchema(chart: ChartName): Promise<Schema> {
-  return JSON.parse(await readFile(join(root, 'charts', chart, 'values.schema.json'), 'utf8')) as Schema;
+  const text = await readFile(join(root, 'charts', chart, 'values.schema.json'), 'utf8');
+  const { definitions, ...schema } = JSON.parse(text);
+  const whole = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(whole);
+    if (!isTree(part)) return part;
+    const [, definition] = /^#\/definitions\/(.+)$/.exec(String(part.$ref)) ?? [];
+    if (definition) return { ...(whole(definitions[definition]) as Schema), definition };
+    return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, whole(inner)]));
+  };
+  return whole(schema) as Schema;
 }
 
-/** Name of the definition that a schema refers to, or undefined. */
-export const definitionOf = (schema: Schema): string | undefined => schema.$ref?.split('/').at(-1);
+/** The schema of any further key. */
+export const otherOf = ({ additionalProperties: other }: Schema): Schema | undefined =>
+  typeof other === 'object' ? other : undefined;
 
-export function resolve(whole: Schema, schema: Schema): Schema {
-  const name = definitionOf(schema);
-  return name === undefined ? schema : (whole.definitions?.[name] ?? {});
-}
+/** False for an object of Kubernetes' own form, which the API server checks. */
+const isMap = (schema: Schema): boolean => (schema.properties ?? otherOf(schema)) !== undefined;
 
-const childOf = (schema: Schema): Schema | undefined =>
-  isTree(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined;
-
-/** True for an object of Kubernetes' own form, which the API server checks. */
-const isFree = (schema: Schema): boolean => schema.type === 'object' && !isMap(schema);
-
-const isMap = (schema: Schema): boolean => schema.properties !== undefined || childOf(schema) !== undefined;
+const below = (place: string, key: string): string => (place === '' ? key : `${place}.${key}`);
 
 /** Places of all values of a schema: `*` is any key of an open map, `[]` any item of a list. */
-export function schemaPaths(whole: Schema, schema = whole, place = ''): string[] {
-  const here = resolve(whole, schema);
-  const child = childOf(here);
-  const items = here.items && resolve(whole, here.items);
-  if (items && isMap(items)) return schemaPaths(whole, items, `${place}[]`);
-  if (!isMap(here)) return [place];
-  const below = (key: string): string => (place === '' ? key : `${place}.${key}`);
-  return [
-    ...Object.entries(here.properties ?? {}).flatMap(([key, inner]) => schemaPaths(whole, inner, below(key))),
-    ...(child ? schemaPaths(whole, child, below('*')) : []),
-  ];
+export function schemaPaths(schema: Schema, place = ''): string[] {
+  const { items, properties = {} } = schema;
+  if (items && isMap(items)) return schemaPaths(items, `${place}[]`);
+  if (!isMap(schema)) return [place];
+  const other = otherOf(schema);
+  return Object.entries(other ? { ...properties, '*': other } : properties).flatMap(([key, inner]) =>
+    schemaPaths(inner, below(place, key)),
+  );
 }
 
 export type Leaf = {
@@ -66,74 +64,48 @@ export type Leaf = {
 };
 
 /** Every value that is not a map or list of maps, with its schema. */
-export function leavesOf(
-  whole: Schema,
-  value: unknown,
-  schema = whole,
-  path: readonly (string | number)[] = [],
-  place = '',
-): Leaf[] {
-  const here = resolve(whole, schema);
-  if (Array.isArray(value) && here.items && isMap(resolve(whole, here.items))) {
-    const items = here.items;
-    return value.flatMap((item, index) => leavesOf(whole, item, items, [...path, index], `${place}[]`));
-  }
-  if (!isTree(value) || isFree(here)) {
-    const items = here.items && resolve(whole, here.items);
-    return [{ path, place, schema: items ? { ...here, items } : here, value }];
-  }
+export function leavesOf(schema: Schema, value: unknown, path: Leaf['path'] = [], place = ''): Leaf[] {
+  const { items } = schema;
+  if (Array.isArray(value) && items && isMap(items))
+    return value.flatMap((item, index) => leavesOf(items, item, [...path, index], `${place}[]`));
+  if (!isTree(value) || (schema.type === 'object' && !isMap(schema))) return [{ path, place, schema, value }];
   return Object.entries(value).flatMap(([key, inner]) => {
-    const known = here.properties?.[key];
-    const next = known ?? childOf(here);
+    const known = schema.properties?.[key];
+    const next = known ?? otherOf(schema);
     if (!next) throw new Error(`Expected a schema for ${[...path, key].join('.')}`);
-    const name = known ? key : '*';
-    return leavesOf(whole, inner, next, [...path, key], place === '' ? name : `${place}.${name}`);
+    return leavesOf(next, inner, [...path, key], below(place, known ? key : '*'));
   });
 }
 
 function fits(schema: Schema, value: unknown): boolean {
-  if (schema.oneOf) return schema.oneOf.some((one) => fits(one, value));
-  if (schema.not?.enum?.includes(value)) return false;
+  const { oneOf, not, type = 'string', pattern = '', minLength = 0, maxLength = 1e9 } = schema;
+  if (oneOf) return oneOf.some((one) => fits(one, value));
+  if (not?.enum?.includes(value)) return false;
   if (schema.enum) return schema.enum.includes(value);
-  if (typeof value === 'string') {
-    return (
-      (schema.type === undefined || [schema.type].flat().includes('string')) &&
-      (schema.pattern === undefined || new RegExp(schema.pattern).test(value)) &&
-      value.length >= (schema.minLength ?? 0) &&
-      value.length <= (schema.maxLength ?? Number.POSITIVE_INFINITY)
-    );
-  }
+  if (typeof value === 'number')
+    return type.includes('integer') && value >= (schema.minimum ?? 0) && value <= (schema.maximum ?? 1e9);
+  const text = String(value);
   return (
-    [schema.type].flat().includes('integer') &&
-    Number(value) >= (schema.minimum ?? Number.NEGATIVE_INFINITY) &&
-    Number(value) <= (schema.maximum ?? Number.POSITIVE_INFINITY)
+    type.includes('string') &&
+    new RegExp(pattern).test(text) &&
+    text.length >= minLength &&
+    text.length <= maxLength
   );
 }
 
 /** Sample texts; after the next number, the first one that fits a schema is its other value. */
 const texts = [
-  'https://other:8200',
-  'other/other',
-  '7Mi',
-  '7Gi',
-  '77m',
-  '2026-01-31T12:00:00Z',
-  '77s',
-  '77',
-  '7.7.0.0/16',
-  '/other',
-  `sha256:${'7'.repeat(64)}`,
-  '-----BEGIN CERTIFICATE-----\nother\n',
-  '-----BEGIN PRIVATE KEY-----\nother\n',
+  ...['https://other:8200', 'other/other', '7Mi', '7Gi', '77m', '2026-01-31T12:00:00Z', '77s', '77'],
+  ...['7.7.0.0/16', '/other', `sha256:${'7'.repeat(64)}`],
+  ...['CERTIFICATE', 'PRIVATE KEY'].map((kind) => `-----BEGIN ${kind}-----\nother\n`),
 ];
 
 /** Other values that a schema accepts: every other choice of an enumeration, else one. Empty where none is known. */
 export function alternatives(schema: Schema, value: unknown): unknown[] {
+  const { items = {} } = schema;
   if (Array.isArray(value)) {
-    if (schema.items?.enum) return [schema.items.enum.slice(0, 1), schema.items.enum.slice(1, 2)];
-    return alternatives(schema.items ?? {}, value[0])
-      .slice(0, 1)
-      .map((item) => [item]);
+    if (items.enum) return [items.enum.slice(0, 1), items.enum.slice(1, 2)];
+    return alternatives(items, value[0]).map((item) => [item]);
   }
   if (schema.enum) return schema.enum.filter((choice) => choice !== value);
   if (schema.type === 'boolean') return [!value];
