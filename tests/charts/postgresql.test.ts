@@ -1,7 +1,16 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { declaredRelease } from '../../lib/helm/helmfile.ts';
-import { type KubernetesObject, ofKind, only, render, type Tree, tryRender } from './render.ts';
+import {
+  containerOf,
+  type KubernetesObject,
+  ofKind,
+  only,
+  podOf,
+  refuses,
+  render,
+  type Tree,
+} from './render.ts';
 import { root } from './tools.ts';
 
 /* The chart `postgresql`: one server of its own, or a Cluster of CloudNativePG. */
@@ -17,19 +26,21 @@ const cluster = (values: Tree = {}) =>
   });
 /** The Cluster with some values under `cluster`. */
 const clusterOf = async (values: Tree = {}) => only(await cluster({ cluster: values }), 'Cluster').spec;
-const serverOf = (objects: readonly KubernetesObject[]) => {
-  const { containers, ...pod } = only(objects, 'StatefulSet').spec.template.spec;
-  return { ...pod, ...containers[0] };
-};
+const serverOf = (objects: readonly KubernetesObject[]) => ({
+  ...podOf(objects, 'StatefulSet'),
+  ...containerOf(objects, 'StatefulSet'),
+});
+/** The value of an argument, of which the last one counts. */
+const argument = (objects: readonly KubernetesObject[], name: string): string | undefined =>
+  (serverOf(objects).args as string[])
+    .findLast((word) => word.startsWith(`${name}=`))
+    ?.slice(name.length + 1);
+/** The variables of the set-up. */
+const variable = (objects: readonly KubernetesObject[], wanted: string) =>
+  containerOf(objects, 'Job').env.find(({ name }: Tree) => name === wanted);
 
-/** The chart refuses these values, and says why. */
-async function refuses(values: Tree, why: string | RegExp): Promise<void> {
-  const { exitCode, stderr } = await tryRender('postgresql', { values });
-  assert.is.not(exitCode, 0);
-  assert.match(stderr, why);
-}
 const refusesCluster = (values: Tree, why: string) =>
-  refuses({ kind: 'cloudnative-pg', cluster: values }, why);
+  refuses('postgresql', { kind: 'cloudnative-pg', cluster: values }, why);
 
 test('the server shuts down fast, because it would wait for its clients otherwise', async () => {
   const { lifecycle, terminationGracePeriodSeconds } = serverOf(await server());
@@ -43,13 +54,12 @@ test('a Job of the release creates roles and databases after each install and up
     issuers: { vault: { password: 'three' } },
   };
   const objects = await server({ ...kept, applications: { ...kept.applications, gone: null } });
-  const { metadata, spec } = only(objects, 'Job');
-  assert.is(metadata.annotations?.['helm.sh/hook'], 'post-install,post-upgrade');
-  const { containers, volumes } = spec.template.spec;
-  const { name, key } = containers[0].env.find((one: Tree) => one.name === 'DATABASE_ROLES').valueFrom
-    .secretKeyRef;
+  const { annotations } = only(objects, 'Job').metadata;
+  assert.is(annotations?.['helm.sh/hook'], 'post-install,post-upgrade');
+  const { name, key } = variable(objects, 'DATABASE_ROLES').valueFrom.secretKeyRef;
   assert.equal(JSON.parse(only(objects, 'Secret', name).stringData[key]), kept);
-  const files = Object.keys(only(objects, 'ConfigMap', volumes[0].configMap.name).data).sort();
+  const { configMap } = podOf(objects, 'Job').volumes[0];
+  const files = Object.keys(only(objects, 'ConfigMap', configMap.name).data).sort();
   assert.equal(files, ['database.sql', 'roles.sql', 'set-up.sh']);
 });
 
@@ -57,31 +67,28 @@ test('max_connections grows with the applications, in hundreds; one that is too 
   const applications = (count: number): Tree =>
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`app${index}`, { password: '' }]));
   const most = async (count: number, values: Tree = {}): Promise<string | undefined> => {
-    const { args } = serverOf(
-      await server({ applications: { ...applications(count), gone: null }, ...values }),
-    );
-    return (args as string[]).find((word) => word.startsWith('max_connections='))?.split('=')[1];
+    const objects = await server({ applications: { ...applications(count), gone: null }, ...values });
+    return argument(objects, 'max_connections');
   };
   assert.equal(await Promise.all([0, 4, 5, 60].map((count) => most(count))), ['100', '100', '200', '1300']);
   assert.is(await most(60, { connectionsPerApplication: 2 }), '200');
   const own = (max_connections: string | number) => ({ settings: { max_connections } });
   assert.is(await most(4, own(100)), '100');
-  await refuses(
-    { applications: applications(5), ...own('100') },
-    /settings\.max_connections is 100, but 5 applications with 20 sessions each need 120 .*Raise it/,
-  );
+  const why =
+    /settings\.max_connections is 100, but 5 applications with 20 sessions each need 120 .*Raise it/;
+  await refuses('postgresql', { applications: applications(5), ...own('100') }, why);
   const { parameters } = only(await cluster({ applications: applications(5) }), 'Cluster').spec.postgresql;
   assert.is(parameters.max_connections, '200');
 });
 
 test('the set-up waits for the first start of a cluster, within the time limit of the release', async () => {
-  const limits = async (objects: readonly KubernetesObject[]) => {
-    const { activeDeadlineSeconds, template } = only(objects, 'Job').spec;
-    const { value } = template.spec.containers[0].env.find(({ name }: Tree) => name === 'WAIT_SECONDS');
-    return [activeDeadlineSeconds, value];
-  };
-  assert.equal(await limits(await server()), [120, '60']);
-  assert.equal(await limits(await cluster()), [540, '480']);
+  for (const [objects, deadline, wait] of [
+    [await server(), 120, '60'],
+    [await cluster(), 540, '480'],
+  ] as const) {
+    assert.is(only(objects, 'Job').spec.activeDeadlineSeconds, deadline);
+    assert.is(variable(objects, 'WAIT_SECONDS').value, wait);
+  }
   assert.ok((await declaredRelease(root, 'postgresql')).timeout > 540);
 });
 
@@ -90,10 +97,8 @@ const pem = ['tls.crt', 'tls.key', 'ca.crt'];
 
 test('the server accepts only TLS, with a certificate from the values or an existing Secret', async () => {
   const objects = await server({ settings: { ssl: 'off' } });
-  const args = (serverOf(objects).args as string[]).filter((word) => word !== '-c');
-  // The last one counts.
-  assert.ok(args.lastIndexOf('ssl=on') > args.indexOf('ssl=off'));
-  assert.ok(args.includes('hba_file=/etc/postgresql-server/pg_hba.conf'));
+  assert.is(argument(objects, 'ssl'), 'on');
+  assert.is(argument(objects, 'hba_file'), '/etc/postgresql-server/pg_hba.conf');
   const rules = only(objects, 'ConfigMap', 'app-server').data['pg_hba.conf'] as string;
   assert.equal(rules.match(/^\w+/gm), ['local', 'hostssl']);
   assert.equal(Object.keys(only(objects, 'Secret', 'app-tls').stringData), pem);
@@ -105,14 +110,14 @@ test('the server accepts only TLS, with a certificate from the values or an exis
   const annotations = (of: readonly KubernetesObject[]) =>
     only(of, 'StatefulSet').spec.template.metadata.annotations;
   assert.not.equal(annotations(foreign), annotations(objects));
-  await refuses({ tls: none }, /tls needs existingSecret, or certificate, key and authority/);
+  await refuses('postgresql', { tls: none }, /tls needs existingSecret, or certificate, key and authority/);
 });
 
 test('the server requires a password for every connection, including local ones and port-forwards', async () => {
   const variables = serverOf(await server()).env.map(({ name, value }: Tree) => [name, value]);
-  const { POSTGRES_INITDB_ARGS, POSTGRES_PASSWORD_FILE, POSTGRES_PASSWORD } = Object.fromEntries(variables);
-  assert.is(POSTGRES_INITDB_ARGS, '--auth-host=scram-sha-256 --auth-local=scram-sha-256');
-  assert.equal([POSTGRES_PASSWORD_FILE, POSTGRES_PASSWORD], ['/run/secrets/postgresql/password', undefined]);
+  const { POSTGRES_INITDB_ARGS: words, POSTGRES_PASSWORD: word, ...others } = Object.fromEntries(variables);
+  assert.equal([words, word], ['--auth-host=scram-sha-256 --auth-local=scram-sha-256', undefined]);
+  assert.is(others.POSTGRES_PASSWORD_FILE, '/run/secrets/postgresql/password');
 });
 
 test('a database without clients accepts only the Job that creates its roles', async () => {
@@ -120,21 +125,16 @@ test('a database without clients accepts only the Job that creates its roles', a
     only(await server({ clients: values }), 'NetworkPolicy', 'app-server').spec.ingress[0].from;
   assert.is((await clients({})).length, 3);
   const { labels } = only(await server(), 'Job').spec.template.metadata;
-  const nobody = await clients({ backend: null, vault: null, other: null });
-  assert.equal(
-    nobody.map(({ podSelector }: KubernetesObject) => podSelector.matchLabels),
-    [labels],
-  );
+  const [setUp, ...others] = await clients({ backend: null, vault: null, other: null });
+  assert.equal([setUp.podSelector.matchLabels, others], [labels, []]);
 });
 
 test('parameters are texts in digits, without an exponent', async () => {
   const settings = { work_mem: 1_048_576, shared_buffers: 16_384, hostname: ' a "b"' };
-  const { args } = serverOf(await server({ settings }));
+  const objects = await server({ settings });
   const { parameters } = only(await cluster({ settings }), 'Cluster').spec.postgresql;
-  for (const [name, value] of Object.entries(settings)) {
-    assert.ok(args.includes(`${name}=${value}`), name);
-    assert.is(parameters[name], String(value));
-  }
+  for (const [name, value] of Object.entries(settings))
+    assert.equal([argument(objects, name), parameters[name]], Array(2).fill(String(value)));
 });
 
 test('a Cluster replaces the StatefulSet, and the database keeps its name', async () => {
@@ -158,7 +158,8 @@ test('a Cluster’s superuser has the password of the values, and the operator a
   assert.is(type, 'kubernetes.io/basic-auth');
   assert.equal(stringData, { username: 'postgres', password: 'a password' });
   assert.is(metadata.labels?.['cnpg.io/reload'], 'true');
-  await refuses({ kind: 'cloudnative-pg', user: 'somebody' }, 'the superuser must be postgres, not somebody');
+  const why = 'the superuser must be postgres, not somebody';
+  await refuses('postgresql', { kind: 'cloudnative-pg', user: 'somebody' }, why);
 });
 
 test('losing a node loses no data: a replica has every commit, servers are spread, data outlives the release', async () => {
@@ -172,8 +173,7 @@ test('losing a node loses no data: a replica has every commit, servers are sprea
 test('a Cluster of one server waits for no replica, and lets its node be drained', async () => {
   const one = await clusterOf({ instances: 1 });
   assert.equal([one.postgresql.synchronous, one.enablePDB], [undefined, false]);
-  const two = await clusterOf({ instances: 2, synchronousReplicas: 2 });
-  assert.is(two.postgresql.synchronous.number, 1);
+  assert.is((await clusterOf({ instances: 2, synchronousReplicas: 2 })).postgresql.synchronous.number, 1);
 });
 
 test('logins to a Cluster need TLS, and clients trust the certificate', async () => {
@@ -185,13 +185,18 @@ test('logins to a Cluster need TLS, and clients trust the certificate', async ()
   const secret = only(objects, 'Secret', name);
   assert.equal(Object.keys(secret.stringData), pem);
   assert.is(secret.metadata.labels?.['cnpg.io/reload'], 'true');
-  const { volumes } = only(objects, 'Job').spec.template.spec;
-  assert.ok(volumes.some((volume: Tree) => secretOf(volume) === name));
-  const other = only(await cluster({ tls: { existingSecret: 'theirs' } }), 'Cluster').spec.certificates;
-  assert.is(other.serverTLSSecret, 'theirs');
+  assert.ok(podOf(objects, 'Job').volumes.some((volume: Tree) => secretOf(volume) === name));
+  const other = only(await cluster({ tls: { existingSecret: 'theirs' } }), 'Cluster').spec;
+  assert.is(other.certificates.serverTLSSecret, 'theirs');
 });
 
-test('backups are off, volume snapshots, or written to an object store by the plugin', async () => {
+const login = (key: string) => ({ name: 'store-login', key });
+const configuration = {
+  destinationPath: 's3://backups/production/',
+  s3Credentials: { accessKeyId: login('id'), secretAccessKey: login('key') },
+};
+
+test('backups are off, volume snapshots, or in an object store by the plugin, created with references to its login', async () => {
   const backedUp = (backup: Tree) => cluster({ cluster: { backup: { enabled: true, ...backup } } });
   assert.equal(ofKind(await cluster(), 'ScheduledBackup'), []);
   const snapshots = await backedUp({ volumeSnapshotClass: 'snapshots' });
@@ -202,23 +207,14 @@ test('backups are off, volume snapshots, or written to an object store by the pl
     snapshotOwnerReference: 'none',
   });
   const plugin = await backedUp({ method: 'plugin', objectStore: { name: 'store' } });
-  const [archiver] = only(plugin, 'Cluster').spec.plugins;
-  const parameters = { barmanObjectName: 'store', serverName: 'postgresql-cluster' };
-  assert.equal([archiver.isWALArchiver, archiver.parameters], [true, parameters]);
-  assert.equal(only(plugin, 'ScheduledBackup').spec.pluginConfiguration, { name: archiver.name });
+  const [{ name, isWALArchiver, parameters }] = only(plugin, 'Cluster').spec.plugins;
+  const place = { barmanObjectName: 'store', serverName: 'postgresql-cluster' };
+  assert.equal([isWALArchiver, parameters], [true, place]);
+  assert.equal(only(plugin, 'ScheduledBackup').spec.pluginConfiguration, { name });
   assert.equal(ofKind(plugin, 'ObjectStore'), []);
   await refusesCluster({ backup: { enabled: true, method: 'plugin' } }, 'needs objectStore.name');
-});
-
-const secret = (key: string) => ({ name: 'store-login', key });
-const configuration = {
-  destinationPath: 's3://backups/production/',
-  s3Credentials: { accessKeyId: secret('id'), secretAccessKey: secret('key') },
-};
-
-test('the object store is created with references to its login, and also archives the log beside snapshots', async () => {
-  const backup = { enabled: true, objectStore: { configuration, retention: '14d' } };
-  const objects = await cluster({ cluster: { backup } });
+  // also archives the log beside snapshots
+  const objects = await backedUp({ objectStore: { configuration, retention: '14d' } });
   const { metadata, spec } = only(objects, 'ObjectStore');
   assert.equal([spec.configuration, spec.retentionPolicy], [configuration, '14d']);
   assert.is(only(objects, 'Cluster').spec.plugins[0].parameters.barmanObjectName, metadata.name);

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as assert from 'uvu/assert';
 import { parse, parseAllDocuments } from 'yaml';
 import { merge, type Tree } from '../../lib/ground/tree.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
@@ -22,20 +23,8 @@ export type KubernetesObject = {
   readonly [field: string]: any;
 };
 
-export const chartNames = [
-  'backend',
-  'devops',
-  'frontend',
-  'metrics-server',
-  'postgresql',
-  'stand-in',
-  'traefik',
-  'vault',
-] as const;
-export type ChartName = (typeof chartNames)[number];
-
 /** Required values of each chart, without a default. */
-export const required: Readonly<Record<ChartName, Tree>> = {
+export const required = {
   backend: {
     secrets: { managedBy: 'vault', vault: { path: 'app/database' } },
     front: { release: 'app-front' },
@@ -59,7 +48,10 @@ export const required: Readonly<Record<ChartName, Tree>> = {
   'stand-in': {},
   traefik: {},
   vault: {},
-};
+} satisfies { [chart: string]: Tree };
+
+export type ChartName = keyof typeof required;
+export const chartNames = Object.keys(required) as ChartName[];
 
 /** What a chart to copy adds to its pods. */
 export const podValues = {
@@ -85,12 +77,8 @@ export function objectsOf(text: string): KubernetesObject[] {
 
 export { isTree, merge, type Tree } from '../../lib/ground/tree.ts';
 
-export type RenderOptions = {
-  /** Merged over `required`. */
-  readonly values?: Tree;
-  readonly release?: string;
-  readonly namespace?: string;
-};
+/** Values are merged over `required`. */
+type RenderOptions = { readonly values?: Tree; readonly release?: string; readonly namespace?: string };
 
 const started = new Map<string, Promise<Ended>>();
 
@@ -113,6 +101,13 @@ export async function render(chart: ChartName, options: RenderOptions = {}): Pro
   return objectsOf(ended.stdout);
 }
 
+/** The chart refuses values, and says why. */
+export async function refuses(chart: ChartName, values: Tree, why: string | RegExp): Promise<void> {
+  const { exitCode, stderr } = await tryRender(chart, { values });
+  assert.is(exitCode, 1, String(why));
+  assert.match(stderr, why);
+}
+
 /** The only object of a kind (and name); throws unless there is exactly one. */
 export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
   const found = objects.filter(
@@ -131,11 +126,18 @@ export const ofKind = (objects: readonly KubernetesObject[], kind: string): Kube
 export const podTemplateOf = ({ spec }: KubernetesObject) =>
   spec?.template?.spec ? spec.template : spec?.jobTemplate?.spec.template;
 
-/** Pod templates, with a name for messages. */
+/** Pods of all workloads, with a name for messages. */
 export const podTemplates = (objects: readonly KubernetesObject[]): [string, KubernetesObject['spec']][] =>
   objects
     .filter(podTemplateOf)
     .map((object) => [`${object.kind} ${object.metadata.name}`, podTemplateOf(object).spec]);
+
+/** The pods of the only workload of a kind. */
+export const podOf = (objects: readonly KubernetesObject[], kind = 'Deployment', name?: string) =>
+  podTemplateOf(only(objects, kind, name)).spec;
+
+/** The first container of such a pod. */
+export const containerOf = (...workload: Parameters<typeof podOf>) => podOf(...workload).containers[0];
 
 export async function readYaml(path: string): Promise<Tree> {
   return parse(await readFile(join(root, path), 'utf8')) as Tree;
