@@ -1,14 +1,14 @@
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
-import { installedChart, toolCharts } from '../../lib/helm/chart-places.ts';
+import { helmfileCommand } from '../../lib/helm/helmfile.ts';
 import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
-import { writeWhole } from '../../lib/settings/environment.ts';
-import { environmentNames, loadSettings, settingsFiles, stateValues } from '../../lib/settings/settings.ts';
+import { environmentOf, writeWhole } from '../../lib/settings/environment.ts';
+import { loadSettings } from '../../lib/settings/settings.ts';
 import { makeCertificate } from '../rig/certificate.ts';
 import { copyOf } from '../rig/project-copy.ts';
 import { type KubernetesObject, objectsOf } from './render.ts';
-import { keyring, once, root, run, temporaryFolder } from './tools.ts';
+import { keyring, once, run, temporaryFolder } from './tools.ts';
 
 /** Everything that can be deployed, by provider and environment. */
 export const environments = [
@@ -28,8 +28,8 @@ export function copyOfReleases(): string {
   return copyOf('charts', 'environments', 'helmfile.yaml', 'vault', '.sops.yaml').folder;
 }
 
-/** A copy in which production uses the development secrets, since the repository has none for it. */
-const productionFolder = once(async () => {
+/** Production uses the development secrets in it, since the repository has none for it. */
+const commonFolder = once(async () => {
   const folder = copyOfReleases();
   const secrets = (name: string) => join(folder, 'environments', name, 'secrets');
   await cp(secrets('development'), secrets('production'), { recursive: true });
@@ -48,7 +48,7 @@ const stateFolder = once(async () => {
 });
 
 export type HelmfileOptions = {
-  /** Default: the project's folder. */
+  /** Default: a copy of the project's files. */
   readonly folder?: string | undefined;
   /** More settings as YAML, above all others. */
   readonly settings?: string;
@@ -56,40 +56,29 @@ export type HelmfileOptions = {
   readonly selectors?: readonly string[] | undefined;
 };
 
-/** Runs helmfile for an environment, as `helmfile.yaml` describes its arguments, with the development key. */
+/** Runs helmfile for an environment as the tasks do, with the development key. */
 export async function helmfile(
   provider: ProviderName,
-  environment: string,
+  name: string,
   words: readonly string[],
   options: HelmfileOptions = {},
 ): Promise<Ended> {
-  const own = isWhole(provider, environment) ? [] : ['app=devops', 'app=postgresql', 'tier=apps'];
-  const { settings, selectors = own } = options;
-  const folder = options.folder ?? (environment === 'production' ? await productionFolder() : root);
-  const layers = await settingsFiles(environment, provider, folder);
+  const own = isWhole(provider, name) ? [] : ['app=devops', 'app=postgresql', 'tier=apps'];
+  const { folder = await commonFolder(), settings = '', selectors = own } = options;
+  const environment = environmentOf({ env: name, provider, context: 'no-context' }, folder);
+  const target = { environment, settings: await loadSettings(environment) };
   // Nothing is recorded about a cluster.
-  const files = layers.filter((file) => file.startsWith('environments/'));
-  if (settings !== undefined) {
-    const file = join(temporaryFolder(), 'more.yaml');
-    await writeFile(file, settings);
-    files.push(file);
-  }
-  const charts = (await environmentNames()).includes(environment)
-    ? toolCharts(await loadSettings({ name: environment, provider }))
-    : [];
-  const places = await Promise.all(
-    charts.map(async (chart) => ['--state-values-set', `${chart.setting}=${await installedChart(chart)}`]),
-  );
-  const args = [
-    '--skip-deps',
-    ...(await stateValues(files, folder)),
-    ...['--state-values-set-string', `environment=${environment}`],
-    ...['--state-values-set', `state=${await stateFolder()}`],
-    ...places.flat(),
+  await mkdir(environment.state, { recursive: true });
+  await writeFile(join(environment.state, 'cluster.yaml'), '');
+  const more = join(temporaryFolder(), 'more.yaml');
+  await writeFile(more, settings);
+  const [program = '', ...args] = [
+    ...(await helmfileCommand(target)),
+    ...['--skip-deps', '--state-values-file', more, '--state-values-set', `state=${await stateFolder()}`],
     ...selectors.flatMap((label) => ['--selector', label]),
     ...words,
   ];
-  return run('helmfile', args, { environment: await keyring(), folder });
+  return run(program, args, { environment: await keyring(), folder });
 }
 
 /** helmfile's stdout; throws its error if it fails. */
@@ -114,35 +103,22 @@ export async function objectsWith(
   return objectsOf(await helmfileText(provider, environment, ['template'], options));
 }
 
-const rendered = new Map<string, Promise<ReadonlyMap<string, string>>>();
+type Texts = ReadonlyMap<string, string>;
+const rendered = new Map<string, Promise<Texts>>();
 
 /** Text of all objects by release, as helmfile renders them; third-party charts only if they are local. */
-export function renderEnvironment(
-  provider: ProviderName,
-  environment = 'development',
-): Promise<ReadonlyMap<string, string>> {
-  const key = `${environment} on ${provider}`;
-  const found = rendered.get(key) ?? renderOnce(provider, environment);
+export function renderEnvironment(provider: ProviderName, environment = 'development'): Promise<Texts> {
+  const key = `${environment}-${provider}`;
+  const found = rendered.get(key) ?? renderOnce(provider, environment, key);
   rendered.set(key, found);
   return found;
 }
 
 /** Renders them once for all files of a test run, which share a folder; a file run alone renders for itself. */
-async function renderOnce(provider: ProviderName, environment: string): Promise<ReadonlyMap<string, string>> {
-  const { TEST_RENDERED } = process.env;
-  if (TEST_RENDERED === undefined) return renderReleases(provider, environment);
-  const path = join(TEST_RENDERED, `${environment}-${provider}.json`);
+async function renderOnce(provider: ProviderName, environment: string, key: string): Promise<Texts> {
+  const path = join(process.env.TEST_RENDERED ?? temporaryFolder(), `${key}.json`);
   const stored = await readFile(path, 'utf8').catch(() => undefined);
   if (stored !== undefined) return new Map(Object.entries(JSON.parse(stored)));
-  const texts = await renderReleases(provider, environment);
-  await writeWhole(path, JSON.stringify(Object.fromEntries(texts)));
-  return texts;
-}
-
-async function renderReleases(
-  provider: ProviderName,
-  environment: string,
-): Promise<ReadonlyMap<string, string>> {
   const output = temporaryFolder();
   const folders = ['--output-dir', output, '--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'];
   await helmfileText(provider, environment, ['template', ...folders]);
@@ -154,6 +130,7 @@ async function renderReleases(
       .map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
     texts.set(release, (await Promise.all(contents)).join('\n---\n'));
   }
+  await writeWhole(path, JSON.stringify(Object.fromEntries(texts)));
   return texts;
 }
 

@@ -51,7 +51,7 @@ test('waits for the pods of the operator, not for its connection, which is not R
     selectors: ['app=vault', 'app=metrics-server'],
   });
   const calls = await readFile(join(folder, 'calls'), 'utf8');
-  const waits = [...calls.matchAll(/^upgrade --install (\S+) .*(--wait(?:=\S+)?)(?= |$)/gm)];
+  const waits = [...calls.matchAll(/ upgrade --install (\S+) .*(--wait(?:=\S+)?)(?= |$)/gm)];
   assert.equal(waits.map(([, name, wait]) => `${name} ${wait}`).sort(), [
     'metrics-server --wait',
     'vault --wait',
