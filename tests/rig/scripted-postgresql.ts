@@ -1,11 +1,11 @@
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { TLSSocket } from 'node:tls';
 import { databaseCertificate } from '../../lib/database/certificate.ts';
 import type { Target } from '../../lib/settings/context.ts';
 import { makeCertificate } from './certificate.ts';
+import { portOf } from './loopback.ts';
 
 /** Answers of the protocol: type, length, content. */
 const message = (type: string, ...content: readonly (number | string)[]): Buffer => {
@@ -58,9 +58,6 @@ export async function scriptedPostgresql(
         const secure = new TLSSocket(socket, { isServer: true, key, cert });
         secure.on('error', () => undefined).on('data', (data) => reply(socket, secure, data));
       });
-  }).listen(0, '127.0.0.1');
-  // A failed test must still end.
-  server.unref();
-  await once(server, 'listening');
-  return (server.address() as AddressInfo).port;
+  });
+  return portOf(server);
 }

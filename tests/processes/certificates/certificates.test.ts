@@ -57,7 +57,6 @@ async function handshake(files: { certificate: string; key: string; authority: s
     return (error as NodeJS.ErrnoException).code ?? '';
   } finally {
     client.destroy();
-    server.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { createServer, globalAgent, type Server } from 'node:https';
+import { createServer, globalAgent } from 'node:https';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { findAccount, otherUserWords } from '../../../lib/cluster/embedded/account.ts';
@@ -18,7 +18,6 @@ import { fails, failureOf } from '../../rig/task-context.ts';
 
 const { test, project } = scriptedSuite('embedded-api', 'embedded', 'environments');
 let answer: (response: ServerResponse) => void;
-let server: Server;
 let api: Api;
 
 test.before(async () => {
@@ -27,13 +26,9 @@ test.before(async () => {
   mkdirSync(pki, { recursive: true });
   for (const name of ['ca', 'admin']) await makeCertificate(pki, name, ['IP:127.0.0.1']);
   const [cert, key] = ['ca.crt', 'ca.key'].map((file) => readFileSync(join(pki, file)));
-  server = createServer({ cert, key }, (_, response) => answer(response));
+  const server = createServer({ cert, key }, (_, response) => answer(response));
   api = await connectApi(environment, await portOf(server));
   project.reset();
-});
-test.after(() => {
-  server.closeAllConnections();
-  server.close();
 });
 
 /** The events of a watch, or its error's message. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttp, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttp, type RequestListener } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import * as assert from 'uvu/assert';
 import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
@@ -17,8 +17,6 @@ const cnf = 'lib/certificates/certificates.cnf';
 const { test, project } = scriptedSuite('test-ingress', 'existing', 'environments', cnf);
 const host = 'app1-front.development.k8s-deployment.test';
 const request = { name: 'app1-front', hosts: [host] };
-let keys: Awaited<ReturnType<typeof makeKeys>>;
-let servers: Server[] = [];
 
 /** A certificate of the environment's authority, and the authority. */
 async function makeKeys(of = context) {
@@ -30,19 +28,7 @@ async function makeKeys(of = context) {
   };
 }
 
-test.before(async () => {
-  keys = await makeKeys(await project.context('existing'));
-});
-test.after.each(() => {
-  for (const server of servers) server.close();
-  servers = [];
-});
-
-/** The port of a server for this test. */
-function listen(server: Server): Promise<number> {
-  servers.push(server);
-  return portOf(server);
-}
+const keys = await makeKeys(await project.context('existing'));
 
 /** A controller with these answers; as Traefik does, it redirects to its own port what names another one in `Host`. */
 const controller =
@@ -106,7 +92,7 @@ for (const [title, statuses, problems, wanted = {}, body = ''] of [
   ['another than the given status is a problem', one, ['/ answered 200, expected 403'], { expect: 403 }],
 ] as const) {
   test(title, async () => {
-    const http = await listen(createHttp(controller(statuses, body)));
+    const http = await portOf(createHttp(controller(statuses, body)));
     const origin = `http://${host}:${http}`;
     assert.equal(
       await check({ http }, wanted),
@@ -123,8 +109,8 @@ for (const [title, statuses, problems, wanted = {}, body = ''] of [
 
 /** What is wrong with a controller that speaks TLS, and HTTP in this way. */
 async function checkTls(plain: RequestListener, port?: number) {
-  const https = await listen(createHttps(keys, controller(right, '', port)));
-  const http = await listen(createHttp(plain));
+  const https = await portOf(createHttps(keys, controller(right, '', port)));
+  const http = await portOf(createHttp(plain));
   const problems = await check({ http, https }, {}, port);
   return problems.map((line) => line.replace(`:${http}/`, '/').replace(`:${https}`, ''));
 }
@@ -153,7 +139,7 @@ test('the port of Traefik’s redirect is sent in Host wherever Traefik listens,
 });
 
 test('the default certificate of a controller is an error with advice', async () => {
-  const https = await listen(createHttps(await makeKeys(), controller({})));
+  const https = await portOf(createHttps(await makeKeys(), controller({})));
   const advice = /run `npx tsx tasks.ts install-tier apps`/;
   await fails(check({ https }), { what: /^the certificate of .* is not trusted/, advice });
 });
@@ -181,14 +167,11 @@ test('an application without routes and a cluster without a controller are error
 });
 
 test('if a node does not answer, a port is forwarded, and the log says which address is seen', async () => {
-  const https = await listen(createHttps(await makeKeys(), controller({ '/': 200 }, '', 443)));
-  const http = await listen(createHttp(redirect(`${secure}/`)));
+  const https = await portOf(createHttps(await makeKeys(), controller({ '/': 200 }, '', 443)));
+  const http = await portOf(createHttp(redirect(`${secure}/`)));
   const nodePort = await freePort();
-  const middleware = {
-    kind: 'Middleware',
-    metadata: { name: 'app1-front/' },
-    spec: { ipAllowList: { sourceRange: ['127.0.0.0/8'] } },
-  };
+  const spec = { ipAllowList: { sourceRange: ['127.0.0.0/8'] } };
+  const middleware = { kind: 'Middleware', metadata: { name: 'app1-front/' }, spec };
   const ports = [80, 443].map((port) => ({ port, nodePort }));
   project.script('kubectl', {
     'ingresses.networking': listing(route('/'), middleware),

@@ -36,8 +36,6 @@ async function printed(servers: Parameters<typeof forward>[1], json: boolean): P
   const { signal } = stop;
   context.printed.length = 0;
   await forward({ ...context, settings: { ...settings, ingress }, options, log, signal }, servers);
-  vault.close();
-  ingressServer.close();
   return context.printed.join('').replace(/:\d+/g, ':PORT');
 }
 

@@ -104,7 +104,7 @@ test('before an install, a Vault with an expired certificate is left to it; othe
     metadata: { name: 'vault-0', ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
   };
   cluster({
-    'port-forward': [forwarding(await portOf(server.unref()))],
+    'port-forward': [forwarding(await portOf(server))],
     'get pods': [listing(pod(true))],
     statefulsets: [listing(vault)],
   });

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -29,11 +28,10 @@ async function served({ certificate, key }: TestCertificate) {
   const server = createServer({ cert: readFileSync(certificate), key: readFileSync(key) }, (_, response) =>
     response.end('{"data":{"a":1}}'),
   );
-  server.on('connection', (socket: Socket) => {
+  server.on('connection', () => {
     connections += 1;
-    socket.unref();
   });
-  return { address: `https://127.0.0.1:${await portOf(server.unref())}`, connections: () => connections };
+  return { address: `https://127.0.0.1:${await portOf(server)}`, connections: () => connections };
 }
 
 test('a client requires the authority and the name, and keeps one connection, also for another token', async ({
