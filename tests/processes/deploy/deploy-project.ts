@@ -55,16 +55,11 @@ export const helm = (history: readonly object[]): void =>
   project.script('helm', { history: printing(history) });
 
 /** A helmfile call that installs devops and reverts manual changes. */
-export const isSync = (line: string): boolean =>
-  line.endsWith('-l name=devops sync --concurrency 10 --sync-args --force-conflicts --server-side=true');
+export const sync =
+  /^helmfile .* -l name=devops sync --concurrency 10 --sync-args --force-conflicts --server-side=true$/;
 
-export const isInstalled = (): boolean => project.calls().some((line) => / sync /.test(line));
-
-export const helmCalls = (): string[] =>
-  project
-    .calls()
-    .filter((line) => line.startsWith('helm '))
-    .map((line) => line.replace(/--kubeconfig \S+ --kube-context \S+ /, ''));
+export const helmCalls = (words = ''): string[] =>
+  project.calls(`^helm .*${words}`).map((line) => line.replace(/--kubeconfig \S+ --kube-context \S+ /, ''));
 
 /** A helmfile whose command fails as it does when helm fails with a release. */
 export const failing = (words: string, release: string, said: string, seconds = 0): void => {

@@ -8,17 +8,7 @@ import { helmRecord } from '../../rig/helm-record.ts';
 import { context, forwarding, listing } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { fails } from '../../rig/task-context.ts';
-import {
-  cluster,
-  failing,
-  helm,
-  helmCalls,
-  helmfile,
-  isInstalled,
-  isSync,
-  project,
-  test,
-} from './deploy-project.ts';
+import { cluster, failing, helm, helmCalls, helmfile, project, sync, test } from './deploy-project.ts';
 
 const devops = { app: 'devops' };
 
@@ -32,7 +22,7 @@ test('namespaces are created, and recorded as this environment’s, before helm 
   const calls = project.calls();
   const labels = '"labels":{"k8s-deployment/environment":"development"}';
   const made = calls.findIndex((line) => line.includes(`"metadata":{"name":"core",${labels}}`));
-  const installed = calls.findIndex(isSync);
+  const installed = calls.findIndex((line) => sync.test(line));
   assert.ok(made >= 0 && made < installed, calls.join('\n'));
 });
 
@@ -50,8 +40,8 @@ async function postgresql(code: string): Promise<void> {
 test('a PostgreSQL that cannot check its passwords does not stop an install, which may repair it', async () => {
   await postgresql('57P03');
   await install(context, devops);
-  assert.ok(project.calls().some((line) => line.includes('port-forward')));
-  assert.ok(project.calls().some(isSync));
+  assert.ok(project.calls('port-forward').length > 0);
+  assert.is(project.calls(sync).length, 1);
 });
 
 test('an unreadable authority of the database is reported, not mistaken for a server that does not answer', async () => {
@@ -59,7 +49,7 @@ test('an unreadable authority of the database is reported, not mistaken for a se
   rmSync(databaseCertificate(context.environment).authority);
   const what = 'cannot read the authority of the certificate of postgresql';
   await fails(install(context, devops), { what });
-  assert.not.ok(isInstalled());
+  assert.equal(project.calls(/ sync /), []);
 });
 
 const manifest = '---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: backend\n';
@@ -77,11 +67,10 @@ test('a release with all its objects is skipped, after one look at them, and ren
   cluster('deployed', 60, { manifest, 'managed-by=Helm': namespace });
   await install(context, devops);
   assert.equal(context.reported, ['unchanged']);
-  const looks = project.calls().filter((line) => /^kubectl .* get (?!secrets)/.test(line));
-  assert.is(looks.length, 1);
+  assert.is(project.calls(/^kubectl .* get (?!secrets)/).length, 1);
   const renderings = async () => {
     await install(context, devops);
-    return project.calls().filter((line) => line.startsWith('helmfile ')).length;
+    return project.calls(/^helmfile /).length;
   };
   assert.is(await renderings(), 1);
   // A damaged file counts as none.
@@ -125,7 +114,7 @@ test('an unreadable history, which would remove the release, is an error', async
   await fails(install(context, devops), { what: 'helm lists no revision of devops' });
   project.script('helm', 'exit 0');
   await fails(install(context, devops), { what: '`helm history devops` gave no readable answer' });
-  assert.not.ok(helmCalls().some((line) => /uninstall|rollback/.test(line)));
+  assert.equal(helmCalls('(?:uninstall|rollback)'), []);
   assert.equal(context.reported, []);
 });
 
@@ -138,23 +127,20 @@ test('only a deployed release can be tested', async () => {
 const mistake = 'Error: execution error at (devops/templates/a.yaml:3:4): my very own message';
 const fix = /^fix charts\/devops or environments\/development\/ and run again; nothing/;
 
+const ended = 'Error: release app2-back failed, and has been';
+const app2 = ['sync', 'app2-back', /./] as const;
+
 for (const [what, why, words, release, advice] of [
-  [
-    'installing app2-back failed; what was deployed before is back',
-    'Error: release app2-back failed, and has been rolled back due to x',
-  ],
-  [
-    'installing app2-back failed; nothing of it is left',
-    'Error: release app2-back failed, and has been uninstalled due to x',
-  ],
-  ['installing app2-back failed', 'Error: context deadline exceeded'],
+  ['installing app2-back failed; what was deployed before is back', `${ended} rolled back due to x`, ...app2],
+  ['installing app2-back failed; nothing of it is left', `${ended} uninstalled due to x`, ...app2],
+  ['installing app2-back failed', 'Error: context deadline exceeded', ...app2],
   ['rendering devops failed', mistake, '--output-dir', 'devops', fix],
   ['installing devops failed', mistake, 'sync', 'devops', fix],
 ] as const)
   test(`the failed one of several releases is named with helm’s message: ${what}`, async () => {
     cluster(words === 'sync' ? 'failed' : 'deployed', 60);
-    failing(words ?? 'sync', release ?? 'app2-back', why);
-    await fails(install(context, { app: 'app2' }), { what, why, ...(advice && { advice }) });
+    failing(words, release, why);
+    await fails(install(context, { app: 'app2' }), { what, why, advice });
   });
 
 test('if helmfile fails before the first release, none is named', async () => {
@@ -183,16 +169,14 @@ test('fronts are not installed for the pods of a namespace in which the ingress 
   cluster('deployed', 60, { 'get configmaps': listing(record) });
   const what = /in the namespace ingress, but create-k8s installed it into elsewhere$/;
   await fails(install(context, { app: 'app2' }), { what });
-  assert.not.ok(isInstalled());
+  assert.equal(project.calls(/ sync /), []);
 });
 
+const killed = 'ended by SIGKILL';
+
 for (const [body, ended, exitCode] of [
-  ['kill -9 $$', 'ended by SIGKILL', 137],
-  [
-    'echo "Upgrading release=devops" >&2; kill -9 $$',
-    'ended by SIGKILL after: Upgrading release=devops',
-    137,
-  ],
+  ['kill -9 $$', killed, 137],
+  ['echo "Upgrading release=devops" >&2; kill -9 $$', `${killed} after: Upgrading release=devops`, 137],
   ['exit 3', 'exit code 3', 3],
 ] as const)
   test(`a helmfile that ends without output is reported with how it ended: ${ended}`, async () => {
@@ -214,11 +198,7 @@ test('Helm 3 gets no options that it does not know', async () => {
   const program = join(project.folder, '..', 'bin', 'helm');
   writeFileSync(program, '#!/bin/sh\necho v3.18.6\n', { mode: 0o755 });
   await install(context, devops);
-  const calls = project.calls();
-  assert.ok(
-    calls.some((line) => line.endsWith('-l name=devops sync --concurrency 10')),
-    calls.join('\n'),
-  );
+  assert.is(project.calls(/ -l name=devops sync --concurrency 10$/).length, 1);
 });
 
 test.run();

@@ -1,21 +1,13 @@
-import { spawn } from 'node:child_process';
 import * as assert from 'uvu/assert';
 import { rollBackRelease } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { context, printing } from '../../rig/scripted-folder.ts';
+import { standIn, useStandIns } from '../../rig/stand-in.ts';
 import { fails } from '../../rig/task-context.ts';
-import {
-  cluster,
-  emptyFolders,
-  failing,
-  helm,
-  helmCalls,
-  isInstalled,
-  isSync,
-  project,
-  secrets,
-  test,
-} from './deploy-project.ts';
+import * as deploy from './deploy-project.ts';
+
+const { cluster, helm, helmCalls, project, secrets, sync, test } = deploy;
+useStandIns(test);
 
 const devops = { app: 'devops' };
 const back = 'rollback devops 2 --wait --timeout 300s --force-conflicts --server-side=true';
@@ -31,70 +23,49 @@ for (const [title, calls, ...statuses] of [
     cluster(statuses.at(-1) ?? '', 1);
     helm(statuses.map((status, index) => ({ revision: index + 1, status })));
     await install(context, devops);
-    assert.equal(
-      helmCalls(),
-      calls.map((words) => `helm --namespace core ${words}`),
-    );
-    assert.ok(project.calls().some((line) => line.startsWith('helmfile ') && isSync(line)));
+    const expected = calls.map((words) => `helm --namespace core ${words}`);
+    assert.equal(helmCalls(), expected);
+    assert.is(project.calls(sync).length, 1);
   });
 
 test('a helm that only renders a release of this name does not work on it', async () => {
-  const other = spawn(process.execPath, ['-', 'template', 'devops'], { argv0: 'helm' });
-  try {
-    cluster('pending-install', 1);
-    helm([{ revision: 1, status: 'pending-install' }]);
-    await install(context, devops);
-  } finally {
-    other.kill();
-  }
+  await standIn('helm', ['template', 'devops']);
+  cluster('pending-install', 1);
+  helm([{ revision: 1, status: 'pending-install' }]);
+  await install(context, devops);
 });
 
-for (const [title, revisions, good] of [
+for (const [title, good, ...revisions] of [
   [
     'a revision that failed and was replaced by a rollback that failed, too',
-    [
-      [1, 'superseded', 'Install complete'],
-      [2, 'deployed', 'Upgrade complete'],
-      [3, 'superseded', 'Upgrade "devops" failed: context deadline exceeded'],
-      [4, 'failed', 'Rollback "devops" failed: a conflict'],
-      [5, 'superseded', 'Release "devops" failed: a hook'],
-      [6, 'superseded', 'Preparing upgrade'],
-      [7, 'failed', 'Rollback "devops" failed: a conflict'],
-    ],
-    2,
+    4,
+    'superseded Install complete',
+    'deployed Upgrade complete',
+    'superseded Upgrade "devops" failed: context deadline exceeded',
+    'failed Rollback "devops" failed: a conflict',
+    'superseded Release "devops" failed: a hook',
+    'superseded Preparing upgrade',
+    'failed Rollback "devops" failed: a conflict',
   ],
   [
     'a killed upgrade',
-    [
-      [3, 'superseded', 'Install complete'],
-      [4, 'deployed', 'Rollback to 3'],
-      [5, 'pending-upgrade', 'Preparing upgrade'],
-    ],
     4,
+    'superseded Install complete',
+    'deployed Rollback to 3',
+    'pending-upgrade Preparing upgrade',
   ],
-  [
-    'a good upgrade',
-    [
-      [3, 'superseded', 'of our own, since the last one failed'],
-      [4, 'deployed', 'Upgrade complete'],
-    ],
-    3,
-  ],
-  [
-    'nothing good',
-    [
-      [1, 'superseded', 'Release "devops" failed: a hook'],
-      [2, 'deployed', 'Upgrade complete'],
-    ],
-    undefined,
-  ],
-] as const)
+  ['a good upgrade', 3, 'superseded of our own, since the last one failed', 'deployed Upgrade complete'],
+  ['nothing good', 0, 'superseded Release "devops" failed: a hook', 'deployed Upgrade complete'],
+] as readonly (readonly [string, number, ...string[]])[])
   test(`after ${title}, rollback takes the newest revision before it that was in service`, async () => {
-    const [last] = revisions.slice(-1);
-    cluster(last?.[1] ?? '', 1000);
-    helm(revisions.map(([revision, status, description]) => ({ revision, status, description })));
+    const history = revisions.map((text, index) => {
+      const [status = '', ...description] = text.split(' ');
+      return { revision: index + 3, status, description: description.join(' ') };
+    });
+    cluster(history.at(-1)?.status ?? '', 1000);
+    helm(history);
     const rollback = rollBackRelease(context, 'devops', undefined);
-    if (good === undefined)
+    if (good === 0)
       return void (await fails(rollback, { what: 'devops has no earlier revision to roll back to' }));
     await rollback;
     assert.match(helmCalls().at(-1) ?? '', ` rollback devops ${good} --wait`);
@@ -118,12 +89,12 @@ test('a release is repaired after all checks: a failed one, or a chart that cann
     const what = /^the value `password` of .*\/database.yaml cannot be a password$/;
     await fails(install(context, { app: 'postgresql' }), { what });
     project.script('sops', printing(secrets));
-    failing('--output-dir', 'devops', 'Error: execution error at (devops/templates/a.yaml:3:4): x');
+    deploy.failing('--output-dir', 'devops', 'Error: execution error at (devops/templates/a.yaml:3:4): x');
     await fails(install(context, devops), { what: 'rendering devops failed' });
-    project.script('helmfile', emptyFolders);
+    project.script('helmfile', deploy.emptyFolders);
   }
   assert.equal(helmCalls(), []);
-  assert.not.ok(isInstalled());
+  assert.equal(project.calls(/ sync /), []);
 });
 
 test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {
