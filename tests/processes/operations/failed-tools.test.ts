@@ -1,42 +1,46 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PageRow } from '@k8s-deployment/runner';
 import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
-import { readState } from '../../../lib/cluster/embedded/state.ts';
+import { ensureState, readState } from '../../../lib/cluster/embedded/state.ts';
+import { removeScratch, requireUnused } from '../../../lib/operations/scratch.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
+import { watchStatus } from '../../../lib/operations/watch-status.ts';
 import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
 import { readRotation } from '../../../lib/rotation/rotation-state.ts';
 import { installedPassword } from '../../../lib/rotation/server.ts';
 import { secretNames } from '../../../lib/secrets/encrypted-file.ts';
-import { remember, remembered } from '../../../lib/settings/environment.ts';
+import { remember, remembered, writeWhole } from '../../../lib/settings/environment.ts';
 import { checkEnvironment } from '../../../lib/settings/settings.ts';
 import { isInitialised, readVaultStatus } from '../../../lib/vault/health.ts';
 import { makeAuthority } from '../../rig/certificate.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
-import { fails } from '../../rig/task-context.ts';
+import { fails, failureOf } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-/* A file that cannot be read is not absent, and a program that failed has said nothing. */
+/* A file that cannot be read is not absent, and a program that failed has said nothing. Then scratch environments. */
 
 const files = ['environments', 'vault', 'helmfile.yaml'];
 const { test, project } = scriptedSuite('failed tools', 'existing', ...files);
 
 // The first one: a tool that was found once is not looked for again.
 test('without its tool, a created environment is not reported as absent', async () => {
-  const { environment } = context;
   const { PATH } = process.env;
   process.env.PATH = '/nowhere';
   try {
     assert.is((await readStatus(context)).cluster.state, 'absent');
-    await remember(environment);
+    await remember(context.environment);
     const what = 'the state of environment `development` is not known';
     await fails(readStatus(context), { exitCode: 127, what });
   } finally {
     process.env.PATH = PATH;
   }
 });
+
+const refusal = 'echo "Error from server (Forbidden): no" >&2; exit 1';
 
 test('an unreadable state file is an error without conclusions', async () => {
   const { environment } = context;
@@ -63,16 +67,15 @@ test('an unreadable state file is an error without conclusions', async () => {
 });
 
 test('a damaged ownership record is reported, and our objects are neither forgotten nor removed', async () => {
-  const { environment } = context;
   for (const text of ['', '{"app2":', 'null', '3']) {
-    writeFileSync(join(environment.state, 'database-rotation.json'), text);
+    writeFileSync(join(context.environment.state, 'database-rotation.json'), text);
     const what = /database-rotation\.json is damaged$/;
-    await fails(readRotation(environment), { what, advice: /keep a copy/ });
+    await fails(readRotation(context.environment), { what, advice: /keep a copy/ });
   }
 });
 
 test('an unreadable password is not reported as not installed', async () => {
-  project.script('kubectl', 'echo "Error from server (Forbidden): no" >&2; exit 1');
+  project.script('kubectl', refusal);
   await fails(installedPassword(context), { why: /Forbidden/ });
   for (const [password, ...items] of [[undefined], ['hunter', { data: { password: 'aHVudGVy' } }]] as const) {
     project.script('kubectl', listing(...items));
@@ -83,10 +86,8 @@ test('an unreadable password is not reported as not installed', async () => {
 test('a Vault that does not answer is not reported as not set up', async () => {
   project.script('kubectl', listing());
   assert.is(await isInitialised(context), false, 'there is none');
-  project.script(
-    'kubectl',
-    listing({ kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: 1 } }),
-  );
+  const set = { kind: 'StatefulSet', metadata: { name: 'vault' }, spec: { replicas: 1 } };
+  project.script('kubectl', listing(set));
   await fails(isInitialised(context), { what: 'no pod of Vault is running' });
   project.script('kubectl', 'kill -9 $$');
   await fails(isInitialised(context), { what: /was ended by SIGKILL/ });
@@ -109,45 +110,33 @@ test('without valid keys, it is unknown whether Vault is configured', async () =
     '': listing(pod),
   });
   const path = join(environment.state, 'vault', 'keys.json');
-  mkdirSync(dirname(path), { recursive: true });
   for (const [text, configured, reason] of [
     [undefined, null, /its keys are not in .*keys\.json/],
-    ['', null, /keys\.json are damaged/],
     ['{"admin_token":"wrong"}', null, /permission denied/],
     // Killed before init-vault had its own token.
     ['{"unseal_keys_b64":["a2V5"],"root_token":"hvs.root"}', false, /^$/],
+    ['', null, /keys\.json are damaged/],
   ] as const) {
-    if (text !== undefined) writeFileSync(path, text);
+    if (text !== undefined) await writeWhole(path, text);
     context.logged.length = 0;
     const status = await readVaultStatus(context);
     assert.equal(status, { initialized: true, sealed: false, configured }, text);
     const about = context.logged.filter((line) => !line.startsWith('left out'));
     assert.match(about.join('\n'), reason);
   }
-});
-
-test('damaged keys of Vault are found before a password is changed', async () => {
-  const context = await project.context('minikube');
-  const { environment } = context;
-  const path = join(environment.state, 'vault', 'keys.json');
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, '');
+  // They are found before a password is changed.
   await fails(rotatePasswords(context, 'all'), { what: /keys\.json are damaged$/ });
   assert.equal(await readRotation(environment), {});
 });
 
 test('status waits for no answer longer than 20 s, and 5 s if the cluster is degraded', async () => {
-  const { environment } = context;
-  await remember(environment);
+  await remember(context.environment);
   const limits: unknown[] = [];
   const $ = ((options: { timeoutMs?: number }) => {
     limits.push(options.timeoutMs);
     return context.$(options);
   }) as typeof context.$;
-  for (const [readyz, seconds] of [
-    ['echo ok', 20],
-    ['exit 1', 5],
-  ] as const) {
+  for (const [readyz, seconds] of Object.entries({ 'echo ok': 20, 'exit 1': 5 })) {
     context.logged.length = 0;
     // As a command that ran into its limit ends.
     project.script('kubectl', { readyz, '': 'exit 124' });
@@ -160,12 +149,11 @@ test('status waits for no answer longer than 20 s, and 5 s if the cluster is deg
 });
 
 test('status reports what it could not read, besides its fixed output', async () => {
-  const { environment } = context;
-  await remember(environment);
+  await remember(context.environment);
   project.script('kubectl', {
     readyz: 'echo ok',
     'get nodes': listing({ metadata: { name: 'new' } }),
-    '': 'echo "Error from server (Forbidden): no" >&2; exit 1',
+    '': refusal,
   });
   const status = await readStatus(context);
   assert.is(status.cluster.state, 'running');
@@ -186,6 +174,76 @@ test('with damaged settings, status shows the rest, and names the place', async 
   const place = /\(environments\/development\/settings\.yaml:1 has an unknown setting `nodes`: /;
   assert.is(context.logged.length, 2, 'of the queries, and of the addresses');
   for (const line of context.logged) assert.match(line, place);
+});
+
+test('a page of `status --watch` is shown until its reader has gone, also while the cluster is lost', async () => {
+  const { environment } = context;
+  const record = join(environment.state, 'environment.json');
+  await remember(environment);
+  for (const [minutes, name] of [
+    [3, 'app1-back'],
+    [5000, 'old'],
+  ] as const) {
+    const time = new Date(Date.now() - minutes * 60_000).toISOString().replace(/[:.]/g, '-');
+    await writeWhole(join(environment.state, 'diagnostics', `${time}-${name}.txt`), '');
+  }
+  const node = (name: string, status: string) => ({
+    ...{ metadata: { name }, status: { conditions: [{ type: 'Ready', status }] } },
+  });
+  const answering = {
+    readyz: 'echo ok',
+    'get nodes': listing(node('one', 'True'), node('two', 'False')),
+    'get pods': listing({ metadata: { namespace: 'backend', name: 'app1-x' }, status: { phase: 'Pending' } }),
+    '': listing(),
+  };
+  const lost = 'echo "The connection to the server was refused" >&2; exit 1';
+  const pages: string[] = [];
+  project.script('kubectl', answering);
+  const page = (rows: readonly PageRow[]) => {
+    pages.push(rows.map(({ name, text }) => `${name} ${text}\n`).join(''));
+    project.script('kubectl', pages.length === 1 ? lost : answering);
+    // A record that cannot be read, as during a crash.
+    if (pages.length === 3) writeFileSync(record, '{');
+    if (pages.length === 4) process.stdout.emit('error', new Error('EPIPE'));
+  };
+  await watchStatus({ ...context, page }, 1);
+  assert.is(pages.length, 4);
+  const [first, second = '', third, fourth = ''] = pages;
+  for (const shown of [first, third])
+    for (const row of [
+      /^cluster running.*, 1 of 2 nodes ready$/m,
+      /^node two: not ready$/m,
+      /^release not installed: devops, .*app2-front$/m,
+      /^pod backend\/app1-x: it is Pending$/m,
+      /^failure app1-back, 3m[^,]* ago[^,]*\n(?!failure)/m,
+    ])
+      assert.match(shown ?? '', row);
+  assert.match(second, /connection to the server was refused|cluster (degraded|absent|stopped)/);
+  assert.match(fourth, /^error .*environment\.json, the record of the environment, is damaged/);
+  assert.equal(context.logged, []);
+});
+
+test('an environment with a cluster is refused as a scratch one', async () => {
+  const embedded = await project.context('embedded');
+  await requireUnused(embedded);
+  await ensureState(embedded);
+  const what = 'environment `development` exists already: its cluster is creating';
+  await fails(requireUnused(embedded), { exitCode: 2, what });
+});
+
+test('a scratch one is removed whole, after its logs and status were kept; also when these cannot be kept', async () => {
+  const embedded = await project.context('embedded');
+  const { state } = embedded.environment;
+  const kept = join(project.folder, 'kept');
+  await writeWhole(join(state, 'logs', 'vault.log'), 'sealed\n');
+  await removeScratch(embedded, kept);
+  assert.is(readFileSync(join(kept, 'logs', 'vault.log'), 'utf8'), 'sealed\n');
+  assert.match(readFileSync(join(kept, 'status.txt'), 'utf8'), /development/);
+  assert.not.ok(existsSync(state));
+  mkdirSync(state);
+  const error: unknown = await failureOf(removeScratch(embedded, join(project.folder, 'helmfile.yaml')));
+  assert.is((error as NodeJS.ErrnoException).code, 'EEXIST');
+  assert.not.ok(existsSync(state));
 });
 
 test.run();
