@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Shell, type TaskContext, TaskError } from '@k8s-deployment/runner';
+import type { Shell, TaskContext } from '@k8s-deployment/runner';
 import { helmfileText } from '../lib/helm/helmfile.ts';
 import { loadSettings } from '../lib/settings/settings.ts';
 import { memoryRow, type Row, timeRow } from './report.ts';
@@ -73,21 +73,17 @@ export async function sizeRows(context: TaskContext, applications: number): Prom
   ];
 }
 
-/** Runs a command of bash, which adds up what its children have used. */
+/** Runs a command of bash, which prints in seconds what all of its children have used. */
 async function costOf($: Shell, command: string): Promise<Cost> {
-  const timed = `{ ${command}; } 2>&1 > /dev/null; times`;
-  const running = $`bash -c ${`set -e; ${timed}`}`;
+  const script = '{ TIMEFORMAT="%3U %3S"; time bash -ec "$0" 2>&3 > /dev/null; } 3>&2 2>&1';
+  const running = $`bash -c ${script} ${command}`;
   let peakMiB = 0;
   const sampling = setInterval(async () => {
     peakMiB = Math.max(peakMiB, await treeMiB(running.pid ?? 0).catch(() => 0));
   }, 200);
   try {
-    const { stdout } = await running;
-    // The last line: minutes and seconds of the children, as 1m2.345s 0m0.567s.
-    const found = [...(stdout.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
-    if (found.length !== 2) throw new TaskError({ what: 'bash printed no times', why: stdout.slice(-200) });
-    const seconds = found.map(([, minutes, rest]) => Number(minutes) * 60 + Number(rest));
-    return { cpuMs: 1000 * seconds.reduce((sum, one) => sum + one, 0), peakMiB };
+    const [user, system] = (await running).stdout.split(' ').map(Number);
+    return { cpuMs: 1000 * ((user ?? Number.NaN) + (system ?? Number.NaN)), peakMiB };
   } finally {
     clearInterval(sampling);
   }

@@ -5,7 +5,7 @@ import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
 import type { Measured } from '../report.ts';
 import { type ShapeTask, tree } from './graph-shape.ts';
-import { type Contender, interleave, measureCpu, measureProcess } from './measure.ts';
+import { type Contender, interleave, type Times, timesOf } from './measure.ts';
 import type { Peer } from './peers.ts';
 
 /** Shared by all measurements of the runner. */
@@ -20,7 +20,6 @@ export async function openBenchRun(context: TaskContext) {
     context.log(
       `the machine is busy with other things (load ${load.toFixed(1)}): what is measured now is worth little`,
     );
-  const measure = measureProcess(context.signal);
   const graph = join(folder, 'graph.mjs');
   const bundler = join(root, 'lib', 'start', 'bundle.ts');
   await context.$`${process.execPath} --import tsx ${bundler} ${join(programs, 'graph.ts')} ${graph}`;
@@ -30,15 +29,17 @@ export async function openBenchRun(context: TaskContext) {
     folder,
     /** `programs/graph.ts`, bundled as `./run` bundles the project. */
     graph: (...words: readonly string[]): Contender['command'] => [process.execPath, graph, ...words],
-    /** Wall time. */
-    measure,
-    measureCpu: measureCpu(context.signal),
     /** Measures the contenders side by side and returns a function from a name to its times. */
-    compare: async (what: string, contenders: readonly Contender[], rounds: number, measured = measure) => {
+    compare: async (
+      what: string,
+      contenders: readonly Contender[],
+      rounds: number,
+      time: keyof Times = 'wall',
+    ) => {
       context.log(what);
       const times = await interleave(contenders, rounds, async (contender) => {
         context.progress(`${what}: ${contender.name}`);
-        return await measured(contender);
+        return (await timesOf(context, contender))[time];
       });
       return (name: string): Measured => {
         const own = times[name];
@@ -51,8 +52,10 @@ export async function openBenchRun(context: TaskContext) {
       graphs += 1;
       const place = join(folder, `${graphs}-${peer.name}`);
       await mkdir(place);
-      for (const [file, text] of Object.entries(peer.files(graph))) await writeFile(join(place, file), text);
-      return { name: peer.name, cwd: place, ...peer.run(place) };
+      const file = join(place, peer.file);
+      await writeFile(file, peer.text(graph));
+      // Only wireit reads this variable, which npm would set.
+      return { ...peer, cwd: place, env: { ...peer.env, npm_package_json: file } };
     },
   };
 }
@@ -75,7 +78,7 @@ export async function checkPeer(run: BenchRun, peer: Peer): Promise<void> {
   const contender = await run.contender(peer, graph);
   const marks = join(contender.cwd ?? run.folder, marksFile);
   for (const times of [1, 2]) {
-    await run.measure(contender);
+    await timesOf(run.context, contender);
     const written = (await readFile(marks, 'utf8').catch(() => '')).length;
     if (written === graph.length * times) continue;
     throw new TaskError({

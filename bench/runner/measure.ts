@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
 import { npmEnvironment } from '../../lib/ground/variables.ts';
 
-/** A command whose wall time is measured, from its start to the end of its process. */
+/** A command that is measured, from its start to the end of its process. */
 export type Contender = {
   readonly name: string;
   readonly command: readonly [program: string, ...words: string[]];
@@ -35,76 +31,35 @@ export async function interleave(contenders: readonly Contender[], rounds: numbe
   return Object.fromEntries(times);
 }
 
-/** Measures real processes until `signal` is aborted; throws `TaskError` with the last output when one fails. */
-export function measureProcess(signal: AbortSignal): Measure {
-  return async (contender) => {
-    signal.throwIfAborted();
-    return await withFile((log) => run(contender, log, signal));
-  };
-}
+/** Wall time and the processor's time of all that a command has started, in milliseconds. */
+export type Times = { readonly wall: number; readonly cpu: number };
 
-/** Measures the processor's time of a process and of all that it started, as bash counts it. */
-export function measureCpu(signal: AbortSignal): Measure {
-  const measure = measureProcess(signal);
-  const script = 'TIMEFORMAT="%3U %3S"; exec 3> "$0"; { time "$@" > /dev/null 2>&1; } 2>&3';
-  return (contender) =>
-    withFile(async (file) => {
-      await measure({ ...contender, command: ['bash', '-c', script, file, ...contender.command] });
-      const [user, system] = readFileSync(file, 'utf8').trim().split(' ');
-      return (Number(user) + Number(system)) * 1000;
-    });
-}
-
-async function withFile(use: (file: string) => Promise<number>): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), 'bench-'));
-  try {
-    return await use(join(folder, 'output'));
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+/**
+ * The times of a command, as bash counts them. Its output goes to a file, not to a pipe: reading a pipe would take
+ * processor time from what is measured. Throws `TaskError` with the last output when it fails.
+ */
+export async function timesOf(
+  { $ }: Pick<TaskContext, '$'>,
+  { name, command, cwd = root, env }: Contender,
+): Promise<Times> {
+  const script = [
+    'TIMEFORMAT="%3R %3U %3S"; output=$(mktemp); trap \'rm "$output"\' EXIT',
+    '{ time "$@" > "$output" 2>&1; } 2>&1 || { code=$?; tail -n 5 "$output" >&2; exit "$code"; }',
+  ].join('\n');
+  const measured = $({ cwd, env: { ...cleanEnvironment(), ...env }, quiet: true, nothrow: true });
+  const { stdout, stderr, exitCode } = await measured`bash -c ${script} bash ${command}`;
+  if (exitCode !== 0) {
+    const what = `${name}: \`${command.join(' ')}\` ended with ${exitCode}`;
+    throw new TaskError({ what, why: stderr.trim() || undefined });
   }
+  const [wall = Number.NaN, user = Number.NaN, system = Number.NaN] = stdout
+    .split(' ')
+    .map((s) => Number(s) * 1000);
+  return { wall, cpu: user + system };
 }
 
 /** Environment of measured commands: without the variables of npm, and without those that change how programs print. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const { CI: _c, FORCE_COLOR: _f, NODE_OPTIONS: _n, ...own } = npmEnvironment(process.env);
   return { ...own, NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
-}
-
-function run(contender: Contender, log: string, signal: AbortSignal): Promise<number> {
-  const { name, command, cwd, env } = contender;
-  const [program, ...words] = command;
-  // A file, not a pipe: reading a pipe would take processor time from what is measured.
-  const output = openSync(log, 'w');
-  return new Promise<number>((resolve, reject) => {
-    const start = performance.now();
-    const child = spawn(program, words, {
-      cwd: cwd ?? root,
-      env: { ...cleanEnvironment(), ...env },
-      // Its own process group, so that everything it leaves behind can be ended.
-      detached: true,
-      stdio: ['ignore', output, output],
-    });
-    const stop = (): void => killGroup(child);
-    signal.addEventListener('abort', stop, { once: true });
-    child.once('error', (error) => {
-      reject(new TaskError({ what: `${name}: ${program} could not be started`, why: error.message }));
-    });
-    child.once('exit', (exitCode, killedBy) => {
-      const ms = performance.now() - start;
-      signal.removeEventListener('abort', stop);
-      killGroup(child);
-      if (exitCode === 0) return resolve(ms);
-      const said = readFileSync(log, 'utf8').trim();
-      const what = `${name}: \`${command.join(' ')}\` ended with ${exitCode ?? killedBy}`;
-      reject(new TaskError({ what, why: said.split('\n').slice(-5).join('\n') || undefined }));
-    });
-  }).finally(() => closeSync(output));
-}
-
-function killGroup(child: ChildProcess): void {
-  try {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // The group has no process left.
-  }
 }

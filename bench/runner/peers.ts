@@ -15,10 +15,12 @@ import type { Contender } from './measure.ts';
 /** An installed task runner. */
 export type Peer = {
   readonly name: string;
-  /** The same graph in its format. */
-  readonly files: (graph: readonly ShapeTask[]) => PeerFiles;
-  /** Command that runs the graph in `folder`, two tasks at a time, without caches and daemons. */
-  readonly run: (folder: string) => Pick<Contender, 'command' | 'env'>;
+  /** The name of its file of tasks, and the same graph in its format. */
+  readonly file: string;
+  readonly text: (graph: readonly ShapeTask[]) => string;
+  /** Runs the graph in the folder of this file, two tasks at a time, without caches and daemons. */
+  readonly command: Contender['command'];
+  readonly env?: NodeJS.ProcessEnv;
 };
 
 /**
@@ -61,28 +63,25 @@ export async function getPeers(context: TaskContext): Promise<Peer[]> {
   const packages = await getPackages(context);
   const { path: makeProgram } = await getTool(make, {}, context);
   const { path: taskProgram } = await getTool(goTask, {}, context);
-  const alike = (name: string, files: Peer['files'], ...command: Contender['command']): Peer => ({
-    ...{ name, files },
-    run: () => ({ command }),
-  });
+  const just = join(packages, programs.just);
+  const wireit = join(packages, programs.wireit);
   return [
-    alike('just', justFiles, join(packages, programs.just), '--jobs', '2', rootName),
-    alike('make', makeFiles, makeProgram, '-j2', rootName),
-    alike('go-task', goTaskFiles, taskProgram, '--concurrency', '2', rootName),
+    { name: 'just', file: 'justfile', text: justText, command: [just, '--jobs', '2', rootName] },
+    { name: 'make', file: 'Makefile', text: makeText, command: [makeProgram, '-j2', rootName] },
     {
-      name: 'wireit',
-      files: wireitFiles,
+      ...{ name: 'go-task', file: 'Taskfile.yml', text: goTaskText },
+      command: [taskProgram, '--concurrency', '2', rootName],
+    },
+    {
+      ...{ name: 'wireit', file: 'package.json', text: wireitText },
       // Without npm, which alone takes longer than our whole run: with the environment that npm would pass.
-      run: (folder) => ({
-        command: [process.execPath, join(packages, programs.wireit)],
-        env: {
-          npm_package_json: join(folder, 'package.json'),
-          npm_lifecycle_event: rootName,
-          npm_config_user_agent: 'npm/10.0.0',
-          WIREIT_CACHE: 'none',
-          WIREIT_PARALLEL: '2',
-        },
-      }),
+      command: [process.execPath, wireit],
+      env: {
+        npm_lifecycle_event: rootName,
+        npm_config_user_agent: 'npm/10.0.0',
+        WIREIT_CACHE: 'none',
+        WIREIT_PARALLEL: '2',
+      },
     },
   ];
 }
@@ -120,40 +119,37 @@ function missing(name: string, why: string): MissingToolError {
   });
 }
 
-/** A graph in the format of one task runner: the text of each file. */
-type PeerFiles = { readonly [file: string]: string };
-
 /** The graph as a Makefile. All targets are phony, so nothing is ever up to date. */
-function makeFiles(graph: readonly ShapeTask[]): PeerFiles {
+function makeText(graph: readonly ShapeTask[]): string {
   const rules = graph.map(
     ({ name, needs, command }) => `${name}: ${needs.join(' ')}\n${command === '' ? '' : `\t@${command}\n`}`,
   );
-  return { Makefile: `.PHONY: ${graph.map(({ name }) => name).join(' ')}\n${rules.join('')}` };
+  return `.PHONY: ${graph.map(({ name }) => name).join(' ')}\n${rules.join('')}`;
 }
 
 /** The graph as a justfile, whose dependencies may run in parallel. */
-function justFiles(graph: readonly ShapeTask[]): PeerFiles {
+function justText(graph: readonly ShapeTask[]): string {
   const recipes = graph.map(({ name, needs, command }) => {
     const attribute = needs.length === 0 ? '' : '[parallel]\n';
     return `${attribute}${name}: ${needs.join(' ')}\n${command === '' ? '' : `  @${command}\n`}`;
   });
-  return { justfile: recipes.join('') };
+  return recipes.join('');
 }
 
 /** The graph as a Taskfile; without `sources` and `status` a task always runs. */
-function goTaskFiles(graph: readonly ShapeTask[]): PeerFiles {
+function goTaskText(graph: readonly ShapeTask[]): string {
   const tasks = graph.map(({ name, needs, command }) => [
     name,
     { deps: needs, cmds: command === '' ? [] : [command] },
   ]);
   // JSON is YAML.
-  return { 'Taskfile.yml': JSON.stringify({ version: '3', silent: true, tasks: Object.fromEntries(tasks) }) };
+  return JSON.stringify({ version: '3', silent: true, tasks: Object.fromEntries(tasks) });
 }
 
 /**
  * The graph as scripts of wireit. A script needs a command, a dependency or an input, so an empty one names an input.
  */
-function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
+function wireitText(graph: readonly ShapeTask[]): string {
   const scripts = Object.fromEntries(graph.map(({ name }) => [name, 'wireit']));
   const wireit = graph.map(({ name, needs, command }) => [
     name,
@@ -163,12 +159,5 @@ function wireitFiles(graph: readonly ShapeTask[]): PeerFiles {
       ...(needs.length === 0 && command === '' ? { files: ['package.json'] } : {}),
     },
   ]);
-  return {
-    'package.json': JSON.stringify({
-      name: 'peer',
-      private: true,
-      scripts,
-      wireit: Object.fromEntries(wireit),
-    }),
-  };
+  return JSON.stringify({ name: 'peer', private: true, scripts, wireit: Object.fromEntries(wireit) });
 }

@@ -44,12 +44,12 @@ async function startRows(run: BenchRun): Promise<Row[]> {
   ];
   const rounds = 15;
   const contenders = asked.map(([name, command]) => ({ name, command, env: { BENCH_TASKS: '50' } }));
-  const times = await run.compare('start-up', [bareNode, ...contenders], rounds, run.measureCpu);
+  const times = await run.compare('start-up', [bareNode, ...contenders], rounds, 'cpu');
   // The plain way, from the sources.
   const list: Contender = { name: 'npx tsx tasks.ts list', command: ['npx', 'tsx', 'tasks.ts', 'list'] };
   const file = join('bench', 'runner', 'programs', 'empty.ts');
   const empty: Contender = { name: 'npx tsx, an empty file', command: ['npx', 'tsx', file] };
-  const fromSources = await run.compare(list.name, [empty, list], rounds, run.measureCpu);
+  const fromSources = await run.compare(list.name, [empty, list], rounds, 'cpu');
   return [
     ...asked.map(([name, , limit]) => timeRow(times(name), times(bareNode.name), limit, 'median')),
     timeRow(fromSources(list.name), fromSources(empty.name), 1.6, 'median'),

@@ -3,8 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { median, memoryRow, overRow, table, timeRow } from '../../../bench/report.ts';
 import { packed, rootName } from '../../../bench/runner/graph-shape.ts';
-import { interleave, measureProcess } from '../../../bench/runner/measure.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { interleave, timesOf } from '../../../bench/runner/measure.ts';
+import { failureOf, plainShell } from '../../rig/task-context.ts';
 
 const program = (name: string, ...command: [string, ...string[]]) => ({ name, command });
 const measured = (name: string, ...times: number[]) => ({ name, times });
@@ -19,21 +19,18 @@ test('contenders take turns after a round to warm up, and each begins a round', 
 });
 
 test('a process is measured to its end, and a failing one is an error with its last output', async () => {
-  const measure = measureProcess(new AbortController().signal);
-  assert.ok((await measure(program('true', 'true'))) > 0);
-  const failed = await failureOf(measure(program('peer', 'sh', '-c', 'echo something is wrong; exit 3')));
+  const timed = (...words: Parameters<typeof program>) => timesOf({ $: plainShell() }, program(...words));
+  const { wall, cpu } = await timed(
+    'busy',
+    'bash',
+    '-c',
+    'sleep 0.2; for i in {1..20000}; do :; done; echo done',
+  );
+  assert.ok(cpu > 0 && wall >= 200, `${wall} ms, ${cpu} ms of CPU`);
+  const failed = await failureOf(timed('peer', 'sh', '-c', 'echo something is wrong; exit 3'));
   assert.match(String(failed), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
-  const missing = await failureOf(measure(program('missing', '/no/such/program')));
-  assert.match(String(missing), 'could not be started');
-});
-
-test('measured processes are ended when the run is stopped', async () => {
-  const abort = new AbortController();
-  const measure = measureProcess(abort.signal);
-  const endless = measure(program('endless', 'sleep', '1000'));
-  abort.abort();
-  assert.match(String(await failureOf(endless)), 'ended with SIGKILL');
-  await failureOf(measure(program('late', 'true')));
+  const missing = await failureOf(timed('missing', '/no/such/program'));
+  assert.match(String(missing), /ended with 127: .*No such file/);
 });
 
 const read = (file: string): string =>
