@@ -6,19 +6,105 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
 import { type Ended, loader, runFile } from '../rig/ended.ts';
-import { temporaryFolder } from '../rig/folder.ts';
+import { folder, useFolder } from '../rig/folder.ts';
 
 const library = join(root, 'lib', 'runner');
 const door = join(library, 'runner.ts');
+const examples = join(library, 'examples');
 
-/* Somebody else's project: nothing in it is ours but the path of the door. */
-const folder = temporaryFolder();
-test.before(async () => {
-  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  await mkdir(join(folder, 'node_modules'));
-  // tsc looks for the types of Node there.
-  await symlink(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
-  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
+/* Examples run in a folder that is empty but for what they make themselves. */
+useFolder(test);
+
+const ran = new Set<string>();
+
+/** Runs an example as a user would. */
+function run(example: string, ...words: readonly string[]): Promise<Ended> {
+  ran.add(example);
+  // What the examples read from the environment, as if it were not set.
+  const unset = { STAGE: undefined, BACKUP_FOLDER: undefined };
+  return runFile(process.execPath, ['--import', loader, join(examples, example), ...words], folder, unset);
+}
+
+/** How many lines of the log are exactly this text. */
+const times = (log: string, line: string): number =>
+  log.split('\n').filter((candidate) => candidate.trim() === line).length;
+
+for (const [line, expected, shown] of [
+  ['minimal.ts', 0, /hello +say hello/],
+  ['minimal.ts hello', 0, /^\$ echo hello\nhello\n$/],
+  // By place, by name, as they are; options for all tasks.
+  [
+    'arguments.ts copy a.txt b.txt --to backup -v 2 -- --preserve',
+    0,
+    /\n *cp --preserve a.txt b.txt test\/backup\n.*\n *keep 2, none\n.*\n *compare\n/s,
+  ],
+  ['arguments.ts -s live cp a --to=b', 0, 'cp a live/b\n'],
+  ['commands.ts build --mode release', 0, /^ *mode release$/m],
+  // What is destructive wants a yes, after its check.
+  ['commands.ts drop -y', 0, 'drop scratch\n'],
+  [
+    'commands.ts drop --database production --yes',
+    2,
+    /^error: the database production is never removed\n {2}do: name another one\n$/,
+  ],
+  // Up before who needs it, taken away at the end, also after a failure.
+  [
+    'servers.ts check',
+    0,
+    /listening on \d+\n.*\n {2}database made\n.*\n {2}checked\n.*\n {2}database removed\n/s,
+  ],
+  ['servers.ts check --broken', 3, /\n {2}database removed\n/],
+] as const)
+  test(line, async () => {
+    const [example = '', ...words] = line.split(' ');
+    const { exitCode, stdout, stderr } = await run(example, ...words);
+    assert.is(exitCode, expected);
+    assert.match(stdout + stderr, shown);
+  });
+
+test('needs: before their dependents, a shared one once, and what the README shows of reports and graphs', async () => {
+  const reports = ['--report', 'run.html', '--trace', 'run.json'];
+  const { exitCode, stderr } = await run('needs.ts', 'release', ...reports);
+  assert.is(exitCode, 0);
+  for (const line of ['install', 'lint', 'build client', 'build server', 'publish'])
+    assert.is(times(stderr, line), 1, line);
+  const ends = [...stderr.matchAll(/^✓ (.*) [\d.]+s$/gm)].map((match) => match[1] ?? '');
+  assert.is(ends[0], 'install');
+  assert.equal(ends.slice(-2), ['publish', 'release']);
+  assert.match(stderr, 'written: run.html, run.json\n');
+  assert.equal(readdirSync(folder).sort(), ['.tasks', 'run.html', 'run.json']);
+  const graph = await run('needs.ts', 'graph', 'release');
+  assert.match(graph.stdout, /^(graph|flowchart) /m);
+});
+
+test('commands: results on stdout alone, nothing secret, a cleanup at the end', async () => {
+  const { exitCode, stdout, stderr } = await run('commands.ts', 'inspect');
+  assert.equal([exitCode, stdout], [0, process.platform === 'darwin' ? 'Darwin\n' : 'Linux\n']);
+  assert.match(stderr, 'the folder is missing, the password is ***\nthe run is done\n');
+  assert.not.match(stderr, 'hunter2');
+  assert.match(stderr, 'nothing changed');
+});
+
+test('again: nothing is done twice until an input changes; a failed run resumes where it stopped', async () => {
+  await mkdir(join(folder, 'source'));
+  await writeFile(join(folder, 'source', 'a.txt'), 'a');
+  const built = '$ mkdir -p out';
+  const failed = await run('again.ts', 'deploy');
+  assert.equal([failed.exitCode, times(failed.stderr, built), times(failed.stderr, 'uploaded')], [1, 1, 1]);
+  await writeFile(join(folder, 'ready'), '');
+  await writeFile(join(folder, 'source', 'draft-b.txt'), 'b');
+  const resumed = await run('again.ts', 'deploy', '--resume', '--explain');
+  assert.match(resumed.stderr, 'build is up to date: 1 input and its status command say so');
+  assert.equal([times(resumed.stderr, 'uploaded'), times(resumed.stderr, 'deployed')], [0, 1]);
+  await writeFile(join(folder, 'source', 'c.txt'), 'c');
+  assert.is(times((await run('again.ts', 'build')).stderr, built), 1);
+});
+
+test('every example is run here and named in the README', () => {
+  const files = readdirSync(examples).filter((name) => name.endsWith('.ts'));
+  assert.equal([...ran].sort(), files.sort());
+  const readme = readFileSync(join(library, 'README.md'), 'utf8');
+  for (const file of files) assert.ok(readme.includes(`examples/${file}`), file);
 });
 
 /** What somebody who wants to be warned of everything sets. */
@@ -29,14 +115,18 @@ const compilerOptions = {
   ...{ noEmit: true, allowImportingTsExtensions: true, skipLibCheck: true },
 };
 
-const run = (program: string, ...words: readonly string[]): Promise<Ended> => runFile(program, words, folder);
-
+/* Somebody else's project: nothing in it is ours but the path of the door. */
 test('a file of tasks outside the project imports the door, compiles and runs', async () => {
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  await mkdir(join(folder, 'node_modules'));
+  // tsc looks for the types of Node there.
+  await symlink(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }));
   const example = readFileSync(join(library, 'examples', 'commands.ts'), 'utf8');
   await writeFile(join(folder, 'tasks.ts'), example.replace('../runner.ts', door));
-  const inspected = await run(process.execPath, '--import', loader, 'tasks.ts', 'inspect');
+  const inspected = await runFile(process.execPath, ['--import', loader, 'tasks.ts', 'inspect'], folder);
   assert.is(inspected.exitCode, 0, inspected.stderr);
-  const compiled = await run(join(root, 'node_modules', '.bin', 'tsc'), '--project', folder);
+  const compiled = await runFile(join(root, 'node_modules', '.bin', 'tsc'), ['--project', folder], folder);
   assert.is(compiled.exitCode, 0, compiled.stdout);
 });
 

@@ -11,8 +11,7 @@ const ofNode = `node -e 'for (let i = 1; i < 301; i += 1) { console.log("o" + i)
 
 test('what a command writes to stdout and stderr keeps its order', async () => {
   for (const command of [both, `sh -c '${both}'`, ofNode]) {
-    const run = rig.run([{ name: 'talk', plain: true, commands: [command] }]);
-    assert.is(await run.exit, 0);
+    const run = await rig.run([{ name: 'talk', plain: true, commands: [command] }]).ends(0);
     assert.is(run.stdout, '');
     assert.is(run.stderr, `$ ${command}\n${inOrder}`);
   }
@@ -23,8 +22,7 @@ test('many commands at once have a pipe each, and each ends with its own lines',
   const commands = (name: string): string[] => [`echo ${name}`, `sh -c 'echo ${name} >&2'`];
   const tasks = names.map((name) => ({ name, plain: true, commands: commands(name) }));
   const all = { name: 'all', commands: [], needs: names };
-  const run = rig.run([...tasks, all], ['all', '--jobs', '30', '--output', 'grouped']);
-  assert.is(await run.exit, 0);
+  const run = await rig.run([...tasks, all], ['all', '--jobs', '30', '--output', 'grouped']).ends(0);
   for (const name of names) {
     // Not next to each other if the task was shown at once, since it ran alone for a moment.
     const said = [`  \\$ echo ${name}`, `  ${name}`, `  \\$ sh -c .*${name}.*`, `  ${name}`, `✓ ${name} .*`];
@@ -51,23 +49,21 @@ test('the reason of a failure and what bash says of a command are seen, whatever
     ['no-such-program-anywhere x', 127, /error: `no-such-program-anywhere` is not installed\n/],
   ] as const) {
     const run = rig.run([{ name: 'fail', plain: true, commands: [command] }]);
-    assert.is(await run.exit, code, command);
+    await run.ends(code);
     assert.match(run.stderr, error);
   }
 });
 
 test('a line of millions of characters stays one line, and the summary of a failure shows its beginning', async () => {
   const print = "head -c 3000000 /dev/zero | tr '\\0' x; echo";
-  const long = rig.run([{ name: 'long', plain: true, commands: [print] }]);
-  assert.is(await long.exit, 0);
+  const long = await rig.run([{ name: 'long', plain: true, commands: [print] }]).ends(0);
   const lengths = long.stderr.split('\n').map((line) => line.length);
   assert.equal(lengths, [`$ ${print}`.length, 3_000_000, 0]);
   const tasks = [
     { name: 'long', plain: true, commands: [`${print}; exit 3`] },
     { name: 'all', commands: [], needs: ['long'] },
   ];
-  const failed = rig.run(tasks, ['all', '--output', 'live']);
-  assert.is(await failed.exit, 3);
+  const failed = await rig.run(tasks, ['all', '--output', 'live']).ends(3);
   const [, why = ''] = /why: (.*)/.exec(failed.stderr) ?? [];
   const [, last = ''] = /last lines:\n(.*)/.exec(failed.stderr) ?? [];
   for (const shown of [why, last]) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { folder, type RigTask, rig, useRig, within } from '../rig/rig.ts';
+import { driven, folder, type RigTask, rig, useRig, within } from '../rig/rig.ts';
 
 useRig(test);
 
@@ -18,17 +18,17 @@ test('a second run waits for the first and says for whom, or ends at once with C
   const pipeline = { ...environment(), CI: 'true' };
   const third = rig.run([locked('create')], ['create'], pipeline);
   for (const run of [second, third]) {
-    assert.is(await run.exit, 1);
+    await run.ends(1);
     assert.match(run.stderr, 'another run is at work: run of create by pid');
   }
   const fourth = rig.run([locked('destroy')], ['destroy', '--wait'], pipeline);
   await fourth.says('waiting for run of create by pid');
-  assert.is(await rig.run([{ name: 'status' }], ['status'], environment()).exit, 0);
+  await rig.run([{ name: 'status' }], ['status'], environment()).ends(0);
   assert.not(rig.hasStarted('destroy'));
   await create.exit();
-  assert.is(await first.exit, 0);
-  await (await rig.next('destroy')).exit();
-  assert.is(await fourth.exit, 0);
+  await first.ends(0);
+  await rig.pass('destroy');
+  await fourth.ends(0);
   assert.not(existsSync(environment().RIG_LOCK ?? ''));
 });
 
@@ -39,16 +39,15 @@ test('a run waits for the lock that its tasks name, too, and for no other', asyn
   const first = rig.run([task('create')], ['create'], environment());
   const create = await rig.next('create');
   const free = rig.run([locked('free')], ['free'], staging);
-  await (await rig.next('free')).exit();
-  assert.is(await free.exit, 0);
+  await rig.pass('free');
+  await free.ends(0);
   const second = rig.run([locked('before'), task('destroy')], ['before', ',', 'destroy'], staging);
   await second.says('waiting for run of create by pid');
   assert.not(rig.hasStarted('before'));
   await create.exit();
-  assert.is(await first.exit, 0);
-  await (await rig.next('before')).exit();
-  await (await rig.next('destroy')).exit();
-  assert.is(await second.exit, 0);
+  await first.ends(0);
+  await rig.pass('before', 'destroy');
+  await second.ends(0);
   assert.not(existsSync(project));
 });
 
@@ -67,13 +66,13 @@ test('a run inside a run does not wait for the lock of the outer one; what leave
   };
   await within(waits(), 'the wait of what was left');
   await inner.exit();
-  assert.is(await first.exit, 0, first.stderr);
+  await first.ends(0);
   const left = await rig.next('left');
   const second = rig.run(tasks, ['next'], environment());
   await second.says('waiting for run of left by pid');
   await left.exit();
-  await (await rig.next('next')).exit();
-  assert.is(await second.exit, 0);
+  await rig.pass('next');
+  await second.ends(0);
 });
 
 test('the commands of a run that was killed are ended before the next one begins', async () => {
@@ -86,9 +85,81 @@ test('the commands of a run that was killed are ended before the next one begins
   const destroy = await rig.next('destroy');
   assert.equal(await rig.survivors(), [destroy.pid]);
   await destroy.exit();
-  assert.is(await second.exit, 0);
+  await second.ends(0);
   const left = /ended \d+ process(es)? that the run of create by pid \d+ .*, which was killed, left behind/;
   assert.match(second.stderr, left);
+});
+
+/* What is left of earlier runs. */
+
+const ok = (name: string, more: Partial<RigTask> = {}): RigTask =>
+  driven(name, { commands: ['true'], ...more });
+
+test('a killed run is resumed, also with its lock', async () => {
+  const tasks = [ok('a'), driven('b', { needs: ['a'], lock: true }), driven('c', { needs: ['b'] })];
+  const env = environment();
+  const first = rig.run(tasks, ['c'], env);
+  await rig.pass('b');
+  await rig.next('c');
+  first.kill('SIGKILL');
+  await first.exit;
+  const second = rig.run(tasks, ['c', '--resume'], env);
+  await rig.pass('c');
+  await second.ends(0);
+  assert.not(rig.hasStarted('b'));
+  assert.match(second.stderr, /done: 3 tasks in .*, 2 resumed\n/);
+});
+
+test('with a lock, resuming waits for the run at work; without, it is an error', async () => {
+  const tasks = [ok('a', { lock: true }), driven('b', { needs: ['a'] })];
+  const env = environment();
+  const first = rig.run(tasks, ['b'], env);
+  const b = await rig.next('b');
+  const waiting = rig.run(tasks, ['b', '--resume'], env);
+  await waiting.says('waiting for run of b by pid');
+  const plain = [ok('a'), driven('b', { needs: ['a'] })];
+  const error = await rig.run(plain, ['b', '--resume']).ends(2);
+  const why =
+    /nothing to resume yet: the last run of `b`, since \d\d:\d\d, is still at work\n {2}why: it is pid \d+/;
+  assert.match(error.stderr, why);
+  await b.exit(3);
+  await first.ends(3);
+  await rig.pass('b');
+  await waiting.ends(0);
+  assert.match(waiting.stderr, 'a was done by the last run');
+});
+
+test('nothing is resumed after another run that held the same lock', async () => {
+  const env = environment();
+  const bad = ok('b', { needs: ['a'], commands: ['false'] });
+  const tasks = [ok('a', { lock: true }), bad, ok('destroy', { lock: true })];
+  for (const task of ['b', 'destroy']) await rig.run(tasks, [task], env).exit;
+  const run = await rig.run(tasks, ['b', '--resume'], env).ends(2);
+  const why = /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/;
+  assert.match(run.stderr, why);
+  // A run inside the run itself does nothing behind its back.
+  const inner = `${process.execPath} ${rig.program} destroy`;
+  const nesting = [...tasks, { name: 'nesting', needs: ['a'], plain: true, commands: [inner, 'false'] }];
+  await rig.run(nesting, ['nesting'], env).ends(1);
+  await rig.run(nesting, ['nesting', '--resume'], env).ends(1);
+});
+
+test('a status command decides, sees the variables of the commands and stays silent', async () => {
+  const status = `echo noise; test "$WANTED" = yes -a -e ${folder}/made`;
+  const task: RigTask = { name: 'make', commands: [`touch ${folder}/made`], status };
+  const env = { RIG_SHELL: '{"WANTED":"yes"}' };
+  const first = await rig.run([task], ['make', '--explain'], env).ends(0);
+  assert.match(first.stderr, 'make runs: its status command ended with exit code 1\n');
+  const run = await rig.run([task], ['make'], env).ends(0);
+  assert.is(run.stderr, '✓ make is up to date\n');
+});
+
+test('a signal ends a status command and the run', async () => {
+  const run = rig.run([{ name: 'make', commands: ['true'], status: rig.command('status') }]);
+  const status = await rig.next('status');
+  run.kill('SIGTERM');
+  await status.ended;
+  await run.ends(143);
 });
 
 test.run();

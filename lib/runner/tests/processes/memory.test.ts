@@ -41,7 +41,7 @@ for (const [name, commands, words, least] of [
     run.child.stderr?.removeAllListeners('data').on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
-    assert.is(await run.exit, 0);
+    await run.ends(0);
     await rig.close();
     assert.ok(bytes > least, `${bytes} bytes`);
     const peak = Number(readFileSync(peakFile, 'utf8')) / 1024;

@@ -24,8 +24,8 @@ for (const [how, signals, level, code] of [
       if (signal === signals[0]) await Promise.all(all.map((one) => one.signalled(signal)));
     }
     await Promise.all(all.map((one) => one.ended));
-    await (await rig.next('cleanup')).exit();
-    assert.is(await run.exit, code);
+    await rig.pass('cleanup');
+    await run.ends(code);
     assert.not(rig.hasStarted('top'));
     assert.equal(await rig.survivors(), []);
     assert.match(run.stderr, `stopping on ${signals[0]}`);
@@ -36,7 +36,7 @@ test('a signal while a cleanup runs kills its children, and the next cleanup sti
     driven('a', { cleanup: rig.command('cleanup-a') }),
     driven('b', { needs: ['a'], cleanup: rig.command('cleanup-b') }),
   ]);
-  await (await rig.next('a')).exit();
+  await rig.pass('a');
   const b = await rig.next('b');
   run.kill('SIGTERM');
   await b.ended;
@@ -46,9 +46,8 @@ test('a signal while a cleanup runs kills its children, and the next cleanup sti
   for (const signal of ['SIGTERM', 'SIGINT'] as const) await cleanup.trap(signal);
   run.kill('SIGINT');
   await cleanup.ended;
-  await (await rig.next('cleanup-a')).exit();
-  assert.is(await run.exit, 143);
-  assert.equal(await rig.survivors(), []);
+  await rig.pass('cleanup-a');
+  await run.ends(143);
   assert.match(run.stderr, 'cleaning up failed');
 });
 
@@ -61,9 +60,9 @@ test('a reader that has stopped reading the log does not keep a run from ending'
   await loud.environment('HOME');
   run.kill('SIGTERM');
   await loud.ended;
-  await (await rig.next('cleanup')).exit();
+  await rig.pass('cleanup');
   run.child.stderr?.resume();
-  assert.is(await run.exit, 143);
+  await run.ends(143);
   assert.not.match(run.stderr, 'given up');
 });
 
@@ -73,8 +72,7 @@ test('the run stops as on a hang-up if stderr loses its reader', async () => {
   run.child.stderr?.destroy();
   a.say('one\n');
   await a.ended;
-  assert.is(await run.exit, 129);
-  assert.equal(await rig.survivors(), []);
+  await run.ends(129);
 });
 
 test.run();

@@ -23,21 +23,21 @@ const below = (glob: string): string => glob.replace(/^!?/, `$&${folder}/`);
 /** Starts to watch, and lets the first run come to its end. */
 async function watching(...tasks: readonly RigTask[]): Promise<RunnerProcess> {
   const run = rig.run(tasks, ['build', '--watch']);
-  await (await rig.next('build')).exit();
+  await rig.pass('build');
   await run.says('watching ');
   return run;
 }
 
 async function interrupt(run: RunnerProcess): Promise<void> {
   run.kill('SIGINT');
-  assert.is(await run.exit, 130, run.stderr);
+  await run.ends(130);
   assert.equal(await rig.survivors(), []);
 }
 
 /** The next run, which has come for this change. */
 async function again(run: RunnerProcess, change: string, ...changed: readonly unknown[]): Promise<void> {
   await Promise.all(changed);
-  await (await rig.next('build')).exit();
+  await rig.pass('build');
   assert.match(run.stderr, new RegExp(`^.*${change}.*$`, 'm'));
 }
 
@@ -122,7 +122,7 @@ test('a signal in the middle of a run ends it and the watching', async () => {
   const held = await rig.next('build');
   run.kill('SIGTERM');
   await held.ended;
-  assert.is(await run.exit, 143);
+  await run.ends(143);
   assert.match(run.stderr, 'stopping on SIGTERM');
   assert.not.match(run.stderr, 'watching');
 });
@@ -131,11 +131,11 @@ test('the lock is only held while a run lasts; events of watching are lines of J
   const tasks = [build({ lock: true }), { name: 'other', lock: true, commands: ['true'] }];
   const env = { RIG_LOCK: join(folder, 'lock') };
   const run = rig.run(tasks, ['build', '--watch', '--output', 'json'], env);
-  await (await rig.next('build')).exit();
+  await rig.pass('build');
   await run.says('watch-waiting');
-  assert.is(await rig.run(tasks, ['other', '--no-wait'], env).exit, 0);
+  await rig.run(tasks, ['other', '--no-wait'], env).ends(0);
   await write('src/a.ts', '2');
-  await (await rig.next('build')).exit();
+  await rig.pass('build');
   await run.says(/watch-waiting.*watch-waiting/s);
   await interrupt(run);
   assert.not.match(run.stderr, 'run-stopping');
@@ -153,7 +153,7 @@ test('a requested long-running task is ended and started again', async () => {
   assert.match(run.stderr, 'stopping: an input changed');
   run.kill('SIGINT');
   await second.ended;
-  assert.is(await run.exit, 130);
+  await run.ends(130);
 });
 
 test('what is only watched brings another run and makes nothing up to date; it need not exist yet, and neither what is left out nor the same text again is a change', async () => {
@@ -166,13 +166,12 @@ test('what is only watched brings another run and makes nothing up to date; it n
   await interrupt(run);
   assert.not.match(run.stderr, 'a.ts');
   const once = rig.run([watched], ['build']);
-  await (await rig.next('build')).exit();
-  assert.is(await once.exit, 0, once.stderr);
+  await rig.pass('build');
+  await once.ends(0);
 });
 
 test('without a task with inputs there is nothing to watch', async () => {
-  const run = rig.run([{ name: 'a', commands: ['true'] }], ['a', '--watch']);
-  assert.is(await run.exit, 2);
+  const run = await rig.run([{ name: 'a', commands: ['true'] }], ['a', '--watch']).ends(2);
   assert.match(run.stderr, 'error: nothing to watch for `a`\n  why: it declares no inputs\n  do: ');
 });
 

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
+import * as assert from 'uvu/assert';
 import { processStartTime, type Question, type Readiness, type TaskDefinition } from '../../runner.ts';
 import { bundled } from './bundled.ts';
 import { temporaryFolder, useFolder } from './folder.ts';
@@ -215,6 +216,12 @@ export class RunnerProcess {
     this.exit.catch(() => child.kill('SIGKILL'));
   }
 
+  /** Resolves when it has ended with this code. */
+  async ends(code: number): Promise<this> {
+    assert.is(await this.exit, code, this.stderr);
+    return this;
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }
@@ -273,6 +280,15 @@ export class Rig {
     return this.#invocations.take((invocation) => invocation.name === name, `the start of ${name}`);
   }
 
+  /** Lets commands of these names start and end, one after another. */
+  async pass(...names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const invocation = await this.next(name);
+      for (const other of names) assert.not(this.hasStarted(other), `${other} beside ${name}`);
+      await invocation.exit();
+    }
+  }
+
   /** Whether such a command was started and not yet taken by `next`. */
   hasStarted(name: string): boolean {
     return this.#invocations.has((invocation) => invocation.name === name);
@@ -303,11 +319,14 @@ export class Rig {
     return pids.filter((_, index) => times[index] !== undefined);
   }
 
-  /** Ends whatever a failed test has left. */
+  /** Nothing may be left; what a failed test has left is ended. */
   async close(): Promise<void> {
+    const left = await this.survivors();
+    this.#pids.clear();
     for (const run of this.#runs) run.kill('SIGKILL');
-    for (const pid of await this.survivors()) process.kill(pid, 'SIGKILL');
+    for (const pid of left) process.kill(pid, 'SIGKILL');
     await new Promise((resolve) => this.#server.close(resolve));
+    assert.equal(left, []);
   }
 
   #onConnection(socket: Socket): void {
