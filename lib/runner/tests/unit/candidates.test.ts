@@ -1,37 +1,33 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { candidates } from '../../completion/candidates.ts';
-import { task } from '../../task.ts';
+import { flag, number, plain, text, word } from '../rig/graphs.ts';
 
-const commands = () => [];
-
-const deploy = task({
-  name: 'deploy',
+const deploy = plain('deploy', {
   description: 'deploys\tone\napplication',
   aliases: ['d'],
   args: {
     app: { type: 'choice', positional: true, choices: async () => ['app1', 'two words'], description: 'a' },
     sure: { type: 'choice', positional: true, choices: ['yes', 'no'], optional: true, description: 's' },
-    files: { type: 'string', positional: true, variadic: true, optional: true, description: 'f' },
-    dryRun: { type: 'boolean', short: 'n', description: 'only shown' },
+    files: { ...word, variadic: true, optional: true },
+    dryRun: { ...flag, short: 'n' },
     other: { type: 'choice', choices: ['red', 'green'], optional: true, description: 'more' },
     tier: { type: 'choice', choices: ({ env }) => [`core-${env}`], optional: true, description: 't' },
     broken: { type: 'choice', choices: () => Promise.reject(new Error('no file')), description: 'b' },
   },
-  commands,
 });
-const pass = task({ name: 'pass', description: 'p', passThrough: true, commands });
-const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
+const pass = plain('pass', { description: 'p', passThrough: true });
+const hidden = plain('hidden', { private: true });
 
 /** The words, or the one word that stands for others. */
 async function at(...words: readonly string[]): Promise<string[]> {
   const specs = {
-    env: { type: 'string', short: 'e', default: 'dev', suggestions: ['dev', 'prod'], description: 'where' },
-    wait: { type: 'boolean', default: true, description: 'not to wait' },
-    jobs: { type: 'number', short: 'j', default: 4, description: 'how many' },
+    env: { ...text, short: 'e', default: 'dev', suggestions: ['dev', 'prod'] },
+    wait: { ...flag, default: true },
+    jobs: { ...number, short: 'j', default: 4 },
   } as const;
-  const text = await candidates(words, { tasks: [deploy, pass, hidden], specs, program: 'x', config: {} });
-  const lines = text.trimEnd().split('\n');
+  const found = await candidates(words, { tasks: [deploy, pass, hidden], specs, program: 'x', config: {} });
+  const lines = found.trimEnd().split('\n');
   return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$/, '')) : lines;
 }
 

@@ -5,38 +5,24 @@ import * as assert from 'uvu/assert';
 import { parseCommandLine, requestedTasks, usageLine } from '../../command-line.ts';
 import { formatFailure, toFailure, UsageError } from '../../errors.ts';
 import { runnerOptions } from '../../global-options.ts';
-import { type AnyTask, task } from '../../task.ts';
+import type { AnyTask } from '../../task.ts';
+import { flag, number, plain, text, word } from '../rig/graphs.ts';
 
-const commands = () => [];
-const install = task({
-  name: 'install-app',
-  description: 'd',
-  aliases: ['install'],
-  passThrough: true,
+const install = plain('install-app', {
+  ...{ aliases: ['install'], passThrough: true },
   args: {
-    app: { type: 'string', positional: true, description: 'd' },
-    retries: { type: 'number', default: 3, short: 'r', description: 'd' },
-    atomic: { type: 'boolean', default: true, description: 'd' },
-    setValue: { type: 'string', noun: 'text', optional: true, short: 's', description: 'd' },
+    app: word,
+    retries: { ...number, default: 3, short: 'r' },
+    atomic: { ...flag, default: true },
+    setValue: { ...text, noun: 'text', optional: true, short: 's' },
   },
-  commands,
 });
-const test_ = task({
-  name: 'test-many',
-  description: 'd',
-  args: {
-    first: { type: 'string', positional: true, description: 'd' },
-    rest: { type: 'string', positional: true, variadic: true, optional: true, description: 'd' },
-  },
-  commands,
-});
-const hidden = task({ name: 'hidden', description: 'd', private: true, commands });
-const plain = task({ name: 'plain', description: 'd', commands });
+const many = plain('test-many', { args: { first: word, rest: { ...word, variadic: true, optional: true } } });
 const known = {
-  tasks: [install, test_, hidden, plain],
+  tasks: [install, many, plain('hidden', { private: true }), plain('plain')],
   program: 'run',
   config: {},
-  specs: { ...runnerOptions, environment: { type: 'string', short: 'e', description: 'd' } as const },
+  specs: { ...runnerOptions, environment: { ...text, short: 'e' } },
 };
 
 /** A line of at most one task. */
@@ -93,16 +79,14 @@ for (const [line, args, passThrough, options] of [
 
 test('every flag has its opposite, which takes no value and gives way to an option of that very name', () => {
   assert.equal(parse('install-app app1 --no-json --no-wait').options, { json: false, wait: false });
-  const flag = { type: 'boolean', description: 'd' } as const;
-  const both = task({ name: 'both', description: 'd', args: { cache: flag, noCache: flag }, commands });
+  const both = plain('both', { args: { cache: flag, noCache: flag } });
   assert.equal(parseWords(['both', '--no-cache'], [both]).args, { noCache: true });
 });
 
 test('a path starts from the home, or from the folder in which the launcher was called', () => {
   const path = { type: 'path', description: 'd' } as const;
-  const text = { type: 'string', optional: true, description: 'd' } as const;
-  const args = { to: path, text, files: { ...path, positional: true, variadic: true } } as const;
-  const copy = task({ name: 'copy', description: 'd', args, commands });
+  const files = { ...path, positional: true, variadic: true } as const;
+  const copy = plain('copy', { args: { to: path, text: { ...text, optional: true }, files } });
   const parsed = (calledIn: string | undefined) => {
     const words = ['copy', '--to=~/out', '--text', '~/t', 'a', '../b', '/c', '--report=r.html'];
     const { calls, options } = parseCommandLine(words, { ...known, tasks: [copy], config: { calledIn } });
@@ -112,8 +96,8 @@ test('a path starts from the home, or from the folder in which the launcher was 
   const given = { to, text: '~/t', files: ['a', '../b', '/c'], report: 'r.html' };
   assert.equal(parsed(undefined), given);
   assert.equal(parsed(process.cwd()), given);
-  const files = ['/clone/docs/a', '/clone/b', '/c'];
-  assert.equal(parsed('/clone/docs'), { ...given, files, report: '/clone/docs/r.html' });
+  const there = ['/clone/docs/a', '/clone/b', '/c'];
+  assert.equal(parsed('/clone/docs'), { ...given, files: there, report: '/clone/docs/r.html' });
 });
 
 test('-- ends the options: what follows is for the positional arguments of a task that passes nothing through', () => {
@@ -207,7 +191,7 @@ for (const [line, what, advice] of [
 test('the usage line shows what is required and what is not', () => {
   const usage = 'usage: run install-app <app> [--retries <number>] [--no-atomic] [--set-value <text>] [-- …]';
   assert.is(usageLine(install, 'run'), usage);
-  assert.is(usageLine(test_, 'run'), 'usage: run test-many <first> [rest]…');
+  assert.is(usageLine(many, 'run'), 'usage: run test-many <first> [rest]…');
 });
 
 test.run();

@@ -2,13 +2,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildGraph } from '../../graph.ts';
 import type { Graph } from '../../node.ts';
-import { type AnyTask, type ArgumentValues, need, task } from '../../task.ts';
+import { type AnyTask, type ArgumentValues, need } from '../../task.ts';
 import { checkDefinitions } from '../../task-names.ts';
-import { graphOf as build, plain } from '../rig/graphs.ts';
+import { graphOf as build, flag, number, plain, text, word } from '../rig/graphs.ts';
 import { refusalOf } from '../rig/refusal.ts';
-
-const commands = () => [];
-const described = { description: 'd', commands };
 
 /** Each node with what it comes after. */
 const orderIn = ({ nodes }: Graph): string[] =>
@@ -20,15 +17,8 @@ async function labels(requested: AnyTask, args: ArgumentValues = {}): Promise<st
   return (await build(requested, args)).nodes.map((node) => node.label);
 }
 
-const deploy = task({
-  ...described,
-  name: 'deploy',
-  args: {
-    app: { type: 'string', positional: true, description: 'd' },
-    force: { type: 'boolean', description: 'd' },
-    tier: { type: 'string', default: 'core', description: 'd' },
-  },
-});
+const deploy = plain('deploy', { args: { app: word, force: flag, tier: { ...text, default: 'core' } } });
+const wrong = { task: deploy, args: { aap: 'x' } };
 
 test('the same arguments are one node, however they are written; others are another one', async () => {
   const same = [{ app: 'x' }, { tier: 'core', app: 'x' }, { app: 'x', force: false }];
@@ -37,13 +27,11 @@ test('the same arguments are one node, however they are written; others are anot
 });
 
 test('steps come one after another, each with what only it needs; the label is the task that has them', async () => {
-  const a = task({ ...described, name: 'a' });
-  const b = task({ ...described, name: 'b', needs: [a] });
-  const c = task({ ...described, name: 'c', needs: [a], after: [b] });
-  const top = task({
-    ...described,
-    name: 'top',
-    args: { app: { type: 'string', default: 'x', description: 'd' } },
+  const a = plain('a');
+  const b = plain('b', { needs: [a] });
+  const c = plain('c', { needs: [a], after: [b] });
+  const top = plain('top', {
+    args: { app: { ...text, default: 'x' } },
     steps: ({ args }) => [c, need(deploy, { app: args.app }), b],
   });
   const graph = await build(top);
@@ -52,66 +40,71 @@ test('steps come one after another, each with what only it needs; the label is t
   assert.equal(orderIn(graph), order);
 });
 
-test('two tasks of one name are refused, wherever they stand in the graph; a task may stand there often', async () => {
-  const shared = plain('twin');
-  const other = plain('twin');
-  const between = plain('between', { needs: () => [other] });
-  for (const definition of [
-    { needs: [shared, other] },
-    { needs: [shared, between] },
-    { needs: [shared], finally: [between] },
-    { needs: [need(deploy, { app: 'x' }), need({ ...deploy }, { app: 'y' })] },
-    { needs: [plain('top')] },
-  ]) {
-    const error = await refusalOf(build(plain('top', { ...definition })));
-    assert.match(error.what, /^two tasks are called `(?:twin|deploy|top)`$/);
-    const place = /\S*graph\.test\.ts:\d+/.source;
-    const places = new RegExp(`^\`\\S+\` at ${place} and \`\\S+\` at (?:${place}|an unknown place)`);
-    assert.match(error.why, places);
-  }
-  assert.equal(await labels(plain('top', { needs: [shared, shared] })), ['twin', 'top']);
-});
-
 test('a label is what a user would type', async () => {
-  const build = task({
-    ...described,
-    name: 'build',
-    args: {
-      really: { type: 'string', positional: true, description: 'd' },
-      dryRun: { type: 'string', optional: true, description: 'd' },
-      check: { type: 'boolean', default: true, description: 'd' },
-      keepAll: { type: 'boolean', description: 'd' },
-    },
-  });
+  const check = { ...flag, default: true };
+  const args = { really: word, dryRun: { ...text, optional: true }, check, keepAll: flag } as const;
+  const build = plain('build', { args });
   const more = { really: 'false', check: false, keepAll: true, dryRun: 'x' };
   const top = plain('top', { needs: [need(build, { really: 'true' }), need(build, more)] });
   assert.equal(await labels(top), ['build true', 'build false --dry-run=x --no-check --keep-all', 'top']);
 });
 
-test('what is no task is refused, with its place and what to do', async () => {
-  const later = undefined as unknown as AnyTask;
-  for (const [definition, field, shown] of [
-    [{ needs: ['build' as unknown as AnyTask] }, 'needs', 'build'],
-    [{ needs: () => [later] }, 'needs', 'undefined'],
-    [{ needs: [{ task: later }] }, 'needs', 'undefined'],
-    [{ finally: [later] }, 'finally', 'undefined'],
-    [{ after: [later] }, 'after', 'undefined'],
-    [{ steps: [later] }, 'steps', 'undefined'],
-  ] as const) {
-    const error = await refusalOf(build(plain('top', { ...definition })));
-    assert.is(error.what, `\`${field}\` of task \`top\` holds something that is no task: \`${shown}\``);
-    assert.match(error.advice, /graph\.test\.ts:\d+/);
+test('names are those of one task each, wherever it stands in the graph, also of the listed ones; `after` looks at those of the run only', async () => {
+  const lint = plain('lint', { aliases: ['check'] });
+  const top = (more: Parameters<typeof plain>[1], needs: AnyTask[] = []) => {
+    const requested = plain('top', { needs: [plain('publish', more), ...needs] });
+    const listed = checkDefinitions([lint, requested], {});
+    return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
+  };
+  const other = plain('lint');
+  const [shared, twin] = [plain('twin'), plain('twin')];
+  for (const twice of [
+    top({ needs: [other] }),
+    top({ needs: [plain('check')] }),
+    top({ after: [other] }, [lint]),
+    build(plain('top', { needs: [shared], finally: [plain('between', { needs: () => [twin] })] })),
+    build(plain('top', { needs: [need(deploy, { app: 'x' }), need({ ...deploy }, { app: 'y' })] })),
+    build(plain('top', { needs: [plain('top')] })),
+  ]) {
+    const error = await refusalOf(twice);
+    assert.match(error.what, /^two tasks are called `(?:twin|deploy|top|lint|check)`$/);
+    const place = /\S*graph\.test\.ts:\d+/.source;
+    const places = new RegExp(`^\`\\S+\` at ${place} and \`\\S+\` at (?:${place}|an unknown place)`);
+    assert.match(error.why, places);
   }
-  const steps = plain('steps', { steps: [plain('a')] });
-  const { what } = await refusalOf(build(plain('owner', { needs: [steps] })));
-  assert.is(what, 'task `steps` has `steps` and cannot be needed by `owner`');
+  assert.is((await top({ after: [other] })).nodes.length, 2);
+  assert.is((await top({ after: [lint] }, [lint])).nodes.length, 3);
+  assert.equal(await labels(plain('top', { needs: [shared, shared] })), ['twin', 'top']);
 });
 
+const later = undefined as unknown as AnyTask;
+const holds = (field: string, shown = 'undefined'): string =>
+  `\`${field}\` of task \`top\` holds something that is no task: \`${shown}\``;
+const none = plain('none');
+
+for (const [definition, what, why = ''] of [
+  [{ needs: ['build' as unknown as AnyTask] }, holds('needs', 'build')],
+  [{ needs: () => [later] }, holds('needs')],
+  [{ needs: [{ task: later }] }, holds('needs')],
+  [{ finally: [later] }, holds('finally')],
+  [{ after: [later] }, holds('after')],
+  [{ steps: [later] }, holds('steps')],
+  [{ needs: [plain('steps', { steps: [none] })] }, 'task `steps` has `steps` and cannot be needed by `top`'],
+  [{ needs: [wrong] }, 'task `top` gives wrong arguments to `deploy`', 'unknown argument `aap`'],
+  [{ finally: [wrong] }, 'task `top` gives wrong arguments to `deploy`', 'unknown argument `aap`'],
+  // Even if it takes none and is already part of the run.
+  [{ needs: [none, { ...wrong, task: none }] }, 'task `top` gives wrong arguments to `none`'],
+] as const)
+  test(`refused with the place of the declaration: ${what} ${why}`, async () => {
+    const error = await refusalOf(build(plain('top', { ...definition })));
+    assert.is(error.what, what);
+    assert.match(error.why, why);
+    assert.match(error.advice, /graph\.test\.ts:\d+/);
+  });
+
 test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
-  const wrapper = task({
-    ...described,
-    name: 'wrapper',
-    args: { app: { type: 'string', positional: true, description: 'd' } },
+  const wrapper = plain('wrapper', {
+    args: { app: word },
     needs: ({ args }) => [need(deploy, { app: args.app })],
   });
   const graph = await build(wrapper, { app: 'z' }, ['--debug']);
@@ -120,24 +113,13 @@ test('needs may depend on arguments; words after -- go to the requested task alo
   assert.is(graph.label, 'wrapper z');
 });
 
-test('after orders what is part of the run, and pulls nothing in', async () => {
-  const first = plain('first');
-  const absent = plain('absent');
-  const second = plain('second', { after: () => [first, absent] });
-  const top = plain('top', { needs: [second, first] });
-  assert.equal(await labels(top), ['first', 'second', 'top']);
-  assert.equal(await labels(second), ['second']);
-});
-
 test('refuses what never ends, with the way, and a finaliser that is needed in the usual way', async () => {
   const a: AnyTask = plain('a', { needs: () => [b] });
   const b: AnyTask = plain('b', { needs: () => [c] });
   const c: AnyTask = plain('c', { needs: () => [a] });
   const self: AnyTask = plain('self', { needs: () => [self] });
-  const endless: AnyTask = task({
-    ...described,
-    name: 'endless',
-    args: { depth: { type: 'number', default: 0, description: 'd' } },
+  const endless: AnyTask = plain('endless', {
+    args: { depth: { ...number, default: 0 } },
     needs: ({ args }) => [{ task: endless, args: { depth: args.depth + 1 } }],
   });
   const undo: AnyTask = plain('undo', { finally: () => [other] });
@@ -157,20 +139,6 @@ test('refuses what never ends, with the way, and a finaliser that is needed in t
     assert.match((await refusalOf(build(refused))).message, message);
 });
 
-test('wrong arguments of a need or finaliser name both tasks, even if it takes none and is already part of the run', async () => {
-  const none = plain('none');
-  for (const [definition, name] of [
-    [{ needs: [{ task: deploy, args: { aap: 'x' } }] }, 'deploy'],
-    [{ needs: [none, { task: none, args: { aap: 'x' } }] }, 'none'],
-    [{ finally: [{ task: deploy, args: { aap: 'x' } }] }, 'deploy'],
-  ] as const) {
-    const error = await refusalOf(build(plain('top', { ...definition })));
-    assert.is(error.what, `task \`top\` gives wrong arguments to \`${name}\``);
-    assert.is(error.why, 'unknown argument `aap`');
-    assert.match(error.advice, /graph\.test\.ts:\d+/);
-  }
-});
-
 /** The order of a run of several tasks. */
 async function orderOf(...requested: readonly AnyTask[]): Promise<string[]> {
   const calls = requested.map((task) => ({ task, args: {}, passThrough: [] }));
@@ -184,19 +152,17 @@ test('several tasks are one graph: what they share is there once, and what only 
   const first = plain('first', { needs: [shared] });
   const second = plain('second', { needs: [shared, more] });
   const third = plain('third');
-  const [one, two] = [
-    ['shared:', 'first: shared', 'own: shared, first'],
-    ['more: own', 'second: shared, more'],
-  ];
-  assert.equal(await orderOf(first, second, third), [...one, ...two, 'third: first, second']);
+  const both = ['shared:', 'first: shared', 'own: shared, first', 'more: own', 'second: shared, more'];
+  assert.equal(await orderOf(first, second, third), [...both, 'third: first, second']);
   // Done already as a need of the first one; it holds nothing up, and the third one waits for both.
   assert.equal(await orderOf(first, shared, third), ['shared:', 'first: shared', 'third: first, shared']);
 });
 
-test('the command line is stronger than after', async () => {
+test('after orders what is part of the run, pulls nothing in, and is weaker than the command line', async () => {
   const create = plain('create');
-  const check = plain('check', { after: [create] });
+  const check = plain('check', { after: () => [create, plain('absent')] });
   const both = plain('both', { needs: [check, create] });
+  assert.equal(await orderOf(check), ['check:']);
   assert.equal(await orderOf(check, create), ['check:', 'create: check']);
   assert.equal(await orderOf(create, check), ['create:', 'check: create']);
   assert.equal(await orderOf(both), ['create:', 'check: create', 'both: check, create']);
@@ -205,18 +171,20 @@ test('the command line is stronger than after', async () => {
 test('refuses a requested task that would not run as written', async () => {
   const part = plain('part', { passThrough: true });
   const whole = plain('whole', { needs: [part] });
-  const call = (requested: AnyTask, ...passThrough: string[]) => ({ task: requested, args: {}, passThrough });
-  const built = (...calls: ReturnType<typeof call>[]) => buildGraph(calls, {}, 'run');
-  const whatOf = async (...calls: ReturnType<typeof call>[]): Promise<string> =>
-    (await refusalOf(built(...calls))).what;
-  assert.is(await whatOf(call(part), call(whole), call(part)), 'task `part` is named twice');
-  const early = 'task `part` is done before it gets its words after `--`';
-  assert.is(await whatOf(call(whole), call(part, 'x')), early);
-  await built(call(part, 'x'), call(whole));
   const serve = plain('serve', { ready: { log: 'up' } });
-  assert.match(await whatOf(call(serve), call(whole)), /`serve` runs until a signal comes/);
-  await built(call(whole), call(serve));
-  assert.is(await whatOf(call(part), call(deploy)), 'missing argument `<app>` for task `deploy`');
+  const call = (requested: AnyTask, ...passThrough: string[]) => ({ task: requested, args: {}, passThrough });
+  for (const [calls, what] of [
+    [[call(part), call(whole), call(part)], 'task `part` is named twice'],
+    [[call(whole), call(part, 'x')], 'task `part` is done before it gets its words after `--`'],
+    [[call(serve), call(whole)], /`serve` runs until a signal comes/],
+    [[call(part), call(deploy)], 'missing argument `<app>` for task `deploy`'],
+    [[call(part, 'x'), call(whole)], undefined],
+    [[call(whole), call(serve)], undefined],
+  ] as const) {
+    const built = buildGraph(calls, {}, 'run');
+    if (what === undefined) await built;
+    else assert.match((await refusalOf(built)).what, what);
+  }
 });
 
 test('finalisers come after all others, those of the latest tasks first, with what only they need', async () => {
@@ -241,51 +209,31 @@ test('a long-running process is kept by those who need it, also behind a task wi
   const server = plain('server', { commands: () => ['serve'], ready: { log: 'up' } });
   const group = plain('group', { needs: [server] });
   const user = plain('user', { needs: [group], run: () => {} });
-  const top = plain('top', { needs: [user], run: () => {} });
   const keepers = async (requested: AnyTask): Promise<unknown[]> => {
-    const { nodes } = await build(requested);
-    const { longRunning } = nodes[0] as (typeof nodes)[number];
-    return [[...(longRunning?.keptBy ?? [])].map(({ label }) => label), longRunning?.requested];
+    const { longRunning } = (await build(requested)).nodes[0] ?? {};
+    return [...Array.from(longRunning?.keptBy ?? [], ({ label }) => label), longRunning?.requested];
   };
-  assert.equal(await keepers(top), [['group', 'user'], false]);
-  assert.equal(await keepers(group), [['group'], true]);
-  assert.equal(await keepers(server), [[], true]);
+  assert.equal(await keepers(plain('top', { needs: [user], run: () => {} })), ['group', 'user', false]);
+  assert.equal(await keepers(group), ['group', true]);
+  assert.equal(await keepers(server), [true]);
 });
 
 test('a long-running process that cannot be one is reported before anything runs', async () => {
-  const talks = plain('talks', { ready: { log: 'up' }, interactive: true });
-  assert.match((await refusalOf(build(talks))).what, 'a long-running process cannot have the terminal');
   const server = plain('server', { ready: { log: 'up' } });
   const undo = plain('undo', { needs: [plain('between', { needs: [server] })] });
-  const { what } = await refusalOf(build(plain('top', { finally: [undo] })));
-  assert.match(what, 'it ends before the finaliser that needs it');
+  for (const [refused, what] of [
+    [plain('talks', { ready: { log: 'up' }, interactive: true }), 'process cannot have the terminal'],
+    [plain('top', { finally: [undo] }), 'it ends before the finaliser that needs it'],
+  ] as const)
+    assert.match((await refusalOf(build(refused))).what, what);
 });
 
 test('a chain of 51,000 needs is no problem, nor are 51,000 needs of one task', async () => {
-  let last: AnyTask = plain('task-0');
-  for (let index = 1; index < 51_000; index += 1)
-    last = task({ ...described, name: `task-${index}`, needs: [last] });
+  let last = plain('task-0');
+  for (let index = 1; index < 51_000; index += 1) last = plain(`task-${index}`, { needs: [last] });
   const copies = Array.from({ length: 51_000 }, (_, index) => need(deploy, { app: `${index}` }));
   assert.is((await build(last)).nodes.length, 51_000);
   assert.is((await build(plain('top', { needs: copies }))).nodes.length, 51_001);
-});
-
-test('names are those of one task each, also of the listed ones; `after` looks at those of the run only', async () => {
-  const lint = plain('lint', { aliases: ['check'] });
-  const top = (more: Parameters<typeof plain>[1], needs: AnyTask[] = []) => {
-    const requested = plain('top', { needs: [plain('publish', more), ...needs] });
-    const listed = checkDefinitions([lint, requested], {});
-    return buildGraph([{ task: requested, args: {}, passThrough: [] }], {}, 'run', listed);
-  };
-  const other = plain('lint');
-  for (const twice of [
-    top({ needs: [other] }),
-    top({ needs: [plain('check')] }),
-    top({ after: [other] }, [lint]),
-  ])
-    assert.match((await refusalOf(twice)).what, /^two tasks are called `(?:lint|check)`$/);
-  assert.is((await top({ after: [other] })).nodes.length, 2);
-  assert.is((await top({ after: [lint] }, [lint])).nodes.length, 3);
 });
 
 test.run();

@@ -4,22 +4,18 @@ import { runnerOptions } from '../../global-options.ts';
 import { helpText, listJson, listText, taskHelpText } from '../../list.ts';
 import { createStyle } from '../../output/terminal.ts';
 import { listTask } from '../../own-tasks.ts';
-import { type AnyTask, need, task } from '../../task.ts';
+import { type AnyTask, need } from '../../task.ts';
+import { number, plain } from '../rig/graphs.ts';
 
-const commands = () => [];
-const create = task({ name: 'create-k8s', group: 'cluster', description: 'makes the cluster', commands });
-const hidden = task({ name: 'hidden', description: 'not to be seen', private: true, commands });
-const install = task({
-  name: 'install-app',
-  group: 'deploy',
-  aliases: ['install'],
-  description: 'deploys one application',
+const create = plain('create-k8s', { group: 'cluster', description: 'makes the cluster' });
+const hidden = plain('hidden', { private: true });
+const install = plain('install-app', {
+  ...{ group: 'deploy', aliases: ['install'], description: 'deploys one application' },
   args: {
     app: { type: 'choice', positional: true, description: 'the application', choices: () => ['app1'] },
-    timeout: { type: 'number', default: 60, short: 't', description: 'seconds to wait' },
+    timeout: { ...number, default: 60, short: 't', description: 'seconds to wait' },
   },
   needs: ({ args }) => [need(create), ...(args.app === 'x' ? [hidden] : [])],
-  commands,
 });
 const tasks: AnyTask[] = [create, install, hidden, listTask];
 const style = createStyle(false, true);
@@ -61,7 +57,7 @@ test('in a narrow terminal no task is wider than it, and where names take all th
   has(40, '  install-app <app>\n      deploys one application (also ins…\n');
   has(40, '      deploys one application (also i...\n', false);
   // A very long name does not push the others' descriptions away.
-  const long = task({ name: 'a'.repeat(60), description: 'long', commands });
+  const long = plain('a'.repeat(60), { description: 'long' });
   const text = listText([create, long], 'run', 100, style);
   assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
   assert.match(text, `  ${'a'.repeat(60)}\n${' '.repeat(48)}long\n`);
@@ -91,17 +87,9 @@ test('help of a task explains arguments, options, needs, aliases and place, that
   const view = { program: 'run', columns: 80, style };
   const ofTask = taskHelpText(install, view);
   for (const part of [
-    ...[
-      'usage: run install-app <app> [--timeout <number>]',
-      'deploys one application',
-      '<app>  the application',
-    ],
-    ...[
-      '-t, --timeout <number>  seconds to wait (default 60)',
-      'needs: create-k8s',
-      'also: install',
-      'list.test.ts:',
-    ],
+    ...['usage: run install-app <app> [--timeout <number>]', 'deploys one application'],
+    ...['<app>  the application', '-t, --timeout <number>  seconds to wait (default 60)'],
+    ...['needs: create-k8s', 'also: install', 'list.test.ts:'],
   ])
     assert.match(ofTask, part);
   const ofAll = helpText(tasks, runnerOptions, view);

@@ -1,10 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lineSplitter } from '../../child-output.ts';
-import { buildGraph } from '../../graph.ts';
 import { Redactor } from '../../redact.ts';
 import { quote } from '../../shell.ts';
-import { task } from '../../task.ts';
+import { graphOf, plain, text } from '../rig/graphs.ts';
 import { runInProcess } from '../rig/in-process-run.ts';
 import { randomOf } from '../rig/random-graph.ts';
 
@@ -144,11 +143,8 @@ test('hides texts at any depth of a value, and leaves the rest alone', () => {
 });
 
 test('a secret that is a word of the runner hides no event', async () => {
-  const login = task({
-    name: 'task-done',
-    description: 'd',
-    args: { password: { type: 'string', description: 'd' } },
-    commands: () => [],
+  const login = plain('task-done', {
+    args: { password: text },
     run: ({ secret, print, log }) => {
       // What comes from a file or a command may be no text.
       for (const word of [undefined, null, 1234]) secret(word as never);
@@ -157,9 +153,7 @@ test('a secret that is a word of the runner hides no event', async () => {
       print('done');
     },
   });
-  const args = { password: 'hunter2' };
-  const graph = await buildGraph([{ task: login, args, passThrough: [] }], {}, 'p');
-  const { events, exitCode } = runInProcess(graph, 1, 'continue');
+  const { events, exitCode } = runInProcess(await graphOf(login, { password: 'hunter2' }), 1, 'continue');
   assert.is(await exitCode, 0);
   const shown = events.map((event) => ('line' in event ? `${event.type} ${event.line}` : event.type));
   const line = 'task-output *** *** is *** *** null';

@@ -4,8 +4,8 @@ import type { TaskNode } from '../../node.ts';
 import { deferred } from '../../pause.ts';
 import type { Run } from '../../run.ts';
 import { runScheduled, type Work } from '../../schedule.ts';
-import { type AnyTask, type TaskDefinition, task } from '../../task.ts';
-import { graphOf, plain } from '../rig/graphs.ts';
+import type { AnyTask } from '../../task.ts';
+import { graphOf, plain, word } from '../rig/graphs.ts';
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
   const top = plain('top', { needs: tasks });
@@ -59,9 +59,7 @@ test('a mutex goes to the node with the most dependents, even if it came later',
 });
 
 test('a mutex may depend on the arguments', async () => {
-  const args = { app: { type: 'string', positional: true, description: 'd' } } as const;
-  const mutex: TaskDefinition<typeof args>['mutex'] = ({ args }) => args.app.slice(0, 1);
-  const deploy = task({ name: 'deploy', description: 'd', commands: () => [], args, mutex });
+  const deploy = plain('deploy', { args: { app: word }, mutex: ({ args }) => args.app.slice(0, 1) });
   const top = plain('top', { needs: ['a1', 'b1', 'a2'].map((app) => ({ task: deploy, args: { app } })) });
   const seen: string[] = [];
   const run: Work['run'] = async ({ label }) => {

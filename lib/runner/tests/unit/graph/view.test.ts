@@ -2,10 +2,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type GraphView, viewOfGraph } from '../../../graph/view.ts';
 import { buildGraph } from '../../../graph.ts';
-import { type AnyTask, need, type Options, task } from '../../../task.ts';
-import { plain } from '../../rig/graphs.ts';
-
-const described = { description: 'd', commands: () => [] };
+import { type AnyTask, need, type Options } from '../../../task.ts';
+import { plain, word } from '../../rig/graphs.ts';
 
 async function view(requested: AnyTask, options: Options = {}): Promise<GraphView> {
   return viewOfGraph(await buildGraph([{ task: requested, args: {}, passThrough: [] }], options, 'run'));
@@ -33,8 +31,7 @@ test('nodes stand in the order of the run and say what is special about them', a
 });
 
 test('an order without a need differs from a need, even between the same two tasks', async () => {
-  const args = { name: { type: 'string', positional: true, description: 'd' } } as const;
-  const part = task({ ...described, name: 'part', args });
+  const part = plain('part', { args: { name: word } });
   const earlier = plain('earlier');
   const mixed = plain('mixed', { needs: [need(part, { name: 'x' })], after: [part, earlier] });
   const top = plain('top', { needs: [earlier, need(part, { name: 'y' }), mixed] });
@@ -50,8 +47,7 @@ test('an order without a need differs from a need, even between the same two tas
 
 test('finalisers are drawn with their arguments and their own needs', async () => {
   const tool = plain('tool');
-  const args = { what: { type: 'string', positional: true, description: 'd' } } as const;
-  const remove = task({ ...described, name: 'remove', args, needs: [tool] });
+  const remove = plain('remove', { args: { what: word }, needs: [tool] });
   const make = plain('make', { finally: ({ options }) => [need(remove, { what: String(options.env) })] });
   const drawn = await view(plain('top', { needs: [make] }), { env: 'test' });
   assert.equal(edges(drawn), ['make -finally-> remove test', 'make -need-> top', 'tool -need-> remove test']);

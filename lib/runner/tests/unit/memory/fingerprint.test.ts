@@ -9,7 +9,7 @@ import {
   openFingerprints,
 } from '../../../memory/fingerprint.ts';
 import { isTracked } from '../../../memory/node-settings.ts';
-import { type AnyTask, type TaskDefinition, task } from '../../../task.ts';
+import type { AnyTask, TaskDefinition } from '../../../task.ts';
 import { folder, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
@@ -29,7 +29,7 @@ const memory = (): string => join(folder, '.tasks');
 const forgotten = 'no earlier success is remembered';
 
 const define = (more: Definition = {}): AnyTask =>
-  task({ name: 'build', description: 'd', inputs: ['src/**'], commands: () => ['c'], ...more });
+  plain('build', { inputs: ['src/**'], commands: () => ['c'], ...more });
 
 const opened = (more: Partial<FingerprintSettings> = {}): Fingerprints => {
   const rest = { options: {}, base: folder, force: false, askStatus: async () => status };
