@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPair, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
 import { callIn } from '../charts/tools.ts';
+import { makeCertificate } from '../rig/certificate.ts';
 
 export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
@@ -15,7 +15,7 @@ export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 const readyMs = 120_000;
 
 /**
- * An API server and its etcd on loopback, without controllers and nodes. It stores objects; RBAC and admission are
+ * An API server on loopback and its etcd, without controllers and nodes. It stores objects; RBAC and admission are
  * real. The programs are those on PATH unless others are given. Throws the server's output if it does not start.
  */
 export async function startApiServer(
@@ -23,14 +23,12 @@ export async function startApiServer(
 ) {
   const { etcd = 'etcd', kubeApiserver = 'kube-apiserver' } = programs;
   const folder = await mkdtemp(join(tmpdir(), 'api-server-'));
-  const [store, peers, port] = await Promise.all([freePort(), freePort(), freePort()]);
   const token = randomBytes(16).toString('hex');
-  const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 2048 });
-  const key = join(folder, 'service-accounts.pem');
-  const secret = { mode: 0o600 };
-  await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), secret);
+  const { certificate, key } = await makeCertificate(folder, 'service-accounts', ['DNS:issuer']);
   const tokens = join(folder, 'tokens.csv');
+  const secret = { mode: 0o600 };
   await writeFile(tokens, `${token},administrator,administrator,system:masters\n`, secret);
+  const port = await freePort();
   const address = `https://127.0.0.1:${port}`;
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, JSON.stringify(kubeconfigOf(address, token)), secret);
@@ -45,18 +43,18 @@ export async function startApiServer(
     });
     return child;
   };
+  const store = `unix://${join(folder, 'etcd.sock')}`;
   const children = [
     start(etcd, [
       `--data-dir=${join(folder, 'etcd')}`,
-      `--listen-client-urls=http://127.0.0.1:${store}`,
-      `--advertise-client-urls=http://127.0.0.1:${store}`,
-      `--listen-peer-urls=http://127.0.0.1:${peers}`,
-      `--initial-advertise-peer-urls=http://127.0.0.1:${peers}`,
-      `--initial-cluster=default=http://127.0.0.1:${peers}`,
+      `--listen-client-urls=${store}`,
+      // nobody asks for it, but it has to have a port
+      '--advertise-client-urls=http://nowhere:0',
+      '--listen-peer-urls=http://127.0.0.1:0',
       '--unsafe-no-fsync',
     ]),
     start(kubeApiserver, [
-      `--etcd-servers=http://127.0.0.1:${store}`,
+      `--etcd-servers=${store}`,
       '--bind-address=127.0.0.1',
       '--advertise-address=127.0.0.1',
       // no Service `kubernetes`: nobody uses it, and a loopback address would be refused
@@ -67,7 +65,7 @@ export async function startApiServer(
       '--authorization-mode=RBAC',
       '--service-cluster-ip-range=10.96.0.0/16',
       `--service-account-issuer=${address}`,
-      `--service-account-key-file=${key}`,
+      `--service-account-key-file=${certificate}`,
       `--service-account-signing-key-file=${key}`,
     ]),
   ];
@@ -80,7 +78,10 @@ export async function startApiServer(
   const call = (args: readonly string[], stdin?: string) => callIn({ folder, env }, 'kubectl', args, stdin);
   const ready = await poll(async () => {
     if (children.some(({ exitCode }) => exitCode !== null)) return false;
-    return (await call(['get', '--raw', '/readyz'])).exitCode === 0 || undefined;
+    // the namespace comes a moment after the rest
+    for (const path of ['/readyz', '/api/v1/namespaces/default'])
+      if ((await call(['get', '--raw', path])).exitCode !== 0) return undefined;
+    return true;
   }, readyMs);
   if (!ready) {
     await stop();
@@ -94,7 +95,7 @@ export async function startApiServer(
   };
   /** File of its self-signed certificate. */
   const authority = join(folder, 'certificates', 'apiserver.crt');
-  return { folder, env, kubeconfig, address, authority, kubectl, stop };
+  return { folder, env, kubeconfig, address, token, authority, kubectl, stop };
 }
 
 /** The self-signed certificate is its own CA. */

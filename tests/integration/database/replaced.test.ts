@@ -128,7 +128,7 @@ test('a run that ends at any statement leaves a database that its owner can use'
 
 test('sessions are ended, and a new one is no obstacle', async () => {
   await restoredCopy();
-  const session = ask('SELECT pg_sleep(60)', app2).catch(String);
+  const session = await server.session(app2);
   let refused = 0;
   const busy = restored((ask, sql, values) => {
     if (sql.includes(`"${scratch}" RENAME`) && refused++ === 0)
@@ -136,7 +136,7 @@ test('sessions are ended, and a new one is no obstacle', async () => {
     return ask(sql, values);
   });
   await putInPlace(busy, 'app2');
-  assert.match(String(await session), /terminating connection|Connection terminated/);
+  assert.match(await session.end, /terminating connection|Connection terminated/);
   assert.is(refused, 2);
 });
 

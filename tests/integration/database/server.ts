@@ -83,12 +83,20 @@ export async function databaseServer(name: string, settings: Readonly<Record<str
   });
   /** The superuser's. */
   const login: Login = { host: '127.0.0.1', port, identity: { authority, name }, ...superuser };
+  const ask = (sql: string, as: Partial<Login> = {}) => withLogin({ ...login, ...as }, (query) => query(sql));
   return {
     ...{ login, log },
     /** PEM, and its file: the CA of the server's certificate. */
     ...{ authority, authorityFile: certificate },
     /** One statement over a new connection, as the superuser or somebody else. Rejects with the server's error. */
-    ask: (sql: string, as: Partial<Login> = {}) => withLogin({ ...login, ...as }, (query) => query(sql)),
+    ask,
+    /** A session that runs until the server ends it, with the reason. */
+    session: async (as: Partial<Login> & { readonly user: string }) => {
+      const end = ask('SELECT pg_sleep(600)', as).then(() => 'by itself', String);
+      const found = `SELECT FROM pg_stat_activity WHERE usename = '${as.user}' AND query ~ 'pg_sleep'`;
+      assert.ok(await poll(async () => (await ask(found))[0], 60_000));
+      return { end };
+    },
     remove: async () => {
       await remove();
       await rm(folder, { recursive: true });

@@ -11,7 +11,7 @@ import { membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/repli
 import { generateRootToken } from '../../../lib/vault/api/root-token.ts';
 import { restoreSnapshot, saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
 import { failureOf } from '../../rig/task-context.ts';
-import { newPlace, type RealVault, realVault, type VaultPlace } from './real-vault.ts';
+import { newPlace, type RealVault, realVault, startMs, type VaultPlace } from './real-vault.ts';
 
 const test = suite('vault, several real servers');
 const places = [await newPlace(), await newPlace(), await newPlace()];
@@ -23,9 +23,13 @@ test.after(async () => {
 
 const replicasOf = (servers: RealVault[]) =>
   servers.map((server, index) => ({ name: `vault-${index}`, client: vaultClient(server) }));
+const replicas = replicasOf(servers);
 
-const sealed = (servers: RealVault[]) =>
-  Promise.all(replicasOf(servers).map(async ({ client }) => (await sealStatus(client)).sealed));
+/** Initialises and unseals those that need it; its client is the active one's. */
+const initialise = (of = replicas) => initialiseVault({ replicas: of, keysPath });
+
+const sealed = (of = replicas) =>
+  Promise.all(of.map(async ({ client }) => (await sealStatus(client)).sealed));
 
 async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
   const servers = await Promise.all(
@@ -38,28 +42,22 @@ async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
 const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.rootToken ?? '';
 
 /** The active one, with the root token. */
-async function activeClient(): Promise<VaultClient> {
-  const { client } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
-  return client.withToken(await rootToken());
-}
+const activeClient = async (): Promise<VaultClient> =>
+  (await initialise()).client.withToken(await rootToken());
 
 test('one is initialised, and all are unsealed and share their data', async () => {
-  const { client, initialised, unsealed } = await initialiseVault({
-    replicas: replicasOf(servers),
-    keysPath,
-  });
+  const { client, initialised, unsealed } = await initialise();
   assert.equal([initialised, unsealed], [true, ['vault-0', 'vault-1', 'vault-2']]);
-  assert.equal(await sealed(servers), [false, false, false]);
+  assert.equal(await sealed(), [false, false, false]);
   const token = await rootToken();
   await client.withToken(token).write('cubbyhole/shared', { value: 'yes' });
   await waitForVotes(client.withToken(token));
   // A standby forwards the call to the active server.
-  const standby = replicasOf(servers).find((replica) => replica.client.address !== client.address);
+  const standby = replicas.find((replica) => replica.client.address !== client.address);
   assert.equal(await standby?.client.withToken(token).read('cubbyhole/shared'), { value: 'yes' });
 });
 
 test('each tells of itself whether it leads, follows and has the data; another leads after a step-down', async () => {
-  const replicas = replicasOf(servers);
   const members = () => Promise.all(replicas.map(({ client }) => membershipOf(client)));
   const before = await members();
   const leader = before.findIndex(({ active }) => active);
@@ -70,17 +68,14 @@ test('each tells of itself whether it leads, follows and has the data; another l
     );
   const agreed = before[leader]?.index ?? 0;
   assert.ok(agreed > 0);
-  const client = replicas[leader]?.client;
-  assert.ok(client);
-  await stepDown(client.withToken(await rootToken()));
+  await stepDown(await activeClient());
   const another = async () => {
     const after = await members();
     const next = after.findIndex(({ active }) => active);
-    return next >= 0 && next !== leader && after.every(({ joined, index }) => joined && index >= agreed)
-      ? true
-      : undefined;
+    const follows = after.every(({ joined, index }) => joined && index >= agreed);
+    return (next >= 0 && next !== leader && follows) || undefined;
   };
-  assert.ok(await poll(another, 60_000));
+  assert.ok(await poll(another, startMs));
 });
 
 /** A new replica becomes a voter only after a while; without two voters, no leader can follow a dead one. */
@@ -90,22 +85,26 @@ async function waitForVotes(client: VaultClient): Promise<void> {
     const answer = (await client.read('sys/storage/raft/configuration')) as {
       config: { servers: { voter: boolean }[] };
     };
-    return answer.config.servers.filter(({ voter }) => voter).length === 3 ? true : undefined;
+    return answer.config.servers.filter(({ voter }) => voter).length === 3 || undefined;
   };
-  assert.ok(await poll(voters, 40_000));
+  assert.ok(await poll(voters, startMs));
 }
 
 test('if the active replica dies, another takes over, and only the returning one is unsealed', async () => {
-  await servers[0]?.stop();
-  const left = servers.slice(1);
-  const { client } = await initialiseVault({ replicas: replicasOf(left), keysPath });
-  assert.ok(left.some(({ address }) => address === client.address));
+  const { address } = (await initialise()).client;
+  const dead = servers.findIndex((server) => server.address === address);
+  const left = replicas.filter((_, index) => index !== dead);
+  await servers[dead]?.stop();
+  const { client } = await initialise(left);
+  assert.ok(left.some((replica) => replica.client.address === client.address));
   assert.equal(await client.withToken(await rootToken()).read('cubbyhole/shared'), { value: 'yes' });
-  await servers[0]?.start();
-  assert.equal(await sealed(servers), [true, false, false]);
-  const { unsealed } = await initialiseVault({ replicas: replicasOf(servers), keysPath });
-  assert.equal(unsealed, ['vault-0']);
-  assert.equal(await sealed(servers), [false, false, false]);
+  await servers[dead]?.start();
+  assert.equal(
+    await sealed(),
+    servers.map((_, index) => index === dead),
+  );
+  assert.equal((await initialise()).unsealed, [`vault-${dead}`]);
+  assert.equal(await sealed(), [false, false, false]);
 });
 
 test('a server with auto-unseal needs no key and gets a recovery key', async () => {
@@ -134,7 +133,7 @@ test('a server with auto-unseal needs no key and gets a recovery key', async () 
     await own.stop();
     await own.start();
     assert.is(await unsealVault(input), 'unchanged');
-    assert.equal(await sealed([own]), [false]);
+    assert.equal(await sealed(replicasOf([own])), [false]);
   } finally {
     await own.remove();
   }
@@ -167,8 +166,8 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     assert.equal(await readKeys(path), keys);
     assert.ok(existsSync(`${path}.1`), 'the other keys are kept');
     await unsealVault({ replicas, keysPath: path });
-    const open = async () => (await sealed(others)).every((state) => state === false) || undefined;
-    assert.ok(await poll(open, 30_000), 'all are unsealed');
+    const open = async () => !(await sealed(replicas)).includes(true) || undefined;
+    assert.ok(await poll(open, startMs), 'all are unsealed');
     const { client: active } = await initialiseVault({ replicas, keysPath: path });
     assert.equal(await active.withToken(token).read('kv/word'), { value: 'remembered' });
     // The same keys: nothing is sealed.

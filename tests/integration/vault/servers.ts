@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
@@ -10,14 +11,14 @@ import { operatorToken } from '../../../lib/vault/api/operator.ts';
 import { generateRootToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
+import { startApiServer } from '../api-server.ts';
+import { list } from '../charts/ask.ts';
 import { databaseServer } from '../database/server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
-import { tokenReview } from './token-review.ts';
 
 /* A real Vault and what it needs, and the steps of init-vault on it. */
 
-export const reviewer = 'token-of-the-reviewer';
-export const review = await tokenReview(reviewer);
+export const api = await startApiServer();
 export const database = await databaseServer('localhost', { log_statement: 'all' });
 export const vault = await realVault();
 await vault.start();
@@ -30,7 +31,7 @@ await setUpDatabases((use) => use(database.login), JSON.stringify(roles));
 
 export async function removeServers(): Promise<void> {
   await vault.remove();
-  review.close();
+  await api.stop();
   await database.remove();
 }
 
@@ -82,7 +83,10 @@ export async function converge(of = vault): Promise<string[]> {
   await convergeVault({
     client: client.withToken(token),
     state,
-    kubernetes: { host: review.host, reviewer },
+    kubernetes: {
+      ...{ host: api.address, reviewer: api.token },
+      caCertificate: await readFile(api.authority, 'utf8'),
+    },
     sources: {
       settings,
       decrypt: async (file, key) => {
@@ -99,7 +103,15 @@ export async function converge(of = vault): Promise<string[]> {
     .map(({ path, difference }) => `${path}: ${difference}`);
 }
 
-export async function login(role: string, jwt: string) {
-  const { body } = await anonymous.request('POST', 'auth/kubernetes/login', { body: { role, jwt } });
-  return anonymous.withToken(String(objectOf(body.auth)?.client_token));
+/** Logs in with a token of a ServiceAccount, which is created if it is new. */
+export async function login(role: string, namespace: string, name: string, audience = 'vault') {
+  const accounts = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } },
+  ];
+  await api.kubectl(['apply', '-f', '-'], list(accounts));
+  const token = await api.kubectl(['-n', namespace, 'create', 'token', name, '--audience', audience]);
+  const body = { role, jwt: token.trim() };
+  const answer = await anonymous.request('POST', 'auth/kubernetes/login', { body });
+  return anonymous.withToken(String(objectOf(answer.body.auth)?.client_token));
 }

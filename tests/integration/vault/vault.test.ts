@@ -3,7 +3,6 @@ import { cp, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
@@ -15,6 +14,7 @@ import { fails } from '../../rig/task-context.ts';
 import { realVault } from './real-vault.ts';
 import {
   anonymous,
+  api,
   asRoot,
   converge,
   database,
@@ -23,13 +23,10 @@ import {
   operatorClient,
   removeServers,
   replicas,
-  review,
-  reviewer,
   settingsOf,
   status,
   vault,
 } from './servers.ts';
-import { serviceAccountToken } from './token-review.ts';
 
 const operator = 'vault-operator-vault-secrets-operator-controller-manager';
 
@@ -89,7 +86,7 @@ test('the operator’s token is renewed by each run and has only the rights that
   }
 });
 
-const loginOfApp1 = () => login('app1-back', serviceAccountToken('backend', 'app1-back', 'vault'));
+const loginOfApp1 = () => login('app1-back', 'backend', 'app1-back');
 
 test('app1 logs in with its ServiceAccount and reads only its own parameters', async () => {
   const app = await loginOfApp1();
@@ -107,7 +104,8 @@ test('app1 gets a login for its database, which is revoked, and its password is 
   const { body } = await app.request('GET', 'database/creds/app1-back');
   assert.is(body.lease_duration, 3600);
   const { username, password } = body.data as { readonly username: string; readonly password: string };
-  const ask = (sql: string) => database.ask(sql, { user: username, password, database: 'app1' });
+  const as = { user: username, password, database: 'app1' };
+  const ask = (sql: string) => database.ask(sql, as);
   assert.equal(await ask('SELECT current_user, rolsuper FROM pg_roles WHERE rolname = session_user'), [
     { current_user: 'app1', rolsuper: false },
   ]);
@@ -117,13 +115,10 @@ test('app1 gets a login for its database, which is revoked, and its password is 
   await app.write('sys/leases/renew', { lease_id: body.lease_id, increment: 7200 });
   assert.not.equal(await until(), before);
   // A session that still runs when its lease ends.
-  const session = ask('SELECT pg_sleep(60)').catch(String);
-  const running = `SELECT FROM pg_stat_activity WHERE usename = '${username}'`;
-  assert.ok(await poll(async () => (await database.ask(running))[0], 10_000));
+  const session = await database.session(as);
   await app.write('sys/leases/revoke', { lease_id: body.lease_id, sync: true });
-  assert.match(String(await session), 'terminating connection');
-  const failure = await ask('SELECT 1').catch((error: Error) => error.message);
-  assert.match(String(failure), 'password authentication failed');
+  assert.match(await session.end, 'terminating connection');
+  assert.match(String(await ask('SELECT 1').catch(String)), 'password authentication failed');
   const owner = "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'";
   assert.equal(await database.ask(owner, { database: 'app1' }), [{ tableowner: 'app1' }]);
   // The server logs every statement.
@@ -132,7 +127,7 @@ test('app1 gets a login for its database, which is revoked, and its password is 
 });
 
 test('the operator can log in, encrypt and decrypt, and nothing else', async () => {
-  const client = await login('vso-transit', serviceAccountToken('vault', operator, 'vault'));
+  const client = await login('vso-transit', 'vault', operator);
   const plaintext = Buffer.from('cached token').toString('base64');
   const encrypted = await client.write('transit/encrypt/vso-client-cache', { plaintext });
   const { ciphertext } = encrypted.body.data as { readonly ciphertext: string };
@@ -144,12 +139,12 @@ test('the operator can log in, encrypt and decrypt, and nothing else', async () 
 
 test('another account, namespace or audience cannot log in', async () => {
   for (const [namespace, name, audience] of [
-    ['backend', 'app2-back', 'vault'],
-    ['frontend', 'app1-back', 'vault'],
+    ['backend', 'app2-back'],
+    ['frontend', 'app1-back'],
     ['backend', 'app1-back', 'kubernetes'],
   ] as const) {
-    const token = serviceAccountToken(namespace, name, audience);
-    await fails(login('app1-back', token), { what: /Vault refused POST auth\/kubernetes\/login/ });
+    const refused = login('app1-back', namespace, name, audience);
+    await fails(refused, { what: /Vault refused POST auth\/kubernetes\/login/ });
   }
 });
 
@@ -235,8 +230,8 @@ test('an entry adds an application; without it only its secrets stay', async () 
     'kv/app3/more: missing',
     'database/config/postgresql: roles',
   ]);
-  const account = serviceAccountToken('backend', 'app3-back', 'vault');
-  const app = await login('app3-back', account);
+  const loginOfApp3 = () => login('app3-back', 'backend', 'app3-back');
+  const app = await loginOfApp3();
   assert.ok(await app.read('database/creds/app3-back'));
   assert.ok(await app.read('kv/data/app3/more'));
 
@@ -254,7 +249,7 @@ test('an entry adds an application; without it only its secrets stay', async () 
     'database/config/postgresql: roles, url',
     'app3-back: no longer declared: removed',
   ]);
-  await fails(login('app3-back', account), { why: /invalid role name/ });
+  await fails(loginOfApp3(), { why: /invalid role name/ });
   await fails(app.read('kv/data/app3/more'), { why: /permission denied/ });
   assert.equal(await database.ask("SELECT FROM pg_roles WHERE rolname LIKE '%app3-bac%'"), []);
   const client = await operatorClient();
@@ -292,7 +287,10 @@ test('the plain commands of the dry run configure another Vault in the same way'
     trust: { file: relative(root, authorityFile), serverName: identity.name, write: undefined },
     settings: settingsOf(other),
     databaseAuthorityFile: database.authorityFile,
-    kubernetes: { host: review.host, reviewerTokenCommand: `printf %s ${reviewer}` },
+    kubernetes: {
+      ...{ host: api.address, caCertificateFile: api.authority },
+      reviewerTokenCommand: `printf %s ${api.token}`,
+    },
   }).join('\n');
   assert.not.match(commands, given.password);
   const env = { PATH: `${folder}:${process.env.PATH}`, HOME: folder };
@@ -305,7 +303,7 @@ test('the plain commands of the dry run configure another Vault in the same way'
     'auth/kubernetes/config: token_reviewer_jwt',
     'database/config/postgresql: password',
   ]);
-  assert.not.match(await readFile(join(folder, 'written.json'), 'utf8'), reviewer);
+  assert.not.match(await readFile(join(folder, 'written.json'), 'utf8'), api.token);
   await other.remove();
 });
 

@@ -1,12 +1,13 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { isFree } from '../../../ground/free-port.ts';
 
-/** A port of loopback that the operating system had free; nobody listens on it. */
+/**
+ * A port of loopback where nobody listens. Below Linux's range for outgoing connections, so that no client takes it
+ * before its server does, and below the ports of embedded clusters.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 20_000);
+    if (await isFree(port)) return port;
+  }
 }
