@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { Client } from 'pg';
 import * as assert from 'uvu/assert';
-import { forwarded } from '../integration/forwarded.ts';
+import { atDatabase, forwarded } from '../integration/forwarded.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
 import { bash } from '../rig/bash.ts';
 import { environment } from './tasks.ts';
@@ -41,20 +40,12 @@ export async function checkData(sandbox: Sandbox, round: number): Promise<string
   const [, clientKey = ''] = /client-key-data: (\S+)/.exec(await state('kubeconfig')) ?? [];
   for (const secret of [...passwords, ...tokens, clientKey]) if (secret !== '') secrets.add(secret);
 
-  const password = /^password: "?([^"\n]*)/m.exec(decrypted)?.[1];
-  const ca = await state('certificates/ca.crt');
-  const rows = await forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
-    const login = { host: '127.0.0.1', port, user: 'postgres', password, database: 'app1', ssl: { ca } };
-    const client = new Client(login);
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      await client.query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
-      await client.query(`INSERT INTO chaos VALUES (${round})`);
-      return (await client.query('SELECT round FROM chaos')).rows.map((row) => row.round);
-    } finally {
-      await client.end();
-    }
+  const [, password = ''] = /^password: "?([^"\n]*)/m.exec(decrypted) ?? [];
+  const login = { user: 'postgres', password, database: 'app1' };
+  const rows = await atDatabase(sandbox, environment, login, async (client) => {
+    await client.query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
+    await client.query(`INSERT INTO chaos VALUES (${round})`);
+    return (await client.query('SELECT round FROM chaos')).rows.map((row) => row.round);
   });
   rounds.push(round);
   return rounds.flatMap((round) => [

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { Client } from 'pg';
 import * as assert from 'uvu/assert';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -27,4 +29,25 @@ export async function forwarded<Result>(
     forward.kill();
     await end;
   }
+}
+
+/** Calls `use` with a session in the environment's database. */
+export async function atDatabase<Result>(
+  sandbox: Sandbox,
+  environment: string,
+  login: { readonly user: string; readonly password: string; readonly database: string },
+  use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  // The backend's DB_SSLROOTCERT; the server accepts only TLS.
+  const ca = await readFile(sandbox.path('.state', environment, 'certificates/ca.crt'), 'utf8');
+  return forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
+    const client = new Client({ ...login, host: '127.0.0.1', port, ssl: { ca } });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return await use(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  });
 }

@@ -3,9 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { Launched, processesWith } from '../rig/launched.ts';
 import { processesOf, type Sandbox } from './sandbox.ts';
 
-// A cluster starts within a minute even on a busy machine.
-process.env.RIG_DEADLINE_MS ??= '180000';
-
 /** Starts a task; its events are in the output. With `terminal` on a pseudo-terminal of script(1). */
 export function startRun(
   { folder, home, env }: Sandbox,

@@ -9,6 +9,9 @@ import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 
+// A cluster starts within minutes even on a busy machine.
+process.env.RIG_DEADLINE_MS ??= '300000';
+
 export type Sandbox = {
   /** A copy of the sources, so that the developer's environment is not touched. */
   readonly folder: string;

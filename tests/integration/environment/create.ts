@@ -1,8 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { login } from './login.ts';
-import { fieldOf, loginOf, sandbox, status, succeeds } from './shared.ts';
+import { fieldOf, login, loginOf, sandbox, status, succeeds } from './shared.ts';
 
 /* From a fresh clone to both applications: the cluster of `applications.test.ts`. */
 

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import { login } from './login.ts';
 import {
   generationOf,
+  login,
   loginOf,
   refuses,
   sandbox,

@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import * as assert from 'uvu/assert';
-import { fieldOf, sandbox, scenario, somebody, succeeds } from './shared.ts';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { fieldOf, sandbox, scenario, somebody, succeeds, until } from './shared.ts';
 
 /* Other people change the cluster with kubectl and helm. The tests build on each other. */
 
@@ -18,10 +18,7 @@ const installApp2 = async (): Promise<string> => (await succeeds('install-app', 
 const unchanged = 'unchanged: devops, postgresql, app2-back, app2-front';
 
 const lines = (text: string, pattern: RegExp): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => pattern.test(line));
+  text.split('\n').flatMap((line) => (pattern.test(line) ? [line.trim()] : []));
 
 const replicas = (): Promise<string> =>
   somebody('kubectl -n frontend get deployment app2-front -o jsonpath={.spec.replicas}');
@@ -85,7 +82,7 @@ others('a rollback also reverts manual changes', async () => {
 others('replicas set by another autoscaler are kept until it is deleted', async () => {
   await somebody(`
     kubectl -n frontend autoscale deployment app2-front --min=4 --max=6
-    kubectl -n frontend wait deployment/app2-front --for=jsonpath={.spec.replicas}=4 --timeout=90s`);
+    kubectl -n frontend wait deployment/app2-front --for=jsonpath={.spec.replicas}=4 --timeout=180s`);
   assert.match((await succeeds('diff-app', 'app2')).stdout, /app2-front: no difference/);
   await somebody('kubectl -n frontend label service app2-front app.kubernetes.io/name=other --overwrite');
   assert.match(await installApp2(), /installing: app2-front/);
@@ -102,7 +99,7 @@ others('pods that cannot be created are reported with the reason', async () => {
   await somebody(`
     kubectl -n backend scale deployment app2-back --replicas=0
     kubectl -n frontend create quota team --hard=pods=1
-    kubectl -n frontend wait quota/team --for=jsonpath={.status.hard.pods}=1 --timeout=60s
+    kubectl -n frontend wait quota/team --for=jsonpath={.status.hard.pods}=1 --timeout=180s
     for attempt in {1..12}
     do kubectl -n frontend delete pods -l app.kubernetes.io/instance=app2-front
       kubectl -n frontend wait deployment/app2-front --for=condition=ReplicaFailure --timeout=5s && break
@@ -119,17 +116,20 @@ others('pods that cannot be created are reported with the reason', async () => {
 });
 
 /** Starts a helm that has to wait, and returns once its release has this status. */
-async function startHelm(words: string, status: string): Promise<ChildProcess> {
+async function startHelm(words: string, status: string) {
   const script = `eval "$(./run env)"; exec helm -n frontend ${words} --wait --timeout 300s`;
-  const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env, stdio: 'ignore' });
+  const helm = spawn('bash', ['-c', script], { cwd: sandbox.folder, env: sandbox.env });
+  const end = ended(helm);
   const found = `kubectl -n frontend get secrets -l owner=helm,status=${status} -o name`;
-  await somebody(`until ${found} | grep -q .; do :; done`);
-  return helm;
-}
-
-async function kill(helm: ChildProcess): Promise<void> {
-  helm.kill('SIGKILL');
-  await once(helm, 'exit');
+  await until(async () => {
+    if (helm.exitCode !== null) assert.unreachable((await end).stderr);
+    return (await somebody(found)) !== '';
+  }, status);
+  const kill = () => {
+    helm.kill('SIGKILL');
+    return end;
+  };
+  return { pid: helm.pid, kill };
 }
 
 others('what another helm is changing is not touched, and repaired if that helm was killed', async () => {
@@ -138,7 +138,7 @@ others('what another helm is changing is not touched, and repaired if that helm 
   const busy = `app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `;
   for (const words of ['install-app app2', 'rollback app2-front --yes', 'uninstall-app app2 --yes'])
     await fails(words.split(' '), new RegExp(busy));
-  await kill(helm);
+  await helm.kill();
   await somebody('kubectl -n frontend delete quota team');
   assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
 });
@@ -149,7 +149,7 @@ others('an uninstall that was killed is finished, and the release installed', as
       `kubectl -n frontend patch service app2-front --type merge -p '{"metadata":{"finalizers":${value}}}'`,
     );
   await finalizers('["example.com/hang"]');
-  await kill(await startHelm('uninstall app2-front', 'uninstalling'));
+  await (await startHelm('uninstall app2-front', 'uninstalling')).kill();
   await finalizers('null');
   assert.match(await installApp2(), /repairing app2-front: a killed run left it uninstalling/);
   assert.is(await replicas(), '2');
@@ -160,14 +160,14 @@ others('nothing is installed while a namespace is being deleted; it is recreated
     kubectl -n frontend create configmap hang
     kubectl -n frontend patch configmap hang -p '{"metadata":{"finalizers":["example.com/hang"]}}'
     kubectl delete namespace frontend --wait=false
-    kubectl wait namespace/frontend --for=condition=NamespaceFinalizersRemaining --timeout=60s`);
+    kubectl wait namespace/frontend --for=condition=NamespaceFinalizersRemaining --timeout=180s`);
   assert.equal(lines((await succeeds('status')).stdout, /drift/), [
     'drift        devops: namespace frontend is being deleted',
   ]);
   await fails(['install-app', 'app2'], /namespace frontend is being deleted\n(?:.*\n)*.*example\.com\/hang/);
   await somebody(`
     kubectl -n frontend patch configmap hang --type merge -p '{"metadata":{"finalizers":null}}'
-    kubectl wait --for=delete namespace/frontend --timeout=60s`);
+    kubectl wait --for=delete namespace/frontend --timeout=180s`);
   assert.match(await installApp2(), /devops was changed: namespace frontend is missing/);
   assert.is(await replicas(), '2');
 });

@@ -5,8 +5,17 @@ import * as assert from 'uvu/assert';
 import { bash } from '../../rig/bash.ts';
 import { runbook } from '../../rig/runbook.ts';
 import { inKeyring, makeKey } from '../secrets/keyring.ts';
-import { login } from './login.ts';
-import { loginOf, refuses, sandbox, scenario, secretsFile, state, status, succeeds } from './shared.ts';
+import {
+  login,
+  loginOf,
+  refuses,
+  sandbox,
+  scenario,
+  secretsFile,
+  state,
+  status,
+  succeeds,
+} from './shared.ts';
 
 /* Backups of databases and Vault, and their way back by the commands of docs/restore.md. */
 

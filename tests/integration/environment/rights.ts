@@ -32,7 +32,7 @@ charts('workloads of releases with the longest name get their pods', async () =>
     ['backend', 'verification'],
   ] as const) {
     const labels = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=${component}`;
-    const words = ['wait', '--for=create', 'pod', '-l', labels, '--timeout', '60s'];
+    const words = ['wait', '--for=create', 'pod', '-l', labels, '--timeout', '180s'];
     const made = await kubectl('-n', namespace, ...words);
     assert.is(made.exitCode, 0, `${namespace} ${component}: ${made.stderr}`);
   }
@@ -103,7 +103,7 @@ charts('helm itself installs, upgrades and removes an application as a deployer'
   const all = { ...values, backend: { release: 'probe-back' }, cluster: { podCidr: '10.244.0.0/16' } };
   for (const words of [['upgrade', '--install'], ['upgrade'], ['uninstall']]) {
     const chart = words[0] === 'upgrade' ? ['charts/frontend', '--values', '-'] : [];
-    const args = [...words, 'probe', ...chart, '-n', 'frontend', '--wait', '--timeout', '60s', ...as];
+    const args = [...words, 'probe', ...chart, '-n', 'frontend', '--wait', '--timeout', '180s', ...as];
     const { exitCode, stderr } = await call(sandbox, 'helm', args, JSON.stringify(all));
     assert.is(exitCode, 0, stderr);
   }

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
+import { atDatabase } from '../forwarded.ts';
 import { makeSandbox, secretOf } from '../sandbox.ts';
 
 /* What the scenarios of one environment share, see `environment.test.ts`. */
@@ -56,8 +57,9 @@ export async function filesIn(folder: string): Promise<string[]> {
   return files.map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
 }
 
+/** Waits for what a controller does, on a busy machine. */
 export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
-  assert.ok(await poll(async () => (await holds()) || undefined, 90_000), `${what} within 90 s`);
+  assert.ok(await poll(async () => (await holds()) || undefined, 180_000), `${what} within 180 s`);
 }
 
 /** A field of an object in the namespace of the backends. */
@@ -70,3 +72,17 @@ export const generationOf = async (deployment: string): Promise<number> =>
 
 /** The parameters with which an application's backend logs in. */
 export const loginOf = (app: string) => secretOf(sandbox, 'backend', `${app}-back-database`);
+
+/** Logs in with the parameters of an application. Returns the server's refusal, or undefined. */
+export function login(
+  secret: Readonly<Record<string, string>>,
+  password = secret.DB_PASSWORD ?? '',
+  sql = 'SELECT 1',
+): Promise<string | undefined> {
+  const { DB_USER: user = '', DB_NAME: database = '' } = secret;
+  const asked = atDatabase(sandbox, 'development', { user, password, database }, (at) => at.query(sql));
+  return asked.then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}

@@ -8,7 +8,7 @@ import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess } from '../../../lib/runner/process-identity.ts';
 import { eventOf, leftovers, startRun } from '../live-run.ts';
-import { refuses, sandbox, scenario, somebody, state, status, succeeds } from './shared.ts';
+import { refuses, sandbox, scenario, somebody, state, status, succeeds, until } from './shared.ts';
 
 /* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */
 
@@ -17,9 +17,10 @@ const trouble = scenario('trouble');
 /** Kills services, and returns the records of the others. */
 async function killServices(...names: string[]): Promise<ServiceRecord[]> {
   const records = await readServices(state());
-  for (const record of records.filter((record) => names.includes(record.name)))
-    process.kill(record.pid, 'SIGKILL');
-  return records.filter((record) => !names.includes(record.name));
+  const killed = records.filter(({ name }) => names.includes(name));
+  for (const { pid } of killed) process.kill(pid, 'SIGKILL');
+  for (const record of killed) await until(async () => !(await isSameProcess(record)), `${record.name} ends`);
+  return records.filter((record) => !killed.includes(record));
 }
 
 trouble('a sealed Vault is reported by status, refused by install, and unsealed by init-vault', async () => {
@@ -46,7 +47,7 @@ trouble('pods that were marked as not ready, as after a suspended machine, becom
   await somebody(`
     pod=pod/$(kubectl -n core get pods -o jsonpath='{.items[0].metadata.name}')
     kubectl -n core patch "$pod" --subresource=status -p '{"status":{"conditions":[{"type":"Ready","status":"False"}]}}'
-    kubectl -n core wait "$pod" --for=condition=Ready --timeout=30s`);
+    kubectl -n core wait "$pod" --for=condition=Ready --timeout=180s`);
 });
 
 trouble(
