@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Ended } from '../../lib/runner/tests/rig/ended.ts';
+import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 import { PseudoTerminal } from '../../lib/runner/tests/rig/pseudo-terminal.ts';
 import { Screen } from '../../lib/runner/tests/rig/screen.ts';
 import { assertRefused, makeSandbox } from './sandbox.ts';
@@ -15,23 +14,17 @@ const mistakes = suite('mistakes without a cluster');
 const sandbox = await makeSandbox();
 
 /** Runs a script as root of a new user namespace with its own mounts and network; false if that is not allowed. */
-async function apart(flags: string, script: string): Promise<Ended | false> {
-  const unshare = (command: string) =>
-    promisify(execFile)('unshare', ['--user', '--map-root-user', ...flags.split(' '), 'sh', '-c', command], {
-      cwd: sandbox.folder,
-      env: sandbox.env,
-      maxBuffer: 16 << 20,
-    });
-  if (!(await unshare('true').catch(() => false))) return false;
-  return unshare(script).then(
-    ({ stdout, stderr }) => ({ exitCode: 0, stdout, stderr }),
-    ({ code, stdout, stderr }) => ({ exitCode: code, stdout, stderr }),
-  );
+async function apart(flag: string, script: string): Promise<Ended | false> {
+  const unshare = (command: string) => {
+    const words = ['--user', '--map-root-user', flag, 'sh', '-c', command];
+    return ended(spawn('unshare', words, { cwd: sandbox.folder, env: sandbox.env }));
+  };
+  const { exitCode } = await unshare('true');
+  return exitCode === 0 && unshare(script);
 }
 
 mistakes('what the project does not have, or never does, ends with 2', async () => {
   for (const [words, said] of [
-    ['instal-app app1', /unknown task `instal-app`\n.*`install-app`/],
     ['install-tier cores', /unknown tier `cores`\n.*core, apps/],
     ['install-app app3', /unknown app `app3`\n.*app1, app2/],
     ['update nope', /unknown part `nope`\n.*settings, tools/],
@@ -53,35 +46,26 @@ mistakes('status --watch shows a page on a terminal until Ctrl-C, which leaves t
   assert.is(await terminal.exit, 130);
   const screen = new Screen(80, 24);
   screen.write(terminal.raw);
-  const left = screen.lines.filter((line) => line !== '');
-  assert.match(
-    left.join('\n'),
-    /^stopping on SIGINT; .*\nenvironment [\s\S]*absent[\s\S]*Ctrl-C\ninterrupted after \S+: .*$/,
-  );
+  const left = /^stopping on SIGINT; .*\nenvironment [\s\S]*absent[\s\S]*Ctrl-C\ninterrupted after \S+: .*$/;
+  assert.match(screen.lines.filter((line) => line !== '').join('\n'), left);
   assert.is(screen.cursor.column, 0);
 });
 
-mistakes(
-  'a tool that is too old and could not be installed ends with 127 and says how to install it',
-  async () => {
-    const bin = `${sandbox.home}/bin`;
-    await mkdir(bin);
-    await writeFile(`${bin}/helm`, '#!/bin/sh\necho v3.9.0\n', { mode: 0o755 });
-    await symlink(process.execPath, `${bin}/node`);
-    const offline = { PATH: `${bin}:/usr/bin:/bin`, XDG_CACHE_HOME: `${sandbox.home}/cache` };
-    const exports = Object.entries(offline).map(([name, value]) => `${name}='${value}'`);
-    const script = `unset HTTPS_PROXY https_proxy; export ${exports.join(' ')}; ./run install-tools --provider embedded`;
-    const ended = await apart('--net', script);
-    if (ended === false) return;
-    assertRefused(ended, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
-  },
-);
+mistakes('a tool that is too old and could not be installed ends with 127 and says what to do', async () => {
+  const bin = `${sandbox.home}/bin`;
+  await mkdir(bin);
+  await writeFile(`${bin}/helm`, '#!/bin/sh\necho v3.9.0\n', { mode: 0o755 });
+  await symlink(process.execPath, `${bin}/node`);
+  const offline = `PATH='${bin}:/usr/bin:/bin' XDG_CACHE_HOME='${sandbox.home}/cache'`;
+  const install = './run install-tools --provider embedded';
+  const failed = await apart('--net', `unset HTTPS_PROXY https_proxy; export ${offline}; ${install}`);
+  if (failed) assertRefused(failed, 127, /PATH: .*\n.*published release: .*unreachable: .*\n.*Go modules: /);
+});
 
 mistakes('a full disk is reported', async () => {
   const small = 'mkdir -p .state && mount -t tmpfs -o size=1m none .state';
   const full = await apart('--mount', `${small} && ./run create-k8s --provider embedded`);
-  if (full === false) return;
-  assertRefused(full, 1, /no space left for environment `development`\n {2}why: .* 0 MiB free/);
+  if (full) assertRefused(full, 1, /no space left for environment `development`\n {2}why: .* 0 MiB free/);
 });
 
 mistakes('read-only tasks work without a writable home', async () => {

@@ -35,17 +35,9 @@ export async function realPostgresql(
   assert.is(exitCode, 0, stderr);
 
   const port = await freePort();
-  const settings = {
-    listen_addresses: '127.0.0.1',
-    port,
-    unix_socket_directories: '',
-    fsync: 'off',
-    ...further,
-  };
-  const server = await start(
-    'postgres',
-    Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
-  );
+  const own = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', fsync: 'off' };
+  const settings = Object.entries({ ...own, ...further }).map(([name, value]) => `--${name}=${value}`);
+  const server = await start('postgres', settings);
   process.once('exit', () => server.kill('SIGKILL'));
   let log = '';
   for (const stream of [server.stdout, server.stderr])
@@ -53,7 +45,7 @@ export async function realPostgresql(
       log += chunk;
     });
   const ready = 'database system is ready to accept connections';
-  assert.ok(await poll(async () => log.includes(ready) || undefined, 60_000), log);
+  assert.ok(await poll(async () => log.includes(ready) || undefined, 120_000), log);
 
   return {
     address: `127.0.0.1:${port}`,

@@ -26,10 +26,8 @@ import {
 const tests = scenario('applications');
 
 tests('each route has its source ranges and a certificate of the environment’s CA', async () => {
-  const ranges = await somebody(
-    'kubectl -n frontend get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}',
-  );
-  assert.equal(JSON.parse(ranges), ['10.244.0.0/16']);
+  const internal = 'get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}';
+  assert.is(await somebody(`kubectl -n frontend ${internal}`), '["10.244.0.0/16"]');
   const tls = await secretOf(sandbox, 'frontend', 'app1-front-tls');
   const server = new X509Certificate(tls['tls.crt'] ?? '');
   const authority = new X509Certificate(await readText(state('certificates/ca.crt')));
@@ -41,8 +39,7 @@ tests('each route has its source ranges and a certificate of the environment’s
 });
 
 tests('kubectl, helm, helmfile, sops and vault work with the variables of env', async () => {
-  const values =
-    '--state-values-file environments/common.yaml --state-values-file environments/embedded.yaml';
+  const values = '--state-values-file environments/common.yaml';
   const printed = await somebody(`
     kubectl get nodes -o name | wc -l
     helm -n core list -q --filter devops
@@ -64,20 +61,17 @@ tests('init-vault reverts manual changes in Vault, and the audit log has every r
 });
 
 tests(
-  'the operator renews a lease, and before its maximum ends it gives app1 a new login and restarts it',
+  'the operator renews a lease, and before its maximum gives app1 a new login and a restart',
   async () => {
     const user = async () => (await loginOf('app1')).DB_USER;
     const another = async (than: string | undefined, what: string) =>
       until(async () => (await user()) !== than, what);
     // A changed spec makes the operator request a login at once, the first one with the current durations.
+    const object = 'vaultdynamicsecret/app1-back-database';
     const renewAt = (percent: number) =>
-      somebody(
-        `kubectl -n backend patch vaultdynamicsecret app1-back-database --type merge -p '{"spec":{"renewalPercent":${percent}}}'`,
-      );
+      somebody(`kubectl -n backend patch ${object} --type merge -p '{"spec":{"renewalPercent":${percent}}}'`);
     const lease = async () => {
-      const { secretLease, lastRenewalTime } = JSON.parse(
-        await fieldOf('vaultdynamicsecret/app1-back-database', '.status'),
-      );
+      const { secretLease, lastRenewalTime } = JSON.parse(await fieldOf(object, '.status'));
       return { id: secretLease.id as string, renewed: lastRenewalTime as number };
     };
     const brief = (text: string) => text.replace('ttl: 1h\n    maxTtl: 24h', 'ttl: 6s\n    maxTtl: 15s');
@@ -105,10 +99,8 @@ tests(
       }, 'a login with short times works');
       await another(short.DB_USER, 'another login');
       await until(async () => (await generationOf('app1-back')) > generation, 'app1 is restarted');
-      await until(
-        async () => /authentication failed/.test((await login(short)) ?? ''),
-        'the old login is gone',
-      );
+      const isRefused = async () => /authentication failed/.test((await login(short)) ?? '');
+      await until(isRefused, 'the old login is gone');
     });
     await succeeds('init-vault');
     const last = await user();
@@ -144,9 +136,8 @@ tests('a failed check rolls the release back and is named', async () => {
 tests('events, logs, reports and diagnostics contain no secret', async () => {
   const { DB_PASSWORD = '' } = await loginOf('app2');
   const keys = JSON.parse(await readText(state('vault/keys.json')));
-  const secrets = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))].filter(
-    (value) => value.length >= shortestSecret,
-  );
+  const values = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))];
+  const secrets = values.filter(({ length }) => length >= shortestSecret);
   assert.ok(secrets.length >= 3);
   const forms = secrets.flatMap(secretForms);
   const showing = (text: string): boolean => forms.some((form) => text.includes(form.text));

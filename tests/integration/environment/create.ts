@@ -7,24 +7,18 @@ import { fieldOf, login, loginOf, sandbox, status, succeeds } from './shared.ts'
 
 const tests = suite('create');
 
-tests(
-  'create-environment detects the embedded cluster, creates everything, and says what comes next',
-  async () => {
-    assert.is((await status()).cluster.state, 'absent');
-    assert.not.ok((await readdir(sandbox.folder)).includes('.state'), 'reading the status changes nothing');
-    const { stdout } = await succeeds('create-environment');
-    assert.match(
-      stdout,
-      /^environment `development` \(embedded\) is ready\n\nKubernetes API {2}https:.*\nVault .*\nPostgreSQL .*\n\n.* install-tier apps {2}/,
-    );
-    assert.match(
-      stdout,
-      / stop-k8s +stop it and keep its data\n.* destroy-environment {2}remove it with its data\n$/,
-    );
-    // Vault's own programs create it, with a plugin's folder.
-    assert.not.ok((await readdir(sandbox.home)).includes('.cache'));
-  },
-);
+tests('create-environment detects the provider, creates everything, and says what comes next', async () => {
+  assert.is((await status()).cluster.state, 'absent');
+  assert.not.ok((await readdir(sandbox.folder)).includes('.state'), 'reading the status changes nothing');
+  const { stdout } = await succeeds('create-environment');
+  const ready = /^environment `development` \(embedded\) is ready\n\nKubernetes API {2}https:.*\nVault .*\n/;
+  assert.match(stdout, ready);
+  assert.match(stdout, /\nPostgreSQL .*\n\n.* install-tier apps {2}/);
+  const end = / stop-k8s +stop it and keep its data\n.* destroy-environment {2}remove it with its data\n$/;
+  assert.match(stdout, end);
+  // Vault's own programs create it, with a plugin's folder.
+  assert.not.ok((await readdir(sandbox.home)).includes('.cache'));
+});
 
 tests('install-tier apps installs both applications, with secrets from Vault and from SOPS', async () => {
   await succeeds('install-tier', 'apps');

@@ -62,7 +62,7 @@ tests('a rotation that failed half-way is completed with the same new passwords,
 });
 
 tests(
-  'a password in the secrets file that differs from the server’s is reported, and a rotation fixes it',
+  'a password in the file that differs from the server’s is reported, and a rotation fixes it',
   async () => {
     const file = secretsFile();
     const byHand = (key: string) =>

@@ -107,10 +107,8 @@ others('pods that cannot be created are reported with the reason', async () => {
   const told = /app2-front: deployment frontend\/app2-front has \d of 2 pods ready: .*exceeded quota: team/;
   const { stdout } = await succeeds('status');
   assert.match(stdout, told);
-  assert.match(
-    stdout,
-    /app2-back: deployment backend\/app2-back was scaled to 0, which turns its autoscaler off/,
-  );
+  const off = 'app2-back: deployment backend/app2-back was scaled to 0, which turns its autoscaler off';
+  assert.match(stdout, off);
   await somebody('kubectl -n backend scale deployment app2-back --replicas=1');
   assert.match(await installApp2(), told);
 });
@@ -175,10 +173,8 @@ others('nothing is installed while a namespace is being deleted; it is recreated
 others('an object created by others is not adopted, and the error says how to adopt it', async () => {
   await succeeds('uninstall-app', 'app2', '--yes');
   await somebody('kubectl -n frontend create serviceaccount app2-front');
-  await fails(
-    ['install-app', 'app2'],
-    /kubectl -n frontend delete serviceaccount app2-front.*-- --take-ownership/,
-  );
+  const adopt = /kubectl -n frontend delete serviceaccount app2-front.*-- --take-ownership/;
+  await fails(['install-app', 'app2'], adopt);
   await succeeds('install-app', 'app2', '--', '--take-ownership');
   assert.match(await installApp2(), unchanged);
 });

@@ -41,44 +41,37 @@ function installs(text: string, namespace: string): Map<string, KubernetesObject
   return new Map(objects.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-tests(
-  'what is rendered is what is installed, which the API server has accepted, and shows no secret',
-  async () => {
-    await mkdir(sandbox.path('gitops', '.git'), { recursive: true });
-    await render();
-    const written = await files();
-    assert.ok(written.includes('02-postgresql/hooks/hooks.yaml'));
-    const values: Record<string, string> = JSON.parse(
-      await somebody(`sops decrypt --output-type json ${secretsFile()}`),
-    );
-    const forms = Object.values(values).flatMap(secretForms);
-    assert.ok(forms.length > 5);
-    const texts = new Map<string, string>();
-    for (const file of written) {
-      const path = join(folder, file);
-      const text = await readText(path);
-      assert.not.ok(forms.some((form) => text.includes(form.text)) || /PRIVATE KEY/.test(text), file);
-      texts.set(file, file.endsWith('.sops.yaml') ? await somebody(`sops decrypt ${path}`) : text);
+tests('what is rendered is what is installed, and shows no secret', async () => {
+  await mkdir(sandbox.path('gitops', '.git'), { recursive: true });
+  await render();
+  const written = await files();
+  assert.ok(written.includes('02-postgresql/hooks/hooks.yaml'));
+  const values = JSON.parse(await somebody(`sops decrypt --output-type json ${secretsFile()}`));
+  const forms = Object.values<string>(values).flatMap(secretForms);
+  assert.ok(forms.length > 5);
+  const texts = new Map<string, string>();
+  for (const file of written) {
+    const path = join(folder, file);
+    const text = await readText(path);
+    assert.not.ok(forms.some((form) => text.includes(form.text)) || /PRIVATE KEY/.test(text), file);
+    texts.set(file, file.endsWith('.sops.yaml') ? await somebody(`sops decrypt ${path}`) : text);
+  }
+  for (const { name, namespace } of await declaredReleases(sandbox.folder)) {
+    const own = written.filter((file) => file.slice(3).startsWith(`${name}/`));
+    const rendered = installs(own.map((file) => texts.get(file)).join('\n---\n'), namespace);
+    const helm = `helm -n ${namespace} get`;
+    const stored = await somebody(`${helm} manifest ${name}; ${helm} hooks ${name}`);
+    const installed = installs(stored, namespace);
+    const certificate = `Secret frontend/${name}-tls`;
+    if (name.endsWith('-front')) {
+      const live = await somebody(`kubectl -n frontend get secret ${name}-tls -o jsonpath={.data}`);
+      assert.equal(rendered.get(certificate)?.data, JSON.parse(live));
     }
-    for (const { name, namespace } of await declaredReleases(sandbox.folder)) {
-      const own = written.filter((file) => file.slice(3).startsWith(`${name}/`));
-      const rendered = installs(own.map((file) => texts.get(file)).join('\n---\n'), namespace);
-      const helm = `helm -n ${namespace} get`;
-      const installed = installs(
-        await somebody(`${helm} manifest ${name}; ${helm} hooks ${name}`),
-        namespace,
-      );
-      const certificate = `Secret frontend/${name}-tls`;
-      if (name.endsWith('-front')) {
-        const live = await somebody(`kubectl -n frontend get secret ${name}-tls -o jsonpath={.data}`);
-        assert.equal(rendered.get(certificate)?.data, JSON.parse(live));
-      }
-      rendered.delete(certificate);
-      assert.ok(installed.size > 0, name);
-      assert.equal([...rendered], [...installed], name);
-    }
-  },
-);
+    rendered.delete(certificate);
+    assert.ok(installed.size > 0, name);
+    assert.equal([...rendered], [...installed], name);
+  }
+});
 
 tests('a release that is left out is no longer rendered, and Flux installs in order', async () => {
   const without = (text: string) => `${text}\n  reloader: { installed: false }\n`;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { bash } from '../../rig/bash.ts';
 import { runbook } from '../../rig/runbook.ts';
 import { inKeyring, makeKey } from '../secrets/keyring.ts';
@@ -31,15 +32,16 @@ const sql = async (app: string, statement: string) => login(await loginOf(app), 
 const hasRows = (app: string, table: string, rows: number) =>
   sql(app, `SELECT 1 / (count(*) = ${rows})::int FROM ${table}`);
 
-/** A script as the user with the sandbox's home. */
-const asUser = (script: string) => bash(`set -euo pipefail\n${script}`, sandbox);
+/** Runs a script that has to succeed. */
+async function asUser(script: string): Promise<Ended> {
+  const ended = await bash(`set -euo pipefail\n${script}`, sandbox);
+  assert.is(ended.exitCode, 0, ended.stderr);
+  return ended;
+}
 
 /** With the variables of the present environment, whose ports may be others than before. */
-async function vault(words: string): Promise<string> {
-  const { exitCode, stdout, stderr } = await asUser(`eval "$(./run env)"\nvault ${words}`);
-  assert.is(exitCode, 0, stderr);
-  return stdout.trim();
-}
+const vault = async (words: string): Promise<string> =>
+  (await asUser(`eval "$(./run env)"\nvault ${words}`)).stdout.trim();
 
 const secretOfVault = () => vault('kv get -mount=kv -field=word app1/own');
 
@@ -47,14 +49,11 @@ tests('each application has data, and a backup is made of databases and Vault', 
   const table = 'CREATE TABLE notes (id serial PRIMARY KEY, word text)';
   const fill = `INSERT INTO notes (word) SELECT 'word ' || n FROM generate_series(1, 1000) AS n`;
   for (const app of ['app1', 'app2']) assert.is(await sql(app, `${table}; ${fill}`), undefined);
-  assert.is(
-    await sql('app2', 'CREATE SCHEMA extra; CREATE TABLE extra."Odd Name" AS SELECT 1 AS x'),
-    undefined,
-  );
+  const odd = 'CREATE SCHEMA extra; CREATE TABLE extra."Odd Name" AS SELECT 1 AS x';
+  assert.is(await sql('app2', odd), undefined);
   await vault('kv put -mount=kv app1/own word=remembered');
 
-  const { stdout, stderr, exitCode } = await asUser(runbook('Back up', ['sh']));
-  assert.is(exitCode, 0, stderr);
+  const { stdout, stderr } = await asUser(runbook('Back up', ['sh']));
   assert.is(stdout, `${database}\n${join(backups, 'vault')}\n`);
   assert.match(stderr, /app1: 1 table, 1000 rows\n[\s\S]*app2: 2 tables, 1001 rows/);
   for (const folder of ['database', 'vault']) {
@@ -70,8 +69,7 @@ tests('each application has data, and a backup is made of databases and Vault', 
 });
 
 tests('a restore refuses what would lose data or is damaged, and changes nothing', async () => {
-  const has =
-    /the database app1 is not empty\n {2}why: it has sequence public\.notes_id_seq, table public\.notes/;
+  const has = /app1 is not empty\n {2}why: it has sequence public\.notes_id_seq, table public\.notes/;
   await refuses(['restore-database', database], 2, /--yes/);
   await refuses(['restore-database', database, '--yes'], 1, has);
   await refuses(['restore-database', database, 'app3', '--yes'], 2, /no database `app3`/);
@@ -83,7 +81,6 @@ tests('a restore refuses what would lose data or is damaged, and changes nothing
   // With the right checksum: pg_restore itself finds it.
   const record = JSON.parse(await readFile(join(damaged, 'backup.json'), 'utf8'));
   record.databases.app2.digest = createHash('sha256').update(dump).digest('hex');
-  await writeFile(join(damaged, 'backup.json'), JSON.stringify(record));
   record.databases.app1.rows['public.notes'] = 999;
   await writeFile(join(damaged, 'backup.json'), JSON.stringify(record));
   const replace = (app: string) => ['restore-database', damaged, app, '--replace', '--yes'];
@@ -113,36 +110,32 @@ tests('one database is replaced while its application is connected; the other st
 });
 
 /* The last of all: it changes the sandbox's keys. */
-tests(
-  'after a disaster, the commands of docs/restore.md bring everything back with the backup key',
-  async () => {
-    const { DB_PASSWORD: password = '' } = await loginOf('app2');
-    const backup = await makeKey(sandbox);
-    await writeFile(sandbox.path('sops/backup.public.asc'), backup.open);
-    const rules = sandbox.path('.sops.yaml');
-    await writeFile(rules, (await readFile(rules, 'utf8')).replace(/7391[0-9A-F]{36}/, backup.fingerprint));
-    await succeeds('import-gpg-keys');
-    const updated = await inKeyring(sandbox, 'sops', 'updatekeys', '--yes', secretsFile());
-    assert.is(updated.exitCode, 0, updated.stderr);
-    await mkdir(join(sandbox.home, 'keys'), { mode: 0o700 });
-    await writeFile(join(sandbox.home, 'keys/backup.asc'), backup.secret, { mode: 0o600 });
-    await rm(backups, { recursive: true });
-    await succeeds('backup-database', database);
-    await succeeds('backup-vault', join(backups, 'vault'));
+tests('after a disaster, docs/restore.md brings everything back with the backup key', async () => {
+  const { DB_PASSWORD: password = '' } = await loginOf('app2');
+  const backup = await makeKey(sandbox);
+  await writeFile(sandbox.path('sops/backup.public.asc'), backup.open);
+  const rules = sandbox.path('.sops.yaml');
+  await writeFile(rules, (await readFile(rules, 'utf8')).replace(/7391[0-9A-F]{36}/, backup.fingerprint));
+  await succeeds('import-gpg-keys');
+  const updated = await inKeyring(sandbox, 'sops', 'updatekeys', '--yes', secretsFile());
+  assert.is(updated.exitCode, 0, updated.stderr);
+  await mkdir(join(sandbox.home, 'keys'), { mode: 0o700 });
+  await writeFile(join(sandbox.home, 'keys/backup.asc'), backup.secret, { mode: 0o600 });
+  await rm(backups, { recursive: true });
+  await succeeds('backup-database', database);
+  await succeeds('backup-vault', join(backups, 'vault'));
 
-    await succeeds('destroy-environment', '--yes');
-    await rm(sandbox.path('sops/development-operational.asc'));
-    const { exitCode, stdout, stderr } = await asUser(runbook('After a disaster'));
-    assert.is(exitCode, 0, stderr);
-    for (const app of ['app1', 'app2'])
-      assert.match(stderr, new RegExp(`${app}-back-verification.*ok database login`));
-    const { unseal_keys_b64: keys } = JSON.parse(await readFile(state('vault/keys.json'), 'utf8'));
-    for (const secret of [password, ...keys]) assert.not.ok((stdout + stderr).includes(secret));
-    assert.is(await hasRows('app1', 'notes', 1), undefined);
-    assert.is(await hasRows('app2', 'notes', 1000), undefined);
-    assert.is(await secretOfVault(), 'remembered');
-    assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
-  },
-);
+  await succeeds('destroy-environment', '--yes');
+  await rm(sandbox.path('sops/development-operational.asc'));
+  const { stdout, stderr } = await asUser(runbook('After a disaster'));
+  for (const app of ['app1', 'app2'])
+    assert.match(stderr, new RegExp(`${app}-back-verification.*ok database login`));
+  const { unseal_keys_b64: keys } = JSON.parse(await readFile(state('vault/keys.json'), 'utf8'));
+  for (const secret of [password, ...keys]) assert.not.ok((stdout + stderr).includes(secret));
+  assert.is(await hasRows('app1', 'notes', 1), undefined);
+  assert.is(await hasRows('app2', 'notes', 1000), undefined);
+  assert.is(await secretOfVault(), 'remembered');
+  assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
+});
 
 tests.runIfAsked();

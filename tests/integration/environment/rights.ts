@@ -85,9 +85,8 @@ charts('the rights of deployers suffice for the applications, not for the platfo
   const applications = await objectsOf('app1-back', 'app1-front', 'app2-back', 'app2-front');
   const { exitCode, stderr } = await dryRun(applications, ...asTeam('deployers'));
   assert.is(exitCode, 0, stderr);
-  const platform = (await objectsOf('devops', 'postgresql')).filter(
-    ({ metadata }) => !['backend', 'frontend'].includes(metadata.namespace ?? ''),
-  );
+  const both = await objectsOf('devops', 'postgresql');
+  const platform = both.filter(({ metadata }) => !/^(back|front)end$/.test(metadata.namespace ?? ''));
   for (const [team, objects] of [
     ['backend', applications],
     ['deployers', platform],

@@ -13,12 +13,7 @@ export type Rule = {
 };
 
 /** kubectl arguments to act as a member of a team. */
-export const asTeam = (team: string): string[] => [
-  '--as',
-  'somebody',
-  '--as-group',
-  `k8s-deployment:${team}`,
-];
+export const asTeam = (team: string) => ['--as', 'somebody', '--as-group', `k8s-deployment:${team}`];
 
 /** Review of all rights of its creator. */
 export const rulesReview = (namespace: string) => ({
@@ -77,12 +72,10 @@ const observes: Rights = {
 };
 
 /** Rights in a comparable form. */
-const normal = (rights: Rights): Rights =>
-  Object.fromEntries(
-    Object.entries(rights)
-      .map(([resource, verbs]) => [resource, [...new Set(verbs.split(' '))].sort().join(' ')] as const)
-      .sort(([one], [other]) => (one < other ? -1 : 1)),
-  );
+function normal(rights: Rights): Rights {
+  const sorted = (verbs: string) => [...new Set(verbs.split(' '))].sort().join(' ');
+  return Object.fromEntries(Object.entries(rights).map(([resource, verbs]) => [resource, sorted(verbs)]));
+}
 
 const isOurs = (namespace: string): boolean => ourNamespaces.some((name) => name === namespace);
 
@@ -104,17 +97,12 @@ export function rightsIn(rules: readonly Rule[]): Rights {
   const rights: Record<string, string> = {};
   for (const { apiGroups = [], resources = [], verbs, resourceNames } of rules) {
     if (resourceNames !== undefined) continue;
-    for (const group of apiGroups) {
+    for (const group of apiGroups)
       for (const name of resources) {
-        const [plural, part] = name.split('/');
-        const resource = [
-          group === '' ? plural : `${plural}.${group}`,
-          ...(part === undefined ? [] : [part]),
-        ].join('/');
+        const resource = group === '' ? name : name.replace(/^[^/]+/, `$&.${group}`);
         if (/^selfsubject\w+\.auth(entication|orization)\.k8s\.io$/.test(resource)) continue;
         rights[resource] = [rights[resource] ?? [], verbs].flat().join(' ');
       }
-    }
   }
   return normal(rights);
 }

@@ -50,37 +50,34 @@ trouble('pods that were marked as not ready, as after a suspended machine, becom
     kubectl -n core wait "$pod" --for=condition=Ready --timeout=180s`);
 });
 
-trouble(
-  'a port taken in the meantime is named, other processes are not touched, and start-k8s restores everything, services that end meanwhile included',
-  async () => {
-    await succeeds('stop-k8s');
-    const { ports } = JSON.parse(await readFile(state('embedded.json'), 'utf8')) as EmbeddedState;
-    const bystander = spawn('sleep', ['600']);
-    const pid = bystander.pid ?? 0;
-    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
-    const record = { name: 'vault', pid, startTime: '1', bootId: boot };
-    await mkdir(state('services'), { recursive: true });
-    await writeFile(state('services', 'vault.json'), JSON.stringify(record));
-    const clusters = state('kwok', 'clusters');
-    const [cluster = ''] = await readdir(clusters);
-    await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
+trouble('a taken port is named, and start-k8s restores all but touches no process of others', async () => {
+  await succeeds('stop-k8s');
+  const { ports } = JSON.parse(await readFile(state('embedded.json'), 'utf8')) as EmbeddedState;
+  const bystander = spawn('sleep', ['600']);
+  const pid = bystander.pid ?? 0;
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
+  const record = { name: 'vault', pid, startTime: '1', bootId: boot };
+  await mkdir(state('services'), { recursive: true });
+  await writeFile(state('services', 'vault.json'), JSON.stringify(record));
+  const clusters = state('kwok', 'clusters');
+  const [cluster = ''] = await readdir(clusters);
+  await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
 
-    const server = createServer().listen(ports.vault, '127.0.0.1');
-    await once(server, 'listening');
-    const taken = `port ${ports.vault} of vault is taken\\n {2}why: .*\\n {2}do: .*ss -ltnp`;
-    await refuses(['start-k8s'], 1, new RegExp(taken));
-    assert.equal(await leftovers(sandbox), []);
-    await once(server.close(), 'close');
-    const start = startRun(sandbox, ['start-k8s']);
-    await start.shows(eventOf('done', 'embedded-kubernetes'));
-    await killServices('kube-controller-manager');
-    assert.is(await start.exit, 0, start.shown);
-    const { cluster: now, vault, database } = await status();
-    const open = { initialized: true, sealed: false, configured: true };
-    assert.equal([now.state, vault, database], ['running', open, { reachable: true }]);
-    assert.is(bystander.exitCode ?? bystander.signalCode, null);
-    bystander.kill();
-  },
-);
+  const server = createServer().listen(ports.vault, '127.0.0.1');
+  await once(server, 'listening');
+  const taken = `port ${ports.vault} of vault is taken\\n {2}why: .*\\n {2}do: .*ss -ltnp`;
+  await refuses(['start-k8s'], 1, new RegExp(taken));
+  assert.equal(await leftovers(sandbox), []);
+  await once(server.close(), 'close');
+  const start = startRun(sandbox, ['start-k8s']);
+  await start.shows(eventOf('done', 'embedded-kubernetes'));
+  await killServices('kube-controller-manager');
+  assert.is(await start.exit, 0, start.shown);
+  const { cluster: now, vault, database } = await status();
+  const open = { initialized: true, sealed: false, configured: true };
+  assert.equal([now.state, vault, database], ['running', open, { reachable: true }]);
+  assert.is(bystander.exitCode ?? bystander.signalCode, null);
+  bystander.kill();
+});
 
 trouble.runIfAsked();

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -22,13 +22,21 @@ const other = 'environments/lab/secrets/database.yaml';
 const developmentKey = 'sops/development-operational.asc';
 const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
 
-const git = (words: readonly string[], index = '.git/index') =>
-  promisify(execFile)('git', words, {
+const git = (words: string, index = '.git/index') =>
+  promisify(execFile)('git', words.split(' '), {
     cwd: sandbox.folder,
     env: { ...process.env, GIT_INDEX_FILE: sandbox.path(index) },
   });
 // Like a fresh clone, but without a commit.
-await git(['init', '--quiet']);
+await git('init --quiet');
+await git('add --all');
+await copyFile(sandbox.path('.git/index'), sandbox.path('.git/all'));
+test.after.each(async () => {
+  await copyFile(sandbox.path('.git/all'), sandbox.path('.git/index'));
+  await git('checkout --quiet .');
+  await git('clean --quiet -d --force');
+});
+
 const opened = await openedBy(sandbox, [sandbox.path(developmentKey)], file);
 const { password } = parse(opened ?? '') as { password: string };
 
@@ -44,17 +52,8 @@ async function check(variables: Record<string, string> = {}) {
   return { found, what: error?.what ?? '', log: context.logged.join('\n') };
 }
 
-/** Writes files, and returns a function that gives them back as they were. */
-async function plant(files: Record<string, string | Buffer>): Promise<() => Promise<void>> {
-  const before = new Map<string, Buffer | undefined>();
-  for (const [name, content] of Object.entries(files)) {
-    before.set(name, await readFile(sandbox.path(name)).catch(() => undefined));
-    await writeFile(sandbox.path(name), content);
-  }
-  return async () => {
-    for (const [name, content] of before)
-      await (content === undefined ? rm(sandbox.path(name)) : writeFile(sandbox.path(name), content));
-  };
+async function plant(files: Record<string, string | Buffer>): Promise<void> {
+  for (const [name, content] of Object.entries(files)) await writeFile(sandbox.path(name), content);
 }
 
 test('this repository has no secret in plain text', async () => {
@@ -66,7 +65,7 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
   const text = await readFile(sandbox.path(other), 'utf8');
   const nested = 'nested:\n  list: [1]\n  port_unencrypted: 5432\n# a comment\nempty: ""\nnothing: null\n';
   const forms = secretForms(password);
-  const clean = await plant({
+  await plant({
     [other]: `${nested}token: hunter2-hunter2\n${text.replace(/^password: .*$/m, `password: ${password}`)}`,
     'environments/lab/secrets/new.yaml': 'token: hunter2-hunter2\n',
     'environments/lab/secrets/token.txt': 'hunter2-hunter2',
@@ -79,7 +78,6 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
     'zeros.bin': `\0\n${pem}\0`,
   });
   const { found, what, log } = await check();
-  await clean();
   const places = forms.map(
     ({ name }, index) => `charts/notes${index}.txt:2: the value \`password\` of ${file}, ${name}`,
   );
@@ -104,10 +102,12 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
 
 test('staged content is checked, also in a hook, and files of any name', async () => {
   const latin = Buffer.concat([Buffer.from(`${sandbox.folder}/`), Buffer.from('caf\xe9.pem', 'latin1')]);
-  const staged = await plant({ [file]: 'password: hunter2-hunter2\n', 'leak.pem': pem, 'hook.pem': pem });
-  await git(['add', file, 'leak.pem']);
-  await git(['add', 'hook.pem'], '.git/next-index-1.lock');
-  await staged();
+  const whole = await readFile(sandbox.path(file));
+  await plant({ [file]: 'password: hunter2-hunter2\n', 'leak.pem': pem, 'hook.pem': pem });
+  await git(`add ${file} leak.pem`);
+  await git('add hook.pem', '.git/next-index-1.lock');
+  await plant({ [file]: whole });
+  for (const name of ['leak.pem', 'hook.pem']) await rm(sandbox.path(name));
   await writeFile(latin, pem);
   assert.equal((await check()).found, [
     'caf\\xe9.pem:1: a private key',
@@ -117,7 +117,6 @@ test('staged content is checked, also in a hook, and files of any name', async (
   await rm(latin);
   const { found } = await check({ GIT_INDEX_FILE: sandbox.path('.git/next-index-1.lock') });
   assert.equal(found, ['hook.pem (in the index):1: a private key']);
-  await rm(sandbox.path('.git/index'));
 });
 
 test('the name and the certificate in the files that a team shares are no secrets', async () => {
@@ -125,20 +124,17 @@ test('the name and the certificate in the files that a team shares are no secret
   const key = newPassword();
   const context = taskContext({}, [], sandbox.folder);
   await writeShared(context, authorityFile, { certificate, key });
-  const clean = await plant({ 'ca.crt': certificate, 'notes.md': `development: ${key}\n` });
+  await plant({ 'ca.crt': certificate, 'notes.md': `development: ${key}\n` });
   const { found } = await check();
-  await clean();
   const shared = `environments/development/secrets/${authorityFile}`;
-  await rm(sandbox.path(shared));
   assert.equal(found, [`notes.md:1: the value \`key\` of ${shared}, as it is`]);
 });
 
 test('a damaged file, or a given key that does not work, is a failure', async () => {
   const whole = await readFile(sandbox.path(file), 'utf8');
-  const clean = await plant({ [file]: whole.replace(/^(password: .*data:)./m, '$1*') });
-  const damaged = await check();
-  await clean();
-  assert.is(damaged.what, `${file} is damaged`);
+  await plant({ [file]: whole.replace(/^(password: .*data:)./m, '$1*') });
+  assert.is((await check()).what, `${file} is damaged`);
+  await plant({ [file]: whole });
   await rm(sandbox.path('.state'), { recursive: true });
   const { secret } = await makeKey(sandbox);
   for (const [variables, what] of [
