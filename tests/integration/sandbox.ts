@@ -122,16 +122,10 @@ export async function processesOf(folder: string): Promise<string[]> {
 }
 
 /** A value of a Secret, decoded, through the sandbox's own kubeconfig. */
-export async function secretOf(
-  sandbox: Sandbox,
-  namespace: string,
-  name: string,
-): Promise<{ [key: string]: string }> {
+export async function secretOf(sandbox: Sandbox, namespace: string, name: string) {
   const { stdout } = await sandbox.shell(`kubectl -n ${namespace} get secret ${name} -o json`);
-  const { data } = JSON.parse(stdout) as { data: { [key: string]: string } };
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]),
-  );
+  const data = Object.entries<string>(JSON.parse(stdout).data);
+  return Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
 }
 
 export const readText = (path: string): Promise<string> => readFile(path, 'utf8');

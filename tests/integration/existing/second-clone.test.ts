@@ -29,6 +29,7 @@ const file = 'environments/development/secrets/authority.yaml';
 const request = { name: 'postgresql', hosts: ['postgresql.database.svc'] };
 
 const clones: Clone[] = [];
+const readText = (...path: string[]): string => readFileSync(join(...path), 'utf8');
 
 async function clone(options = {}): Promise<Clone> {
   const copy = copyOf('environments', 'sops', '.sops.yaml', 'lib/certificates/certificates.cnf');
@@ -61,9 +62,7 @@ async function deploy({ context }: Clone): Promise<void> {
 }
 
 const filesIn = ({ context }: Clone): string[] =>
-  Object.values(certificateFiles(context.environment, request.name)).map((path) =>
-    readFileSync(path, 'utf8'),
-  );
+  Object.values(certificateFiles(context.environment, request.name)).map((path) => readText(path));
 
 test.after.each(async () => {
   await api.kubectl(['delete', 'secrets', '--all', '-n', 'default']);
@@ -74,7 +73,7 @@ test('a clone with the encrypted authority deploys the certificates that the clu
   const first = await clone();
   assert.is(await shareAuthority(first.context), 'changed');
   assert.match(first.context.logged.join('\n'), `${file}, encrypted: commit it`);
-  assert.not.match(readFileSync(join(first.folder, file), 'utf8'), /BEGIN (?!PGP)/);
+  assert.not.match(readText(first.folder, file), /BEGIN (?!PGP)/);
   await ensureCertificate(first.context, request);
   await deploy(first);
   assert.is(await shareAuthority(first.context), 'unchanged');
@@ -152,8 +151,7 @@ test('the plain commands create and take over the same', async () => {
   const second = await clone();
   commit(first, second);
   run(second);
-  const authority = (of: Clone) =>
-    readFileSync(certificateFiles(of.context.environment, 'x').authority, 'utf8');
+  const authority = (of: Clone) => readText(certificateFiles(of.context.environment, 'x').authority);
   assert.is(authority(second), authority(first));
   assert.ok(new X509Certificate(authority(first)).ca);
   rmSync(join(second.folder, file));
@@ -173,7 +171,7 @@ test('Vault’s keys are encrypted for every clone, and on no disk in plain text
   const store = await reserveKeysFile(place);
   await store(keys);
   assert.equal(readdirSync(join(first.context.environment.state, 'vault')), []);
-  assert.not.match(readFileSync(join(first.folder, keysFile), 'utf8'), keys.adminToken);
+  assert.not.match(readText(first.folder, keysFile), keys.adminToken);
   const second = await clone();
   assert.is(await readKeys(keysPlace(second.context)), undefined);
   commit(first, second, keysFile);

@@ -44,14 +44,8 @@ test('an application gets a password in every environment that has secrets, and 
     assert.not.ok(`${stdout}${stderr}`.includes(password));
   }
   assert.is.not(one.password, other.password);
-  assert.is(
-    await changes(),
-    ` M environments/common.yaml
- M helmfile.yaml
-?? environments/development/secrets/fresh.yaml
-?? environments/lab/secrets/fresh.yaml
-`,
-  );
+  const added = ['development', 'lab'].map((name) => `?? environments/${name}/secrets/fresh.yaml\n`);
+  assert.is(await changes(), ` M environments/common.yaml\n M helmfile.yaml\n${added.join('')}`);
   assert.match(stdout, /commit these together: helmfile\.yaml .*environments\/lab\/secrets\/fresh\.yaml$/m);
   const removed = await sandbox.succeeds('remove-app', 'fresh', '--yes');
   assert.match(removed.stdout, 'DROP DATABASE "fresh"; DROP ROLE "fresh";');
@@ -109,24 +103,21 @@ test('new-environment takes the secrets of the environment it copies, with all t
   await writeFile(sandbox.path('environments/lab/secrets/odd.yaml'), odd);
   await rename(sandbox.path('environments/development'), sandbox.path('environments/first'));
   await sandbox.succeeds('new-environment', 'copied', '--from', 'lab', '--env', 'first');
-  assert.match(
-    JSON.stringify(await valuesIn('copied', 'odd')).replaceAll(/[0-9a-f]{32}/g, 'x'),
-    '{"smtp":{"user":"x"},"a: b":"x","list":["x","x"],"empty":"x"}',
-  );
+  const copied = JSON.stringify(await valuesIn('copied', 'odd')).replaceAll(/[0-9a-f]{32}/g, 'x');
+  assert.is(copied, '{"smtp":{"user":"x"},"a: b":"x","list":["x","x"],"empty":"x"}');
 });
 
 test('an environment is copied, with secrets of its own; missing ones are made by make-secrets', async () => {
   await sandbox.succeeds('new-environment', 'staging');
-  const [settings, secrets] = ['settings', 'secrets/database'].map(
-    (name) => `environments/staging/${name}.yaml`,
-  );
+  const secrets = 'environments/staging/secrets/database.yaml';
+  const settings = 'environments/staging/settings.yaml';
   assert.is(await changes(), `?? ${secrets}\n?? ${settings}\n`);
-  assert.match(await readText(sandbox.path(settings as string)), '# The environment `staging`');
+  assert.match(await readText(sandbox.path(settings)), '# The environment `staging`');
   const known = await valuesIn('development', 'database');
   assert.is.not((await valuesIn('staging', 'database')).password ?? known.password, known.password);
   await sandbox.refuses(['new-environment', 'staging'], 2, /`staging` cannot be the name/);
 
-  const file = sandbox.path(secrets as string);
+  const file = sandbox.path(secrets);
   await rm(file);
   const { stdout, stderr } = await sandbox.succeeds('make-secrets', '--env', 'staging', '--verbose');
   const made = await valuesIn('staging', 'database');

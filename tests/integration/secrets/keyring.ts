@@ -19,11 +19,7 @@ export const inKeyring = (sandbox: Sandbox, ...words: readonly string[]): Promis
   withHome(sandbox, sandbox.path('.state/development/gnupg'), words);
 
 /** Runs a program with a new keyring that holds the keys of these files. */
-export async function withKeys(
-  sandbox: Sandbox,
-  files: readonly string[],
-  ...words: readonly string[]
-): Promise<Ended> {
+export async function withKeys(sandbox: Sandbox, files: readonly string[], ...words: readonly string[]) {
   const home = await mkdtemp(join(tmpdir(), 'kdk-'));
   try {
     if (files.length > 0) {
@@ -37,20 +33,13 @@ export async function withKeys(
 }
 
 /** The values of an encrypted file, or undefined if none of these keys opens it. */
-export async function openedBy(
-  sandbox: Sandbox,
-  keys: readonly string[],
-  file: string,
-): Promise<string | undefined> {
+export async function openedBy(sandbox: Sandbox, keys: readonly string[], file: string) {
   const { exitCode, stdout } = await withKeys(sandbox, keys, 'sops', 'decrypt', file);
   return exitCode === 0 ? stdout : undefined;
 }
 
 /** A new key without a passphrase, of gpg's usual form or another one. */
-export async function makeKey(
-  sandbox: Sandbox,
-  form = 'future-default',
-): Promise<{ readonly fingerprint: string; readonly secret: string; readonly open: string }> {
+export async function makeKey(sandbox: Sandbox, form = 'future-default') {
   const script = [
     `gpg --batch --quiet --passphrase "" --quick-generate-key "$RANDOM$$" ${form} 2> /dev/null`,
     'gpg --with-colons --list-keys; gpg --batch --armor --export-secret-keys; gpg --batch --armor --export',

