@@ -87,11 +87,8 @@ function ofService(random: Random): Disturbance {
     hitsServers: true,
     strike: async ({ state }) => {
       const services = (await readServices(state)).sort((one, other) => (one.name < other.name ? -1 : 1));
-      return hit(
-        services.map(({ pid }) => pid),
-        number,
-        signal,
-      );
+      const pids = services.map(({ pid }) => pid);
+      return hit(pids, number, signal);
     },
   };
 }
@@ -123,11 +120,10 @@ function clockJump(random: Random): Disturbance {
     const { now } = Date, start = performance.now(), Real = Date;
     Date.now = () => now() + (performance.now() - start > ${afterMs} ? ${hours * 3_600_000} : 0);
     globalThis.Date = class extends Real { constructor(...a) { a.length ? super(...a) : super(Real.now()); } };`;
+  const script = (afterMs: number) => `--import=data:text/javascript,${encodeURIComponent(jump(afterMs))}`;
   return {
     name: `clock jumps by ${hours} h`,
-    env: (afterMs) => ({
-      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(jump(afterMs))}`,
-    }),
+    env: (afterMs) => ({ NODE_OPTIONS: script(afterMs) }),
     strike: async () => 'clock',
   };
 }

@@ -1,12 +1,14 @@
 import { spawn } from 'node:child_process';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import * as assert from 'uvu/assert';
 import { livingServices } from '../../lib/cluster/embedded/services.ts';
 import { poll } from '../../lib/ground/poll.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
+import { atDatabase, forwarded } from '../integration/forwarded.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
+import { bash } from '../rig/bash.ts';
 import { processesWith } from '../rig/launched.ts';
-import { secrets } from './data.ts';
 import { commandOf } from './disturbances.ts';
 import { disk } from './machine.ts';
 import { environment } from './tasks.ts';
@@ -22,16 +24,14 @@ const well = [
 /** Everything wrong with an environment that is to have no faults, a line each. */
 export async function faultsOf(sandbox: Sandbox): Promise<string[]> {
   let said = '';
-  // Again, because a query of the status gives up after seconds on a busy machine, and pods of minikube come back
-  // later.
-  const withinMs = disk === undefined ? 300_000 : 30_000;
+  // Again, because a query of the status gives up after seconds on a busy machine, and pods of minikube come back later.
   const isWell = async (): Promise<true | undefined> => {
     said = (await sandbox.task('status')).stdout;
     return (well.every((pattern) => pattern.test(said)) && !/^drift/m.test(said)) || undefined;
   };
-  const fine = await poll(isWell, withinMs);
+  const fine = await poll(isWell, 300_000);
   // What a killed run has started ends by itself soon.
-  await poll(async () => (await orphans(sandbox)).length === 0 || undefined, 5000);
+  await poll(async () => (await orphans(sandbox)).length === 0 || undefined, 60_000);
   return [...(fine ? [] : [said]), ...(await remains(sandbox)), ...(await leaks(sandbox))];
 }
 
@@ -81,12 +81,57 @@ async function leaks(sandbox: Sandbox): Promise<string[]> {
   const words = ['-rlaF', '-D', 'skip', '-f', '-', disk ?? sandbox.folder];
   const found = await output('grep', words, [...secrets].join('\n'));
   const checked = found.map(async (file) => {
-    const mode = await stat(file).then(
-      (info) => info.mode & 0o77,
-      () => 0,
-    );
+    const { mode } = await stat(file).catch(() => ({ mode: 0 }));
     if (!file.startsWith(sandbox.path('.state/'))) return `a secret is in ${file}`;
-    return mode === 0 ? '' : `others may read ${file}, which has a secret`;
+    return (mode & 0o77) === 0 ? '' : `others may read ${file}, which has a secret`;
   });
   return (await Promise.all(checked)).filter((line) => line !== '');
+}
+
+/** Rounds that have a row in PostgreSQL and a key in Vault, none of which may be lost. */
+let rounds: number[] = [];
+
+/** All secrets that the environment has had; none may be in a file for others, or be printed. */
+export const secrets = new Set<string>();
+
+/** After everything was removed, there is nothing to remember. */
+export const forget = (): void => {
+  rounds = [];
+};
+
+/** Returns what was lost of earlier rounds, a line each, and remembers another one. Collects the present secrets. */
+export async function checkData(sandbox: Sandbox, round: number): Promise<string[]> {
+  const state = (name: string) => readFile(sandbox.path('.state', environment, name), 'utf8');
+  const file = `environments/${environment}/secrets/database.yaml`;
+  const write = rounds.length === 0 ? 'put' : 'patch';
+  const known = 'app1/chaos';
+  // Another home, because Vault's program writes to it.
+  const output = await forwarded(sandbox, environment, ['vault', 'vault', 8200], async (port) => {
+    const script = `set -euo pipefail; variables=$(./run env); eval "$variables"; export HOME=/ VAULT_ADDR=https://127.0.0.1:${port}
+      vault kv ${write} -mount=kv ${known} round${round}=${round} >&2
+      vault kv get -mount=kv -format=json ${known}; echo ---; sops decrypt ${file}
+      gpgconf --kill all`;
+    const { stdout, stderr, exitCode } = await bash(script, sandbox);
+    assert.is(exitCode, 0, stderr);
+    return stdout;
+  });
+  const [json = '', decrypted = ''] = output.split('\n---\n');
+  const keys = JSON.parse(json).data.data;
+  const passwords = [...decrypted.matchAll(/: "?([^"\s]{10,})"?$/gm)].map(([, value = '']) => value);
+  const tokens = (await state('vault/keys.json')).match(/[\w+/=.-]{24,}/g) ?? [];
+  const [, clientKey = ''] = /client-key-data: (\S+)/.exec(await state('kubeconfig')) ?? [];
+  for (const secret of [...passwords, ...tokens, clientKey]) if (secret !== '') secrets.add(secret);
+
+  const [, password = ''] = /^password: "?([^"\n]*)/m.exec(decrypted) ?? [];
+  const login = { user: 'postgres', password, database: 'app1' };
+  const rows = await atDatabase(sandbox, environment, login, async (client) => {
+    await client.query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
+    await client.query(`INSERT INTO chaos VALUES (${round})`);
+    return (await client.query('SELECT round FROM chaos')).rows.map((row) => row.round);
+  });
+  rounds.push(round);
+  return rounds.flatMap((round) => [
+    ...(rows.includes(round) ? [] : [`row ${round} of PostgreSQL is lost`]),
+    ...(keys[`round${round}`] === String(round) ? [] : [`key ${round} of Vault is lost`]),
+  ]);
 }

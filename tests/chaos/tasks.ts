@@ -47,23 +47,20 @@ const without =
 
 export const environment = process.env.TEST_ENVIRONMENT || 'development';
 const uninstall = (app: string) => ['uninstall-app', app, yes];
+const destroy = ['destroy-environment', yes];
 const all = ['install-all'];
+const addApp3 = ['new-app', 'app3', '--secrets', 'sops'];
+const removeApp3 = ['remove-app', 'app3', yes];
 const apps = ['install-tier', 'apps'];
 
 export const trials: readonly Trial[] = [
   { words: ['create-environment'], ms: 3000, change: otherValues, weight: 2 },
   { words: ['create-environment'], ms: 12_000, before: [['stop-k8s']], weight: 2 },
-  {
-    words: ['create-environment'],
-    ms: 25_000,
-    before: [['destroy-environment', yes]],
-    after: [apps],
-    removes: true,
-  },
+  { words: ['create-environment'], ms: 25_000, before: [destroy], after: [apps], removes: true },
   { words: ['create-k8s'], ms: 2000 },
   { words: ['start-k8s'], ms: 10_000, before: [['stop-k8s']], weight: 3 },
   { words: ['stop-k8s'], ms: 4000, after: [['start-k8s']], weight: 2 },
-  { words: ['destroy-environment', yes], ms: 4000, after: [['create-environment'], apps], removes: true },
+  { words: destroy, ms: 4000, after: [['create-environment'], apps], removes: true },
   { words: ['destroy-k8s', yes], ms: 4000, after: [['create-environment'], apps], removes: true },
   { words: ['verify-environment', '--env', 'scratch'], ms: 60_000 },
   { words: all, ms: 15_000, change: otherValues, weight: 2 },
@@ -106,18 +103,8 @@ export const trials: readonly Trial[] = [
     before: [['backup-vault', 'backup']],
     weight: 2,
   },
-  {
-    words: ['new-app', 'app3', '--secrets', 'sops'],
-    ms: 2500,
-    after: [['remove-app', 'app3', yes]],
-    done: /cannot be the name/,
-  },
-  {
-    words: ['remove-app', 'app3', yes],
-    ms: 2000,
-    before: [['new-app', 'app3', '--secrets', 'sops']],
-    done: /app3/,
-  },
+  { words: addApp3, ms: 2500, after: [removeApp3], done: /cannot be the name/ },
+  { words: removeApp3, ms: 2000, before: [addApp3], done: /app3/ },
   {
     words: ['new-environment', 'staging'],
     ms: 2500,
@@ -142,8 +129,5 @@ export const leftOut: { readonly [task: string]: string } = {
   'test-ingress': 'the embedded cluster has no controller',
 };
 
-export const chooseTrial = (random: () => number): Trial =>
-  pick(
-    random,
-    trials.flatMap((trial) => Array.from({ length: trial.weight ?? 1 }, () => trial)),
-  );
+const weighed = trials.flatMap((trial) => Array<Trial>(trial.weight ?? 1).fill(trial));
+export const chooseTrial = (random: () => number): Trial => pick(random, weighed);

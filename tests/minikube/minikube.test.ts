@@ -1,14 +1,53 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { killAt, moments } from './kills.ts';
-import { type Clone, docker, environment, makeClone, only, remainsOf } from './machine.ts';
+import { cloneKey } from '../../lib/settings/environment.ts';
+import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
 
 /*
  * End to end on a real minikube: `npm run test:minikube [-- --env NAME] [--only WORDS]`, as an ordinary user who may
  * use Docker. It needs what a user of the provider needs: Docker, and minikube on PATH or a way to get it.
  */
+
+/** Environment of the suite, and the filter for test names; from the command line, by tests/run.ts. */
+const environment = process.env.TEST_ENVIRONMENT || 'development';
+const only = process.env.TEST_ONLY ?? '';
+
+type Clone = Sandbox & {
+  /** Name of the profile, of its network and of its first node. */
+  readonly profile: string;
+};
+
+/** A clone of the project for minikube, with its own home but the user's minikube and caches. */
+async function makeClone(prefix: string): Promise<Clone> {
+  const sandbox = await makeSandbox(prefix);
+  Object.assign(sandbox.env, {
+    ENVIRONMENT: environment,
+    CLUSTER_PROVIDER: 'minikube',
+    MINIKUBE_HOME: process.env.MINIKUBE_HOME ?? join(homedir(), '.minikube'),
+  });
+  return { ...sandbox, profile: `${environment}-${cloneKey(environment, sandbox.folder)}` };
+}
+
+/** stdout of a docker command. Throws when it fails. */
+async function docker(...args: readonly string[]): Promise<string> {
+  return (await promisify(execFile)('docker', args)).stdout.trim();
+}
+
+/** Containers, volumes and networks whose name begins with the profile's, each as `kind name`. */
+async function remainsOf({ profile }: Clone): Promise<string[]> {
+  const namesOf = async (kind: string, format = '{{.Name}}', ...more: readonly string[]) =>
+    (await docker(kind, 'ls', ...more, '--format', `${kind} ${format}`)).split('\n');
+  const lists = [namesOf('container', '{{.Names}}', '--all'), namesOf('volume'), namesOf('network')];
+  return (await Promise.all(lists)).flat().filter((line) => line.includes(` ${profile}`));
+}
 
 const test = suite('minikube');
 const clone = await makeClone('kd-minikube-');
@@ -117,9 +156,55 @@ const destroyLeavesNothing = async (made: Clone): Promise<void> => {
 
 timed('destroy-environment leaves nothing', () => destroyLeavesNothing(clone));
 
+/** A moment of `create-k8s`: the progress of the cluster. */
+type Moment = { readonly name: string; readonly reached: () => Promise<boolean> };
+
+/** True when Docker has this container or network. */
+const has =
+  (kind: string, suffix = '') =>
+  async () =>
+    (await remainsOf(clone)).includes(`${kind} ${clone.profile}${suffix}`);
+
+/** True when Kubernetes runs in a node: its kubelet answers. */
+const joined = (suffix: string) => () =>
+  docker('exec', `${clone.profile}${suffix}`, 'curl', '-fsS', 'http://127.0.0.1:10248/healthz').then(
+    (answer) => answer === 'ok',
+    () => false,
+  );
+
+const written = (file: string) => async () => existsSync(clone.path('.state', environment, file));
+
+/** Eight moments, in their order. */
+const moments: readonly Moment[] = [
+  { name: 'the environment is recorded', reached: written('environment.json') },
+  { name: 'there is a network', reached: has('network') },
+  { name: 'there is the first machine', reached: has('container') },
+  { name: 'the first kubelet runs', reached: joined('') },
+  { name: 'there is the second machine', reached: has('container', '-m02') },
+  { name: 'the second kubelet runs', reached: joined('-m02') },
+  { name: 'there is the third machine', reached: has('container', '-m03') },
+  { name: 'all nodes are started', reached: written('minikube.progress') },
+];
+
+/** Starts `create-k8s` and kills the run, without its children, at this moment. Throws when it ends before. */
+async function killAt(moment: Moment): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'tasks.ts', 'create-k8s'], {
+    cwd: clone.folder,
+    env: clone.env,
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  while (!(await moment.reached())) {
+    await pause(50);
+    if (child.exitCode !== null) throw new Error(`create-k8s ended before ${moment.name}`);
+  }
+  child.kill('SIGKILL');
+  await ended;
+}
+
 for (const moment of moments) {
   timed(`create-k8s continues after a kill -9 when ${moment.name}`, async () => {
-    await killAt(moment, clone);
+    await killAt(moment);
     await clone.succeeds('create-k8s');
     await threeNodesRun();
     await destroyLeavesNothing(clone);
