@@ -4,18 +4,12 @@ import { Launched, processesWith } from '../rig/launched.ts';
 import { processesOf, type Sandbox } from './sandbox.ts';
 
 /** Starts a task; its events are in the output. With `terminal` on a pseudo-terminal of script(1). */
-export function startRun(
-  { folder, home, env }: Sandbox,
-  words: readonly string[],
-  terminal = false,
-): Launched {
+export function startRun({ folder, home, env }: Sandbox, words: readonly string[], terminal = false) {
   const command = ['./run', ...words, '--output', 'json'];
   const [program = '', ...args] = terminal ? ['script', '-qefc', command.join(' '), '/dev/null'] : command;
   const stdin = terminal ? 'pipe' : 'ignore';
-  return new Launched(
-    spawn(program, args, { cwd: folder, env, stdio: [stdin, 'pipe', 'pipe'] }),
-    `HOME=${home}`,
-  );
+  const child = spawn(program, args, { cwd: folder, env, stdio: [stdin, 'pipe', 'pipe'] });
+  return new Launched(child, `HOME=${home}`);
 }
 
 /** The event of a task that has started or succeeded, as the output shows it. */
@@ -24,13 +18,12 @@ export const eventOf = (event: 'started' | 'done', name: string): string =>
 
 /** All processes of a sandbox: those with its home, or its folder in their arguments. */
 export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
-  const atHome = await Promise.all(
-    processesWith(`HOME=${home}`).map(async (pid) => {
-      const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
-      return words.replaceAll('\0', ' ').trim();
-    }),
-  );
-  return [...new Set([...(await processesOf(folder)), ...atHome.filter((line) => line !== '')])];
+  const atHome = processesWith(`HOME=${home}`).map(async (pid) => {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+    return words.replaceAll('\0', ' ').trim();
+  });
+  const lines = [...(await processesOf(folder)), ...(await Promise.all(atHome))];
+  return [...new Set(lines.filter((line) => line !== ''))];
 }
 
 /** Variables that configure the same programs; none may have an effect. */

@@ -62,10 +62,8 @@ stopped('after a SIGKILL during the installation a plain rerun continues', async
   assert.not.match(temporary.join(), 'run-', 'nothing of the killed run is left');
   const { cluster, releases, vault, database } = await sandbox.status();
   assert.equal([cluster.state, vault, database], ['running', open, { reachable: true }]);
-  assert.equal(
-    releases.map((release) => release.status),
-    Array(6).fill('deployed'),
-  );
+  const installed = releases.map((release) => release.status);
+  assert.equal(installed, Array(6).fill('deployed'));
 });
 
 stopped('a Vault whose keys a killed run never received is recreated', async () => {

@@ -36,10 +36,8 @@ tests('install-tier apps installs both applications, with secrets from Vault and
 tests('status shows everything as well, and a second create-environment changes nothing', async () => {
   const { provider, cluster, releases, vault, database, certificates } = await status();
   assert.equal([provider, cluster.state, cluster.kubernetesVersion], ['embedded', 'running', 'v1.31.0']);
-  assert.equal(
-    cluster.nodes.map(({ ready }) => ready),
-    [true, true, true],
-  );
+  const ready = cluster.nodes.map((node) => node.ready);
+  assert.equal(ready, [true, true, true]);
   const core = ['devops', 'metrics-server', 'vault', 'vault-operator', 'reloader', 'postgresql'];
   const apps = ['app1-back', 'app1-front', 'app2-back', 'app2-front'];
   assert.equal(

@@ -16,10 +16,10 @@ async function start(): Promise<number> {
     name: 'start-part',
     description: 'start one part',
     args: { part: { type: 'string', positional: true, description: 'its name' } },
-    needs: ({ args, options }) =>
-      partNeeds({ environment: environmentOf(options) }, 'create').filter(
-        ({ task: { name } }) => name === `embedded-${args.part}`,
-      ),
+    needs: ({ args, options }) => {
+      const needs = partNeeds({ environment: environmentOf(options) }, 'create');
+      return needs.filter(({ task: { name } }) => name === `embedded-${args.part}`);
+    },
     commands: () => [],
   });
   return runCli([startPart], argv, config);

@@ -60,13 +60,9 @@ export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Pr
 
 /** Initialised, sealed and configured. */
 export const status = async () => {
-  const { initialized, sealed, configured } = await vaultStatus(
-    [{ name: 'vault', client: await operatorClient() }],
-    given.state,
-    settingsOf(vault),
-    () => undefined,
-  );
-  return [initialized, sealed, configured];
+  const replicas = [{ name: 'vault', client: await operatorClient() }];
+  const found = await vaultStatus(replicas, given.state, settingsOf(vault), () => undefined);
+  return [found.initialized, found.sealed, found.configured];
 };
 
 /** The whole of init-vault. Returns what it changed, as `path: difference`. */

@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { objectOf } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { lookUpToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
@@ -81,9 +82,8 @@ test('the operator’s token is renewed by each run and has only the rights that
     ['POST', 'database/rotate-root/postgresql', {}],
     ['GET', 'sys/storage/raft/snapshot'],
   ];
-  for (const [method, path, body] of refused) {
+  for (const [method, path, body] of refused)
     await fails(client.request(method, path, body && { body: { ...body } }), { why: /permission denied/ });
-  }
 });
 
 const loginOfApp1 = () => login('app1-back', 'backend', 'app1-back');
@@ -163,22 +163,16 @@ test('a new password is written once; one rejected by the database is an error',
 test('only manual changes are corrected', async () => {
   const client = await operatorClient();
   await client.write('sys/policies/acl/app1-back', { policy: 'path "kv/*" { capabilities = ["read"] }' });
-  await client.write('auth/kubernetes/role/app1-back', {
-    token_ttl: '2h',
-    token_policies: ['app1-back', 'extra'],
-    token_no_default_policy: false,
-  });
+  const role = { token_ttl: '2h', token_policies: ['app1-back', 'extra'], token_no_default_policy: false };
+  await client.write('auth/kubernetes/role/app1-back', role);
   await client.write('sys/mounts/kv/tune', { description: 'by hand' });
   await client.write('kv/data/app1/database', { data: { DB_HOST: 'elsewhere' } });
   await client.request('DELETE', 'auth/kubernetes/role/vso-transit');
   await client.write('database/roles/app1-back', { db_name: 'postgresql', max_ttl: '48h' });
   await client.write('database/config/postgresql', { allowed_roles: ['*'] });
   await client.request('DELETE', 'sys/audit/file');
-  await asRoot((client) =>
-    client.write('sys/policies/acl/operations', {
-      policy: `${given.state.operator.policy.text}\npath "secret/*" { capabilities = ["read"] }`,
-    }),
-  );
+  const policy = `${given.state.operator.policy.text}\npath "secret/*" { capabilities = ["read"] }`;
+  await asRoot((client) => client.write('sys/policies/acl/operations', { policy }));
   assert.equal(await status(), [true, false, false]);
   assert.equal(await converge(), [
     'file/: missing',
@@ -204,13 +198,9 @@ test('a lost or revoked token is replaced, and no root token is left', async () 
   assert.equal(await converge(), ['operations: no longer valid']);
   await asRoot(async (client) => {
     const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };
-    const found = await Promise.all(
-      keys.map((accessor) => client.write('auth/token/lookup-accessor', { accessor })),
-    );
-    const roots = found.filter(({ body }) =>
-      String((body.data as { readonly policies: unknown }).policies).includes('root'),
-    );
-    assert.is(roots.length, 1, 'the one that asks');
+    const look = (accessor: string) => client.write('auth/token/lookup-accessor', { accessor });
+    const found = (await Promise.all(keys.map(look))).map(({ body }) => objectOf(body.data)?.policies);
+    assert.is(found.filter((policies) => String(policies).includes('root')).length, 1, 'the one that asks');
   });
 });
 
