@@ -38,53 +38,46 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
       advice: `set the version back, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
     });
   }
-  let alive = await livingKubernetes(environment);
-  const { kubeApiserver } = state.ports;
-  const ready = alive.length > 0 && (await isApiReady(environment, kubeApiserver));
   if (state.phase === 'created') await compareNodes(context);
-  if (ready && alive.length === kubernetesServices.length && state.phase === 'created') {
-    const restored = await restoreKubeconfig(context);
-    const api = await connectApi(environment, kubeApiserver);
-    await applyNodes(context, api, 'created');
-    await applyIngress(api, context);
-    return restored ? 'changed' : 'unchanged';
+  const alive = await livingKubernetes(environment);
+  const ready = alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver));
+  const isUp = state.phase === 'created' && ready && alive.length === kubernetesServices.length;
+  if (!isUp) {
+    if (state.phase === 'creating') {
+      await stopServices(environment.state, alive);
+      await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
+    } else if (!ready) {
+      // A killed run may have been stopping them.
+      const unready = alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd');
+      await stopServices(environment.state, unready);
+    }
+    await startServers(context, state);
   }
-  if (state.phase === 'creating') {
-    await stopServices(environment.state, alive);
-    alive = [];
-    await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
-  } else if (!ready) {
-    // A killed run may have been stopping them.
-    await stopServices(
-      environment.state,
-      alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd'),
-    );
-    alive = await livingKubernetes(environment);
-  }
-  await launch(context, state, alive);
-  return 'changed';
+  const restored = await restoreKubeconfig(context);
+  const api = await connectApi(environment, state.ports.kubeApiserver);
+  await applyNodes(context, api, state.phase);
+  await applyManifests(api, await fillTemplate('system.yaml', {}));
+  await applyIngress(api, context);
+  await writeState(environment, { ...state, phase: 'created' });
+  return isUp && !restored ? 'unchanged' : 'changed';
 }
 
 /**
  * Starts servers of a created cluster that have ended: a killed run may have been stopping them, and
  * kube-controller-manager gives up if the API server is not healthy within 10 s, as on a busy machine.
  */
-export async function restartEnded(context: Context): Promise<void> {
-  const alive = await livingKubernetes(context.environment);
-  if (alive.length < kubernetesServices.length)
-    await launch(context, await requireState(context.environment), alive);
-}
+export const restartEnded = async (context: Context): Promise<void> =>
+  startServers(context, await requireState(context.environment));
 
 const livingKubernetes = async ({ state }: Environment): Promise<ServiceRecord[]> =>
   (await livingServices(state)).filter(({ name }) => kubernetesServices.includes(name));
 
-async function launch(
-  context: Context,
-  state: EmbeddedState,
-  alive: readonly ServiceRecord[],
-): Promise<void> {
+/** Starts the servers that do not run, and waits until the API server is ready. */
+async function startServers(context: Context, state: EmbeddedState): Promise<void> {
   const { environment } = context;
   const { ports } = state;
+  const alive = await livingKubernetes(environment);
+  if (alive.length === kubernetesServices.length) return;
   const strays = await stopStrays(environment, ['kwokctl', ...kubernetesServices]);
   if (strays > 0) context.log(`stopped ${strays} processes that a killed run left behind`);
   const living = alive.map(({ name }) => name);
@@ -94,12 +87,6 @@ async function launch(
   await runKwokctl(context, state, alive);
   const ready = () => isApiReady(environment, ports.kubeApiserver);
   await waitForService(context, 'kube-apiserver', ready, timeoutMs);
-  await restoreKubeconfig(context);
-  const api = await connectApi(environment, ports.kubeApiserver);
-  await applyNodes(context, api, state.phase);
-  await applyManifests(api, await fillTemplate('system.yaml', {}));
-  await applyIngress(api, context);
-  await writeState(environment, { ...state, phase: 'created' });
 }
 
 /** Restores a deleted kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
