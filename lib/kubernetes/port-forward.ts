@@ -96,21 +96,13 @@ function touch({ host, port }: Connection): void {
 
 type Forward = { readonly command: Command; readonly connection: Connection };
 
-/** Waits for the server over another forward: kubectl ends one if either side resets a connection, as a check may. */
 async function openForward(context: ForwardContext, target: ForwardTarget): Promise<Forward> {
-  const { answers, waitMs = 0 } = target;
-  if (answers !== undefined && waitMs > 0)
-    await endCommand((await openOnce(context, { ...target, localPort: undefined })).command);
-  return openOnce(context, { ...target, answers: undefined });
-}
-
-async function openOnce(context: ForwardContext, target: ForwardTarget): Promise<Forward> {
   const { environment } = context;
   const { namespace, resource, waitMs = 0 } = target;
   let reason = '';
   const found = await poll(
     async () => {
-      const attempt = await tryForward(context, target);
+      const attempt = await tryForward(context, waitMs > 0 ? target : { ...target, answers: undefined });
       if (typeof attempt !== 'string') return attempt;
       reason = attempt;
       context.progress?.(`waiting for ${resource} of the namespace ${namespace}: ${reason}`);
@@ -138,32 +130,32 @@ const isFinal = (reason: string): boolean => /\((?:NotFound|Forbidden|Unauthoriz
 const howEnded = ({ stderr, exitCode }: CommandOutput): string =>
   reasonIn(stderr) ?? `kubectl ended with exit code ${exitCode}`;
 
-/** Runs `kubectl port-forward` once; returns the reason if no server answers. */
-async function tryForward(
-  { $, environment }: ShellContext,
-  { namespace, resource, port, localPort, answers }: ForwardTarget,
-): Promise<Forward | string> {
-  const words = ['port-forward', resource, `${localPort ?? ''}:${port}`, '--address', '127.0.0.1'];
+/**
+ * Runs `kubectl port-forward` once; returns the reason if no server answers. The server is asked over a forward of its
+ * own: kubectl ends one if either side resets a connection, as the question may.
+ */
+async function tryForward(context: ShellContext, target: ForwardTarget): Promise<Forward | string> {
+  const { $, environment } = context;
+  const { namespace, resource, port, localPort, answers } = target;
+  const ports = `${answers === undefined ? (localPort ?? '') : ''}:${port}`;
+  const words = ['port-forward', resource, ports, '--address', '127.0.0.1'];
   const command = $`exec ${kubectl(environment)} -n ${namespace} ${words}`;
-  const opened = new Promise<number>((resolve) => {
+  const opened = new Promise<Connection>((resolve) => {
     createInterface({ input: command.stdout }).on('line', (line) => {
       const [, found] = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(line) ?? [];
-      if (found !== undefined) resolve(Number(found));
+      if (found !== undefined) resolve({ host: '127.0.0.1', port: Number(found) });
     });
   });
   const late = delay(openMs, `no answer within ${openMs / 1000} s`, { ref: false });
-  const reason = await Promise.race([opened, command.then(howEnded), late]);
+  const found = await Promise.race([opened, command.then(howEnded), late]);
+  if (typeof found !== 'string' && answers === undefined) return { command, connection: found };
+  let isUp: boolean | undefined;
   try {
-    if (typeof reason === 'number') {
-      const connection = { host: '127.0.0.1', port: reason };
-      if (answers === undefined || (await answers(connection))) return { command, connection };
-    }
-  } catch (error) {
+    isUp = typeof found !== 'string' && (await answers?.(found));
+  } finally {
     await endCommand(command);
-    throw error;
   }
-  await endCommand(command);
-  return typeof reason === 'string'
-    ? reason
-    : (reasonIn((await command).stderr) ?? 'the pod does not answer');
+  if (isUp) return tryForward(context, { ...target, answers: undefined });
+  if (typeof found === 'string') return found;
+  return reasonIn((await command).stderr) ?? 'the pod does not answer';
 }
