@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { parseJson, TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { isTree } from '../ground/tree.ts';
 import { writeWhole } from '../settings/environment.ts';
@@ -44,12 +44,7 @@ export async function readRecord(folder: string): Promise<DatabaseRecord> {
     });
   const text = await textIfThere(join(folder, file));
   if (text === undefined) throw damaged(`it has no ${file}`);
-  let record: DatabaseRecord | undefined;
-  try {
-    record = JSON.parse(text) as DatabaseRecord;
-  } catch {
-    // An incomplete file.
-  }
+  const record = parseJson(text) as DatabaseRecord | undefined;
   if (!isTree(record) || !isTree(record.databases)) throw damaged(`${file} cannot be read`);
   for (const [database, { digest }] of Object.entries(record.databases)) {
     const found = await ifThere(digestOf(dumpFile(folder, database)));

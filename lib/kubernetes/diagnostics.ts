@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { parseJson } from '@k8s-deployment/runner';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { endCommand, type InNamespace, kubectl, type WithConditions } from './kubectl.ts';
@@ -58,7 +59,7 @@ export async function watchCluster(
   const watchPods = watch({ $, environment }, ['pods'], podTemplate, (line) => {
     const [namespace, name, deletionTimestamp, ...rest] = line.split('|');
     // A message in it may contain the separator.
-    const status = parsed<PodStatus>(rest.join('|'));
+    const status = parseJson(rest.join('|')) as PodStatus | undefined;
     if (!namespace || !name || !namespaces.has(namespace) || status === undefined) return;
     const key = `${namespace}/${name}`;
     const metadata = { namespace, name, ...(deletionTimestamp ? { deletionTimestamp } : {}) };
@@ -108,20 +109,11 @@ export async function watchCluster(
 /** The warning in an event's JSON; undefined for one of another namespace. */
 export function warningOf(line: string, namespaces: ReadonlySet<string>): Finding | undefined {
   type Event = { involvedObject: { namespace?: string; kind: string; name: string } };
-  const event = parsed<Event & { reason: string; message?: string }>(line);
+  const event = parseJson(line) as (Event & { reason: string; message?: string }) | undefined;
   const { namespace = '', kind, name } = event?.involvedObject ?? {};
   if (event === undefined || !namespaces.has(namespace)) return undefined;
   const message = (event.message ?? '').trim().replace(/\s*\n\s*/g, ' ');
   return { object: `${kind?.toLowerCase()} ${namespace}/${name}`, text: `${event.reason}: ${message}` };
-}
-
-/** Undefined for a line that a killed kubectl cut off. */
-function parsed<Content>(text: string): Content | undefined {
-  try {
-    return JSON.parse(text) as Content;
-  } catch {
-    return undefined;
-  }
 }
 
 // A tenth of the whole object. No tabs as separators: kubectl turns them into blanks.

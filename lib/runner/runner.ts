@@ -5,6 +5,7 @@ export { exitCodes, MissingToolError, TaskError, UsageError } from './errors.ts'
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
 export { acquireLock } from './lock.ts';
+export { parseJson } from './parse-json.ts';
 export { bootId, childrenOf, isSameProcess, processStartTime } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';

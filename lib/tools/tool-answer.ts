@@ -3,6 +3,7 @@ import {
   type CommandOutput,
   exitCodes,
   missingTool,
+  parseJson,
   reasonIn,
   spaceAdvice,
   TaskError,
@@ -52,12 +53,9 @@ export function toolFailure(command: string, output: Ended, advice?: string): Ta
 
 /** Parses a program's JSON. Throws `TaskError` if it is missing or incomplete. */
 export function parseAnswer<Answer>(command: string, { stdout }: Pick<CommandOutput, 'stdout'>): Answer {
-  try {
-    const answer: unknown = JSON.parse(stdout);
-    if (typeof answer === 'object' && answer !== null) return answer as Answer;
-  } catch {
-    // Without the parser's message, which quotes text that may be secret.
-  }
+  // Without the parser's message, which quotes text that may be secret.
+  const answer = parseJson(stdout);
+  if (typeof answer === 'object' && answer !== null) return answer as Answer;
   const [tool] = command.split(' ');
   throw noAnswer(
     command,

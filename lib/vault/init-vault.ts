@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseJson } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { isLeftOut } from '../helm/helmfile.ts';
@@ -137,9 +138,6 @@ async function reviewerToken(context: EnvironmentContext): Promise<string> {
 
 /** Expiry of a JWT in ms, unverified; 0 if unreadable. */
 function expiryMs(token: string): number {
-  try {
-    return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).exp * 1000 || 0;
-  } catch {
-    return 0;
-  }
+  const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  return Object(claims).exp * 1000 || 0;
 }

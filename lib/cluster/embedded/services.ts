@@ -4,7 +4,14 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { bootId, childrenOf, isSameProcess, processStartTime, TaskError } from '@k8s-deployment/runner';
+import {
+  bootId,
+  childrenOf,
+  isSameProcess,
+  parseJson,
+  processStartTime,
+  TaskError,
+} from '@k8s-deployment/runner';
 import { fileDigest } from '../../ground/file-digest.ts';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../settings/context.ts';
@@ -40,10 +47,12 @@ export async function readServices(state: string): Promise<ServiceRecord[]> {
     files
       .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
-        // Undefined if another run has just removed it.
-        const text = await textIfThere(join(folder(state), file));
-        const record = text === undefined ? undefined : parseRecord(text);
-        return record && (await isSameFolder(record.state ?? state, state)) ? record : undefined;
+        // Another run may have just removed it.
+        const text = (await textIfThere(join(folder(state), file))) ?? '';
+        const record = parseJson(text) as ServiceRecord | null | undefined;
+        // Of an incomplete file after a crash, the process is found as a stray if it runs.
+        if (!record || !Number.isInteger(record.pid)) return undefined;
+        return (await isSameFolder(record.state ?? state, state)) ? record : undefined;
       }),
   );
   return records.filter((record) => record !== undefined);
@@ -54,16 +63,6 @@ async function isSameFolder(recorded: string, state: string): Promise<boolean> {
   if (recorded === state) return true;
   const [former, own] = await Promise.all([ifThere(stat(recorded)), ifThere(stat(state))]);
   return former === undefined || (former.dev === own?.dev && former.ino === own.ino);
-}
-
-/** Undefined for an incomplete file after a crash; its process, if running, is found as a stray. */
-function parseRecord(text: string): ServiceRecord | undefined {
-  try {
-    const record = JSON.parse(text) as ServiceRecord | null;
-    return Number.isInteger(record?.pid) ? (record as ServiceRecord) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Recorded services that are running. */

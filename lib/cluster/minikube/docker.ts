@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { parseJson, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../../ground/if-there.ts';
 import type { Context, Environment, ShellContext } from '../../settings/context.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
@@ -46,7 +46,7 @@ export async function removeRemains(context: ShellContext): Promise<boolean> {
   return containers.length + volumes.length + networks.length > 0;
 }
 
-type Engine = { readonly NCPU: number; readonly MemTotal: number; readonly ServerVersion: string };
+type Engine = { readonly NCPU?: number; readonly MemTotal?: number; readonly ServerVersion?: string };
 
 /** The oldest tested Docker engine. */
 const oldestEngine = 24;
@@ -55,11 +55,12 @@ const oldestEngine = 24;
 export async function checkEngine(context: Context): Promise<void> {
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
   const output = await $`docker info --format ${'{{json .}}'}`;
-  const engine = parseEngine(output.stdout);
-  if (output.exitCode !== 0 || engine === undefined) throw noAnswer(reasonOf(output));
+  const { NCPU, MemTotal, ServerVersion } = (parseJson(output.stdout) ?? {}) as Engine;
+  // If the engine does not answer, `docker info` still prints JSON, with zeros in these fields.
+  if (output.exitCode !== 0 || !NCPU || !MemTotal || !ServerVersion) throw noAnswer(reasonOf(output));
   const { nodes, cpus, memoryMB } = context.settings.cluster;
   const settings = `environments/${context.environment.name}/settings.yaml`;
-  const availableMB = Math.floor(engine.MemTotal / 2 ** 20);
+  const availableMB = Math.floor(MemTotal / 2 ** 20);
   if (nodes * memoryMB > availableMB) {
     throw new TaskError({
       what: `Docker has ${availableMB} MB of memory, the cluster needs ${nodes * memoryMB} MB`,
@@ -67,27 +68,17 @@ export async function checkEngine(context: Context): Promise<void> {
       advice: `lower cluster.memoryMB or cluster.nodes in ${settings}, or give Docker more memory (Docker Desktop: Settings, Resources)`,
     });
   }
-  if (cpus > engine.NCPU) {
+  if (cpus > NCPU) {
     throw new TaskError({
-      what: `Docker has ${engine.NCPU} CPUs, a node of the cluster needs ${cpus}`,
+      what: `Docker has ${NCPU} CPUs, a node of the cluster needs ${cpus}`,
       why: `cluster.cpus is ${cpus}`,
       advice: `lower cluster.cpus in ${settings}, or give Docker more CPUs (Docker Desktop: Settings, Resources)`,
     });
   }
-  if (Number.parseInt(engine.ServerVersion, 10) < oldestEngine) {
+  if (Number.parseInt(ServerVersion, 10) < oldestEngine) {
     context.log(
-      `Docker engine ${engine.ServerVersion} is older than ${oldestEngine}, the oldest tested version: it may work`,
+      `Docker engine ${ServerVersion} is older than ${oldestEngine}, the oldest tested version: it may work`,
     );
-  }
-}
-
-/** If the engine does not answer, `docker info` still prints JSON, with zeros in these fields. */
-function parseEngine(text: string): Engine | undefined {
-  try {
-    const engine = JSON.parse(text) as Partial<Engine>;
-    return engine.NCPU && engine.MemTotal && engine.ServerVersion ? (engine as Engine) : undefined;
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,4 +1,4 @@
-import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
 import type { Environment, Settings, ShellContext } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { endOf, signalOf } from '../../tools/tool-answer.ts';
@@ -90,12 +90,9 @@ function failed({ clusterName }: Environment, command: string, output: CommandOu
 
 /** One node is an object, several are a list, none is `null`; a failure is an event without `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {
-  try {
-    const nodes = [JSON.parse(text) as Node | readonly Node[] | null].flat().filter((node) => node !== null);
-    return nodes.every(({ Host }) => typeof Host === 'string') ? nodes : undefined;
-  } catch {
-    return undefined;
-  }
+  const answer = parseJson(text) as Node | readonly Node[] | null | undefined;
+  const nodes = [answer].flat().filter((node) => node !== null) as Node[];
+  return nodes.every((node) => typeof node?.Host === 'string') ? nodes : undefined;
 }
 
 const fine: readonly string[] = ['Running', 'Configured', 'Irrelevant'];

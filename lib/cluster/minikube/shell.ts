@@ -1,6 +1,13 @@
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
-import { type Command, type CommandOutput, reasonIn, type Shell, TaskError } from '@k8s-deployment/runner';
+import {
+  type Command,
+  type CommandOutput,
+  parseJson,
+  reasonIn,
+  type Shell,
+  TaskError,
+} from '@k8s-deployment/runner';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { EnvironmentContext, ShellContext } from '../../settings/context.ts';
 import { processEnvironment } from '../../settings/environment.ts';
@@ -122,10 +129,5 @@ function plainLine(line: string): string {
 
 /** Undefined for a line of text, or one that a killed minikube did not finish. */
 function parseEvent(line: string): Event | undefined {
-  if (!line.includes('"io.k8s.sigs.minikube.')) return undefined;
-  try {
-    return JSON.parse(line) as Event;
-  } catch {
-    return undefined;
-  }
+  return line.includes('"io.k8s.sigs.minikube.') ? (parseJson(line) as Event | undefined) : undefined;
 }

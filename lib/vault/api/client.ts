@@ -4,6 +4,7 @@ import { request as requestHttps, Agent as TlsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 import { text as textOf } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
+import { parseJson } from '@k8s-deployment/runner';
 import type { ServerIdentity } from '../../certificates/server.ts';
 import { isTree } from '../../ground/tree.ts';
 import { hide, refused, standby, unreachable, unreadable, untrusted } from './vault-error.ts';
@@ -182,11 +183,7 @@ export const objectOf = (value: unknown): JsonObject | undefined => (isTree(valu
 
 /** A JSON object; undefined for any other text. */
 export function parseObject(text: string): JsonObject | undefined {
-  try {
-    return objectOf(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  return objectOf(parseJson(text));
 }
 
 /** Vault's messages in the body of a failed call. */
