@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { changeCommands, makeChanges } from '../../../lib/applications/changes.ts';
 import { checkName } from '../../../lib/applications/names.ts';
@@ -24,8 +24,6 @@ import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { fails } from '../../rig/task-context.ts';
-
-const test = suite('applications');
 
 const copy = copyOf('environments', 'helmfile.yaml', 'vault');
 const { folder } = copy;

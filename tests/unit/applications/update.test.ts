@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { newestLike, writtenLike } from '../../../lib/applications/newest.ts';
 import { updateSettings } from '../../../lib/applications/update.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Environment } from '../../../lib/settings/context.ts';
 import { serve } from '../../rig/loopback.ts';
-
-const test = suite('update');
 
 test('the newest version is written like the current one, and has the same major version', () => {
   for (const [current, all, newest, ofAll = newest] of [

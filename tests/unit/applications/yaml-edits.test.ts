@@ -1,9 +1,7 @@
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { addEntries, removeEntries } from '../../../lib/applications/yaml-edits.ts';
 import { failureOf } from '../../rig/task-context.ts';
-
-const test = suite('edits of YAML');
 
 const text = `# a file
 list:   # of two

@@ -3,7 +3,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isLostConnection, isPostgresqlReady } from '../../../lib/database/login.ts';
 import { loginRoles, passwordProblem, selectRoles } from '../../../lib/database/roles.ts';
-import { statementsOf } from '../../../lib/database/set-up.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 import { secretKey } from '../../../lib/settings/secret-reference.ts';
 import { portOf } from '../../rig/loopback.ts';
@@ -45,14 +44,6 @@ test('a rotation covers all roles, the superuser by either name, or one role', (
     const said = new RegExp(`unknown role \`${other}\`: possible: all, superuser, app2, vault; `);
     assert.throws(() => names(other), said);
   }
-});
-
-test('SQL is split at line ends, as psql does', () => {
-  assert.equal(statementsOf("-- one; two;\nSET a = 'b';\nSELECT format('x;')\n  WHERE true \\gexec\n\n"), [
-    { sql: "SET a = 'b'", givesStatements: false },
-    { sql: "SELECT format('x;')\n  WHERE true", givesStatements: true },
-  ]);
-  assert.throws(() => statementsOf('SELECT 1'), /Expected the last statement to end/);
 });
 
 test('a password is a single line without trailing line break', () => {

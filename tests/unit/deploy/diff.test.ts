@@ -1,10 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { watchedFiles } from '../../../lib/deploy/commands.ts';
 import { byRelease, compare } from '../../../lib/deploy/diff.ts';
+import { leftoverGlob } from '../../../lib/ground/leftover-files.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
-import type { ShellContext } from '../../../lib/settings/context.ts';
+import { environmentOf } from '../../../lib/settings/environment.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { environmentIn } from '../../rig/environment.ts';
+import { fails } from '../../rig/task-context.ts';
 
 const release = (name: string) => ({ name }) as Release;
 
@@ -37,13 +41,9 @@ test('differences of one kubectl call are split by release, those of no known ob
   const [namespace, other] = ['v1.Namespace..backend', 'v1.Secret.backend.app9'];
   for (const head of [true, false]) {
     const printed = [deployment, namespace, service].map((file) => part(file, head)).join('');
-    assert.equal(
-      [...byRelease(printed.trimEnd(), known)],
-      [
-        ['app1-back', `${shown(deployment)}\n${shown(service)}`],
-        ['devops', shown(namespace)],
-      ],
-    );
+    assert.equal(Object.fromEntries(byRelease(printed.trimEnd(), known)), {
+      ...{ 'app1-back': `${shown(deployment)}\n${shown(service)}`, devops: shown(namespace) },
+    });
   }
   assert.equal([...byRelease(part(other).trimEnd(), known)], [['', shown(other)]]);
 });
@@ -54,31 +54,42 @@ test('an object that cannot be changed in place has a line of its own, and the o
     'Error from server (Invalid): Namespace "backend" is invalid: [spec: Forbidden: one',
     '  core.NamespaceSpec{, spec: Forbidden: two]',
   ];
-  const answers = [
+  /** The differences after these answers of kubectl. */
+  const compared = async (...answers: { exitCode: number; stderr?: string; stdout?: string }[]) => {
+    const $ = answeringShell(() => answers.shift() ?? {});
+    return Object.fromEntries(await compare({ $, environment: environmentIn('/project') }, known));
+  };
+  const recreate =
+    'this cannot be changed in place: delete the object, and run again to recreate it; its pods and volumes stay (`kubectl -n backend delete deployment app1-back --cascade=orphan`)';
+  const found = await compared(
     { exitCode: 2, stderr: refused.join('\n') },
     { exitCode: 1, stdout: part(service) },
-  ];
-  const environment = { context: 'one', kubeconfig: 'file' };
-  const context = { environment, $: answeringShell(() => answers.shift() ?? {}) } as unknown as ShellContext;
-  assert.equal(
-    [...(await compare(context, known))],
-    [
-      [
-        'app1-back',
-        '! Deployment app1-back: the cluster refuses the change; this cannot be changed in place: delete the object, and run again to recreate it; its pods and volumes stay (`kubectl -n backend delete deployment app1-back --cascade=orphan`)\n' +
-          shown(service),
-      ],
-      ['devops', '! Namespace backend: the cluster refuses the change; spec: Forbidden: one'],
-    ],
   );
-  const type = 'no matches for kind "Deployment" in version "apps/v1"';
-  answers.push({ exitCode: 2, stderr: `unable to recognize "STDIN": ${type}` }, { exitCode: 0, stdout: '' });
-  const [[name, text] = []] = await compare(context, known);
-  assert.is(name, 'app1-back');
+  assert.equal(found, {
+    'app1-back': `! Deployment app1-back: the cluster refuses the change; ${recreate}\n${shown(service)}`,
+    devops: '! Namespace backend: the cluster refuses the change; spec: Forbidden: one',
+  });
+  const stderr = 'unable to recognize "STDIN": no matches for kind "Deployment" in version "apps/v1"';
+  const { 'app1-back': text } = await compared({ exitCode: 2, stderr }, { exitCode: 0 });
   assert.match(text ?? '', /^! Deployment app1-back: .*the cluster has no type Deployment: [^\n]*$/);
-  answers.push({ exitCode: 2, stderr: 'The Secret "somebody-elses" is invalid: data: Required value' });
-  const { why } = await failureOf(compare(context, known));
-  assert.match(why, 'somebody-elses');
+  const foreign = 'The Secret "somebody-elses" is invalid: data: Required value';
+  await fails(compared({ exitCode: 2, stderr: foreign }), { why: /somebody-elses/ });
+});
+
+async function watched(selection: { app?: string; tier?: string }, provider: 'embedded' | 'minikube') {
+  const environment = environmentOf({ env: 'development', provider });
+  return watchedFiles({ environment, settings: await loadSettings(environment) }, selection);
+}
+
+test('an install watches the settings, and the charts of its releases and of those that these need', async () => {
+  const settings = ['helmfile.yaml', 'environments/*.{yaml,gotmpl}', 'environments/development'];
+  const [own, leftovers] = [['./charts/devops', './charts/postgresql'], `!${leftoverGlob}`];
+  const fronts = ['./charts/backend', './charts/frontend'];
+  assert.equal(await watched({ app: 'app2' }, 'minikube'), [...settings, ...own, ...fronts, leftovers]);
+  assert.equal(await watched({ app: 'devops' }, 'minikube'), [...settings, './charts/devops', leftovers]);
+  // The chart that the settings name for metrics-server.
+  const standIn = await watched({ app: 'metrics-server' }, 'embedded');
+  assert.equal(standIn, [...settings, './charts/devops', './charts/stand-in', leftovers]);
 });
 
 test.run();

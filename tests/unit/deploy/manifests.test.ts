@@ -38,17 +38,13 @@ const read = (text: string): ManifestObject[] => parseAllDocuments(text).map((do
 
 test('objects are sorted into CRDs, objects, hooks and Secrets, each with its namespace', () => {
   const { crds, objects, hooks, secrets } = manifestsOf(release('app'), rendered);
-  const names = (text: string) =>
-    read(text).map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? '-'}/${metadata.name}`);
-  assert.equal(names(crds), ['CustomResourceDefinition -/things']);
-  assert.equal(names(objects), ['Namespace -/team', 'Cluster here/data', 'Deployment here/server']);
-  assert.equal(names(hooks), ['Job here/set-up']);
-  assert.equal(
-    secrets.map(({ metadata, stringData }) => [metadata.namespace, metadata.name, stringData]),
-    [['here', 'login', { password: '0123' }]],
-  );
-  assert.match(objects, /^mode: 0644$/m);
-  assert.match(objects, /^answer: yes$/m);
+  const names = (all: readonly ManifestObject[]) =>
+    all.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? '-'}/${metadata.name}`).join(', ');
+  assert.is(names(read(crds)), 'CustomResourceDefinition -/things');
+  assert.is(names(read(objects)), 'Namespace -/team, Cluster here/data, Deployment here/server');
+  assert.is(names(read(hooks)), 'Job here/set-up');
+  assert.equal([names(secrets), secrets[0]?.stringData], ['Secret here/login', { password: '0123' }]);
+  for (const line of [/^mode: 0644$/m, /^answer: yes$/m]) assert.match(objects, line);
   assert.not.match(objects + hooks, /argocd|toolkit/);
   assert.equal(manifestsOf(release('app'), [...rendered].reverse()).objects, objects);
 });
@@ -60,9 +56,8 @@ test('what helm never deletes or always replaces is marked for the tool that app
   assert.equal(annotations('flux', 'crds'), [kept]);
   assert.equal(annotations('flux', 'objects'), [{}, { 'helm.sh/resource-policy': 'keep', ...kept }, {}]);
   assert.is(annotations('flux', 'hooks')[0]?.['kustomize.toolkit.fluxcd.io/force'], 'enabled');
-  assert.equal(annotations('argocd', 'crds'), [
-    { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' },
-  ]);
+  const options = { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' };
+  assert.equal(annotations('argocd', 'crds'), [options]);
   assert.equal(annotations('argocd', 'hooks'), [{ 'helm.sh/hook': 'test,post-install' }]);
 });
 
@@ -73,56 +68,43 @@ const inOrder = releases.map((one) => {
   return { ...one, step, folder: `${step}-${one.name}`, hasHooks: one.name === 'back' };
 });
 
-test('a release comes a step after the last one that it needs', () => {
-  assert.equal(Object.fromEntries(steps), { front: 3, back: 2, base: 1 });
-});
-
+/** Of each Kustomization its name, its path, and the names of those that it waits for. */
+const orderOf = (environment: string, path: string, all: Parameters<typeof kustomizations>[1]) =>
+  (kustomizations({ environment, path }, all) as Kustomization[]).map(({ metadata, spec }) => [
+    ...[metadata.name, spec.path, ...spec.dependsOn.map(({ name }) => name)],
+  ]);
 type Kustomization = { metadata: { name: string }; spec: { path: string; dependsOn: { name: string }[] } };
 
 test('a Kustomization waits for those of the needed releases, their hooks included', () => {
-  const made = kustomizations({ environment: 'test', path: 'clusters/test' }, inOrder) as Kustomization[];
-  assert.equal(
-    made.map(({ metadata, spec: { path, dependsOn } }) => [
-      metadata.name,
-      path,
-      ...dependsOn.map(({ name }) => name),
-    ]),
-    [
-      ['test-front', './clusters/test/3-front', 'test-back-hooks'],
-      ['test-back', './clusters/test/2-back', 'test-base'],
-      ['test-back-hooks', './clusters/test/2-back/hooks', 'test-back'],
-      ['test-base', './clusters/test/1-base'],
-    ],
-  );
+  assert.equal(orderOf('test', 'clusters/test', inOrder), [
+    ['test-front', './clusters/test/3-front', 'test-back-hooks'],
+    ['test-back', './clusters/test/2-back', 'test-base'],
+    ['test-back-hooks', './clusters/test/2-back/hooks', 'test-back'],
+    ['test-base', './clusters/test/1-base'],
+  ]);
 });
 
 test("a Kustomization's name fits a label, which Flux gives each of its objects", () => {
   const all = inOrder.map((one) => ({ ...one, name: `${one.name}-${'r'.repeat(45)}`, hasHooks: true }));
-  const made = kustomizations({ environment: 'e'.repeat(50), path: '' }, all) as Kustomization[];
-  const names = made.map(({ metadata }) => metadata.name);
+  const made = orderOf('e'.repeat(50), '', all);
+  const names = made.map(([name = '']) => name);
   assert.is(new Set(names).size, 6);
   for (const name of names) assert.match(name, /^[a-z0-9-]{1,62}[a-z0-9]$/);
-  for (const { name } of made.flatMap(({ spec }) => spec.dependsOn)) assert.ok(names.includes(name), name);
+  for (const [, , ...others] of made) for (const other of others) assert.ok(names.includes(other), other);
 });
 
-type ApplicationSet = {
-  readonly spec: {
-    readonly generators: { list: { elements: { path: string; step: string }[] } }[];
-    readonly strategy: { rollingSync: { steps: { matchExpressions: { values: string[] }[] }[] } };
-  };
-};
-
-test('an ApplicationSet synchronises the steps in order', () => {
+test('an ApplicationSet synchronises the steps in order: a release comes a step after the last one that it needs', () => {
   const place = { environment: 'test', path: '', repository: 'https://git.example/team/clusters.git' };
-  const { generators, strategy } = (applicationSet(place, inOrder) as ApplicationSet).spec;
+  const { generators, strategy } = Object(applicationSet(place, inOrder)).spec;
+  const element = (step: string, release: string) => ({
+    ...{ release, namespace: 'here', step, path: `${step}-${release}` },
+  });
+  const elements = [element('3', 'front'), element('2', 'back'), element('1', 'base')];
+  assert.equal(generators, [{ list: { elements } }]);
+  const of = (step: string) => ({ key: 'k8s-deployment/step', operator: 'In', values: [step] });
   assert.equal(
-    generators[0]?.list.elements.map(({ path, step }) => `${step}: ${path}`),
-    ['3: 3-front', '2: 2-back', '1: 1-base'],
-  );
-  const { steps } = strategy.rollingSync;
-  assert.equal(
-    steps.map(({ matchExpressions }) => matchExpressions[0]?.values),
-    [['1'], ['2'], ['3']],
+    strategy.rollingSync.steps,
+    ['1', '2', '3'].map((step) => ({ matchExpressions: [of(step)] })),
   );
 });
 

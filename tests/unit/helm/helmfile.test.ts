@@ -12,7 +12,6 @@ import {
 import {
   checkLeftOut,
   declaredReleases,
-  declaredValues,
   helmfileCommand,
   helmfileText,
   namesText,
@@ -22,14 +21,6 @@ import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 import { applications, releaseTable } from '../../rig/applications.ts';
 import { fails, targetOf } from '../../rig/task-context.ts';
-
-test('arguments know every app, tier and release', async () => {
-  const own = applications.map(({ name }) => name);
-  const apps = ['devops', 'metrics-server', 'vault', 'reloader', 'postgresql', ...own];
-  assert.equal(await declaredValues(root, 'app'), apps);
-  assert.equal(await declaredValues(root, 'tier'), ['core', 'apps']);
-  assert.is((await declaredValues(root, 'name')).length, releaseTable.length);
-});
 
 test('a selection includes exactly its needs, in the order of the file', async () => {
   const names = async (selection: Selection): Promise<string> =>

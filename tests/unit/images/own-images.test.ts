@@ -1,13 +1,15 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildWords, ownImages, tagged, taggedByInputs } from '../../../lib/cluster/images/own-images.ts';
+import { providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
+import { buildToolset } from '../../../tasks/images.ts';
 import { applications } from '../../rig/applications.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { fails } from '../../rig/task-context.ts';
@@ -51,6 +53,54 @@ test('the input tag changes only with a file, a name or a build argument', async
 test('build arguments reach docker as separate arguments', () => {
   const words = buildWords({ ...settings, buildArguments: { A: 'b c' } }, 'docker/some', 'some:1');
   assert.equal(words, ['docker', 'build', '--build-arg', 'A=b c', '--tag', 'some:1', 'docker/some']);
+});
+
+const file = 'docker/toolset/Dockerfile';
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const dockerfile = read(file);
+
+/** What the Dockerfile copies from the clone. */
+const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, paths = '']) =>
+  paths.split(' '),
+);
+
+test('the build gets the files that it copies, and no other file of the clone', () => {
+  const [everything, ...allowed] = read(`${file}.dockerignore`)
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  assert.is(everything, '*');
+  assert.equal(allowed, copied.map((path) => `!${path}`).sort());
+  for (const path of copied) assert.ok(existsSync(join(root, path)), path);
+});
+
+test('its user may start what is copied from a clone that was made with umask 077', () => {
+  const stage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
+  for (const [, path = '', to = ''] of stage.matchAll(/^COPY (?!--from)(\S+) (\S+)$/gm))
+    assert.match(stage, `chmod a+rx ${join(to, basename(path))}\n`);
+});
+
+test('the image has the tools of every provider', () => {
+  const loops = [...dockerfile.matchAll(/for provider in (.*?);/g)].map(([, names = '']) =>
+    names.split(' ').sort(),
+  );
+  assert.is(loops.length, 2);
+  for (const names of loops) assert.equal(names, [...providerNames].sort());
+});
+
+test('the development container is built from it, with its user', () => {
+  const folder = '.devcontainer';
+  const { build, remoteUser } = JSON.parse(read(`${folder}/devcontainer.json`));
+  assert.is(relative(root, resolve(root, folder, build.dockerfile)), file);
+  assert.is(resolve(root, folder, build.context), dirname(join(root, 'tasks.ts')));
+  assert.match(dockerfile, new RegExp(`^USER ${remoteUser}$`, 'm'));
+});
+
+test('words after `--` are options of the build', async () => {
+  const options = { env: 'development', provider: 'minikube' };
+  const input = { args: { tag: '1' }, options, passThrough: ['--build-arg', 'TOOLS=toolset:0'] };
+  assert.equal(await buildToolset.commands?.(input as never), [
+    `docker build --file ${file} --build-arg TOOLS=toolset:0 --tag k8s-deployment/toolset:1 .`,
+  ]);
 });
 
 test.run();

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import { suite } from 'uvu';
+import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askRegistry, checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
 import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
@@ -7,15 +7,14 @@ import { answeringShell } from '../../rig/answering-shell.ts';
 import { serve } from '../../rig/loopback.ts';
 import { fails, failureOf, taskContext } from '../../rig/task-context.ts';
 
-const test = suite('images of an existing cluster');
-
 const own = {
-  name: 'backendVerification',
-  repository: 'k8s-deployment/backend-verification',
-  tag: '1.0',
-  digest: '',
-  folder: 'docker/backend-verification',
-  releases: ['app1-back', 'app2-back'],
+  ...{
+    name: 'backendVerification',
+    repository: 'k8s-deployment/backend-verification',
+    tag: '1.0',
+    digest: '',
+  },
+  ...{ folder: 'docker/backend-verification', releases: ['app1-back', 'app2-back'] },
 };
 const elsewhere = { ...own, repository: 'registry.example/team/image' };
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -103,7 +102,7 @@ test('the registry’s answer for the manifest decides; no token, or a password 
   }
 });
 
-test('an invalid answer is not interpreted', async () => {
+test('an invalid answer is not interpreted, and a stopped run does not wait for one', async () => {
   const challenge = challenging(`Bearer realm="http://${host}/token"`);
   for (const text of ['no JSON', '{}']) {
     answer = (request, response) =>
@@ -111,9 +110,6 @@ test('an invalid answer is not interpreted', async () => {
     assert.type(await ask(), 'string');
   }
   assert.match(String(await ask(undefined, '127.0.0.1:2')), 'ECONNREFUSED');
-});
-
-test('a stopped run does not wait for the registry', async () => {
   const controller = new AbortController();
   answer = () => controller.abort(new Error('stopped'));
   assert.is((await failureOf(ask(controller.signal))).message, 'stopped');
@@ -129,15 +125,14 @@ test('names of Docker and of containerd are equal, and only Docker Hub has a ser
   assert.equal(servers, ['registry-1.docker.io', 'registry-1.docker.io', 'ghcr.io', 'localhost:5000']);
 });
 
-/** A cluster whose nodes have these images; undefined: nodes must not be listed. */
-function cluster(nodes: readonly (readonly string[])[] | undefined) {
-  const items = nodes?.map((names, index) => ({
+/** A cluster whose nodes have these images, or whose nodes must not be listed. */
+function cluster(...nodes: readonly (readonly string[])[]) {
+  const items = nodes.map((names, index) => ({
     metadata: { name: `node-${index}` },
     status: { images: names.map((name) => ({ names: [name] })) },
   }));
-  const listed = items
-    ? { stdout: JSON.stringify({ items }) }
-    : { stderr: 'nodes is forbidden', exitCode: 1 };
+  const forbidden = { stderr: 'nodes is forbidden', exitCode: 1 };
+  const listed = nodes.length === 0 ? forbidden : { stdout: JSON.stringify({ items }) };
   answer = ({ url }, response) => response.writeHead(url?.includes('/there/') ? 200 : 404).end();
   return { ...taskContext({ provider: 'existing', context: 'team' }), $: answeringShell(() => listed) };
 }
@@ -145,7 +140,7 @@ function cluster(nodes: readonly (readonly string[])[] | undefined) {
 const image = (repository: string, name = own.name) => ({ ...own, repository, name });
 
 test('all missing images are reported together, with the releases and how to push them', async () => {
-  const context = cluster([[], []]);
+  const context = cluster([], []);
   const images = [image(`${host}/absent`), image(`${host}/there`), image(`${host}/other`, 'backend')];
   const missing = ['absent', 'other'].map(
     (path) => `the image ${host}/${path}:1.0 of app1-back and app2-back`,
@@ -163,13 +158,13 @@ test('all missing images are reported together, with the releases and how to pus
 });
 
 test('no registry request for an image that every node has', async () => {
-  const context = cluster([['docker.io/some/image:1.0', 'other'], ['some/image:1.0']]);
+  const context = cluster(['docker.io/some/image:1.0', 'other'], ['some/image:1.0']);
   await checkImages(context, [image('some/image')]);
   assert.equal([asked, context.logged], [[], []]);
 });
 
 test('without the right to list nodes, nothing is reported as missing', async () => {
-  const context = cluster(undefined);
+  const context = cluster();
   await checkImages(context, []);
   assert.equal(context.logged, []);
   await checkImages(context, [image(`${host}/absent`)]);

@@ -5,10 +5,7 @@ import { isAllowed, redirectPort, routeOf, siteOf } from '../../../lib/ingress/r
 import type { Settings } from '../../../lib/settings/context.ts';
 
 const settings = (ingress: Partial<Settings['ingress']> = {}) =>
-  ({ ingress: { controller: 'traefik', tls: { enabled: true, port: 30443 }, ...ingress } }) as Pick<
-    Settings,
-    'ingress'
-  >;
+  ({ ingress: { controller: 'traefik', tls: { enabled: true, port: 30443 }, ...ingress } }) as Settings;
 
 const host = 'app1-front.development.k8s-deployment.test';
 
@@ -22,108 +19,91 @@ const ingress = (name: string, path: string, annotations = {}) => ({
 const middleware = (name: string, ...sourceRange: string[]) => ({
   kind: 'Middleware' as const,
   metadata: { name },
-  spec: { ipAllowList: { sourceRange } },
+  spec: sourceRange.length === 0 ? {} : { ipAllowList: { sourceRange } },
 });
 
-test('Traefik: the ranges of a route are those of the middleware of its name', () => {
-  const site = siteOf(
-    [
-      ingress('app1-front-public', '/'),
-      ingress('app1-front-admin', '/admin'),
-      middleware('app1-front-admin', '10.0.0.0/8'),
-      middleware('app1-front-public', '0.0.0.0/0'),
-      { kind: 'Middleware', metadata: { name: 'app1-front-https' }, spec: {} },
-    ],
-    settings(),
-  );
-  assert.equal([site?.host, site?.tls, site?.published], [host, true, '192.0.2.10']);
-  assert.equal(
-    site?.routes.map(({ path, ranges }) => `${path} ${ranges}`),
-    ['/admin 10.0.0.0/8', '/ 0.0.0.0/0'],
-  );
-});
-
-test('only Traefik’s redirect requires a port in Host', () => {
-  assert.is(redirectPort(settings()), 30443);
-  assert.is(redirectPort(settings({ controller: 'nginx' })), undefined);
-  const tls = { enabled: false, existingSecret: '', clusterIssuer: '', port: 443 };
-  assert.is(redirectPort(settings({ tls })), undefined);
-});
-
-test('ingress-nginx: the ranges are in the annotation', () => {
+test('the ranges of a route are those of the middleware of its name, of the annotation or of the filter', () => {
   const annotations = { 'nginx.ingress.kubernetes.io/whitelist-source-range': '10.0.0.0/8, 192.0.2.1/32' };
-  const site = siteOf([ingress('a', '/admin', annotations)], settings());
-  assert.equal(site?.routes[0]?.ranges, ['10.0.0.0/8', '192.0.2.1/32']);
-});
-
-test('Gateway API: the ranges are those of the filter, and the redirect is no route', () => {
   const rule = (path: string, name: string) => ({
     matches: [{ path: { value: path } }],
     filters: [{ extensionRef: { name } }],
   });
-  const route = (name: string, rules: readonly object[]) =>
+  const route = (name: string, ...rules: readonly object[]) =>
     ({ kind: 'HTTPRoute', metadata: { name }, spec: { hostnames: [host], rules } }) as const;
-  const routes = [
-    route('app1-front', [rule('/admin', 'one'), rule('/', 'two')]),
-    route('app1-front-https', [{ filters: [{}] }]),
+  const ranges = ['10.0.0.0/8', '0.0.0.0/0'] as const;
+  const traefik = [
+    ...[ingress('front-public', '/'), ingress('front-admin', '/admin'), middleware('front-https')],
+    ...[middleware('front-admin', ranges[0]), middleware('front-public', ranges[1])],
   ];
-  const site = siteOf([...routes, middleware('one', '10.0.0.0/8'), middleware('two', '::/0')], settings());
-  assert.is(site?.host, host);
-  assert.equal(
-    site?.routes.map(({ path, ranges }) => `${path} ${ranges}`),
-    ['/admin 10.0.0.0/8', '/ ::/0'],
+  const gateway = [
+    route('front', rule('/', 'public'), rule('/admin', 'admin')),
+    // The redirect is no route.
+    route('front-https', { filters: [{}] }),
+    ...[middleware('admin', ranges[0]), middleware('public', ranges[1])],
+  ];
+  for (const [objects, published, ...routes] of [
+    [traefik, '192.0.2.10', '/admin 10.0.0.0/8', '/ 0.0.0.0/0'],
+    [[ingress('a', '/', annotations)], '192.0.2.10', '/ 10.0.0.0/8,192.0.2.1/32'],
+    [gateway, undefined, '/admin 10.0.0.0/8', '/ 0.0.0.0/0'],
+  ] as const) {
+    const { routes: found = [], ...site } = siteOf(objects, settings()) ?? {};
+    assert.equal(site, { host, tls: true, port: 30443, published });
+    const shown = found.map(({ path, ranges }) => `${path} ${ranges}`);
+    assert.equal(shown, routes);
+  }
+});
+
+test('only Traefik’s redirect requires a port in Host', () => {
+  const tls = { enabled: false, existingSecret: '', clusterIssuer: '', port: 443 };
+  const ports = [{}, { controller: 'nginx' as const }, { tls }].map((change) =>
+    redirectPort(settings(change)),
   );
+  assert.equal(ports, [30443, undefined, undefined]);
 });
 
 test('a path belongs to the longest route that is a whole part of it', () => {
   const site = siteOf([ingress('a', '/'), ingress('b', '/admin'), ingress('c', '/api/internal')], settings());
-  if (!site) throw new Error('expected a site');
-  const served = (path: string) => routeOf(site, path)?.path;
-  assert.is(served('/admin'), '/admin');
-  assert.is(served('/admin/users?x'), '/admin');
-  assert.is(served('/admin?x=1'), '/admin');
-  assert.is(served('/administrator'), '/');
-  assert.is(served('/api'), '/');
-  assert.is(served('/api/internal/x'), '/api/internal');
+  for (const [path, route] of Object.entries({
+    ...{ '/admin': '/admin', '/admin/users?x': '/admin', '/admin?x=1': '/admin', '/administrator': '/' },
+    ...{ '/api': '/', '/api/internal/x': '/api/internal' },
+  }))
+    assert.is(site && routeOf(site, path)?.path, route, path);
 });
 
 test('an address matches ranges of its family; IPv4 also in IPv6 notation', () => {
-  assert.ok(isAllowed('10.1.2.3', ['192.0.2.0/24', '10.0.0.0/8']));
-  assert.not.ok(isAllowed('11.1.2.3', ['10.0.0.0/8']));
-  assert.ok(isAllowed('::ffff:10.1.2.3', ['10.0.0.0/8']));
-  assert.ok(isAllowed('2001:db8::1', ['2001:db8::/32']));
-  assert.not.ok(isAllowed('2001:db8::1', ['0.0.0.0/0']));
-  assert.ok(isAllowed('198.51.100.7', ['0.0.0.0/0', '::/0']));
-  assert.ok(isAllowed('192.0.2.1', ['192.0.2.1']));
-  assert.not.ok(isAllowed('', ['0.0.0.0/0']));
-  assert.not.ok(isAllowed('10.0.0.1', []));
-});
-
-const service = (
-  ports: Service['spec']['ports'],
-  balancer?: { ip?: string; hostname?: string },
-): Service => ({
-  metadata: { name: 'traefik' },
-  spec: { ports: ports ?? [] },
-  status: { loadBalancer: balancer ? { ingress: [balancer] } : {} },
-});
-
-const pod = (hostIP: string, ready: boolean): Pod => ({
-  status: { hostIP, conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+  for (const [address, isIn, ...ranges] of [
+    ['10.1.2.3', true, '192.0.2.0/24', '10.0.0.0/8'],
+    ['11.1.2.3', false, '10.0.0.0/8'],
+    ['::ffff:10.1.2.3', true, '10.0.0.0/8'],
+    ['2001:db8::1', true, '2001:db8::/32'],
+    ['2001:db8::1', false, '0.0.0.0/0'],
+    ['198.51.100.7', true, '0.0.0.0/0', '::/0'],
+    ['192.0.2.1', true, '192.0.2.1'],
+    ['', false, '0.0.0.0/0'],
+    ['10.0.0.1', false],
+  ] as const)
+    assert.is(isAllowed(address, ranges), isIn, `${address} ${ranges}`);
 });
 
 test('the entry point is the load balancer, else a node port with a ready pod, else none', () => {
-  const http = { port: 80, nodePort: 30080 };
-  const ports = [http, { port: 443, nodePort: 30443 }];
-  const entrance = (...words: Parameters<typeof entranceOf>) => {
-    const found = entranceOf(...words);
-    return found && `${found.address} ${found.http} ${found.https}`;
-  };
-  const [starting, ready] = [pod('192.0.2.1', false), pod('192.0.2.2', true)];
-  assert.is(entrance(service(ports, { hostname: 'lb.test' }), []), 'lb.test 80 443');
-  assert.is(entrance(service(ports), [starting, ready]), '192.0.2.2 30080 30443');
-  assert.is(entrance(service(ports), [starting]), undefined);
-  assert.is(entrance(service([{ port: 80 }]), [ready]), undefined);
+  const pod = (hostIP: string, status: string): Pod => ({
+    status: { hostIP, conditions: [{ type: 'Ready', status }] },
+  });
+  const service = (
+    ports: Service['spec']['ports'] & object,
+    ...ingress: { hostname: string }[]
+  ): Service => ({
+    ...{ metadata: { name: 'traefik' }, spec: { ports }, status: { loadBalancer: { ingress } } },
+  });
+  const ports = [80, 443].map((port) => ({ port, nodePort: 30_000 + port }));
+  const [starting, ready] = [pod('192.0.2.1', 'False'), pod('192.0.2.2', 'True')];
+  for (const [found, given, pods] of [
+    [{ address: 'lb.test', http: 80, https: 443 }, service(ports, { hostname: 'lb.test' }), []],
+    [{ address: '192.0.2.2', http: 30_080, https: 30_443 }, service(ports), [starting, ready]],
+    [undefined, service(ports), [starting]],
+    [undefined, service([{ port: 80 }]), [ready]],
+  ] as const)
+    assert.equal(entranceOf(given, pods), found);
 });
 
 test.run();

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { allSecretFiles } from '../../../lib/secrets/encrypted-file.ts';
-import { digestWords, mergeLayers } from '../../../lib/settings/layers.ts';
+import { mergeLayers } from '../../../lib/settings/layers.ts';
 import {
   checkEnvironment,
   environmentNames,
@@ -215,8 +215,6 @@ test('Vault has an https address', async () => {
 });
 
 const common = { images: { a: { repository: 'r', tag: '1', digest: 'one' } } };
-const layers = (...images: readonly object[]) => [common, ...images.map((a) => ({ images: { a } }))];
-
 test('a layer that names another repository or tag without a digest does not inherit one', () => {
   for (const [given, digest] of [
     [[{ tag: '2' }], ''],
@@ -230,16 +228,9 @@ test('a layer that names another repository or tag without a digest does not inh
     [[{ tag: '2' }, { digest: 'two' }], 'two'],
     [[{ tag: '2' }, { tag: '1' }], ''],
   ] as const) {
-    const all = layers(...given);
-    assert.equal(Object(mergeLayers(all).images).a.digest, digest, JSON.stringify(given));
+    const { images } = mergeLayers([common, ...given.map((a) => ({ images: { a } }))]);
+    assert.equal(Object(images).a.digest, digest, JSON.stringify(given));
   }
-});
-
-test('helmfile gets arguments for dropped digests only', () => {
-  assert.equal(digestWords(layers({ tag: '2' })), ['--state-values-set', 'images.a.digest=']);
-  assert.equal(digestWords(layers({ tag: '2', digest: 'two' }, { build: 'docker/a' })), []);
-  // The schema refuses it later.
-  assert.equal(digestWords([common, { images: null }, { images: { a: 'x' } }]), []);
 });
 
 test.run();

@@ -3,6 +3,8 @@ import { dirname, join, relative } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
+import { bootstrap } from '../../../lib/start/bootstrap.ts';
 
 /**
  * Files of the project that are loaded together with one: those that it imports other than by `import()` or for their
@@ -35,6 +37,22 @@ test('few modules are loaded before the command line is parsed, because each cos
   assert.ok(loaded.includes('lib/runner/task.ts'));
   const own = loaded.filter((path) => !path.startsWith('lib/runner/'));
   assert.ok(own.length <= 32, `${own.length}:\n${own.join('\n')}`);
+});
+
+test('on Windows one line says WSL2', async () => {
+  const write = process.stderr.write;
+  let text = '';
+  process.stderr.write = ((chunk: string) => {
+    text += chunk;
+    return true;
+  }) as typeof write;
+  try {
+    await onPlatform('win32', {}, async () => assert.is(await bootstrap(['status']), 1));
+  } finally {
+    process.stderr.write = write;
+  }
+  assert.match(text, /^error: the tasks do not run on Windows itself$/m);
+  assert.match(text, /^ {2}do: use WSL2/m);
 });
 
 test.run();

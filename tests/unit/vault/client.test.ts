@@ -1,11 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root } from '../../../lib/ground/project.ts';
+import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { type VaultClientInput, vaultClient } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
 import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
-import { fails, failureOf } from '../../rig/task-context.ts';
+import { checkVault } from '../../../lib/vault/health.ts';
+import { answeringShell } from '../../rig/answering-shell.ts';
+import { fails, failureOf, taskContext } from '../../rig/task-context.ts';
 import { type Answer, data, emptyState, missing, refused, scriptedVault } from './scripted-vault.ts';
 
 /** How reading `x` fails at a server that always answers so. */
@@ -148,6 +152,20 @@ test('after an answer that does not say it, it is unknown whether Vault is confi
     const { status, reasons } = await statusOf({ [path]: answer });
     assert.equal([...status, reasons.length], [true, false, null, 1], path);
     assert.match(reasons[0] ?? '', path);
+  }
+});
+
+const shell = answeringShell(() => ({ exitCode: 1, stderr: 'error: no running pods' }));
+const context = { ...taskContext({ env: 'development', provider: 'existing', context: 'team' }), $: shell };
+
+test('only releases that get secrets from Vault need one that answers', async () => {
+  await checkVault(context, await declaredReleases(root, { app: 'app2' }));
+  for (const selection of [{ app: 'app1' }, {}]) {
+    await fails(checkVault(context, await declaredReleases(root, selection)), {
+      what: 'Vault of environment `development` does not answer',
+      why: /app1-back(, app1-front)? would wait for secrets from it; nothing was changed$/,
+      advice: /create-environment/,
+    });
   }
 });
 

@@ -110,13 +110,6 @@ test('a damaged keys file is an error that names it; so is an unreadable one', a
   await fails(readKeys(keysPath), { what: `cannot read ${keysPath}` });
 });
 
-test('a run waits until Vault becomes active', async () => {
-  const answers = Array<Answer>(2).fill({ status: 429, body: { standby: true } });
-  await keep(stored);
-  await initialise(await vaultWith(closed(), 'sys/health', () => answers.pop()));
-  assert.equal(answers, []);
-});
-
 test('a first replica that lost its data joins the others instead of being initialised again', async () => {
   const [lost, other] = [fresh(), closed()];
   let asked = 0;

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { parseEncrypted, readEncrypted } from '../../../lib/secrets/encrypted-file.ts';
+import { findPrivateKeys, keyMarks, longestLine, secretForms } from '../../../lib/secrets/leaks.ts';
 import { creationRules, isFingerprint, recipientsIn, ruleFor } from '../../../lib/secrets/recipients.ts';
 import { fails } from '../../rig/task-context.ts';
 
@@ -71,6 +73,54 @@ test('a rule and a file name a key in the same way, whatever the form', () => {
   for (const content of [rule, { key_groups: [{ pgp: [pgp] }, group] }, metadata])
     assert.equal(recipientsIn(content).sort(), all);
   assert.equal(all.filter(isFingerprint), [pgp]);
+});
+
+test('a value is recognised in base64 at any offset', () => {
+  const value = 'p4ssw0rd/of+someöne';
+  const isSeen = (text: string) => secretForms(value).some((form) => text.includes(form.text));
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  for (const before of ['', 'a', 'ab', 'abc', 'user:'])
+    for (const after of ['', 'x', 'xy', '\n'])
+      assert.ok(isSeen(`"${base64(before + value + after)}"`), `${before}…${after}`);
+  assert.ok(isSeen(`postgres://me:${encodeURIComponent(value)}@host/`));
+  assert.not.ok(isSeen(base64('p4ssw0rd/of+somebody')));
+});
+
+test('values in plain text are found, and a damaged file is named without its content', async () => {
+  const text = 'a: ENC[AES256_GCM,data:x,type:str]\nb: plain\nc: [ENC, ""]\nsops:\n  pgp: [{ fp: ab cd }]\n';
+  const found = await parseEncrypted(text);
+  assert.equal([found?.recipients, found?.plain], [['ABCD'], [['b'], ['c', '0']]]);
+  assert.is(found?.values.length, 4);
+  for (const damaged of ['- a list', 'secret: "no end', '']) {
+    assert.is(await parseEncrypted(damaged), undefined);
+    writeFileSync(join(folder, 'some.yaml'), damaged);
+    const error = await fails(readEncrypted(folder, 'some.yaml'), { what: 'some.yaml is damaged' });
+    assert.not.match(JSON.stringify([error, error.message]), 'no end');
+  }
+});
+
+test('mentioning a private key is allowed', () => {
+  assert.equal(findPrivateKeys("text.includes('-----BEGIN PGP PRIVATE KEY BLOCK-----')\n"), []);
+  assert.equal(findPrivateKeys('-----BEGIN RSA PRIVATE KEY-----\n…\n'), []);
+  const key = `-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n${'Ab+/'.repeat(16)}\n`;
+  assert.equal(findPrivateKeys(`first\n${key}`), [{ line: 2, what: 'a private key' }]);
+});
+
+test('git looks for the longest line of a value, and for a mark of each key', () => {
+  for (const text of ['ab\nlonger\nc\n', '\nlonger', 'longer']) assert.is(longestLine(text), 'longer');
+  const body = 'Ab+/'.repeat(16);
+  const pem = `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
+  const keys = {
+    'a private key': pem,
+    'a private key in base64': Buffer.from(pem).toString('base64'),
+    'a private OpenPGP key': pem.replaceAll('PRIVATE KEY', 'PGP PRIVATE KEY BLOCK'),
+    'an age key': `AGE-SECRET-KEY-1${'Q'.repeat(58)}`,
+    'a token of Vault': `hvs.${'a'.repeat(24)}`,
+  };
+  for (const [what, text] of Object.entries(keys)) {
+    const found = findPrivateKeys(text).map((key) => key.what);
+    assert.equal([found, keyMarks.some((mark) => text.includes(mark))], [[what], true]);
+  }
 });
 
 test.run();
