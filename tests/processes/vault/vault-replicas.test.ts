@@ -1,15 +1,19 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { writeWhole } from '../../../lib/settings/environment.ts';
+import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
-import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
+import { makeAuthority, makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
+import { portOf } from '../../rig/loopback.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
 
-const { test, project } = scriptedSuite('vault-replicas', 'minikube', 'environments');
+const { test, project } = scriptedSuite('servers of Vault', 'minikube', 'environments');
 let certificate: TestCertificate;
 
 test.before.each(async () => {
@@ -52,7 +56,10 @@ test('every running pod is reached by ordinal, with TLS, and the others are logg
   );
 });
 
-test('a pod is not reached without the authority', async () => {
+test('a pod is not reached without the authority; without a running one, the error names the others', async () => {
+  cluster({ 'vault-0': 'Pending' });
+  const none = { what: 'no pod of Vault is running', why: 'vault-0 cannot be reached' };
+  await fails(withVaultReplicas(context, 0, {}, use), none);
   rmSync(certificate.certificate);
   cluster({ 'vault-10': 'Running' });
   const what = 'cannot read the authority of the certificate of vault';
@@ -70,12 +77,6 @@ test('replicas whose pods do not run yet, or do not even exist, are waited for',
   assert.ok(requests().includes('GET sys/seal-status'));
 });
 
-test('without a running pod, the error names the others', async () => {
-  cluster({ 'vault-0': 'Pending' });
-  const none = { what: 'no pod of Vault is running', why: 'vault-0 cannot be reached' };
-  await fails(withVaultReplicas(context, 0, {}, use), none);
-});
-
 /** Unseals a Vault in this state. */
 async function unsealed(body: { initialized: boolean; sealed: boolean }) {
   cluster({ 'vault-0': 'Running' }, (await scriptedVault(() => ({ body }), certificate)).address);
@@ -83,8 +84,9 @@ async function unsealed(body: { initialized: boolean; sealed: boolean }) {
 }
 
 test('a sealed Vault without keys is a failure that says what can be done', async () => {
+  const what = /^Vault at .* is initialised, but its keys are not in .*keys\.json$/;
   await fails(unsealed({ initialized: true, sealed: true }), {
-    what: /^Vault at .* is initialised, but its keys are not in .*keys\.json$/,
+    what,
     advice: /restore the file from a copy/,
   });
 });
@@ -97,9 +99,9 @@ test('a new, unsealed or missing Vault is left alone; keys of a missing one caus
     assert.is(await unsealed(vault), 'unchanged');
   cluster({});
   assert.is(await unseal(context), 'unchanged');
-  const folder = join(context.environment.state, 'vault');
-  mkdirSync(folder);
-  await replaceKeys(join(folder, 'keys.json'), { unsealKeys: ['a'], rootToken: 'b' });
+  const keys = join(context.environment.state, 'vault', 'keys.json');
+  await writeWhole(keys, '');
+  await replaceKeys(keys, { unsealKeys: ['a'], rootToken: 'b' });
   assert.is(await unseal(context), 'unchanged');
 });
 
@@ -109,6 +111,40 @@ test('a Vault beside the cluster that has ended is an error within seconds', asy
   const what = /^Vault at https:\/\/127\.0\.0\.1:\d+ cannot be reached$/;
   await fails(unseal(embedded), { what, why: /ECONNREFUSED/ });
   assert.ok(Date.now() - before < 30_000);
+});
+
+/** A Vault with the certificate of the test, the number of its connections, and a client that trusts an authority. */
+async function served(authority = certificate.authority, name = 'vault.vault.svc') {
+  let connections = 0;
+  const [cert, key] = [readFileSync(certificate.certificate), readFileSync(certificate.key)];
+  const server = createServer({ cert, key }, (_, response) => response.end('{"data":{"a":1}}'));
+  server.on('connection', () => {
+    connections += 1;
+  });
+  const address = `https://127.0.0.1:${await portOf(server)}`;
+  const identity = { authority, name };
+  return { connections: () => connections, client: vaultClient({ address, identity }), address, identity };
+}
+
+test('a client requires the authority and the name, and keeps one connection, also for another token', async () => {
+  const { client, connections } = await served();
+  assert.equal(await client.read('x'), { a: 1 });
+  assert.equal(await client.withToken('t').read('x'), { a: 1 });
+  assert.is(connections(), 1);
+});
+
+test('another authority, another name, and a server without TLS are refused', async () => {
+  const other = await makeCertificate(dirname(certificate.key), 'other', ['DNS:vault.vault.svc']);
+  const address = (await scriptedVault(() => undefined)).address.replace('http:', 'https:');
+  const plain = { address, client: vaultClient({ address, identity: (await served()).identity }) };
+  for (const [{ address, client }, why] of [
+    [await served(other.authority), /self-signed|unable to verify/],
+    [await served(undefined, 'other.vault.svc'), /Hostname\/IP does not match/],
+    [plain, /wrong version number|packet length too long/],
+  ] as const) {
+    const what = `Vault at ${address} cannot be verified by its certificate`;
+    await fails(client.read('x'), { what, why, advice: /create-environment/ });
+  }
 });
 
 test.run();
