@@ -1,41 +1,13 @@
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { type Ended, loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { projectOf } from '../../rig/launch.ts';
 
 /* A small project that `./run` starts like ours. */
-const base = realpathSync(mkdtempSync(join(tmpdir(), 'bundle-')));
-const folder = join(base, 'a #1 %20 project');
-
-test.before(() => {
-  mkdirSync(folder);
-  copyFileSync(join(root, 'run'), join(folder, 'run'));
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  cpSync(join(root, 'lib', 'start'), join(folder, 'lib', 'start'), { recursive: true });
-  cpSync(join(root, 'lib', 'runner'), join(folder, 'lib', 'runner'), { recursive: true });
-  mkdirSync(join(folder, 'tasks'));
-  write('package.json', '{"type":"module"}\n');
-  write('package-lock.json', '{}\n');
-  write('tasks/word.ts', "export const word = 'hello';\n");
-  write('tasks.ts', tasks);
-});
-test.after(() => rmSync(base, { recursive: true, force: true }));
 
 const tasks = `import { readFileSync } from 'node:fs';
 import { runCli, task } from './lib/runner/runner.ts';
@@ -59,9 +31,13 @@ const data = task({
 process.exitCode = await runCli([greet, bug, data, ...(process.env.TWICE ? [task({ ...greet })] : [])], process.argv.slice(2));
 `;
 
-const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+const folder = projectOf(tasks, join(temporaryFolder(), 'a #1 %20 project'));
+fs.cpSync(join(root, 'lib', 'runner'), join(folder, 'lib', 'runner'), { recursive: true });
+const write = (name: string, text: string): void => fs.writeFileSync(join(folder, name), text);
+write('tasks/word.ts', "export const word = 'hello';\n");
+
 const bundle = join(folder, '.build', 'tasks.mjs');
-const unbuild = (): void => rmSync(join(folder, '.build'), { recursive: true, force: true });
+const unbuild = (): void => fs.rmSync(join(folder, '.build'), { recursive: true, force: true });
 const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
   runFile(join(folder, 'run'), words, folder, env);
 const sources = (words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
@@ -74,7 +50,7 @@ async function greeting(): Promise<string> {
 
 test('the bundle is built once, and again when a source, a package or the list of sources changes', async () => {
   assert.is(await greeting(), 'hello');
-  const inode = (): number => statSync(bundle).ino;
+  const inode = (): number => fs.statSync(bundle).ino;
   let before = inode();
   await greeting();
   assert.is(inode(), before);
@@ -82,11 +58,11 @@ test('the bundle is built once, and again when a source, a package or the list o
     () => write('tasks/word.ts', "export const word = 'bye';\n"),
     () => write('package-lock.json', '{"name":"x"}\n'),
     () => write('tasks/more.ts', ''),
-    () => rmSync(join(folder, 'tasks/more.ts')),
+    () => fs.rmSync(join(folder, 'tasks/more.ts')),
     // As `cp -p` of an older file does.
-    () => utimesSync(join(folder, 'tasks/word.ts'), 1, 1),
+    () => fs.utimesSync(join(folder, 'tasks/word.ts'), 1, 1),
     // Made before the clock was set back by an hour.
-    () => utimesSync(bundle, Date.now(), Date.now() / 1000 + 3600),
+    () => fs.utimesSync(bundle, Date.now(), Date.now() / 1000 + 3600),
   ];
   for (const change of changes) {
     change();
@@ -96,7 +72,7 @@ test('the bundle is built once, and again when a source, a package or the list o
   }
   write('tasks/word.ts', "export const word = 'hello';\n");
   write('package-lock.json', '{}\n');
-  const left = readdirSync(join(folder, '.build')).filter((name) => name !== 'compiled');
+  const left = fs.readdirSync(join(folder, '.build')).filter((name) => name !== 'compiled');
   assert.equal(left.sort(), ['tasks.mjs', 'tasks.mjs.map'], 'no temporary file is left');
 });
 
@@ -119,7 +95,7 @@ test('variables that steer the loader do not change how a run starts, and with a
   const words = ['-c', 'umask 700; exec ./run greet --output plain'];
   const { exitCode, stderr } = await runFile('/bin/sh', words, folder, steered);
   assert.is(exitCode, 0, stderr);
-  const modes = [join(folder, '.build'), bundle].map((path) => statSync(path).mode & 0o722);
+  const modes = [join(folder, '.build'), bundle].map((path) => fs.statSync(path).mode & 0o722);
   assert.equal(modes, [0o700, 0o600]);
 });
 
@@ -129,7 +105,7 @@ test('runs that start at the same time each get a complete bundle', async () => 
   const ends = await Promise.all(
     Array.from({ length: 3 }, async () => {
       const end = await run(['greet', '--output', 'plain']);
-      maps.add(readFileSync(`${bundle}.map`, 'utf8'));
+      maps.add(fs.readFileSync(`${bundle}.map`, 'utf8'));
       return end;
     }),
   );
@@ -156,8 +132,9 @@ test('with a missing or outdated source map, errors show no wrong lines', async 
   await greeting();
   const map = `${bundle}.map`;
   for (const spoil of [
-    () => writeFileSync(map, readFileSync(map, 'utf8').replace(/"bundleId":"[^"]*"/, '"bundleId":"1-2"')),
-    () => rmSync(map),
+    () =>
+      fs.writeFileSync(map, fs.readFileSync(map, 'utf8').replace(/"bundleId":"[^"]*"/, '"bundleId":"1-2"')),
+    () => fs.rmSync(map),
   ]) {
     spoil();
     const { exitCode, stderr } = await run(['bug', '--verbose', '--output', 'plain']);
@@ -170,8 +147,8 @@ test('with a missing or outdated source map, errors show no wrong lines', async 
 test('packages that few runs need are not loaded at every start', async () => {
   const done = await run(['greet', '--report', 'run.html']);
   assert.is(done.exitCode, 0, done.stderr);
-  assert.match(readFileSync(join(folder, 'run.html'), 'utf8'), '<svg ');
-  assert.not.match(readFileSync(bundle, 'utf8'), /from ?"[^"]*node_modules/);
+  assert.match(fs.readFileSync(join(folder, 'run.html'), 'utf8'), '<svg ');
+  assert.not.match(fs.readFileSync(bundle, 'utf8'), /from ?"[^"]*node_modules/);
 });
 
 test.run();

@@ -2,27 +2,18 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type RigTask, rig, useRig } from '../../../lib/runner/tests/rig/rig.ts';
-import { LaunchFolder, type LaunchLine, launchLines } from '../../rig/launch.ts';
+import { launchFolder, launchLines } from '../../rig/launch.ts';
 import type { Launched } from '../../rig/launched.ts';
 
-let project: LaunchFolder;
-let started: Launched[] = [];
-test.before(async () => {
-  project = await LaunchFolder.make();
-});
-test.after(() => project.remove());
-test.after.each(() => {
-  for (const launched of started) launched.end();
-  started = [];
-});
+const project = await launchFolder(test);
 useRig(test);
 
 /** A way to ask a launch line to stop, and what it must exit with. */
 type Stopping = {
   readonly name: string;
   readonly code: number;
-  readonly lines: readonly LaunchLine[];
-  readonly start: (line: LaunchLine, tasks: readonly RigTask[], env: NodeJS.ProcessEnv) => Launched;
+  readonly lines: readonly string[];
+  readonly start: typeof project.start;
   readonly stop: (launched: Launched) => void;
 };
 
@@ -31,7 +22,7 @@ const stoppings: readonly Stopping[] = [
     name: 'Ctrl-C in a terminal',
     code: 130,
     lines: launchLines,
-    start: (line, tasks, env) => project.inTerminal(line, tasks, ['b'], env),
+    start: project.inTerminal,
     stop: (launched) => launched.type('\x03'),
   },
   {
@@ -39,7 +30,7 @@ const stoppings: readonly Stopping[] = [
     code: 143,
     // About npx see the last test.
     lines: launchLines.filter((line) => !line.startsWith('npx')),
-    start: (line, tasks, env) => project.start(line, tasks, ['b'], env),
+    start: project.start,
     stop: (launched) => void launched.child.kill('SIGTERM'),
   },
 ];
@@ -68,8 +59,7 @@ async function eachLine(
     let exit: Awaited<Launched['exit']>;
     let left = 5;
     do {
-      launched = start(line, tasksOf(index), env);
-      started.push(launched);
+      launched = start(`${line} b`, tasksOf(index), env);
       await drive(launched, index);
       exit = await launched.exit;
       if (killed(launched)) launched.end();
@@ -134,8 +124,7 @@ for (const stopping of stoppings) {
 
 test('SIGTERM to the pid of npx ends only npx: the run continues until it gets a signal itself', async () => {
   const ran: string[] = [];
-  const launched = project.start('npx tsx tasks.ts', tasksOf(0), ['b']);
-  started.push(launched);
+  const launched = project.start('npx tsx tasks.ts b', tasksOf(0));
   answerCleanups(['cleanup-a-0', 'cleanup-b-0'], ran);
   const a = await rig.next('a-0');
   launched.child.kill('SIGTERM');

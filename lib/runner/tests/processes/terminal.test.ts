@@ -2,28 +2,13 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { LaunchFolder } from '../../../../tests/rig/launch.ts';
+import { launchFolder } from '../../../../tests/rig/launch.ts';
 import type { Launched } from '../../../../tests/rig/launched.ts';
 import { driven, type Invocation, type RigTask, rig, useRig, within } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
 useRig(test);
-let project: LaunchFolder;
-const all: Launched[] = [];
-test.before(async () => {
-  project = await LaunchFolder.make();
-});
-test.after(() => project.remove());
-test.after.each(() => {
-  for (const launched of all.splice(0)) launched.end();
-});
-
-/** A line in a terminal. */
-function started(line: string, tasks: readonly RigTask[], env: NodeJS.ProcessEnv = {}): Launched {
-  const launched = project.inTerminal(line, tasks, [], env);
-  all.push(launched);
-  return launched;
-}
+const project = await launchFolder(test);
 
 type Opened = { readonly launched: Launched; readonly a: Invocation; readonly b: Invocation };
 
@@ -41,7 +26,7 @@ for (const [name, stop, code] of [
 ] as const)
   test(`after ${name} the cursor is at the start of an empty line, and nothing runs`, async () => {
     const tasks = [driven('a'), driven('b', { behaviour: 'stray' }), { name: 'top', needs: ['a', 'b'] }];
-    const launched = started(`node ${rig.program} top --failure kill`, tasks);
+    const launched = project.inTerminal(`node ${rig.program} top --failure kill`, tasks);
     const [a, b] = await Promise.all([rig.next('a'), rig.next('b')]);
     await launched.shows('2 running');
     await stop({ launched, a, b });
@@ -77,7 +62,7 @@ test('colours, redrawing and symbols by the environment', async () => {
   await Promise.all(
     looks.map(async ([name, env, colour, live]) => {
       const { TERM = 'xterm', ...rest } = env;
-      const launched = started(`env TERM=${TERM} node ${rig.program} b`, tasks, rest);
+      const launched = project.inTerminal(`env TERM=${TERM} node ${rig.program} b`, tasks, rest);
       assert.is(await launched.exit, 0, name);
       // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
       assert.is(/\u001B\[\d+m/.test(launched.shown), colour, name);
@@ -94,7 +79,7 @@ test('colours, redrawing and symbols by the environment', async () => {
 /** Starts a run in a shell that says `stopped` when it has its terminal back, and at the next line does `next`. */
 function open(tasks: readonly RigTask[], line?: string, next = 'fg; echo back $?'): Launched {
   const shell = `set -m; ${line ?? `node ${rig.program} top`}; echo stopped $?; read -r; ${next}`;
-  return started(`bash -c '${shell}'`, tasks);
+  return project.inTerminal(`bash -c '${shell}'`, tasks);
 }
 
 /**
@@ -174,7 +159,7 @@ test('a command that something else has stopped is ended by a signal to the run 
 });
 
 test('without a shell that could let it go on, Ctrl-Z does nothing', async () => {
-  const launched = started(`node ${rig.program} a`, [driven('a')]);
+  const launched = project.inTerminal(`node ${rig.program} a`, [driven('a')]);
   const a = await rig.next('a');
   await a.trap('SIGCONT');
   launched.type('\x1A');
