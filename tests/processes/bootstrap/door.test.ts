@@ -1,20 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  promises,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import * as fs from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
@@ -23,6 +9,7 @@ import { root as project } from '../../../lib/ground/project.ts';
 import { npmEnvironment } from '../../../lib/ground/variables.ts';
 import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { RunnerProcess } from '../../../lib/runner/tests/rig/rig.ts';
 
 type StartOptions = {
@@ -48,43 +35,31 @@ export async function run(argv) {
 }
 `;
 
-/**
- * A test in a clone of this project as far as the door goes: no node_modules, a stand-in for the tasks, a lockfile of
- * one package.
- */
-function inClone(title: string, body: (clone: ReturnType<typeof cloneIn>) => Promise<void>): void {
-  test(title, async () => {
-    const base = mkdtempSync(join(tmpdir(), 'door-'));
-    const running: ChildProcess[] = [];
-    try {
-      await body(cloneIn(base, running));
-    } finally {
-      for (const child of running) child.kill('SIGKILL');
-      rmSync(base, { recursive: true, force: true });
-    }
-  });
-}
+const running: ChildProcess[] = [];
+test.after.each(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL');
+});
 
-function cloneIn(base: string, running: ChildProcess[]) {
+/** A clone of this project as far as the door goes: no node_modules, stand-in tasks, and a lockfile of one package. */
+function makeClone() {
+  const base = temporaryFolder();
   const [bin, folder, log] = [join(base, 'bin'), join(base, 'a clone'), join(base, 'calls')];
-  mkdirSync(bin);
-  for (const path of [
-    ...['tasks.ts', 'environments/variables.json', 'lib/start/bootstrap.ts', 'lib/ground/variables.ts'],
-    'lib/runner',
-  ])
-    cpSync(join(project, path), join(folder, path), { recursive: true });
-  mkdirSync(join(folder, 'tasks'));
-  writeFileSync(join(folder, 'tasks/all.ts'), all);
-  writeFileSync(join(folder, 'package.json'), '{"type": "module"}\n');
-  writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
+  fs.mkdirSync(bin);
+  const ours = ['environments/variables.json', 'lib/start/bootstrap.ts', 'lib/ground/variables.ts'];
+  for (const path of ['tasks.ts', ...ours, 'lib/runner'])
+    fs.cpSync(join(project, path), join(folder, path), { recursive: true });
+  fs.mkdirSync(join(folder, 'tasks'));
+  fs.writeFileSync(join(folder, 'tasks/all.ts'), all);
+  fs.writeFileSync(join(folder, 'package.json'), '{"type": "module"}\n');
+  fs.writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
   const head = `#!/bin/sh\nLOG='${log}' TSX='${join(project, 'node_modules', 'tsx')}'\necho "$*" >> "$LOG"\n`;
   return {
     folder,
     bin,
     /** Puts a shell script named `npm` on PATH. */
-    npm: (text: string) => writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
+    npm: (text: string) => fs.writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
     /** Lines that `npm` appended to `$LOG`. */
-    calls: () => (existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []),
+    calls: () => (fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split('\n') : []),
     start: (
       argv: readonly string[],
       { imports = [], path = `${bin}:/usr/bin:/bin`, env = {}, clone = folder }: StartOptions = {},
@@ -131,33 +106,32 @@ const lockfile = (version: string): string =>
     },
   });
 
-inClone(
-  'a fresh clone gets packages, and the run continues with their tsx; later only for another lockfile',
-  async ({ folder, npm, start, calls }) => {
-    npm(installs);
-    const { exitCode, stdout, stderr } = await start(['7', '--env', 'a b']).end;
-    assert.is(exitCode, 7, stderr);
-    const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
-    assert.equal(argv, ['7', '--env', 'a b']);
-    assert.is(cwd, folder);
-    assert.equal(execArgv, ['--max-semi-space-size=2', '--import', 'tsx']);
-    assert.is(mark, null);
-    assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
-    assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
-    assert.not.ok(existsSync(join(folder, '.state')), 'no environment files are created');
-    // The same text with another time.
-    writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
-    const second = await start(['3']).end;
-    assert.equal([second.exitCode, second.stderr, calls().length], [3, '', 1]);
-    writeFileSync(join(folder, 'package-lock.json'), lockfile('4.24.0'));
-    // As from an archive.
-    utimesSync(join(folder, 'package-lock.json'), 1, 1);
-    await succeeds(start(['0']).end);
-    assert.is(calls().length, 2);
-  },
-);
+test('a fresh clone gets packages, and the run continues with their tsx; later only for another lockfile', async () => {
+  const { folder, npm, start, calls } = makeClone();
+  npm(installs);
+  const { exitCode, stdout, stderr } = await start(['7', '--env', 'a b']).end;
+  assert.is(exitCode, 7, stderr);
+  const { argv, cwd, execArgv, mark } = JSON.parse(stdout);
+  assert.equal(argv, ['7', '--env', 'a b']);
+  assert.is(cwd, folder);
+  assert.equal(execArgv, ['--max-semi-space-size=2', '--import', 'tsx']);
+  assert.is(mark, null);
+  assert.equal(calls(), ['ci --include=dev --no-audit --no-fund --loglevel=error']);
+  assert.match(stderr, /^installing npm packages…\nnpm speaks on stdout\n/);
+  assert.not.ok(fs.existsSync(join(folder, '.state')), 'no environment files are created');
+  // The same text with another time.
+  fs.writeFileSync(join(folder, 'package-lock.json'), lockfile('4.23.15'));
+  const second = await start(['3']).end;
+  assert.equal([second.exitCode, second.stderr, calls().length], [3, '', 1]);
+  fs.writeFileSync(join(folder, 'package-lock.json'), lockfile('4.24.0'));
+  // As from an archive.
+  fs.utimesSync(join(folder, 'package-lock.json'), 1, 1);
+  await succeeds(start(['0']).end);
+  assert.is(calls().length, 2);
+});
 
-inClone('two runs on a fresh clone install once', async ({ folder, npm, start, calls }) => {
+test('two runs on a fresh clone install once', async () => {
+  const { folder, npm, start, calls } = makeClone();
   const gate = join(folder, 'gate');
   execFileSync('mkfifo', [gate]);
   npm(`echo installing >&2; read -r line < gate; ${installs}`);
@@ -165,78 +139,74 @@ inClone('two runs on a fresh clone install once', async ({ folder, npm, start, c
   await first.says('installing\n');
   const second = start(['5']);
   await second.says(`waiting for process ${first.child.pid}, which is installing the npm packages…`);
-  await promises.writeFile(gate, 'on\n');
+  await fs.promises.writeFile(gate, 'on\n');
   await succeeds(first.end);
   const { exitCode, stderr } = await second.end;
   assert.is(exitCode, 5, stderr);
   assert.is(calls().length, 1);
 });
 
-inClone(
-  'an npm that fails or installs nothing is an error with advice, and project settings override the user’s',
-  async ({ folder, npm, start }) => {
-    npm('echo "npm error code ENOTFOUND" >&2; exit 4');
-    const failing = start(['0']);
-    await fails(failing.end, 1, '`npm ci` failed with exit code 4.*');
-    assert.match(failing.stderr, 'npm error code ENOTFOUND\nerror: ');
-    npm('exit 0');
-    await fails(start(['0']).end, 1, '`npm ci` ended well, but .* not there');
-    copyFileSync(join(project, '.npmrc'), join(folder, '.npmrc'));
-    const userconfig = join(folder, 'user.npmrc');
-    writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
-    const words = ['config', 'list', '--json', '--userconfig', userconfig];
-    const env = npmEnvironment(process.env);
-    const config = JSON.parse((await promisify(execFile)('npm', words, { cwd: folder, env })).stdout);
-    assert.equal(
-      ['global', 'location', 'dry-run', 'package-lock-only'].map((name) => config[name]),
-      [false, 'project', false, false],
-    );
-  },
-);
+test('an npm that fails or installs nothing is an error with advice, and project settings override the user’s', async () => {
+  const { folder, npm, start } = makeClone();
+  npm('echo "npm error code ENOTFOUND" >&2; exit 4');
+  const failing = start(['0']);
+  await fails(failing.end, 1, '`npm ci` failed with exit code 4.*');
+  assert.match(failing.stderr, 'npm error code ENOTFOUND\nerror: ');
+  npm('exit 0');
+  await fails(start(['0']).end, 1, '`npm ci` ended well, but .* not there');
+  fs.copyFileSync(join(project, '.npmrc'), join(folder, '.npmrc'));
+  const userconfig = join(folder, 'user.npmrc');
+  fs.writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
+  const words = ['config', 'list', '--json', '--userconfig', userconfig];
+  const env = npmEnvironment(process.env);
+  const config = JSON.parse((await promisify(execFile)('npm', words, { cwd: folder, env })).stdout);
+  assert.equal(
+    ['global', 'location', 'dry-run', 'package-lock-only'].map((name) => config[name]),
+    [false, 'project', false, false],
+  );
+});
 
-inClone('without npm the error says so, with exit code 127', async ({ bin, start }) => {
-  symlinkSync('/bin/sh', join(bin, 'sh'));
+test('without npm the error says so, with exit code 127', async () => {
+  const { bin, start } = makeClone();
+  fs.symlinkSync('/bin/sh', join(bin, 'sh'));
   const starting = start(['0'], { path: bin });
   await fails(starting.end, 127, 'npm cannot be started.*');
   assert.match(starting.stderr, 'do: put npm on PATH');
 });
 
-inClone(
-  'a path that programs would split is refused, and only the user can write what a run creates',
-  async ({ folder, npm, start }) => {
-    npm(installs);
-    // It would let all but the owner write.
-    const imports = ['data:text/javascript,process.umask(0o700)'];
-    await succeeds(start(['0'], { imports }).end);
-    assert.is(statSync(join(folder, 'node_modules')).mode & 0o777, 0o755);
-    for (const odd of ['a:b', 'a\nb']) {
-      const clone = `${folder}${odd}`;
-      renameSync(folder, clone);
-      await fails(start(['0'], { clone }).end, 1, 'the project cannot work in .*');
-      renameSync(clone, folder);
-    }
-  },
-);
+test('a path that programs would split is refused, and only the user can write what a run creates', async () => {
+  const { folder, npm, start } = makeClone();
+  npm(installs);
+  // It would let all but the owner write.
+  const imports = ['data:text/javascript,process.umask(0o700)'];
+  await succeeds(start(['0'], { imports }).end);
+  assert.is(fs.statSync(join(folder, 'node_modules')).mode & 0o777, 0o755);
+  for (const odd of ['a:b', 'a\nb']) {
+    const clone = `${folder}${odd}`;
+    fs.renameSync(folder, clone);
+    await fails(start(['0'], { clone }).end, 1, 'the project cannot work in .*');
+    fs.renameSync(clone, folder);
+  }
+});
 
-inClone(
-  'npm gets only the listed variables, and an unreadable list is reported first',
-  async ({ folder, npm, start, calls }) => {
-    npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
-    const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
-    const stderr = await succeeds(start(['0'], { env }).end);
-    assert.match(stderr, 'npm has AWS_PROFILE=team');
-    assert.not.match(stderr, /npm has (?:BASH_ENV|SOPS_PGP_KEY|PGHOST)=/);
-    for (const text of ['{', '{"all":["*"]}']) {
-      writeFileSync(join(folder, 'environments/variables.json'), text);
-      await fails(start(['0']).end, 1, 'environments/variables\\.json, .*');
-    }
-    assert.is(calls().length, 1);
-  },
-);
+test('npm gets only the listed variables, and an unreadable list is reported first', async () => {
+  const { folder, npm, start, calls } = makeClone();
+  npm(`env | sed -n 's/^/npm has /p' >&2; ${installs}`);
+  const env = { BASH_ENV: '/nowhere', SOPS_PGP_KEY: 'armour', PGHOST: 'x', AWS_PROFILE: 'team' };
+  const stderr = await succeeds(start(['0'], { env }).end);
+  assert.match(stderr, 'npm has AWS_PROFILE=team');
+  assert.not.match(stderr, /npm has (?:BASH_ENV|SOPS_PGP_KEY|PGHOST)=/);
+  for (const text of ['{', '{"all":["*"]}']) {
+    fs.writeFileSync(join(folder, 'environments/variables.json'), text);
+    await fails(start(['0']).end, 1, 'environments/variables\\.json, .*');
+  }
+  assert.is(calls().length, 1);
+});
 
-inClone('npx gets a home if there is none', async ({ folder, bin }) => {
-  copyFileSync(join(project, 'run'), join(folder, 'run'));
-  writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
+test('npx gets a home if there is none', async () => {
+  const { folder, bin } = makeClone();
+  fs.copyFileSync(join(project, 'run'), join(folder, 'run'));
+  fs.writeFileSync(join(bin, 'npx'), '#!/bin/sh\necho "$HOME"\n', { mode: 0o755 });
   const homeOf = async (HOME: string | undefined): Promise<string> => {
     const { HOME: _, ...others } = process.env;
     const env = { ...others, PATH: `${bin}:${process.env.PATH}`, ...(HOME === undefined ? {} : { HOME }) };
@@ -248,15 +218,16 @@ inClone('npx gets a home if there is none', async ({ folder, bin }) => {
   for (const none of ['none', 'run']) assert.is(await homeOf(join(folder, none)), join(folder, '.home'));
 });
 
-inClone('./run reports a Node that can start neither tsx nor npx', async ({ folder, bin }) => {
+test('./run reports a Node that can start neither tsx nor npx', async () => {
+  const { folder, bin } = makeClone();
   const run = join(folder, 'run');
-  copyFileSync(join(project, 'run'), run);
+  fs.copyFileSync(join(project, 'run'), run);
   const old = '#!/bin/sh\n[ "$*" != -v ] || exec echo v16.20.2\nexit 9\n';
-  writeFileSync(join(bin, 'node'), old, { mode: 0o755 });
+  fs.writeFileSync(join(bin, 'node'), old, { mode: 0o755 });
   const packages = join(folder, 'node_modules');
   for (const files of [[], ['.package-lock.json']]) {
-    mkdirSync(packages, { recursive: true });
-    for (const file of files) writeFileSync(join(packages, file), '{}');
+    fs.mkdirSync(packages, { recursive: true });
+    for (const file of files) fs.writeFileSync(join(packages, file), '{}');
     const PATH = `${bin}:/usr/bin:/bin`;
     await fails(
       runFile(run, ['status'], folder, { PATH }),
@@ -267,7 +238,8 @@ inClone('./run reports a Node that can start neither tsx nor npx', async ({ fold
   }
 });
 
-inClone('a signal ends npm and its children', async ({ npm, start }) => {
+test('a signal ends npm and its children', async () => {
+  const { npm, start } = makeClone();
   npm('sleep 600 & echo "npm $$" >&2; wait');
   const door = start(['0']);
   await door.says('npm ');
@@ -277,7 +249,8 @@ inClone('a signal ends npm and its children', async ({ npm, start }) => {
   assert.not.ok(await isGroupAlive(group));
 });
 
-inClone('a signal is passed on to the repeated run, and its exit code is kept', async ({ npm, start }) => {
+test('a signal is passed on to the repeated run, and its exit code is kept', async () => {
+  const { npm, start } = makeClone();
   npm(installs);
   const door = start(['wait']);
   await door.says('waiting');
@@ -285,14 +258,16 @@ inClone('a signal is passed on to the repeated run, and its exit code is kept', 
   assert.is((await door.end).exitCode, 130);
 });
 
-inClone('an old Node is reported before anything is installed', async ({ npm, start, calls }) => {
+test('an old Node is reported before anything is installed', async () => {
+  const { npm, start, calls } = makeClone();
   npm(installs);
   const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
   await fails(start(['0'], { imports: [old] }).end, 127, 'Node 18\\.20\\.8 is too old', '.*20 or newer');
   assert.equal(calls(), []);
 });
 
-inClone('a completion script that asks on a fresh clone installs nothing', async ({ npm, start, calls }) => {
+test('a completion script that asks on a fresh clone installs nothing', async () => {
+  const { npm, start, calls } = makeClone();
   npm('exit 0');
   assert.equal(await start(['__complete']).end, { exitCode: 1, stdout: '', stderr: '' });
   assert.equal(calls(), []);
