@@ -29,14 +29,13 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
   const { id, input, label, task } = node;
   const { children, cleanups, emit, holder, redactor, settings, stop, terminal } = run;
   const lastLines: string[] = [];
-  const waiting = { idle };
   let abort: AbortController | undefined;
   let fail: ((error: TaskError) => void) | undefined;
   let stopping = false;
   /** True once it has ended; it may start nothing more. */
   let over = false;
   let report: 'changed' | 'unchanged' | undefined;
-  gate.interrupts.add(onStop);
+  gate.interrupts.add(interrupt);
   return { body, interrupt, close, lastLines, report: () => report };
 
   function body(): void | Promise<void> {
@@ -45,7 +44,7 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
     if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
       fail = reject;
-      stop.waiting.add(waiting);
+      stop.waiting.add(idle);
       Promise.resolve(running).then(resolve, reject);
     });
   }
@@ -90,11 +89,6 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
     onLine?.(line);
   }
 
-  /** Deferred: the signal comes before the children are told to end, so waiting for them must start later. */
-  function onStop(): void {
-    interrupt(Promise.resolve().then(() => gate.ended()));
-  }
-
   /** Asks the body to stop, and abandons it some time after its children have ended. */
   function interrupt(gone: Promise<void>): void {
     stopping = true;
@@ -110,8 +104,8 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
 
   /** Ends leftover processes of its commands. Returns a promise only if there are any. */
   function close(): void | Promise<void> {
-    gate.interrupts.delete(onStop);
-    stop.waiting.delete(waiting);
+    gate.interrupts.delete(interrupt);
+    stop.waiting.delete(idle);
     over = true;
     if (children.has(id)) return children.end(id);
   }

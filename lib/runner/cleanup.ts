@@ -52,16 +52,15 @@ const hurriedFinaliserMs = 5000;
 export function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () => void } {
   const { stop, children } = run;
   const abort = new AbortController();
-  const interrupts = new Set<() => void>();
+  const interrupts: Gate['interrupts'] = new Set();
   let endLimit: (() => unknown) | undefined;
-  let ending: Promise<void> | undefined;
-  let failure: TaskError | undefined;
 
-  const end = (): void => {
-    ending = children.end(node.id);
-    abort.abort();
-    for (const interrupt of [...interrupts]) interrupt();
+  const end = (failure?: TaskError): void => {
+    const gone = children.end(node.id);
+    abort.abort(failure);
+    for (const interrupt of [...interrupts]) interrupt(gone);
   };
+  const hurry = (): void => end();
   const limit = (): void => {
     // After a failure nobody is waiting, so finalisers have no limit.
     if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurrySignal.aborted)
@@ -72,24 +71,21 @@ export function finaliserGate(node: TaskNode, run: Run): Gate & { readonly relea
       (stop.hurrySignal.aborted ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
     endLimit = startLimit(milliseconds, () => {
       const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
-      failure = new TaskError({ what, exitCode: exitCodes.timeout });
-      end();
+      end(new TaskError({ what, exitCode: exitCodes.timeout }));
     });
   };
 
   children.spared.add(node.id);
   if (stop.signal.aborted) limit();
   else stop.signal.addEventListener('abort', limit);
-  if (!stop.hurrySignal.aborted) stop.hurrySignal.addEventListener('abort', end);
+  if (!stop.hurrySignal.aborted) stop.hurrySignal.addEventListener('abort', hurry);
   return {
     signal: abort.signal,
     interrupts,
-    ended: async () => ending,
-    failure: () => failure,
     release: () => {
       endLimit?.();
       stop.signal.removeEventListener('abort', limit);
-      stop.hurrySignal.removeEventListener('abort', end);
+      stop.hurrySignal.removeEventListener('abort', hurry);
       children.spared.delete(node.id);
     },
   };

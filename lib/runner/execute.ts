@@ -106,9 +106,8 @@ export function retryDelay(firstMs = 1000, attempt = 1): number {
   return timerMs(firstMs * 2 ** (attempt - 1));
 }
 
-function interrupted(gate: Gate, lastLines: readonly string[]): NodeResult {
-  const failure = gate.failure?.();
-  return failure === undefined
-    ? { status: 'interrupted' }
-    : { status: 'failed', failure: toFailure(failure), lastLines };
+function interrupted({ signal: { reason } }: Gate, lastLines: readonly string[]): NodeResult {
+  return reason instanceof TaskError
+    ? { status: 'failed', failure: toFailure(reason), lastLines }
+    : { status: 'interrupted' };
 }

@@ -1,5 +1,5 @@
 import type { Children } from './children.ts';
-import type { Failure, TaskError } from './errors.ts';
+import type { Failure } from './errors.ts';
 import type { Emit, Tally } from './events.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { LockHolder } from './lock.ts';
@@ -48,13 +48,13 @@ export type NodeResult =
 
 /** Interrupts a node; for most nodes, the run's stop. */
 export type Gate = {
+  /** Its reason is a TaskError if the interruption is a failure. */
   readonly signal: AbortSignal;
-  /** Called with the signal; a listener for each short task would cost more than the task. */
-  readonly interrupts: Set<() => void>;
-  /** Resolves once the interrupted children are gone. */
-  readonly ended: () => Promise<void>;
-  /** Set if the interruption is a failure. */
-  readonly failure?: () => TaskError | undefined;
+  /**
+   * Called with the signal, and with a promise for the end of the interrupted children. A listener for each short task
+   * would cost more than the task.
+   */
+  readonly interrupts: Set<(gone: Promise<void>) => void>;
 };
 
 /** What a long-running process is told, and tells. */

@@ -27,11 +27,11 @@ export class Stop {
   #ending: Promise<void> | undefined;
   #since = 0;
   reason: StopReason | undefined;
-  readonly interrupts = new Set<() => void>();
+  readonly interrupts = new Set<(gone: Promise<void>) => void>();
   /** Called once, when the run begins to stop. */
   onStop: ((reason: StopReason) => void) | undefined;
   /** Notified when nothing is left to wait for: what has not ended never will. */
-  readonly waiting = new Set<{ readonly idle: () => void }>();
+  readonly waiting = new Set<() => void>();
   /** Called if the process ends before the run. */
   onCutShort: ((error: TaskError) => void) | undefined;
 
@@ -56,7 +56,7 @@ export class Stop {
     let idle = false;
     this.#on('beforeExit', () => {
       idle = true;
-      for (const waiting of [...this.waiting]) waiting.idle();
+      for (const idle of [...this.waiting]) idle();
     });
     this.#on('exit', (code: number) => {
       // An unfinished run is never a success.
@@ -71,11 +71,11 @@ export class Stop {
     this.reason = reason;
     this.#since = Date.now();
     this.#controller.abort();
-    for (const interrupt of [...this.interrupts]) interrupt();
     // A nested run must end its own children before the outer one kills it.
     const within = graceMs / 2 ** nestingLevel();
-    this.#ending =
-      reason.type === 'signal' ? this.#children.stop(reason.signal, within) : this.#children.end();
+    const gone = reason.type === 'signal' ? this.#children.stop(reason.signal, within) : this.#children.end();
+    this.#ending = gone;
+    for (const interrupt of [...this.interrupts]) interrupt(gone);
     this.onStop?.(reason);
   }
 
