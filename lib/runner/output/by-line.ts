@@ -1,4 +1,4 @@
-import type { Renderer } from '../events.ts';
+import type { Renderer, RunEvent } from '../events.ts';
 import type { PageRow } from '../task.ts';
 import { Frame, lastPage, pageRows } from './frame.ts';
 import { isEnd, RunView } from './lines.ts';
@@ -10,38 +10,34 @@ import type { Terminal } from './terminal.ts';
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { style } = terminal;
   const view = new RunView(style, verbose);
-  let page: readonly PageRow[] = [];
+  const pages = (): PageRow[] => [...view.running.values()].flatMap(({ page }) => page);
   const frame =
     terminal.isTerminal && !terminal.isPiped
-      ? new Frame(terminal, (width, height) => pageRows(page, width, height, style))
+      ? new Frame(terminal, (width, height) => pageRows(pages(), width, height, style))
       : undefined;
   const write = (lines: string): void => (frame === undefined ? terminal.err(lines) : frame.redraw(lines));
   const line = (text: string): void => write(`${text}\n`);
-  return {
-    onEvent: (event) => {
+  return Object.assign(frame ?? {}, {
+    onEvent: (event: RunEvent) => {
       if (event.type === 'task-result') frame?.hide();
       if (event.type === 'task-page' && frame !== undefined) {
-        page = event.rows;
+        view.note(event);
         frame.redraw();
         return;
       }
-      if (isEnd(event) && page.length > 0) {
-        const last = lastPage(page, terminal);
-        page = [];
-        write(last);
-      }
+      const page = frame && isEnd(event) ? view.running.get(event.id)?.page : undefined;
       if (event.type === 'task-started' && view.size > 1)
         line(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}`);
       view.tell(event, terminal, {
         own: line,
         about: line,
-        end: (ended) => view.size > 1 && line(view.endText(ended)),
+        end: (ended) => {
+          if (page?.length) write(lastPage(page, terminal));
+          if (view.size > 1) line(view.endText(ended));
+        },
       });
     },
-    pause: () => frame?.pause(),
-    resume: () => frame?.resume(),
-    close: () => frame?.close(),
-  };
+  });
 }
 
 const widest = 28;

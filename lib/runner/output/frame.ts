@@ -41,13 +41,16 @@ export class Frame {
   #drawn: readonly string[] = [];
   /** How often it was paused and not resumed. */
   #pauses = 0;
-  readonly #onResize = (): void => this.redraw();
+  readonly #draw = (): void => this.redraw();
   readonly #forgetSuspend: () => void;
+  readonly #timer: NodeJS.Timeout | undefined;
 
-  constructor(terminal: Terminal, rows: RowsFor) {
+  /** With `everyMs` it is drawn again by itself, which does not keep the process running. */
+  constructor(terminal: Terminal, rows: RowsFor, everyMs?: number) {
     this.#terminal = terminal;
     this.#rows = rows;
-    process.on('SIGWINCH', this.#onResize);
+    if (everyMs !== undefined) this.#timer = setInterval(this.#draw, everyMs).unref();
+    process.on('SIGWINCH', this.#draw);
     this.#forgetSuspend = onSuspend({
       hide: () => this.pause(),
       show: () => {
@@ -103,7 +106,8 @@ export class Frame {
   }
 
   close(): void {
-    process.removeListener('SIGWINCH', this.#onResize);
+    clearInterval(this.#timer);
+    process.removeListener('SIGWINCH', this.#draw);
     this.#forgetSuspend();
     this.hide();
   }

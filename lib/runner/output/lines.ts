@@ -70,9 +70,11 @@ export class RunView {
 
   #noteTask(event: Extract<RunEvent, { id: string }>): void {
     const { id } = event;
+    const progress = this.running.get(id);
     this.#waiting.delete(id);
+    if (event.type === 'task-page' && progress !== undefined) progress.page = event.rows;
     if (event.type === 'task-started') this.running.set(id, new Progress(event.at));
-    else if (event.type === 'task-progress') this.running.get(id)?.note(event);
+    else if (event.type === 'task-progress') progress?.note(event);
     else if (isEnd(event)) this.running.delete(id);
     else this.#silent.delete(id);
   }

@@ -26,14 +26,8 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { symbols } = style;
   const { running } = view;
   const counts = { done: 0, failed: 0, skipped: 0 };
-  const frame = new Frame(terminal, currentRows);
-  let tick = 0;
-  const timer = setInterval(() => {
-    tick += 1;
-    frame.redraw();
-  }, frameMs);
-  // The view must not keep the process running.
-  timer.unref();
+  const frame = new Frame(terminal, currentRows, frameMs);
+  return Object.assign(frame, { onEvent });
 
   function currentRows(width: number, height: number): string[] {
     if (running.size === 0) return [];
@@ -51,7 +45,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
 
   function runningRow(id: string, progress: Progress, width: number): string {
     const time = formatDuration(Date.now() - progress.startedAt);
-    const symbol = symbols.running[tick % symbols.running.length] ?? '';
+    const symbol = symbols.running[Math.floor(Date.now() / frameMs) % symbols.running.length] ?? '';
     const label = cutText(view.label(id), width - textWidth(symbol) - time.length - 2, symbols.ellipsis);
     const bar = width < narrow ? '' : progress.bar(Math.min(24, Math.floor(width / 8)), style);
     const parts = [symbol, label, time, bar, progress.text(Date.now())];
@@ -73,11 +67,7 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
     const state = 'id' in event ? running.get(event.id) : undefined;
     view.note(event);
     if (event.type === 'task-skipped') counts.skipped += 1;
-    if (event.type === 'task-page' && state !== undefined) {
-      state.page = event.rows;
-      frame.redraw();
-      return;
-    }
+    if (event.type === 'task-page') frame.redraw();
     const own = event.type === 'task-progress' ? event.text : view.ownLine(event);
     if (own !== undefined && state !== undefined && own.trim() !== '')
       state.said = ownBeginning(own, longestText);
@@ -94,14 +84,4 @@ export function liveRenderer(terminal: Terminal, verbose: boolean): Renderer {
       frame.redraw(lastPage(state?.page ?? [], terminal) + view.endLine(event));
     }
   }
-
-  return {
-    onEvent,
-    pause: () => frame.pause(),
-    resume: () => frame.resume(),
-    close: () => {
-      clearInterval(timer);
-      frame.close();
-    },
-  };
 }

@@ -14,7 +14,7 @@ const everyMs = 30_000;
 /** How far a running task is, as its events tell. Times are milliseconds since 1970. */
 export class Progress {
   readonly startedAt: number;
-  /** The last line and the page of the live view. */
+  /** Its last line and its page, for a terminal. */
   said = '';
   page: readonly PageRow[] = [];
   #shownAt: number;
