@@ -33,22 +33,18 @@ export function criticalPath(
   durations = durationsOf(tasks),
 ): { readonly tasks: readonly number[]; readonly durationMs: number } {
   /** When each task that ran ends at the earliest, and the need that this is up to. */
-  const ends = new Map<number | undefined, number>();
+  const ends: (number | undefined)[] = [];
   const before: (number | undefined)[] = [];
-  const endOf = (place: number | undefined): number => ends.get(place) ?? 0;
-  const latest = (places: Iterable<number>): number | undefined => {
-    let last: number | undefined;
-    for (const place of places)
-      if (ends.has(place) && (last === undefined || endOf(place) > endOf(last))) last = place;
-    return last;
-  };
+  const endOf = (place: number | undefined): number => (place === undefined ? 0 : (ends[place] ?? 0));
+  const latest = (places: readonly number[]): number | undefined =>
+    places.filter((place) => ends[place] !== undefined).sort((left, right) => endOf(right) - endOf(left))[0];
   for (const [place, { needs }] of tasks.entries()) {
     const durationMs = durations[place];
     if (durationMs === undefined) continue;
     before[place] = latest(needs);
-    ends.set(place, durationMs + endOf(before[place]));
+    ends[place] = durationMs + endOf(before[place]);
   }
-  const last = latest(tasks.keys());
+  const last = latest([...tasks.keys()]);
   const path: number[] = [];
   for (let place = last; place !== undefined; place = before[place]) path.push(place);
   return { tasks: path.reverse(), durationMs: endOf(last) };

@@ -49,10 +49,7 @@ export async function reportPage(run: RecordedRun, view: GraphView): Promise<str
  * https://html.spec.whatwg.org/multipage/scripting.html#restrictions-for-contents-of-script-elements
  */
 function embeddedJson(value: unknown): string {
-  return JSON.stringify(value)
-    .replaceAll('<', '\\u003c')
-    .replaceAll('\u2028', '\\u2028')
-    .replaceAll('\u2029', '\\u2029');
+  return JSON.stringify(value).replaceAll('<', '\\u003c');
 }
 
 /** The page's type `Run`. */
@@ -61,9 +58,8 @@ function pageData(run: RecordedRun, view: GraphView): object {
   const onPath = new Set(critical.tasks);
   return {
     ...run,
-    tasks: run.tasks.map(({ retriedAt, ...task }, place) => ({
+    tasks: run.tasks.map((task, place) => ({
       ...task,
-      attempts: retriedAt.length + 1,
       critical: onPath.has(place),
       node: view.nodes[place]?.id,
     })),

@@ -38,8 +38,7 @@ export type RecordedTask = {
   readonly waitedMs: number;
   /** Index of the worker on whose lane it is drawn. */
   readonly lane?: number | undefined;
-  /** Ends of all attempts but the last. */
-  readonly retriedAt: readonly number[];
+  readonly attempts: number;
   readonly failure?: Failure | undefined;
   /** Labels from the requested task down to this one, if it failed. */
   readonly chain: readonly string[];

@@ -12,11 +12,13 @@ type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
 
 /** A task's state from events; the rest is read at the end. */
 type State = Mutable<
-  Pick<RecordedTask, 'status' | 'report' | 'startedAt' | 'endedAt' | 'lane' | 'failure' | 'chain'>
+  Pick<
+    RecordedTask,
+    'status' | 'report' | 'startedAt' | 'endedAt' | 'lane' | 'attempts' | 'failure' | 'chain'
+  >
 > & {
   readonly node: TaskNode;
   readonly place: number;
-  readonly retriedAt: number[];
   readonly kept: Newest<RecordedLine> | undefined;
   /** When its dependents could start, if not at its end. */
   readyAt?: number;
@@ -40,7 +42,7 @@ export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean 
   const states = graph.nodes.map((node, place): State => {
     const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
     const kept = lines ? new Newest<RecordedLine>(most) : undefined;
-    return { node, place, kept, status: 'waiting', chain: [], retriedAt: [] };
+    return { node, place, kept, status: 'waiting', chain: [], attempts: 1 };
   });
   const byId = new Map(states.map((state) => [state.node.id, state]));
   const view = new RunView(createStyle(false, true));
@@ -106,7 +108,7 @@ export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean 
     else if (event.type === 'task-result')
       for (const line of event.text.trimEnd().split('\n')) keep('stdout', line);
     else if (event.type === 'task-retried') {
-      state.retriedAt.push(at);
+      state.attempts += 1;
       keep('log', `attempt ${event.attempt} of ${event.attempts} failed: ${event.failure.what}`);
     }
   }

@@ -46,13 +46,13 @@ function slicesOf(tasks: readonly RecordedTask[]) {
   });
 }
 
-function facts({ status, report, waitedMs, retriedAt, place, failure }: RecordedTask) {
+function facts({ status, report, waitedMs, attempts, place, failure }: RecordedTask) {
   const { what, exitCode } = failure ?? {};
   return {
     status,
     report,
     waitedMs,
-    attempts: retriedAt.length + 1,
+    attempts,
     declared: place,
     failure: what,
     exitCode,

@@ -55,7 +55,7 @@ export function ran(
       endedAt,
       waitedMs: 0,
       lane: 0,
-      retriedAt: [],
+      attempts: 1,
     },
     ...{ chain: [], because: undefined, lines: [], dropped: 0, ...more },
   };

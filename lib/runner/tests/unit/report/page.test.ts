@@ -12,9 +12,7 @@ const nasty = '</script><script>alert(1)</script><!-- \u2028\u2029 $& {{x}} <!--
 
 function page(labels: readonly string[]): Promise<string> {
   const lines = [{ at: 1, stream: 'stdout' as const, text: nasty }];
-  const tasks = labels.map((label, place) =>
-    ran(label, place * 10, place * 10 + 10, { lines, retriedAt: [1] }),
-  );
+  const tasks = labels.map((label, place) => ran(label, place * 10, place * 10 + 10, { lines, attempts: 2 }));
   const nodes = labels.map((label, place) => node(`n${place}`, label));
   return reportPage(recordedRun(tasks), { title: 'top', nodes, edges: [] });
 }
@@ -112,7 +110,7 @@ test('each worker is a thread with a name, each task that ran a slice in microse
   const failure = { what: 'no luck', exitCode: 7 };
   const run = recordedRun([
     ran('base', 0, 100),
-    ran('left', 100, 250, { waitedMs: 3, retriedAt: [150, 200] }),
+    ran('left', 100, 250, { waitedMs: 3, attempts: 3 }),
     ran('right', 100, 180, { lane: 1, status: 'failed', failure }),
     ran('top', 250, 250),
     { ...ran('never', 0, 0), ...unstarted },

@@ -79,7 +79,7 @@ test('records every result of a task with its reason', async () => {
   ]);
   const states = all(({ status }) => status);
   assert.equal(states, ['failed', 'interrupted', 'skipped', 'skipped']);
-  assert.equal([of('a').failure, of('a').chain, of('a').retriedAt], [failure, ['top', 'a'], [40]]);
+  assert.equal([of('a').failure, of('a').chain, of('a').attempts], [failure, ['top', 'a'], 2]);
   assert.equal([of('c').because, of('top').because], [0, undefined]);
   assert.equal(run.notes, [
     { at: 92, text: 'stopping on SIGTERM; once more kills what is still running' },
