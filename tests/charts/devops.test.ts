@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bash } from '../rig/bash.ts';
-import { type KubernetesObject, ofKind, only, render, type Tree, tryRender } from './render.ts';
+import { containerOf, ofKind, only, podOf, refuses, render, type Tree } from './render.ts';
 import { root, temporaryFolder } from './tools.ts';
 
-/* The namespaces of the chart `devops`, their limits, and the teams. Rights of teams: tests/integration/environment. */
+/* The charts `devops` and `vault`. Rights of teams: tests/integration/environment. */
 
-const test = suite('devops');
+const test = suite('devops and vault');
 
 const devops = (values: Tree = {}) => render('devops', { values });
 const namespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
@@ -22,13 +22,10 @@ test('namespaces outlive the release, reject pods that are not "restricted", and
     for (const mode of ['enforce', 'audit', 'warn'])
       assert.is(metadata.labels?.[`pod-security.kubernetes.io/${mode}`], 'restricted', metadata.name);
   }
-  for (const kind of ['ResourceQuota', 'LimitRange'])
-    assert.equal(
-      ofKind(objects, kind)
-        .map(({ metadata }) => metadata.namespace)
-        .sort(),
-      namespaces,
-    );
+  for (const kind of ['ResourceQuota', 'LimitRange']) {
+    const places = ofKind(objects, kind).map(({ metadata }) => metadata.namespace);
+    assert.equal(places.sort(), namespaces);
+  }
   for (const name of ['backend', 'frontend']) {
     const [{ type, defaultRequest, max }] = only(objects, 'LimitRange', `${name}-limits`).spec.limits;
     assert.equal([type, defaultRequest.cpu, defaultRequest.memory], ['Container', '100m', '100Mi']);
@@ -71,18 +68,16 @@ test('a dropped team has no role, and a dropped namespace no object', async () =
 });
 
 test('a team of an unknown namespace is refused, and a backup of Vault without its namespace', async () => {
-  for (const [values, why] of [
-    [{ teams: { backend: { groups: ['one'], operates: ['bakcend'] } } }, 'teams.backend: namespaces.bakcend'],
-    [{ teams: { backend: { groups: ['one'], deploys: ['orders'] } } }, 'teams.backend: namespaces.orders'],
+  const team = (rights: Tree) => ({ teams: { backend: { groups: ['one'], ...rights } } });
+  for (const [values, place] of [
+    [team({ operates: ['bakcend'] }), 'teams.backend: namespaces.bakcend'],
+    [team({ deploys: ['orders'] }), 'teams.backend: namespaces.orders'],
     [
       { vaultBackup: { enabled: true }, namespaces: { vault: null } },
       'vaultBackup.enabled: namespaces.vault',
     ],
-  ] as const) {
-    const { exitCode, stderr } = await tryRender('devops', { values });
-    assert.is(exitCode, 1, why);
-    assert.match(stderr, `${why} does not exist`);
-  }
+  ] as const)
+    await refuses('devops', values, `${place} does not exist`);
 });
 
 test('backups of Vault: an account for the task, and by the CronJob with its own token to a volume that is kept', async () => {
@@ -94,27 +89,26 @@ test('backups of Vault: an account for the task, and by the CronJob with its own
   const objects = await devops({ vaultBackup: backup });
   const { metadata, spec } = only(objects, 'CronJob');
   assert.equal([metadata.namespace, spec.schedule, spec.concurrencyPolicy], ['vault', '5 4 * * *', 'Forbid']);
-  const pod = spec.jobTemplate.spec.template.spec;
-  const env = pod.containers[0].env.map(({ name, value }: Tree) => `${name}=${value}`);
+  const { serviceAccountName, volumes } = podOf(objects, 'CronJob');
+  const { env, image } = containerOf(objects, 'CronJob');
+  const variables = env.map(({ name, value }: Tree) => `${name}=${value}`);
   const authority = 'VAULT_CACERT=/run/vault-tls/ca.crt';
-  assert.equal(env, [`VAULT_ADDR=${address}`, authority, 'KEEP=3', 'HOME=/tmp']);
-  assert.is(pod.serviceAccountName, 'vault-backup');
-  assert.match(pod.containers[0].image, /^docker\.io\/hashicorp\/vault:[\d.]+$/);
-  const volume = (volumes: Tree[], wanted: string): KubernetesObject['spec'] =>
-    volumes.find(({ name }) => name === wanted);
-  assert.is(volume(pod.volumes, 'login').projected.sources[0].serviceAccountToken.audience, 'vault');
+  assert.equal(variables, [`VAULT_ADDR=${address}`, authority, 'KEEP=3', 'HOME=/tmp']);
+  assert.is(serviceAccountName, 'vault-backup');
+  assert.match(image, /^docker\.io\/hashicorp\/vault:[\d.]+$/);
+  const login = volumes.find(({ name }: Tree) => name === 'login');
+  assert.is(login.projected.sources[0].serviceAccountToken.audience, 'vault');
   const claim = only(objects, 'PersistentVolumeClaim');
   assert.is(claim.metadata.annotations?.['helm.sh/resource-policy'], 'keep');
   // it binds the claim, which helm waits for, where that takes a pod
-  const first = only(objects, 'Job');
-  const { volumes, containers } = first.spec.template.spec;
-  assert.equal([volumes, containers[0].command], [pod.volumes, ['test', '-w', '/backups']]);
+  assert.equal(podOf(objects, 'Job').volumes, volumes);
+  assert.equal(containerOf(objects, 'Job').command, ['test', '-w', '/backups']);
   const changed = await devops({ vaultBackup: { ...backup, image: { tag: '2.0.5' } } });
-  assert.is.not(only(changed, 'Job').metadata.name, first.metadata.name);
+  assert.is.not(only(changed, 'Job').metadata.name, only(objects, 'Job').metadata.name);
   const other = await devops({ vaultBackup: { enabled: true, volume: { existingClaim: 'bucket' } } });
   assert.equal([...ofKind(other, 'PersistentVolumeClaim'), ...ofKind(other, 'Job')], []);
-  const mounted = only(other, 'CronJob').spec.jobTemplate.spec.template.spec.volumes;
-  assert.equal(volume(mounted, 'backups').persistentVolumeClaim, { claimName: 'bucket' });
+  const backups = podOf(other, 'CronJob').volumes.find(({ name }: Tree) => name === 'backups');
+  assert.equal(backups.persistentVolumeClaim, { claimName: 'bucket' });
 });
 
 test('the script of the backup keeps a whole snapshot, and the newest of them', async () => {
@@ -149,12 +143,50 @@ case "$*" in *save*) shift 4; echo new > "$1" ;; *inspect*) exit "$BROKEN" ;; *l
 test("a server's certificate is a Secret, or is requested from cert-manager", async () => {
   const hosts = ['vault.vault.svc', '*.vault-internal', '127.0.0.1', '::1'];
   const issued = { namespace: 'vault', clusterIssuer: 'internal', hosts };
-  const objects = await render('devops', { values: { certificates: { 'vault-tls': issued } } });
+  const objects = await devops({ certificates: { 'vault-tls': issued } });
   assert.equal(ofKind(objects, 'Secret'), []);
   const { metadata, spec } = only(objects, 'Certificate');
   const names = [metadata.namespace, spec.secretName, spec.issuerRef.name];
   assert.equal(names, ['vault', 'vault-tls', 'internal']);
   assert.equal([spec.dnsNames, spec.ipAddresses], [hosts.slice(0, 2), hosts.slice(2)]);
+});
+
+test('pods wait for somebody who unseals them: they are replaced on demand, and start side by side', async () => {
+  const objects = await render('vault');
+  const { updateStrategy, podManagementPolicy } = only(objects, 'StatefulSet').spec;
+  assert.equal([updateStrategy, podManagementPolicy], [{ type: 'OnDelete' }, 'Parallel']);
+  const { readinessProbe, livenessProbe } = containerOf(objects, 'StatefulSet');
+  // Sealed, or without a leader: not ready, and never restarted.
+  assert.not.match(readinessProbe.httpGet.path, /sealedcode|haunhealthycode/);
+  assert.match(livenessProbe.httpGet.path, /sealedcode=204&.*haunhealthycode=204/);
+});
+
+test('several servers join each other, and a budget keeps all but one, also those that are not ready', async () => {
+  const objects = await render('vault', { values: { replicas: 3 } });
+  const configuration = only(objects, 'ConfigMap').data['vault.hcl'] as string;
+  const { metadata, spec } = only(objects, 'StatefulSet');
+  assert.equal(
+    configuration.match(/(?<=leader_api_addr += "https:\/\/)\S+(?=:8200")/g),
+    [0, 1, 2].map((ordinal) => `${metadata.name}-${ordinal}.${spec.serviceName}`),
+  );
+  const { maxUnavailable, unhealthyPodEvictionPolicy } = only(objects, 'PodDisruptionBudget').spec;
+  assert.equal([maxUnavailable, unhealthyPodEvictionPolicy], [1, 'IfHealthyBudget']);
+  // With a single server, it would only block node drains.
+  assert.equal(ofKind(await render('vault'), 'PodDisruptionBudget'), []);
+  const active = ofKind(objects, 'Service').find(({ metadata }) => metadata.name.endsWith('-active'));
+  assert.is(active?.spec.selector['vault-active'], 'true');
+});
+
+test('every server lets its keys alone generate a root token, for which Vault 2 wants a token otherwise', async () => {
+  for (const file of [
+    ...['charts/vault/files/vault.hcl', 'lib/cluster/embedded/vault.hcl'],
+    ...['environments/common.yaml', 'environments/production/settings.yaml'],
+  ])
+    assert.match(
+      await readFile(join(root, file), 'utf8'),
+      /^ *disable_mlock = true\n *enable_unauthenticated_access = \["generate-root"\]$/m,
+      file,
+    );
 });
 
 test.run();

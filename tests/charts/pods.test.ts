@@ -9,6 +9,7 @@ import {
   type KubernetesObject,
   ofKind,
   only,
+  podOf,
   podTemplateOf,
   podTemplates,
   podValues,
@@ -38,10 +39,8 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
 const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
 for (const [chart, values] of charts) {
-  const objects = () => render(chart, { values });
-
   test(`${chart}: pods have the image of the values, no service links, a token only if they need one, probes`, async () => {
-    const all = await objects();
+    const all = await render(chart, { values });
     for (const [name, pod] of podTemplates(all)) {
       assert.ok(pod.securityContext.runAsUser > 0, name);
       assert.is(pod.automountServiceAccountToken, askers.includes(chart), name);
@@ -61,7 +60,7 @@ for (const [chart, values] of charts) {
   });
 
   test(`${chart}: Service, budget, spread and workload share one selector, free of versions`, async () => {
-    const all = await objects();
+    const all = await render(chart, { values });
     const { spec } = workloadOf(all);
     const { matchLabels: selector } = spec.selector;
     assert.not.ok(Object.keys(selector).some((label) => /version|chart/.test(label)));
@@ -70,12 +69,9 @@ for (const [chart, values] of charts) {
     for (const budget of ofKind(all, 'PodDisruptionBudget'))
       assert.equal(budget.spec.selector.matchLabels, selector);
     const { topologySpreadConstraints = [], affinity } = spec.template.spec;
-    const terms = affinity?.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-    for (const { labelSelector } of [
-      ...topologySpreadConstraints,
-      ...terms.map(({ podAffinityTerm }: KubernetesObject) => podAffinityTerm),
-    ])
-      assert.equal(labelSelector.matchLabels, selector);
+    const { preferredDuringSchedulingIgnoredDuringExecution: terms = [] } = affinity?.podAntiAffinity ?? {};
+    for (const one of [...topologySpreadConstraints, ...terms])
+      assert.equal((one.podAffinityTerm ?? one).labelSelector.matchLabels, selector);
   });
 }
 
@@ -106,11 +102,12 @@ test('servers and their Jobs run where the values say; labels and annotations ar
 
 // That of backends and fronts: helmfile.test.ts.
 test('Traefik drains before it stops, and has time for the longest request of a front', async () => {
-  const objects = await render('traefik', { values: { drainSeconds: 40 } });
-  const pod = only(objects, 'Deployment').spec.template.spec;
-  const [{ lifecycle, args }] = pod.containers;
+  const { containers, terminationGracePeriodSeconds } = podOf(
+    await render('traefik', { values: { drainSeconds: 40 } }),
+  );
+  const [{ lifecycle, args }] = containers;
   assert.is(lifecycle.preStop.sleep.seconds, 40);
-  assert.ok(pod.terminationGracePeriodSeconds > 40 + 30);
+  assert.ok(terminationGracePeriodSeconds > 40 + 30);
   for (const entry of ['web', 'websecure'])
     assert.ok(args.includes(`--entrypoints.${entry}.transport.lifecycle.gracetimeout=35s`), entry);
 });
@@ -123,13 +120,13 @@ test('applications are spread over nodes and zones', async () => {
       ['required', ['kubernetes.io/hostname DoNotSchedule', zone]],
       ['none', undefined],
     ] as const) {
-      const { spec } = only(await render(chart, { values: { spread } }), 'Deployment').spec.template;
-      const found = spec.topologySpreadConstraints?.map(
-        ({ topologyKey, whenUnsatisfiable }: KubernetesObject) => `${topologyKey} ${whenUnsatisfiable}`,
+      const { topologySpreadConstraints, affinity } = podOf(await render(chart, { values: { spread } }));
+      const found = topologySpreadConstraints?.map(
+        ({ topologyKey, whenUnsatisfiable }: Tree) => `${topologyKey} ${whenUnsatisfiable}`,
       );
       assert.equal(found, expected);
       // It knows no revisions: an update would wait forever for a node without a pod of the old one.
-      assert.is(spec.affinity?.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution, undefined);
+      assert.is(affinity?.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution, undefined);
     }
 });
 
@@ -147,15 +144,15 @@ test('a disruption budget exists only with two pods or more', async () => {
 
 test('pods use the PriorityClass of their kind, which devops creates', async () => {
   const objects = await environmentObjects('embedded');
-  const priority = (name: string): number => {
-    const [pod, ...others] = objects.filter(({ metadata, spec }) => metadata.name === name && spec?.template);
-    assert.ok(pod && others.length === 0, name);
-    return only(objects, 'PriorityClass', pod.spec.template.spec.priorityClassName).value;
+  const priority = (workload: string): number => {
+    const { priorityClassName } = podOf(objects, ...workload.split(' '));
+    return only(objects, 'PriorityClass', priorityClassName).value;
   };
-  for (const application of ['app1-back', 'app1-back-verification', 'app2-front'])
-    assert.ok(priority('postgresql') > priority(application));
-  for (const platform of ['vault', 'metrics-server', 'reloader-reloader'])
-    assert.ok(priority(platform) > priority('postgresql'));
+  const database = priority('StatefulSet postgresql');
+  for (const application of ['Deployment app1-back', 'Job app1-back-verification', 'Deployment app2-front'])
+    assert.ok(database > priority(application));
+  for (const platform of ['StatefulSet vault', 'Deployment metrics-server', 'Deployment reloader-reloader'])
+    assert.ok(priority(platform) > database);
 });
 
 test('every simulated object and pod is marked as such', async () => {

@@ -12,10 +12,8 @@ import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves
 const test = suite('values.yaml');
 
 const trigger = {
-  type: 'prometheus',
-  metadata: { serverAddress: 'http://prometheus' },
-  metricType: 'Value',
-  authentication: 'reader',
+  ...{ type: 'prometheus', metadata: { serverAddress: 'http://prometheus' } },
+  ...{ metricType: 'Value', authentication: 'reader' },
 };
 
 const database = { namespace: 'backend', host: 'db', port: 5432, name: 'app', user: 'app', password: 'word' };
@@ -52,8 +50,7 @@ const container: Tree = {
 const pem = '-----BEGIN CERTIFICATE-----\none\n';
 const key = '-----BEGIN PRIVATE KEY-----\none\n';
 const objectStore = { configuration: { destinationPath: 's3://one/' } };
-const probes = (values: Tree): Tree =>
-  Object.fromEntries(['startup', 'readiness', 'liveness'].map((name) => [`${name}Probe`, values]));
+const probes = (values: Tree) => ({ startupProbe: values, readinessProbe: values, livenessProbe: values });
 
 /**
  * Values with which a leaf has its effect. The first sets what the defaults lack (optional values, map entries),
@@ -80,11 +77,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
         own: { namespace: 'vault', authority: pem, certificate: pem, key },
         issued: { namespace: 'vault', clusterIssuer: 'ca', hosts: ['vault.svc', '127.0.0.1'] },
       },
-      monitoring: {
-        enabled: true,
-        labels: { release: 'stack' },
-        prometheus: { podLabels: { app: 'prometheus' } },
-      },
+      monitoring: { enabled: true, labels: { release: 'stack' }, prometheus: { podLabels: { app: 'one' } } },
       namespaces: {
         core: { reach: { one: { outside: 'other' }, two: { outside: '77m' } } },
         backend: { quota: { 'limits.cpu': '9', 'requests.storage': '9Gi', persistentvolumeclaims: '3' } },
@@ -123,13 +116,10 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
     { kind: 'cloudnative-pg' },
     { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, objectStore: { name: 'store' } } } },
     { kind: 'cloudnative-pg', cluster: { backup: { enabled: true, method: 'plugin', objectStore } } },
-    ...['objectStore', 'volumeSnapshot'].map((from) => ({
-      kind: 'cloudnative-pg',
-      cluster: {
-        backup: { objectStore },
-        recovery: { from, snapshots: { storage: 'data', walStorage: 'log' } },
-      },
-    })),
+    ...['objectStore', 'volumeSnapshot'].map((from) => {
+      const recovery = { from, snapshots: { storage: 'data', walStorage: 'log' } };
+      return { kind: 'cloudnative-pg', cluster: { backup: { objectStore }, recovery } };
+    }),
   ],
   'stand-in': [
     {
@@ -153,9 +143,7 @@ const variants: Readonly<Record<ChartName, readonly Tree[]>> = {
 const placed = (path: readonly (string | number)[], value: unknown, tree: unknown): unknown => {
   const [key, ...rest] = path;
   if (key === undefined) return value;
-  if (Array.isArray(tree)) {
-    return tree.map((item, index) => (index === key ? placed(rest, value, item) : item));
-  }
+  if (Array.isArray(tree)) return tree.with(Number(key), placed(rest, value, tree[Number(key)]));
   return { ...(tree as Tree), [key]: placed(rest, value, (tree as Tree)?.[key]) };
 };
 
@@ -167,11 +155,8 @@ for (const chart of Object.keys(variants) as ChartName[]) {
     const leaves = leavesOf(schema, trees[0]);
     // entries of a map are alike: one of each place
     const places = new Map(leaves.map((leaf) => [leaf.place, leaf]));
-    assert.equal(
-      schemaPaths(schema).filter((place) => !places.has(place)),
-      [],
-      'each value of the schema is given by a variant',
-    );
+    const without = schemaPaths(schema).filter((place) => !places.has(place));
+    assert.equal(without, [], 'each value of the schema is given by a variant');
     let left = [...places.values()].flatMap((leaf) => {
       // Kubernetes has no other.
       if (/^(startup|liveness)Probe\.successThreshold$/.test(leaf.place)) return [];
