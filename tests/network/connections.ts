@@ -31,6 +31,10 @@ export const connectionName = (from: string, to: string, { port, protocol }: Por
 /** Namespaces that the release devops isolates. */
 export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'] as const;
 
+/** True for a pod in one of them. */
+export const isOurs = (pod: { readonly namespace?: string } | undefined): boolean =>
+  ourNamespaces.some((name) => name === pod?.namespace);
+
 /** Environments in which a party or connection exists; absent: all. */
 type Limited = { readonly in?: readonly string[] };
 
@@ -63,12 +67,11 @@ export async function readConnections(...environments: readonly string[]): Promi
       .filter(([, party]) => isHere(party))
       .flatMap(forEachApplication),
   );
-  const ours = (party: Described) => ourNamespaces.some((name) => name === party.namespace);
   const named = (holds: (party: Described) => boolean): string[] =>
     Object.entries(parties).flatMap(([name, party]) => (holds(party) ? [name] : []));
   const groups: Readonly<Record<string, string[]>> = {
-    ours: named(ours),
-    foreign: named((party) => party.namespace !== undefined && !ours(party)),
+    ours: named(isOurs),
+    foreign: named((party) => party.namespace !== undefined && !isOurs(party)),
     outside: named(({ address }) => address !== undefined && !address.startsWith('169.254.')),
   };
   const members = (name: string): string[] => {

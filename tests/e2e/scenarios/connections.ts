@@ -1,13 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import pMap from 'p-map';
 import * as assert from 'uvu/assert';
-import { parseAllDocuments } from 'yaml';
-import { type KubernetesObject, podTemplateOf, type Tree } from '../../charts/render.ts';
+import { type KubernetesObject, objectsOf, only, podTemplateOf, type Tree } from '../../charts/render.ts';
 import {
   type Connections,
   connectionName,
   type Described,
-  ourNamespaces,
+  isOurs,
   readConnections,
 } from '../../network/connections.ts';
 import type { Port } from '../../network/verdict.ts';
@@ -23,24 +22,17 @@ import { readText, type Stack, until } from '../stack.ts';
 
 type Door = Port & { readonly name: string; readonly host: string; readonly timeoutMs: number };
 type Outcomes = Readonly<Record<string, 'open' | 'refused' | 'silent'>>;
-const isOurs = (party: Described | undefined): boolean =>
-  ourNamespaces.some((name) => name === party?.namespace);
 
 /** The pod of a party from its release; for a removed Job, from helm's record. */
 async function templateOf(stack: Stack, party: Described): Promise<KubernetesObject['spec']> {
   if (!party.workload || !party.namespace) return undefined;
   const [kind = '', name = ''] = party.workload.split('/');
-  if (kind !== 'Job') {
-    return podTemplateOf(await stack.get(kind, '-n', party.namespace, name));
-  }
+  if (kind !== 'Job') return podTemplateOf(await stack.get(kind, '-n', party.namespace, name));
   const release = name.replace(/-(verification|set-up)$/, '');
-  const hooks = await stack.helm('get', 'hooks', release, '-n', party.namespace);
-  return parseAllDocuments(hooks)
-    .map((document) => document.toJS())
-    .find((object) => object?.kind === kind && object.metadata.name === name)?.spec.template;
+  const hooks = objectsOf(await stack.helm('get', 'hooks', release, '-n', party.namespace));
+  return podTemplateOf(only(hooks, kind, name));
 }
 
-type Named = { readonly name: string; readonly containerPort: number };
 type Twin = { readonly party: string; readonly namespace: string; readonly pod: string };
 
 /** A twin of each pod party outside kube-system, where the tests create nothing. */
@@ -53,15 +45,16 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
     await ensureNamespace(stack, namespace);
     const template = await templateOf(stack, described);
     if (described.workload) assert.ok(template, `${party}: ${described.workload} is deployed`);
-    const labels: object = template?.metadata.labels ?? described.labels ?? {};
-    const named: Named[] = template?.spec.containers.flatMap(({ ports = [] }: Tree) => ports) ?? [];
+    // without the revision's hash, so that a twin belongs to no ReplicaSet
+    const { 'pod-template-hash': _, ...labels } = template?.metadata.labels ?? described.labels ?? {};
+    const named: KubernetesObject['spec'][] =
+      template?.spec.containers.flatMap(({ ports = [] }: Tree) => ports) ?? [];
     const pod = `twin-${party}`;
     await create(stack, [
       await podOf(stack, {
         name: pod,
         namespace,
-        // without the revision's hash, so that a twin belongs to no ReplicaSet
-        labels: Object.fromEntries(Object.entries(labels).filter(([label]) => label !== 'pod-template-hash')),
+        labels,
         program: 'listen.mjs',
         env: { PORTS: tcp.join(' ') },
         ports: named.map(({ name, containerPort }) => ({ name, containerPort })),
@@ -97,12 +90,12 @@ async function otherPlaces(stack: Stack, { parties }: Connections): Promise<Plac
   const service = 'kubernetes.io/service-name=kubernetes';
   const [slice] = await stack.list('endpointslices', '-n', 'default', '-l', service);
   const apiServer = slice?.endpoints[0]?.addresses[0];
-  assert.ok(nameServer && apiServer);
-  const tcp = ({ port }: Pick<Port, 'port'>): Port => ({ port, protocol: 'TCP' });
-  const names: Port[] = [tcp({ port: 53 }), { port: 53, protocol: 'UDP' }];
+  assert.ok(nameServer && slice && apiServer);
+  const on = (protocol: Port['protocol'], port: number): Port => ({ port, protocol });
+  const ports: Port[] = slice.ports.map(({ port }: { port: number }) => on('TCP', port));
   return [
-    { party: 'name-server', host: nameServer, ports: names },
-    { party: 'api-server', host: apiServer, ports: slice?.ports.map(tcp) },
+    { party: 'name-server', host: nameServer, ports: [on('TCP', 53), on('UDP', 53)] },
+    { party: 'api-server', host: apiServer, ports },
   ];
 }
 
