@@ -1,17 +1,97 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ofKind, only, render } from '../../charts/render.ts';
+import { environmentObjects, environments } from '../../charts/environments.ts';
+import { type ChartName, ofKind, only, podValues, render, type Tree } from '../../charts/render.ts';
 import { once } from '../../charts/tools.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 import { dryRunOn, list, podsOf, resourceTypes, toolOf } from './ask.ts';
-import { renderEverything } from './environments.ts';
 
 /*
  * The embedded cluster's Kubernetes and the newest version accept everything that is rendered, without warnings: API
  * servers only, without controllers.
  */
 
-const everything = once(renderEverything);
+const image = { digest: `sha256:${'0'.repeat(64)}` };
+/** The API server parses certificates; the placeholders of the other tests are not valid ones. */
+const tls = { existingSecret: 'certificate' };
+const hours = { timezone: 'Etc/UTC', start: '0 8 * * *', end: '0 18 * * *', desiredReplicas: '6' };
+const load = { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' };
+const authentication = 'prometheus-reader';
+const triggers = {
+  hours: { type: 'cron', metadata: hours },
+  load: { type: 'prometheus', metricType: 'AverageValue', metadata: load, authentication },
+};
+const memory: Tree = { enabled: true, targetMemoryUtilizationPercentage: 70 };
+
+const container: Tree = {
+  env: [
+    { name: 'MODE', value: 'fast' },
+    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+    { name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'token', key: 'token' } } },
+  ],
+  envFrom: [{ prefix: 'A_', configMapRef: { name: 'one', optional: true } }, { secretRef: { name: 'two' } }],
+  extraVolumes: [
+    { name: 'work', emptyDir: { sizeLimit: '16Mi' } },
+    { name: 'claim', persistentVolumeClaim: { claimName: 'data' } },
+    { name: 'token', secret: { secretName: 'token' } },
+  ],
+  extraVolumeMounts: [
+    { name: 'work', mountPath: '/work' },
+    { name: 'claim', mountPath: '/data', subPath: 'app', readOnly: true },
+    { name: 'token', mountPath: '/run/token', readOnly: true },
+  ],
+  containerPorts: { http: 9000 },
+  startupProbe: { initialDelaySeconds: 1, httpGet: { path: '/', scheme: 'HTTPS' } },
+  readinessProbe: { grpc: { port: 9000, service: 'health' } },
+  livenessProbe: { exec: { command: ['true'] }, successThreshold: 1 },
+};
+
+const backup = { enabled: true, method: 'plugin', objectStore: { name: 'store' } };
+
+const variants: readonly (readonly [ChartName, namespace: string, ...values: Tree[]])[] = [
+  [
+    ...(['backend', 'backend'] as const),
+    { image, spread: 'required', replicas: 1, secrets: { managedBy: 'sops' } },
+    { spread: 'none', autoscaling: { enabled: true }, rollingUpdate: { maxSurge: '30%' } },
+    { autoscaling: { enabled: true, kind: 'keda', keda: { triggers } } },
+    { ...podValues, ...container, autoscaling: memory },
+    { autoscaling: { ...memory, kind: 'keda' } },
+    { secrets: { vault: { kind: 'static' } } },
+  ],
+  [
+    ...(['frontend', 'frontend'] as const),
+    { ...podValues, ...container },
+    { image, spread: 'required', ingress: { controller: 'none' } },
+    { ingress: { controller: 'nginx', tls: { enabled: true } } },
+    { ingress: { forwardedDepth: 1, tls: { enabled: true } } },
+    { ingress: { kind: 'httproute', tls: { enabled: true } } },
+  ],
+  ['devops', 'core', { monitoring: { enabled: true, labels: { release: 'stack' } } }],
+  [
+    ...(['postgresql', 'database'] as const),
+    { ...podValues, tls },
+    { ...podValues, tls, kind: 'cloudnative-pg' },
+    { image, persistence: { enabled: false }, tls, clients: { backend: null } },
+    { kind: 'cloudnative-pg', tls, cluster: { synchronousReplicas: 0, backup } },
+  ],
+  [
+    ...(['traefik', 'core'] as const),
+    { image, service: { type: 'NodePort', httpNodePort: 30080 } },
+    { kind: 'DaemonSet', trustedProxies: ['192.0.2.0/24'] },
+  ],
+  ['stand-in', 'core', { image, workload: { kind: 'StatefulSet' }, services: { one: { http: 80 } } }],
+];
+
+/** What the environments deploy and other supported settings, each object once: most are the same in several. */
+const everything = once(async () => {
+  const objects = await Promise.all([
+    ...environments.map(([provider, environment]) => environmentObjects(provider, environment)),
+    ...variants.flatMap(([chart, namespace, ...each]) =>
+      each.map((values) => render(chart, { namespace, values })),
+    ),
+  ]);
+  return [...new Map(objects.flat().map((object) => [JSON.stringify(object), object])).values()];
+});
 
 for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
   const charts = suite(`charts and ${tool}`);
@@ -31,14 +111,10 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     const devops = await render('devops', { release: 'devops', namespace: 'core' });
     const namespaces = ofKind(devops, 'Namespace');
     await apply([...namespaces, ...ofKind(devops, 'PriorityClass')]);
-    await apply([
-      ...ofKind(devops, 'LimitRange'),
-      ...['default', ...namespaces.map(({ metadata }) => metadata.name)].map((namespace) => ({
-        apiVersion: 'v1',
-        kind: 'ServiceAccount',
-        metadata: { name: 'default', namespace },
-      })),
-    ]);
+    const accounts = ['default', ...namespaces.map(({ metadata }) => metadata.name)].map((namespace) => ({
+      ...{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } },
+    }));
+    await apply([...ofKind(devops, 'LimitRange'), ...accounts]);
   });
 
   charts('the server has the pinned version', async () => {
@@ -51,9 +127,16 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     const objects = await everything();
     const kinds = new Set(objects.map(({ kind }) => kind));
     for (const kind of [
-      ...['VaultAuth', 'PriorityClass', 'HorizontalPodAutoscaler', 'Ingress', 'Job'],
-      ...['ScaledObject', 'Cluster', 'ScheduledBackup', 'Middleware', 'HTTPRoute'],
-      ...['PodMonitor', 'ServiceMonitor', 'PrometheusRule'],
+      ...[
+        'VaultAuth',
+        'PriorityClass',
+        'HorizontalPodAutoscaler',
+        'Ingress',
+        'Job',
+        'ScaledObject',
+        'Cluster',
+      ],
+      ...['ScheduledBackup', 'Middleware', 'HTTPRoute', 'PodMonitor', 'ServiceMonitor', 'PrometheusRule'],
     ])
       assert.ok(kinds.has(kind), kind);
     const wanted = [...objects, ...podsOf(objects)];

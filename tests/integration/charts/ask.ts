@@ -28,20 +28,14 @@ export const call = (
 export const list = (objects: readonly object[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 
+const dryRunWords =
+  'apply --server-side --force-conflicts --dry-run=server --validate=strict --filename=-'.split(' ');
+
 /**
  * `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security warns about pods that it would reject.
  */
 export const dryRunOn = (place: Place, objects: readonly object[], more: readonly string[] = []) =>
-  callIn(
-    place,
-    'kubectl',
-    [
-      ...['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict'],
-      ...more,
-      ...['-f', '-'],
-    ],
-    list(objects),
-  );
+  callIn(place, 'kubectl', [...dryRunWords, ...more], list(objects));
 
 /** The pods that workloads would create, with an account that exists before the release. */
 export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[] {
@@ -50,26 +44,16 @@ export function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[]
     const template = podTemplateOf(object);
     if (template === undefined) return [];
     // added as by the StatefulSet controller
-    const claims = (spec.volumeClaimTemplates ?? []).map((claim: KubernetesObject) => ({
-      name: claim.metadata.name,
-      persistentVolumeClaim: { claimName: claim.metadata.name },
+    const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata: { name } }: KubernetesObject) => ({
+      ...{ name, persistentVolumeClaim: { claimName: name } },
     }));
-    return [
-      {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: {
-          ...template.metadata,
-          name: `${kind.toLowerCase()}-${metadata.name}`.slice(0, 63),
-          namespace: metadata.namespace,
-        },
-        spec: {
-          ...template.spec,
-          serviceAccountName: 'default',
-          volumes: [...(template.spec.volumes ?? []), ...claims],
-        },
-      },
-    ];
+    const { volumes = [] } = template.spec;
+    const name = `${kind.toLowerCase()}-${metadata.name}`.slice(0, 63);
+    return {
+      ...{ apiVersion: 'v1', kind: 'Pod' },
+      metadata: { ...template.metadata, name, namespace: metadata.namespace },
+      spec: { ...template.spec, serviceAccountName: 'default', volumes: [...volumes, ...claims] },
+    };
   });
 }
 
@@ -102,10 +86,8 @@ export async function toolOf(name: ToolName): Promise<FoundTool> {
 export async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
   const types = (await toolOf('chart-types')).folder;
   const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
-  const folders = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'].map((name) =>
-    join(types, name),
-  );
-  const texts = [operator, ...folders].map(async (folder) => {
+  const names = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'];
+  const texts = [operator, ...names.map((name) => join(types, name))].map(async (folder) => {
     const files = (await readdir(folder)).sort();
     return Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
   });
