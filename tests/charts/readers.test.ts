@@ -25,9 +25,7 @@ const pick = <Item>(items: readonly Item[], random: Random): Item =>
   items[Math.floor(random() * items.length)] as Item;
 
 const forms: readonly ((text: string) => string)[] = [
-  (text) => text,
-  (text) => text,
-  (text) => text,
+  ...Array(3).fill((text: string) => text),
   (text) => JSON.stringify(text),
   (text) => `'${text.replaceAll("'", "''")}'`,
   (text) => `|\n        ${text.replaceAll('\n', '\n        ')}`,

@@ -3,10 +3,8 @@ import { join } from 'node:path';
 import { type ChartName, readYaml, type Tree } from './render.ts';
 import { root, run, temporaryFolder } from './tools.ts';
 
-export type Part = { readonly chart: ChartName; readonly values: Tree };
-
 /** Text of a chart's objects, or helm's error. */
-export type Rendered = { readonly text: string; readonly error?: string };
+export type Rendered = { readonly text: string; readonly error: string | undefined };
 
 /** Copies a chart into one that renders it several times. */
 async function copyChart(chart: ChartName, folder: string): Promise<void> {
@@ -41,7 +39,7 @@ function errorsOf(stderr: string): [name: string, error: string][] {
  * rendering: all are parts of one chart, each under a name of its own, which is replaced in what is returned.
  */
 export async function renderEach(
-  parts: readonly Part[],
+  parts: readonly { readonly chart: ChartName; readonly values: Tree }[],
   { release = 'app', namespace = 'here' } = {},
 ): Promise<Rendered[]> {
   const folder = temporaryFolder();
@@ -53,9 +51,8 @@ export async function renderEach(
   const errors = new Map<string, string>();
   for (;;) {
     const left = named.filter(({ name }) => !errors.has(name));
-    for (const chart of copies)
-      if (!left.some((part) => part.chart === chart))
-        await rm(copyOf(chart), { recursive: true, force: true });
+    for (const chart of copies.filter((one) => !left.some((part) => part.chart === one)))
+      await rm(copyOf(chart), { recursive: true, force: true });
     const dependencies = left.map(({ chart, name }) => ({ name: chart, alias: name, version: '>=0.0.0-0' }));
     const whole = { apiVersion: 'v2', name: 'whole', version: '0.0.0', dependencies };
     await writeFile(join(folder, 'Chart.yaml'), JSON.stringify(whole));
@@ -66,9 +63,9 @@ export async function renderEach(
       continue;
     }
     const texts = textsOf(stdout);
-    return named.map(({ chart, name }) => {
-      const error = errors.get(name);
-      return { text: (texts.get(name) ?? '').replaceAll(name, chart), ...(error ? { error } : {}) };
-    });
+    return named.map(({ chart, name }) => ({
+      text: (texts.get(name) ?? '').replaceAll(name, chart),
+      error: errors.get(name),
+    }));
   }
 }

@@ -8,13 +8,6 @@ import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 
 export { root };
 
-export type RunOptions = {
-  /** Default: the project's folder. */
-  readonly folder?: string;
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly stdin?: string;
-};
-
 const folders: string[] = [];
 const keyrings: string[] = [];
 
@@ -56,17 +49,15 @@ export function callIn(place: Place, program: string, args: readonly string[], s
 }
 
 /** Runs a program for a test that needs no cluster. */
-export function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const { folder = root, environment, stdin } = options;
-  return callIn({ folder, env: { ...process.env, ...ownHome, ...environment } }, program, args, stdin);
-}
-
-/** stdout of a program; throws its error if it fails. */
-export async function succeed(
+export const run = (
   program: string,
   args: readonly string[],
-  options: RunOptions = {},
-): Promise<string> {
+  { folder = root, environment = {}, stdin = '' } = {},
+): Promise<Ended> =>
+  callIn({ folder, env: { ...process.env, ...ownHome, ...environment } }, program, args, stdin);
+
+/** stdout of a program; throws its error if it fails. */
+export async function succeed(...[program, args, options]: Parameters<typeof run>): Promise<string> {
   const { exitCode, stdout, stderr } = await run(program, args, options);
   if (exitCode === 0) return stdout;
   throw new Error(`\`${program} ${args.join(' ')}\` ended with ${exitCode}:\n${stderr}`);
