@@ -1,7 +1,6 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { providerNames } from '../../../lib/cluster/providers.ts';
@@ -9,7 +8,7 @@ import { root } from '../../../lib/ground/project.ts';
 import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
 import { onlyExamples } from '../../rig/applications.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
-import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
+import { dryRuns, normalise, nowhere, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
 // The dry run of each public task on each provider. After an intended change, run this file with UPDATE_GOLDEN=1 and
 // read the diff.
@@ -30,23 +29,18 @@ const words = {
   staging: ['--env', 'staging', '--provider', 'embedded'],
 };
 
-const transcripts = new Map<string, ReadonlyMap<string, Transcript>>();
-const of = (name: keyof typeof words): [name: string, transcript: Transcript][] => [
-  ...(transcripts.get(name) ?? []),
-];
+let transcripts: readonly ReadonlyMap<string, Transcript>[] = [];
+const of = (name: keyof typeof words) =>
+  transcripts[Object.keys(words).indexOf(name)] ?? new Map<string, never>();
 
 test.before(async () => {
-  const found = await dryRuns(folder, Object.values(words));
-  Object.keys(words).forEach((name, index) => {
-    transcripts.set(name, found[index] ?? new Map());
-  });
+  transcripts = await dryRuns(folder, Object.values(words));
 });
 
 for (const provider of [...providerNames, 'production'] as const) {
   test(`${provider}: every public task prints its plain commands, without any tool, that a shell accepts`, () => {
-    const found = of(provider);
-    assert.equal(Object.keys(Object.fromEntries(found)), publicTasks);
-    for (const [name, { exitCode, text }] of found) {
+    assert.equal([...of(provider).keys()], publicTasks);
+    for (const [name, { exitCode, text }] of of(provider)) {
       assert.is(exitCode, 0, name);
       assert.not.equal(text, '', name);
       const shell = spawnSync('sh', ['-n'], { input: text, encoding: 'utf8' });
@@ -77,7 +71,7 @@ for (const provider of [...providerNames, 'production'] as const) {
 
 for (const provider of providerNames)
   test(`${provider}: the transcripts match tests/golden/${provider}`, () => {
-    const now = new Map(of(provider).map(([name, { text }]) => [name, normalise(text, folder)] as const));
+    const now = new Map([...of(provider)].map(([name, { text }]) => [name, normalise(text, folder)]));
     if (process.env.UPDATE_GOLDEN === '1') store(provider, now);
     const known = stored(provider);
     assert.equal([...known.keys()].sort(), [...now.keys()].sort());
@@ -89,7 +83,7 @@ test('production: the files are its own', () => {
   for (const [name, { text }] of of('production'))
     if (!ofAll.includes(name)) assert.not.match(text, /environments\/development|\.state\/development/, name);
   assert.match(
-    transcripts.get('production')?.get('install-all')?.text ?? '',
+    of('production').get('install-all')?.text ?? '',
     '--state-values-file environments/existing.yaml --state-values-file environments/production/settings.yaml',
   );
 });
@@ -101,13 +95,12 @@ test('tasks that show, stop and destroy an environment need no folder under envi
 
 test('the bundle prints the same as the sources', async () => {
   const all = await bundled(join(folder, 'tasks', 'all.ts'));
-  assert.equal((await dryRuns(folder, [words.embedded], all))[0], transcripts.get('embedded'));
+  assert.equal((await dryRuns(folder, [words.embedded], all))[0], of('embedded'));
 });
 
 test('tasks.ts shows the embedded cluster on a fresh clone without Docker', async () => {
-  const words = ['--import', 'tsx', 'tasks.ts', '--dry-run', 'create-k8s'];
-  const env = { PATH: '', HOME: '/nonexistent' };
-  const { stdout } = await promisify(execFile)(process.execPath, words, { cwd: folder, env });
+  const args = ['--import', 'tsx', 'tasks.ts', '--dry-run', 'create-k8s'];
+  const { stdout } = spawnSync(process.execPath, args, { cwd: folder, env: nowhere, encoding: 'utf8' });
   assert.is(normalise(stdout, folder), stored('embedded').get('create-k8s'));
 });
 

@@ -1,12 +1,11 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { loader } from '../../../lib/runner/tests/rig/ended.ts';
+import { ended, loader } from '../../../lib/runner/tests/rig/ended.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';
 import { tasks } from '../../../tasks/all.ts';
 
@@ -35,26 +34,23 @@ const examples: { readonly [task: string]: readonly string[] } = {
 
 export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) => name);
 
+/** Without programs and home. */
+export const nowhere = { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' };
+
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
 /**
  * The dry run of each command line in a project's folder, by its sources or by a bundle of them: in one process, as one
- * for each would take minutes. Without programs and home.
+ * for each would take minutes.
  */
 export async function printedBy(
   folder: string,
   lines: readonly (readonly string[])[],
   all = join(folder, 'tasks', 'all.ts'),
 ): Promise<Transcript[]> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--import', loader, printer, folder, all, JSON.stringify(lines)],
-    {
-      cwd: folder,
-      env: { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' },
-      maxBuffer: 1 << 26,
-    },
-  );
+  const args = ['--import', loader, printer, folder, all, JSON.stringify(lines)];
+  const { stdout, stderr } = await ended(spawn(process.execPath, args, { cwd: folder, env: nowhere }));
+  if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout);
 }
 
@@ -78,9 +74,8 @@ export async function dryRuns(
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');
-  for (const [name, port] of Object.entries(portBlock(key))) {
+  for (const [name, port] of Object.entries(portBlock(key)))
     normal = normal.replaceAll(String(port), `PORT_${name}`);
-  }
   return (
     normal
       // The other lines of a file may move.
@@ -97,10 +92,8 @@ const folderOf = (provider: ProviderName): string => join(root, 'tests/golden', 
 
 /** The stored transcripts of a provider by task. */
 export function stored(provider: ProviderName): Map<string, string> {
-  const files = readdirSync(folderOf(provider)).sort();
-  return new Map(
-    files.map((file) => [file.replace(/\.txt$/, ''), readFileSync(join(folderOf(provider), file), 'utf8')]),
-  );
+  const read = (file: string) => readFileSync(join(folderOf(provider), file), 'utf8');
+  return new Map(readdirSync(folderOf(provider)).map((file) => [file.replace(/\.txt$/, ''), read(file)]));
 }
 
 export function store(provider: ProviderName, transcripts: ReadonlyMap<string, string>): void {
