@@ -3,8 +3,8 @@ import { relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
-import type { Context, InEnvironment, ShellContext } from '../settings/context.ts';
-import { type CertificateRequest, certificateCommands, ensureCertificate } from './certificates.ts';
+import type { InEnvironment, ShellContext } from '../settings/context.ts';
+import type { CertificateRequest } from './certificates.ts';
 import { certificateFiles } from './files.ts';
 
 /** A server in the cluster, and who signs its certificate. */
@@ -23,14 +23,6 @@ export type ServerIdentity = {
   /** The name required in its certificate, whatever the address. */
   readonly name: string;
 };
-
-/** Ensures the certificate and its authority, unless another issuer provides it. */
-export const ensureServerCertificate = async (context: Context, server: CertifiedServer) =>
-  server.issuedSecret === '' ? (await ensureCertificate(context, server)).outcome : 'unchanged';
-
-/** The plain commands of `ensureServerCertificate`. */
-export const serverCertificateCommands = ({ environment }: InEnvironment, server: CertifiedServer) =>
-  server.issuedSecret === '' ? certificateCommands(environment, server) : [];
 
 /** The authority's certificate as a bash argument that names a file. */
 export const authorityFileOf = ({ environment }: InEnvironment, server: CertifiedServer): string =>

@@ -21,10 +21,7 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   const kubectl = kubectlText(environment);
   const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
   // The superuser's comes last: until then its old password works for all of them.
-  const ordered = [
-    ...selected.filter((role) => role !== superuser),
-    ...selected.filter((role) => role === superuser),
-  ];
+  const ordered = [...roles.slice(1), superuser].filter((role) => selected.includes(role));
   const rootCertificate = `PGSSLROOTCERT=${authorityFile(target)}`;
   const names = ordered.map((role) => role.name);
   const secrets = consumerSecrets(settings, names);

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand } from '../ground/launcher.ts';
 import type { Tree } from '../ground/tree.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
@@ -64,15 +63,7 @@ export async function encryptValue(context: SecretContext, secrets: string, key:
   const file = secretsFile(name, secrets);
   const input = JSON.stringify(value);
   const result = await $({ input })`sops set --value-stdin ${join(root, file)} ${`["${key}"]`}`;
-  if (result.exitCode === 0) return;
-  if (/flag provided but not defined/.test(result.stderr)) {
-    throw new TaskError({
-      what: 'this sops cannot read a value from stdin',
-      why: 'it is older than 3.11, and everybody on this machine can see a value among its arguments',
-      advice: `put sops 3.11 or newer on the PATH, or remove it: then ${taskCommand('install-tools')} installs one`,
-    });
-  }
-  throw await explainSops(root, file, result);
+  if (result.exitCode !== 0) throw await explainSops(root, file, result);
 }
 
 /** True for values of shared files that are no secrets: the environment's name, and certificates. */

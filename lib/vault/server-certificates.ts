@@ -1,11 +1,13 @@
-import { ensureServerCertificate, serverCertificateCommands } from '../certificates/server.ts';
+import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Offline } from '../certificates/shared-authority.ts';
 import { clusterOf } from '../cluster/cluster.ts';
 import { databaseServer } from '../database/certificate.ts';
 import type { Context, Outcome, Target } from '../settings/context.ts';
 import { vaultServer } from './api/certificate.ts';
 
-const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServer(settings)];
+/** Those whose certificates have no other issuer. */
+const serversOf = ({ settings }: Target) =>
+  [databaseServer(settings), vaultServer(settings)].filter(({ issuedSecret }) => issuedSecret === '');
 
 /**
  * Ensures the certificates of PostgreSQL and Vault, and their authority. Unless `offline`, servers beside the cluster
@@ -13,7 +15,7 @@ const serversOf = ({ settings }: Target) => [databaseServer(settings), vaultServ
  */
 export async function ensureServerCertificates(context: Context, { offline = false }: Offline) {
   const outcomes: Outcome[] = [];
-  for (const server of serversOf(context)) outcomes.push(await ensureServerCertificate(context, server));
+  for (const server of serversOf(context)) outcomes.push((await ensureCertificate(context, server)).outcome);
   // Whether or not they were made now: an earlier run may only have rendered.
   if (!offline) await (await clusterOf(context.environment)).reloadCertificates?.(context.environment);
   return outcomes.includes('changed') ? 'changed' : 'unchanged';
@@ -21,5 +23,5 @@ export async function ensureServerCertificates(context: Context, { offline = fal
 
 /** The same as plain commands. */
 export const serverCertificatesCommands = (target: Target): readonly string[] => [
-  ...new Set(serversOf(target).flatMap((server) => serverCertificateCommands(target, server))),
+  ...new Set(serversOf(target).flatMap((server) => certificateCommands(target.environment, server))),
 ];
