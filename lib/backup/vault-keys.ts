@@ -9,7 +9,7 @@ import { vaultKeysFile } from '../secrets/shared-file.ts';
 import { type SecretContext, sopsShell } from '../secrets/shell.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
-import { contentOf, parseKeys, textsOfKeys, type VaultKeys } from '../vault/api/keys-file.ts';
+import { parseKeys, textsOfKeys, type VaultKeys } from '../vault/api/keys-file.ts';
 
 /** The keys that open a snapshot, beside it. */
 const keysFile = (folder: string): string => join(folder, 'keys.yaml');
@@ -24,8 +24,8 @@ export const encryptionWords = (environment: string): readonly string[] => [
 
 /** Writes the keys beside a snapshot, encrypted for the same keys as the environment's secrets, without any token. */
 export async function writeKeys(context: SecretContext, folder: string, keys: VaultKeys): Promise<void> {
-  const { unsealKeys, recoveryKeys } = keys;
-  const content = contentOf({ unsealKeys, recoveryKeys });
+  const { unseal_keys_b64, recovery_keys_b64 } = keys;
+  const content = { unseal_keys_b64, recovery_keys_b64 };
   await writeWhole(keysFile(folder), await encrypt(context, ruleFile(context.environment.name), content));
 }
 

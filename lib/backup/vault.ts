@@ -45,7 +45,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
       const file = snapshotFile(folder);
       await saveSnapshot(client.withToken(token), file, signal);
       await checkSnapshot(context, file);
-      if (keys.unsealKeys.length > 0 || keys.recoveryKeys !== undefined)
+      if (keys.unseal_keys_b64.length > 0 || keys.recovery_keys_b64 !== undefined)
         await writeKeys(context, folder, keys);
       else
         context.log(

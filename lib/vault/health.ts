@@ -15,7 +15,7 @@ type HealthContext = ShellContext & Pick<EnvironmentContext, 'log' | 'secret'>;
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
   const keys = await readKeys(keysPlace(context)).catch((error: Error) => error);
-  const token = keys instanceof Error ? undefined : keys?.adminToken;
+  const token = keys instanceof Error ? undefined : keys?.admin_token;
   // Keys without the token of `init-vault` mean that it was interrupted.
   const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
   const noKeys =

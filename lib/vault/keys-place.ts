@@ -26,6 +26,6 @@ export function keysPlace(context: SecretContext): KeysPlace {
       const values = await readShared(context, vaultKeysFile);
       return values && JSON.stringify(values);
     },
-    write: (content) => writeShared(context, vaultKeysFile, content),
+    write: (keys) => writeShared(context, vaultKeysFile, keys),
   };
 }

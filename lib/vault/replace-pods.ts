@@ -45,7 +45,7 @@ export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, w
       ...set.older,
     ];
     if (next !== undefined && active !== undefined && is(next, active) && replicas.length > 1)
-      await handOver(context, active, replicas, keys?.adminToken, waitMs);
+      await handOver(context, active, replicas, keys?.admin_token, waitMs);
     return next;
   });
 }
@@ -87,7 +87,7 @@ const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
 
 /** False if people hold the keys: a replaced pod would stay sealed until they come. */
 const canUnseal = (members: readonly Member[], keys: VaultKeys | undefined): boolean =>
-  members.some(({ state }) => state?.autoUnseal === true) || (keys?.unsealKeys ?? []).length > 0;
+  members.some(({ state }) => state?.autoUnseal === true) || (keys?.unseal_keys_b64 ?? []).length > 0;
 
 /**
  * Unseals the sealed ones and returns whether there were any; one without data that is replaced anyway may be unable to

@@ -82,11 +82,13 @@ async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): 
 }
 
 function keysOf(body: JsonObject, hasAutoUnseal: boolean): VaultKeys | undefined {
-  const { recovery_keys_base64: recovery, keys_base64: unseal, root_token: rootToken } = body;
+  const { recovery_keys_base64: recovery, keys_base64: unseal, root_token } = body;
   const shares = hasAutoUnseal ? recovery : unseal;
-  if (!Array.isArray(shares) || typeof rootToken !== 'string') return undefined;
+  if (!Array.isArray(shares) || typeof root_token !== 'string') return undefined;
   const texts = shares.map(String);
-  return { ...(hasAutoUnseal ? { unsealKeys: [], recoveryKeys: texts } : { unsealKeys: texts }), rootToken };
+  return hasAutoUnseal
+    ? { unseal_keys_b64: [], recovery_keys_b64: texts, root_token }
+    : { unseal_keys_b64: texts, root_token };
 }
 
 /** The active replica: after unsealing, Vault answers 5xx until one replica becomes active. */

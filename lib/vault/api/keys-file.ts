@@ -6,16 +6,16 @@ import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { parseObject } from './client.ts';
 
-/** The keys that unseal and manage a Vault. */
+/** The keys that unseal and manage a Vault, as `vault operator init -format=json` prints them, plus a token. */
 export type VaultKeys = {
   /** Empty if Vault unseals itself or the keys are kept elsewhere. */
-  readonly unsealKeys: readonly string[];
+  readonly unseal_keys_b64: readonly string[];
   /** Only with auto-unseal: they generate root tokens and nothing else. */
-  readonly recoveryKeys?: readonly string[] | undefined;
+  readonly recovery_keys_b64?: readonly string[] | undefined;
   /** Token of `init-vault` and `status`, with the rights of vault/policies/operations.hcl. */
-  readonly adminToken?: string | undefined;
+  readonly admin_token?: string | undefined;
   /** Only for a new Vault, or if a killed run could not revoke it. */
-  readonly rootToken?: string | undefined;
+  readonly root_token?: string | undefined;
 };
 
 /** Where the keys are kept: a file of mode 0600, or an encrypted one that others read too. */
@@ -28,7 +28,7 @@ export type SharedKeys = {
   readonly path: string;
   /** JSON; undefined if there is none. */
   readonly read: () => Promise<string | undefined>;
-  readonly write: (content: object) => Promise<void>;
+  readonly write: (keys: VaultKeys) => Promise<void>;
 };
 
 export const pathOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.path);
@@ -44,8 +44,8 @@ const reservedBytes = 4096;
 const pendingPath = (path: string): string => `${path}.pending`;
 
 /**
- * The keys, in the format of `vault operator init -format=json` plus `admin_token`; undefined if there are none. First
- * puts those in place that a killed run only wrote beside it. Throws `TaskError` for a damaged file.
+ * The keys; undefined if there are none. First puts those in place that a killed run only wrote beside it. Throws
+ * `TaskError` for a damaged file.
  */
 export async function readKeys(place: KeysPlace): Promise<VaultKeys | undefined> {
   const pending = parseKeys(await textIfThere(pendingPath(pathOf(place))));
@@ -61,8 +61,10 @@ export async function readKeys(place: KeysPlace): Promise<VaultKeys | undefined>
 }
 
 /** Texts of the keys to redact. */
-export const textsOfKeys = ({ unsealKeys, recoveryKeys = [], adminToken, rootToken }: VaultKeys): string[] =>
-  [...unsealKeys, ...recoveryKeys, adminToken, rootToken].filter((secret) => secret !== undefined);
+export const textsOfKeys = (keys: VaultKeys): string[] =>
+  [...keys.unseal_keys_b64, ...(keys.recovery_keys_b64 ?? []), keys.admin_token, keys.root_token].filter(
+    (secret) => secret !== undefined,
+  );
 
 /**
  * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, the keys are lost,
@@ -107,7 +109,7 @@ export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKey
 /** Moves the pending file to its place, or encrypts its keys. */
 async function putInPlace(place: KeysPlace, keys: VaultKeys): Promise<void> {
   if (typeof place !== 'string') {
-    await place.write(contentOf(keys));
+    await place.write(keys);
     return dropReservation(place);
   }
   if (existsSync(place)) await rename(place, freeName(place));
@@ -117,7 +119,7 @@ async function putInPlace(place: KeysPlace, keys: VaultKeys): Promise<void> {
 
 /** Replaces the keys atomically. */
 export async function replaceKeys(place: KeysPlace, keys: VaultKeys): Promise<void> {
-  if (typeof place !== 'string') return place.write(contentOf(keys));
+  if (typeof place !== 'string') return place.write(keys);
   const path = place;
   const next = `${path}.next`;
   await rm(next, { force: true });
@@ -132,28 +134,19 @@ function freeName(path: string): string {
   return `${path}.${number}`;
 }
 
-/** The content of a keys file, for JSON. */
-export const contentOf = ({ unsealKeys, recoveryKeys, adminToken, rootToken }: VaultKeys): object => ({
-  unseal_keys_b64: unsealKeys,
-  recovery_keys_b64: recoveryKeys,
-  admin_token: adminToken,
-  root_token: rootToken,
-});
-
-const formatKeys = (keys: VaultKeys): string => `${JSON.stringify(contentOf(keys), undefined, 2)}\n`;
+const formatKeys = (keys: VaultKeys): string => `${JSON.stringify(keys, undefined, 2)}\n`;
 
 /** The keys in the content of a keys file; undefined if it is damaged. */
 export function parseKeys(text = ''): VaultKeys | undefined {
   const content = parseObject(text) ?? {};
-  const { unseal_keys_b64: unseal, recovery_keys_b64: recovery, admin_token, root_token } = content;
-  const [unsealKeys, recoveryKeys] = [unseal ?? [], recovery ?? []];
-  if (!areTexts(unsealKeys) || !areTexts(recoveryKeys)) return undefined;
-  const [adminToken, rootToken] = [admin_token, root_token].map((token) =>
-    isText(token) ? token : undefined,
-  );
+  const [unseal, recovery] = [content.unseal_keys_b64 ?? [], content.recovery_keys_b64 ?? []];
+  if (!areTexts(unseal) || !areTexts(recovery)) return undefined;
+  const { admin_token, root_token } = content;
   const keys = {
-    ...{ unsealKeys, recoveryKeys: recoveryKeys.length === 0 ? undefined : recoveryKeys },
-    ...{ adminToken, rootToken },
+    unseal_keys_b64: unseal,
+    ...(recovery.length > 0 && { recovery_keys_b64: recovery }),
+    ...(isText(admin_token) && { admin_token }),
+    ...(isText(root_token) && { root_token }),
   };
   return textsOfKeys(keys).length === 0 ? undefined : keys;
 }

@@ -27,11 +27,11 @@ export async function operatorToken(input: OperatorInput): Promise<string> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
   for (const text of textsOfKeys(keys)) secret(text);
-  const known = keys.adminToken;
+  const known = keys.admin_token;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
   if (!serves || !(await policyIsRight(client.withToken(known), state))) await setUp(input, keys, serves);
-  const { adminToken, rootToken } = await requireKeys(client, keysPath);
-  if (rootToken !== undefined) await endRoot(input, rootToken);
+  const { admin_token: adminToken, root_token: left } = await requireKeys(client, keysPath);
+  if (left !== undefined) await endRoot(input, left);
   if (adminToken === undefined) throw new Error('Expected a token of the operator in the keys file');
   await client.withToken(adminToken).write('auth/token/renew-self', {});
   return adminToken;
@@ -51,15 +51,15 @@ async function setUp(input: OperatorInput, keys: VaultKeys, serves: boolean): Pr
       input,
     );
     if (serves) return;
-    if (keys.adminToken !== undefined) await revokeToken(client, keys.adminToken);
+    if (keys.admin_token !== undefined) await revokeToken(client, keys.admin_token);
     const adminToken = await createToken(withRoot, state.operator);
     secret(adminToken);
-    await replaceKeys(keysPath, { ...keys, adminToken, rootToken: root });
+    await replaceKeys(keysPath, { ...keys, admin_token: adminToken, root_token: root });
     input.onChange({
       kind: 'token',
       path: state.operator.policy.name,
       outcome: 'changed',
-      difference: keys.adminToken === undefined ? 'missing' : 'no longer valid',
+      difference: keys.admin_token === undefined ? 'missing' : 'no longer valid',
     });
   } finally {
     await endRoot(input, root);
@@ -70,18 +70,18 @@ type RootInput = Pick<OperatorInput, 'client' | 'keysPath' | 'secret'>;
 
 /** The keys file's root token if still valid; otherwise a new one, stored there for the next run to revoke. */
 export async function rootToken({ client, keysPath, secret }: RootInput, keys: VaultKeys): Promise<string> {
-  if (keys.rootToken !== undefined && (await lookUpToken(client, keys.rootToken))) return keys.rootToken;
+  if (keys.root_token !== undefined && (await lookUpToken(client, keys.root_token))) return keys.root_token;
   const root = await generateRootToken(client, keys);
   secret(root);
-  await replaceKeys(keysPath, { ...keys, rootToken: root });
+  await replaceKeys(keysPath, { ...keys, root_token: root });
   return root;
 }
 
 /** Revokes a root token and removes it from the keys file. */
 export async function endRoot({ client, keysPath }: RootInput, root: string): Promise<void> {
   await revokeToken(client, root);
-  const { rootToken, ...rest } = await requireKeys(client, keysPath);
-  if (rootToken !== undefined) await replaceKeys(keysPath, rest);
+  const { root_token, ...rest } = await requireKeys(client, keysPath);
+  if (root_token !== undefined) await replaceKeys(keysPath, rest);
 }
 
 /** Creates an orphan token: others are revoked with the root token that created them. */

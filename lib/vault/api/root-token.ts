@@ -8,7 +8,7 @@ import { KeysError, unreadable, VaultError } from './vault-error.ts';
  * Throws `KeysError` if the keys do not suffice.
  */
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
-  const shares = keys.recoveryKeys ?? keys.unsealKeys;
+  const shares = keys.recovery_keys_b64 ?? keys.unseal_keys_b64;
   if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
   // An unfinished attempt blocks a new one, and its shares are lost.
   await client.request('DELETE', 'sys/generate-root/attempt').catch((error: unknown) => {

@@ -6,10 +6,8 @@ import { poll } from '../../ground/poll.ts';
 import type { VaultClient } from './client.ts';
 import { initialiseVault } from './init.ts';
 import {
-  contentOf,
   dropReservation,
   type KeysPlace,
-  parseKeys,
   pathOf,
   replaceKeys,
   reserveKeysFile,
@@ -88,12 +86,12 @@ export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
     if (keys === undefined || !(error instanceof KeysError)) throw error;
     return manage({ ...input, keysPath: offered(keys, keysPath) });
   });
-  const { rootToken: _, ...present } = await requireKeys(client, keysPath);
+  const { root_token: _, ...present } = await requireKeys(client, keysPath);
   const others = keys !== undefined && !sameKeys(keys, present);
   const store = others ? await reserveKeysFile(keysPath) : undefined;
   try {
     // With auto-unseal, the key service opens the snapshot of any Vault that uses it.
-    const force = others && present.recoveryKeys === undefined;
+    const force = others && present.recovery_keys_b64 === undefined;
     await loadSnapshot(client.withToken(root), file, force, signal);
   } catch (error) {
     // Refused, so that nothing was changed; otherwise the token may be gone.
@@ -122,14 +120,13 @@ async function manage(input: RestoreInput) {
 const offered = (keys: VaultKeys, place: KeysPlace): KeysPlace => ({
   name: 'the backup',
   path: pathOf(place),
-  read: async () => JSON.stringify(contentOf(keys)),
-  write: async (content) =>
-    (await reserveKeysFile(place))({ ...keys, ...parseKeys(JSON.stringify(content)) }),
+  read: async () => JSON.stringify(keys),
+  write: async (changed) => (await reserveKeysFile(place))(changed),
 });
 
 const sameKeys = (left: VaultKeys, right: VaultKeys): boolean =>
-  JSON.stringify([left.unsealKeys, left.recoveryKeys]) ===
-  JSON.stringify([right.unsealKeys, right.recoveryKeys]);
+  JSON.stringify([left.unseal_keys_b64, left.recovery_keys_b64]) ===
+  JSON.stringify([right.unseal_keys_b64, right.recovery_keys_b64]);
 
 function explained(error: unknown, keys: VaultKeys | undefined): unknown {
   if (!(error instanceof VaultError) || error.status !== 400 || keys !== undefined) return error;

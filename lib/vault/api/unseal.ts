@@ -40,7 +40,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
       advice: 'check the log of Vault: the key service has to be reachable and to have its key',
     });
   }
-  const { unsealKeys } = await requireKeys(client, keysPath);
+  const { unseal_keys_b64: unsealKeys } = await requireKeys(client, keysPath);
   if (unsealKeys.length === 0) {
     throw new KeysError({
       what: `Vault at ${client.address} is sealed, and ${nameOf(keysPath)} holds no unseal key`,

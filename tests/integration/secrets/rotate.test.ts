@@ -22,7 +22,7 @@ test.after(() => sandbox.remove('development'));
 /** A copy of the initial key, outside the sandbox's folder. */
 const oldKey = `${sandbox.home}/old.asc`;
 const ownKey = `${sandbox.home}/keys/own.asc`;
-const vaultKeys = { unsealKeys: ['a key of Vault'] };
+const vaultKeys = { unseal_keys_b64: ['a key of Vault'] };
 
 const file = 'environments/development/secrets/database.yaml';
 const other = 'environments/staging/secrets/database.yaml';
@@ -180,7 +180,10 @@ test('a backup of Vault from before names the keys that open it, and the old one
   });
   process.env.SOPS_PGP_KEY_FILE = oldKey;
   try {
-    assert.equal((await readStoredKeys(await prepared(), sandbox.home))?.unsealKeys, vaultKeys.unsealKeys);
+    assert.equal(
+      (await readStoredKeys(await prepared(), sandbox.home))?.unseal_keys_b64,
+      vaultKeys.unseal_keys_b64,
+    );
   } finally {
     delete process.env.SOPS_PGP_KEY_FILE;
   }

@@ -39,7 +39,7 @@ async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
   return servers;
 }
 
-const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.rootToken ?? '';
+const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.root_token ?? '';
 
 /** The active one, with the root token. */
 const activeClient = async (): Promise<VaultClient> =>
@@ -128,7 +128,7 @@ test('a server with auto-unseal needs no key and gets a recovery key', async () 
     const first = await initialiseVault(input);
     assert.equal([first.initialised, first.unsealed], [true, []]);
     const keys = await readKeys(own.keysPath);
-    assert.equal([keys?.unsealKeys.length, keys?.recoveryKeys?.length], [0, 1]);
+    assert.equal([keys?.unseal_keys_b64.length, keys?.recovery_keys_b64?.length], [0, 1]);
     assert.ok(keys && (await generateRootToken(first.client, keys)) !== '');
     await own.stop();
     await own.start();
@@ -160,7 +160,7 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     const refused = await failureOf(restoreSnapshot({ ...input, keys: undefined }));
     assert.match(refused.message, /Vault refused the snapshot/);
     const own = await readKeys(path);
-    assert.is(own?.rootToken, undefined, 'the root token is revoked');
+    assert.is(own?.root_token, undefined, 'the root token is revoked');
 
     assert.is(await restoreSnapshot({ ...input, keys }), true);
     assert.equal(await readKeys(path), keys);

@@ -47,7 +47,7 @@ export const anonymous = vaultClient(vault);
 export const replicas = [{ name: 'vault', client: anonymous }];
 
 export const operatorClient = async (): Promise<VaultClient> =>
-  anonymous.withToken((await readKeys(vault.keysPath))?.adminToken ?? '');
+  anonymous.withToken((await readKeys(vault.keysPath))?.admin_token ?? '');
 
 /** Calls `use` with a root token generated with the unseal key. */
 export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Promise<void> {

@@ -47,7 +47,7 @@ test('a new Vault is initialised and unsealed, and its keys are stored', async (
 });
 
 test('the first run changes every object and revokes the root token, the second changes none', async () => {
-  const { rootToken = '' } = (await readKeys(vault.keysPath)) ?? {};
+  const { root_token: rootToken = '' } = (await readKeys(vault.keysPath)) ?? {};
   assert.ok(await lookUpToken(anonymous, rootToken));
   const first = await converge();
   assert.ok(first.length >= 16);
@@ -191,10 +191,10 @@ test('only manual changes are corrected', async () => {
 test('a lost or revoked token is replaced, and no root token is left', async () => {
   const { keysPath } = vault;
   const kept = await readKeys(keysPath);
-  if (kept?.adminToken === undefined) throw new Error('no token');
-  await replaceKeys(keysPath, { unsealKeys: kept.unsealKeys });
+  if (kept?.admin_token === undefined) throw new Error('no token');
+  await replaceKeys(keysPath, { unseal_keys_b64: kept.unseal_keys_b64 });
   assert.equal(await converge(), ['operations: missing']);
-  await revokeToken(anonymous, (await readKeys(keysPath))?.adminToken ?? '');
+  await revokeToken(anonymous, (await readKeys(keysPath))?.admin_token ?? '');
   assert.equal(await converge(), ['operations: no longer valid']);
   await asRoot(async (client) => {
     const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };

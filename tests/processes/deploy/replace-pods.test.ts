@@ -120,7 +120,7 @@ test.before.each(async () => {
   }
   certificate = await makeAuthority(context.environment);
   mkdirSync(join(context.environment.state, 'vault'));
-  await replaceKeys(keys(), { unsealKeys: ['the key'], adminToken: 'the token' });
+  await replaceKeys(keys(), { unseal_keys_b64: ['the key'], admin_token: 'the token' });
 });
 
 test('standbys come first, each is unsealed before the next, and the active one steps down before its end', async () => {
@@ -180,7 +180,7 @@ test('without the right to ask for it, the active one steps down when it ends', 
 
 test('nothing is deleted that only people can unseal', async () => {
   await servers(three);
-  await replaceKeys(keys(), { unsealKeys: [], adminToken: 'the token' });
+  await replaceKeys(keys(), { unseal_keys_b64: [], admin_token: 'the token' });
   assert.is(await replace(), false);
   assert.equal(told(), ['']);
   const older = /3 of 3 pods of Vault run an older revision, and their unseal keys/;

@@ -101,7 +101,7 @@ test('a new, unsealed or missing Vault is left alone; keys of a missing one caus
   assert.is(await unseal(context), 'unchanged');
   const keys = join(context.environment.state, 'vault', 'keys.json');
   await writeWhole(keys, '');
-  await replaceKeys(keys, { unsealKeys: ['a'], rootToken: 'b' });
+  await replaceKeys(keys, { unseal_keys_b64: ['a'], root_token: 'b' });
   assert.is(await unseal(context), 'unchanged');
 });
 

@@ -56,7 +56,7 @@ test('an interrupted run still gets and keeps the keys', async () => {
     return undefined;
   });
   assert.is((await failureOf(initialise(vault, controller.signal))).message, 'stopped');
-  assert.equal((await readKeys(keysPath))?.unsealKeys, ['a2V5']);
+  assert.equal((await readKeys(keysPath))?.unseal_keys_b64, ['a2V5']);
 });
 
 test('Vault is not initialised if its keys cannot be stored; if it refuses, no file stays', async () => {

@@ -164,12 +164,12 @@ async function openVault(taken: Answer, asked = (): Answer => denied) {
   const replicas = [{ name: 'vault-0', client: vaultClient(vault) }];
   const restore = (key: string, { signal } = new AbortController()) =>
     restoreSnapshot({
-      ...{ replicas, keysPath, file, keys: { unsealKeys: [key] }, signal, secret: () => undefined },
+      ...{ replicas, keysPath, file, keys: { unseal_keys_b64: [key] }, signal, secret: () => undefined },
     });
   return {
     ...{ node, restore, requests: vault.requests },
     unseal: () => unsealVault({ replicas, keysPath }),
-    stored: async () => (await readKeys(keysPath))?.unsealKeys,
+    stored: async () => (await readKeys(keysPath))?.unseal_keys_b64,
   };
 }
 
