@@ -197,17 +197,13 @@ export const rolesOf = (server: DatabaseServer, database: string): Promise<reado
 /** Creates missing roles without a login. Returns their names. */
 export const createRoles = (server: DatabaseServer, roles: readonly string[]): Promise<readonly string[]> =>
   server.in(async (query) => {
-    const created: string[] = [];
-    for (const role of roles) {
-      const [row] = await query(
-        `SELECT format('CREATE ROLE %I NOLOGIN', $1::text) AS sql WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = $1::text)`,
-        [role],
-      );
-      if (row === undefined) continue;
-      await query(String(row.sql));
-      created.push(role);
-    }
-    return created;
+    const missing = await query(
+      `SELECT role, format('CREATE ROLE %I NOLOGIN', role) AS sql FROM jsonb_array_elements_text($1) AS role
+        WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role)`,
+      [JSON.stringify(roles)],
+    );
+    for (const { sql } of missing) await query(String(sql));
+    return missing.map(({ role }) => String(role));
   });
 
 /** SQLSTATE `object_in_use`: a session began after the others were ended. */

@@ -12,6 +12,7 @@ import {
 import {
   countRows,
   createOwnedScratch,
+  createRoles,
   createScratch,
   type DatabaseServer,
   objectsIn,
@@ -222,6 +223,15 @@ test('a database with objects that only a superuser can restore is known', async
     await ask(drop, { database });
     assert.is(await superuserObject(restored(), database), undefined);
   }
+});
+
+test('roles that a dump refers to are created without a login, and no other is changed', async () => {
+  const role = `o'dd "name"`;
+  assert.equal(await createRoles(restored(), ['app1', role]), [role]);
+  assert.equal(await createRoles(restored(), ['app1', role]), []);
+  assert.equal(await ask("SELECT rolname FROM pg_roles WHERE NOT rolcanlogin AND rolname ~ '^(app1|o.dd)'"), [
+    { rolname: role },
+  ]);
 });
 
 test('settings and rights of a database come back, which a dump lacks', async () => {
