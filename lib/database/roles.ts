@@ -84,8 +84,10 @@ export function loginRoles({ database, releases }: Settings): readonly LoginRole
 export const superuserOf = (settings: Settings): LoginRole => loginRoles(settings)[0] as LoginRole;
 
 /** The superuser's login at any address. Throws `TaskError` as `decryptPassword` does. */
-export async function superuserLogin(context: Context) {
-  const { name: user, database, secret } = superuserOf(context.settings);
+export const superuserLogin = (context: Context) => roleLogin(context, superuserOf(context.settings));
+
+/** The same of a role. */
+export async function roleLogin(context: Context, { name: user, database, secret }: LoginRole) {
   const [password, identity] = await Promise.all([decryptPassword(context, secret), serverIdentity(context)]);
   return { user, password, database, identity };
 }

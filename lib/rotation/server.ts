@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin, isRefusedStatement, type Login, withSuperuser } from '../database/login.ts';
-import type { LoginRole } from '../database/roles.ts';
+import { type LoginRole, roleLogin } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
@@ -17,12 +17,10 @@ import type { Rotation } from './rotation-state.ts';
 export async function checkOthers(context: Context, others: readonly LoginRole[]): Promise<void> {
   const refused: string[] = [];
   try {
-    const identity = await serverIdentity(context);
-    for (const { name: user, database, secret } of others) {
-      const password = await decryptValue(context, secret.file, secret.key);
-      const login = { user, password, database, identity };
+    for (const role of others) {
+      const login = await roleLogin(context, role);
       if (!(await withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }))))
-        refused.push(user);
+        refused.push(role.name);
     }
   } catch (error) {
     throw notChanged(error);

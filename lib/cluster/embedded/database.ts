@@ -1,11 +1,12 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { MissingToolError, TaskError } from '@k8s-deployment/runner';
-import { authorityFile, databaseCertificate, serverIdentity } from '../../database/certificate.ts';
+import { authorityFile, databaseCertificate } from '../../database/certificate.ts';
 import { isPostgresqlReady, isRefusedLogin } from '../../database/login.ts';
 import {
   decryptPassword,
   passwordAdvice,
+  superuserLogin,
   superuserOf,
   wantedRoles,
   wantedRolesText,
@@ -149,10 +150,8 @@ async function ensureRoles(context: Context): Promise<Outcome> {
   const done = rolesMarker(environment.state);
   if ((await textIfThere(done)) !== undefined) return 'unchanged';
   const { ports } = await requireState(environment);
-  const { name: user, database, secret } = superuserOf(settings);
-  const password = await decryptPassword(context, secret);
-  const identity = await serverIdentity(context);
-  const login = { host: '127.0.0.1', port: ports.postgresql, user, password, database, identity };
+  const { name: user, secret } = superuserOf(settings);
+  const login = { host: '127.0.0.1', port: ports.postgresql, ...(await superuserLogin(context)) };
   const wanted = await wantedRoles(context);
   await setUpDatabases((use) => use(login), wanted).catch((error: Error) => {
     throw new TaskError({
