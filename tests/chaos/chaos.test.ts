@@ -109,6 +109,7 @@ async function round(trial: Trial, what: Disturbance, share: number, seed: numbe
 /** A user's files, and settings with another environment. */
 async function prepare(): Promise<void> {
   sandbox = await makeSandbox();
+  sandbox.removeAfter(test, environment, 'scratch');
   const at = (name: string) => `${sandbox.home}/${name}`;
   for (const folder of ['.kube', '.gnupg', '.config/helm']) {
     await mkdir(at(folder), { recursive: true, mode: 0o700 });
@@ -172,7 +173,6 @@ for (let seed = firstSeed; seed < firstSeed + rounds; seed += 1) {
 }
 
 test.before(prepare);
-test.after(() => sandbox.remove(environment, 'scratch'));
 
 if (disk === undefined && !process.env.TEST_ENVIRONMENT)
   process.exitCode = await enterMachine(fileURLToPath(import.meta.url));

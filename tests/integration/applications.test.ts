@@ -7,5 +7,5 @@ import './environment/restore.ts';
 import { sandbox } from './environment/shared.ts';
 
 const removed = suite('removed');
-removed.after(() => sandbox.remove('development'));
+sandbox.removeAfter(removed, 'development');
 removed.run();

@@ -40,6 +40,6 @@ tests('destroy-environment finds them, too, and leaves nothing; a second run is 
   assert.equal(touched, []);
 });
 
-tests.after(() => sandbox.remove('development'));
+sandbox.removeAfter(tests, 'development');
 
 tests.run();

@@ -91,6 +91,6 @@ mistakes('render needs neither cluster nor context, and another machine renders 
   assert.match((await render()).stderr, /render .* unchanged/);
 });
 
-mistakes.after(() => sandbox.remove());
+sandbox.removeAfter(mistakes);
 
 mistakes.run();

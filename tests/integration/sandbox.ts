@@ -29,8 +29,9 @@ export type Sandbox = {
   shell(script: string): Promise<Ended>;
   /** Path of a file in the folder. */
   path(...names: readonly string[]): string;
-  /** Destroys the environments, and removes everything. */
-  remove(...environments: readonly string[]): Promise<void>;
+  remove(): Promise<void>;
+  /** Destroys the environments and removes everything after the suite, or when a signal ends the tests. */
+  removeAfter(tests: { after(hook: () => Promise<void>): void }, ...environments: readonly string[]): void;
 };
 
 /** A clone of the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
@@ -63,8 +64,10 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
   for (const name of ['ENVIRONMENT', 'CLUSTER_PROVIDER', 'CLUSTER_CONTEXT', 'KUBECONFIG', 'CI'])
     delete env[name];
 
-  const run = (command: string, args: readonly string[]): Promise<Ended> =>
+  let isStopped = false;
+  const start = (command: string, args: readonly string[]): Promise<Ended> =>
     ended(spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  const run: typeof start = (...words) => (isStopped ? new Promise(() => {}) : start(...words));
   const task = (...words: readonly string[]) => run('./run', words);
   const succeeds = async (...words: readonly string[]): Promise<Ended> => {
     const ended = await task(...words);
@@ -81,6 +84,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     return run('bash', ['-c', `set -euo pipefail\n${variables}\n${script}`]);
   };
 
+  const remove = () => rm(base, { recursive: true, force: true });
   return {
     folder,
     home,
@@ -91,10 +95,19 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     status: async () => JSON.parse((await succeeds('status', '--json')).stdout) as Status,
     shell,
     path: (...names) => join(folder, ...names),
-    remove: async (...environments) => {
-      for (const environment of environments)
-        await task('destroy-environment', '--yes', '--env', environment);
-      await rm(base, { recursive: true, force: true });
+    remove,
+    removeAfter: (tests, ...environments) => {
+      const destroy = async () => {
+        for (const name of environments)
+          await start('./run', ['destroy-environment', '--yes', '--env', name]);
+        await remove();
+      };
+      tests.after(destroy);
+      // tests/run.ts passes on Ctrl-C as well.
+      process.once('SIGTERM', () => {
+        isStopped = true;
+        void destroy().finally(() => process.exit(143));
+      });
     },
   };
 }

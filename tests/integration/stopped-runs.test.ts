@@ -16,7 +16,7 @@ const stopped = suite('stopped runs');
 const name = 'trial';
 process.umask(0o077);
 const sandbox = await makeSandbox(`kd 'a' "b" #1, ü ${'so long that no socket fits '.repeat(3)}`);
-stopped.after(() => sandbox.remove(name));
+sandbox.removeAfter(stopped, name);
 Object.assign(sandbox.env, nonsense, { ENVIRONMENT: name });
 const environments = sandbox.path('environments');
 await cp(join(environments, 'development'), join(environments, name), { recursive: true });

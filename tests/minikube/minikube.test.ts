@@ -123,15 +123,12 @@ timed('start-k8s restores everything after a restart of the machine', async () =
 
 timed('a second clone creates its own cluster at the same time', async () => {
   const other = await makeClone('kd-minikube-other-');
-  try {
-    await writeFile(other.path('environments', environment, 'zz-small.yaml'), 'cluster: { nodes: 1 }\n');
-    await Promise.all([other.succeeds('create-k8s'), everythingWorks()]);
-    await other.succeeds('destroy-environment', '--yes');
-    assert.equal(await remainsOf(other), []);
-    assert.is((await clone.status()).cluster.state, 'running');
-  } finally {
-    await other.remove(environment);
-  }
+  other.removeAfter(test, environment);
+  await writeFile(other.path('environments', environment, 'zz-small.yaml'), 'cluster: { nodes: 1 }\n');
+  await Promise.all([other.succeeds('create-k8s'), everythingWorks()]);
+  await other.succeeds('destroy-environment', '--yes');
+  assert.equal(await remainsOf(other), []);
+  assert.is((await clone.status()).cluster.state, 'running');
 });
 
 timed('a cluster that lost its data is recreated by create-environment', async () => {
@@ -211,6 +208,6 @@ for (const moment of moments) {
   });
 }
 
-test.after(() => clone.remove(environment));
+clone.removeAfter(test, environment);
 
 test.run();

@@ -15,7 +15,7 @@ const sandbox = await makeSandbox();
 machines.after.each(async () => {
   await sandbox.task('destroy-environment', '--yes');
 });
-machines.after(() => sandbox.remove());
+sandbox.removeAfter(machines);
 
 const here = 'tests/integration/machines';
 

@@ -11,7 +11,7 @@ import { openedBy } from './keyring.ts';
 
 const test = suite('applications and environments');
 const sandbox = await makeSandbox();
-test.after(() => sandbox.remove('development', 'staging', 'first'));
+sandbox.removeAfter(test, 'development', 'staging', 'first');
 
 const git = async (...words: string[]): Promise<string> => {
   const own = ['-c', 'user.name=test', '-c', 'user.email=test@localhost', '-c', 'commit.gpgsign=false'];

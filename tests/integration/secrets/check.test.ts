@@ -15,7 +15,7 @@ import { makeKey, openedBy } from './keyring.ts';
 
 const test = suite('check-secrets');
 const sandbox = await makeSandbox();
-test.after(() => sandbox.remove());
+sandbox.removeAfter(test);
 
 const file = 'environments/development/secrets/database.yaml';
 const other = 'environments/lab/secrets/database.yaml';

@@ -8,7 +8,7 @@ import { openedBy } from './keyring.ts';
 
 const test = suite('edit-secrets');
 const sandbox = await makeSandbox();
-test.after(() => sandbox.remove('development'));
+sandbox.removeAfter(test, 'development');
 
 const file = 'environments/development/secrets/database.yaml';
 const encrypted = await readText(sandbox.path(file));

@@ -18,7 +18,7 @@ import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';
 
 const test = suite('rotate-keys');
 const sandbox = await makeSandbox();
-test.after(() => sandbox.remove('development'));
+sandbox.removeAfter(test, 'development');
 /** A copy of the initial key, outside the sandbox's folder. */
 const oldKey = `${sandbox.home}/old.asc`;
 const ownKey = `${sandbox.home}/keys/own.asc`;
