@@ -1,5 +1,5 @@
 import { type Needs, need, UsageError } from '@k8s-deployment/runner';
-import type { OwnImage } from '../lib/cluster/images/own-images.ts';
+import type { BuiltImage, OwnImage } from '../lib/cluster/images/own-images.ts';
 import { shellWords } from '../lib/ground/shell-words.ts';
 import type { Selection } from '../lib/helm/helmfile.ts';
 import type { Settings } from '../lib/settings/context.ts';
@@ -95,9 +95,8 @@ async function imagesOf(selected: Selected): Promise<OwnImage[]> {
 
 type Selected = Pick<Input, 'environment' | 'settings'> & { readonly args: Selection };
 
-/** Excludes images with a digest, which have to come from their registry. */
-const toBuild = async (selected: Selected): Promise<OwnImage[]> =>
-  (await imagesOf(selected)).filter(({ digest }) => digest === '');
+const toBuild = async (selected: Selected): Promise<BuiltImage[]> =>
+  (await own()).imagesToBuild(selected, await imagesOf(selected));
 
 export const buildImages = task({
   name: 'build-images',
@@ -109,8 +108,8 @@ export const buildImages = task({
   retries: 1,
   timeoutMs: buildMs,
   inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
-  status: async (input) => (await own()).builtCommand(input, await toBuild(input)),
-  commands: async (input) => (await own()).buildCommands(input, await toBuild(input)),
+  status: async (input) => (await own()).builtCommand(await toBuild(input)),
+  commands: async (input) => (await own()).buildCommands(input.settings, await toBuild(input)),
   run: async (context) => context.report(await (await own()).buildImages(context, await toBuild(context))),
 });
 

@@ -9,7 +9,7 @@ import type {
   Target,
 } from '../settings/context.ts';
 import type { ToolName } from '../tools/manifest.ts';
-import type { OwnImage } from './images/own-images.ts';
+import type { BuiltImage } from './images/own-images.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
@@ -97,8 +97,8 @@ export type Cluster = {
   addresses(context: Context): Promise<readonly Address[]>;
   /** Loads the project's images into the nodes; for `images: 'loaded'`. */
   readonly images?: {
-    commands(target: Target, images: readonly OwnImage[]): Promise<readonly string[]>;
-    load(context: Context, images: readonly OwnImage[]): Promise<Outcome>;
+    commands(target: InEnvironment, images: readonly BuiltImage[]): readonly string[];
+    load(context: EnvironmentContext, images: readonly BuiltImage[]): Promise<Outcome>;
   };
   /** Makes servers beside the cluster load their certificates again. */
   reloadCertificates?(environment: Environment): Promise<void>;

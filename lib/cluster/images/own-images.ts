@@ -36,8 +36,21 @@ export function ownImages(settings: Settings, releases: readonly Release[]): Own
 export const tagged = ({ repository, tag }: Pick<OwnImage, 'repository' | 'tag'>): string =>
   `${repository}:${tag}`;
 
-/** The image, tagged by its files and build arguments. Throws `TaskError` if the folder has no Dockerfile. */
-export async function taggedByInputs(target: Target, image: OwnImage): Promise<string> {
+/** An image to build, with its name by its inputs, `repository:tag`. */
+export type BuiltImage = OwnImage & { readonly built: string };
+
+/**
+ * The images to build: those with a digest come from their registry. Throws `TaskError` if a folder has no Dockerfile.
+ */
+export const imagesToBuild = (target: Target, images: readonly OwnImage[]): Promise<BuiltImage[]> =>
+  Promise.all(
+    images
+      .filter(({ digest }) => digest === '')
+      .map(async (image) => ({ ...image, built: await taggedByInputs(target, image) })),
+  );
+
+/** The image, tagged by its files and build arguments. */
+async function taggedByInputs(target: Target, image: OwnImage): Promise<string> {
   const { root } = target.environment;
   const files = await filesBelow(root, image.folder);
   if (!files.includes(`${image.folder}/Dockerfile`)) {
@@ -68,27 +81,24 @@ export const buildWords = (
 ];
 
 /** The plain commands of `buildImages`. */
-export const buildCommands = (target: Target, images: readonly OwnImage[]): Promise<string[]> =>
-  Promise.all(
-    images.map(async (image) =>
-      shellWords(buildWords(target.settings, image.folder, await taggedByInputs(target, image))),
-    ),
-  );
+export const buildCommands = (settings: Settings, images: readonly BuiltImage[]): string[] =>
+  images.map(({ folder, built }) => shellWords(buildWords(settings, folder, built)));
 
 /** A plain command that succeeds if Docker has the current version of all images. */
-export async function builtCommand(target: Target, images: readonly OwnImage[]): Promise<string> {
-  const references = await Promise.all(images.map((image) => taggedByInputs(target, image)));
-  return references.length === 0 ? 'true' : shellWords(['docker', 'image', 'inspect', ...references]);
-}
+export const builtCommand = (images: readonly BuiltImage[]): string =>
+  images.length === 0
+    ? 'true'
+    : shellWords(['docker', 'image', 'inspect', ...images.map(({ built }) => built)]);
 
 /** Builds images whose current version Docker lacks. */
-export async function buildImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
-  const { $, settings } = context;
+export async function buildImages(
+  { $, settings }: Pick<Context, '$' | 'settings'>,
+  images: readonly BuiltImage[],
+): Promise<Outcome> {
   let outcome: Outcome = 'unchanged';
-  for (const image of images) {
-    const reference = await taggedByInputs(context, image);
-    if (await isBuilt($, reference)) continue;
-    await $`${buildWords(settings, image.folder, reference)}`;
+  for (const { folder, built } of images) {
+    if (await isBuilt($, built)) continue;
+    await $`${buildWords(settings, folder, built)}`;
     outcome = 'changed';
   }
   return outcome;

@@ -4,26 +4,15 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectlList } from '../../kubernetes/kubectl.ts';
-import type { Context, Environment, EnvironmentContext, Outcome, Target } from '../../settings/context.ts';
+import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { fullName } from '../../tools/registry/call.ts';
-import { type OwnImage, tagged, taggedByInputs } from '../images/own-images.ts';
+import { type BuiltImage, tagged } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 
-/** An image with two names: `asked` for pods, `built` with the tag of its inputs. */
-type Loadable = { readonly asked: string; readonly built: string };
-
-const loadables = (target: Target, images: readonly OwnImage[]): Promise<Loadable[]> =>
-  Promise.all(
-    images.map(async (image) => ({
-      asked: tagged(image),
-      built: await taggedByInputs(target, image),
-    })),
-  );
-
-/** Saves images under both names into one archive. */
-const saveSteps = (images: readonly Loadable[], archive: string): readonly (readonly string[])[] => [
-  ...images.map(({ asked, built }) => ['docker', 'tag', built, asked]),
-  ['docker', 'save', '--output', archive, ...images.flatMap(({ asked, built }) => [asked, built])],
+/** Saves images into one archive, under the name that pods ask for and the one by their inputs. */
+const saveSteps = (images: readonly BuiltImage[], archive: string): readonly (readonly string[])[] => [
+  ...images.map((image) => ['docker', 'tag', image.built, tagged(image)]),
+  ['docker', 'save', '--output', archive, ...images.flatMap((image) => [tagged(image), image.built])],
 ];
 
 /**
@@ -35,23 +24,24 @@ const loadWords = ({ clusterName }: Environment, archive: string): readonly stri
 ];
 
 /** The plain commands of `loadImages`. */
-export async function loadCommands(target: Target, images: readonly OwnImage[]): Promise<string[]> {
+export function loadCommands({ environment }: InEnvironment, images: readonly BuiltImage[]): string[] {
   if (images.length === 0) return [];
-  const { environment } = target;
   const archive = `.state/${environment.name}/images.tar`;
   return [
-    ...saveSteps(await loadables(target, images), archive).map(shellWords),
+    ...saveSteps(images, archive).map(shellWords),
     shellWords(['minikube', ...loadWords(environment, archive)]),
     `rm ${archive}`,
   ];
 }
 
 /** Loads images that a node lacks. Asks the nodes before and after, as minikube exits with 0 even if loading failed. */
-export async function loadImages(context: Context, images: readonly OwnImage[]): Promise<Outcome> {
+export async function loadImages(
+  context: EnvironmentContext,
+  images: readonly BuiltImage[],
+): Promise<Outcome> {
   const { $, environment } = context;
   if (images.length === 0) return 'unchanged';
-  const wanted = await loadables(context, images);
-  const lacking = (await lackingIn(context, wanted)).map(({ image }) => image);
+  const lacking = (await lackingIn(context, images)).map(({ image }) => image);
   if (lacking.length === 0) return 'unchanged';
   const archive = join(environment.state, 'images.tar');
   try {
@@ -63,15 +53,15 @@ export async function loadImages(context: Context, images: readonly OwnImage[]):
   const [left] = await lackingIn(context, lacking);
   if (left === undefined) return 'changed';
   throw new TaskError({
-    what: `the image ${left.image.asked} did not arrive in ${left.nodes.join(', ')}`,
+    what: `the image ${tagged(left.image)} did not arrive in ${left.nodes.join(', ')}`,
     why: '`minikube image load` succeeds even if a node refuses the image',
     advice: `see the reason, often a full disk: minikube logs --profile ${environment.clusterName}`,
   });
 }
 
-type Lacking = { readonly image: Loadable; readonly nodes: readonly string[] };
+type Lacking = { readonly image: BuiltImage; readonly nodes: readonly string[] };
 
-async function lackingIn(context: EnvironmentContext, images: readonly Loadable[]): Promise<Lacking[]> {
+async function lackingIn(context: EnvironmentContext, images: readonly BuiltImage[]): Promise<Lacking[]> {
   const nodes = await kubectlList<{ metadata: { name: string } }>(context, 'get', 'nodes');
   if (nodes.length === 0) {
     throw new TaskError({
@@ -88,7 +78,7 @@ async function lackingIn(context: EnvironmentContext, images: readonly Loadable[
       const without = contents.filter(
         (content) =>
           !content.images.some(
-            (names) => names.has(fullName(image.asked)) && names.has(fullName(image.built)),
+            (names) => names.has(fullName(tagged(image))) && names.has(fullName(image.built)),
           ),
       );
       return { image, nodes: without.map(({ node }) => node) };

@@ -2,12 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { task } from '@k8s-deployment/runner';
 import * as assert from 'uvu/assert';
-import {
-  buildImages,
-  type OwnImage,
-  ownImages,
-  taggedByInputs,
-} from '../../../lib/cluster/images/own-images.ts';
+import { buildImages, imagesToBuild, ownImages } from '../../../lib/cluster/images/own-images.ts';
 import { loadCommands, loadImages } from '../../../lib/cluster/minikube/images.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { buildGraph } from '../../../lib/runner/graph.ts';
@@ -24,9 +19,9 @@ const { test, project } = scriptedSuite('images for minikube', 'minikube', ...fi
 const asked = 'k8s-deployment/backend-verification:0.1.0';
 const first = await project.context('minikube');
 const { environment, settings } = first;
-const images = ownImages(settings, await declaredReleases(project.folder));
+const images = await imagesToBuild(first, ownImages(settings, await declaredReleases(project.folder)));
 /** The image by its inputs. */
-const built = await taggedByInputs(first, images[0] as OwnImage);
+const [{ built } = { built: '' }] = images;
 const build = () => buildImages(context, images);
 const load = () => loadImages(context, images);
 
@@ -65,7 +60,7 @@ test('an image with other inputs, even in one node alone, is replaced by the com
   const [old, now] = [holding(asked), holding(asked, built)];
   nodes(`case "$*" in *two*) [ -e ${mark} ] || { ${old}; exit; };; esac; ${now}`, `touch ${mark}`);
   assert.is(await load(), 'changed');
-  const lines = await loadCommands(context, images);
+  const lines = loadCommands(context, images);
   const archive = '.state/development/images.tar';
   const whole = join(project.folder, archive);
   const changed = changes().map((line) => line.replace(whole, archive));

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { buildWords, ownImages, tagged, taggedByInputs } from '../../../lib/cluster/images/own-images.ts';
+import { buildWords, imagesToBuild, ownImages, tagged } from '../../../lib/cluster/images/own-images.ts';
 import { providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
@@ -35,8 +35,11 @@ test('images that are built here and used by the releases', async () => {
 test('the input tag changes only with a file, a name or a build argument', async () => {
   const project = temporaryFolder();
   const folder = join(project, image.folder);
-  const tag = (change: Partial<Settings> = {}): Promise<string> =>
-    taggedByInputs({ environment: environmentIn(project), settings: { ...settings, ...change } }, image);
+  const tag = async (change: Partial<Settings> = {}): Promise<string> => {
+    const target = { environment: environmentIn(project), settings: { ...settings, ...change } };
+    const [found] = await imagesToBuild(target, [image]);
+    return found?.built ?? '';
+  };
   mkdirSync(folder, { recursive: true });
   await fails(tag(), { what: /^docker\/some, .* has no Dockerfile$/, why: /images\.some\.build/ });
   writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch');
