@@ -8,9 +8,14 @@ import type { Context, Settings, Target } from '../../settings/context.ts';
 
 type Range = { readonly cidr: string; readonly except?: readonly string[] };
 
-/** An address that must be open, and the setting that opens it. */
-type Wanted = { readonly what: string; readonly address: string; readonly setting: Setting };
-type Setting = 'apiServerCidrs' | 'nodeCidrs' | 'dnsCidrs';
+/** What pods reach, by the setting that opens it; `rule` is its key in releases.devops.outside. */
+const kinds = {
+  apiServerCidrs: { what: 'the API server', rule: 'api-server' },
+  nodeCidrs: { what: 'the kubelets', rule: 'kubelets' },
+  dnsCidrs: { what: 'the name servers', rule: '' },
+};
+
+type Setting = keyof typeof kinds;
 
 type Service = { spec: { clusterIP: string } };
 type Slice = { endpoints?: { addresses: string[] }[] | null; ports?: { port?: number }[] | null };
@@ -53,35 +58,32 @@ export async function checkRanges(context: Context, ourMetrics: boolean): Promis
   const { environment, settings } = context;
   const behind = await kubectlList<Slice>(context, ...slices);
   checkApiPorts(context, behind);
-  const wanted = [
-    ...(await apiServer(context, behind)),
-    ...(ourMetrics ? await kubelets(context) : []),
-    ...(await nameServers(context)),
-  ];
-  const closed = wanted.filter(
-    ({ address, setting }) =>
-      !openRanges(settings, setting).some(
-        ({ cidr, except = [] }) => isAllowed(address, [cidr]) && !isAllowed(address, except),
-      ),
-  );
-  const [first] = closed;
-  if (first === undefined) return;
-  const { setting } = first;
-  const same = closed.filter((other) => other.setting === setting);
-  const now = settings.cluster[setting].join(', ');
-  throw new TaskError({
-    what: `network policies would not let pods reach ${first.what}: ${same.map(({ address }) => address).join(', ')}`,
-    why: now
-      ? `cluster.${setting} has only ${now}`
-      : `cluster.${setting} is empty${setting === 'dnsCidrs' ? '' : `, so everything is open except cluster.podCidr (${settings.cluster.podCidr}) and link-local addresses`}`,
-    advice: `add them to cluster.${setting} in environments/${environment.name}/, as ranges such as ${first.address}/${first.address.includes(':') ? 128 : 32}${setting === 'dnsCidrs' ? ', or name their pods in releases.devops.dns' : ''}`,
-  });
+  const wanted: { readonly [setting in Setting]: readonly string[] } = {
+    apiServerCidrs: await apiServer(context, behind),
+    nodeCidrs: ourMetrics ? await kubelets(context) : [],
+    dnsCidrs: await nameServers(context),
+  };
+  for (const setting of Object.keys(kinds) as Setting[]) {
+    const open = openRanges(settings, setting);
+    const isOpen = (address: string): boolean =>
+      open.some(({ cidr, except = [] }) => isAllowed(address, [cidr]) && !isAllowed(address, except));
+    const closed = wanted[setting].filter((address) => !isOpen(address));
+    const [first] = closed;
+    if (first === undefined) continue;
+    const now = settings.cluster[setting].join(', ');
+    throw new TaskError({
+      what: `network policies would not let pods reach ${kinds[setting].what}: ${closed.join(', ')}`,
+      why: now
+        ? `cluster.${setting} has only ${now}`
+        : `cluster.${setting} is empty${setting === 'dnsCidrs' ? '' : `, so everything is open except cluster.podCidr (${settings.cluster.podCidr}) and link-local addresses`}`,
+      advice: `add them to cluster.${setting} in environments/${environment.name}/, as ranges such as ${first}/${first.includes(':') ? 128 : 32}${setting === 'dnsCidrs' ? ', or name their pods in releases.devops.dns' : ''}`,
+    });
+  }
 }
 
 /** The ranges that devops opens, as environments/values.yaml.gotmpl gives them to its chart. */
 function openRanges({ cluster, releases }: Settings, setting: Setting): readonly Range[] {
-  const name = { apiServerCidrs: 'api-server', nodeCidrs: 'kubelets', dnsCidrs: '' }[setting];
-  const own = valueAt(releases, ['devops', 'outside', name, 'ranges']);
+  const own = valueAt(releases, ['devops', 'outside', kinds[setting].rule, 'ranges']);
   if (Array.isArray(own)) return own.filter(isTree) as unknown as Range[];
   const cidrs = cluster[setting].map((cidr) => ({ cidr }));
   if (cidrs.length > 0 || setting === 'dnsCidrs') return cidrs;
@@ -109,35 +111,26 @@ function checkApiPorts({ environment, settings }: Target, behind: readonly Slice
 const addressesBehind = (slices: readonly Slice[]): string[] =>
   slices.flatMap(({ endpoints }) => endpoints ?? []).flatMap(({ addresses }) => addresses);
 
-async function apiServer(context: Context, behind: readonly Slice[]): Promise<Wanted[]> {
+async function apiServer(context: Context, behind: readonly Slice[]): Promise<readonly string[]> {
   const [found] = await kubectlList<Service>(context, ...service);
-  const addresses = [found?.spec.clusterIP ?? [], addressesBehind(behind)].flat();
-  return [...new Set(addresses)].map((address) => ({
-    what: 'the API server',
-    address,
-    setting: 'apiServerCidrs',
-  }));
+  return [...new Set([found?.spec.clusterIP ?? [], addressesBehind(behind)].flat())];
 }
 
-async function kubelets(context: Context): Promise<Wanted[]> {
+async function kubelets(context: Context): Promise<readonly string[]> {
   const found = await kubectlList<Node>(context, ...nodes);
   return found.flatMap(({ status }) => {
-    const address = status.addresses?.find(({ type }) => type === 'InternalIP')?.address;
-    return address === undefined ? [] : [{ what: 'the kubelets', address, setting: 'nodeCidrs' }];
+    const internal = status.addresses?.find(({ type }) => type === 'InternalIP');
+    return internal?.address ?? [];
   });
 }
 
 /** The addresses of name servers that policies do not know as pods, such as those in the network of their nodes. */
-async function nameServers(context: Context): Promise<Wanted[]> {
+async function nameServers(context: Context): Promise<readonly string[]> {
   const pods = await kubectlList<Pod>(context, ...dnsPods(context.settings));
   const known = pods.flatMap(({ spec, status }) => (spec.hostNetwork ? [] : status.podIP));
   const behind = addressesBehind(await kubectlList<Slice>(context, ...dnsSlices));
   const others = behind.filter((address) => !known.includes(address));
-  return [...new Set([...others, ...(await localCaches(context))])].map((address) => ({
-    what: 'the name servers',
-    address,
-    setting: 'dnsCidrs',
-  }));
+  return [...new Set([...others, ...(await localCaches(context))])];
 }
 
 /** The addresses on which NodeLocal DNS answers in the network of each node. */
