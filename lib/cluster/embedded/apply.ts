@@ -72,34 +72,25 @@ export const nodeValues = (
 
 const manifestsOf = (state: string): string => join(state, 'nodes.yaml');
 
-/** Names of the nodes with which the cluster was created; undefined before. */
-async function createdNodes({ state }: Environment): Promise<string[] | undefined> {
-  const text = (await textIfThere(manifestsOf(state))) ?? '';
-  const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map(([, name]) => name ?? '');
-  return names.length > 0 ? names : undefined;
-}
+/** The number of nodes with which the cluster was created; 0 before. */
+const createdNodes = async ({ state }: Environment): Promise<number> =>
+  (await textIfThere(manifestsOf(state)))?.match(/^ {2}name: /gm)?.length ?? 0;
 
 /**
  * Applies the simulated nodes: during `creating`, the number in the settings; later, those with which the cluster was
- * created. Throws `TaskError` if the API server refuses one.
+ * created, and logs that it keeps them. Throws `TaskError` if the API server refuses one.
  */
-export async function applyNodes(target: Target, api: Api, phase: 'creating' | 'created'): Promise<void> {
-  const { environment, settings } = target;
-  const created = phase === 'created' ? await createdNodes(environment) : undefined;
-  const count = created?.length ?? settings.cluster.nodes;
+export async function applyNodes(context: Context, api: Api, phase: 'creating' | 'created'): Promise<void> {
+  const { environment, settings } = context;
+  const count = (phase === 'created' && (await createdNodes(environment))) || settings.cluster.nodes;
+  tellKept(context, 'nodes', count);
   const manifests = await Promise.all(
     Array.from({ length: count }, (_, index) =>
-      fillTemplate('node.yaml', nodeValues(target, String(index + 1))),
+      fillTemplate('node.yaml', nodeValues(context, String(index + 1))),
     ),
   );
   await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
   await applyManifests(api, manifests.join('---\n'));
-}
-
-/** Logs that the cluster keeps its nodes if the settings have another number. */
-export async function compareNodes(context: Context): Promise<void> {
-  const created = await createdNodes(context.environment);
-  if (created !== undefined) tellKept(context, 'nodes', created.length);
 }
 
 /** Traefik's types; on other clusters its upstream chart has them. */

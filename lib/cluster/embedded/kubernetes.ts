@@ -6,7 +6,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import type { Context, Environment, EnvironmentContext, Outcome } from '../../settings/context.ts';
 import { remember, writeWhole } from '../../settings/environment.ts';
 import { connectApi, isApiReady } from './api.ts';
-import { applyIngress, applyManifests, applyNodes, compareNodes } from './apply.ts';
+import { applyIngress, applyManifests, applyNodes } from './apply.ts';
 import { runKwokctl } from './kwokctl.ts';
 import { checkPorts } from './ports.ts';
 import { stopStrays } from './processes.ts';
@@ -38,7 +38,6 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
       advice: `set the version back, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
     });
   }
-  if (state.phase === 'created') await compareNodes(context);
   const alive = await livingKubernetes(environment);
   const ready = alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver));
   const isUp = state.phase === 'created' && ready && alive.length === kubernetesServices.length;
