@@ -29,10 +29,7 @@ function part(definition: Part) {
     args: mode,
     lock: true,
     commands: async (input) => (await load()).commands(input, input.args.mode),
-    run: async (context) => {
-      const outcome = await (await load()).ensure(context, context.args.mode);
-      if (outcome) context.report(outcome);
-    },
+    run: async (context) => (await load()).ensure(context, context.args.mode),
   });
 }
 

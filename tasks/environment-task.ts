@@ -56,7 +56,7 @@ type Definition<Specs extends ArgumentSpecs, Known, Given> = Omit<
   AllWith<Early<Specs>, Pick<TaskDefinition<Specs>, EarlyField>> &
   AllWith<Known, Pick<TaskDefinition<Specs>, KnownField>> & {
     /** Its outcome, if any, is reported. */
-    readonly run?: (context: Given) => Promise<Outcome> | Promise<void>;
+    readonly run?: (context: Given) => Promise<Outcome | undefined> | Promise<void>;
     /** True if `run` needs a running cluster; without one the task fails with advice. */
     readonly onCluster?: boolean | ((context: Given) => boolean);
   };

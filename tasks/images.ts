@@ -110,7 +110,7 @@ export const buildImages = task({
   inputs: async (input) => (await toBuild(input)).map(({ folder }) => folder),
   status: async (input) => (await own()).builtCommand(await toBuild(input)),
   commands: async (input) => (await own()).buildCommands(input.settings, await toBuild(input)),
-  run: async (context) => context.report(await (await own()).buildImages(context, await toBuild(context))),
+  run: async (context) => (await own()).buildImages(context, await toBuild(context)),
 });
 
 export const loadImages = task({
@@ -131,7 +131,7 @@ export const loadImages = task({
     const images = await toBuild(context);
     if (images.length > 0) await requireCluster(context);
     const cluster = await context.provider.load();
-    context.report((await cluster.images?.load(context, images)) ?? 'unchanged');
+    return (await cluster.images?.load(context, images)) ?? 'unchanged';
   },
 });
 
