@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { checkArguments } from '../../arguments.ts';
 import { runnerSettings } from '../../global-options.ts';
 import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
+import { flag, number, word } from '../rig/graphs.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
 const app = { type: 'choice', positional: true, description: 'the app', choices: ['app1', 'app2'] } as const;
@@ -15,18 +16,14 @@ const errorOf = (specs: ArgumentSpecs, values: ArgumentValues) => refusalOf(chec
 
 test('what is left out gets its default, nothing, false or an empty list', async () => {
   const specs = {
-    path: { type: 'string', positional: true, default: '/', description: 'd' },
-    revision: { type: 'number', optional: true, description: 'd' },
-    force: { type: 'boolean', description: 'd' },
-    rest: { type: 'string', positional: true, variadic: true, optional: true, description: 'd' },
+    ...{ path: { ...word, default: '/' }, revision: { ...number, optional: true }, force: flag },
+    rest: { ...word, variadic: true, optional: true },
   } as const;
   assert.equal(await check(specs, {}), { path: '/', revision: undefined, force: false, rest: [] });
 });
 
 test('the environment comes after the command line and before the default', async () => {
-  const specs = {
-    level: { type: 'number', default: 1, env: 'RUNNER_TEST_LEVEL', description: 'd' },
-  } as const;
+  const specs = { level: { ...number, default: 1, env: 'RUNNER_TEST_LEVEL' } };
   process.env.RUNNER_TEST_LEVEL = '2';
   assert.equal(await check(specs, {}), { level: 2 });
   assert.equal(await check(specs, { level: '3' }), { level: 3 });
@@ -46,8 +43,7 @@ const tiers = {
   choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
   ...{ positional: true, variadic: true, description: 'd' },
 } as const;
-const files = { type: 'string', positional: true, variadic: true, description: 'd' } as const;
-const level = (type: 'number' | 'boolean') => ({ level: { type, description: 'd' } as const });
+const files = { ...word, variadic: true } as const;
 const unlike = (expected: string, got: string): string =>
   `expected \`--level\` to be ${expected}, got \`${got}\``;
 
@@ -55,18 +51,16 @@ test('choices may be read from elsewhere with the options', async () => {
   assert.equal(await check({ tiers }, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
 });
 
-const refusals: readonly (readonly [ArgumentSpecs, ArgumentValues, string, string?, string?])[] = [
+for (const [specs, values, what, why, advice] of [
   [{ files }, {}, 'missing argument `<files>…`'],
   [{ files }, { files: [] }, 'missing argument `<files>…`'],
   [{ app }, { app: 'ap1' }, 'unknown app `ap1`', 'possible: app1, app2', 'Did you mean `app1`?'],
   [{ tiers }, { tiers: ['core-dev', 'apps'] }, 'unknown tier `apps`'],
-  [level('boolean'), { level: 'maybe' }, unlike('`true` or `false`', 'maybe')],
+  [{ level: flag }, { level: 'maybe' }, unlike('`true` or `false`', 'maybe')],
   ...['x', '', 'Infinity', '1e999'].map(
-    (value) => [level('number'), { level: value }, unlike('a number', value)] as const,
+    (value) => [{ level: number }, { level: value }, unlike('a number', value)] as const,
   ),
-];
-
-for (const [specs, values, what, why, advice] of refusals)
+] as const)
   test(`what is wrong is named: ${what}`, async () => {
     const error = await errorOf(specs, values);
     assert.is(error.what, what);

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Arguments, need, type Options, task } from '../../runner.ts';
+import { flag, number, plain, word } from '../rig/graphs.ts';
 
 // Mostly a test for the compiler: each `@ts-expect-error` is an error of its own when what follows it compiles.
 
@@ -9,12 +10,12 @@ type Same<Left, Right> =
 const same = <Left, Right>(_: Same<Left, Right>): void => {};
 
 const specs = {
-  text: { type: 'string', positional: true, description: 'd' },
-  number: { type: 'number', default: 3, short: 'n', description: 'd' },
-  flag: { type: 'boolean', default: true, description: 'd' },
+  text: word,
+  number: { ...number, default: 3, short: 'n' },
+  flag: { ...flag, default: true },
   choice: { type: 'choice', choices: ['one', 'two'], env: 'SOME_CHOICE', description: 'd' },
   read: { type: 'choice', choices: async (options: Options) => [String(options.env)], description: 'd' },
-  maybe: { type: 'number', optional: true, description: 'd' },
+  maybe: { ...number, optional: true },
   rest: { type: 'path', positional: true, variadic: true, optional: true, description: 'd' },
 } as const;
 
@@ -32,53 +33,45 @@ test('the compiler gives each argument the type of its spec', () => {
 });
 
 test('a spec that contradicts itself does not compile', () => {
-  const commands = (): string[] => [];
-  const common = { name: 'wrong', description: 'd', commands } as const;
   const wrong = [
     // @ts-expect-error: a number cannot have a text as its default
-    () => task({ ...common, args: { a: { type: 'number', default: '3', description: 'd' } } }),
+    () => plain('w', { args: { a: { ...number, default: '3' } } }),
     // @ts-expect-error: nor a flag a number
-    () => task({ ...common, args: { a: { type: 'boolean', default: 1, description: 'd' } } }),
+    () => plain('w', { args: { a: { ...flag, default: 1 } } }),
     // @ts-expect-error: a choice has choices
-    () => task({ ...common, args: { a: { type: 'choice', description: 'd' } } }),
+    () => plain('w', { args: { a: { type: 'choice', description: 'd' } } }),
     // @ts-expect-error: a number has none
-    () => task({ ...common, args: { a: { type: 'number', choices: ['1'], description: 'd' } } }),
+    () => plain('w', { args: { a: { ...number, choices: ['1'] } } }),
     // @ts-expect-error: nor is it a list
-    () => task({ ...common, args: { a: { type: 'number', variadic: true, description: 'd' } } }),
+    () => plain('w', { args: { a: { ...number, variadic: true } } }),
     // @ts-expect-error: a flag has no place
-    () => task({ ...common, args: { a: { type: 'boolean', positional: true, description: 'd' } } }),
+    () => plain('w', { args: { a: { ...flag, positional: true } } }),
     // @ts-expect-error: there is no such type
-    () => task({ ...common, args: { a: { type: 'date', description: 'd' } } }),
+    () => plain('w', { args: { a: { type: 'date', description: 'd' } } }),
     // @ts-expect-error: everything is explained
-    () => task({ ...common, args: { a: { type: 'string' } } }),
+    () => plain('w', { args: { a: { type: 'string' } } }),
     // @ts-expect-error: there is no such argument
-    () => task({ name: 'w', description: 'd', commands: ({ args }) => [args.none] }),
-    () =>
-      task({
-        name: 'w',
-        description: 'd',
-        args: { level: { type: 'number', description: 'd' } },
-        // @ts-expect-error: it is a number
-        commands: ({ args }) => [args.level],
-      }),
+    () => plain('w', { commands: ({ args }) => [args.none] }),
+    // @ts-expect-error: it is a number
+    () => plain('w', { args: { level: number }, commands: ({ args }) => [args.level] }),
+    // @ts-expect-error: needs are tasks, not names
+    () => plain('w', { needs: ['deploy'] }),
   ];
-  assert.is(wrong.length, 10);
+  assert.is(wrong.length, 11);
 });
 
 test('a need gives what its task requires, and nothing else', () => {
   const deploy = task({
-    name: 'deploy',
-    description: 'd',
+    ...{ name: 'deploy', description: 'd', commands: () => [] },
     args: {
-      app: { type: 'choice', positional: true, choices: ['app1', 'app2'], description: 'd' },
-      revision: { type: 'number', optional: true, description: 'd' },
-      level: { type: 'number', env: 'LEVEL', description: 'd' },
-      force: { type: 'boolean', description: 'd' },
+      app: { ...word, type: 'choice', choices: ['app1', 'app2'] },
+      revision: { ...number, optional: true },
+      level: { ...number, env: 'LEVEL' },
+      force: flag,
     },
-    commands: () => [],
   });
-  const plain = task({ name: 'plain', description: 'd', commands: () => [] });
-  assert.equal(need(plain), { task: plain, args: {} });
+  const none = plain('none');
+  assert.equal(need(none), { task: none, args: {} });
   assert.equal(need(deploy, { app: 'app1' }), { task: deploy, args: { app: 'app1' } });
   need(deploy, { app: 'app2', revision: 2, level: 1, force: true });
   // @ts-expect-error: without its application
@@ -92,9 +85,7 @@ test('a need gives what its task requires, and nothing else', () => {
   // @ts-expect-error: there is no such argument
   need(deploy, { app: 'app1', aap: 'app1' });
   // @ts-expect-error: there is none at all
-  need(plain, { app: 'app1' });
-  // @ts-expect-error: needs are tasks, not names
-  task({ name: 'w', description: 'd', needs: ['deploy'], commands: () => [] });
+  need(none, { app: 'app1' });
 });
 
 test.run();
