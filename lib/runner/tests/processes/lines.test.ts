@@ -4,12 +4,10 @@ import { rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
-const both = 'for i in $(seq 300); do echo o$i; echo e$i >&2; done';
-const inOrder = Array.from({ length: 300 }, (_, index) => `o${index + 1}\ne${index + 1}\n`).join('');
-
-const ofNode = `node -e 'for (let i = 1; i < 301; i += 1) { console.log("o" + i); console.error("e" + i); }'`;
-
 test('what a command writes to stdout and stderr keeps its order', async () => {
+  const both = 'for i in $(seq 300); do echo o$i; echo e$i >&2; done';
+  const ofNode = `node -e 'for (let i = 1; i < 301; i += 1) { console.log("o" + i); console.error("e" + i); }'`;
+  const inOrder = Array.from({ length: 300 }, (_, index) => `o${index + 1}\ne${index + 1}\n`).join('');
   for (const command of [both, `sh -c '${both}'`, ofNode]) {
     const run = await rig.run([{ name: 'talk', plain: true, commands: [command] }]).ends(0);
     assert.is(run.stdout, '');

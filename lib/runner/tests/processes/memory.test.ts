@@ -2,22 +2,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { temporaryFolder } from '../rig/folder.ts';
-import { Rig } from '../rig/rig.ts';
+import { folder, rig, useRig } from '../rig/rig.ts';
 
+useRig(test);
 // A slow machine needs a while for half a GiB.
 process.env.RIG_DEADLINE_MS ??= '150000';
 
-const folder = temporaryFolder();
-const preload = join(folder, 'peak.mjs');
-const peakFile = join(folder, 'peak');
 // The kernel's own high-water mark, in KiB; of the run itself, not of its children.
-writeFileSync(
-  preload,
-  `import { writeFileSync } from 'node:fs';
+const peak = (file: string): string => `import { writeFileSync } from 'node:fs';
 if (process.argv[1]?.endsWith('/program.mjs'))
-  process.once('exit', () => writeFileSync(${JSON.stringify(peakFile)}, String(process.resourceUsage().maxRSS)));`,
-);
+  process.once('exit', () => writeFileSync(${JSON.stringify(file)}, String(process.resourceUsage().maxRSS)));`;
 
 const lines = (length: number, size: string): string =>
   `sh -c 'yes ${'x'.repeat(length - 1)} | head -c ${size}'`;
@@ -33,7 +27,8 @@ for (const [name, commands, words, least] of [
   ],
 ] as const)
   test(`${name}, whose output is read as fast as it comes`, async () => {
-    const rig = await Rig.open();
+    const [preload, peakFile] = ['peak.mjs', 'peak'].map((file) => join(folder, file)) as [string, string];
+    writeFileSync(preload, peak(peakFile));
     const tasks = commands.map((command, index) => ({ name: `t${index}`, commands: [command] }));
     const top = { name: 'top', needs: tasks.map((task) => task.name) };
     const run = rig.run([...tasks, top], ['top', ...words], { NODE_OPTIONS: `--import=${preload}` });
@@ -42,11 +37,10 @@ for (const [name, commands, words, least] of [
       bytes += chunk.length;
     });
     await run.ends(0);
-    await rig.close();
     assert.ok(bytes > least, `${bytes} bytes`);
-    const peak = Number(readFileSync(peakFile, 'utf8')) / 1024;
+    const peakMiB = Number(readFileSync(peakFile, 'utf8')) / 1024;
     // Twice what a run needs that prints nothing.
-    assert.ok(peak < 300, `${peak} MiB`);
+    assert.ok(peakMiB < 300, `${peakMiB} MiB`);
   });
 
 test.run();

@@ -42,7 +42,7 @@ test('secrets are hidden in output, commands, errors, events and reports, cut in
   await leak.print('the secret is correct hor');
   await leak.print('se battery\n');
   await leak.print(`${Buffer.from(`x=${secret}`).toString('base64')}\n`);
-  await leak.printError(`failed: ${secret}\n`);
+  await leak.print(`failed: ${secret}\n`, 'stderr');
   await leak.exit(1);
   await rig.next('leak');
   run.kill('SIGTERM');

@@ -10,8 +10,8 @@ const tell = (message) => socket.write(`${JSON.stringify(message)}\n`);
 
 /** @type {Record<string, (message: any) => unknown>} */
 const actions = {
-  print: ({ text }) => process.stdout.write(text, () => tell({ event: 'printed' })),
-  printError: ({ text }) => process.stderr.write(text, () => tell({ event: 'printed' })),
+  print: ({ text, to }) =>
+    (to === 'stdout' ? process.stdout : process.stderr).write(text, () => tell({ event: 'printed' })),
   // Only reports the signal from now on, and lives.
   trap: ({ signal }) => {
     process.on(signal, () => tell({ event: 'signal', signal }));

@@ -54,21 +54,19 @@ export function within<Value>(promise: Promise<Value>, what: string): Promise<Va
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** Text that arrives bit by bit and is waited for. */
-export class Arriving {
-  text = '';
+/** What arrives and is waited for, in whatever order these two happen. */
+class Arrivals {
   readonly #looks = new Set<() => void>();
 
-  add(more: string): void {
-    this.text += more;
+  protected look(): void {
     for (const look of [...this.#looks]) look();
   }
 
   /** Resolves with what is found, as soon as something is. */
-  until<Found>(find: (text: string) => Found | undefined, what: string): Promise<Found> {
+  until<Found>(find: () => Found | undefined, what: string): Promise<Found> {
     const found = new Promise<Found>((resolve) => {
       const look = (): void => {
-        const seen = find(this.text);
+        const seen = find();
         if (seen === undefined) return;
         this.#looks.delete(look);
         resolve(seen);
@@ -76,42 +74,45 @@ export class Arriving {
       this.#looks.add(look);
       look();
     });
-    return within(found, what).catch((error: Error) => {
+    return within(found, what);
+  }
+}
+
+export class Arriving extends Arrivals {
+  text = '';
+
+  add(more: string): void {
+    this.text += more;
+    this.look();
+  }
+
+  override until<Found>(find: () => Found | undefined, what: string): Promise<Found> {
+    return super.until(find, what).catch((error: Error) => {
       throw new Error(`${error.message}; shown: ${this.text}`);
     });
   }
 
   /** Resolves when it holds this. */
   async holds(wanted: string | RegExp): Promise<void> {
-    const find = (text: string) =>
-      (typeof wanted === 'string' ? text.includes(wanted) : wanted.test(text)) || undefined;
-    await this.until(find, `"${wanted}"`);
+    const has = () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text));
+    await this.until(() => has() || undefined, `"${wanted}"`);
   }
 }
 
-/** Things that arrive and are waited for, in whatever order these two happen. */
-class Mailbox<Item> {
+class Mailbox<Item> extends Arrivals {
   readonly #items: Item[] = [];
-  /** Each takes the item that it wants, and tells that it did. */
-  readonly #waiting = new Set<(item: Item) => boolean>();
 
   put(item: Item): void {
-    if (![...this.#waiting].some((takes) => takes(item))) this.#items.push(item);
+    this.#items.push(item);
+    this.look();
   }
 
   take(wanted: (item: Item) => boolean, what: string): Promise<Item> {
-    const found = new Promise<Item>((resolve) => {
-      const takes = (item: Item): boolean => {
-        if (!wanted(item)) return false;
-        this.#waiting.delete(takes);
-        resolve(item);
-        return true;
-      };
-      const place = this.#items.findIndex(takes);
-      if (place < 0) this.#waiting.add(takes);
-      else this.#items.splice(place, 1);
-    });
-    return within(found, what);
+    const find = (): Item | undefined => {
+      const place = this.#items.findIndex(wanted);
+      return place < 0 ? undefined : this.#items.splice(place, 1)[0];
+    };
+    return this.until(find, what);
   }
 
   has(wanted: (item: Item) => boolean): boolean {
@@ -147,17 +148,13 @@ export class Invocation {
     this.#messages.put(message);
   }
 
-  async print(text: string): Promise<void> {
-    await this.#ask({ action: 'print', text }, 'printed');
+  async print(text: string, to: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    await this.#ask({ action: 'print', text, to }, 'printed');
   }
 
   /** Prints without waiting for its answer, which does not come when the run ends it meanwhile. */
   say(text: string): void {
-    this.#send({ action: 'print', text });
-  }
-
-  async printError(text: string): Promise<void> {
-    await this.#ask({ action: 'printError', text }, 'printed');
+    this.#send({ action: 'print', text, to: 'stdout' });
   }
 
   async trap(signal: NodeJS.Signals): Promise<void> {

@@ -126,29 +126,24 @@ test('what looks like a number is a word, and the value of an option may begin w
   assert.equal(parse('install -s --x=1').args, { setValue: '--x=1' });
 });
 
-test('a , begins the next task; global options are for all, and -- ends the line of tasks', () => {
-  const of = (line: string): unknown[] => {
-    const { calls, options, isOpen } = parseCommandLine(line.split(' '), known);
-    return [...calls.map(({ task, args, passThrough }) => [task.name, args, passThrough]), options, isOpen];
-  };
-  assert.equal(of('-v install a -r 1 , plain --jobs 2 , test-many b c'), [
-    ['install-app', { app: 'a', retries: '1' }, []],
-    ['plain', {}, []],
-    ['test-many', { first: 'b', rest: ['c'] }, []],
+for (const [line, tasks, options = {}] of [
+  [
+    '-v install a -r 1 , plain --jobs 2 , test-many b c',
+    'install-app {"retries":"1","app":"a"}; plain {}; test-many {"first":"b","rest":["c"]}',
     { verbose: true, jobs: '2' },
-    false,
-  ]);
-  const passing = ['install-app', { app: 'b' }, [',', 'plain']];
-  assert.equal(of('test-many a , install b -- , plain'), [
-    ['test-many', { first: 'a' }, []],
-    passing,
-    {},
-    false,
-  ]);
-  const comma = ['test-many', { first: ',' }, []];
-  assert.equal(of('plain , test-many -- ,'), [['plain', {}, []], comma, {}, false]);
-  assert.equal(of('plain ,'), [['plain', {}, []], {}, true]);
-});
+  ],
+  // Words after -- belong to the task before them.
+  ['test-many a , install b -- , plain', 'test-many {"first":"a"}; install-app {"app":"b"} , plain'],
+  ['plain , test-many -- ,', 'plain {}; test-many {"first":","}'],
+  ['plain ,', 'plain {}'],
+] as const)
+  test(`a , begins the next task; global options are for all: ${line}`, () => {
+    const { calls, options: given, isOpen } = parseCommandLine(line.split(' '), known);
+    const found = calls.map(({ task, args, passThrough }) =>
+      [task.name, JSON.stringify(args), ...passThrough].join(' '),
+    );
+    assert.equal([found.join('; '), given, isOpen], [tasks, options, line === 'plain ,']);
+  });
 
 test('what is wrong around a , is said', async () => {
   assert.equal(await errorOf('-v , plain'), [

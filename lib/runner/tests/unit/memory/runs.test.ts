@@ -150,19 +150,18 @@ test('the summary says how many are up to date, a single task says it of itself,
   const build = plain('build', { inputs: [source()] });
   await shown(build);
   assert.is(await shown(build), '✓ build is up to date\n');
-  const text = await shown(plain('top', { needs: [build], run: () => {} }));
-  assert.match(text, /^✓ build is up to date\n✓ top .*\ndone: 2 tasks in .*, 1 up to date\n$/);
+  const all = await shown(plain('top', { needs: [build], run: () => {} }));
+  assert.match(all, /^✓ build is up to date\n✓ top .*\ndone: 2 tasks in .*, 1 up to date\n$/);
 });
 
-test('--resume goes with neither --force, --watch nor --dry-run, which goes with neither --watch nor --explain', () => {
-  for (const [one, other] of [
-    ['resume', 'force'],
-    ['resume', 'watch'],
-    ['resume', 'dryRun'],
-    ['dryRun', 'watch'],
-    ['dryRun', 'explain'],
-  ] as const)
-    assert.throws(() => runnerSettings({ jobs: 1, [one]: true, [other]: true }), /exclude each other/);
-});
+for (const [one, other] of [
+  ['resume', 'force'],
+  ['resume', 'watch'],
+  ['resume', 'dryRun'],
+  ['dryRun', 'watch'],
+  ['dryRun', 'explain'],
+] as const)
+  test(`${one} does not go with ${other}`, () =>
+    assert.throws(() => runnerSettings({ jobs: 1, [one]: true, [other]: true }), /exclude each other/));
 
 test.run();

@@ -1,3 +1,4 @@
+import { mock } from 'node:test';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createStyle } from '../../../output/terminal.ts';
@@ -22,11 +23,8 @@ test('only what ran is measured, and its places are those of the run', () => {
 });
 
 test('a long-running task counts until its first dependent could begin', () => {
-  const run = [
-    ran('server', 0, 500),
-    ran('test', 30, 480, { needs: [0] }),
-    ran('more', 90, 95, { needs: [0] }),
-  ];
+  const needs = [0];
+  const run = [ran('server', 0, 500), ran('test', 30, 480, { needs }), ran('more', 90, 95, { needs })];
   assert.equal(durationsOf(run), [30, 450, 5]);
   assert.equal(criticalPath(run), { tasks: [0, 1], durationMs: 480 });
 });
@@ -57,20 +55,15 @@ test('short runs, runs of few tasks and failed ones need no explanation', () => 
 
 /** What is on stderr of a run of tasks that take 400 ms each by a clock that only they move. */
 async function stderrOf(count: number, output: 'plain' | 'json'): Promise<string> {
-  const realNow = Date.now;
   let now = 1_700_000_000_000;
-  Date.now = () => now;
+  mock.method(Date, 'now', () => now);
   const run = (): void => {
     now += 400;
   };
-  try {
-    const graph = await graphOf(Array.from({ length: count }, (_, place) => plain(`task-${place}`, { run })));
-    const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output });
-    await exitCode;
-    return stderr();
-  } finally {
-    Date.now = realNow;
-  }
+  const graph = await graphOf(Array.from({ length: count }, (_, place) => plain(`task-${place}`, { run })));
+  const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output });
+  await exitCode.finally(() => mock.reset());
+  return stderr();
 }
 
 test('a run of more than a second ends with it, before its last line; a shorter one and one for programs do not', async () => {

@@ -18,11 +18,7 @@ export function idOf(graph: Graph, label: string): string {
 }
 
 export const summary: RunSummary = {
-  ...emptyTally(),
-  outcome: 'done',
-  exitCode: 0,
-  durationMs: 0,
-  failed: 0,
+  ...{ ...emptyTally(), outcome: 'done', exitCode: 0, durationMs: 0, failed: 0 },
 };
 
 /** Milliseconds since 1970 at which a recorded run begins. */
@@ -45,19 +41,9 @@ export function ran(
   more: Partial<RecordedTask> = {},
 ): RecordedTask {
   return {
-    label,
-    description: `makes ${label}`,
-    ...{
-      place: 'x.ts:1',
-      needs: [],
-      status: 'done',
-      startedAt,
-      endedAt,
-      waitedMs: 0,
-      lane: 0,
-      attempts: 1,
-    },
-    ...{ chain: [], because: undefined, lines: [], dropped: 0, ...more },
+    ...{ label, description: `makes ${label}`, place: 'x.ts:1', needs: [], chain: [], because: undefined },
+    ...{ status: 'done', startedAt, endedAt, waitedMs: 0, lane: 0, attempts: 1, lines: [], dropped: 0 },
+    ...more,
   };
 }
 
@@ -65,15 +51,7 @@ export function ran(
 export const unstarted = { startedAt: undefined, endedAt: undefined, lane: undefined };
 
 export function recordedRun(tasks: readonly RecordedTask[], more: Partial<RecordedRun> = {}): RecordedRun {
-  return {
-    label: 'top',
-    startedAt: begin,
-    durationMs: Math.max(0, ...tasks.map((task) => task.endedAt ?? 0)),
-    jobs: 2,
-    outcome: 'done',
-    exitCode: 0,
-    notes: [],
-    tasks,
-    ...more,
-  };
+  const durationMs = Math.max(0, ...tasks.map((task) => task.endedAt ?? 0));
+  const rest = { label: 'top', startedAt: begin, jobs: 2, outcome: 'done', exitCode: 0, notes: [] } as const;
+  return { ...rest, durationMs, tasks, ...more };
 }

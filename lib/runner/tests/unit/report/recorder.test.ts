@@ -29,14 +29,8 @@ async function recorded(tasks: AnyTask[], events: (ids: (label: string) => strin
 
 test('tasks get their times from the start of the run, and the lanes of workers that were free', async () => {
   const { run, of, all } = await recorded([a, b, c], (id) => [
-    ...[
-      starts(id('a'), 10),
-      starts(id('b'), 15),
-      ends(id('a'), 110),
-      starts(id('c'), 130),
-      ends(id('b'), 140),
-    ],
-    ...[ends(id('c'), 150), starts(id('top'), 150), ends(id('top'), 160)],
+    ...[starts(id('a'), 10), starts(id('b'), 15), ends(id('a'), 110), starts(id('c'), 130)],
+    ...[ends(id('b'), 140), ends(id('c'), 150), starts(id('top'), 150), ends(id('top'), 160)],
     [170, { type: 'run-ended', ...summary, outcome: 'failed', exitCode: 7 }],
   ]);
   const times = all(({ startedAt, endedAt, lane }) => `${startedAt} to ${endedAt} on ${lane}`);
