@@ -39,14 +39,12 @@ function fileOf(
 const run = (body: string, last?: string): Promise<Ended> =>
   runFile(process.execPath, [fileOf(body, last), 'top'], folder);
 
-/** Runs a file with only that task. */
-const runTop = (more: string, last?: string): Promise<Ended> =>
-  run(`const tasks = [named('top', { ${more} })];`, last);
-
 /** Runs the line in bash, `$0` being the file. */
 const inShell = (file: string, line: string): Promise<Ended> =>
   runFile('bash', ['-c', line.replace('$0', `"${process.execPath}" "${file}"`)], folder);
 
+/** A file with only that task. */
+const top = (more: string): string => `const tasks = [named('top', { ${more} })];`;
 const then = '.then((code) => { process.exitCode = code; });';
 
 test('a task whose promise never settles fails when nothing is left that could settle it; finalisers and cleanups run', async () => {
@@ -87,7 +85,7 @@ for (const [body, expected, shown, last] of [
   ],
 ] as const)
   test(`ends with ${expected}: ${body} ${last ?? ''}`, async () => {
-    const { exitCode, stderr } = await runTop(body, last);
+    const { exitCode, stderr } = await run(top(body), last);
     assert.is(exitCode, expected, stderr);
     assert.match(stderr, shown);
   });
@@ -102,7 +100,7 @@ test('a command that a task starts after its end is an error that says so', asyn
 });
 
 test('losing a result to a full disk is a failure, losing its reader is not', async () => {
-  const file = fileOf("const tasks = [named('top', { run: ({ print }) => print('result') })];");
+  const file = fileOf(top("run: ({ print }) => print('result')"));
   for (const words of ['top', 'list']) {
     const { exitCode, stderr } = await inShell(file, `$0 ${words} > /dev/full`);
     assert.is(exitCode, 1, stderr);
@@ -113,12 +111,12 @@ test('losing a result to a full disk is a failure, losing its reader is not', as
 });
 
 test('a log that the disk does not take ends the run as a failure', async () => {
-  const body = `
-    const tasks = [named('top', { run: async ({ log, signal }) => {
-      log('line');
-      await new Promise((resolve) => { setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve); });
-    } })];`;
-  const file = fileOf(body, "process.exitCode = await runCli(tasks, ['top']); process.exit();");
+  const stay = `setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve);`;
+  const body = `log('line'); await new Promise((resolve) => { ${stay} });`;
+  const file = fileOf(
+    top(`run: async ({ log, signal }) => { ${body} }`),
+    "process.exitCode = await runCli(tasks, ['top']); process.exit();",
+  );
   const { exitCode } = await inShell(file, '$0 2> /dev/full');
   assert.is(exitCode, 1);
 });
@@ -133,9 +131,8 @@ test('what tasks have left open does not keep the process, whatever the outcome,
     [`check: () => new Promise(() => { ${stay} process.kill(process.pid, 'SIGTERM'); })`, 143, 'Timeout'],
   ] as const;
   // Together, since each is given 2 seconds.
-  const ends = cases.map(([definition]) =>
-    runTop(definition, "process.exitCode = await runCli(tasks, ['top', '--verbose']);"),
-  );
+  const last = "process.exitCode = await runCli(tasks, ['top', '--verbose']);";
+  const ends = cases.map(([definition]) => run(top(definition), last));
   for (const [index, { exitCode, stderr }] of (await Promise.all(ends)).entries()) {
     const [, expected, named = ''] = cases[index] ?? [];
     assert.is(exitCode, expected, stderr);
@@ -148,7 +145,7 @@ test('what tasks have left open does not keep the process, whatever the outcome,
 
 test('a process left by a task ends with the run, and no output is lost', async () => {
   const print = "print(String(spawn('sleep', ['600']).pid)); print('x'.repeat(900_000));";
-  const { exitCode, stdout, stderr } = await runTop(`run: ({ print }) => { ${print} }`);
+  const { exitCode, stdout, stderr } = await run(top(`run: ({ print }) => { ${print} }`));
   assert.is(exitCode, 0);
   assert.is(stderr, '', 'only --verbose names it');
   const [pid, text] = stdout.split('\n');

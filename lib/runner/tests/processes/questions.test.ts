@@ -41,50 +41,48 @@ test('a task is found by typing, its choice by arrows, and the line that does th
   assert.match(first, /> install-app <app> +install an application · deploy · install/);
   assert.not.match(first, 'inner');
   terminal.type('install');
-  await terminal.shows(/task: install\s+> install-app/);
-  terminal.type('\r');
-  await terminal.shows(/<app> \(an application\):\s+> app1\s+app2/);
-  terminal.type(down);
-  await terminal.shows('> app2');
-  terminal.type('\r');
+  await dialogue(terminal, [
+    [/task: install\s+> install-app/, '\r'],
+    [/<app> \(an application\):\s+> app1\s+app2/, down],
+    ['> app2', '\r'],
+  ]);
   await terminal.shows('$ ./run install-app app2');
   await terminal.shows('installed app2 dev');
   await ends(terminal, 0);
 });
 
+/** Types each of these keys once what was asked for is shown. */
+async function dialogue(terminal: PseudoTerminal, steps: readonly (readonly [string | RegExp, string])[]) {
+  for (const [shown, keys] of steps) {
+    await terminal.shows(shown);
+    terminal.type(keys);
+  }
+}
+
 test('asks for every required argument and reports a wrong answer immediately', async () => {
   const terminal = open('--choose -e prod');
-  await terminal.shows('Esc: leave');
-  terminal.type('label');
-  await terminal.shows(/> label.*\s+arrows/);
-  terminal.type('\r');
-  await terminal.shows(/<app> .*\s+> app1/);
-  terminal.type(`${down}\r`);
-  await terminal.shows('<count> (how many):');
-  terminal.type('x');
-  await terminal.shows('> x');
-  terminal.type('\r');
-  await terminal.shows('expected `<count>` to be a number, got `x`');
-  terminal.type('\u007F3');
-  await terminal.shows('> 3');
-  terminal.type('\r');
-  await terminal.shows(/--colour \(the colour\):\s+> red/);
-  // Red and green are only suggestions.
-  terminal.type('blue');
-  await terminal.shows('> blue');
-  terminal.type('\r');
+  await dialogue(terminal, [
+    ['Esc: leave', 'label'],
+    [/> label.*\s+arrows/, '\r'],
+    [/<app> .*\s+> app1/, `${down}\r`],
+    ['<count> (how many):', 'x'],
+    ['> x', '\r'],
+    ['expected `<count>` to be a number, got `x`', '\u007F3'],
+    ['> 3', '\r'],
+    // Red and green are only suggestions.
+    [/--colour \(the colour\):\s+> red/, 'blue'],
+    ['> blue', '\r'],
+  ]);
   await terminal.shows('$ ./run -e prod label app2 3 --colour=blue');
   // The terminal is itself again when the run begins: it echoes.
-  await terminal.shows('label it? [y/N] ');
-  terminal.type('y\r');
+  await dialogue(terminal, [['label it? [y/N] ', 'y\r']]);
   assert.match(await terminal.shows('labelled app2 3 blue'), /^y\s/);
   await ends(terminal, 0);
 });
 
 test('with a task only its missing arguments are asked for, and words after -- stay', async () => {
   const terminal = open('install --choose -- --debug');
-  await terminal.shows('> app1');
-  terminal.type('\r');
+  await dialogue(terminal, [['> app1', '\r']]);
   await terminal.shows('$ ./run install app1 -- --debug');
   await terminal.shows('installed app1 dev --debug');
   await ends(terminal, 0);
@@ -116,15 +114,14 @@ test('without a terminal it is an error with advice, exit code 2', async () => {
 test('Ctrl-Z gives the terminal to the shell as it was, and fg takes it again', async () => {
   const line = 'set -m; node program.mjs --choose; stty -a | grep -o -e "-*icanon"; read -r; fg';
   const terminal = new PseudoTerminal(`bash -c '${line}'`, { cwd: program.folder, env: program.env });
-  await terminal.shows('Esc: leave');
-  terminal.type('lab');
-  await terminal.shows('task: lab');
-  terminal.type('\x1A');
+  await dialogue(terminal, [
+    ['Esc: leave', 'lab'],
+    ['task: lab', '\u001A'],
+  ]);
   await terminal.shows(/Stopped.*\s+icanon/);
   assert.ok(isCursorBack(terminal));
   terminal.type('\n');
-  await terminal.shows('task: lab');
-  terminal.type(escapeKey);
+  await dialogue(terminal, [['task: lab', escapeKey]]);
   await terminal.shows('nothing was chosen');
   assert.is(await terminal.exit, 130);
 });
@@ -145,10 +142,10 @@ async function onTerminal(declared: readonly RigTask[], ...answers: readonly str
   const command = `${process.execPath} ${rig.program} reset --output plain`;
   const env = { NO_COLOR: '1', RIG_MEMORY: rig.memory, RIG_TASKS: JSON.stringify(declared) };
   const terminal = new PseudoTerminal(command, { cwd: folder, env });
-  for (const answer of answers) {
-    await terminal.shows(/\[y\/N\]|to confirm:/);
-    terminal.type(answer);
-  }
+  await dialogue(
+    terminal,
+    answers.map((answer) => [/\[y\/N\]|to confirm:/, answer]),
+  );
   return { code: await terminal.exit, shown: terminal.text };
 }
 

@@ -57,6 +57,8 @@ test('a task runs, is up to date, and runs again for each thing that counts', as
     ['src/a.ts is gone and 1 more change', {}, moved],
     ['src/b.ts changed', {}, () => chmod(join(folder, 'src/b.ts'), 0o755)],
     ['src/b.ts changed', {}, () => write('src/b.ts', 'x'.repeat(3 << 20))],
+    // A name with a line break stays on one line.
+    ['src/d\\ne.ts is new', {}, () => write('src/d\ne.ts', '')],
     ['its code changed', { run: () => {} }, () => {}],
     ['its list of inputs changed', { run: () => {}, inputs: async () => ['src/*'] }, () => {}],
     ['its commands changed', { run: () => {}, inputs: ['src/*'], commands: () => ['o'] }, () => {}],
@@ -80,12 +82,6 @@ test('the inputs of its needs count as its own, also behind a need without any',
   assert.match(await go(top), /^fresh/);
 });
 
-test('another environment is another thing to remember', async () => {
-  await go(define(), opened({ options: [['env', 'a']] }));
-  assert.match(await go(define(), opened({ options: [['env', 'a']] })), /^fresh/);
-  assert.is(await go(define(), opened({ options: [['env', 'b']] })), forgotten);
-});
-
 test('a status command decides alone and remembers nothing; with inputs both must say so', async () => {
   status = 'not there';
   const alone = plain('build', { status: 's' });
@@ -101,10 +97,16 @@ test('a status command decides alone and remembers nothing; with inputs both mus
   assert.is(await go(both), 'src/a.ts changed');
 });
 
-test('--force runs all, and what it made counts', async () => {
-  assert.is(await go(define(), opened({ force: true })), '--force asks for it');
-  assert.is(await go(define(), opened({ force: true })), '--force asks for it');
-  assert.match(await go(define()), /^fresh/);
+test('another environment is another thing to remember; --force runs all, and what it made counts', async () => {
+  for (const [settings, reason] of [
+    [{ options: [['env', 'a']] }, forgotten],
+    [{ options: [['env', 'a']] }, 'fresh: 1 input says so'],
+    [{ options: [['env', 'b']] }, forgotten],
+    [{ force: true }, '--force asks for it'],
+    [{ force: true }, '--force asks for it'],
+    [{}, 'fresh: 1 input says so'],
+  ] as const)
+    assert.is(await go(define(), opened(settings)), reason);
 });
 
 test('what is under way or was started by two runs is not remembered', async () => {
@@ -140,13 +142,6 @@ test('links count by their target and its contents, a folder behind one by all t
   await rm(join(folder, 'src/broken.ts'));
   await symlink('elsewhere', join(folder, 'src/broken.ts'));
   assert.is(await go(define()), 'src/broken.ts changed');
-});
-
-test('a name with a line break is valid, and stays on one line', async () => {
-  await write('src/a\nb.ts', '1');
-  await go(define());
-  await write('src/a\nb.ts', '2');
-  assert.is(await go(define()), 'src/a\\nb.ts changed');
 });
 
 test('what cannot be read makes the task run each time', async () => {
