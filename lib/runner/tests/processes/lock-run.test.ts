@@ -9,13 +9,12 @@ import { driven, folder, type RigTask, rig, useRig, within } from '../rig/rig.ts
 useRig(test);
 
 const locked = (name: string): RigTask => ({ name, lock: true, commands: [rig.command(name)] });
-const environment = (): NodeJS.ProcessEnv => ({ RIG_LOCK: join(folder, 'development.lock') });
 
 test('a second run waits for the first and says for whom, or ends at once with CI set or --no-wait; one without a lock does neither', async () => {
-  const first = rig.run([locked('create')], ['create'], environment());
+  const first = rig.run([locked('create')], ['create']);
   const create = await rig.next('create');
-  const second = rig.run([locked('create')], ['create', '--no-wait'], environment());
-  const pipeline = { ...environment(), CI: 'true' };
+  const second = rig.run([locked('create')], ['create', '--no-wait']);
+  const pipeline = { CI: 'true' };
   const third = rig.run([locked('create')], ['create'], pipeline);
   for (const run of [second, third]) {
     await run.ends(1);
@@ -23,20 +22,20 @@ test('a second run waits for the first and says for whom, or ends at once with C
   }
   const fourth = rig.run([locked('destroy')], ['destroy', '--wait'], pipeline);
   await fourth.says('waiting for run of create by pid');
-  await rig.run([{ name: 'status' }], ['status'], environment()).ends(0);
+  await rig.run([{ name: 'status' }], ['status']).ends(0);
   assert.not(rig.hasStarted('destroy'));
   await create.exit();
   await first.ends(0);
   await rig.pass('destroy');
   await fourth.ends(0);
-  assert.not(existsSync(environment().RIG_LOCK ?? ''));
+  assert.not(existsSync(rig.lock));
 });
 
 test('a run waits for the lock that its tasks name, too, and for no other', async () => {
   const project = join(folder, 'project.lock');
   const staging = { RIG_LOCK: join(folder, 'staging.lock') };
   const task = (name: string): RigTask => ({ ...locked(name), lock: project });
-  const first = rig.run([task('create')], ['create'], environment());
+  const first = rig.run([task('create')], ['create']);
   const create = await rig.next('create');
   const free = rig.run([locked('free')], ['free'], staging);
   await rig.pass('free');
@@ -57,7 +56,7 @@ test('a run inside a run does not wait for the lock of the outer one; what leave
   const commands = [`sh -c 'setsid ${inside} left > ${log} 2>&1 &'`, `${inside} inner`];
   const outer: RigTask = { name: 'create', lock: true, plain: true, commands };
   const tasks = [outer, ...['inner', 'left', 'next'].map(locked)];
-  const first = rig.run(tasks, ['create'], environment());
+  const first = rig.run(tasks, ['create']);
   const inner = await rig.next('inner');
   assert.is(await inner.environment('TASK_RUNNER_LEVEL'), '2');
   const waits = async (): Promise<void> => {
@@ -68,7 +67,7 @@ test('a run inside a run does not wait for the lock of the outer one; what leave
   await inner.exit();
   await first.ends(0);
   const left = await rig.next('left');
-  const second = rig.run(tasks, ['next'], environment());
+  const second = rig.run(tasks, ['next']);
   await second.says('waiting for run of left by pid');
   await left.exit();
   await rig.pass('next');
@@ -76,12 +75,12 @@ test('a run inside a run does not wait for the lock of the outer one; what leave
 });
 
 test('the commands of a run that was killed are ended before the next one begins', async () => {
-  const first = rig.run([locked('create')], ['create'], environment());
+  const first = rig.run([locked('create')], ['create']);
   const create = await rig.next('create');
   first.kill('SIGKILL');
   await first.exit;
   assert.equal(await rig.survivors(), [create.pid]);
-  const second = rig.run([locked('destroy')], ['destroy'], environment());
+  const second = rig.run([locked('destroy')], ['destroy']);
   const destroy = await rig.next('destroy');
   assert.equal(await rig.survivors(), [destroy.pid]);
   await destroy.exit();
@@ -97,13 +96,12 @@ const ok = (name: string, more: Partial<RigTask> = {}): RigTask =>
 
 test('a killed run is resumed, also with its lock', async () => {
   const tasks = [ok('a'), driven('b', { needs: ['a'], lock: true }), driven('c', { needs: ['b'] })];
-  const env = environment();
-  const first = rig.run(tasks, ['c'], env);
+  const first = rig.run(tasks, ['c']);
   await rig.pass('b');
   await rig.next('c');
   first.kill('SIGKILL');
   await first.exit;
-  const second = rig.run(tasks, ['c', '--resume'], env);
+  const second = rig.run(tasks, ['c', '--resume']);
   await rig.pass('c');
   await second.ends(0);
   assert.not(rig.hasStarted('b'));
@@ -112,10 +110,9 @@ test('a killed run is resumed, also with its lock', async () => {
 
 test('with a lock, resuming waits for the run at work; without, it is an error', async () => {
   const tasks = [ok('a', { lock: true }), driven('b', { needs: ['a'] })];
-  const env = environment();
-  const first = rig.run(tasks, ['b'], env);
+  const first = rig.run(tasks, ['b']);
   const b = await rig.next('b');
-  const waiting = rig.run(tasks, ['b', '--resume'], env);
+  const waiting = rig.run(tasks, ['b', '--resume']);
   await waiting.says('waiting for run of b by pid');
   const plain = [ok('a'), driven('b', { needs: ['a'] })];
   const error = await rig.run(plain, ['b', '--resume']).ends(2);
@@ -130,18 +127,17 @@ test('with a lock, resuming waits for the run at work; without, it is an error',
 });
 
 test('nothing is resumed after another run that held the same lock', async () => {
-  const env = environment();
   const bad = ok('b', { needs: ['a'], commands: ['false'] });
   const tasks = [ok('a', { lock: true }), bad, ok('destroy', { lock: true })];
-  for (const task of ['b', 'destroy']) await rig.run(tasks, [task], env).exit;
-  const run = await rig.run(tasks, ['b', '--resume'], env).ends(2);
+  for (const task of ['b', 'destroy']) await rig.run(tasks, [task]).exit;
+  const run = await rig.run(tasks, ['b', '--resume']).ends(2);
   const why = /nothing to resume: `destroy` was run since, at \d\d:\d\d\n {2}why: it held the same lock/;
   assert.match(run.stderr, why);
   // A run inside the run itself does nothing behind its back.
   const inner = `${process.execPath} ${rig.program} destroy`;
   const nesting = [...tasks, { name: 'nesting', needs: ['a'], plain: true, commands: [inner, 'false'] }];
-  await rig.run(nesting, ['nesting'], env).ends(1);
-  await rig.run(nesting, ['nesting', '--resume'], env).ends(1);
+  await rig.run(nesting, ['nesting']).ends(1);
+  await rig.run(nesting, ['nesting', '--resume']).ends(1);
 });
 
 test('a status command decides, sees the variables of the commands and stays silent', async () => {

@@ -119,11 +119,10 @@ test('a failing run keeps watching, even one that kills the rest', async () => {
 
 test('the lock is only held while a run lasts; events of watching are lines of JSON like all others', async () => {
   const tasks = [build({ lock: true }), { name: 'other', lock: true, commands: ['true'] }];
-  const env = { RIG_LOCK: join(folder, 'lock') };
-  const run = rig.run(tasks, ['build', '--watch', '--output', 'json'], env);
+  const run = rig.run(tasks, ['build', '--watch', '--output', 'json']);
   await rig.pass('build');
   await run.says('watch-waiting');
-  await rig.run(tasks, ['other', '--no-wait'], env).ends(0);
+  await rig.run(tasks, ['other', '--no-wait']).ends(0);
   await write('src/a.ts', '2');
   await rig.pass('build');
   await run.says(/watch-waiting.*watch-waiting/s);

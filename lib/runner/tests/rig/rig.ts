@@ -247,8 +247,9 @@ export class Rig {
   readonly #pids = new Set<number>();
   readonly #runs = new Set<RunnerProcess>();
 
-  /** What the runs of this rig remember. */
+  /** What the runs of this rig remember, and the lock of tasks that just want one. */
   readonly memory: string;
+  readonly lock: string;
 
   /** The bundled program. */
   readonly program: string;
@@ -256,6 +257,7 @@ export class Rig {
   private constructor(server: Server, memory: string, program: string) {
     this.#server = server;
     this.memory = memory;
+    this.lock = `${memory}.lock`;
     this.program = program;
     server.on('connection', (socket) => this.#onConnection(socket));
   }
@@ -298,7 +300,8 @@ export class Rig {
     env: NodeJS.ProcessEnv = {},
   ): RunnerProcess {
     const { CI: _c, GITHUB_ACTIONS: _h, GITLAB_CI: _l, ...inherited } = process.env;
-    const own = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', RIG_MEMORY: this.memory };
+    const places = { RIG_MEMORY: this.memory, RIG_LOCK: this.lock };
+    const own = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', ...places };
     const child = spawn(process.execPath, [this.program, ...args], {
       env: { ...own, ...env, RIG_TASKS: JSON.stringify(tasks) },
       cwd: `${here}../..`,

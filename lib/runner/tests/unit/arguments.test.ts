@@ -2,8 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkArguments } from '../../arguments.ts';
 import { runnerSettings } from '../../global-options.ts';
+import { type Arguments, need, type Options, task } from '../../runner.ts';
 import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
-import { flag, number, word } from '../rig/graphs.ts';
+import { flag, number, plain, word } from '../rig/graphs.ts';
 import { refusalOf } from '../rig/refusal.ts';
 
 const app = { type: 'choice', positional: true, description: 'the app', choices: ['app1', 'app2'] } as const;
@@ -73,6 +74,91 @@ test('the number of jobs is a whole number, at least 1', async () => {
     assert.is(what, `expected \`--jobs\` to be a whole number, at least 1, got \`${jobs}\``);
     assert.is(advice, 'use `--jobs=1` for one task at a time');
   }
+});
+
+// Mostly a test for the compiler: each `@ts-expect-error` is an error of its own when what follows it compiles.
+
+type Same<Left, Right> =
+  (<Type>() => Type extends Left ? 1 : 2) extends <Type>() => Type extends Right ? 1 : 2 ? true : false;
+const same = <Left, Right>(_: Same<Left, Right>): void => {};
+
+const specs = {
+  text: word,
+  number: { ...number, default: 3, short: 'n' },
+  flag: { ...flag, default: true },
+  choice: { type: 'choice', choices: ['one', 'two'], env: 'SOME_CHOICE', description: 'd' },
+  read: { type: 'choice', choices: async (options: Options) => [String(options.env)], description: 'd' },
+  maybe: { ...number, optional: true },
+  rest: { type: 'path', positional: true, variadic: true, optional: true, description: 'd' },
+} as const;
+
+test('the compiler gives each argument the type of its spec', () => {
+  type Typed = Arguments<typeof specs>;
+  same<Typed['text'], string>(true);
+  same<Typed['number'], number>(true);
+  same<Typed['flag'], boolean>(true);
+  same<Typed['choice'], 'one' | 'two'>(true);
+  same<Typed['read'], string>(true);
+  same<Typed['maybe'], number | undefined>(true);
+  same<Typed['rest'], readonly string[]>(true);
+  // @ts-expect-error: a wrong one is told, or all of the above means nothing
+  same<Typed['text'], number>(true);
+});
+
+test('a spec that contradicts itself does not compile', () => {
+  const wrong = [
+    // @ts-expect-error: a number cannot have a text as its default
+    () => plain('w', { args: { a: { ...number, default: '3' } } }),
+    // @ts-expect-error: nor a flag a number
+    () => plain('w', { args: { a: { ...flag, default: 1 } } }),
+    // @ts-expect-error: a choice has choices
+    () => plain('w', { args: { a: { type: 'choice', description: 'd' } } }),
+    // @ts-expect-error: a number has none
+    () => plain('w', { args: { a: { ...number, choices: ['1'] } } }),
+    // @ts-expect-error: nor is it a list
+    () => plain('w', { args: { a: { ...number, variadic: true } } }),
+    // @ts-expect-error: a flag has no place
+    () => plain('w', { args: { a: { ...flag, positional: true } } }),
+    // @ts-expect-error: there is no such type
+    () => plain('w', { args: { a: { type: 'date', description: 'd' } } }),
+    // @ts-expect-error: everything is explained
+    () => plain('w', { args: { a: { type: 'string' } } }),
+    // @ts-expect-error: there is no such argument
+    () => plain('w', { commands: ({ args }) => [args.none] }),
+    // @ts-expect-error: it is a number
+    () => plain('w', { args: { level: number }, commands: ({ args }) => [args.level] }),
+    // @ts-expect-error: needs are tasks, not names
+    () => plain('w', { needs: ['deploy'] }),
+  ];
+  assert.is(wrong.length, 11);
+});
+
+test('a need gives what its task requires, and nothing else', () => {
+  const deploy = task({
+    ...{ name: 'deploy', description: 'd', commands: () => [] },
+    args: {
+      app: { ...word, type: 'choice', choices: ['app1', 'app2'] },
+      revision: { ...number, optional: true },
+      level: { ...number, env: 'LEVEL' },
+      force: flag,
+    },
+  });
+  const none = plain('none');
+  assert.equal(need(none), { task: none, args: {} });
+  assert.equal(need(deploy, { app: 'app1' }), { task: deploy, args: { app: 'app1' } });
+  need(deploy, { app: 'app2', revision: 2, level: 1, force: true });
+  // @ts-expect-error: without its application
+  need(deploy);
+  // @ts-expect-error: likewise
+  need(deploy, { revision: 2 });
+  // @ts-expect-error: there is no such application
+  need(deploy, { app: 'app3' });
+  // @ts-expect-error: a revision is a number
+  need(deploy, { app: 'app1', revision: '2' });
+  // @ts-expect-error: there is no such argument
+  need(deploy, { app: 'app1', aap: 'app1' });
+  // @ts-expect-error: there is none at all
+  need(none, { app: 'app1' });
 });
 
 test.run();
