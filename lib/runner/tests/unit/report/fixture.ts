@@ -18,7 +18,11 @@ export function idOf(graph: Graph, label: string): string {
 }
 
 export const summary: RunSummary = {
-  ...{ ...emptyTally(), outcome: 'done', exitCode: 0, durationMs: 0, failed: 0 },
+  ...emptyTally(),
+  outcome: 'done',
+  exitCode: 0,
+  durationMs: 0,
+  failed: 0,
 };
 
 /** Milliseconds since 1970 at which a recorded run begins. */
