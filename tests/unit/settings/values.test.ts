@@ -92,16 +92,14 @@ for (const [path, rule, good, bad] of [
   });
 
 test('the error shows the value, and says when quotes are missing', async () => {
-  const expected = (name: string) => `expected setting \`${name}\` of environment \`development\` to be`;
-  assert.is(
-    await refusal('domain: "Not A Name"'),
-    `${expected('domain')} a DNS name, got \`"Not A Name"\` | ${file}:1 sets it | correct it in ${file}:1`,
-  );
-  const tag = `${expected('images.backend.tag')} a tag as text, such as "1.2.0", got \`15\``;
-  assert.is(
-    await refusal('# mine\nimages: { backend: { tag: 15 } }'),
-    `${tag} | ${file}:2 sets it | write it in quotes: "15"`,
-  );
+  const of = 'of environment `development` to be';
+  const domain = `expected setting \`domain\` ${of} a DNS name, got \`"Not A Name"\``;
+  const tag = `expected setting \`images.backend.tag\` ${of} a tag as text, such as "1.2.0", got \`15\``;
+  for (const [settings, refused] of [
+    ['domain: "Not A Name"', `${domain} | ${file}:1 sets it | correct it in ${file}:1`],
+    ['# mine\nimages: { backend: { tag: 15 } }', `${tag} | ${file}:2 sets it | write it in quotes: "15"`],
+  ] as const)
+    assert.is(await refusal(settings), refused);
 });
 
 test('a text or a list in place of a map of names is named, and not its parts', async () => {
@@ -160,7 +158,24 @@ const whitelist = (name: string, text: string, position: string, rule: string): 
   rule,
 ];
 
+const installed = (release: string, value: unknown) => tree(`releases.${release}.installed`, value);
+const balanced = (cidrs: string, whitelist = '10.0.0.0/8') =>
+  `ingress: { loadBalancer: { cidrs: [${cidrs}] } }\n${list('adminWhitelist', whitelist).replace('app1-front', 'frontend')}`;
+const proxied = (cidrs: string, controller = 'traefik') =>
+  `ingress: { controller: ${controller}, loadBalancer: { cidrs: [${cidrs}], proxyProtocol: true } }\n`;
+const openedBy = 'releases.frontend.ingress.adminWhitelist';
+
 const groups: { readonly [title: string]: readonly Refused[] } = {
+  'a load balancer that hides the client may be in no range that opens a route': [
+    [balanced('10.9.0.0/16'), openedBy, 'ranges without the load balancers'],
+    [balanced('10.9.0.0/16', '10.9.7.7/32'), openedBy, 'ranges without the load balancers'],
+    [
+      balanced('10.244.7.0/24', '192.0.2.0/24'),
+      ...(['ingress.loadBalancer.cidrs', 'outside cluster.podCidr (10.244.0.0/16)'] as const),
+    ],
+    [proxied(''), 'ingress.loadBalancer.cidrs', ''],
+    [proxied('10.9.0.0/16', 'nginx'), 'ingress.loadBalancer.proxyProtocol', ''],
+  ],
   'a reference to a secret has one form': [
     ...[
       ...['sops://x.yaml#/app2/db', 'sops://x.yaml', 'sops://x.yaml#/a/0', 'sops://x.yaml#/a%20b'],
@@ -231,39 +246,6 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
   ],
 };
 
-test('a template for the chart itself may stand in a literal', async () => {
-  await load(tree('releases.app1-back.a', '{{ "{{ .Values.ofTheChart }}" }} and {{ `{{` }}'));
-});
-
-test('a release is left out by itself, not with all of its chart', async () => {
-  const installed = (release: string, value: unknown) => tree(`releases.${release}.installed`, value);
-  await load(installed('app1-front', false));
-  assert.match(await refusal(installed('app1-front', 'false')), '`true` or `false`');
-  assert.match(
-    await refusal(installed('frontend', false)),
-    /zz\.yaml:1 has an unknown setting `releases\.frontend\.installed` .* set it in each release/,
-  );
-});
-
-test('a load balancer that hides the client may be in no range that opens a route', async () => {
-  const balanced = (cidrs: string, more = '', whitelist = '10.0.0.0/8') =>
-    `ingress: { loadBalancer: { cidrs: [${cidrs}] }${more} }
-releases: { frontend: { ingress: { adminWhitelist: [${whitelist}] } } }\n`;
-  await load(balanced('172.31.0.0/16'));
-  const hidden = /frontend\.ingress\.adminWhitelist.* to be ranges without the load balancers/;
-  assert.match(await refusal(balanced('10.9.0.0/16')), hidden);
-  assert.match(await refusal(balanced('10.9.0.0/16', '', '10.9.7.7/32')), 'adminWhitelist');
-  assert.match(
-    await refusal(balanced('10.244.7.0/24', '', '192.0.2.0/24')),
-    /`ingress\.loadBalancer\.cidrs` .* to be outside cluster\.podCidr \(10\.244\.0\.0\/16\)/,
-  );
-  const proxied = (cidrs: string, controller = 'traefik') =>
-    `ingress: { controller: ${controller}, loadBalancer: { cidrs: [${cidrs}], proxyProtocol: true } }\n`;
-  await load(proxied('10.9.0.0/16'));
-  assert.match(await refusal(proxied('')), '`ingress.loadBalancer.cidrs`');
-  assert.match(await refusal(proxied('10.9.0.0/16', 'nginx')), '`ingress.loadBalancer.proxyProtocol`');
-});
-
 for (const [title, rows] of Object.entries(groups))
   test(title, async () => {
     for (const [settings, path, rule] of rows) {
@@ -308,16 +290,28 @@ test('a name that PostgreSQL keeps for itself is refused for each role', async (
   for (const name of ['pgbouncer', 'public_site', 'users', 'nobody']) await load(role(name, ''));
 });
 
-test('a removed role and a login to another server are not checked', async () => {
-  await load(tree('database.applications.app1', null));
-  await load(loginAs('app2', secret('b')).replace('{{ .Values.database.host }}', 'db.test'));
+test('what fits is accepted', async () => {
+  for (const settings of [
+    // A template for the chart itself may stand in a literal.
+    tree('releases.app1-back.a', '{{ "{{ .Values.ofTheChart }}" }} and {{ `{{` }}'),
+    // A removed role, and a login to another server.
+    tree('database.applications.app1', null),
+    loginAs('app2', secret('b')).replace('{{ .Values.database.host }}', 'db.test'),
+    // Ranges of either family, where they fit.
+    except('fd00::/8', 'fd00:1::/32'),
+    list('adminWhitelist', '10.1.2.3/8, "2001:db8::1/128", "::fffe:10.0.0.0/104"'),
+    list('adminWhitelist', '0.0.0.0/1, 128.0.0.0/2, "2000::/4", "{{ .Values.domain }}"'),
+    list('publicWhitelist', '0.0.0.0/0, "::/0"'),
+    ...[balanced('172.31.0.0/16'), proxied('10.9.0.0/16'), installed('app1-front', false)],
+  ])
+    await load(settings);
 });
 
-test('ranges of either family are accepted where they fit', async () => {
-  await load(except('fd00::/8', 'fd00:1::/32'));
-  await load(list('adminWhitelist', '10.1.2.3/8, "2001:db8::1/128", "::fffe:10.0.0.0/104"'));
-  await load(list('adminWhitelist', '0.0.0.0/1, 128.0.0.0/2, "2000::/4", "{{ .Values.domain }}"'));
-  await load(list('publicWhitelist', '0.0.0.0/0, "::/0"'));
+test('a release is left out by itself, not with all of its chart', async () => {
+  assert.match(await refusal(installed('app1-front', 'false')), '`true` or `false`');
+  const unknown =
+    /zz\.yaml:1 has an unknown setting `releases\.frontend\.installed` .* set it in each release/;
+  assert.match(await refusal(installed('frontend', false)), unknown);
 });
 
 test.run();
