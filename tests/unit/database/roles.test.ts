@@ -78,7 +78,7 @@ test('a port is not ready where nothing listens, or a server fails, has no TLS, 
       socket.unref().on('error', () => undefined);
       socket.once('data', () => answer(socket)).once('data', () => asked++);
     }).unref();
-    assert.is(await isPostgresqlReady('127.0.0.1', await portOf(server), 500), false, String(answer));
+    assert.is(await isPostgresqlReady('127.0.0.1', await portOf(server), 1000), false, String(answer));
     assert.is(asked, 1);
   }
 });

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { TaskContext } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
@@ -16,21 +15,16 @@ import {
 import { removeRunFolders, runFolder } from '../../../lib/settings/run-folder.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
-import { failureOf } from '../../rig/task-context.ts';
+import { fails, taskContext } from '../../rig/task-context.ts';
 
 const clone = copyOf('environments');
 
 test.after.each(clone.reset);
 
-test('clones and environments have different, stable keys', () => {
-  const key = cloneKey('development', '/a');
-  assert.match(key, /^[0-9a-f]{8}$/);
-  assert.is(cloneKey('development', '/a'), key);
-  assert.is.not(cloneKey('development', '/b'), key);
-  assert.is.not(cloneKey('staging', '/a'), key);
-});
-
-test('all files of an environment are below its state folder', () => {
+test('clones and environments have different, stable keys, and their files are below their state folder', () => {
+  const keys = [cloneKey('development', '/a'), cloneKey('development', '/b'), cloneKey('staging', '/a')];
+  for (const key of keys) assert.match(key, /^[0-9a-f]{8}$/);
+  assert.is(new Set([...keys, cloneKey('development', '/a')]).size, 3);
   const environment = environmentIn(root);
   assert.is(environment.state, join(root, '.state', 'development'));
   for (const [name, path] of Object.entries(homesOf(environment)))
@@ -67,11 +61,10 @@ test('only a created environment has a record, with its provider; the error for 
   assert.equal(await remembered(own), { provider: 'embedded' });
   await remember(environmentIn(clone.folder, 'existing'));
   assert.equal(await remembered(own), { provider: 'existing', context: 'some-context' });
+  const what = /^\.state\/development\/environment\.json, .* is damaged$/;
   for (const text of ['{"prov', '{}', 'null', '{"provider":"kind"}']) {
     writeFileSync(join(clone.folder, '.state/development/environment.json'), text);
-    const error = await failureOf(remembered(own));
-    assert.match(error.what, /^\.state\/development\/environment\.json, .* is damaged$/, text);
-    assert.match(error.advice, /--provider/);
+    await fails(remembered(own), { what, advice: /--provider/ });
   }
 });
 
@@ -80,20 +73,18 @@ test('files are private and replaced atomically', async () => {
   await writeWhole(path, 'one');
   await writeWhole(path, 'two');
   assert.is(readFileSync(path, 'utf8'), 'two');
-  assert.is(statSync(path).mode & 0o777, 0o600);
-  assert.is(statSync(join(path, '..')).mode & 0o777, 0o700);
-  assert.equal(readdirSync(join(path, '..')), ['keys.json']);
+  const modes = [path, join(path, '..')].map((place) => statSync(place).mode & 0o777);
+  assert.equal([modes, readdirSync(join(path, '..'))], [[0o600, 0o700], ['keys.json']]);
 });
 
 const state = temporaryFolder();
 
 test('a run has one folder for temporary files, which is removed at its end', async () => {
-  const cleanups: Parameters<TaskContext['onRunEnd']>[0][] = [];
-  const first = await runFolder(state, (cleanup) => cleanups.push(cleanup));
-  assert.is(await runFolder(state, (cleanup) => cleanups.push(cleanup)), first);
+  const { onRunEnd, end } = taskContext({});
+  const first = await runFolder(state, onRunEnd);
+  assert.is(await runFolder(state, () => assert.unreachable()), first);
   assert.is(statSync(first).mode & 0o777, 0o700);
-  assert.is(cleanups.length, 1);
-  await cleanups[0]?.('done');
+  await end('done');
   assert.not(existsSync(first));
 });
 
