@@ -35,18 +35,18 @@ const refused = (text: string, fields: Parameters<typeof fails>[1], provider: Pr
 
 test.after.each(clone.reset);
 
-test('layers: common, provider, the environment’s files by name, and what the embedded cluster wrote', async () => {
-  write(extra, 'domain: zones.test\n');
-  assert.equal(await files('embedded'), [
-    'environments/common.yaml',
-    'environments/embedded.yaml',
-    'environments/development/settings.yaml',
-    extra,
-    '.state/development/cluster.yaml',
-  ]);
-  const minikube = await files('minikube');
-  assert.is(minikube[1], 'environments/minikube.yaml');
-  assert.is(minikube.at(-1), extra);
+test('layers: common, provider, the environment’s files by name, and what the embedded cluster wrote; a later one wins', async () => {
+  write(extra, 'domain: zones.test\ncluster: { nodes: 1, addons: [ingress] }\n');
+  write('.state/development/cluster.yaml', 'vault: { address: "https://127.0.0.1:1" }\n');
+  const own = ['environments/development/settings.yaml', extra];
+  const [common, written] = ['environments/common.yaml', '.state/development/cluster.yaml'];
+  assert.equal(await files('embedded'), [common, 'environments/embedded.yaml', ...own, written]);
+  assert.equal(await files('minikube'), [common, 'environments/minikube.yaml', ...own]);
+  // Maps merge, lists and scalars are replaced.
+  const { domain, cluster, vault } = await load('development', 'minikube');
+  assert.equal([domain, cluster.nodes, cluster.cpus, cluster.addons], ['zones.test', 1, 2, ['ingress']]);
+  assert.is(vault.address, 'https://vault.vault.svc.cluster.local:8200');
+  assert.is((await load('development', 'embedded')).vault.address, 'https://127.0.0.1:1');
 });
 
 test('an environment includes files of environments/cloud, in a layer below its own', async () => {
@@ -107,17 +107,6 @@ test('a name that helmfile takes for a pattern is refused for a file of settings
   assert.is((await load('development', 'minikube')).domain, 'zones.test');
 });
 
-test('a later layer wins: maps merge, lists and scalars are replaced', async () => {
-  write(extra, 'domain: zones.test\ncluster: { nodes: 1, addons: [ingress] }\n');
-  write('.state/development/cluster.yaml', 'vault: { address: "https://127.0.0.1:1" }\n');
-  const settings = await load('development', 'minikube');
-  assert.is(settings.domain, 'zones.test');
-  assert.equal([settings.cluster.nodes, settings.cluster.cpus], [1, 2]);
-  assert.equal(settings.cluster.addons, ['ingress']);
-  assert.is(settings.vault.address, 'https://vault.vault.svc.cluster.local:8200');
-  assert.is((await load('development', 'embedded')).vault.address, 'https://127.0.0.1:1');
-});
-
 test('an environment is a folder, or a link to one; a broken link, a file and a hidden folder are none', async () => {
   write('environments/copied/settings.yaml', 'cluster: { nodes: 4 }\n');
   write('elsewhere/settings.yaml', 'cluster: { nodes: 5 }\n');
@@ -130,16 +119,6 @@ test('an environment is a folder, or a link to one; a broken link, a file and a 
     assert.is((await load(name, 'existing')).cluster.nodes, nodes);
   }
   await fails(check('gone'), { what: /unknown environment/ });
-});
-
-test('the state of an environment may be elsewhere, behind a link', async () => {
-  write('elsewhere/environment.json', '{}');
-  mkdirSync(join(folder, '.state'));
-  symlinkSync('../elsewhere', join(folder, '.state', 'staging'));
-  await check('staging', 'made');
-});
-
-test('an unknown environment is a usage error that lists the existing ones', async () => {
   await fails(check('developmnet'), {
     ...{ what: 'unknown environment `developmnet`', why: /^environments\/ has .*`development`/ },
     ...{ advice: /did you mean `development`/i, exitCode: 2 },
@@ -162,6 +141,11 @@ test('a name that is not a DNS label, or too long, is reported with the rule', a
 });
 
 test('tasks that remove an environment do not need its folder; others report that it is missing', async () => {
+  // Its state may be elsewhere, behind a link.
+  write('elsewhere/environment.json', '{}');
+  mkdirSync(join(folder, '.state'));
+  symlinkSync('../elsewhere', join(folder, '.state', 'linked'));
+  await check('linked', 'made');
   write('.state/staging/environment.json', '{}');
   await check('staging', 'made');
   const advice = /`npx .* destroy-environment`/;
@@ -173,7 +157,13 @@ test('tasks that remove an environment do not need its folder; others report tha
     await fails(check(name, 'made'), { exitCode: 2 });
 });
 
-test('a misspelt setting is reported with the intended one', async () => {
+test('a misspelt setting is reported with the intended one, damaged settings with file and line', async () => {
+  for (const [text, what] of [
+    ['cluster: [\n', `${extra}:2 is not valid YAML`],
+    ['images:\n  backend: { tag: 1.10 }\n', `${extra}:2: \`1.10\` is the number 1.1`],
+    ['- a list\n', `${extra} is not a map`],
+  ] as const)
+    await refused(text, { what, exitCode: 1 });
   for (const [text, name, advice = /./] of [
     ['cluster: { kubernetesVerison: v1 }', 'cluster.kubernetesVerison', /^Did you mean `kubernetesVersion/],
     ['relases: {}', 'relases'],
@@ -187,15 +177,6 @@ test('a misspelt setting is reported with the intended one', async () => {
   // What a chart takes its own schema says, when the release is rendered.
   write(extra, 'charts: { vault: { values: { a: 1 } } }\nreleases: { app1-back: { b: 1 } }\n');
   await load('development', 'embedded');
-});
-
-test('damaged settings name their file and line', async () => {
-  for (const [text, what] of [
-    ['cluster: [\n', `${extra}:2 is not valid YAML`],
-    ['images:\n  backend: { tag: 1.10 }\n', `${extra}:2: \`1.10\` is the number 1.1`],
-    ['- a list\n', `${extra} is not a map`],
-  ] as const)
-    await refused(text, { what, exitCode: 1 });
 });
 
 test("minikube's pod range must match its networks; a network from a file may have another", async () => {
