@@ -48,38 +48,29 @@ test('a program is not given what only the tasks read', () => {
   assert.equal(passedOn({ ...given, ...own, BASH_ENV: '/nowhere' }), given);
 });
 
-test('a relative TMPDIR becomes absolute, and a missing one is dropped', () => {
-  const [none, program] = [join(folder, 'none'), join(folder, 'program')];
-  const { TMPDIR, TMP, TEMP } = settled({
-    TMPDIR: relative(process.cwd(), folder),
-    TMP: none,
-    TEMP: program,
-  });
-  assert.equal([TMPDIR, TMP, TEMP], [folder, undefined, undefined]);
-  assert.is(settled({ TEMP: '' }).TEMP, undefined);
-});
-
-test('a relative path is the one from the folder in which the launcher was called', () => {
-  const { KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN } = settled({
-    ...{ KUBECONFIG: 'one:/two', SSL_CERT_FILE: '../ca.pem', TMPDIR: 'home', TASKS_CALLED_IN: folder },
+test('a relative path is the one from the folder in which the launcher was called; a missing TMPDIR is dropped', () => {
+  const given = { TMPDIR: relative(process.cwd(), folder), TMP: join(folder, 'none') };
+  const { TMPDIR, TMP, TEMP } = settled({ ...given, TEMP: join(folder, 'program') });
+  assert.equal([TMPDIR, TMP, TEMP, settled({ TEMP: '' }).TEMP], [folder, undefined, undefined, undefined]);
+  const paths = { KUBECONFIG: 'one:/two', SSL_CERT_FILE: '../ca.pem', TMPDIR: 'home' };
+  const { HOME, PATH, LC_MESSAGES, ...found } = settled({
+    ...paths,
     GIT_INDEX_FILE: '.git/index',
+    TASKS_CALLED_IN: folder,
   });
-  assert.equal(
-    [KUBECONFIG, SSL_CERT_FILE, GIT_INDEX_FILE, TMPDIR, TASKS_CALLED_IN],
-    [`${folder}/one:/two`, join(folder, '../ca.pem'), `${folder}/.git/index`, `${folder}/home`, folder],
-  );
+  assert.equal(found, {
+    ...{ KUBECONFIG: `${folder}/one:/two`, SSL_CERT_FILE: join(folder, '../ca.pem') },
+    ...{ TMPDIR: `${folder}/home`, GIT_INDEX_FILE: `${folder}/.git/index`, TASKS_CALLED_IN: folder },
+  });
   for (const name of ['SOPS_AGE_KEY_FILE', 'GOOGLE_APPLICATION_CREDENTIALS', 'AWS_SHARED_CREDENTIALS_FILE'])
     assert.is(settled({ [name]: 'key', TASKS_CALLED_IN: folder })[name], `${folder}/key`);
   assert.is(settled({ KUBECONFIG: 'one' }).KUBECONFIG, join(process.cwd(), 'one'));
 });
 
-test('without HOME the home is the one of the account, and without PATH there are the usual folders', () => {
+test('a missing home is that of the account, or a folder of the project; without PATH there are the usual folders', () => {
   assert.is(settled({}).HOME, userInfo().homedir);
   assert.match(settled({}).PATH ?? '', /:\/usr\/bin:/);
   assert.is(settled({ PATH: '' }).PATH, '');
-});
-
-test('a missing home is replaced by a folder of the project', () => {
   assert.is(settled({ HOME: join(folder, 'home') }).HOME, join(folder, 'home'));
   for (const HOME of ['', 'home', join(folder, 'none'), join(folder, 'program')])
     assert.is(settled({ HOME }).HOME, '/project/.home', HOME);

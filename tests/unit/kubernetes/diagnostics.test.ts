@@ -71,6 +71,10 @@ test('warnings about slow pods are ignored, and what prevents pods from being cr
   const unhealthy = ['slow', 'broken'].map((name) => ({ object: `pod here/${name}`, text }));
   const quota = { object: 'replicaset here/some', text: 'FailedCreate: exceeded quota' };
   assert.equal(telling([...unhealthy, quota], pods), [quota, unhealthy[1]]);
+  // Of an autoscaler before the first metrics.
+  assert.match('FailedGetResourceMetric: no metrics returned from resource metrics API', aboutMetrics);
+  assert.match('FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1)', aboutMetrics);
+  assert.not.match('FailedCreate: pods "x" is forbidden', aboutMetrics);
 });
 
 test('a warning has all lines of its message on one, and those of other namespaces are left out', () => {
@@ -82,12 +86,6 @@ test('a warning has all lines of its message on one, and those of other namespac
   const text = 'Failed: No client: a|b Code: 503. Errors: * sealed';
   assert.equal([warning('here'), warning('there')], [{ object: 'vault here/a', text }, undefined]);
   assert.is(warningOf('{"involvedObject":{"namesp', new Set(['here'])), undefined);
-});
-
-test('autoscaler warnings before the first metrics are ignored', () => {
-  assert.match('FailedGetResourceMetric: no metrics returned from resource metrics API', aboutMetrics);
-  assert.match('FailedComputeMetricsReplicas: invalid metrics (1 invalid out of 1)', aboutMetrics);
-  assert.not.match('FailedCreate: pods "x" is forbidden', aboutMetrics);
 });
 
 test('a pod that is not ready is reported with its container, scheduling or phase; a finished or terminating one is not', () => {

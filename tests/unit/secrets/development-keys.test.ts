@@ -57,14 +57,10 @@ test('a list of known keys that is gone, damaged or no list is named', async () 
   await fails(check(), { what: `${list} cannot be read`, why: /ENOENT/, advice: /from a copy/ });
 });
 
-test('on this machine, or by the option or the setting, they may be used', async () => {
-  await check('embedded');
-  await check('minikube');
-  await check('existing', { option: true });
-  await check('existing', { production: true, setting: true });
-});
-
-test('an existing cluster and `production: true` refuse them, and name the key and its file', async () => {
+test('on this machine, or by the option or the setting, they may be used; an existing cluster and `production: true` refuse them', async () => {
+  for (const provider of ['embedded', 'minikube'] as const) await check(provider);
+  for (const choice of [{ option: true }, { production: true, setting: true }])
+    await check('existing', choice);
   await fails(check(), {
     what: `${file} is encrypted for a development key, ${operational}`,
     why: /^the provider is `existing`/,
@@ -98,14 +94,11 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
   await refused(/16BB85A2A93D4E4FDB1634EE10523AE52C17DD10/);
 });
 
-test('where they are refused, no new one is created', async () => {
+test('where they are refused, no new one is created; your own goes neither into the project nor over another file', async () => {
   const what = 'a new development key would protect nothing';
   await fails(checkPlace(input('existing'), undefined), { what, exitCode: 2 });
   await checkPlace(input('existing'), '/nonexistent/own.asc');
   await checkPlace(input('embedded'), undefined);
-});
-
-test('your own key goes neither into the project nor over another file', async () => {
   const place = (path: string) => checkPlace(input('embedded'), path);
   await fails(place(join(folder, 'sops/own.asc')), { what: /sops\/own\.asc lies in the project$/ });
   symlinkSync(folder, `${folder}-link`);

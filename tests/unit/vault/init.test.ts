@@ -158,9 +158,7 @@ test('an answer without a state does not mean a new Vault', async () => {
     });
     assert.equal(vault.requests(), ['GET sys/seal-status']);
   }
-});
-
-test('an initialisation without keys, or without an answer, does not mean that Vault is new', async () => {
+  // Nor does an initialisation without keys, or without an answer.
   for (const [answer, what] of [
     [{ body: {} }, /^the answer of .* to PUT sys\/init is not Vault's$/],
     ['gone', /cannot be reached$/],
