@@ -48,18 +48,7 @@ const suites: { readonly [name: string]: Suite } = {
 const longest = ['tests/integration/environment.test.ts', 'tests/integration/applications.test.ts'];
 
 /** One process; its output is shown only when it fails or skips tests, unless the suite is run on request. */
-type Job = {
-  readonly label: string;
-  readonly command: readonly string[];
-  readonly suite: Suite;
-};
-
-type Result = {
-  readonly label: string;
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-};
+type Job = { readonly label: string; readonly command: readonly string[]; readonly suite: Suite };
 
 /** Test folders of the project and of the runner, which is a separate package. */
 const folders = ['tests', 'lib/runner/tests'];
@@ -86,13 +75,9 @@ async function jobsOf(name: string, suite: Suite): Promise<Job[]> {
       return names.filter((file) => file.endsWith('.test.ts')).map((file) => join(folder, name, file));
     }),
   );
-  return files
-    .flat()
-    .sort(
-      (one, other) =>
-        Number(longest.includes(other)) - Number(longest.includes(one)) || (one < other ? -1 : 1),
-    )
-    .map((file) => job(file, ...byTsx, file));
+  const all = files.flat().sort();
+  const first = all.filter((file) => longest.includes(file));
+  return [...new Set([...first, ...all])].map((file) => job(file, ...byTsx, file));
 }
 
 // Test runs as on a developer's machine, even in a CI job.
@@ -145,35 +130,28 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /** uvu's closing lines. Its exit code alone is not enough: it also exits 0 when a `before` hook threw. */
-function count(coloured: string, exitCode: number | null): Omit<Result, 'label'> {
+function count(coloured: string, ok: boolean) {
   const output = stripVTControlCharacters(coloured);
   const number = (word: string): number =>
-    [...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].reduce(
-      (sum, [, n]) => sum + Number(n),
-      0,
-    );
-  const total = number('Total');
-  const passed = number('Passed');
-  const skipped = number('Skipped');
+    sum([...output.matchAll(new RegExp(`^\\s*${word}:\\s+(\\d+)\\s*$`, 'gm'))].map(([, n]) => Number(n)));
+  const [total, passed, skipped] = [number('Total'), number('Passed'), number('Skipped')];
   // The total is without the skipped ones.
   const failed = total - passed;
-  const ran = exitCode === 0 && total + skipped > 0;
-  return { passed, skipped, failed: failed === 0 && !ran ? 1 : failed };
+  return { passed, skipped, failed: failed === 0 && !(ok && total + skipped > 0) ? 1 : failed };
 }
 
-async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): Promise<Result> {
+const sum = (numbers: readonly number[]): number => numbers.reduce((one, other) => one + other, 0);
+
+async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv) {
   const started = performance.now();
   const { exitCode, output, timedOut } = await run(command, env, suite.minutes, suite.asked);
   const ok = exitCode === 0;
-  const counted =
-    suite === suites.check
-      ? { passed: Number(ok), failed: Number(!ok), skipped: 0 }
-      : count(output, exitCode);
+  const isCheck = suite === suites.check;
+  const counted = isCheck ? { passed: Number(ok), failed: Number(!ok), skipped: 0 } : count(output, ok);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const skipped = counted.skipped > 0 ? `, ${counted.skipped} skipped` : '';
-  process.stdout.write(
-    `${counted.failed === 0 ? 'ok    ' : 'FAILED'} ${label} (${counted.passed} passed${skipped}, ${seconds} s)\n`,
-  );
+  const result = counted.failed === 0 ? 'ok    ' : 'FAILED';
+  process.stdout.write(`${result} ${label} (${counted.passed} passed${skipped}, ${seconds} s)\n`);
   if (counted.skipped > 0) process.stdout.write(output.replace(/^(?!.*(left out|skipped)).*\n?/gim, ''));
   if (timedOut) process.stdout.write(`  no end within ${suite.minutes} minutes\n`);
   if (counted.failed > 0 && !suite.asked) process.stdout.write(`${output.trimEnd().replace(/^/gm, '  ')}\n`);
@@ -184,9 +162,6 @@ async function runJob({ label, command, suite }: Job, env: NodeJS.ProcessEnv): P
  * Two more than there are cores, since jobs wait a quarter of their time. Each may start a whole cluster, hence the limit.
  */
 const parallel = Math.min(availableParallelism() + 2, 4);
-
-const runJobs = (jobs: readonly Job[], env: NodeJS.ProcessEnv): Promise<Result[]> =>
-  pMap(jobs, (job) => (stopped ? pMapSkip : runJob(job, env)), { concurrency: parallel });
 
 /**
  * PATH with the tools of the tests, installed by the project's tool manager. With `all`, also those that no environment
@@ -200,28 +175,19 @@ async function withTools(all: boolean): Promise<string> {
   return toolEnvironment();
 }
 
-async function minimum(): Promise<number> {
-  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  return Number(manifest.testing.minimum);
-}
-
 function refuse(message: string): never {
   process.stderr.write(`error: ${message}\n`);
   process.exit(2);
 }
 
 function commandLine() {
+  const text = { type: 'string', default: '' } as const;
+  const context = { ...text, default: process.env.CLUSTER_CONTEXT ?? '' };
+  const keep = { type: 'boolean', default: false } as const;
   try {
     return parseArgs({
       allowPositionals: true,
-      options: {
-        context: { type: 'string', default: process.env.CLUSTER_CONTEXT ?? '' },
-        env: { type: 'string', default: '' },
-        only: { type: 'string', default: '' },
-        keep: { type: 'boolean', default: false },
-        rounds: { type: 'string', default: '' },
-        seed: { type: 'string', default: '' },
-      },
+      options: { context, env: text, only: text, keep, rounds: text, seed: text },
     });
   } catch (error) {
     return refuse((error as Error).message);
@@ -267,11 +233,12 @@ const env: NodeJS.ProcessEnv = {
   TEST_ROUNDS: values.rounds,
   TEST_SEED: values.seed,
 };
-const jobs = await Promise.all(chosen.map(([name, suite]) => jobsOf(name, suite)));
-const results = await runJobs(jobs.flat(), env);
-const passed = results.reduce((sum, result) => sum + result.passed, 0);
-const failed = results.reduce((sum, result) => sum + result.failed, 0);
-const least = asked.length === 0 ? await minimum() : 1;
+const jobs = (await Promise.all(chosen.map(([name, suite]) => jobsOf(name, suite)))).flat();
+const results = await pMap(jobs, (job) => (stopped ? pMapSkip : runJob(job, env)), { concurrency: parallel });
+const passed = sum(results.map((result) => result.passed));
+const failed = sum(results.map((result) => result.failed));
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+const least = asked.length === 0 ? Number(manifest.testing.minimum) : 1;
 for (const { label } of results.filter((result) => result.failed > 0))
   process.stdout.write(`FAILED ${label}\n`);
 if (passed < least)
