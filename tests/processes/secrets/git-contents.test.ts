@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { gitContents, gitFiles, indexOfHook } from '../../../lib/secrets/git-contents.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';
 
@@ -16,13 +16,12 @@ const commit = (...words: string[]) => git('commit', '--quiet', '--message', 'a 
 const write = (file: string, text: string): void => writeFileSync(join(folder, file), text);
 
 test.before.each(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'git-contents-')));
+  folder = temporaryFolder();
   git('init', '--quiet');
   write('a', 'clean');
   git('add', 'a');
   commit();
 });
-test.after.each(() => rmSync(folder, { recursive: true }));
 
 const shell = (variables: NodeJS.ProcessEnv = {}) =>
   taskContext({}).$({ cwd: folder, env: { ...process.env, ...variables } });
@@ -101,11 +100,8 @@ test('content that git lacks is a failure', async () => {
 
 test('a hook checks what it commits, not the index of another repository', async () => {
   const seen = join(folder, '.git/seen');
-  writeFileSync(
-    join(folder, '.git/hooks/pre-commit'),
-    `#!/bin/sh\nprintf %s "$GIT_INDEX_FILE" > '${seen}'\ncp "$GIT_INDEX_FILE" '${seen}.lock'\n`,
-    { mode: 0o755 },
-  );
+  const hook = `printf %s "$GIT_INDEX_FILE" > '${seen}'\ncp "$GIT_INDEX_FILE" '${seen}.lock'\n`;
+  writeFileSync(join(folder, '.git/hooks/pre-commit'), `#!/bin/sh\n${hook}`, { mode: 0o755 });
   write('a', 'committed');
   commit('a');
   const index = readFileSync(seen, 'utf8');
@@ -126,12 +122,10 @@ test('without a repository, the error has git’s reason', async () => {
 
 test('in a sub-folder, names begin there, whatever the user has set for git grep', async () => {
   git('config', 'grep.fullName', 'true');
-  const repository = folder;
-  folder = join(repository, 'below');
+  folder = join(folder, 'below');
   mkdirSync(folder);
   write('b', 'clean');
   assert.equal(await contents(), ['b: clean\n']);
-  folder = repository;
 });
 
 test.run();

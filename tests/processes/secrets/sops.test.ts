@@ -27,10 +27,7 @@ test('a decrypted value is redacted from then on', async () => {
 test('a value that is not a text, and output that cannot be parsed, are errors that do not show it', async () => {
   for (const [answer, what] of [
     ['{"password": 42798}', `the value \`password\` of ${file} is not a text`],
-    ['{"password": {"db": "hidden"}}', `the value \`password\` of ${file} is not a text`],
-    ['{"password": null}', `the value \`password\` of ${file} is not a text`],
     ['{"app1": {"password": "hidden"}}', `${file} has no value \`password\``],
-    ['', `\`sops decrypt ${file}\` gave no readable answer`],
     ['password: hidden', `\`sops decrypt ${file}\` gave no readable answer`],
   ] as const) {
     project.script('sops', `echo '${answer}'`);
@@ -45,9 +42,8 @@ test('all values of an environment are redacted; a file that no key opens is ski
   assert.equal(context.secrets, ['first', 'second']);
   // What it does not say would show.
   project.script('sops', printing({ password: 'first' }));
-  await fails(redactSecrets(context), {
-    ...{ what: /^`sops decrypt .*` gave no readable answer/, why: /`app2Password` of the file/ },
-  });
+  const what = /^`sops decrypt .*` gave no readable answer/;
+  await fails(redactSecrets(context), { what, why: /`app2Password` of the file/ });
   project.script('sops', 'echo "Failed to get the data key" >&2; exit 128');
   await redactSecrets(context);
 });
@@ -55,12 +51,10 @@ test('all values of an environment are redacted; a file that no key opens is ski
 const file = 'environments/development/secrets/database.yaml';
 
 test('a message of SOPS becomes one line, with advice', async () => {
-  const closed =
-    'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n  0A: FAILED\n    - | ';
+  const closed = 'Failed to get the data key required to decrypt the SOPS file.\n\nGroup 0: FAILED\n';
   for (const [stderr, what, advice] of [
     ['MAC mismatch. File has 1, computed 2', `${file} is damaged`, /^restore environments.*from a copy/],
-    [`${closed}gpg: CRC error; 123456 - 654321`, `${file} is damaged`, /from a copy/],
-    [`${closed}gpg: no secret key`, `no key in the keyring opens ${file}`, /sops updatekeys/],
+    [`${closed}  0A: FAILED\n    - | gpg: no key`, `no key in the keyring opens ${file}`, /sops updatekeys/],
     ['cannot operate on non-existent file', `${file} does not exist`, /make-secrets/],
   ] as const) {
     project.script('sops', `cat >&2 <<'END'\n${stderr}\nEND\nexit 128`);
@@ -199,9 +193,8 @@ const gpg = (first = ''): void =>
 
 test('the text of a key goes to gpg alone, by stdin', async () => {
   process.env.SOPS_PGP_KEY = 'armour';
-  gpg(
-    `*--import) echo '${imported(1)}'; cat > "$CALLS.imported"; env | grep -c '^SOPS_' > "$CALLS.seen"; exit 0;;`,
-  );
+  const look = `cat > "$CALLS.imported"; env | grep -c '^SOPS_' > "$CALLS.seen"`;
+  gpg(`*--import) echo '${imported(1)}'; ${look}; exit 0;;`);
   try {
     assert.is(await importKeys(context), 'changed');
   } finally {
@@ -210,9 +203,12 @@ test('the text of a key goes to gpg alone, by stdin', async () => {
   const kept = (name: string) => readFileSync(`${process.env.CALLS}.${name}`, 'utf8').trim();
   assert.equal([kept('imported'), kept('seen')], ['armour', '0']);
   // with the public keys, so that new secrets can be encrypted for the backup key
-  assert.match(
-    project.calls().at(-1) ?? '',
-    '--import sops/development-backup.public.asc sops/development-operational.public.asc',
+  const publicKeys = ['backup', 'operational'].map((name) => `sops/development-${name}.public.asc`);
+  assert.ok(
+    project
+      .calls()
+      .at(-1)
+      ?.endsWith(`--import ${publicKeys.join(' ')}`),
   );
 });
 
@@ -227,7 +223,7 @@ test('a gpg that fails does not blame the key', async () => {
     [shown, /^`gpg --list-packets .*` gave no readable answer/],
     [listed, /^`gpg --import .*` gave no readable answer/],
   ] as const) {
-    assert.not.ok(project.calls().some((line) => line.includes('--import')));
+    assert.equal(project.calls('--import'), []);
     project.script('gpg', `case "$*" in ${cases} esac`);
     await fails(importKeys(context), { what });
   }
@@ -283,7 +279,7 @@ test('an agent is stopped at the end of the run, and a removed keyring leaves no
   project.script('gpgconf', '');
   await importKeys(context);
   await context.end('done');
-  assert.not.ok(project.calls().some((line) => line.startsWith('gpgconf')));
+  assert.equal(project.calls(/^gpgconf/), []);
   writeFileSync(join(gnupgHome, 'S.gpg-agent'), '');
   await removeKeyring(context);
   assert.is(project.calls().at(-1), `gpgconf --homedir ${gnupgHome} --kill all`);
