@@ -10,6 +10,8 @@ const { test, project } = scriptedSuite('port-forward', 'minikube', 'environment
 const vault = { namespace: 'vault', resource: 'svc/vault', port: 8200 };
 const unreachable = 'svc/vault of the namespace vault cannot be reached';
 const forwarding = forwardingTo(40123);
+const use = (waitMs?: number) =>
+  withPortForward(context, { ...vault, ...(waitMs !== undefined && { waitMs }) }, async () => undefined);
 
 test('a forwarded port is used as soon as kubectl names it, and kubectl is ended afterwards, also when its use fails', async () => {
   const second = 'echo "Forwarding from [::1]:40123 -> 8200"';
@@ -30,8 +32,7 @@ test('a forwarded port is used as soon as kubectl names it, and kubectl is ended
 
 test('a Service without a pod fails with kubectl’s last line', async () => {
   project.script('kubectl', 'echo "first" >&2; echo "error: no running pods" >&2; exit 1');
-  const failing = withPortForward(context, vault, async () => undefined);
-  await fails(failing, { what: unreachable, why: 'error: no running pods' });
+  await fails(use(), { what: unreachable, why: 'error: no running pods' });
 });
 
 /** A kubectl whose port-forwards do these in turn, the last of them again and again; pods as given. */
@@ -73,13 +74,8 @@ test('when time is up, the error gives the last reason and what is wrong with th
     status: { phase: 'Running', containerStatuses: [{ name: 'vault', state: { waiting } }] },
   });
   attempts([notThere], pod('vault'), pod('other'));
-  await fails(
-    withPortForward(context, { ...vault, waitMs: 1 }, async () => undefined),
-    {
-      what: unreachable,
-      why: /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/,
-    },
-  );
+  const why = /pod does not exist\npod vault\/vault-0: container vault: CrashLoopBackOff$/;
+  await fails(use(1), { what: unreachable, why });
 });
 
 test('missing objects are not waited for, and status waits for nothing', async () => {
@@ -89,11 +85,8 @@ test('missing objects are not waited for, and status waits for nothing', async (
   ] as const) {
     attempts([body]);
     project.forget();
-    await fails(
-      withPortForward(context, { ...vault, waitMs }, async () => undefined),
-      { why },
-    );
-    assert.is(project.calls().filter((line) => line.includes('port-forward')).length, 1);
+    await fails(use(waitMs), { why });
+    assert.is(project.calls('port-forward').length, 1);
   }
 });
 

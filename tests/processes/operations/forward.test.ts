@@ -7,15 +7,14 @@ import { forward, forwardCommands, serversToForward } from '../../../lib/operati
 import { rotationCommands } from '../../../lib/rotation/dry-run.ts';
 import { makeAuthority } from '../../rig/certificate.ts';
 import { portOf } from '../../rig/loopback.ts';
-import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
-import { fails, targetOf } from '../../rig/task-context.ts';
+import { context, forwarding, listing, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
+import { fails } from '../../rig/task-context.ts';
 
-const { test, project } = scriptedSuite('forward', 'minikube', 'environments');
+const { test, project } = scriptedSuite('forward', 'minikube', 'environments', 'vault');
 
 /** Output of `forward` for a minikube whose forwarded ports lead to this server; stops once connected. */
 async function printed(servers: Parameters<typeof forward>[1], json: boolean): Promise<string> {
-  const { environment, settings } = context;
-  const made = await makeAuthority(environment);
+  const made = await makeAuthority(context.environment);
   const [key, cert] = [readFileSync(made.key), readFileSync(made.certificate)];
   const vault = createTlsServer({ key, cert }, (_, response) =>
     response.end('{"sealed":true,"initialized":true}'),
@@ -28,23 +27,21 @@ async function printed(servers: Parameters<typeof forward>[1], json: boolean): P
     '': listing(),
   });
   const stop = new AbortController();
-  const ingress = { ...settings.ingress, tls: { ...settings.ingress.tls, enabled: false } };
   const log = (line: string) => {
     if (line === 'open until Ctrl-C') stop.abort();
   };
-  const options = { ...context.options, json };
-  const { signal } = stop;
   context.printed.length = 0;
-  await forward({ ...context, settings: { ...settings, ingress }, options, log, signal }, servers);
+  const plain = withSettings({ ingress: { tls: { enabled: false } } });
+  const options = { ...context.options, json };
+  await forward({ ...plain, options, log, signal: stop.signal }, servers);
   return context.printed.join('').replace(/:\d+/g, ':PORT');
 }
 
 test('addresses are printed once all answer, in the form of `services`; then nothing is left', async () => {
   const text = await printed(['ingress', 'vault'], false);
   assert.is(text, 'vault    https://127.0.0.1:PORT\ningress  http://127.0.0.1:PORT');
-  const calls = project.calls().filter((call) => call.includes('port-forward'));
-  assert.ok(calls.some((call) => / -n vault port-forward svc\/vault \d*:8200 /.test(call)));
-  assert.ok(calls.some((call) => / -n ingress port-forward svc\/traefik \d*:80 /.test(call)));
+  assert.ok(project.calls(/ -n vault port-forward svc\/vault \d*:8200 /).length > 0);
+  assert.ok(project.calls(/ -n ingress port-forward svc\/traefik \d*:80 /).length > 0);
   assert.equal(JSON.parse(await printed(['vault'], true)), [
     { name: 'vault', address: 'https://127.0.0.1:PORT' },
   ]);
@@ -54,19 +51,17 @@ test('without names it is all that can answer', async () => {
   const embedded = await project.context('embedded');
   assert.equal(serversToForward(embedded, []), ['vault', 'postgresql']);
   assert.equal(serversToForward(context, []), ['vault', 'postgresql', 'ingress']);
-  const ingress = { ...context.settings.ingress, controller: 'none' as const };
-  const without = { ...context, settings: { ...context.settings, ingress } };
+  const without = withSettings({ ingress: { controller: 'none' } });
   assert.equal(serversToForward(without, []), ['vault', 'postgresql']);
   const what = 'nothing answers behind the ingress of the embedded cluster';
   await fails((async () => serversToForward(embedded, ['ingress']))(), { exitCode: 2, what });
 });
 
 test('PostgreSQL is reached at the port of the settings', async () => {
-  const { environment, settings } = await targetOf({ env: 'development', provider: 'minikube' });
-  const other = { environment, settings: { ...settings, database: { ...settings.database, port: 6543 } } };
+  const other = withSettings({ database: { port: 6543 } });
   project.script('kubectl', forwarding(40123));
   const use = async ({ port }: { port: number }) => port;
-  assert.is(await withPostgresql({ ...context, ...other }, use, 0), 40123);
+  assert.is(await withPostgresql(other, use, 0), 40123);
   assert.match(project.calls().at(-1) ?? '', / -n database port-forward svc\/postgresql :6543 /);
   for (const commands of [forwardCommands(other, ['postgresql']), rotationCommands(other, 'app2')])
     assert.match((await commands).join('\n'), /port-forward svc\/postgresql (?:6543:)?6543 /);

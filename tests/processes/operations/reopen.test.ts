@@ -37,34 +37,31 @@ function cluster(answers: { [question: string]: readonly string[] }): void {
 
 const leases = (...times: string[]) =>
   times.map((renewTime) => listing({ metadata: { name: 'node-1' }, spec: { renewTime } }));
+const postgresql = { 'get service postgresql': ['echo service/postgresql'] };
 const refused = 'echo "error: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
 /** The questions in the order in which they were first asked. */
-const asked = (): readonly string[] => [
-  ...new Set(
-    project
-      .calls()
-      .map((line) => /leases|port-forward|get pods|service|statefulsets/.exec(line)?.[0] ?? line),
-  ),
-];
+function asked(): readonly string[] {
+  const question = /leases|port-forward|get pods|service|statefulsets/;
+  return [...new Set(project.calls().map((line) => question.exec(line)?.[0] ?? line))];
+}
 
 test('it waits for kubelets, then PostgreSQL itself, then readiness: the API shows pods as before the stop', async () => {
   cluster({
     'get leases': leases('1', '1', '2'),
-    'get service postgresql': ['echo service/postgresql'],
+    ...postgresql,
     'port-forward': [refused, forwarding(port)],
     'get pods': [listing(pod(true)), listing(pod(false)), listing(pod(true))],
   });
   assert.is(await reopen(context, 'changed'), 'unchanged');
   assert.equal(asked(), ['get pods', 'leases', 'statefulsets', 'service', 'port-forward']);
-  const count = (word: string) => project.calls().filter((line) => line.includes(word)).length;
-  assert.equal(['leases', 'port-forward', 'get pods'].map(count), [3, 3, 3]);
+  for (const word of ['leases', 'port-forward', 'get pods']) assert.is(project.calls(word).length, 3, word);
   assert.equal(context.logged, []);
 });
 
 test('on nodes that already run it waits for PostgreSQL only', async () => {
   cluster({
-    'get service postgresql': ['echo service/postgresql'],
+    ...postgresql,
     'port-forward': [refused, forwarding(port)],
     'get pods': [listing(pod(false))],
   });
@@ -81,7 +78,7 @@ test('without deployed releases it waits for nothing', async () => {
 test('a database that the user may not reach is an error', async () => {
   cluster({
     'get leases': leases('1', '2'),
-    'get service postgresql': ['echo service/postgresql'],
+    ...postgresql,
     'port-forward': ['echo "Error from server (Forbidden): no" >&2; exit 1'],
     'get pods': [listing(pod(false))],
   });

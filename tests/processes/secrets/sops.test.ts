@@ -204,12 +204,7 @@ test('the text of a key goes to gpg alone, by stdin', async () => {
   assert.equal([kept('imported'), kept('seen')], ['armour', '0']);
   // with the public keys, so that new secrets can be encrypted for the backup key
   const publicKeys = ['backup', 'operational'].map((name) => `sops/development-${name}.public.asc`);
-  assert.ok(
-    project
-      .calls()
-      .at(-1)
-      ?.endsWith(`--import ${publicKeys.join(' ')}`),
-  );
+  assert.match(project.calls().at(-1) ?? '', `--import ${publicKeys.join(' ')}`);
 });
 
 test('a gpg that fails does not blame the key', async () => {
