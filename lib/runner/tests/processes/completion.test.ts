@@ -22,7 +22,6 @@ test.before(async () => {
   const names = ['install-app', 'install', 'label', 'list', 'graph', 'completion'];
   assert.equal(await complete(['./run', '']), names);
 });
-test.after(() => program.remove());
 
 /** Sets what readline would set, and calls the function that is registered for the command. */
 const bashTest = `

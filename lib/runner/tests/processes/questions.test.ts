@@ -11,7 +11,6 @@ test.before(async () => {
   program = await makeProgram();
   program.write('../session.sh', session);
 });
-test.after(() => program.remove());
 
 const escapeKey = '\u001B';
 const down = '\u001B[B';

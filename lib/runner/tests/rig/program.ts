@@ -1,12 +1,4 @@
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './bundled.ts';
@@ -76,7 +68,6 @@ export type Program = {
   readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
   /** Any command, in its folder. */
   readonly command: (command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
-  readonly remove: () => void;
 };
 
 /** Folder of one that was bundled: all are the same. */
@@ -112,6 +103,5 @@ export async function makeProgram(): Promise<Program> {
     ...{ folder, env, write, command },
     nodeStarts: () => readFileSync(log, 'utf8').length,
     run: (argv, further) => command('node', ['program.mjs', ...argv], further),
-    remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }
