@@ -25,16 +25,14 @@ export type Look = {
   readonly run: boolean;
   /** Completes a sentence: `src/a.ts changed`, `12 inputs say so`. */
   readonly reason: string;
-  /** Digests by name that decide whether it is up to date; undefined if something is unreadable. */
-  readonly parts?: Digests | undefined;
 };
 
 export type Fingerprints = ReturnType<typeof openFingerprints>;
 
 /** Decides whether tasks are up to date, and records what they were made from. */
 export function openFingerprints({ memory, options, base, force, askStatus }: FingerprintSettings) {
-  /** Digests of this run's tasks. */
-  const found = new Map<TaskNode, string>();
+  /** Of this run's tasks, the digests by name that decide whether they are up to date; undefined if unreadable. */
+  const found = new Map<TaskNode, { readonly digest: string; readonly parts: Digests | undefined }>();
   /** Of this run, in the records of its unfinished tasks. */
   const mark = randomUUID();
   const keyOf = (node: TaskNode): string => `${node.id} ${JSON.stringify(options)}`;
@@ -44,25 +42,23 @@ export function openFingerprints({ memory, options, base, force, askStatus }: Fi
   async function look(node: TaskNode): Promise<Look> {
     const { task, input } = node;
     const says: string[] = [];
-    let look: Look = { run: true, reason: '--force asks for it' };
     if (task.inputs !== undefined) {
       const { files, parts, problem } = await partsOf(node);
       const before = parseRecord(await readRecord(memory, keyOf(node)));
       const changes = before ? changesBetween(before, parts) : ['no earlier success is remembered'];
-      look = { ...look, parts: problem === undefined ? parts : undefined };
       const reason = problem ?? listChanges(changes);
-      if (reason !== '' && !force) return { ...look, reason };
+      if (reason !== '' && !force) return { run: true, reason };
       says.push(count(files, 'input'));
     }
-    if (force) return look;
+    if (force) return { run: true, reason: '--force asks for it' };
     const status = await declared(task.status, input);
     if (status !== undefined) {
       const reason = await askStatus(node, status);
-      if (reason !== undefined) return { ...look, reason };
+      if (reason !== undefined) return { run: true, reason };
       says.push('its status command');
     }
     const verb = says.length > 1 || says[0]?.endsWith('inputs') ? 'say' : 'says';
-    return { ...look, run: false, reason: `${says.join(' and ')} ${verb} so` };
+    return { run: false, reason: `${says.join(' and ')} ${verb} so` };
   }
 
   /** Removes the task's record before it starts, so that an interrupted run leaves none. */
@@ -76,9 +72,10 @@ export function openFingerprints({ memory, options, base, force, askStatus }: Fi
   }
 
   /** Records a success, unless another run has started the same task meanwhile. */
-  async function succeeded(node: TaskNode, { parts }: Look): Promise<void> {
+  async function succeeded(node: TaskNode): Promise<void> {
     if (node.task.inputs === undefined) return;
     const key = keyOf(node);
+    const parts = found.get(node)?.parts;
     const { running } = Object(await readRecord(memory, key)) as { running?: unknown };
     const isOurs = running === mark && parts !== undefined;
     const change = isOurs ? writeRecord(memory, key, { parts }) : removeRecord(memory, key);
@@ -100,14 +97,14 @@ export function openFingerprints({ memory, options, base, force, askStatus }: Fi
     }
     const needs = trackedNeeds(node).map((needed) => [
       `${needed.label}, which it needs,`,
-      found.get(needed) ?? '',
+      found.get(needed)?.digest ?? '',
     ]);
     const parts: Digests = {
       ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, digestOf(value)])),
       ...Object.fromEntries(needs),
       ...digests,
     };
-    found.set(node, digestOf(parts));
+    found.set(node, { digest: digestOf(parts), parts: problem === undefined ? parts : undefined });
     return { files: Object.keys(digests).length, parts, problem };
   }
 

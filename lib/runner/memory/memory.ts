@@ -6,7 +6,7 @@ import type { TaskNode } from '../node.ts';
 import type { NodeResult, Run } from '../run.ts';
 import { settle } from '../tally.ts';
 import type { AnyTask, Options, RunOutcome } from '../task.ts';
-import type { Fingerprints, Look } from './fingerprint.ts';
+import type { Fingerprints } from './fingerprint.ts';
 import { digestOf, isTracked, passing, settingsDigest } from './node-settings.ts';
 
 /**
@@ -32,7 +32,6 @@ export async function openMemory(run: Run) {
   // A single task has no partial result to resume. With a lock, other runs have to know of it.
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
   const fingerprints = tracks ? await fingerprintsOf(run) : undefined;
-  const looks = new Map<TaskNode, Look>();
   return {
     /**
      * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
@@ -45,18 +44,16 @@ export async function openMemory(run: Run) {
           ? await check(node, fingerprints, stopped)
           : await resumed(node);
       } catch (error) {
+        if (stopped()) return undefined;
         run.emit({ type: 'task-started', id: node.id });
-        const result: NodeResult = stopped()
-          ? { status: 'interrupted' }
-          : { status: 'failed', failure: toFailure(error), lastLines: [] };
+        const result = { status: 'failed', failure: toFailure(error), lastLines: [] } as const;
         return settle(node, result, Date.now(), run);
       }
     },
     /** Records a node's result. */
     after: async (node: TaskNode, { status }: NodeResult): Promise<void> => {
       if (status !== 'done') return;
-      const look = looks.get(node);
-      if (look !== undefined) await fingerprints?.succeeded(node, look);
+      if (isTracked(node)) await fingerprints?.succeeded(node);
       if (journal === undefined) return;
       const passes = node.longRunning !== undefined || run.cleanups.some((cleanup) => cleanup.node === node);
       journal.note(node.id, passes ? passing : await settingsDigest(node));
@@ -82,10 +79,10 @@ export async function openMemory(run: Run) {
     stopped: () => boolean,
   ): Promise<boolean | undefined> {
     const look = await tracked.look(node);
-    if (stopped()) throw new Error('stopped');
+    // It is interrupted as soon as it starts.
+    if (stopped()) return undefined;
     if (look.run) {
       await tracked.started(node);
-      looks.set(node, look);
       explain(node, look.reason);
       return undefined;
     }
@@ -127,8 +124,8 @@ async function askStatus(node: TaskNode, command: string, run: Run): Promise<str
   const task: AnyTask = { ...declared, interactive: false, commands: () => [command] };
   const result = await executeNode({ ...node, task }, { ...run, emit: () => {} });
   if (result.status === 'done') return undefined;
-  if (result.status === 'interrupted') throw new Error('stopped');
-  return `its status command ended with exit code ${result.failure.exitCode}`;
+  const how = result.status === 'failed' ? `ended with exit code ${result.failure.exitCode}` : 'was stopped';
+  return `its status command ${how}`;
 }
 
 /** Options other than the runner's, on which tasks may depend. */
