@@ -30,7 +30,8 @@ export async function runScheduled(
   /** Resolves when only finalisers are left to run. */
   const main = deferred<void>();
   const crash = (error: unknown): void => main.resolve(Promise.reject(error));
-  const slots = openSlots(settings.jobs, begin, { idle: look, error: crash });
+  // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
+  const slots = openSlots(settings.jobs, begin, { idle: () => queueMicrotask(look), error: crash });
   const priorities = prioritiesOf(nodes);
   const states = new Map(nodes.map((node) => [node, 'waiting' as State]));
   const missing = new Map(nodes.map((node) => [node, node.needs.size]));
@@ -39,17 +40,12 @@ export async function runScheduled(
   /** True after a failure, and when only finalisers are left. */
   let closed = false;
 
-  const onAbort = (): void => {
-    slots.clear();
-    // Deferred, since the scheduler itself may be stopping the run in the middle of a step.
-    queueMicrotask(look);
-  };
-  stop.signal.addEventListener('abort', onAbort);
+  stop.signal.addEventListener('abort', slots.clear);
   slots.together(() => {
     for (const node of nodes) if (node.needs.size === 0) add(node);
   });
   look();
-  await main.promise.finally(() => stop.signal.removeEventListener('abort', onAbort));
+  await main.promise.finally(() => stop.signal.removeEventListener('abort', slots.clear));
   await runFinalisers();
 
   /** If nothing is running or queued, ends the long-running processes, and then the main part of the run. */

@@ -11,8 +11,8 @@ const turnMs = 10;
 
 /**
  * Slots for ready nodes: p-queue limits how many run at once and picks the next. A node whose mutex is taken gives
- * its slot back until it is free; an interactive one goes first, once nothing else runs. `on.idle` is called after
- * each slot that leaves nothing running or queued.
+ * its slot back until it is free; an interactive one goes first, once nothing else runs. `on.idle` is called when
+ * nothing is running or queued any more, possibly by one of these functions.
  */
 export function openSlots(
   jobs: number,
@@ -22,12 +22,12 @@ export function openSlots(
   const queue = new PQueue({ concurrency: jobs });
   const queued = new Set<TaskNode>();
   const mutexes = new Map<string, Mutex>();
-  let active = 0;
   /** Interactive nodes, queued or running. */
   let interactive = 0;
   /** Last turn of the event loop between two nodes. */
   let turnedAt = performance.now();
-  const isIdle = (): boolean => active === 0 && queued.size === 0;
+  const isIdle = (): boolean => queue.pending + queue.size === 0;
+  queue.on('idle', on.idle);
   return { isIdle, together, add, remove, clear };
 
   /** Adds nodes together: none begins before all are there to choose from. */
@@ -66,7 +66,6 @@ export function openSlots(
       mutex.waiting.enqueue(async () => add(node, priority), { priority });
     } else {
       if (mutex !== undefined) mutex.taken = true;
-      active += 1;
       try {
         await run(node);
         // Promises alone never let signals, timers and children's ends be handled.
@@ -77,13 +76,11 @@ export function openSlots(
       } catch (error) {
         on.error(error);
       }
-      active -= 1;
       if (mutex !== undefined) mutex.taken = false;
       // Queued again, since a better node may have become ready.
       void mutex?.waiting.dequeue()?.();
     }
     if (node.task.interactive) setInteractive(-1);
-    if (isIdle()) on.idle();
   }
 
   function mutexOf({ task, input }: TaskNode): Mutex | undefined {
