@@ -21,8 +21,7 @@ const namesOf = (paths: readonly (readonly string[])[]): string => paths.map((pa
 /** A map as YAML, encrypted with sops' `words`; who can open it, and the paths of values left in plain text. */
 async function encrypted($: Shell, root: string, file: string, words: readonly string[], content: object) {
   const input = JSON.stringify(content);
-  // Node passes a socket as stdin, which cannot be opened by name; a pipe can.
-  const made = await $({ input: `${input}\n` })`cat | sops ${words} /dev/stdin`;
+  const made = await $({ input: `${input}\n` })`sops ${words}`;
   if (made.exitCode !== 0) throw await explainEncryption($, root, file, made);
   const { recipients = [], values = [], plain = [] } = (await parseEncrypted(made.stdout)) ?? {};
   const isWhole = namesOf(values) === namesOf(leavesOf(JSON.parse(input)).map(({ path }) => path));
@@ -70,7 +69,7 @@ export async function decryptObjects<Content extends object>(
   const $ = await sopsShell(context);
   const words = ['decrypt', '--input-type', 'yaml', '--output-type', 'json'];
   const found = await fewAtOnce([...texts], async ([name, text]) => {
-    const opened = await $({ input: text })`cat | sops ${words} /dev/stdin`;
+    const opened = await $({ input: text })`sops ${words}`;
     if (opened.exitCode === 0) {
       const object = parseAnswer<Content>(`sops decrypt ${name}`, opened);
       return [[name, { text, object }] as const];
