@@ -6,24 +6,18 @@ import { type Login, withSuperuser } from './login.ts';
 /** The chart's SQL files, which a real pod's Job runs with psql. */
 const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 
-/**
- * Statements of a file; each ends with `;` or psql's `\gexec` at the end of a line, which executes each value of the
- * result as a statement.
- */
+/** Up to `;`, or psql's `\gexec`, at the end of a line; `\gexec` executes each value of the result as a statement. */
+const statement = /(.*?)(;|\\gexec)\s*$/gms;
+
+/** Statements of a file. */
 export function statementsOf(text: string) {
-  const statements: { readonly sql: string; readonly givesStatements: boolean }[] = [];
-  let lines: string[] = [];
-  for (const line of text.split('\n')) {
-    if (line.startsWith('--')) continue;
-    lines.push(line);
-    const end = /(;|\\gexec)\s*$/.exec(line)?.[1];
-    if (end === undefined) continue;
-    const whole = lines.join('\n').trimEnd();
-    statements.push({ sql: whole.slice(0, -end.length).trim(), givesStatements: end === '\\gexec' });
-    lines = [];
-  }
-  if (lines.join('').trim() !== '') throw new Error('Expected the last statement to end with ; or \\gexec');
-  return statements;
+  const code = text.replaceAll(/^--.*$/gm, '');
+  if (code.replaceAll(statement, '').trim() !== '')
+    throw new Error('Expected the last statement to end with ; or \\gexec');
+  return [...code.matchAll(statement)].map(([, sql = '', end]) => ({
+    sql: sql.trim(),
+    givesStatements: end === '\\gexec',
+  }));
 }
 
 /** Calls `use` with the superuser's login, for one connection: a port-forward ends with its first one. */

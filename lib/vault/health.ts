@@ -14,22 +14,21 @@ type HealthContext = ShellContext & Pick<EnvironmentContext, 'log' | 'secret'>;
 /** Vault's part of `status`. Throws `TaskError` if Vault cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
-  const keys = await readKeys(keysPlace(context)).catch((error: Error) => error);
-  const token = keys instanceof Error ? undefined : keys?.admin_token;
+  let noKeys = `its keys are not in ${keysFileName(environment)}`;
+  const keys = await readKeys(keysPlace(context)).catch((error: Error) => {
+    noKeys = error.message;
+    return undefined;
+  });
+  const token = keys?.admin_token;
   // Keys without the token of `init-vault` mean that it was interrupted.
-  const isSetUp = keys === undefined || keys instanceof Error || token !== undefined;
-  const noKeys =
-    keys instanceof Error
-      ? keys.message
-      : keys
-        ? undefined
-        : `its keys are not in ${keysFileName(environment)}`;
+  const isSetUp = keys === undefined || token !== undefined;
   const state = await desiredState(environment);
   const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
     const status = await vaultStatus(replicas, state, settings, (reason) => {
-      if (isSetUp) context.log(`unknown: whether Vault is configured (${noKeys ?? reason})`);
+      if (isSetUp)
+        context.log(`unknown: whether Vault is configured (${keys === undefined ? noKeys : reason})`);
     });
     return isSetUp ? status : { ...status, configured: false };
   });
