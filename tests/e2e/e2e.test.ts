@@ -1,6 +1,5 @@
 import { suite } from 'uvu';
 import { enforcesPolicies } from './enforcement.ts';
-import { keep, only } from './options.ts';
 import { removePods } from './pods.ts';
 import { connectionsAreThoseOfTheTable } from './scenarios/connections.ts';
 import * as deployment from './scenarios/deployment.ts';
@@ -10,7 +9,6 @@ import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts'
 import { everythingIsBroughtBack, vaultIsBackedUpBySchedule } from './scenarios/restore.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
 import { aSecondCloneChangesNothing } from './scenarios/second-clone.ts';
-import { aNewLoginOfVaultReachesApp1 } from './scenarios/vault-change.ts';
 import { aChangeReachesVaultsPods, drainsNeverSealVault } from './scenarios/vault-pods.ts';
 import { openStack, type Stack } from './stack.ts';
 
@@ -18,6 +16,11 @@ import { openStack, type Stack } from './stack.ts';
  * The deployed environment on real pods, through its tasks and as its users see it. Needs a cluster without such a
  * deployment.
  */
+
+/** Keep the deployment, and reuse an existing one. */
+const keep = process.env.TEST_KEEP === '1';
+/** Run only the tests whose name contains this text, on an existing deployment. */
+const only = process.env.TEST_ONLY ?? '';
 
 const test = suite('e2e');
 const stack = await openStack();
@@ -61,7 +64,7 @@ scenario('status is green', deployment.statusIsGreen);
 scenario('a second clone deploys the same, and needs the committed files', aSecondCloneChangesNothing);
 scenario('every pod is ready', deployment.podsAreReady);
 scenario('both applications log in to the database, by Vault and by SOPS', deployment.logsIn);
-scenario('a new login of Vault reaches app1 and restarts it', aNewLoginOfVaultReachesApp1);
+scenario('a new login of Vault reaches app1 and restarts it', deployment.aNewLoginOfVaultReachesApp1);
 scenario('an application runs with values of its own', ownValuesReachThePods);
 scenario('only the connections of the table are possible', connectionsAreThoseOfTheTable);
 scenario('a killed database pod loses no data', failures.databaseSurvivesItsPod);

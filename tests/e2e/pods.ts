@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import type { KubernetesObject } from '../charts/render.ts';
+import type { KubernetesObject, Tree } from '../charts/render.ts';
+import { list } from '../integration/charts/ask.ts';
 import { pause, type Stack, until } from './stack.ts';
 
 /** Label of objects that the tests create. */
@@ -68,13 +69,11 @@ export async function podOf(stack: Stack, options: PodOptions): Promise<object> 
 }
 
 export const create = (stack: Stack, objects: readonly object[]): Promise<string> =>
-  stack.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }));
-
-type Condition = { readonly type: string; readonly status: string };
+  stack.kubectl(['apply', '-f', '-'], list(objects));
 
 export const isReady = ({ metadata, status }: KubernetesObject): boolean =>
   metadata.deletionTimestamp === undefined &&
-  (status.conditions ?? []).some(({ type, status }: Condition) => type === 'Ready' && status === 'True');
+  (status.conditions ?? []).some(({ type, status }: Tree) => type === 'Ready' && status === 'True');
 
 /** Pods of a namespace with these labels. */
 export const podsOf = (stack: Stack, namespace: string, selector: string): Promise<KubernetesObject[]> =>
@@ -82,16 +81,21 @@ export const podsOf = (stack: Stack, namespace: string, selector: string): Promi
 
 /** Creates a missing namespace, which `removePods` removes. */
 export async function ensureNamespace(stack: Stack, name: string): Promise<void> {
-  const there = await stack.tryKubectl(['get', 'namespace', name]);
-  if (there.exitCode !== 0)
+  if ((await stack.tryKubectl(['get', 'namespace', name])).exitCode !== 0)
     await create(stack, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: mark } }]);
+}
+
+/** Starts a pod instead of an earlier one of its name. */
+async function start(stack: Stack, options: PodOptions): Promise<void> {
+  const { namespace, name } = options;
+  await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
+  await create(stack, [await podOf(stack, options)]);
 }
 
 /** Runs a program as a pod and returns its output. Throws when it fails. */
 export async function runPod(stack: Stack, options: PodOptions): Promise<string> {
   const { namespace, name } = options;
-  await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
-  await create(stack, [await podOf(stack, options)]);
+  await start(stack, options);
   try {
     const phase = await until(`end of pod ${namespace}/${name}`, 120, async () => {
       const { status } = await stack.get('pod', '-n', namespace, name);
@@ -118,12 +122,8 @@ export type Tally = {
   /** Longest time without a success. */
   readonly gapMs: number;
 };
-export type Caller = {
-  /** Results of the calls so far. */
-  tally(): Promise<Tally>;
-  /** Stops it after some more calls and returns all results. */
-  end(): Promise<Tally>;
-};
+/** Stops it after some more calls and returns all results. */
+export type Caller = { end(): Promise<Tally> };
 
 /** Ends a caller, none of whose calls may have failed. */
 export async function endWithoutLoss(caller: Caller): Promise<void> {
@@ -159,16 +159,13 @@ export async function startCaller(
 /** Starts the pod that calls until it is stopped, and waits for first answers. */
 export async function startCalls(stack: Stack, options: Omit<PodOptions, 'program'>): Promise<Caller> {
   const { name, namespace } = options;
-  await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
-  await create(stack, [await podOf(stack, { ...options, program: 'call.mjs', aside: true })]);
+  await start(stack, { ...options, program: 'call.mjs', aside: true });
   const tally = async (): Promise<Tally> => {
-    const logs = await stack.tryKubectl(['logs', '-n', namespace, name, '--tail', '1']);
-    const line = logs.stdout.trim();
-    return line === '' ? { ok: 0, failed: 0, failures: [], gapMs: 0 } : (JSON.parse(line) as Tally);
+    const { stdout } = await stack.tryKubectl(['logs', '-n', namespace, name, '--tail', '1']);
+    return stdout === '' ? { ok: 0, failed: 0, failures: [], gapMs: 0 } : (JSON.parse(stdout) as Tally);
   };
   await until('first answers', 60, async () => (await tally()).ok > 10);
   return {
-    tally,
     end: async () => {
       await pause(3000);
       const last = await tally();

@@ -8,7 +8,13 @@ import { toolEnvironment } from '../../lib/tools/tools.ts';
 import type { KubernetesObject } from '../charts/render.ts';
 import { callIn } from '../charts/tools.ts';
 import { makeSandbox } from '../integration/sandbox.ts';
-import { context, environment } from './options.ts';
+
+/** Target of the tests; tests/run.ts reads it from the command line. */
+export const context = process.env.TEST_CONTEXT ?? '';
+export const environment = process.env.TEST_ENVIRONMENT || 'lab';
+
+/** What Vault's status is when it is in use. */
+export const openVault = { initialized: true, sealed: false, configured: true };
 
 /** The deployed environment, as a user and as an administrator of the cluster see it. */
 export type Stack = Awaited<ReturnType<typeof openStack>>;
@@ -20,13 +26,11 @@ const place = join(tmpdir(), `kd-e2e-${context}-${environment}`.replace(/[^\w.-]
 export async function openStack() {
   await mkdir(place, { recursive: true, mode: 0o700 });
   const sandbox = await makeSandbox('', place);
-  Object.assign(sandbox.env, {
-    ENVIRONMENT: environment,
-    CLUSTER_PROVIDER: 'existing',
-    CLUSTER_CONTEXT: context,
-  });
   const userConfig = process.env.KUBECONFIG ?? join(homedir(), '.kube', 'config');
-  sandbox.env.KUBECONFIG = userConfig;
+  Object.assign(sandbox.env, {
+    ...{ ENVIRONMENT: environment, CLUSTER_PROVIDER: 'existing', CLUSTER_CONTEXT: context },
+    KUBECONFIG: userConfig,
+  });
   await sandbox.succeeds('install-tools');
   const PATH = await toolEnvironment();
   const further = sandbox.path('environments', environment, 'zz-further.yaml');
@@ -48,22 +52,14 @@ export async function openStack() {
   /** Runs with extra settings, which are removed afterwards. */
   async function withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result> {
     await writeFile(further, stringify(settings));
-    try {
-      return await run();
-    } finally {
-      await rm(further);
-    }
+    return run().finally(() => rm(further));
   }
   /** Runs with this timeout in seconds for every release, instead of those in helmfile.yaml. */
   async function impatiently<Result>(seconds: number, run: () => Promise<Result>): Promise<Result> {
     const file = sandbox.path('helmfile.yaml');
     const text = await readText(file);
     await writeFile(file, text.replace(/^( +timeout:) \d+$/gm, `$1 ${seconds}`));
-    try {
-      return await run();
-    } finally {
-      await writeFile(file, text);
-    }
+    return run().finally(() => writeFile(file, text));
   }
   return {
     ...sandbox,
@@ -86,6 +82,18 @@ export async function openStack() {
       const folder = sandbox.path('.state', environment, 'diagnostics');
       const names = await readdir(folder).catch(() => []);
       return names.sort().map((name) => join(folder, name));
+    },
+    /** PEM of the environment's authority. */
+    authority: () => readText(sandbox.path('.state', environment, 'certificates', 'ca.crt')),
+    /** The value of a Secret in the namespace backend. */
+    secret: async (name: string, key: string): Promise<string> => {
+      const { data } = await get('secret', '-n', 'backend', name);
+      return Buffer.from(data[key], 'base64').toString();
+    },
+    /** Moves all pods of a node elsewhere, except those of the tests. */
+    drain: (node: string, seconds: number) => {
+      const options = ['--ignore-daemonsets', '--delete-emptydir-data', '--force', `--timeout=${seconds}s`];
+      return kubectl(['drain', node, ...options, '--pod-selector=!k8s-deployment/e2e']);
     },
   };
 }

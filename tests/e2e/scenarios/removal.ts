@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import * as assert from 'uvu/assert';
-import { ourNamespaces } from '../../network/connections.ts';
-import { environment } from '../options.ts';
-import type { Stack } from '../stack.ts';
+import { isOurs } from '../../network/connections.ts';
+import { environment, type Stack } from '../stack.ts';
 
 /** Cluster-scoped kinds that our releases create. */
 const clusterWide = [
@@ -29,16 +28,13 @@ export async function nothingIsLeftBehind(stack: Stack, before: readonly string[
   await stack.succeeds('destroy-environment', '--yes');
   assert.not.ok(existsSync(stack.path('.state', environment)), 'the state folder is gone');
   const after = await clusterWideObjects(stack.user);
-  assert.equal(
-    after.filter((name) => !before.includes(name)),
-    [],
-  );
-  assert.equal(await claimedVolumes(stack), []);
+  const more = after.filter((name) => !before.includes(name));
+  assert.equal([...more, ...(await claimedVolumes(stack))], []);
 }
 
 /** Names of our namespaces with volumes, which are deleted shortly after their claims. */
 export async function claimedVolumes(stack: Stack): Promise<string[]> {
   const claimed = 'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}';
   const volumes = await stack.user(['get', 'persistentvolumes', '-o', claimed]);
-  return volumes.split('\n').filter((namespace) => ourNamespaces.some((own) => own === namespace));
+  return volumes.split('\n').filter((namespace) => isOurs({ namespace }));
 }

@@ -45,9 +45,6 @@ export const breaches: Readonly<Record<string, Breach>> = {
   },
 };
 
-/** helm's timeout in seconds, instead of that in helmfile.yaml. */
-const patience = 60;
-
 type Revision = { readonly revision: number; readonly status: string; readonly description: string };
 
 /**
@@ -62,7 +59,8 @@ export async function isRolledBack(stack: Stack, { app, values, cause }: Breach)
   const known = await stack.diagnostics();
   const caller = await startCaller(stack, [`${app}-front`]);
 
-  const ended = await stack.impatiently(patience, () =>
+  // helm's timeout in seconds, instead of that in helmfile.yaml
+  const ended = await stack.impatiently(60, () =>
     stack.taskWith({ releases: { [release]: values } }, 'install-app', app),
   );
 
@@ -77,11 +75,9 @@ export async function isRolledBack(stack: Stack, { app, values, cause }: Breach)
   assert.is(last?.status, 'deployed');
   assert.match(last?.description ?? '', `Rollback to ${before.revision}`);
   assert.is(await manifest(), before.manifest);
+  const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=server`;
   await until(`pods of ${release}`, 120, async () => {
-    const pods = await podsOf(stack, 'backend', `app.kubernetes.io/instance=${release}`);
-    const servers = pods.filter(
-      ({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'server',
-    );
+    const servers = await podsOf(stack, 'backend', selector);
     return servers.length >= 2 && servers.every(isReady);
   });
   await endWithoutLoss(caller);

@@ -1,9 +1,8 @@
 import { copyFile, rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { makeSandbox } from '../../integration/sandbox.ts';
-import { environment } from '../options.ts';
 import { podsOf } from '../pods.ts';
-import type { Stack } from '../stack.ts';
+import { environment, openVault, type Stack } from '../stack.ts';
 
 const shared = ['authority.yaml', 'vault-keys.yaml'] as const;
 const place = (name: string): string => `environments/${environment}/secrets/${name}`;
@@ -14,11 +13,8 @@ const place = (name: string): string => `environments/${environment}/secrets/${n
  */
 export async function aSecondCloneChangesNothing(stack: Stack): Promise<void> {
   const state = async () => {
-    const pods = await Promise.all(
-      ['database', 'vault', 'frontend'].map((namespace) =>
-        podsOf(stack, namespace, 'app.kubernetes.io/instance'),
-      ),
-    );
+    const all = (namespace: string) => podsOf(stack, namespace, 'app.kubernetes.io/instance');
+    const pods = await Promise.all(['database', 'vault', 'frontend'].map(all));
     // Jobs of the chart come and go.
     const running = pods.flat().filter(({ status }) => status.phase === 'Running');
     const { data } = await stack.get('secret', '-n', 'database', 'postgresql-tls');
@@ -33,7 +29,7 @@ export async function aSecondCloneChangesNothing(stack: Stack): Promise<void> {
     await rm(second.path('.state'), { recursive: true });
     const status = await second.status();
     assert.is(status.cluster.state, 'running');
-    assert.equal(status.vault, { initialized: true, sealed: false, configured: true });
+    assert.equal(status.vault, openVault);
     await second.succeeds('create-environment');
     const installed = await second.succeeds('install-tier', 'apps');
     assert.not.match(installed.stderr, 'installing:');
