@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { BlockList, isIPv4 } from 'node:net';
 
 /*
  * Semantics of NetworkPolicies (networking.k8s.io/v1): a pod that no policy of a direction selects is unrestricted in
@@ -44,7 +44,7 @@ export type Party = {
     readonly ports?: readonly {
       readonly name: string;
       readonly containerPort: number;
-      readonly protocol?: Protocol;
+      protocol?: Protocol;
     }[];
   };
 };
@@ -57,15 +57,12 @@ export function selects(selector: Selector, labels: Labels): boolean {
   return Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
 }
 
-const numberOf = (address: string): number =>
-  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-
-/** True when an IPv4 range contains an address; an IPv6 range contains no IPv4 address. */
-export function holds(cidr: string, address: string): boolean {
-  const [base = '', length = ''] = cidr.split('/');
-  if (!isIPv4(base) || !isIPv4(address)) return false;
-  const size = 2 ** (32 - Number(length));
-  return Math.floor(numberOf(base) / size) === Math.floor(numberOf(address) / size);
+/** True when a range contains an address. */
+function holds(cidr: string, address: string): boolean {
+  const [base = '', length] = cidr.split('/');
+  const range = new BlockList();
+  range.addSubnet(base, Number(length), isIPv4(base) ? 'ipv4' : 'ipv6');
+  return range.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 function isPeer(peer: Peer, party: Party, policyNamespace: string): boolean {
@@ -111,12 +108,13 @@ function lets(
   if (selecting.length === 0) return true;
   const called = direction === 'Ingress' ? own : other;
   return selecting.some(({ metadata, spec }) => {
+    const { ingress = [], egress = [] } = spec;
     const rules =
       direction === 'Ingress'
-        ? (spec.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }))
-        : (spec.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
+        ? ingress.map(({ from = [], ports = [] }) => ({ peers: from, ports }))
+        : egress.map(({ to = [], ports = [] }) => ({ peers: to, ports }));
     return rules.some(
-      ({ peers = [], ports = [] }) =>
+      ({ peers, ports }) =>
         (peers.length === 0 || peers.some((peer) => isPeer(peer, other, metadata.namespace ?? ''))) &&
         (ports.length === 0 || ports.some((port) => isPort(port, asked, called))),
     );
