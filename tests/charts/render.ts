@@ -66,6 +66,18 @@ export const podValues = {
   resources: { requests: { 'ephemeral-storage': '64Mi' }, limits: { 'ephemeral-storage': '128Mi' } },
 } satisfies Tree;
 
+/** What it adds to their container. */
+export const variables = {
+  env: [
+    { name: 'MODE', value: 'fast' },
+    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+  ],
+  envFrom: [
+    { prefix: 'A_', configMapRef: { name: 'one', optional: true } },
+    { secretRef: { name: 'two', optional: true } },
+  ],
+} satisfies Tree;
+
 /** Objects of a YAML stream; throws for a document that does not parse. */
 export function objectsOf(text: string): KubernetesObject[] {
   return parseAllDocuments(text).flatMap((document) => {

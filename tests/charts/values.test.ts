@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartName, merge, podValues, readYaml, required, type Tree } from './render.ts';
+import { type ChartName, merge, podValues, readYaml, required, type Tree, variables } from './render.ts';
 import { type Rendered, renderEach } from './render-each.ts';
 import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves.ts';
 
@@ -34,16 +34,8 @@ const kinds = 'configMap csi downwardAPI emptyDir ephemeral persistentVolumeClai
   ' ',
 );
 
-/** What a chart to copy adds to their container. */
 const container: Tree = {
-  env: [
-    { name: 'MODE', value: 'fast' },
-    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-  ],
-  envFrom: [
-    { prefix: 'A_', configMapRef: { name: 'one', optional: true } },
-    { secretRef: { name: 'two', optional: true } },
-  ],
+  ...variables,
   extraVolumes: kinds.map((kind, index) => ({ name: `volume${index}`, [kind]: {} })),
   extraVolumeMounts: [{ name: 'volume0', mountPath: '/work', subPath: 'here', readOnly: true }],
 };

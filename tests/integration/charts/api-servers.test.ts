@@ -1,7 +1,15 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { environmentObjects, environments } from '../../charts/environments.ts';
-import { type ChartName, ofKind, only, podValues, render, type Tree } from '../../charts/render.ts';
+import {
+  type ChartName,
+  ofKind,
+  only,
+  podValues,
+  render,
+  type Tree,
+  variables,
+} from '../../charts/render.ts';
 import { once } from '../../charts/tools.ts';
 import { type ApiServer, startApiServer } from '../api-server.ts';
 import { dryRunOn, list, podsOf, resourceTypes, toolOf } from './ask.ts';
@@ -24,12 +32,7 @@ const triggers = {
 const memory: Tree = { enabled: true, targetMemoryUtilizationPercentage: 70 };
 
 const container: Tree = {
-  env: [
-    { name: 'MODE', value: 'fast' },
-    { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
-    { name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'token', key: 'token' } } },
-  ],
-  envFrom: [{ prefix: 'A_', configMapRef: { name: 'one', optional: true } }, { secretRef: { name: 'two' } }],
+  ...variables,
   extraVolumes: [
     { name: 'work', emptyDir: { sizeLimit: '16Mi' } },
     { name: 'claim', persistentVolumeClaim: { claimName: 'data' } },
