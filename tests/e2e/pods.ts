@@ -34,15 +34,11 @@ export async function podOf(stack: Stack, options: PodOptions): Promise<object> 
     kind: 'Pod',
     metadata: { name, namespace, labels: { ...labels, ...mark } },
     spec: {
-      restartPolicy: 'Never',
-      automountServiceAccountToken: false,
-      enableServiceLinks: false,
+      ...{ restartPolicy: 'Never', automountServiceAccountToken: false, enableServiceLinks: false },
       terminationGracePeriodSeconds: 2,
       ...(aside ? { readinessGates: [{ conditionType: 'k8s-deployment/never' }] } : {}),
       securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 10001,
-        seccompProfile: { type: 'RuntimeDefault' },
+        ...{ runAsNonRoot: true, runAsUser: 10001, seccompProfile: { type: 'RuntimeDefault' } },
         sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }],
       },
       containers: [
@@ -58,9 +54,11 @@ export async function podOf(stack: Stack, options: PodOptions): Promise<object> 
           ...(ports ? { ports } : {}),
           resources: { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu, memory: '128Mi' } },
           securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: { drop: ['ALL'] },
+            ...{
+              allowPrivilegeEscalation: false,
+              readOnlyRootFilesystem: true,
+              capabilities: { drop: ['ALL'] },
+            },
           },
         },
       ],
@@ -142,16 +140,12 @@ export async function startCaller(
   { name = 'caller', width = 2, pauseMs = 50 } = {},
 ): Promise<Caller> {
   const policy = await stack.get('networkpolicy', '-n', 'frontend', `${fronts[0]}-server`);
-  const peer = policy.spec.ingress?.[0]?.from[0];
-  if (!peer) throw new Error('Expected the front to accept somebody');
+  const peer = policy.spec.ingress[0].from[0];
   const namespace = peer.namespaceSelector.matchLabels['kubernetes.io/metadata.name'] ?? '';
   await ensureNamespace(stack, namespace);
-  const urls = await Promise.all(
-    fronts.map(async (front) => {
-      const { spec } = await stack.get('service', '-n', 'frontend', front);
-      return `http://${spec.clusterIP}/api`;
-    }),
-  );
+  const urlOf = async (front: string) =>
+    `http://${(await stack.get('service', '-n', 'frontend', front)).spec.clusterIP}/api`;
+  const urls = await Promise.all(fronts.map(urlOf));
   const env = { URLS: urls.join(' '), WIDTH: String(width), PAUSE_MS: String(pauseMs) };
   return startCalls(stack, { name, namespace, labels: peer.podSelector.matchLabels, env });
 }

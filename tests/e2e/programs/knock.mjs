@@ -9,36 +9,25 @@ import { connect } from 'node:net';
 const width = 200;
 
 /** @param {Door} door */
-function tcp({ host, port, timeoutMs }) {
+function knock({ host, port, protocol, timeoutMs }) {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
+    const udp = protocol === 'UDP' ? createSocket('udp4') : undefined;
+    const tcp = udp ? undefined : connect({ host, port });
     const end = (/** @type {string} */ outcome) => {
       clearTimeout(timer);
-      socket.destroy();
+      tcp?.destroy();
+      udp?.close();
       resolve(outcome);
     };
     const timer = setTimeout(end, timeoutMs, 'silent');
-    socket.once('connect', () => end('open'));
-    socket.once('error', (error) =>
+    tcp?.once('connect', () => end('open'));
+    tcp?.once('error', (error) =>
       end('code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent'),
     );
-  });
-}
-
-/** @param {Door} door */
-function udp({ host, port, timeoutMs }) {
-  return new Promise((resolve) => {
-    const socket = createSocket('udp4');
-    const end = (/** @type {string} */ outcome) => {
-      clearTimeout(timer);
-      socket.close();
-      resolve(outcome);
-    };
-    const timer = setTimeout(end, timeoutMs, 'silent');
-    socket.once('message', () => end('open'));
-    socket.once('error', () => end('silent'));
+    udp?.once('message', () => end('open'));
+    udp?.once('error', () => end('silent'));
     // A query for the root name servers: a name server answers it, and so does an echo server.
-    socket.send(Buffer.from('0001010000010000000000000000020001', 'hex'), port, host);
+    udp?.send(Buffer.from('0001010000010000000000000000020001', 'hex'), port, host);
   });
 }
 
@@ -50,8 +39,7 @@ const doors = JSON.parse(text);
 const outcomes = {};
 let next = 0;
 const worker = async () => {
-  for (let door = doors[next++]; door; door = doors[next++])
-    outcomes[door.name] = String(await (door.protocol === 'UDP' ? udp(door) : tcp(door)));
+  for (let door = doors[next++]; door; door = doors[next++]) outcomes[door.name] = String(await knock(door));
 };
 await Promise.all(Array.from({ length: width }, worker));
 process.stdout.write(JSON.stringify(outcomes));
