@@ -102,9 +102,8 @@ test('servers and their Jobs run where the values say; labels and annotations ar
 
 // That of backends and fronts: helmfile.test.ts.
 test('Traefik drains before it stops, and has time for the longest request of a front', async () => {
-  const { containers, terminationGracePeriodSeconds } = podOf(
-    await render('traefik', { values: { drainSeconds: 40 } }),
-  );
+  const objects = await render('traefik', { values: { drainSeconds: 40 } });
+  const { terminationGracePeriodSeconds, containers } = podOf(objects);
   const [{ lifecycle, args }] = containers;
   assert.is(lifecycle.preStop.sleep.seconds, 40);
   assert.ok(terminationGracePeriodSeconds > 40 + 30);
@@ -115,14 +114,14 @@ test('Traefik drains before it stops, and has time for the longest request of a 
 test('applications are spread over nodes and zones', async () => {
   const zone = 'topology.kubernetes.io/zone ScheduleAnyway';
   for (const chart of ['backend', 'frontend'] as const)
-    for (const [spread, expected] of [
-      ['preferred', ['kubernetes.io/hostname ScheduleAnyway', zone]],
-      ['required', ['kubernetes.io/hostname DoNotSchedule', zone]],
-      ['none', undefined],
+    for (const [spread, ...expected] of [
+      ['preferred', 'kubernetes.io/hostname ScheduleAnyway', zone],
+      ['required', 'kubernetes.io/hostname DoNotSchedule', zone],
+      ['none'],
     ] as const) {
-      const { topologySpreadConstraints, affinity } = podOf(await render(chart, { values: { spread } }));
-      const found = topologySpreadConstraints?.map(
-        ({ topologyKey, whenUnsatisfiable }: Tree) => `${topologyKey} ${whenUnsatisfiable}`,
+      const { topologySpreadConstraints = [], affinity } = podOf(await render(chart, { values: { spread } }));
+      const found = topologySpreadConstraints.map(
+        (one: Tree) => `${one.topologyKey} ${one.whenUnsatisfiable}`,
       );
       assert.equal(found, expected);
       // It knows no revisions: an update would wait forever for a node without a pod of the old one.

@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ChartName, chartNames, isTree, merge, required, type Tree } from './render.ts';
@@ -7,10 +8,9 @@ import { readSchema, type Schema } from './schema-leaves.ts';
 const test = suite('values.schema.json');
 
 type Wrong = readonly [chart: ChartName, path: string, value: unknown];
-type Row = readonly [chart: ChartName, path: string, ...values: readonly unknown[]];
 
 /** Wrong values, at least one for each pattern and each rule of several values. */
-const rows: readonly Row[] = [
+const rows: readonly (readonly [chart: ChartName, path: string, ...values: unknown[]])[] = [
   ['backend', 'replicas', 0],
   ['backend', 'image.tag', 'latest', 'v1@sha256:123'],
   ['backend', 'image.digest', 'sha256:123'],
@@ -122,9 +122,8 @@ test('a wrong value is refused and named', async () => {
   for (const [index, error] of (await errorsOf(wrong)).entries()) {
     const [chart, path, value] = wrong[index] as Wrong;
     // JSON pointers to the value, or to the map that must not contain it
-    const pointer = `/${path.split('.').join('/')}`;
-    const above = pointer.slice(0, pointer.lastIndexOf('/'));
-    const last = path.split('.').at(-1) ?? '';
+    const pointer = `/${path.replaceAll('.', '/')}`;
+    const [above, last] = [dirname(pointer).replace(/\/$/, ''), basename(pointer)];
     const named =
       error.includes(`'${pointer}`) ||
       // for an invalid key, helm's validator only reports the name
@@ -154,18 +153,17 @@ test('an unknown key is refused and named at every level', async () => {
 });
 
 test('values without a default are required', async () => {
-  const { secrets: _, ...backend } = required.backend;
-  const { host: __, ...ingress } = required.frontend.ingress as Tree;
-  const incomplete: readonly (readonly [chart: ChartName, values: Tree, missing: readonly string[]])[] = [
-    ['frontend', {}, ['release', 'podCidr', 'adminWhitelist', 'host']],
-    ['frontend', { ...required.frontend, ingress }, ['host']],
-    ['backend', {}, ['managedBy', 'release', 'authority']],
-    ['backend', { ...backend, secrets: { managedBy: 'vault' } }, ['path']],
-    ['postgresql', {}, ['password']],
+  const { host: _, ...ingress } = required.frontend.ingress;
+  const incomplete: readonly (readonly [chart: ChartName, values: Tree, ...missing: string[]])[] = [
+    ['frontend', {}, 'release', 'podCidr', 'adminWhitelist', 'host'],
+    ['frontend', { ...required.frontend, ingress }, 'host'],
+    ['backend', {}, 'managedBy', 'release', 'authority'],
+    ['backend', { ...required.backend, secrets: { managedBy: 'vault' } }, 'path'],
+    ['postgresql', {}, 'password'],
   ];
   const results = await renderEach(incomplete.map(([chart, values]) => ({ chart, values })));
   for (const [index, { error = '' }] of results.entries())
-    for (const name of incomplete[index]?.[2] ?? []) assert.match(error, `'${name}'`);
+    for (const name of incomplete[index]?.slice(2) ?? []) assert.match(error, `'${name}'`);
 });
 
 test.run();

@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { providerNames } from '../../../lib/cluster/providers.ts';
+import { type ProviderName, providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
 import { onlyExamples } from '../../rig/applications.ts';
+import { bash } from '../../rig/bash.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
+import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { dryRuns, normalise, nowhere, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
 // The dry run of each public task on each provider. After an intended change, run this file with UPDATE_GOLDEN=1 and
@@ -107,5 +109,36 @@ test('tasks.ts shows the embedded cluster on a fresh clone without Docker', asyn
 test('a dry run writes nothing', () => {
   assert.equal(filesOf(clone), before);
 });
+
+/* Transcripts pasted into a shell, which goes on after a failed command. */
+
+const scripted = scriptedFolder('sops');
+for (const program of ['createdb', 'dropdb', 'gpg', 'openssl', 'pg_restore', 'psql', 'sops', 'vault'])
+  scripted.script(program, 'exit 2');
+scripted.script('kubectl', 'exit 0');
+
+/** Each may be the only copy. */
+const kept = ['.state/development/vault/keys.json', 'sops/development-operational.asc'];
+
+for (const [provider, task] of [
+  ['embedded', 'restore-database'],
+  ['embedded', 'restore-vault'],
+  ['embedded', 'rotate-keys'],
+  ['embedded', 'init-vault'],
+  ['existing', 'init-vault'],
+] satisfies [ProviderName, string][])
+  test(`${provider}: what the pasted commands of ${task} replace is there until the replacement is`, async () => {
+    scripted.forget();
+    for (const file of kept) {
+      mkdirSync(dirname(join(scripted.folder, file)), { recursive: true });
+      writeFileSync(join(scripted.folder, file), '{}\n');
+    }
+    await bash(stored(provider).get(task) ?? '', { folder: scripted.folder, env: process.env });
+    for (const file of kept) assert.is(readFileSync(join(scripted.folder, file), 'utf8'), '{}\n', file);
+    assert.equal(
+      scripted.calls().filter((call) => /^dropdb|--delete-secret/.test(call)),
+      [],
+    );
+  });
 
 test.run();
