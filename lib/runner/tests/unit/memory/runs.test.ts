@@ -164,4 +164,22 @@ for (const [one, other] of [
   test(`${one} does not go with ${other}`, () =>
     assert.throws(() => runnerSettings({ jobs: 1, [one]: true, [other]: true }), /exclude each other/));
 
+test('after a signal, a finaliser does not wait for its status command, and runs', async () => {
+  let cleaned = false;
+  const clean = plain('clean', {
+    status: 'true',
+    run: () => {
+      cleaned = true;
+    },
+  });
+  const stopped = plain('stopped', {
+    finally: [clean],
+    run: () => stop.begin({ type: 'signal', signal: 'SIGTERM' }),
+  });
+  const { stop, exitCode, stderr } = runInProcess(await graphOf(stopped), 1, 'no-new', { memory });
+  assert.is(await exitCode, 143, stderr());
+  assert.ok(cleaned, stderr());
+  assert.not.match(stderr(), 'Internal error');
+});
+
 test.run();
