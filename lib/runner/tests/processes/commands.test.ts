@@ -24,10 +24,7 @@ function shellOf(show: Show = () => {}, more: Partial<ShellHost> = {}): Shell {
     spawn: (file, args, options) => spawn(file, args, options),
     end: ({ pid = 0 }) => void process.kill(-pid, 'SIGTERM'),
     onCommand: () => {},
-    newOutput: () => ({
-      stdout: (chunk) => show('stdout', chunk),
-      stderr: (chunk) => show('stderr', chunk),
-    }),
+    newOutput: () => ({ stdout: (chunk) => show('stdout', chunk), stderr: (chunk) => show('stderr', chunk) }),
     redact: (text) => text,
     ...more,
   };

@@ -30,14 +30,12 @@ test('dependents start after a line of its output, and it is ended when the last
 });
 
 test('when it is not ready in time the error names what was waited for and what was said last: 124', async () => {
-  const run = rig.run(story({ ready: { log: 'listening on', timeoutMs: 3000 } }), ['user']);
-  const server = await rig.next('server');
-  await server.print('reading the configuration\n');
-  await server.ended;
-  await run.ends(124);
-  assert.match(run.stderr, 'task `server` was not ready after 3.0s');
-  assert.match(run.stderr, 'waited for a line with `listening on`; it last said: reading the configuration');
-  assert.match(run.stderr, '1 failed, 1 not started');
+  const says = `sh -c 'echo reading the configuration; exec ${rig.command('server')}'`;
+  const server = { ready: { log: 'listening on', timeoutMs: 3000 }, commands: [says] };
+  const { stderr } = await rig.run(story(server), ['user']).ends(124);
+  assert.match(stderr, 'task `server` was not ready after 3.0s');
+  assert.match(stderr, 'waited for a line with `listening on`; it last said: reading the configuration');
+  assert.match(stderr, '1 failed, 1 not started');
 });
 
 test('that it ends before it is ready is a failure, also with exit code 0; retries are for becoming ready, not for ending while it is needed', async () => {
