@@ -69,13 +69,8 @@ test('an unexpected error is shown as a bug, its stack only with --verbose', asy
 
 test('a dry run prints the plain commands of all needs to paste, and does nothing', async () => {
   const a = { name: 'a', commands: ['first command', 'second command'], lock: true };
-  const b = {
-    name: 'b',
-    commands: ['third', 'serve'],
-    needs: ['a'],
-    confirm: 'really?',
-    ready: { log: 'up' },
-  };
+  const more = { needs: ['a'], confirm: 'really?', ready: { log: 'up' } };
+  const b = { name: 'b', commands: ['third', 'serve'], ...more };
   const words = ['b', '--dry-run', '--report', join(folder, 'run.html')];
   const run = await rig.run([a, b], words, { RIG_LOCK: '/nonexistent/lock' }).ends(0);
   assert.is(run.stdout, 'first command\nsecond command\nthird\nserve &\n');

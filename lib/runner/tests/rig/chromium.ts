@@ -15,16 +15,6 @@ export async function openChromium(executablePath: string): Promise<Browser> {
     executablePath,
     headless: true,
     viewport: { width: 1280, height: 900 },
-    args: [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
   });
   return { context, close: () => context.close() };
 }

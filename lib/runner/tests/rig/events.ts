@@ -44,8 +44,8 @@ export const output = (id: string, line: string): RunEventBody => {
   return { type: 'task-output', id, stream: 'stdout', line };
 };
 
-export const done = (id: string, report?: 'changed'): RunEventBody => {
-  return { type: 'task-done', id, report, durationMs: 1200 };
+export const done = (id: string, report?: 'changed', durationMs = 1200): RunEventBody => {
+  return { type: 'task-done', id, report, durationMs };
 };
 
 export function failed(id: string, what = 'it broke', why?: string) {

@@ -70,7 +70,7 @@ export type Program = {
   readonly command: (command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
 };
 
-/** Folder of one that was bundled: all are the same. */
+/** Folder of the first one, which was bundled: all are the same. */
 let model: string | undefined;
 
 export async function makeProgram(): Promise<Program> {
@@ -86,12 +86,9 @@ export async function makeProgram(): Promise<Program> {
   write('apps.txt', 'app1\napp2\n');
   write('run', '#!/bin/sh\ncd "$(dirname "$0")" && exec node program.mjs "$@"\n');
   const files = ['program.mjs', 'program.mjs.map'];
-  if (model === undefined) {
-    await bundle(join(folder, 'tasks.ts'), join(folder, 'program.mjs'));
-    const kept = temporaryFolder();
-    for (const file of files) copyFileSync(join(folder, file), join(kept, file));
-    model = kept;
-  } else for (const file of files) copyFileSync(join(model, file), join(folder, file));
+  if (model === undefined) await bundle(join(folder, 'tasks.ts'), join(folder, 'program.mjs'));
+  else for (const file of files) copyFileSync(join(model, file), join(folder, file));
+  model ??= folder;
   writeFileSync(join(bin, 'node'), `#!/bin/sh\necho >> '${log}'\nexec '${process.execPath}' "$@"\n`);
   for (const path of [join(folder, 'run'), join(bin, 'node')]) chmodSync(path, 0o755);
   const { CI: _, ...inherited } = process.env;

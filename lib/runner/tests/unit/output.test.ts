@@ -28,17 +28,11 @@ test('grouped: lines of a task stay together, and are live while it runs alone',
 });
 
 test('a private task that did nothing has no line, unless it said something, took long or was asked for', () => {
-  const ended = (id: string, durationMs: number, report?: 'changed'): RunEventBody => ({
-    ...{ type: 'task-done', id, report, durationMs },
-  });
   const ids = ['silent', 'changed', 'said', 'slow', 'public'];
   const lines = (mode: OutputMode, verbose: boolean): string[] => {
     const nodes = ids.map((id) => ({ ...node(id), private: id !== 'public' }));
     const events = [started(...nodes), ...ids.map((id) => start(id)), output('said', 'x')];
-    const ends = [
-      ...[ended('silent', 40), ended('changed', 40, 'changed'), ended('said', 40)],
-      ...[ended('slow', 12_000), ended('public', 40)],
-    ];
+    const ends = ids.map((id) => done(id, id === 'changed' ? id : undefined, id === 'slow' ? 12_000 : 40));
     const terminal = logOf(mode === 'live', 60);
     const { shown } = rendered(mode, [...events, ...ends], { verbose, nodes: ids.length, terminal });
     return [...shown.matchAll(/✓ (\S+)/g)].map(([, id]) => id ?? '');
