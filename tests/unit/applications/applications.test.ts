@@ -59,37 +59,31 @@ async function loadAll(): Promise<void> {
 
 const known = applications.map(({ name }) => name);
 
-test('a new application is declared: releases, role, and with Vault its access', async () => {
+test('a new application is declared: releases, role, and with Vault its access; removed it leaves every file as it was', async () => {
+  const before = allTexts();
   await add('fresh', 'vault');
   await add('other', 'sops');
   await loadAll();
   const releases = await declaredReleases(folder, { tier: 'apps' });
-  assert.equal(
-    releases.slice(-4).map(({ id, app, needs }) => [id, app, ...needs].join(' ')),
-    [
-      'backend/fresh-back fresh core/devops database/postgresql vault/vault-operator',
-      'frontend/fresh-front fresh backend/fresh-back',
-      'backend/other-back other core/devops database/postgresql',
-      'frontend/other-front other backend/other-back',
-    ],
-  );
+  const declared = releases.slice(-4).map(({ id, app, needs }) => [id, app, ...needs].join(' '));
+  assert.equal(declared, [
+    'backend/fresh-back fresh core/devops database/postgresql vault/vault-operator',
+    'frontend/fresh-front fresh backend/fresh-back',
+    'backend/other-back other core/devops database/postgresql',
+    'frontend/other-front other backend/other-back',
+  ]);
   const { database } = await loadSettings({ name: 'production', provider: 'existing', root: folder });
   assert.equal(Object.keys(database.applications), [...known, 'fresh', 'other']);
   assert.equal(database.applications.other, { password: 'sops://other.yaml#/password' });
   const { mounts } = await loadDesiredState(join(folder, 'vault'));
   const logins = mounts.flatMap((mount) => mount.logins.map(({ name }) => name));
   assert.ok(logins.includes('fresh-back') && !logins.includes('other-back'));
-});
-
-test('new applications that are removed leave every file as it was, in any order', async () => {
-  const before = allTexts();
-  for (const first of ['fresh', 'other']) {
-    await add('fresh', 'vault');
-    await add('other', 'sops');
-    await remove(first);
-    await remove(first === 'fresh' ? 'other' : 'fresh');
-    assert.is(allTexts(), before, first);
-  }
+  for (const app of ['fresh', 'other']) await remove(app);
+  assert.is(allTexts(), before);
+  await add('fresh', 'vault');
+  await add('other', 'sops');
+  for (const app of ['other', 'fresh']) await remove(app);
+  assert.is(allTexts(), before, 'in any order');
 });
 
 test('all applications can be removed, those of the project too, and new ones be added', async () => {
@@ -151,10 +145,8 @@ test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes',
 
 test('a secret in a file with others is not removed, but named', async () => {
   const { keysLeft, changes } = await removal(input, 'app2');
-  assert.equal(
-    keysLeft.map(({ environment, secret }) => `${environment} ${secret.file} ${secret.key}`),
-    ['development database.yaml app2Password', 'lab database.yaml app2Password'],
-  );
+  const left = keysLeft.map(({ environment, secret }) => `${environment} ${secret.file} ${secret.key}`);
+  assert.equal(left, ['development database.yaml app2Password', 'lab database.yaml app2Password']);
   assert.not.ok([...changes.keys()].some((file) => file.includes('secrets/')));
 });
 
@@ -187,10 +179,8 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
     ['secrets/database.yaml exists', 'database'],
     ['secrets/authority.yaml is the file of', 'authority'],
   ])
-    for (const name of names) {
-      const error = await fails(checkName(input, name), { exitCode: 2 });
-      assert.match(error.why ?? '', why ?? '', name);
-    }
+    for (const name of names)
+      assert.match((await fails(checkName(input, name), { exitCode: 2 })).why ?? '', why ?? '', name);
 });
 
 test('a new environment needs a name that none has, has had, or could not have', async () => {
@@ -201,9 +191,8 @@ test('a new environment needs a name that none has, has had, or could not have',
     ['cloud', /environments\/cloud exists/],
     ['common', /environments\/common\.yaml exists/],
     ['old', /its folder was removed/],
-  ] as const) {
+  ] as const)
     await fails(checkNewEnvironment(input, name), { why, exitCode: 2 });
-  }
   await checkNewEnvironment(input, 'staging');
 });
 

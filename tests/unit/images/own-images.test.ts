@@ -83,11 +83,9 @@ test('its user may start what is copied from a clone that was made with umask 07
 });
 
 test('the image has the tools of every provider', () => {
-  const loops = [...dockerfile.matchAll(/for provider in (.*?);/g)].map(([, names = '']) =>
-    names.split(' ').sort(),
-  );
+  const loops = [...dockerfile.matchAll(/for provider in (.*?);/g)];
   assert.is(loops.length, 2);
-  for (const names of loops) assert.equal(names, [...providerNames].sort());
+  for (const [, names = ''] of loops) assert.equal(names.split(' ').sort(), [...providerNames].sort());
 });
 
 test('the development container is built from it, with its user', () => {

@@ -170,17 +170,17 @@ placed('a failed download is reported once, and the Go module is tried next', as
   const built = builtTool(place);
   for (const go of [built.go, { ...built.go, ldflags: '-X other' }])
     assert.is((await place.get({ ...built, release, go })).source, 'go');
+  // What is published for other systems only.
+  const elsewhere = { host: 'no.invalid', package: 'aqua:smith/hammer', systems: ['plan9'] };
+  const go = { ...built.go, ldflags: '-X a third' };
+  assert.is((await place.get({ ...built, release: elsewhere, go })).source, 'go');
   assert.equal(place.logged, [
     'hammer: GitHub refuses the token in GITHUB_TOKEN; building from Go modules (to avoid that, renew or unset GITHUB_TOKEN)',
     ...Array(2).fill('hammer 1.2.3 built from Go modules'),
+    'hammer: published for plan9 only; building from Go modules',
+    'hammer 1.2.3 built from Go modules',
   ]);
   assert.equal(place.inCache().temporary, []);
-});
-
-placed('what is published for other systems only is built', async (place) => {
-  const release = { host: 'no.invalid', package: 'aqua:smith/hammer', systems: ['plan9'] };
-  assert.is((await place.get({ ...builtTool(place), release })).source, 'go');
-  assert.is(place.logged[0], 'hammer: published for plan9 only; building from Go modules');
 });
 
 placed('a full disk and a cache that cannot be written are errors with advice', async (place) => {
