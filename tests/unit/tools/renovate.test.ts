@@ -11,16 +11,12 @@ import { loadManifest } from '../../../lib/tools/manifest.ts';
 
 /* Renovate's own managers know npm, Go modules, Dockerfiles, charts and pipelines; these patterns are for the rest. */
 
-type Manager = {
-  readonly managerFilePatterns: readonly string[];
-  readonly matchStrings: readonly string[];
-  readonly datasourceTemplate: string;
-  readonly depNameTemplate?: string;
-};
 type Renovate = {
-  readonly enabledManagers: readonly string[];
-  readonly ignorePaths: readonly string[];
-  readonly customManagers: readonly Manager[];
+  readonly [list in 'enabledManagers' | 'ignorePaths']: readonly string[];
+} & {
+  readonly customManagers: readonly ({
+    readonly [list in 'managerFilePatterns' | 'matchStrings']: readonly string[];
+  } & { readonly depNameTemplate?: string })[];
   readonly packageRules: readonly { matchDepNames?: readonly string[]; registryUrls?: readonly string[] }[];
 };
 
@@ -32,18 +28,15 @@ const files = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8' })
   .filter((file) => file !== '' && !isIgnored(file));
 
 /** Everything that the patterns find, as `FILE: NAME VERSION`. */
-const found = renovate.customManagers.flatMap((manager) => {
-  const patterns = manager.managerFilePatterns.map((pattern) => new RegExp(pattern.slice(1, -1)));
-  return files
-    .filter((file) => patterns.some((pattern) => pattern.test(file)))
+const found = renovate.customManagers.flatMap(({ managerFilePatterns, matchStrings, depNameTemplate }) =>
+  files
+    .filter((file) => managerFilePatterns.some((pattern) => new RegExp(pattern.slice(1, -1)).test(file)))
     .flatMap((file) =>
-      manager.matchStrings.flatMap((pattern) =>
-        [...read(file).matchAll(new RegExp(pattern, 'g'))].map(
-          ({ groups }) => `${file}: ${groups?.depName ?? manager.depNameTemplate} ${groups?.currentValue}`,
-        ),
-      ),
-    );
-});
+      matchStrings
+        .flatMap((pattern) => [...read(file).matchAll(new RegExp(pattern, 'g'))])
+        .map(({ groups }) => `${file}: ${groups?.depName ?? depNameTemplate} ${groups?.currentValue}`),
+    ),
+);
 
 const mapsIn = (tree: unknown, key: string): [string, Tree][] =>
   Object.entries((valueAt(tree, [key]) ?? {}) as Tree).filter((entry): entry is [string, Tree] =>
@@ -84,17 +77,12 @@ test('Renovate’s patterns find every pin of the settings and of the tools, and
 });
 
 test('Renovate’s own managers are on for what they know', () => {
-  for (const [file, manager] of [
-    ['package.json', 'npm'],
-    ['lib/tools/go/helm/go.mod', 'gomod'],
-    ['docker/backend/Dockerfile', 'dockerfile'],
-    ['charts/backend/values.yaml', 'helm-values'],
-    ['.github/workflows/environment.yml', 'github-actions'],
-    ['.gitlab-ci.yml', 'gitlabci'],
-  ] as const) {
-    assert.ok(files.includes(file), file);
-    assert.ok(renovate.enabledManagers.includes(manager), manager);
-  }
+  for (const [manager, file] of Object.entries({
+    ...{ npm: 'package.json', gomod: 'lib/tools/go/helm/go.mod', dockerfile: 'docker/backend/Dockerfile' },
+    ...{ 'helm-values': 'charts/backend/values.yaml', gitlabci: '.gitlab-ci.yml' },
+    'github-actions': '.github/workflows/environment.yml',
+  }))
+    assert.ok(files.includes(file) && renovate.enabledManagers.includes(manager), manager);
 });
 
 test('Renovate asks the chart repositories of helmfile.yaml, and its patterns need nothing that RE2 lacks', () => {

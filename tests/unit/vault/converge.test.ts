@@ -43,8 +43,8 @@ useKeys(test);
 async function converge(
   vault: ScriptedVault,
   state: Partial<DesiredState>,
-  kubernetes: KubernetesAccess = { host: 'h' },
   sources: Partial<DatabaseSources> = {},
+  kubernetes: KubernetesAccess = { host: 'h' },
 ) {
   const changes: VaultChange[] = [];
   await convergeVault({
@@ -90,13 +90,9 @@ test('an engine is enabled with everything it needs, and later tuned, not enable
 });
 
 test('what Vault cannot change in place is an error, and nothing is written', async () => {
-  const there = data({
-    'transit/': { type: 'transit', description: 'd' },
-    'kv/': { type: 'kv', options: null },
-    'other/': { type: 'pki' },
-  });
+  const engines = { 'kv/': { type: 'kv', options: null }, 'other/': { type: 'pki' } };
   const vault = await vaultWith({
-    'GET sys/mounts': there,
+    'GET sys/mounts': data({ 'transit/': { type: 'transit', description: 'd' }, ...engines }),
     'GET transit/keys/cache': data({ type: 'rsa-2048' }),
   });
   for (const [mount, what] of [
@@ -132,11 +128,8 @@ test('a secret is written for the version that was compared, even a deleted one,
       'POST kv/data/app/database': done,
     });
     const decrypted: string[] = [];
-    const decrypt = async (file: string) => {
-      decrypted.push(file);
-      return 'hunter22';
-    };
-    const [change] = await converge(vault, { keyValues: [password] }, undefined, { decrypt });
+    const decrypt = async (file: string) => `hunter${21 + decrypted.push(file)}`;
+    const [change] = await converge(vault, { keyValues: [password] }, { decrypt });
     assert.equal([change?.difference, decrypted], [difference, ['database.yaml']]);
     assert.equal(writtenTo(vault), { data: whole, options: { cas } });
   }
@@ -186,7 +179,7 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
   const vault = await vaultWithAuth(configured(true, 'ca'));
   const differences = async (reviewer: string) => {
     const access = { host: 'h', caCertificate: 'ca\n', reviewer };
-    return (await converge(vault, { auth: [auth] }, access, { record }))[1]?.difference ?? 'unchanged';
+    return (await converge(vault, { auth: [auth] }, { record }, access))[1]?.difference ?? 'unchanged';
   };
   assert.is(await differences('first'), 'missing');
   assert.is(await differences('first'), 'unchanged');
@@ -202,11 +195,8 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
 });
 
 test('a Vault in a pod needs no certificate and no token', async () => {
-  const changes = await converge(await vaultWithAuth(configured(false, '')), { auth: [auth] });
-  assert.equal(
-    changes.map(({ outcome }) => outcome),
-    ['unchanged', 'changed'],
-  );
+  const [method, config] = await converge(await vaultWithAuth(configured(false, '')), { auth: [auth] });
+  assert.equal([method?.outcome, config?.outcome], ['unchanged', 'changed']);
 });
 
 test('an audit log with another file is disabled before it is enabled', async () => {
@@ -236,7 +226,7 @@ test('a role of the database that no setting declares, or with another secret, i
       settings: { database: { host: 'db', user: 'postgres', issuers } },
       decrypt: () => Promise.reject(new Error('decrypted')),
     };
-    const { what, why } = await failureOf(converge(vault, { mounts }, undefined, sources));
+    const { what, why } = await failureOf(converge(vault, { mounts }, sources));
     return { what, why, asked: vault.calls.length };
   };
   const other = await failing({ vault: { password: 'sops://database.yaml#/other' } });
