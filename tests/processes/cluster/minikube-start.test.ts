@@ -24,6 +24,7 @@ import {
 const shortly = (words?: number): string[] =>
   changes().map((line) => line.replaceAll(clusterName, 'X').split(' ').slice(0, words).join(' '));
 
+const mark = (name: string): string => join(environment.state, name);
 const forNewOnes = /--(?:nodes|kubernetes-version) \S+ /g;
 
 test('start gets all settings', () => {
@@ -95,11 +96,12 @@ test('a paused cluster goes on before it is started, stopped or removed, as its 
 
 test('a cluster whose first start was interrupted is recreated', async () => {
   progress(undefined);
-  const file = join(environment.state, 'deleted');
-  project.script(
-    'minikube',
-    `case "$1" in status) if [ -e "${environment.state}/started" ]; then echo '${running}'; elif [ -e "${file}" ]; then exit 85; else echo '${nodes({})}'; fi;; delete) touch "${file}";; start) touch "${environment.state}/started";; esac`,
-  );
+  const [deleted, started] = [mark('deleted'), mark('started')];
+  project.script('minikube', {
+    status: `if [ -e ${started} ]; then echo '${running}'; elif [ -e ${deleted} ]; then exit 85; else echo '${nodes({})}'; fi`,
+    delete: `touch ${deleted}`,
+    start: `touch ${started}`,
+  });
   assert.is(await provider.phase(context), 'creating');
   await fails(provider.start(context), { advice: 'run `npx tsx tasks.ts create-environment` again' });
   assert.is(await provider.create(context), 'changed');
@@ -144,10 +146,8 @@ test('a control plane whose disk is gone is recreated by create, and start says 
 test('a control plane whose disk is still there is not removed', async () => {
   progress('complete');
   docker({ volume: [clusterName] });
-  project.script(
-    'minikube',
-    `case "$1" in status) echo null; exit 7;; node) printf '%s\\t-\\n' ${clusterName};; esac`,
-  );
+  const list = `printf '%s\\t-\\n' ${clusterName}`;
+  project.script('minikube', { status: 'echo null; exit 7', 'node list': list });
   for (const attempt of [provider.create, provider.start])
     await fails(attempt(context), { advice: /^its data is still in the Docker volume/ });
   assert.equal(changes(), []);
@@ -156,16 +156,13 @@ test('a control plane whose disk is still there is not removed', async () => {
 test('a worker whose machine is gone is replaced by start', async () => {
   progress('complete');
   docker({ container: [clusterName, `${clusterName}-m03`], volume: [clusterName, `${clusterName}-m02`] });
-  const mark = (name: string) => join(environment.state, name);
-  project.script(
-    'minikube',
-    `case "$1 $2" in
-      status*) if [ -e ${mark('added')} ]; then echo '${running}'; elif [ -e ${mark('started')} ]; then echo '${nodes({}, {})}'; else echo null; exit 7; fi;;
-      'node list') printf '%s\\t192.168.49.2\\n' ${clusterName} ${clusterName}-m02 ${clusterName}-m03;;
-      'node add') touch ${mark('added')};;
-      start*) touch ${mark('started')};;
-    esac`,
-  );
+  const [added, started] = [mark('added'), mark('started')];
+  project.script('minikube', {
+    status: `if [ -e ${added} ]; then echo '${running}'; elif [ -e ${started} ]; then echo '${nodes({}, {})}'; else echo null; exit 7; fi`,
+    'node list': `printf '%s\\t192.168.49.2\\n' ${clusterName} ${clusterName}-m02 ${clusterName}-m03`,
+    'node add': `touch ${added}`,
+    start: `touch ${started}`,
+  });
   assert.equal(await provider.faults?.(context), [`the machine of ${clusterName}-m02 is gone`]);
   assert.is(await provider.start(context), 'changed');
   assert.equal(shortly(4), [
@@ -201,10 +198,9 @@ test('the steps of a start are the progress of all nodes; the command and its me
   ].map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
   untilStart(running, undefined, `[ "$1" != start ] || cat <<'END'\n${lines.join('\n')}\nEND`);
   const told: string[] = [];
-  await provider.create({
-    ...context,
-    progress: (text, share) => told.push(`${share?.done}/${share?.total} ${text}`),
-  });
+  const progress: typeof context.progress = (text, share) =>
+    told.push(`${share?.done}/${share?.total} ${text}`);
+  await provider.create({ ...context, progress });
   assert.equal(told.slice(0, 6), [
     '0/57 Initial Minikube Setup',
     '3/57 Starting Node',
@@ -222,25 +218,17 @@ test('the steps of a start are the progress of all nodes; the command and its me
 });
 
 test('a failed start gives minikube’s reason, suggestion and exit code', async () => {
-  const says = [
-    'X Exiting due to GUEST_PROVISION: error provisioning guest: Failed to start host: no space',
-    '* Suggestion: free some space',
-    '╭──────────╮',
-    '│ * please attach the file │',
-    '╰──────────╯',
-  ];
   const message = 'error provisioning guest: Failed to start host: no space';
   const name = 'GUEST_PROVISION';
-  const asEvent = JSON.stringify(
-    event('error', { name, message, advice: 'free some space', exitcode: '80' }),
-  );
-  for (const lines of [says, [JSON.stringify(step(0, 'Initial Minikube Setup', 'minikube v1')), asEvent]]) {
-    project.script(
-      'minikube',
-      `case "$1" in status) exit 85;; start) printf '%s\\n' '${lines.join("' '")}' >&2; exit 80;; esac`,
-    );
-    const why = `${name}: ${message}`;
-    await fails(provider.create(context), { exitCode: 80, why, advice: 'free some space' });
+  const box = ['╭──────────╮', '│ * please attach the file │', '╰──────────╯'];
+  const says = [`X Exiting due to ${name}: ${message}`, '* Suggestion: free some space', ...box];
+  const advice = 'free some space';
+  const first = step(0, 'Initial Minikube Setup', 'minikube v1');
+  const events = [first, event('error', { name, message, advice, exitcode: '80' })];
+  for (const lines of [says, events.map((line) => JSON.stringify(line))]) {
+    const start = `printf '%s\\n' '${lines.join("' '")}' >&2; exit 80`;
+    project.script('minikube', { status: 'exit 85', start });
+    await fails(provider.create(context), { exitCode: 80, why: `${name}: ${message}`, advice });
   }
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
