@@ -47,10 +47,8 @@ test('an environment keeps its cluster when the context points to another one', 
   assert.equal(copy(), first);
   const moved = 'context `some-context` of your kubeconfig leads to another server, https://two';
   assert.equal(context.logged, [`${moved}: the environment stays with https://one`]);
-  assert.is(
-    await connectionAdvice(context, ''),
-    `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`,
-  );
+  const advice = `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`;
+  assert.is(await connectionAdvice(context, ''), advice);
 });
 
 test('commands in an error can be pasted, whatever the context’s name', async () => {
@@ -76,10 +74,9 @@ test('the advice for a user’s plugin says how it gets its variables', async ()
   }
   for (const said of ['exec: executable acme not found', 'dial tcp: connection refused'])
     assert.match(await advice('IfAvailable', said), /get nodes$/);
-  assert.match(
-    await advice('Always', 'exec plugin cannot support interactive mode'),
-    /^`acme` cannot ask you anything here: log in first, .* interactiveMode .* IfAvailable or Never/,
-  );
+  const noTerminal =
+    /^`acme` cannot ask you anything here: log in first, .* interactiveMode .* IfAvailable or Never/;
+  assert.match(await advice('Always', 'exec plugin cannot support interactive mode'), noTerminal);
 });
 
 test('the copy stays while the user’s kubeconfig cannot be read, or has lost the context, and the advice says so', async () => {

@@ -94,10 +94,8 @@ for (const [title, statuses, problems, wanted = {}, body = ''] of [
   test(title, async () => {
     const http = await portOf(createHttp(controller(statuses, body)));
     const origin = `http://${host}:${http}`;
-    assert.equal(
-      await check({ http }, wanted),
-      problems.map((line) => origin + line),
-    );
+    const expected = problems.map((line) => origin + line);
+    assert.equal(await check({ http }, wanted), expected);
     if (statuses === right)
       assert.equal(context.logged, [
         `${origin}/ answered 200 as expected: 127.0.0.1 is in 0.0.0.0/0`,

@@ -108,16 +108,10 @@ for (const stopping of stoppings) {
       stop(launched);
     };
     // A run inside a run is in more of a hurry: the first grace time is 0.6 s instead of 10 s.
-    await eachLine(
-      stopping,
-      { TASK_RUNNER_LEVEL: '4' },
-      drive,
-      ({ shown }) => !shown.includes('interrupted'),
-    );
-    assert.equal(
-      ran.sort(),
-      stopping.lines.map((_, index) => `cleanup-a-${index} interrupted`),
-    );
+    const killed = ({ shown }: Launched): boolean => !shown.includes('interrupted');
+    await eachLine(stopping, { TASK_RUNNER_LEVEL: '4' }, drive, killed);
+    const expected = stopping.lines.map((_, index) => `cleanup-a-${index} interrupted`);
+    assert.equal(ran.sort(), expected);
     for (const index of stopping.lines.keys()) assert.not(rig.hasStarted(`b-${index}`));
   });
 }

@@ -43,17 +43,13 @@ test('every running pod is reached by ordinal, with TLS, and the others are logg
   cluster({ ...pods, 'vault-agent-injector-5f': 'Running' }, undefined, 4);
   const [found, absent] = await withVaultReplicas(context, 0, {}, async (...found) => found);
   assert.equal(absent, ['vault-1', 'vault-2', 'vault-3']);
-  assert.equal(
-    found.map(({ name, client }) => `${name} ${client.address}`),
-    ['vault-0 https://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010'],
-  );
+  const reached = found.map(({ name, client }) => `${name} ${client.address}`);
+  assert.equal(reached, ['vault-0 https://127.0.0.1:2000', 'vault-10 https://127.0.0.1:20010']);
   assert.ok(context.logged.includes('skipped, since they do not run: vault-1, vault-2, vault-3'));
   const [list = '', ...forwards] = project.calls();
   assert.ok(list.endsWith('get statefulsets,pods --selector app.kubernetes.io/instance=vault -o json'), list);
-  assert.equal(
-    forwards.map((call) => /port-forward (\S+) :8200/.exec(call)?.[1]),
-    ['pod/vault-0', 'pod/vault-10'],
-  );
+  const pod = (call: string) => /port-forward (\S+) :8200/.exec(call)?.[1];
+  assert.equal(forwards.map(pod), ['pod/vault-0', 'pod/vault-10']);
 });
 
 test('a pod is not reached without the authority; without a running one, the error names the others', async () => {
