@@ -30,7 +30,7 @@ const suites: { readonly [name: string]: Suite } = {
   check: { minutes: 5 },
   unit: { minutes: 5 },
   // Real servers, and whole clusters.
-  integration: { minutes: 15, tools: true },
+  integration: { minutes: 30, tools: true },
   // Processes, signals and pipes, with real ones.
   processes: { minutes: 5 },
   // Pages in a real browser; without one, tests are reported and counted as skipped.
