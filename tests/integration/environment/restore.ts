@@ -117,8 +117,7 @@ tests('after a disaster, docs/restore.md brings everything back with the backup 
   const rules = sandbox.path('.sops.yaml');
   await writeFile(rules, (await readFile(rules, 'utf8')).replace(/7391[0-9A-F]{36}/, backup.fingerprint));
   await succeeds('import-gpg-keys');
-  const updated = await inKeyring(sandbox, 'sops', 'updatekeys', '--yes', secretsFile());
-  assert.is(updated.exitCode, 0, updated.stderr);
+  await inKeyring(sandbox, 'sops', 'updatekeys', '--yes', secretsFile());
   await mkdir(join(sandbox.home, 'keys'), { mode: 0o700 });
   await writeFile(join(sandbox.home, 'keys/backup.asc'), backup.secret, { mode: 0o600 });
   await rm(backups, { recursive: true });

@@ -10,7 +10,12 @@ import { asTeam, type Rule, rightsIn, rightsOf, rulesReview } from './team-right
 
 const charts = scenario('rights');
 
-const kubectl = (...args: readonly string[]) => call(sandbox, 'kubectl', args);
+/** The output of a program that has to succeed. */
+async function run(program: string, args: readonly string[], stdin = ''): Promise<string> {
+  const { exitCode, stdout, stderr } = await call(sandbox, program, args, stdin);
+  assert.is(exitCode, 0, stderr);
+  return stdout;
+}
 const dryRun = (objects: readonly object[], ...more: readonly string[]) =>
   dryRunOn(placeOf(sandbox), objects, more);
 
@@ -23,8 +28,7 @@ charts('workloads of releases with the longest name get their pods', async () =>
     render('backend', { release, namespace: 'backend', values: { secrets: { managedBy: 'sops' } } }),
   ];
   const objects = (await Promise.all(rendered)).flat();
-  const applied = await call(sandbox, 'kubectl', ['apply', '--server-side', '-f', '-'], list(objects));
-  assert.is(applied.exitCode, 0, applied.stderr);
+  await run('kubectl', ['apply', '--server-side', '-f', '-'], list(objects));
   for (const [namespace, component] of [
     ['database', 'server'],
     ['frontend', 'server'],
@@ -33,11 +37,9 @@ charts('workloads of releases with the longest name get their pods', async () =>
   ] as const) {
     const labels = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=${component}`;
     const words = ['wait', '--for=create', 'pod', '-l', labels, '--timeout', '180s'];
-    const made = await kubectl('-n', namespace, ...words);
-    assert.is(made.exitCode, 0, `${namespace} ${component}: ${made.stderr}`);
+    await run('kubectl', ['-n', namespace, ...words]);
   }
-  const removed = await call(sandbox, 'kubectl', ['delete', '--wait=false', '-f', '-'], list(objects));
-  assert.is(removed.exitCode, 0, removed.stderr);
+  await run('kubectl', ['delete', '--wait=false', '-f', '-'], list(objects));
 });
 
 charts('each namespace accepts only restricted pods', async () => {
@@ -62,9 +64,7 @@ charts('teams have exactly the rights of their table', async () => {
   for (const [team, expected] of Object.entries(rightsOf)) {
     const reviews = list(namespaces.map(rulesReview));
     const words = ['create', '--validate=false', '-o', 'jsonpath={.status.resourceRules}{"\\n"}'];
-    const answer = await call(sandbox, 'kubectl', [...words, ...asTeam(team), '-f', '-'], reviews);
-    assert.is(answer.exitCode, 0, answer.stderr);
-    const rules = answer.stdout.trim().split('\n');
+    const rules = (await run('kubectl', [...words, ...asTeam(team), '-f', '-'], reviews)).trim().split('\n');
     for (const [index, namespace] of namespaces.entries()) {
       const found = rightsIn(JSON.parse(rules[index] ?? '') as Rule[]);
       assert.equal(found, expected(namespace), `${team} in ${namespace}`);
@@ -73,10 +73,10 @@ charts('teams have exactly the rights of their table', async () => {
 });
 
 charts('only the platform reads helm’s Secrets', async () => {
-  const platform = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name');
-  assert.match(platform.stdout, 'secret/sh.helm.release.v1.devops.');
-  const deployer = await kubectl('get', 'secrets', '-n', 'core', '-l', 'owner=helm', ...asTeam('deployers'));
-  assert.match(deployer.stderr, 'cannot list resource "secrets"');
+  const words = ['get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name'];
+  assert.match(await run('kubectl', words), 'secret/sh.helm.release.v1.devops.');
+  const { stderr } = await call(sandbox, 'kubectl', [...words, ...asTeam('deployers')]);
+  assert.match(stderr, 'cannot list resource "secrets"');
 });
 
 charts('the rights of deployers suffice for the applications, not for the platform', async () => {
@@ -103,8 +103,7 @@ charts('helm itself installs, upgrades and removes an application as a deployer'
   for (const words of [['upgrade', '--install'], ['upgrade'], ['uninstall']]) {
     const chart = words[0] === 'upgrade' ? ['charts/frontend', '--values', '-'] : [];
     const args = [...words, 'probe', ...chart, '-n', 'frontend', '--wait', '--timeout', '180s', ...as];
-    const { exitCode, stderr } = await call(sandbox, 'helm', args, JSON.stringify(all));
-    assert.is(exitCode, 0, stderr);
+    await run('helm', args, JSON.stringify(all));
   }
 });
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as assert from 'uvu/assert';
 import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../sandbox.ts';
 
@@ -14,9 +15,13 @@ async function withHome({ folder, env }: Sandbox, home: string, words: readonly 
   return result;
 }
 
-/** Runs a program with the keyring of the environment `development`. */
-export const inKeyring = (sandbox: Sandbox, ...words: readonly string[]): Promise<Ended> =>
-  withHome(sandbox, sandbox.path('.state/development/gnupg'), words);
+/** The output of a program that has to succeed with the keyring of the environment `development`. */
+export async function inKeyring(sandbox: Sandbox, ...words: readonly string[]): Promise<string> {
+  const home = sandbox.path('.state/development/gnupg');
+  const { exitCode, stdout, stderr } = await withHome(sandbox, home, words);
+  assert.is(exitCode, 0, stderr);
+  return stdout;
+}
 
 /** Runs a program with a new keyring that holds the keys of these files. */
 export async function withKeys(sandbox: Sandbox, files: readonly string[], ...words: readonly string[]) {
@@ -24,7 +29,7 @@ export async function withKeys(sandbox: Sandbox, files: readonly string[], ...wo
   try {
     if (files.length > 0) {
       const { exitCode, stderr } = await withHome(sandbox, home, ['gpg', '--batch', '--import', ...files]);
-      if (exitCode !== 0) throw new Error(stderr);
+      assert.is(exitCode, 0, stderr);
     }
     return await withHome(sandbox, home, words);
   } finally {
