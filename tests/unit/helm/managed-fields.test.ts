@@ -79,14 +79,12 @@ test('a part replaced as a whole is compared as a whole, even an empty one', () 
   ]);
 });
 
-test('of several managers the last one counts, never one of the status', () => {
+test('of several managers the last one counts, never one of the status; only helm’s apply counts as helm', () => {
   const at = (manager: string, month: number, subresource = '') =>
     by(manager, a, { time: `2026-0${month}-01T00:00:00Z`, subresource });
   const found = lost({ a: 1 }, { a: 2 }, at('second', 2), at('first', 1), at('controller', 3, 'status'));
   assert.equal(found, ['.a by second: 1']);
-});
-
-test('only helm’s apply counts as helm: no similar name, and no update in its name', () => {
+  // No similar name, and no update in its name.
   const applied = by('helm', { 'f:b': {} }, { operation: 'Apply' });
   for (const [name, operation] of [
     ['helm-hotfix', 'Apply'],

@@ -76,13 +76,10 @@ test('the build gets the files that it copies, and no other file of the clone', 
   for (const path of copied) assert.ok(existsSync(join(root, path)), path);
 });
 
-test('its user may start what is copied from a clone that was made with umask 077', () => {
+test('its user may start what is copied from a clone with umask 077; it has the tools of every provider', () => {
   const stage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
   for (const [, path = '', to = ''] of stage.matchAll(/^COPY (?!--from)(\S+) (\S+)$/gm))
     assert.match(stage, `chmod a+rx ${join(to, basename(path))}\n`);
-});
-
-test('the image has the tools of every provider', () => {
   const loops = [...dockerfile.matchAll(/for provider in (.*?);/g)];
   assert.is(loops.length, 2);
   for (const [, names = ''] of loops) assert.equal(names.split(' ').sort(), [...providerNames].sort());

@@ -45,15 +45,12 @@ test('values, keys of Secrets and of ConfigMaps', async () => {
   });
 });
 
-test('a later envFrom wins over an earlier one, env over both', async () => {
+test('a later envFrom wins over an earlier one, env over both; a prefix is put before every name', async () => {
   const envFrom = [{ configMapRef: { name: 'settings' } }, secretRef('database')];
   const hostOf = async (container: Omit<Container, 'name'>) => (await resolve(container)).environment.DB_HOST;
   assert.is(await hostOf({ envFrom }), 'db');
   assert.is(await hostOf({ envFrom: envFrom.reverse() }), 'configured');
   assert.is(await hostOf({ envFrom, env: [{ name: 'DB_HOST', value: 'own' }] }), 'own');
-});
-
-test('envFrom puts its prefix before every name', async () => {
   const { environment } = await resolve({ envFrom: [{ prefix: 'APP_', ...secretRef('other') }] });
   assert.equal(environment, { APP_DB_HOST: 'other' });
 });
@@ -83,15 +80,13 @@ test('all missing objects and keys are failures, each once, worded like the kube
   assert.equal(environment, { D: 'there' });
 });
 
-test('what is optional may be missing and leaves the value of envFrom', async () => {
+test('what is optional may be missing and leaves the value of envFrom; what only the pod knows is left out', async () => {
   const found = await resolve({
     envFrom: [secretRef('database'), { configMapRef: { name: 'gone', optional: true } }],
     env: [fromKey('DB_HOST', 'gone', 'x', true), fromKey('EXTRA', 'database', 'x', true)],
   });
   assert.equal(found, { environment: { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' }, failures: [] });
-});
-
-test('fields of the pod and its resources are left out, as what only the pod knows', async () => {
+  // Fields of the pod and its resources are left out.
   const env = [{ name: 'DB_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } as object }];
   assert.equal(await resolve({ envFrom: [secretRef('other')], env }), { environment: {}, failures: [] });
 });
