@@ -124,10 +124,7 @@ const minutesOf = (first = ''): number =>
   [...first.matchAll(/x(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
 
 const promtool = findProgram('PROMTOOL_PATH', 'promtool');
-if (promtool === undefined)
-  process.stdout.write(
-    'left out: when alerts fire, since there is no promtool (PROMTOOL_PATH, or on PATH)\n',
-  );
+if (promtool === undefined) process.stdout.write('left out: when alerts fire (PROMTOOL_PATH, or on PATH)\n');
 
 (promtool === undefined ? test.skip : test)('each alert fires in its case and no other does', async () => {
   const folder = temporaryFolder();

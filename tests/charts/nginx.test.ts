@@ -15,7 +15,7 @@ import { only, render, type Tree } from './render.ts';
 
 const program = findProgram('NGINX_PATH', 'nginx');
 if (program === undefined)
-  process.stdout.write('left out: the front in a real nginx, since there is none (NGINX_PATH, or on PATH)\n');
+  process.stdout.write('left out: the front in a real nginx (NGINX_PATH, or on PATH)\n');
 const suiteTest = suite('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
 

@@ -15,15 +15,12 @@ export async function enforcesPolicies(stack: Stack): Promise<boolean> {
     JSON.parse(await stack.user(['get', ...words, '--output', 'json']));
   const user: Stack = { ...stack, kubectl: stack.user, get };
   try {
+    const metadata = { name: 'nobody', namespace };
     const shut = { name: 'shut', namespace, labels: { shut: 'true' } };
     await create(user, [
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: mark } },
       {
-        ...{
-          apiVersion: 'networking.k8s.io/v1',
-          kind: 'NetworkPolicy',
-          metadata: { name: 'nobody', namespace },
-        },
+        ...{ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata },
         spec: { podSelector: { matchLabels: shut.labels }, policyTypes: ['Ingress'] },
       },
       await podOf(stack, { ...shut, program: 'listen.mjs', env: { PORTS: String(port) } }),

@@ -133,18 +133,20 @@ async function inside(folder: string): Promise<void> {
   });
 
   played('every other reason is reported in one line', async (place) => {
-    const cases: readonly [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp][] = [
-      [/^api/, status(401, '{"message":"Bad credentials"}'), /refuses the token in GITHUB_TOKEN/, /unset G/],
-      [/^release-a/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_TIMEOUT/],
+    type Case = [at: RegExp, play: Fault['play'], why: RegExp, advice: RegExp, variables?: object];
+    const refused = status(401, '{"message":"Bad credentials"}');
+    const cases: readonly Case[] = [
+      [/^api/, refused, /refuses the token in GITHUB_TOKEN/, /unset G/, { GITHUB_TOKEN: 'wrong' }],
+      [/^r/, () => {}, /the host did not answer \(timeout\)/, /MISE_HTTP_T/, { MISE_HTTP_TIMEOUT: '1s' }],
       [/^release-a/, status(503), /503 Service Unavailable/, /on PATH/],
       [/^release-a/, redirectTo('nowhere.example'), /name was not found \(DNS\)/, /HTTPS_PROXY/],
       [/^release-a/, redirectTo('other.example'), /not trusted \(TLS: .*other\.example/, /SSL_CERT_FILE/],
     ];
-    for (const [at, play, why, advice] of cases) {
-      if (at.source === '^api') process.env.GITHUB_TOKEN = 'wrong';
+    for (const [at, play, why, advice, variables = {}] of cases) {
+      Object.assign(process.env, variables);
       hosts.faults = [{ at, play }];
       const error = await failure(place, get('helmfile', place), { why, advice });
-      delete process.env.GITHUB_TOKEN;
+      for (const name of Object.keys(variables)) delete process.env[name];
       assert.is(error.why?.split('\n').length, 2, error.why);
     }
   });
@@ -205,7 +207,6 @@ async function inside(folder: string): Promise<void> {
   });
 
   process.env.MISE_HTTP_RETRIES = '0';
-  process.env.MISE_HTTP_TIMEOUT = '1s';
   test.after(() => hosts.close());
   test.run();
 }
