@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { listing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /*
  * The provider minikube with scripted answers of minikube and Docker: states and failures that a real cluster is
@@ -32,11 +32,10 @@ export const status = (text: string, exitCode = 0, body = ''): void =>
 
 /** Plays Docker: names of containers, volumes and networks, and what differs in `docker info`. */
 export function docker(names: { readonly [kind: string]: readonly string[] }, info: object = {}): void {
-  const list = (kind: string) => `${kind}) printf '%s\\n' foreign ${(names[kind] ?? []).join(' ')};;`;
-  project.script(
-    'docker',
-    `case "$1 $2" in *\\ rm) exit 0;; esac\ncase "$1" in ${['container', 'volume', 'network'].map(list).join(' ')} info) cat <<'END'\n${JSON.stringify({ ...engine, ...info })}\nEND\n;; esac`,
-  );
+  const list = (kind: string) =>
+    [`${kind} ls`, `printf '%s\\n' foreign ${(names[kind] ?? []).join(' ')}`] as const;
+  const lists = Object.fromEntries(['container', 'volume', 'network'].map(list));
+  project.script('docker', { ...lists, info: printing({ ...engine, ...info }) });
 }
 
 /** As after a create that came so far. */
