@@ -116,7 +116,6 @@ for (const line of ['./run top', 'npx tsx tasks.ts top']) {
     await a.exit();
     await b.exit();
     await run.shows('back 0');
-    assert.equal(await rig.survivors(), []);
   });
 }
 

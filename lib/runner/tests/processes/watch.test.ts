@@ -31,7 +31,6 @@ async function watching(...tasks: readonly RigTask[]): Promise<RunnerProcess> {
 async function interrupt(run: RunnerProcess): Promise<void> {
   run.kill('SIGINT');
   await run.ends(130);
-  assert.equal(await rig.survivors(), []);
 }
 
 /** The next run, which has come for this change. */

@@ -4,6 +4,7 @@ import {
   type AnyTask,
   type ArgumentSpecs,
   type ArgumentValues,
+  type Options,
   type Task,
   type TaskDefinition,
   task,
@@ -27,7 +28,8 @@ export function plain<const Specs extends ArgumentSpecs = Record<never, never>>(
 export function graphOf(
   requested: AnyTask,
   args: ArgumentValues = {},
-  passThrough: string[] = [],
+  passThrough: readonly string[] = [],
+  options: Options = {},
 ): Promise<Graph> {
-  return buildGraph([{ task: requested, args, passThrough }], {}, 'run');
+  return buildGraph([{ task: requested, args, passThrough }], options, 'run');
 }

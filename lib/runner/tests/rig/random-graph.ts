@@ -1,6 +1,6 @@
-import { buildGraph } from '../../graph.ts';
 import type { Graph } from '../../node.ts';
-import { type AnyTask, type TaskContext, type TaskDefinition, task } from '../../task.ts';
+import type { AnyTask, TaskContext, TaskDefinition } from '../../task.ts';
+import { graphOf, plain } from './graphs.ts';
 
 export type Random = () => number;
 
@@ -50,9 +50,7 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
       ? []
       : [...new Set(Array.from({ length: Math.floor(random() * (few + 1)) }, () => one(from)))];
   const make = (name: string, more: Plain, isGroup = false): AnyTask =>
-    task({
-      name,
-      description: 'd',
+    plain(name, {
       commands: () => (isGroup ? [] : ['true']),
       ...(run && !isGroup && { run: (context) => run(context, name) }),
       ...(has(traits.mutex) && { mutex: `mutex-${Math.floor(random() * 3)}` }),
@@ -87,5 +85,5 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
   }
   // As a group it asks for all long-running processes, which then run until a signal comes.
   const top = make('top', { needs: tasks }, has(0.25));
-  return buildGraph([{ task: top, args: {}, passThrough: [] }], {}, 'run');
+  return graphOf(top);
 }

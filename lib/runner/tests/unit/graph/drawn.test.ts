@@ -6,17 +6,14 @@ import { dot } from '../../../graph/dot.ts';
 import { mermaid } from '../../../graph/mermaid.ts';
 import { showGraph } from '../../../graph/show.ts';
 import { viewOfGraph } from '../../../graph/view.ts';
-import { buildGraph } from '../../../graph.ts';
 import { ownTasks } from '../../../own-tasks.ts';
 import { type AnyTask, need, type Options } from '../../../task.ts';
-import { plain, text, word } from '../../rig/graphs.ts';
+import { graphOf, plain, text, word } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
 import { node, sample } from '../../rig/views.ts';
 
 async function view(requested: AnyTask, options: Options = {}) {
-  const { nodes, edges } = viewOfGraph(
-    await buildGraph([{ task: requested, args: {}, passThrough: [] }], options, 'run'),
-  );
+  const { nodes, edges } = viewOfGraph(await graphOf(requested, {}, [], options));
   const label = (id: string) => nodes.find((node) => node.id === id)?.label;
   return { nodes, edges: edges.map(({ from, to, kind }) => `${label(from)} -${kind}-> ${label(to)}`).sort() };
 }

@@ -4,7 +4,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../../errors.ts';
 import { type RunnerSettings, runnerSettings } from '../../../global-options.ts';
-import { buildGraph } from '../../../graph.ts';
 import type { AnyTask, Options } from '../../../task.ts';
 import { folder as memory, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';
@@ -24,7 +23,7 @@ async function go(
   passThrough: string[] = [],
   options: Options = {},
 ): Promise<string[]> {
-  const graph = await buildGraph([{ task: requested, args: {}, passThrough }], options, 'run');
+  const graph = await graphOf(requested, {}, passThrough, options);
   const { events, exitCode } = runInProcess(graph, 1, 'no-new', { memory, explain: true, ...more });
   await exitCode;
   return events.flatMap((event) => ('explanation' in event ? (event.explanation ?? []) : []));
