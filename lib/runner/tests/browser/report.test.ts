@@ -14,9 +14,7 @@ import { ran, recordedRun, unstarted } from '../unit/report/fixture.ts';
 
 const executable = findChromium();
 if (executable === undefined)
-  process.stdout.write(
-    'left out: the report in a browser, since there is no Chromium (CHROMIUM_PATH, or on PATH)\n',
-  );
+  process.stdout.write('left out: the report in a browser, without Chromium (CHROMIUM_PATH, or on PATH)\n');
 const browserTest = executable === undefined ? test.skip : test;
 
 const folder = temporaryFolder();

@@ -57,6 +57,7 @@ test('output, echo and exit code', async () => {
 
 const crash = `node -e 'console.log("one"); console.error("two\\n╰──╯"); process.exit(7)'`;
 const mebibyte = 1 << 20;
+const tooLong = 'it is longer than the system takes: pass what is long by `input`';
 
 for (const [name, start, exitCode, what, why] of [
   ['with its own code and last words', () => $`sh -c ${crash}`, 7, /^`sh .* failed with exit code 7$/, 'two'],
@@ -70,21 +71,10 @@ for (const [name, start, exitCode, what, why] of [
     /^`true` could not be started$/,
     'is there a folder /no/such/folder?',
   ],
-  [
-    'when it is too long for the system',
-    () => $`echo ${'x'.repeat(4 * mebibyte)}`,
-    1,
-    /^`echo x+ …` could not be started$/,
-    'it is longer than the system takes: pass what is long by `input`',
-  ],
+  ['as too long', () => $`echo ${'x'.repeat(1 << 22)}`, 1, /^`echo x+ …` could not be started$/, tooLong],
   ['with the signal that ended it', () => $`sh -c ${'kill -TERM $$'}`, 143, /was ended by SIGTERM$/],
   ['at its time limit', () => $({ timeoutMs: 1 })`sleep 600`, 124, /timed out after 0.0s$/],
-  [
-    'when it prints too much',
-    () => $({ quiet: true })`head -c ${66 * mebibyte} /dev/zero`,
-    1,
-    /more than 64 MiB$/,
-  ],
+  ['printing too much', () => $({ quiet: true })`head -c ${66 * mebibyte} /dev/zero`, 1, /more than 64 MiB$/],
   ['in a pipe', () => $`false | cat`, 1, /failed with exit code 1$/],
   ['before another one', () => $`false; true`, 1, /failed with exit code 1$/],
   ['by a variable that is not set', () => $`echo $no_such_variable`, 1, /./, /unbound variable$/],

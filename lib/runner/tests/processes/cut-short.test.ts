@@ -18,11 +18,10 @@ test.before(async () => {
 });
 test.before.each(() => writeFileSync(join(folder, 'package.json'), '{"type":"module"}'));
 
+const usual = 'process.exitCode = await runCli(tasks, process.argv.slice(2));';
+
 /** A file of tasks; `last` is what it ends with. */
-function fileOf(
-  body: string,
-  last = 'process.exitCode = await runCli(tasks, process.argv.slice(2));',
-): string {
+function fileOf(body: string, last = usual): string {
   files += 1;
   const file = join(folder, `${files}-tasks.js`);
   const head = `

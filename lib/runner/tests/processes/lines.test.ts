@@ -57,10 +57,8 @@ test('a line of millions of characters stays one line, and the summary of a fail
   const long = await rig.run([{ name: 'long', plain: true, commands: [print] }]).ends(0);
   const lengths = long.stderr.split('\n').map((line) => line.length);
   assert.equal(lengths, [`$ ${print}`.length, 3_000_000, 0]);
-  const tasks = [
-    { name: 'long', plain: true, commands: [`${print}; exit 3`] },
-    { name: 'all', commands: [], needs: ['long'] },
-  ];
+  const all = { name: 'all', commands: [], needs: ['long'] };
+  const tasks = [{ name: 'long', plain: true, commands: [`${print}; exit 3`] }, all];
   const failed = await rig.run(tasks, ['all', '--output', 'live']).ends(3);
   const [, why = ''] = /why: (.*)/.exec(failed.stderr) ?? [];
   const [, last = ''] = /last lines:\n(.*)/.exec(failed.stderr) ?? [];

@@ -27,11 +27,7 @@ async function holderOf(changes: Partial<LockHolder> = {}): Promise<string> {
 }
 
 test('a lock that cannot be read or written ends the attempt, whether it may wait or not', async () => {
-  const [nowhere, loop, file] = ['nowhere', 'loop', 'file'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const [nowhere, loop, file] = [join(folder, 'nowhere'), join(folder, 'loop'), join(folder, 'file')];
   await mkdir(path);
   await symlink(join(folder, 'a', 'b'), nowhere);
   await symlink(loop, loop);
@@ -46,10 +42,8 @@ test('a lock that cannot be read or written ends the attempt, whether it may wai
       const error = await refusalOf(acquireLock(place, { task: 'x', wait }), TaskError);
       assert.is(error.what, `cannot ${verb} the lock ${place}`);
       assert.match(error.why, why);
-      assert.match(
-        error.advice,
-        verb === 'read' ? 'remove it if no other run is at work' : `make ${file} a folder`,
-      );
+      const advice = verb === 'read' ? 'remove it if no other run is at work' : `make ${file} a folder`;
+      assert.match(error.advice, advice);
     }
 });
 

@@ -136,10 +136,8 @@ export class Invocation {
     this.pid = pid;
     this.words = words;
     this.#socket = socket;
-    this.ended = within(
-      new Promise((resolve) => socket.once('close', () => resolve())),
-      `the end of ${name}`,
-    );
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    this.ended = within(closed, `the end of ${name}`);
     this.ended.catch(() => {});
   }
 

@@ -99,9 +99,7 @@ export class Screen {
       if (start > 0) cells[start - 1] += character;
       return;
     }
-    const wide = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u.test(
-      character,
-    );
+    const wide = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{Emoji_Presentation}]/u.test(character);
     while (cells.length < start) cells.push(' ');
     cells.splice(start, wide ? 2 : 1, ...(wide ? [character, ''] : [character]));
     this.#at = { line, start: start + (wide ? 2 : 1) };

@@ -83,13 +83,7 @@ test('GitLab: a section for each task with a safe, unique name, collapsed when i
 });
 
 for (const [name, env, isTerminal, nodes, expected] of [
-  [
-    'GitHub',
-    { GITHUB_ACTIONS: 'true', CI: 'true' },
-    false,
-    2,
-    /^::group::a\n::stop-commands::[0-9a-f]{40}\n/,
-  ],
+  ['GitHub', { GITHUB_ACTIONS: 'true', CI: '1' }, false, 2, /^::group::a\n::stop-commands::[0-9a-f]{40}\n/],
   ['GitHub, a single task', { GITHUB_ACTIONS: 'true' }, false, 1, /^::stop-commands::/],
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the start of a marker
   ['GitLab', { GITLAB_CI: 'true', CI: 'true' }, false, 2, /^\u001B\[0Ksection_start:/],
@@ -101,12 +95,8 @@ for (const [name, env, isTerminal, nodes, expected] of [
   ['a nested run', { GITHUB_ACTIONS: 'true', TASK_RUNNER_LEVEL: '1' }, false, 2, /^→ a\n {2}line\n/],
 ] as const)
   test(`how the log is shown by itself: ${name}`, () => {
-    const events = [
-      started(...[node('a'), node('b')].slice(0, nodes)),
-      start('a'),
-      output('a', 'line'),
-      done('a'),
-    ];
+    const all = [node('a'), node('b')].slice(0, nodes);
+    const events = [started(...all), start('a'), output('a', 'line'), done('a')];
     process.env.TASK_RUNNER_LEVEL = 'TASK_RUNNER_LEVEL' in env ? env.TASK_RUNNER_LEVEL : '0';
     const { shown } = rendered('auto', events, { env, nodes, terminal: logOf(isTerminal) });
     delete process.env.TASK_RUNNER_LEVEL;

@@ -9,9 +9,8 @@ test('an expected failure is what, why and advice', () => {
   assert.is(error.message, 'it broke: of age');
   assert.equal(formatFailure(toFailure(new TaskError({ what: 'it broke', why: ' ' }))), ['error: it broke']);
   assert.is(toFailure(error).exitCode, 4);
-  const codes = [TaskError, UsageError, MissingToolError].map(
-    (Kind) => toFailure(new Kind({ what: 'x' })).exitCode,
-  );
+  const kinds = [TaskError, UsageError, MissingToolError];
+  const codes = kinds.map((Kind) => toFailure(new Kind({ what: 'x' })).exitCode);
   assert.equal(codes, [1, 2, 127]);
 });
 
@@ -66,11 +65,7 @@ test('whatever is thrown can be shown, with its causes', () => {
     [null, 'null'],
     [loop, 'something that cannot be shown was thrown'],
     [Object.create(null), '{}'],
-    [
-      new TypeError('fetch failed', { cause: refused }),
-      'fetch failed',
-      'refused at ::1\nrefused at 127.0.0.1',
-    ],
+    [new Error('no answer', { cause: refused }), 'no answer', 'refused at ::1\nrefused at 127.0.0.1'],
     [circle, 'round', Array(5).fill('round').join('\n')],
   ] as const) {
     const failure = toFailure(thrown);

@@ -103,10 +103,8 @@ for (const [definition, what, why = ''] of [
   });
 
 test('needs may depend on arguments; words after -- go to the requested task alone', async () => {
-  const wrapper = plain('wrapper', {
-    args: { app: word },
-    needs: ({ args }) => [need(deploy, { app: args.app })],
-  });
+  const args = { app: word };
+  const wrapper = plain('wrapper', { args, needs: ({ args }) => [need(deploy, { app: args.app })] });
   const graph = await build(wrapper, { app: 'z' }, ['--debug']);
   const nodes = graph.nodes.map(({ label, input }) => [label, ...input.passThrough].join(' '));
   assert.equal(nodes, ['deploy z', 'wrapper z --debug']);
@@ -128,10 +126,7 @@ test('refuses what never ends, with the way, and a finaliser that is needed in t
   const made = plain('made', { finally: [remove] });
   for (const [refused, message] of [
     [self, 'circle: self ('],
-    [
-      plain('top', { needs: [a] }),
-      /circle: a \(.*graph\.test\.ts:\d+\) -> b \(.*\) -> c \(.*\) -> a \(.*\)$/,
-    ],
+    [plain('top', { needs: [a] }), /circle: a \(.*graph\.test\.ts:\d+\) -> b \(.* -> c \(.*\) -> a \(.*\)$/],
     [endless, 'without end: endless -> endless --depth=1 -> '],
     [plain('top', { finally: [undo] }), 'circle'],
     [plain('top', { needs: [made, remove] }), '`remove` is needed too early to be a finaliser of `made`'],

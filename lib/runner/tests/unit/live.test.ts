@@ -183,10 +183,8 @@ const page = (...rows: PageRow[]): RunEventBody => ({ type: 'task-page', id: 'a'
 for (const columns of [20, 80, 200]) {
   test(`a page replaces the one before, below what is logged, and the last stays in ${columns} columns`, () => {
     const { screen, renderer, tell, shown } = viewOf(['a'], columns, 24, 'auto');
-    tell(
-      start('a'),
-      page({ name: 'cluster', text: 'x'.repeat(300) }, { name: 'pod', text: '\u001B[2Jwild' }),
-    );
+    const long = 'x'.repeat(300);
+    tell(start('a'), page({ name: 'cluster', text: long }, { name: 'pod', text: '\u001B[2Jwild' }));
     assert.equal(shown(), [`cluster  ${'x'.repeat(columns - 11)}…`, 'pod      wild']);
     tell(output('a', 'a line'), page({ name: 'cluster', text: 'gone' }));
     assert.equal(shown(), ['a line', 'cluster  gone']);

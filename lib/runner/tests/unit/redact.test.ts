@@ -18,12 +18,7 @@ function redactorOf(...secrets: string[]): Redactor {
 for (const [name, secrets, text, shown] of [
   ['the value wherever it stands', [secret], `a ${secret}${secret} b`, 'a ****** b'],
   ['a short secret in plain text, but not in base64', ['abc'], 'abc YWJj', '*** YWJj'],
-  [
-    'every line of a secret of several',
-    ['---BEGIN---\nabcdefgh\nijklmnop\n'],
-    'abcdefgh, ijklmnop',
-    '***, ***',
-  ],
+  ['every line of several', ['---BEGIN---\nabcdefgh\nijklmnop\n'], 'abcdefgh, ijklmnop', '***, ***'],
   ['nothing for an empty secret', ['', ' ', '\n'], 'a b\n', 'a b\n'],
   ['of two secrets the longer one whole', ['pass', 'password'], 'password pass', '*** ***'],
 ] as const)

@@ -136,10 +136,8 @@ test('words after -- count; a task that fails is forgotten, one whose input chan
 
 test('the summary says how many are up to date, a single task says it of itself, and one that declares nothing remembers nothing', async () => {
   const shown = async (requested: AnyTask): Promise<string> => {
-    const { exitCode, stderr } = runInProcess(await graphOf(requested), 1, 'no-new', {
-      memory,
-      output: 'grouped',
-    });
+    const more = { memory, output: 'grouped' } as const;
+    const { exitCode, stderr } = runInProcess(await graphOf(requested), 1, 'no-new', more);
     assert.is(await exitCode, 0);
     return stderr();
   };

@@ -136,10 +136,8 @@ test('each worker is a thread with a name, each task that ran a slice in microse
 });
 
 test('slices of one thread never overlap, however short the tasks', () => {
-  const instant = recordedRun(
-    Array.from({ length: 50 }, (_, place) => ran(`t${place}`, 7, place < 25 ? 7 : 8)),
-  );
-  const slices = traceOf(instant).traceEvents.filter((event) => 'dur' in event);
+  const tasks = Array.from({ length: 50 }, (_, place) => ran(`t${place}`, 7, place < 25 ? 7 : 8));
+  const slices = traceOf(recordedRun(tasks)).traceEvents.filter((event) => 'dur' in event);
   const sorted = slices.sort((left, right) => left.ts - right.ts);
   assert.is(sorted.length, 50);
   for (const [index, { ts, dur = 0 }] of sorted.entries())
