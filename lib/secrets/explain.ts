@@ -35,7 +35,9 @@ export function readSopsFailure(output: Ended): SopsFailure {
 
 // Each recipient has its own part. If ours is damaged, the others are intact and only lack a key here.
 function readKeyFailure(text: string): SopsFailure {
-  const damage = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad data))[^|]*/i.exec(text);
+  const damage = /gpg: (?:CRC error|no valid|invalid|.*(?:armor|packet|malformed|bad data))[^|\n]*/i.exec(
+    text,
+  );
   if (damage !== null) return { kind: 'damaged', why: damage[0].trim() };
   const said = [...text.matchAll(/decrypt sops data key with pgp:(.*)/g)].map(([, words = '']) => words);
   // gpg also ends with "No secret key" if it cannot use the key; the reason comes before.
@@ -47,7 +49,7 @@ function readKeyFailure(text: string): SopsFailure {
   const age = /failed to (?:open SOPS_AGE_KEY_FILE|(?:parse|read) ').*?(?=\. Did not find|; |$)/m;
   const [unread] = age.exec(text) ?? [];
   if (unread !== undefined) return { kind: 'age failed', why: unread };
-  const service = /decrypt sops data key (?:with (?:AWS|GCP|Azure)|from Vault)[^|]*/.exec(text)?.[0];
+  const service = /decrypt sops data key (?:with (?:AWS|GCP|Azure)|from Vault)[^|\n]*/.exec(text)?.[0];
   return service === undefined ? { kind: 'no key' } : { kind: 'service failed', why: service.trim() };
 }
 

@@ -51,7 +51,7 @@ const causes: readonly (readonly string[])[] = [
   ['Error decrypting tree: Error walking tree: Could not decrypt value: illegal base64 data', 'damaged'],
   ['sops metadata not found', 'damaged'],
   ["yaml: line 1: did not find expected ',' or ']'", 'damaged'],
-  [closed('gpg: CRC error; 814BE7 - CA9A3A', lacking), 'damaged'],
+  [closed('gpg: CRC error; 814BE7 - CA9A3A', lacking), 'damaged', 'gpg: CRC error; 814BE7 - CA9A3A'],
   ['Error: cannot operate on non-existent file "/a/b.yaml"', 'no file'],
   [closed(lacking, lacking), 'no key'],
   ['Failed to get the data key required to decrypt the SOPS file.', 'no key'],
@@ -76,7 +76,7 @@ const causes: readonly (readonly string[])[] = [
   [refused(loading, `failed to obtain public "x.pub" key for "x" SSH key: no. ${places}`), 'no key'],
   [refused(`failed to load age identities. ${places}`), 'no key'],
   [
-    `Failed to get the data key\n    - | failed to ${kms.replace(' error', '\n      | error')}`,
+    `Failed to get the data key\n    - | failed to ${kms.replace(' error', '\n      | error')}\n\nRecovery failed`,
     'service failed',
     kms,
   ],
