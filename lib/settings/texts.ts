@@ -7,7 +7,8 @@ import { secretForm, secretKey } from './secret-reference.ts';
 /** Settings whose templates helmfile fills in; the ingress controller's values go to its chart unchanged. */
 const templated = /^(?:releases\.|charts\.[^.]+\.values\.|ingress\.(?:chart\.)?values\.)/;
 
-/** An action of a template, in whose literals anything may stand (https://pkg.go.dev/text/template#hdr-Actions). */
+/** In a template, anything may stand in comments and in an action's literals (https://pkg.go.dev/text/template). */
+const comment = /{{(?:-\s)?\/\*.*?\*\/(?:\s-)?}}/gs;
 const action = /{{(?:"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?}}/g;
 const literal = /"(?:\\.|[^"\\])*"|`[^`]*`/g;
 
@@ -65,8 +66,11 @@ function brokenRule(name: string, text: string, settings: Tree): string | undefi
 
 /** helmfile says neither which release nor which setting has a wrong template. */
 function brokenTemplate(text: string, settings: Tree): string | undefined {
-  if (text.replaceAll(action, '').includes('{{')) return 'a template that ends each `{{` with `}}`';
-  const code = (text.match(action) ?? []).join('').replaceAll(literal, '""');
+  const actions = text.replaceAll(comment, '');
+  if (actions.replaceAll(action, '').includes('{{')) return 'a template that ends each `{{` with `}}`';
+  const code = (actions.match(action) ?? []).join('').replaceAll(literal, '""');
+  // Under a condition, such as `hasKey`, a setting need not exist.
+  if (/\b(?:if|with|range|and|or)\b/.test(code)) return undefined;
   const used = [...code.matchAll(/\.Values\.([\w.]+)/g)].map(([, path = '']) => path);
   // helmfile gives its name to the environment.
   const missing = used.find(

@@ -294,6 +294,9 @@ test('what fits is accepted', async () => {
   for (const settings of [
     // A template for the chart itself may stand in a literal.
     tree('releases.app1-back.a', '{{ "{{ .Values.ofTheChart }}" }} and {{ `{{` }}'),
+    // A comment is not read, nor need a setting exist under a condition.
+    tree('releases.app1-back.a', '{{/* a 5" disk */}}{{- /* .Values.former */ -}}'),
+    tree('releases.app1-back.a', '{{ if hasKey .Values "mine" }}{{ .Values.mine }}{{ end }}'),
     // A removed role, and a login to another server.
     tree('database.applications.app1', null),
     loginAs('app2', secret('b')).replace('{{ .Values.database.host }}', 'db.test'),
