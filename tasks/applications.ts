@@ -3,8 +3,10 @@ import { task } from './environment-task.ts';
 import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
-const newEnvironmentCode = () => import('../lib/applications/new-environment.ts');
-const removal = () => import('../lib/applications/remove-app.ts');
+const changes = () => import('../lib/applications/changes.ts');
+const additions = () => import('../lib/applications/new-app.ts');
+const removals = () => import('../lib/applications/remove-app.ts');
+const environments = () => import('../lib/applications/new-environment.ts');
 
 const newName = { type: 'string', positional: true, noun: 'name', description: 'its name, such as' } as const;
 
@@ -24,8 +26,9 @@ export const newApp = task({
   needs: ({ args }) => (args.secrets === 'sops' ? [importGpgKeys, ...tools('sops')] : []),
   check: async (input) => (await import('../lib/applications/names.ts')).checkName(input, input.args.name),
   commands: async (input) =>
-    (await import('../lib/applications/new-app.ts')).newAppCommands(input, input.args),
-  run: async (context) => (await import('../lib/applications/new-app.ts')).newApp(context, context.args),
+    (await changes()).planCommands(input, await (await additions()).newApp(input, input.args)),
+  run: async (context) =>
+    (await changes()).carryOut(context, await (await additions()).newApp(context, context.args)),
 });
 
 export const removeApp = task({
@@ -44,8 +47,13 @@ export const removeApp = task({
   },
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   confirm: ({ args }) => `remove \`${args.app}\` from the settings of all environments?`,
-  commands: async (input) => (await removal()).removeAppCommands(input, input.args.app),
-  run: async (context) => (await removal()).removeApp(context, context.args.app),
+  commands: async (input) =>
+    (await changes()).planCommands(input, await (await removals()).removeApp(input, input.args.app)),
+  run: async (context) => {
+    const { checkNotInstalled, removeApp } = await removals();
+    await checkNotInstalled(context, context.args.app);
+    return (await changes()).carryOut(context, await removeApp(context, context.args.app));
+  },
 });
 
 export const newEnvironment = task({
@@ -63,7 +71,9 @@ export const newEnvironment = task({
     },
   },
   needs: [importGpgKeys, ...tools('sops')],
-  check: async (input) => (await newEnvironmentCode()).checkNewEnvironment(input, input.args.name),
-  commands: async (input) => (await newEnvironmentCode()).newEnvironmentCommands(input, input.args),
-  run: async (context) => (await newEnvironmentCode()).newEnvironment(context, context.args),
+  check: async (input) => (await environments()).checkNewEnvironment(input, input.args.name),
+  commands: async (input) =>
+    (await changes()).planCommands(input, await (await environments()).newEnvironment(input, input.args)),
+  run: async (context) =>
+    (await changes()).carryOut(context, await (await environments()).newEnvironment(context, context.args)),
 });

@@ -3,10 +3,43 @@ import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
+import { encryptCommands, encryptRandom, type NewSecrets } from '../secrets/make.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 
 /** New texts of files by path relative to the project; undefined removes a file. */
 export type Changes = ReadonlyMap<string, string | undefined>;
+
+/** What a task makes of the project's files. */
+export type Plan = {
+  readonly changes: Changes;
+  /** Files that get random values. */
+  readonly secrets?: readonly NewSecrets[];
+  /** The next task, in a line before the changed files. */
+  readonly next?: string;
+  /** What stays, and how to remove it. */
+  readonly left?: readonly string[];
+};
+
+/** The plain commands of `carryOut`, for `--dry-run`. */
+export const planCommands = async (
+  input: InEnvironment,
+  { changes, secrets = [], left = [] }: Plan,
+): Promise<readonly string[]> => [
+  ...(await changeCommands(input.environment.root, changes)),
+  ...encryptCommands(input, secrets),
+  ...left.map((line) => `# ${line}`),
+];
+
+/** Changes all files of a plan, or none, and prints what comes next. */
+export async function carryOut(context: EnvironmentContext, plan: Plan): Promise<'changed'> {
+  const { next, left = [], secrets = [] } = plan;
+  const changes = new Map([...plan.changes, ...(await encryptRandom(context, secrets))]);
+  await makeChanges(context.environment.root, changes);
+  const files = [...changes.keys()].map(shellWord).join(' ');
+  context.print([...(next ? [next] : []), `commit these together: ${files}`, ...left].join('\n'));
+  return 'changed';
+}
 
 /** Plain commands that make the changes; a patch shows them. Files are only removed if it fits. */
 export async function changeCommands(root: string, changes: Changes): Promise<string[]> {
@@ -58,6 +91,3 @@ export async function makeChanges(root: string, changes: Changes): Promise<void>
     });
   }
 }
-
-/** The changed files for a sentence, to commit them. */
-export const changedText = (changes: Changes): string => [...changes.keys()].map(shellWord).join(' ');

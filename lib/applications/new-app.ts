@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { taskCommand } from '../ground/launcher.ts';
 import { secretNames, secretsFile } from '../secrets/encrypted-file.ts';
-import { encryptCommands, encryptRandom, type NewSecrets } from '../secrets/make.ts';
-import type { Context, Target } from '../settings/context.ts';
+import type { NewSecrets } from '../secrets/make.ts';
+import type { Target } from '../settings/context.ts';
 import { environmentNames } from '../settings/settings.ts';
-import { type Changes, changeCommands, changedText, checkChanges, makeChanges } from './changes.ts';
+import { checkChanges, type Plan } from './changes.ts';
 import { checkName } from './names.ts';
 import { addEntries, type Path } from './yaml-edits.ts';
 
@@ -30,10 +30,11 @@ const template = async (): Promise<Template> =>
   parse(await readFile(fileURLToPath(new URL('application.yaml', import.meta.url)), 'utf8')) as Template;
 
 /**
- * The changed YAML files, helmfile.yaml first: `remove-app` finds what a killed run has begun. Throws `UsageError` for
- * an unfit name.
+ * The plan to add an application, with its secrets. helmfile.yaml comes first: `remove-app` finds what a killed run has
+ * begun. Throws `UsageError` for an unfit name.
  */
-export async function additions(target: Target, { name, secrets }: Wanted): Promise<Map<string, string>> {
+export async function newApp(target: Target, wanted: Wanted): Promise<Plan> {
+  const { name, secrets } = wanted;
   await checkName(target, name);
   const { root } = target.environment;
   const { secrets: kinds, additions } = await template();
@@ -48,7 +49,12 @@ export async function additions(target: Target, { name, secrets }: Wanted): Prom
     changes.set(file, addEntries(before, path, fill(text)));
   }
   await checkChanges(changes, (file) => `${name} cannot be added to ${file}`);
-  return changes;
+  const install = `${secrets === 'vault' ? 'init-vault , ' : ''}install-app ${name} , test-app ${name}`;
+  return {
+    changes,
+    secrets: await newSecrets(root, wanted),
+    next: `new application \`${name}\`: ${taskCommand(install)} installs and tests it`,
+  };
 }
 
 /** The secrets files of an application in all environments that have secrets; others get theirs by `make-secrets`. */
@@ -59,34 +65,4 @@ async function newSecrets(root: string, { name, secrets }: Wanted): Promise<NewS
     if ((await secretNames({ name: environment, root })).length > 0)
       files.push({ file: secretsFile(environment, `${name}.yaml`), keys: { password: '' } });
   return files;
-}
-
-/** The plain commands of `newApp`, for `--dry-run`. */
-export async function newAppCommands(target: Target, wanted: Wanted): Promise<readonly string[]> {
-  const { root } = target.environment;
-  const files = await newSecrets(root, wanted);
-  return [
-    ...(await changeCommands(root, await additions(target, wanted))),
-    ...encryptCommands(target, files),
-  ];
-}
-
-/** Adds an application to the project's files, with its secrets. Either all files are changed, or none. */
-export async function newApp(context: Context, wanted: Wanted): Promise<void> {
-  const { root } = context.environment;
-  const files = await newSecrets(root, wanted);
-  const changes: Changes = new Map([
-    ...(await additions(context, wanted)),
-    ...(await encryptRandom(context, files)),
-  ]);
-  await makeChanges(root, changes);
-  const { name, secrets } = wanted;
-  const install = `${secrets === 'vault' ? 'init-vault , ' : ''}install-app ${name} , test-app ${name}`;
-  context.print(
-    [
-      `new application \`${name}\`: ${taskCommand(install)} installs and tests it`,
-      `commit these together: ${changedText(changes)}`,
-    ].join('\n'),
-  );
-  context.report('changed');
 }

@@ -5,10 +5,10 @@ import { UsageError } from '@k8s-deployment/runner';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { isLeftover } from '../ground/leftover-files.ts';
-import { encryptCommands, encryptRandom, missingSecrets } from '../secrets/make.ts';
-import type { Context, InEnvironment } from '../settings/context.ts';
+import { missingSecrets } from '../secrets/make.ts';
+import type { InEnvironment } from '../settings/context.ts';
 import { checkEnvironmentName, foldersIn } from '../settings/settings.ts';
-import { type Changes, changeCommands, changedText, makeChanges } from './changes.ts';
+import type { Plan } from './changes.ts';
 
 type Wanted = { readonly name: string; readonly from: string };
 
@@ -26,9 +26,7 @@ export async function checkNewEnvironment({ environment: { root } }: InEnvironme
 }
 
 /** The settings of another environment, with the new name in their first comment. */
-async function settings(input: InEnvironment, { name, from }: Wanted): Promise<Map<string, string>> {
-  await checkNewEnvironment(input, name);
-  const { root } = input.environment;
+async function settings(root: string, { name, from }: Wanted): Promise<Map<string, string>> {
   const folder = join('environments', from);
   const texts = new Map<string, string>();
   for (const entry of await readdir(join(root, folder))) {
@@ -44,27 +42,15 @@ async function settings(input: InEnvironment, { name, from }: Wanted): Promise<M
   return texts;
 }
 
-/** The plain commands of `newEnvironment`, for `--dry-run`. */
-export async function newEnvironmentCommands(input: InEnvironment, wanted: Wanted): Promise<string[]> {
+/** The plan to create the folder of an environment from another one's, with secrets of its own. */
+export async function newEnvironment(input: InEnvironment, wanted: Wanted): Promise<Plan> {
   const { root } = input.environment;
-  const files = await missingSecrets({ name: wanted.name, root }, wanted.from);
-  return [...(await changeCommands(root, await settings(input, wanted))), ...encryptCommands(input, files)];
-}
-
-/** Creates the folder of an environment from another one's, with secrets of its own. Writes all files, or none. */
-export async function newEnvironment(context: Context, wanted: Wanted): Promise<void> {
-  const { root } = context.environment;
   const { name, from } = wanted;
-  const files = await missingSecrets({ name, root }, from);
-  const changes: Changes = new Map([
-    ...(await settings(context, wanted)),
-    ...(await encryptRandom(context, files)),
-  ]);
-  await makeChanges(root, changes);
+  await checkNewEnvironment(input, name);
+  const secrets = await missingSecrets({ name, root }, from);
   const next =
-    files.length === 0
+    secrets.length === 0
       ? `environments/${from} has no secrets: create keys (docs/production.md), then run ${taskCommand('make-secrets', name)}`
       : `${taskCommand('create-environment', name)} creates it`;
-  context.print(`new environment \`${name}\`: ${next}\ncommit these together: ${changedText(changes)}`);
-  context.report('changed');
+  return { changes: await settings(root, wanted), secrets, next: `new environment \`${name}\`: ${next}` };
 }

@@ -9,22 +9,18 @@ import { isTree, valueAt } from '../ground/tree.ts';
 import { declaredReleases, namesText, needingAny, type Release } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { secretNames, secretsFile } from '../secrets/encrypted-file.ts';
-import type { Context, InEnvironment } from '../settings/context.ts';
+import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import { environmentNames, foldersIn } from '../settings/settings.ts';
-import { type Changes, changeCommands, changedText, checkChanges, makeChanges } from './changes.ts';
+import { checkChanges, type Plan } from './changes.ts';
 import { type Path, removeEntries } from './yaml-edits.ts';
 
-type Removal = {
-  /** A killed run can be repeated: settings say which secrets go, and helmfile.yaml which applications there are. */
-  readonly changes: Changes;
-  /** Keys of encrypted files that hold other secrets, too. */
-  readonly keysLeft: readonly { readonly environment: string; readonly secret: SecretKey }[];
-};
-
-/** What the removal of an application changes. Throws `TaskError` if something else needs it. */
-export async function removal({ environment: { root } }: InEnvironment, app: string): Promise<Removal> {
+/**
+ * The plan to remove an application. A killed run can be repeated: settings say which secrets go, and helmfile.yaml,
+ * the last file, which applications there are. Throws `TaskError` if something else needs it.
+ */
+export async function removeApp({ environment: { root } }: InEnvironment, app: string): Promise<Plan> {
   const releases = await declaredReleases(root);
   const own = releases.filter((release) => release.app === app);
   checkNeeds(releases, own, app);
@@ -42,19 +38,29 @@ export async function removal({ environment: { root } }: InEnvironment, app: str
     const after = edits.reduce((text, [path, fits]) => removeEntries(text, path, fits), before);
     if (after !== before) changes.set(file, after);
   };
-  const keysLeft: { environment: string; secret: SecretKey }[] = [];
+  const keysLeft: string[] = [];
   for (const secret of await secretsOf(root, app, files))
     for (const environment of await environmentNames(root)) {
       if (!(await secretNames({ name: environment, root })).includes(secret.file)) continue;
       if (secret.file === `${app}.yaml`) changes.set(secretsFile(environment, secret.file), undefined);
-      else keysLeft.push({ environment, secret });
+      // The file holds other secrets, too.
+      else keysLeft.push(keyLeft(environment, secret));
     }
   for (const file of files) await edit(file, rules);
   await edit('vault/state.yaml', [[['applications'], isOwn]]);
   await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);
   await checkChanges(changes, (file) => `${app} cannot be removed from ${file}`);
-  return { changes, keysLeft };
+  const inVault = `in Vault, ${taskCommand('init-vault')} removes its access, and kv/${app} stays (vault/README.md)`;
+  const left = [
+    `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE "${app}"; DROP ROLE "${app}";`,
+    ...(changes.has('vault/state.yaml') ? [inVault] : []),
+    ...keysLeft,
+  ];
+  return { changes, left };
 }
+
+const keyLeft = (environment: string, { file, key }: SecretKey): string =>
+  `${secretsFile(environment, file)} keeps \`${key}\`: remove it with ${taskCommand(`edit-secrets ${file}`, environment)}`;
 
 function checkNeeds(releases: readonly Release[], own: readonly Release[], app: string): void {
   const [other] = needingAny(releases, own);
@@ -91,7 +97,7 @@ async function secretsOf(root: string, app: string, files: readonly string[]): P
 }
 
 /** Throws `TaskError` if the application is installed in the environment; logs if that cannot be known. */
-async function checkNotInstalled(context: Context, app: string): Promise<void> {
+export async function checkNotInstalled(context: EnvironmentContext, app: string): Promise<void> {
   const { environment } = context;
   if ((await remembered(environment)) === undefined) return;
   const phase = await (await clusterOf(environment)).phase(context);
@@ -109,34 +115,3 @@ async function checkNotInstalled(context: Context, app: string): Promise<void> {
     advice: `run ${taskCommand(`uninstall-app ${app}`)}, also in other environments that have it`,
   });
 }
-
-/** The plain commands of `removeApp`, for `--dry-run`. */
-export async function removeAppCommands(target: InEnvironment, app: string): Promise<readonly string[]> {
-  const found = await removal(target, app);
-  return [
-    ...(await changeCommands(target.environment.root, found.changes)),
-    ...leftovers(app, found).map((line) => `# ${line}`),
-  ];
-}
-
-/** Removes an application that is not installed from the project's files. Either all files are changed, or none. */
-export async function removeApp(context: Context, app: string): Promise<void> {
-  await checkNotInstalled(context, app);
-  const found = await removal(context, app);
-  await makeChanges(context.environment.root, found.changes);
-  const lines = [`commit these together: ${changedText(found.changes)}`, ...leftovers(app, found)];
-  context.print(lines.join('\n'));
-  context.report('changed');
-}
-
-/** What stays where the application was installed, and how to remove it. */
-const leftovers = (app: string, { changes, keysLeft }: Removal): string[] => [
-  `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE "${app}"; DROP ROLE "${app}";`,
-  ...(changes.has('vault/state.yaml')
-    ? [`in Vault, ${taskCommand('init-vault')} removes its access, and kv/${app} stays (vault/README.md)`]
-    : []),
-  ...keysLeft.map(
-    ({ environment, secret: { file, key } }) =>
-      `${secretsFile(environment, file)} keeps \`${key}\`: remove it with ${taskCommand(`edit-secrets ${file}`, environment)}`,
-  ),
-];

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { makeChanges } from '../../lib/applications/changes.ts';
-import { removal } from '../../lib/applications/remove-app.ts';
+import { removeApp } from '../../lib/applications/remove-app.ts';
 import { root } from '../../lib/ground/project.ts';
 import { environmentIn } from './environment.ts';
 
@@ -40,5 +40,5 @@ export const releaseTable: readonly string[] = [
 /** Removes other applications than app1 and app2 from a copy of the project, for what was recorded with these two. */
 export async function onlyExamples(folder: string): Promise<void> {
   for (const { name } of applications.filter((app) => !['app1', 'app2'].includes(app.name)))
-    await makeChanges(folder, (await removal({ environment: environmentIn(folder) }, name)).changes);
+    await makeChanges(folder, (await removeApp({ environment: environmentIn(folder) }, name)).changes);
 }

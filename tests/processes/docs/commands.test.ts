@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { makeChanges } from '../../../lib/applications/changes.ts';
-import { additions as newApplication } from '../../../lib/applications/new-app.ts';
+import { newApp } from '../../../lib/applications/new-app.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
@@ -59,7 +59,8 @@ test('every task is called with valid arguments and options, that of README.md p
   cpSync(join(folder, 'environments/development'), join(folder, 'environments/staging'), { recursive: true });
   const settings = await loadSettings({ name: 'development', provider: 'embedded', root: folder });
   const app3 = { name: 'app3', secrets: 'vault' } as const;
-  await makeChanges(folder, await newApplication({ environment: environmentIn(folder), settings }, app3));
+  const target = { environment: environmentIn(folder), settings };
+  await makeChanges(folder, (await newApp(target, app3)).changes);
   const others = dry.filter((words) => !isNew(words)).map((words) => ['--dry-run', ...words]);
   const [history, help, ...more] = await printedBy(folder, [['history', 'app1-back'], ['--help'], ...others]);
   printed.push(...more);
