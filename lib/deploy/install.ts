@@ -64,8 +64,6 @@ export async function install(context: Context, selection: Selection): Promise<v
     now = await deployedReleases(context);
     await replaceOlderPods(context, batch, now);
   }
-  // The release devops has created the namespace by now.
-  if (certificates === 'later') await ensureRouteCertificates(context, releases);
   context.report('changed');
   // Arguments for helmfile may change what it renders.
   if (context.passThrough.length > 0) return;

@@ -3,7 +3,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { Context, Settings, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
-import { findWay, whyForward } from './entrance.ts';
+import { findWay } from './entrance.ts';
 import { type HttpRoute, type Ingress, placesOf, publishedAddress, redirectPort } from './routes.ts';
 
 export type Address = {
@@ -84,7 +84,7 @@ async function wayIn(
   const [published] = items.flatMap((item) =>
     item.kind === 'Ingress' && item.metadata.namespace === ownNamespace ? (publishedAddress(item) ?? []) : [],
   );
-  const way = await findWay(context, { tls, published }).catch((error: unknown) => {
+  const way = await findWay(context, published).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
     throw error;
   });
@@ -95,11 +95,11 @@ async function wayIn(
     const byHand = isIP(address) === 0 ? '' : `; without DNS, ${hostsLine(address)}`;
     return { port: fixed ?? port, note: `served at ${address}:${port}${byHand}` };
   }
-  const { namespace, service, tried } = way;
+  const { namespace, service, why } = way;
   const port = fixed ?? (tls ? 8443 : 8080);
   const asRoot = port < 1024 ? ' (as root)' : '';
   const kubectl = `${kubectlText(environment)} -n ${namespace}`;
   const command = `${kubectl} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
   const steps = `forward a port${asRoot}: ${command}; and ${hostsLine('127.0.0.1')}`;
-  return { port, note: `the ingress controller ${whyForward(tried)}; ${steps}` };
+  return { port, note: `the ingress controller ${why}; ${steps}` };
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Release } from '../helm/helmfile.ts';
 import { kubectl, kubectlList, kubectlText, type WithData } from '../kubernetes/kubectl.ts';
-import type { Context, EnvironmentContext, Settings, Target } from '../settings/context.ts';
+import type { Context, EnvironmentContext, Outcome, Settings, Target } from '../settings/context.ts';
 
 const namespace = 'frontend';
 
@@ -49,17 +49,16 @@ export async function routeSecrets(context: Context, releases: readonly Release[
 }
 
 /**
- * Creates or renews the certificates of the fronts among these releases in the cluster; `later` if their namespace
- * does not exist yet. Not as helm values, which helm would store; the keys reach the API server on stdin.
+ * Creates or renews the certificates of the fronts among these releases in the cluster. Not as helm values, which helm
+ * would store; the keys reach the API server on stdin.
  */
 export async function ensureRouteCertificates(
   context: Context,
   releases: readonly Release[],
-): Promise<'changed' | 'unchanged' | 'later'> {
-  const { environment } = context;
+): Promise<Outcome> {
+  const { $, environment } = context;
   const wanted = await routeSecrets(context, releases);
   if (wanted.length === 0) return 'unchanged';
-  const $ = context.$({ quiet: true });
   const words = ['-n', namespace, 'get', 'secrets', '-l', 'app.kubernetes.io/component=certificate'];
   const existing = await kubectlList<WithData>(context, ...words);
   const differing = wanted.filter(({ metadata: { name }, data }) => {
@@ -67,11 +66,9 @@ export async function ensureRouteCertificates(
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
   });
   if (differing.length === 0) return 'unchanged';
-  const found = await $`${kubectl(environment)} get namespace ${namespace} --ignore-not-found -o name`;
-  if (found.stdout.trim() === '') return 'later';
   const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: differing });
   // Client-side apply would store the key a second time, in an annotation.
-  await $({ input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+  await $({ quiet: true, input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
   const fronts = differing.map(({ metadata }) => metadata.labels['app.kubernetes.io/instance']);
   context.log(`installed the certificates of ${fronts.join(', ')}`);
   return 'changed';

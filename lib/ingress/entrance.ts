@@ -3,7 +3,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { holds, kubectlList, kubectlText, type Named, type WithConditions } from '../kubernetes/kubectl.ts';
 import { withPortForward } from '../kubernetes/port-forward.ts';
-import type { Context, Environment } from '../settings/context.ts';
+import type { Context, Environment, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 import { type Balanced, publishedAddress, type Site } from './routes.ts';
 
@@ -35,25 +35,26 @@ export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | u
 /** This machine's access to the controller. */
 export type Way =
   | { readonly kind: 'direct'; readonly entrance: Entrance }
-  /** Only by a forwarded port; `tried` is the address that does not answer. */
+  /** Only by a forwarded port; `why` completes a sentence about the controller. */
   | {
       readonly kind: 'forward';
       readonly namespace: string;
       readonly service: string;
-      readonly tried: string | undefined;
+      readonly why: string;
     };
 
-/** Finds the controller by the setting `ingress.address` or by its Service. Throws `TaskError` if there is none. */
-export async function findWay(
-  context: Pick<Context, '$' | 'environment' | 'settings'>,
-  site: Pick<Site, 'tls' | 'published'>,
-): Promise<Way> {
+/**
+ * Finds the controller by the setting `ingress.address`, by its Service, or by the address in the Ingresses' status.
+ * Throws `TaskError` if there is none.
+ */
+export async function findWay(context: Target & ShellContext, published?: string): Promise<Way> {
   const { environment, settings } = context;
-  const [host = '', port] = settings.ingress.address.split(':');
+  const { enabled: tls } = settings.ingress.tls;
+  const [host = '', hostPort] = settings.ingress.address.split(':');
   if (host !== '') {
-    const given = port === undefined ? undefined : Number(port);
+    const given = hostPort === undefined ? undefined : Number(hostPort);
     // A configured port is the one of the routes.
-    const entrance = site.tls
+    const entrance = tls
       ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
       : { address: host, http: given ?? 80, https: undefined };
     return { kind: 'direct', entrance };
@@ -65,17 +66,16 @@ export async function findWay(
   const services = await kubectlList<Service>(context, 'get', 'services', ...select);
   const service = services.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
   if (service === undefined) {
-    if (site.published !== undefined)
-      return { kind: 'direct', entrance: { address: site.published, http: 80, https: 443 } };
+    if (published !== undefined)
+      return { kind: 'direct', entrance: { address: published, http: 80, https: 443 } };
     throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
   }
   const entrance = entranceOf(service, await kubectlList<Pod>(context, 'get', 'pods', ...select));
   const forward = { kind: 'forward', namespace, service: service.metadata.name } as const;
-  if (entrance === undefined) return { ...forward, tried: undefined };
-  const entrancePort = site.tls ? entrance.https : entrance.http;
-  if (entrancePort !== undefined && (await connects(entrance.address, entrancePort)))
-    return { kind: 'direct', entrance };
-  return { ...forward, tried: `${entrance.address}:${entrancePort}` };
+  if (entrance === undefined) return { ...forward, why: 'has no address outside the cluster' };
+  const port = tls ? entrance.https : entrance.http;
+  if (port !== undefined && (await connects(entrance.address, port))) return { kind: 'direct', entrance };
+  return { ...forward, why: `does not answer at ${entrance.address}:${port}` };
 }
 
 /** Milliseconds. Packets to a node in a virtual machine (Docker Desktop, WSL) are often dropped. */
@@ -100,11 +100,11 @@ export async function withEntrance<Result>(
   site: Site,
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
-  const way = await findWay(context, site);
+  const way = await findWay(context, site.published);
   if (way.kind === 'direct') return use(way.entrance);
-  const { namespace, service, tried } = way;
+  const { namespace, service, why } = way;
   context.log(
-    `the ingress controller ${whyForward(tried)}: called through a forwarded port, so it sees the caller as 127.0.0.1`,
+    `the ingress controller ${why}: called through a forwarded port, so it sees the caller as 127.0.0.1`,
   );
   const forward = { namespace, resource: `svc/${service}` };
   return withPortForward(context, { ...forward, port: 80 }, (http) =>
@@ -115,10 +115,6 @@ export async function withEntrance<Result>(
       : use({ address: http.host, http: http.port, https: undefined }),
   );
 }
-
-/** Why a port is forwarded; completes a sentence about the controller. */
-export const whyForward = (tried: string | undefined): string =>
-  tried === undefined ? 'has no address outside the cluster' : `does not answer at ${tried}`;
 
 const noEntrance = (environment: Environment, why: string): TaskError =>
   new TaskError({

@@ -87,7 +87,7 @@ async function wayTo(name: Name, context: Context): Promise<Way> {
 async function wayToIngress(context: Context): Promise<Way> {
   const { enabled: tls } = context.settings.ingress.tls;
   const scheme = tls ? 'https://' : 'http://';
-  const way = await findWay(context, { tls, published: undefined });
+  const way = await findWay(context);
   if (way.kind === 'direct') {
     const { address, http, https } = way.entrance;
     return { scheme, at: { host: address, port: (tls ? https : http) ?? ingressPorts(tls).port } };

@@ -88,10 +88,8 @@ type Made = { metadata: { name: string }; type: string };
 const applied = () => JSON.parse(readFileSync(file, 'utf8')).items;
 
 /** A cluster that keeps what is applied. */
-function cluster(namespace = 'namespace/frontend', secrets = `cat ${file} 2> /dev/null || ${listing()}`) {
-  const get = { 'get secrets': secrets, 'get namespace': `echo '${namespace}'` };
-  project.script('kubectl', { apply: `cat > ${file}`, ...get });
-}
+const cluster = (secrets = `cat ${file} 2> /dev/null || ${listing()}`) =>
+  project.script('kubectl', { apply: `cat > ${file}`, 'get secrets': secrets });
 
 const releases = ['app1-back', 'app1-front', 'app2-front'].map((name) => ({ name })) as Release[];
 const ensure = (tls: Ingress['tls'] = {}) =>
@@ -110,15 +108,12 @@ test('each front gets its own Secret, on stdin; none is written twice, unless ot
   assert.ok(project.calls().every((line) => !line.includes(key)));
   assert.is(await ensure(), 'unchanged');
   items[1].data['tls.crt'] = 'other';
-  cluster(undefined, printing({ items }));
+  cluster(printing({ items }));
   assert.is(await ensure(), 'changed');
   assert.is(applied().length, 1);
 });
 
-test('without its namespace a Secret is written later; without TLS, or with other certificates, never', async () => {
-  cluster('');
-  assert.is(await ensure(), 'later');
-  assert.equal(project.calls(/ apply /), []);
+test('without TLS, or with other certificates, no Secret is written', async () => {
   cluster();
   project.forget();
   for (const tls of [{ enabled: false }, { existingSecret: 'wildcard' }, { clusterIssuer: 'letsencrypt' }])
