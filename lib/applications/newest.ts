@@ -1,35 +1,29 @@
-/**
- * A version in a tag: what comes before, numbers, what comes after. `17.11-bookworm` is ['', [17, 11], '-bookworm'].
- */
-type Form = readonly [before: string, numbers: readonly number[], after: string];
+/** A version in a tag: what comes before, the version, what comes after. `17.11-bookworm` is ['', '17.11', '-bookworm']. */
+type Form = readonly [before: string, version: string, after: string];
 
-function formOf(tag: string): Form | undefined {
-  const [, before, numbers, after] = /^(v?)(\d+(?:\.\d+)+)(.*)$/.exec(tag) ?? [];
-  if (before === undefined || numbers === undefined || after === undefined) return undefined;
-  return [before, numbers.split('.').map(Number), after];
-}
+const formOf = (tag: string) => /^(v?)(\d+(?:\.\d+)+)(.*)$/.exec(tag)?.slice(1) as Form | undefined;
 
-/** Compares versions with equally many numbers. */
-const compare = (one: readonly number[], other: readonly number[]): number =>
-  one.map((number, index) => number - (other[index] ?? 0)).find((difference) => difference !== 0) ?? 0;
+/** Compares versions, number by number. */
+const compare = (one: string, other: string): number => one.localeCompare(other, 'en', { numeric: true });
+
+const majorOf = (version: string): string | undefined => version.split('.')[0];
 
 /**
  * The newest version that is written like the current one (`v1.2.3`, `1.2-alpine`) with the same major version, and the
  * newest of all majors. Both are the current one if it is no version or has no newer one.
  */
 export function newestLike(current: string, all: readonly string[]): { newest: string; ofAll: string } {
-  const form = formOf(current);
-  if (form === undefined) return { newest: current, ofAll: current };
-  const [before, now, after] = form;
+  const [before, now = '', after] = formOf(current) ?? [];
+  const length = now.split('.').length;
   const newer = all
     .flatMap((tag) => {
-      const other = formOf(tag);
-      const isAlike = other?.[0] === before && other[2] === after && other[1].length === now.length;
-      return isAlike && compare(other[1], now) > 0 ? [{ tag, numbers: other[1] }] : [];
+      const [start, version = '', end] = formOf(tag) ?? [];
+      const isAlike = start === before && end === after && version.split('.').length === length;
+      return isAlike && compare(version, now) > 0 ? [{ tag, version }] : [];
     })
-    .sort((one, other) => compare(other.numbers, one.numbers));
+    .sort((one, other) => compare(other.version, one.version));
   return {
-    newest: newer.find(({ numbers }) => numbers[0] === now[0])?.tag ?? current,
+    newest: newer.find(({ version }) => majorOf(version) === majorOf(now))?.tag ?? current,
     ofAll: newer[0]?.tag ?? current,
   };
 }
@@ -41,6 +35,5 @@ export function newestLike(current: string, all: readonly string[]): { newest: s
 export function writtenLike(tag: string, version: string): string | undefined {
   const [now, wanted] = [formOf(tag), formOf(version)];
   if (now === undefined || wanted === undefined || wanted[2] !== '') return undefined;
-  if (compare(now[1], wanted[1]) > 0) return tag;
-  return `${now[0]}${wanted[1].join('.')}${now[2]}`;
+  return compare(now[1], wanted[1]) > 0 ? tag : `${now[0]}${wanted[1]}${now[2]}`;
 }

@@ -2,14 +2,8 @@ import { parseAllDocuments } from 'yaml';
 import type { Release } from '../../helm/helmfile.ts';
 import { asHelm, type SecretObject } from '../../helm/live-objects.ts';
 
-/** What a release installs, as YAML streams. */
-export type Manifests = {
-  readonly crds: string;
-  readonly objects: string;
-  /** Objects that helm creates after the others (post-install) or before them (pre-install). */
-  readonly hooks: string;
-  readonly secrets: readonly SecretObject[];
-};
+/** Objects that helm creates after the others (post-install) or before them (pre-install). */
+export const hooksFile = 'hooks/hooks.yaml';
 
 /** GitOps tools that can apply what was rendered. */
 export type Format = 'argocd' | 'flux';
@@ -25,17 +19,13 @@ const clusterScoped =
   /^(?:Cluster(?:Role|RoleBinding|Issuer)|Namespace|CustomResourceDefinition|(?:Priority|Storage|Ingress|Gateway|Runtime|VolumeSnapshot)Class|APIService|PersistentVolume|.*WebhookConfiguration|ValidatingAdmissionPolicy(?:Binding)?)$/;
 
 /**
- * Sorts what helm rendered for a release. Objects that only a test, an upgrade or a removal creates are left out. Each
- * object is given its namespace, as helm does when it installs. For `format`, helm's annotations are translated, which
- * other tools do not know.
+ * Sorts what helm rendered for a release: YAML streams by path in its folder, and its Secrets. Objects that only a
+ * test, an upgrade or a removal creates are left out. Each object is given its namespace, as helm does when it installs.
+ * For `format`, helm's annotations are translated, which other tools do not know.
  */
-export function manifestsOf(release: Release, texts: readonly string[], format?: Format): Manifests {
+export function manifestsOf(release: Release, texts: readonly string[], format?: Format) {
   const secrets: SecretObject[] = [];
-  const found: { readonly [part in 'crds' | 'objects' | 'hooks']: [key: string, text: string][] } = {
-    crds: [],
-    objects: [],
-    hooks: [],
-  };
+  const found: [key: string, file: string, text: string][] = [];
   for (const document of texts.flatMap((text) => [...parseAllDocuments(text, asHelm)])) {
     const [error] = document.errors;
     if (error) throw new Error(`helm rendered ${release.name} to what is no YAML: ${error.message}`);
@@ -59,18 +49,16 @@ export function manifestsOf(release: Release, texts: readonly string[], format?:
       secrets.push(document.toJS() as SecretObject);
       continue;
     }
-    const part = isCrd ? 'crds' : hook === undefined ? 'objects' : 'hooks';
+    const file = isCrd ? 'crds.yaml' : hook === undefined ? 'manifests.yaml' : hooksFile;
     // Namespaces first: kubectl applies in this order.
     const rank = kind === 'Namespace' ? '' : kind;
-    const key = [rank, metadata.namespace, metadata.name, object.apiVersion].join('\n');
-    found[part].push([key, document.toString({ lineWidth: 0, directives: false }).trimEnd()]);
+    const key = [file, rank, metadata.namespace, metadata.name, object.apiVersion].join('\n');
+    found.push([key, file, document.toString({ lineWidth: 0, directives: false }).trimEnd()]);
   }
-  const textOf = (part: keyof typeof found): string =>
-    found[part]
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([, text]) => `---\n${text}\n`)
-      .join('');
-  return { crds: textOf('crds'), objects: textOf('objects'), hooks: textOf('hooks'), secrets };
+  const files = new Map<string, string>();
+  for (const [, file, text] of found.sort(([one], [other]) => (one < other ? -1 : 1)))
+    files.set(file, `${files.get(file) ?? ''}---\n${text}\n`);
+  return { files, secrets };
 }
 
 /**

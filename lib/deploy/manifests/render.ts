@@ -14,7 +14,7 @@ import { isShared } from '../../secrets/shared-file.ts';
 import { redactSecrets } from '../../secrets/sops.ts';
 import type { Context, Target } from '../../settings/context.ts';
 import { ensureServerCertificates } from '../../vault/server-certificates.ts';
-import { type Format, type Manifests, manifestsOf, stepsOf } from './files.ts';
+import { type Format, hooksFile, manifestsOf, stepsOf } from './files.ts';
 import { headOf, pathInRepository, renderedFiles, replaceFolder } from './folder.ts';
 import { applicationSet, kustomizations } from './gitops.ts';
 
@@ -68,9 +68,8 @@ export async function renderManifests(context: Context, { output, format }: Rend
     const own = certificates.filter(({ metadata }) => metadata.labels['app.kubernetes.io/instance'] === name);
     for (const object of [...manifests.secrets, ...own])
       secrets.push({ name: join(place, secretName(object, release)), object });
-    for (const [file, text] of Object.entries(filesOf(manifests)))
-      if (text !== '') files.set(join(place, file), text);
-    return { ...release, step, folder: place, hasHooks: manifests.hooks !== '' };
+    for (const [file, text] of manifests.files) files.set(join(place, file), text);
+    return { ...release, step, folder: place, hasHooks: manifests.files.has(hooksFile) };
   });
   await refuseSecrets(context, files);
   const encrypted = await encryptObjects(
@@ -95,12 +94,6 @@ export async function renderManifests(context: Context, { output, format }: Rend
   const whole = [...files].map(([name, text]) => [name, text.startsWith(head) ? text : head + text] as const);
   return replaceFolder(folder, before, new Map(whole));
 }
-
-const filesOf = ({ crds, objects, hooks }: Manifests) => ({
-  'crds.yaml': crds,
-  'manifests.yaml': objects,
-  'hooks/hooks.yaml': hooks,
-});
 
 const secretName = ({ metadata }: SecretObject, release: Release): string =>
   `secret-${metadata.namespace ?? release.namespace}-${metadata.name}${encryptedEnding}`;

@@ -37,28 +37,40 @@ const rendered = [
 const read = (text: string): ManifestObject[] => parseAllDocuments(text).map((document) => document.toJS());
 
 test('objects are sorted into CRDs, objects, hooks and Secrets, each with its namespace', () => {
-  const { crds, objects, hooks, secrets } = manifestsOf(release('app'), rendered);
+  const { files, secrets } = manifestsOf(release('app'), rendered);
   const names = (all: readonly ManifestObject[]) =>
     all.map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? '-'}/${metadata.name}`).join(', ');
-  assert.is(names(read(crds)), 'CustomResourceDefinition -/things');
-  assert.is(names(read(objects)), 'Namespace -/team, Cluster here/data, Deployment here/server');
-  assert.is(names(read(hooks)), 'Job here/set-up');
+  assert.equal(
+    [...files].map(([file, text]) => `${file}: ${names(read(text))}`),
+    [
+      'crds.yaml: CustomResourceDefinition -/things',
+      'hooks/hooks.yaml: Job here/set-up',
+      'manifests.yaml: Namespace -/team, Cluster here/data, Deployment here/server',
+    ],
+  );
   assert.equal([names(secrets), secrets[0]?.stringData], ['Secret here/login', { password: '0123' }]);
-  for (const line of [/^mode: 0644$/m, /^answer: yes$/m]) assert.match(objects, line);
-  assert.not.match(objects + hooks, /argocd|toolkit/);
-  assert.equal(manifestsOf(release('app'), [...rendered].reverse()).objects, objects);
+  const all = [...files.values()].join('');
+  for (const line of [/^mode: 0644$/m, /^answer: yes$/m]) assert.match(all, line);
+  assert.not.match(all, /argocd|toolkit/);
+  assert.equal(manifestsOf(release('app'), [...rendered].reverse()).files, files);
 });
 
 test('what helm never deletes or always replaces is marked for the tool that applies it', () => {
-  const annotations = (format: 'argocd' | 'flux', part: 'crds' | 'objects' | 'hooks') =>
-    read(manifestsOf(release('app'), rendered, format)[part]).map(({ metadata }) => metadata.annotations);
+  const annotations = (format: 'argocd' | 'flux', file: string) =>
+    read(manifestsOf(release('app'), rendered, format).files.get(file) ?? '').map(
+      ({ metadata }) => metadata.annotations,
+    );
   const kept = { 'kustomize.toolkit.fluxcd.io/prune': 'disabled' };
-  assert.equal(annotations('flux', 'crds'), [kept]);
-  assert.equal(annotations('flux', 'objects'), [{}, { 'helm.sh/resource-policy': 'keep', ...kept }, {}]);
-  assert.is(annotations('flux', 'hooks')[0]?.['kustomize.toolkit.fluxcd.io/force'], 'enabled');
+  assert.equal(annotations('flux', 'crds.yaml'), [kept]);
+  assert.equal(annotations('flux', 'manifests.yaml'), [
+    {},
+    { 'helm.sh/resource-policy': 'keep', ...kept },
+    {},
+  ]);
+  assert.is(annotations('flux', 'hooks/hooks.yaml')[0]?.['kustomize.toolkit.fluxcd.io/force'], 'enabled');
   const options = { 'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false' };
-  assert.equal(annotations('argocd', 'crds'), [options]);
-  assert.equal(annotations('argocd', 'hooks'), [{ 'helm.sh/hook': 'test,post-install' }]);
+  assert.equal(annotations('argocd', 'crds.yaml'), [options]);
+  assert.equal(annotations('argocd', 'hooks/hooks.yaml'), [{ 'helm.sh/hook': 'test,post-install' }]);
 });
 
 const releases = [release('front', ['back']), release('back', ['base', 'gone']), release('base')];
