@@ -14,7 +14,7 @@ import type { Context } from '../settings/context.ts';
 import { releaseValues } from '../settings/release-values.ts';
 import { checkVault } from '../vault/health.ts';
 import { checkDeployedPassword } from './database-password.ts';
-import { finishReplacement, hasOnDelete, replaceOlderPods } from './replace-pods.ts';
+import { batchesOf, finishReplacement, replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
 /**
@@ -74,21 +74,6 @@ export async function install(context: Context, selection: Selection): Promise<v
     if (digest !== undefined && !scaled.has(name)) digests.known.set(name, digest);
   }
   await digests.save();
-}
-
-/**
- * Deployed releases whose pods helm does not replace come first, with what they need: others may depend on the newest
- * revision.
- */
-function batchesOf(releases: readonly Release[], deployed: Deployed): readonly (readonly Release[])[] {
-  const first = new Set(releases.filter(({ id }) => hasOnDelete(deployed.get(id))));
-  // Sets can grow while they are iterated.
-  for (const one of first)
-    for (const release of releases) if (one.needs.includes(release.id)) first.add(release);
-  const isFirst = (release: Release) => first.has(release);
-  return [releases.filter(isFirst), releases.filter((release) => !isFirst(release))].filter(
-    ({ length }) => length > 0,
-  );
 }
 
 /**

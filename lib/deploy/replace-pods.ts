@@ -1,5 +1,5 @@
 import { providerOf } from '../cluster/providers.ts';
-import type { Release } from '../helm/helmfile.ts';
+import { type Release, withNeeds } from '../helm/helmfile.ts';
 import { manifestObjects } from '../helm/live-objects.ts';
 import { isOnDelete } from '../helm/object-drift.ts';
 import type { Deployed, DeployedRelease } from '../helm/releases.ts';
@@ -10,8 +10,19 @@ import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { nextPodOfVault, unsealRunning, vaultSet } from '../vault/replace-pods.ts';
 
 /** True if the release may have a workload whose pods helm does not replace; parsing its manifest takes long. */
-export const hasOnDelete = (release: DeployedRelease | undefined): boolean =>
+const hasOnDelete = (release: DeployedRelease | undefined): boolean =>
   release?.manifest.includes('OnDelete') === true;
+
+/**
+ * Deployed releases whose pods helm does not replace come first, with what they need: others may depend on the newest
+ * revision.
+ */
+export function batchesOf(releases: readonly Release[], deployed: Deployed): readonly (readonly Release[])[] {
+  const onDelete = releases.filter(({ id }) => hasOnDelete(deployed.get(id)));
+  const first = withNeeds(onDelete, releases);
+  const rest = releases.filter((release) => !first.includes(release));
+  return [first, rest].filter(({ length }) => length > 0);
+}
 
 /**
  * Replaces the pods of older revisions of the releases' OnDelete workloads, one by one. The next call goes on with what

@@ -16,9 +16,7 @@ import type { Deployed } from './releases.ts';
 
 /** Differences between a release's objects in the cluster and what helm applied. */
 export type Drift = {
-  /** Deleted objects, for example `deployment frontend/app1-front`. */
-  readonly missing: readonly string[];
-  /** A line per changed field: object, field, value with its owner, helm's value. */
+  /** A line per deleted object, and per changed field: object, field, value with its owner, helm's value. */
   readonly changed: readonly string[];
   /** A line per added field. Not drift, as helm keeps it. */
   readonly added: readonly string[];
@@ -35,8 +33,7 @@ export type Drift = {
 };
 
 /** True if an install has something to restore. */
-export const isDrift = (drift: Drift | undefined): boolean =>
-  drift !== undefined && drift.missing.length + drift.changed.length > 0;
+export const isDrift = (drift: Drift | undefined): boolean => (drift?.changed.length ?? 0) > 0;
 
 /** Number of objects and fields shown per release. */
 const shownLines = 8;
@@ -61,11 +58,10 @@ export async function tellDrift(
   );
   // Any field may contain a password.
   if ([...drifts.values()].some(isDrift)) await redactSecrets(context);
-  for (const [name, { missing, changed, added, unready }] of drifts) {
+  for (const [name, { changed, added, unready }] of drifts) {
     for (const line of unready) tell(`${name}: ${line}`);
-    const lines = [...missing.map((object) => `${object} is missing`), ...changed];
     for (const [label, all] of [
-      [`${name} was changed`, lines],
+      [`${name} was changed`, changed],
       [name, added],
     ] as const) {
       for (const line of all.slice(0, shownLines)) tell(`${label}: ${line}`);
@@ -83,9 +79,10 @@ function driftOf(pairs: readonly Pair[], scaled: readonly string[], lostNamespac
   const missing = pairs
     .filter(({ live, object }) => live === undefined && !removesItself(object))
     // Objects in a deleted namespace are gone with it.
-    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace));
+    .filter(({ object }) => !lostNamespaces.includes(object.metadata.namespace))
+    .map((pair) => `${nameOf(pair)} is missing`);
   const compared = pairs.map((pair) => ({ pair, ...compareFields(pair) }));
-  const changed = compared.flatMap(({ pair, lost }) =>
+  const replaced = compared.flatMap(({ pair, lost }) =>
     lost
       .filter(({ path }) => path !== '.spec.replicas' || !isScaled(pair))
       .map((field) => `${nameOf(pair)} ${lostField(pair, field)}`),
@@ -122,7 +119,8 @@ function driftOf(pairs: readonly Pair[], scaled: readonly string[], lostNamespac
       .filter((object) => !rendered.some((one) => nameOf({ object: one }) === nameOf({ object })));
   const unready = pairs.flatMap((pair) => faultsOf(pair).map((fault) => `${nameOf(pair)} ${fault}`));
   const unfinished = pairs.some(isUnfinished);
-  return { missing: missing.map(nameOf), changed, added, unready, unfinished, autoscaled, asKept, leftOutOf };
+  const changed = [...missing, ...replaced];
+  return { changed, added, unready, unfinished, autoscaled, asKept, leftOutOf };
 }
 
 const isLostNamespace = ({ object, live }: Pair): boolean =>

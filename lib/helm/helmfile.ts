@@ -66,14 +66,16 @@ export async function declaredReleases(
     tier: labels.tier,
     app: labels.app,
   }));
-  const wanted = new Set<Release>(
-    releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app)),
-  );
+  const selected = releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app));
+  return needs === 'with-needs' ? withNeeds(selected, releases) : selected;
+}
+
+/** The selected releases and what they need among `all`, in the order of `all`. */
+export function withNeeds(selected: readonly Release[], all: readonly Release[]): readonly Release[] {
+  const wanted = new Set(selected);
   // Sets can grow while they are iterated.
-  if (needs === 'with-needs')
-    for (const one of wanted)
-      for (const release of releases) if (one.needs.includes(release.id)) wanted.add(release);
-  return releases.filter((release) => wanted.has(release));
+  for (const one of wanted) for (const other of all) if (one.needs.includes(other.id)) wanted.add(other);
+  return all.filter((release) => wanted.has(release));
 }
 
 /** The release with this name, which was checked before. */

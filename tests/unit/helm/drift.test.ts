@@ -89,7 +89,7 @@ test('deleted objects, and those of a kind that the cluster does not know, are m
   ] as const) {
     const { lines, drift } = await told(answer);
     assert.ok(lines.includes(`devops was changed: ${missing} is missing`));
-    assert.equal(drift?.missing, [missing]);
+    assert.equal(drift?.changed, [`${missing} is missing`]);
     assert.ok(isDrift(drift));
   }
 });
