@@ -97,10 +97,10 @@ function connects(host: string, port: number): Promise<boolean> {
 /** Calls `use` with the controller's address or a forwarded port. Throws `TaskError` if there is none. */
 export async function withEntrance<Result>(
   context: Context,
-  site: Site,
+  { published }: Pick<Site, 'published'>,
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
-  const way = await findWay(context, site.published);
+  const way = await findWay(context, published);
   if (way.kind === 'direct') return use(way.entrance);
   const { namespace, service, why } = way;
   context.log(
@@ -108,7 +108,7 @@ export async function withEntrance<Result>(
   );
   const forward = { namespace, resource: `svc/${service}` };
   return withPortForward(context, { ...forward, port: 80 }, (http) =>
-    site.tls
+    context.settings.ingress.tls.enabled
       ? withPortForward(context, { ...forward, port: 443 }, (https) =>
           use({ address: https.host, http: http.port, https: https.port }),
         )

@@ -9,9 +9,6 @@ export type Route = { readonly path: string; readonly ranges: readonly string[] 
 /** An application's routes at the ingress controller. */
 export type Site = {
   readonly host: string;
-  readonly tls: boolean;
-  /** Port of its URL if the controller redirects to one; otherwise it is the controller's own. */
-  readonly port: number | undefined;
   /** Longest path first, since the first match wins. */
   readonly routes: readonly Route[];
   /** Address in the Ingress's status. */
@@ -61,8 +58,7 @@ const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
 
 /** The routes of an application in the cluster. Throws `TaskError` if there are none. */
 export async function readSite(context: Context, app: string): Promise<Site> {
-  const { settings } = context;
-  const { controller, kind } = settings.ingress;
+  const { controller, kind } = context.settings.ingress;
   const kinds = [
     kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
     ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
@@ -76,7 +72,7 @@ export async function readSite(context: Context, app: string): Promise<Site> {
     kinds.join(','),
     ...labelled,
   );
-  const site = siteOf(items, settings);
+  const site = siteOf(items);
   if (site) return site;
   throw new TaskError({
     what: `${app} has no route`,
@@ -110,7 +106,7 @@ export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
 }
 
 /** The routes in these objects; undefined if there are none. */
-export function siteOf(items: readonly RouteObject[], settings: Pick<Settings, 'ingress'>): Site | undefined {
+export function siteOf(items: readonly RouteObject[]): Site | undefined {
   const ranges = new Map(
     items.flatMap((item) =>
       item.kind === 'Middleware' ? [[item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []]] : [],
@@ -130,13 +126,7 @@ export function siteOf(items: readonly RouteObject[], settings: Pick<Settings, '
   const [published] = items.flatMap((item) =>
     item.kind === 'Ingress' ? (publishedAddress(item) ?? []) : [],
   );
-  return {
-    host: first.host,
-    tls: settings.ingress.tls.enabled,
-    port: redirectPort(settings),
-    routes,
-    published,
-  };
+  return { host: first.host, routes, published };
 }
 
 /** The port to which Traefik redirects, even from HTTPS with another port in `Host`. */

@@ -1,11 +1,11 @@
-import { type TaskContext, TaskError } from '@k8s-deployment/runner';
+import { TaskError } from '@k8s-deployment/runner';
 import { certificateFiles } from '../certificates/files.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
-import type { Context, Target } from '../settings/context.ts';
+import type { Context, Settings, Target } from '../settings/context.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
@@ -51,16 +51,17 @@ export type Check = {
   readonly entrance: Entrance;
   readonly authority: string | undefined;
   readonly wanted: Wanted;
-  readonly context: Pick<TaskContext, 'log' | 'signal'>;
+  readonly context: Pick<Context, 'log' | 'signal'> & { readonly settings: Pick<Settings, 'ingress'> };
 };
 
 /** Problems, one per line; logs correct answers. */
 export async function checkSite({ site, entrance, authority, wanted, context }: Check): Promise<string[]> {
-  const port = site.tls ? entrance.https : entrance.http;
-  const scheme = site.tls ? 'https' : 'http';
+  const { signal, settings } = context;
+  const scheme = settings.ingress.tls.enabled ? 'https' : 'http';
+  const port = entrance[scheme];
   if (port === undefined) return [`the ingress controller offers no ${scheme}`];
-  const origin = new URL(`${scheme}://${site.host}:${site.port ?? port}`);
-  const { signal } = context;
+  const redirected = redirectPort(settings);
+  const origin = new URL(`${scheme}://${site.host}:${redirected ?? port}`);
   const ask = (path: string): Promise<Answer> => call({ ...entrance, port, origin, path, authority, signal });
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
@@ -78,13 +79,13 @@ export async function checkSite({ site, entrance, authority, wanted, context }: 
     if (status === expected) context.log(`${url} answered ${status} as expected${why}`);
     else problems.push(`${url} answered ${status}, expected ${expected}${why}`);
   }
-  if (all && site.tls && entrance.http !== undefined) {
+  if (all && scheme === 'https' && entrance.http !== undefined) {
     const plain = new URL(`http://${site.host}:${entrance.http}`);
     const called = { ...entrance, port: entrance.http, origin: plain, path: '/', authority, signal };
     const { status, location = '' } = await call(called);
     const target = URL.canParse(location) ? new URL(location) : undefined;
     // The redirect's port is known for Traefik only.
-    const leads = site.port === undefined ? target?.hostname === site.host : target?.host === origin.host;
+    const leads = redirected === undefined ? target?.hostname === site.host : target?.host === origin.host;
     const redirects = status >= 301 && status <= 308 && target?.protocol === 'https:';
     if (redirects && leads) context.log(`${plain.origin}/ redirects to ${location}`);
     else {

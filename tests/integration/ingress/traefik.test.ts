@@ -237,12 +237,13 @@ for (const [provider, port] of [
   test(`test-ingress finds every route as expected, redirected to port ${port}`, async () => {
     await applyRoutes({ tls: { enabled: true, port } });
     const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
-    const site = siteOf(JSON.parse(objects).items, await loadSettings({ name: 'development', provider }));
+    const site = siteOf(JSON.parse(objects).items);
+    const settings = await loadSettings({ name: 'development', provider });
     assert.ok(site);
     const check = async () => {
       const of = taskContext({ env: 'development', provider, context: 'some-context' });
       const problems = await checkSite({
-        ...{ site, authority, context: of },
+        ...{ site, authority, context: { ...of, settings } },
         entrance: { address: '127.0.0.1', ...ports },
         wanted: { app: 'app1', path: undefined, expect: undefined },
       });

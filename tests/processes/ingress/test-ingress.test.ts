@@ -8,7 +8,7 @@ import type { Site } from '../../../lib/ingress/routes.ts';
 import { checkSite, testIngress, type Wanted } from '../../../lib/ingress/test.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { portOf } from '../../rig/loopback.ts';
-import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { context, forwarding, listing, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 
 /* A real server instead of the ingress controller: how its answers are judged, and the errors. */
@@ -56,11 +56,13 @@ const check = (ports: Partial<Entrance>, wanted: Partial<Wanted> = {}, port?: nu
     { path: '/', ranges: ['0.0.0.0/0'] },
   ];
   return checkSite({
-    site: { host, tls, port, published: undefined, routes },
+    site: { host, published: undefined, routes },
     entrance: { address: '127.0.0.1', http: undefined, https: undefined, ...ports },
     authority: tls ? keys.authority : undefined,
     wanted: { ...asked, ...wanted },
-    context,
+    context: withSettings({
+      ingress: { controller: port ? 'traefik' : 'nginx', tls: { enabled: tls, port: port ?? 443 } },
+    }),
   });
 };
 
