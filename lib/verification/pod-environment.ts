@@ -54,7 +54,7 @@ export type ObjectReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promi
 export async function podEnvironment(workload: Workload, read: ObjectReader) {
   const { envFrom = [], env = [] } = workload.spec.template.spec.containers[0] ?? {};
   const environment = new Map<string, string>();
-  const reasons = new Set<string>();
+  const failures = new Set<string>();
   const objects = new Map<string, Promise<StringMap | undefined>>();
 
   /** Decoded content; undefined if the object is missing, which is a failure unless it is optional. */
@@ -63,7 +63,7 @@ export async function podEnvironment(workload: Workload, read: ObjectReader) {
     const reading = objects.get(key) ?? read(kind, name);
     objects.set(key, reading);
     const data = await reading;
-    if (data === undefined && optional !== true) reasons.add(`${kind.toLowerCase()} "${name}" not found`);
+    if (data === undefined && optional !== true) failures.add(`${kind.toLowerCase()} "${name}" not found`);
     if (data === undefined || kind === 'ConfigMap') return data;
     const decoded = Object.entries(data).map(([name, value = '']) => [
       name,
@@ -89,12 +89,11 @@ export async function podEnvironment(workload: Workload, read: ObjectReader) {
       if (found !== undefined) environment.set(name, found);
       else if (data !== undefined && reference.optional !== true) {
         const place = `${workload.metadata.namespace}/${reference.name}`;
-        reasons.add(`couldn't find key ${reference.key} in ${kind} ${place}`);
+        failures.add(`couldn't find key ${reference.key} in ${kind} ${place}`);
       }
     }
   }
-  const failures = [...reasons].map((reason) => ({ check: 'pod environment', reason }));
-  return { environment: Object.fromEntries(environment), failures };
+  return { environment: Object.fromEntries(environment), failures: [...failures] };
 }
 
 /** Replaces `$(NAME)` by its value and `$$` by `$`; an unknown name stays. */

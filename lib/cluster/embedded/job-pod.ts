@@ -7,7 +7,6 @@ import {
   type Volume,
   type Workload,
 } from '../../verification/pod-environment.ts';
-import type { CheckFailure } from '../../verification/run-check.ts';
 import type { Api } from './api.ts';
 
 /* A simulated pod whose work is done by a process, as the API server sees it. */
@@ -92,7 +91,7 @@ const secretsMs = 60_000;
 type ResolvedPod = {
   readonly workload?: Workload;
   readonly environment: Readonly<Record<string, string>>;
-  readonly failures: readonly CheckFailure[];
+  readonly failures: readonly string[];
 };
 
 const reader =
@@ -118,7 +117,7 @@ export async function resolvePod(
     const workload = await find();
     const resolved: ResolvedPod =
       typeof workload === 'string'
-        ? { environment: {}, failures: [{ check: 'pod environment', reason: workload }] }
+        ? { environment: {}, failures: [workload] }
         : { workload, ...(await podEnvironment(workload, read)) };
     if (resolved.failures.length === 0 || Date.now() > deadline) return resolved;
     await delay(500, undefined, { signal });

@@ -3,7 +3,7 @@ import { setUpDatabases } from '../../database/set-up.ts';
 import type { Environment } from '../../settings/context.ts';
 import { environmentOf } from '../../settings/environment.ts';
 import type { Workload } from '../../verification/pod-environment.ts';
-import { type CheckFailure, runCheck } from '../../verification/run-check.ts';
+import { runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
 import { mountedFile, type Pod, type Result, resolvePod, workOff } from './job-pod.ts';
 import { requireState } from './state.ts';
@@ -67,8 +67,11 @@ async function main(environmentName: string): Promise<void> {
   }
 }
 
-const failuresAsLines = (failures: readonly CheckFailure[]): string[] =>
-  failures.map(({ check, reason }) => `FAILED ${check}: ${reason}`);
+/** The result if a pod could not start. */
+const notStarted = (failures: readonly string[]): Result => ({
+  ok: false,
+  lines: failures.map((reason) => `FAILED pod environment: ${reason}`),
+});
 
 /** Checks that a backend's Deployment has the database parameters and the real server accepts them. */
 async function verify({ root, api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
@@ -81,7 +84,7 @@ async function verify({ root, api, pod, databasePort, signal }: Work, deployment
       : `deployment ${deployment} could not be read: HTTP ${answer.status}`;
   };
   const { failures, environment, workload } = await resolvePod(api, namespace, find, signal);
-  if (failures.length > 0 || workload === undefined) return { ok: false, lines: failuresAsLines(failures) };
+  if (failures.length > 0 || workload === undefined) return notStarted(failures);
   return runCheck({
     projectFolder: root,
     environment,
@@ -97,7 +100,7 @@ async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> 
   const workload: Workload = { metadata, spec: { template: { spec } } };
   const find = async () => workload;
   const { failures, environment } = await resolvePod(api, metadata.namespace, find, signal);
-  if (failures.length > 0) return { ok: false, lines: failuresAsLines(failures) };
+  if (failures.length > 0) return notStarted(failures);
   const { PGHOST = '', PGUSER = '', PGPASSWORD = '', PGDATABASE = '', DATABASE_ROLES = '' } = environment;
   const authority = await mountedFile(api, metadata.namespace, workload, environment.PGSSLROOTCERT);
   const identity = { authority: authority ?? '', name: PGHOST };

@@ -157,18 +157,18 @@ test('clients connect only with TLS and only to a server with a trusted certific
 test('the check of a backend verifies the server, and refuses the TLS modes in between', async () => {
   const variables = { DB_NAME: 'app2', DB_USER: 'app2', DB_PASSWORD: 'new', DB_HOST: serverName };
   const check = async (tls: Readonly<Record<string, string>>, databaseAuthority?: string) => {
-    const { failures } = await runCheck({
+    const { lines } = await runCheck({
       projectFolder: root,
       environment: { ...variables, DB_PORT: '5432', ...tls },
       databaseAddress: `127.0.0.1:${login.port}`,
       databaseAuthority,
     });
-    return failures.map(({ check, reason }) => `${check}: ${reason}`).join();
+    return lines.filter((line) => line.startsWith('FAILED ')).join();
   };
   const full = { DB_SSLMODE: 'verify-full', DB_SSLROOTCERT: authorityFile };
   assert.is(await check(full), '');
   const absent = { ...full, DB_SSLROOTCERT: '/nonexistent/ca.crt' };
-  assert.match(await check(absent), /^database login: ENOENT/);
+  assert.match(await check(absent), /^FAILED database login: ENOENT/);
   assert.is(await check(absent, authority), '');
   assert.match(await check({ ...full, DB_HOST: 'other.example' }), /does not match certificate's altnames/);
   assert.match(await check({}), /no encryption/);
