@@ -71,27 +71,24 @@ export function replaceValues(
   const document = parseDocument(text);
   const before = leaves(text);
   const wanted = new Map(edits.map(({ path, value }) => [keyOf(path), value]));
-  const done = new Set<string>();
   const places = edits.flatMap(({ path, value }) => {
     const found = document.getIn(path, true);
     if (!isScalar(found)) return [];
     const place = { range: rangeOf(found), value: stringify(value).trim() };
     const changed = [...leaves(replaced(text, [place]))].filter(([key, now]) => now !== before.get(key));
-    if (changed.some(([key, now]) => now !== wanted.get(key))) return [];
-    for (const [key] of changed) done.add(key);
-    return [place];
+    return changed.every(([key, now]) => now === wanted.get(key)) ? [place] : [];
   });
-  const maps = new Set(
-    edits.filter(({ path }) => !done.has(keyOf(path))).map(({ path }) => keyOf(path.slice(0, -1))),
-  );
-  if (maps.size === 0) return { text: replaced(text, places), left: [] };
-  const isLeft = ({ path }: Edit): boolean => maps.has(keyOf(path.slice(0, -1)));
-  const rest = replaceValues(
-    text,
-    edits.filter((edit) => !isLeft(edit)),
-  );
-  return { text: rest.text, left: [...edits.filter(isLeft), ...rest.left] };
+  const after = replaced(text, places);
+  const now = leaves(after);
+  const undone = edits.filter(({ path, value }) => now.get(keyOf(path)) !== value);
+  if (undone.length === 0) return { text: after, left: [] };
+  const maps = new Set(undone.map(mapOf));
+  const alone = edits.filter((edit) => !maps.has(mapOf(edit)));
+  const rest = replaceValues(text, alone);
+  return { text: rest.text, left: [...edits.filter((edit) => !alone.includes(edit)), ...rest.left] };
 }
+
+const mapOf = ({ path }: Edit): string => keyOf(path.slice(0, -1));
 
 const keyOf = (path: Path): string => path.join('\n');
 
