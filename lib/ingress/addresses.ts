@@ -48,23 +48,19 @@ const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
 export async function routeAddresses(context: Context): Promise<readonly Address[]> {
   const { settings } = context;
   const items = await kubectlList<Ingress | HttpRoute>(context, 'get', routeKind(settings), '-A');
-  const places = items.flatMap((item) => {
-    const { namespace = '', name } = item.metadata;
+  const places = items.flatMap((item) => placesOf(item).map(({ host, path }) => ({ item, host, path })));
+  const own = places.filter(({ item }) => item.metadata.namespace === ownNamespace);
+  const way: WayIn = own.length === 0 ? {} : await wayIn(context, own);
+  return places.map(({ item, host, path }) => {
+    const { namespace, name } = item.metadata;
     const tls = item.kind === 'Ingress' ? item.spec.tls !== undefined : settings.ingress.tls.enabled;
-    return placesOf(item).map(({ host, path }) => ({
-      namespace,
-      name: `${namespace}/${name}`,
-      tls,
-      host,
-      path,
-    }));
-  });
-  const own = places.filter(({ namespace }) => namespace === ownNamespace);
-  const way: WayIn = own.length === 0 ? {} : await wayIn(context, items, own);
-  return places.map(({ namespace, name, tls, host, path }) => {
     const { port, ...note }: WayIn = namespace === ownNamespace ? way : {};
     const shown = port === undefined || port === (tls ? 443 : 80) ? '' : `:${port}`;
-    return { name, address: `${tls ? 'https' : 'http'}://${host}${shown}${path}`, ...note };
+    return {
+      name: `${namespace}/${name}`,
+      address: `${tls ? 'https' : 'http'}://${host}${shown}${path}`,
+      ...note,
+    };
   });
 }
 
@@ -73,16 +69,15 @@ type WayIn = { readonly port?: number | undefined; readonly note?: string };
 /** The port in our fronts' URLs, and a note on how to open them. */
 async function wayIn(
   context: Context,
-  items: readonly (Ingress | HttpRoute)[],
-  places: readonly { readonly host: string }[],
+  places: readonly { readonly item: Ingress | HttpRoute; readonly host: string }[],
 ): Promise<WayIn> {
   const { environment, settings } = context;
   const { enabled: tls } = settings.ingress.tls;
   const hosts = [...new Set(places.map(({ host }) => host))].join(' ');
   const hostsLine = (address: string): string => `add to /etc/hosts: ${address} ${hosts}`;
   const fixed = redirectPort(settings);
-  const [published] = items.flatMap((item) =>
-    item.kind === 'Ingress' && item.metadata.namespace === ownNamespace ? (publishedAddress(item) ?? []) : [],
+  const [published] = places.flatMap(({ item }) =>
+    item.kind === 'Ingress' ? (publishedAddress(item) ?? []) : [],
   );
   const way = await findWay(context, published).catch((error: unknown) => {
     if (error instanceof TaskError) return error;
