@@ -42,7 +42,7 @@ export async function carryOut(context: EnvironmentContext, plan: Plan): Promise
 }
 
 /** Plain commands that make the changes; a patch shows them. Files are only removed if it fits. */
-export async function changeCommands(root: string, changes: Changes): Promise<string[]> {
+async function changeCommands(root: string, changes: Changes): Promise<string[]> {
   const { createTwoFilesPatch, FILE_HEADERS_ONLY } = await import('diff');
   const patches: string[] = [];
   const removed: string[] = [];

@@ -18,10 +18,12 @@ export type Updated = {
   readonly failed: string[];
 };
 
-type Run = Updated & { readonly signal: AbortSignal; readonly repositories: ReadonlyMap<string, string> };
-
-/** Versions of the programs in charts by name: an image keeps to that of its chart. */
-type Programs = Map<string, string>;
+type Run = Updated & {
+  readonly signal: AbortSignal;
+  readonly repositories: ReadonlyMap<string, string>;
+  /** Versions of the programs in charts by name: an image keeps to that of its chart. */
+  readonly programs: Map<string, string>;
+};
 
 /**
  * Writes the newest versions within the same major version into the settings files of the environment, lowest layer
@@ -32,8 +34,7 @@ export async function updateSettings(
   signal: AbortSignal,
 ): Promise<Updated> {
   const repositories = await chartRepositories(root);
-  const run: Run = { changed: [], notes: [], failed: [], signal, repositories };
-  const programs: Programs = new Map();
+  const run: Run = { changed: [], notes: [], failed: [], signal, repositories, programs: new Map() };
   let below: Tree = {};
   for (const file of (await settingsFiles(name, provider, root)).filter((one) =>
     one.startsWith('environments/'),
@@ -41,10 +42,7 @@ export async function updateSettings(
     const text = await readFile(join(root, file), 'utf8');
     const own = ((await readStrictYaml(text, file)).value ?? {}) as Tree;
     below = merge(below, own);
-    const edits = [
-      ...(await chartEdits(run, own, below, programs)),
-      ...(await imageEdits(run, own, below, programs)),
-    ];
+    const edits = [...(await chartEdits(run, own, below)), ...(await imageEdits(run, own, below))];
     const { text: after, left } = replaceValues(text, edits);
     for (const edit of edits) {
       const [what, now] = [`${file}: ${edit.path.join('.')}`, edit.value];
@@ -115,7 +113,7 @@ function placeOf({ chart, repository }: Chart, repositories: ReadonlyMap<string,
   return { name: repository ? chart : inRepository, index: `${url.replace(/\/$/, '')}/index.yaml` };
 }
 
-async function chartEdits(run: Run, own: Tree, merged: Tree, programs: Programs): Promise<Edit[]> {
+async function chartEdits(run: Run, own: Tree, merged: Tree): Promise<Edit[]> {
   const edits: Edit[] = [];
   for (const entry of chartsIn(own, merged)) {
     const { name, path, chart, version } = entry;
@@ -128,7 +126,7 @@ async function chartEdits(run: Run, own: Tree, merged: Tree, programs: Programs)
     if (versions === undefined) continue;
     const { newest, ofAll } = newestLike(version, [...versions.keys()]);
     noteMajor(run, chart, newest, ofAll);
-    programs.set(name, versions.get(newest) ?? '');
+    run.programs.set(name, versions.get(newest) ?? '');
     if (newest !== version) edits.push({ path, value: newest });
   }
   return edits;
@@ -151,14 +149,14 @@ async function chartVersions(
   );
 }
 
-async function imageEdits(run: Run, own: Tree, merged: Tree, programs: Programs): Promise<Edit[]> {
+async function imageEdits(run: Run, own: Tree, merged: Tree): Promise<Edit[]> {
   const edits: Edit[] = [];
   for (const [name, image] of Object.entries(mapsAt(own, 'images'))) {
     const { repository, build, tag } = (valueAt(merged, ['images', name]) ?? {}) as { [key: string]: string };
     // Own images get their version from their folder.
     if (image.tag === undefined || repository === undefined || tag === undefined || build) continue;
     const found = await asked(run, repository, () =>
-      newestImage(run, repository, tag, programs.get(name) ?? ''),
+      newestImage(run, repository, tag, run.programs.get(name) ?? ''),
     );
     if (found === undefined) continue;
     const path = ['images', name];

@@ -57,17 +57,16 @@ export async function finishReplacement(
 ): Promise<boolean> {
   const replaced = await replaceOlderPods(context, releases, deployed);
   // After the last pod was deleted, none is older, but it may be sealed.
-  const isVault = releases.some(({ id }) => id === idOf(vaultSet)) && hasVaultPods(context);
+  const isVault = releases.some(({ id }) => isVaultInPods(context, id));
   return replaced || (isVault && (await unsealRunning(context)));
 }
 
-const idOf = ({ namespace, name }: SetName): string => `${namespace}/${name}`;
-
-const hasVaultPods = ({ environment }: InEnvironment): boolean =>
-  providerOf(environment).servers === undefined;
+/** True for the release of Vault, and its StatefulSet of the same name, if Vault runs in pods. */
+const isVaultInPods = ({ environment }: InEnvironment, id: string): boolean =>
+  id === `${vaultSet.namespace}/${vaultSet.name}` && providerOf(environment).servers === undefined;
 
 async function replaceIn(context: EnvironmentContext, name: SetName, waitMs: number): Promise<boolean> {
-  const isVault = idOf(name) === idOf(vaultSet) && hasVaultPods(context);
+  const isVault = isVaultInPods(context, `${name.namespace}/${name.name}`);
   for (let count = 0; ; count += 1) {
     const set = await readPodSet(context, name);
     if (count === 0 && set.older.length === 0) return false;

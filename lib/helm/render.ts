@@ -22,7 +22,6 @@ export async function render(
   more: readonly string[] = [],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   const folder = await mkdtemp(join(await runFolder(context.environment.state), 'rendered-'));
-  const remove = () => rm(folder, { recursive: true, force: true });
   try {
     await checkPasswords(context, releases);
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
@@ -46,6 +45,6 @@ export async function render(
     }
     return rendered;
   } finally {
-    await remove();
+    await rm(folder, { recursive: true, force: true });
   }
 }
