@@ -53,9 +53,7 @@ export async function diff(context: Context, selection: Selection): Promise<void
 
 async function diffByPlugin(context: Context, selection: Selection, releases: readonly Release[]) {
   const words = [...selector(selection), 'diff', '--suppress-secrets', ...context.passThrough];
-  const output = await callHelmfile(context, words, (error, stderr) =>
-    renderingFailure(error, stderr, releases, 'comparing', context.environment),
-  );
+  const output = await callHelmfile(context, words, renderingFailure(context, releases, 'comparing'));
   context.print(output.stdout.trimEnd() || 'no difference');
 }
 

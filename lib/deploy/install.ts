@@ -28,7 +28,7 @@ export async function install(context: Context, selection: Selection): Promise<v
   const removed = leftOut.filter(({ id }) => deployed.has(id));
   await refuseBusy(context, [...releases, ...removed], deployed);
 
-  const { changed, unfinished, scaled } = await findChanged(context, releases, deployed, digests);
+  const { changed, unchanged, unfinished, scaled } = await findChanged(context, releases, deployed, digests);
   if (changed.length > 0) {
     // Only releases without a complete revision have not been rendered yet.
     await checkPasswords(context, changed);
@@ -43,11 +43,9 @@ export async function install(context: Context, selection: Selection): Promise<v
     await prepareNamespaces(context, changed);
   }
   const certificates = await ensureRouteCertificates(context, releases);
-  const unchanged = releases.filter((release) => !changed.includes(release));
   if (unchanged.length > 0) context.log(`unchanged: ${namesText(unchanged)}`);
   if (leftOut.length > 0) context.log(`left out by the settings: ${namesText(leftOut)}`);
-  const stopped = unfinished.filter((release) => !changed.includes(release));
-  const replaced = await finishReplacement(context, stopped, deployed);
+  const replaced = await finishReplacement(context, unfinished, deployed);
   if (changed.length + removed.length === 0)
     return context.report(certificates === 'changed' || replaced ? 'changed' : 'unchanged');
   if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);

@@ -64,7 +64,8 @@ export async function recallDigests(target: Target): Promise<RenderedDigests> {
 
 export type Changed = {
   readonly changed: readonly Release[];
-  /** Those with pods of an older revision, which helm does not replace. */
+  readonly unchanged: readonly Release[];
+  /** Unchanged ones with pods of an older revision, which helm does not replace. */
   readonly unfinished: readonly Release[];
   /** Replicas set by autoscalers, by release; an install keeps them. */
   readonly scaled: ReadonlyMap<string, number>;
@@ -109,6 +110,7 @@ export async function findChanged(
       all || statusOf(release) !== 'deployed' || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
   const kept = [...scaled].filter(([scaledName]) => changed.some(({ name }) => name === scaledName));
-  const unfinished = releases.filter(({ name }) => drifts.get(name)?.unfinished);
-  return { changed, unfinished, scaled: new Map(kept) };
+  const unchanged = releases.filter((release) => !changed.includes(release));
+  const unfinished = unchanged.filter(({ name }) => drifts.get(name)?.unfinished);
+  return { changed, unchanged, unfinished, scaled: new Map(kept) };
 }

@@ -156,26 +156,22 @@ async function settingsToFix(releases: readonly Release[], environment: Place, s
   return [...new Set(await Promise.all(places))].join(' or ');
 }
 
-/** The error of a command that only renders, with helm's message. `doing` is a phrase such as "rendering". */
-export async function renderingFailure(
-  error: TaskError,
-  stderr: string,
-  releases: readonly Release[],
-  doing: string,
-  environment: Place,
-): Promise<TaskError> {
-  const { failed, said, silent } = readHelmFailure(stderr, releases);
-  if (said === '') return error;
-  const fix = silent ? '' : `fix ${await placesToFix(failed, environment, said)} and `;
-  const again = spaceAdvice(said) ?? `${fix}run again`;
-  return new TaskError({
-    what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
-    why: said,
-    advice: `${again}; nothing was changed`,
-    exitCode: error.exitCode,
-    cause: error,
-  });
-}
+/** Explains a failed command that only renders, with helm's message. `doing` is a phrase such as "rendering". */
+export const renderingFailure =
+  ({ environment }: { readonly environment: Place }, releases: readonly Release[], doing: string) =>
+  async (error: TaskError, stderr: string): Promise<TaskError> => {
+    const { failed, said, silent } = readHelmFailure(stderr, releases);
+    if (said === '') return error;
+    const fix = silent ? '' : `fix ${await placesToFix(failed, environment, said)} and `;
+    const again = spaceAdvice(said) ?? `${fix}run again`;
+    return new TaskError({
+      what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
+      why: said,
+      advice: `${again}; nothing was changed`,
+      exitCode: error.exitCode,
+      cause: error,
+    });
+  };
 
 /**
  * helm's part of helmfile's stderr, or all lines if there is none. helmfile prints program, arguments and exit

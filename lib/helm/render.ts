@@ -26,9 +26,7 @@ export async function render(
     await checkPasswords(context, releases);
     const selectors = releases.flatMap(({ name }) => ['-l', `name=${name}`]);
     const words = [...selectors, 'template', '--output-dir', folder, ...outputOptions, ...more];
-    await callHelmfile(context, words, (error, stderr) =>
-      renderingFailure(error, stderr, releases, 'rendering', context.environment),
-    );
+    await callHelmfile(context, words, renderingFailure(context, releases, 'rendering'));
     const rendered = new Map<string, readonly string[]>();
     for (const { name } of releases) {
       // helmfile creates a folder for each release, even if nothing is rendered.

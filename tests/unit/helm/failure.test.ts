@@ -155,8 +155,8 @@ test('a killed helm says nothing about charts, nor does a full disk', async () =
   const { said, failed, rendering } = read(stderr);
   const killed = 'helm ended without any output: signal: killed';
   assert.equal([said, failed, rendering], [killed, 'app1-back', false]);
-  const shown = (text: string) =>
-    renderingFailure(new TaskError({ what: 'helmfile failed' }), text, releases, 'rendering', environment);
+  const explain = renderingFailure({ environment }, releases, 'rendering');
+  const shown = (text: string) => explain(new TaskError({ what: 'helmfile failed' }), text);
   const { what, advice } = await shown(stderr);
   assert.equal([what, advice], ['rendering app1-back failed', 'run again; nothing was changed']);
   const full = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
