@@ -36,7 +36,9 @@ type Stored = {
  */
 export async function deployedReleases(
   context: ShellContext,
-  unreadable?: (error: TaskError) => void,
+  unreadable = (error: TaskError): void => {
+    throw error;
+  },
 ): Promise<Deployed> {
   const words = ['get', 'secrets', '-A', '-l', 'owner=helm,status!=superseded'];
   const secrets = await kubectlList<WithData>(context, ...words);
@@ -51,8 +53,7 @@ export async function deployedReleases(
       const packed = Buffer.from(Buffer.from(item.data?.release ?? '', 'base64').toString(), 'base64');
       stored = JSON.parse((await promisify(gunzip)(packed)).toString());
     } catch (error) {
-      const report = unreadable ?? ((failure: TaskError) => Promise.reject(failure));
-      await report(notReadable(item, error as Error));
+      unreadable(notReadable(item, error as Error));
     }
     const { namespace, labels = {} } = item.metadata;
     const release = {
