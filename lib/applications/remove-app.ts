@@ -39,7 +39,8 @@ export async function removeApp({ environment: { root } }: InEnvironment, app: s
     if (after !== before) changes.set(file, after);
   };
   const keysLeft: string[] = [];
-  for (const secret of await secretsOf(root, app, files))
+  const secrets = await secretsOf(root, app, files);
+  for (const secret of secrets)
     for (const environment of await environmentNames(root)) {
       if (!(await secretNames({ name: environment, root })).includes(secret.file)) continue;
       if (secret.file === `${app}.yaml`) changes.set(secretsFile(environment, secret.file), undefined);
@@ -51,9 +52,11 @@ export async function removeApp({ environment: { root } }: InEnvironment, app: s
   await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);
   await checkChanges(changes, (file) => `${app} cannot be removed from ${file}`);
   const inVault = `in Vault, ${taskCommand('init-vault')} removes its access, and kv/${app} stays (vault/README.md)`;
+  const inCluster = `in the cluster, ${taskCommand('install-app devops')} removes the Secret with its password`;
   const left = [
     `${app}'s database and its role stay, with all data. As superuser: DROP DATABASE "${app}"; DROP ROLE "${app}";`,
     ...(changes.has('vault/state.yaml') ? [inVault] : []),
+    ...(secrets.length > 0 ? [inCluster] : []),
     ...keysLeft,
   ];
   return { changes, left };

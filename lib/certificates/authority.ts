@@ -12,7 +12,7 @@ import { folderOf } from './files.ts';
 const authorityDays = 3650;
 export const serverDays = 90;
 /** Remaining days below which a certificate is renewed. */
-const renewDays = 30;
+export const renewDays = 30;
 
 export const dayMs = 24 * 60 * 60 * 1000;
 

@@ -10,10 +10,12 @@ import {
   authorityProblem,
   configuration,
   createAuthority,
+  dayMs,
   keyMode,
   lasts,
   newKey,
   readPair,
+  renewDays,
   serverDays,
   validity,
 } from './authority.ts';
@@ -44,18 +46,23 @@ const alternativeNames = (hosts: readonly string[]): string =>
 
 const namesLine = (hosts: readonly string[]): string => `subjectAltName = ${alternativeNames(hosts)}`;
 
-/** The plain commands that create the authority and one certificate, for `--dry-run`. */
+/** The plain commands that create the authority and one certificate if they are missing, for `--dry-run`. */
 export function certificateCommands(environment: Environment, request: CertificateRequest) {
   const folder = `.state/${environment.name}/certificates`;
   const file = (name: string): string => `${folder}/${name}`;
   const { name, hosts } = request;
-  return [
-    `mkdir -p -m 700 ${folder}`,
-    authorityCommand(environment, folder),
+  const inTime = `"$(($(date +%s) + ${(renewDays * dayMs) / 1000}))"`;
+  const isFine = `openssl verify -attime ${inTime} -verify_hostname ${shellWord(hosts[0] ?? '')} -CAfile ${file('ca.crt')} ${file(`${name}.crt`)}`;
+  const create = [
     shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
     `chmod 600 ${file('ca.key')} ${file(`${name}.key`)}`,
     `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
     `${shellWords(signWords(folder, file(name)))} -set_serial "0x$(openssl rand -hex 16)"`,
+  ];
+  return [
+    `mkdir -p -m 700 ${folder}`,
+    authorityCommand(environment, folder),
+    `${isFine} > /dev/null 2>&1 || {\n${create.join('\n')}\n}`,
   ];
 }
 

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
@@ -55,5 +54,5 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   return `${what} for ${names}: ${rotate}, or ${taskCommand('install-app postgresql')} if the role is new`;
 }
 
-const unchecked = (error: Error): string =>
-  `its passwords cannot be checked: ${error instanceof TaskError ? error.what : error.message}`;
+const unchecked = ({ message }: Error): string =>
+  `its passwords cannot be checked: ${message.split('\n')[0]}`;

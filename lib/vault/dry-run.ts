@@ -83,24 +83,31 @@ export const initVaultCommands = async (target: Target) => initCommands(await in
  * never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
-  const { state, keysPath, kubectl, kubernetes, settings } = input;
+  const { state, keysPath, shared, kubectl, kubernetes, settings } = input;
   const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
   const exec = kubectl === undefined ? '' : `${kubectl} -n vault exec vault-0 -- `;
   const keys = shellWord(keysPath);
-  const initialise = `[ -s ${keys} ] || (umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${keys})`;
+  const exist = [keysPath, ...(shared === undefined ? [] : [shared])].map((file) => line`[ -s ${file} ]`);
+  const initialise = `${exist.join(' || ')} || (umask 077; mkdir -p ${shellWord(dirname(keysPath))}; ${exec}${init} > ${keys})`;
   const opened =
     kubectl === undefined
       ? [...reach(input), initialise, unsealCommand(input)]
       : [initialise, unsealCommand(input), ...reach(input)];
   return [
     ...opened,
-    tokenCommand(fromKeysFile(keysPath, 'root_token')),
+    // A leader is elected after the unseal.
+    `while vault status | grep -q 'HA Cluster *n/a'; do sleep 1; done`,
+    // A Vault that is set up has none; what follows would revoke the operator's token, and lose the keys.
+    tokenCommand(fromKeys(input, 'root_token || ""')),
+    'if [ -n "$VAULT_TOKEN" ]; then',
     ...state.audit.map(({ path, description, file }) => {
       const target = settingText(file.setting, settings);
       return line`vault audit enable -path=${path} -description=${description} file file_path=${target}`;
     }),
     ...operatorTokenCommands(state.operator, keysPath),
     ...sharedCommands(input),
+    'fi',
+    tokenCommand(fromKeys(input, 'admin_token')),
     ...state.policies.map(policyCommand),
     ...state.mounts.map(engineCommand),
     ...state.mounts.flatMap(({ path, keys }) =>
@@ -120,12 +127,7 @@ export function initCommands(input: InitCommandsInput): string[] {
 /** The plain commands of `init-vault` after a rotation of database passwords, for `--dry-run`. */
 export async function vaultLoginCommands(target: Target): Promise<string[]> {
   const input = await initInput(target);
-  const { keysPath, shared } = input;
-  const token =
-    shared === undefined
-      ? fromKeysFile(keysPath, 'admin_token')
-      : line`sops decrypt --extract ${'["admin_token"]'} ${shared}`;
-  return [...reach(input), tokenCommand(token), ...connectionCommands(input)];
+  return [...reach(input), tokenCommand(fromKeys(input, 'admin_token')), ...connectionCommands(input)];
 }
 
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
@@ -143,8 +145,9 @@ const reach = ({ address, trust, kubectl }: PlainAccess): string[] => [
 ];
 
 /** Unseals each replica; a joining one accepts the key only after it has found the others. */
-function unsealCommand({ keysPath, kubectl }: PlainAccess): string {
-  const key = fromKeysFile(keysPath, 'unseal_keys_b64[0]');
+function unsealCommand(access: PlainAccess): string {
+  const { kubectl } = access;
+  const key = fromKeys(access, 'unseal_keys_b64[0]');
   if (kubectl === undefined) return `${key} | vault write sys/unseal key=-`;
   const list = `${kubectl} -n vault get pods --selector ${shellWord(vaultSelector)} --output name`;
   const unseal = `${key} | ${kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
@@ -173,7 +176,6 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
     policyCommand(policy),
     `vault token create ${options} -format=json | ${line`node -e ${script} ${keysPath}`}`,
     'vault token revoke -self',
-    tokenCommand(fromKeysFile(keysPath, 'admin_token')),
   ];
 }
 
@@ -254,8 +256,10 @@ function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kuber
   return reviewerTokenCommand === undefined ? write : `${reviewerTokenCommand} | ${write}`;
 }
 
-/** Uses Node, which is always installed, instead of jq. */
-function fromKeysFile(keysPath: string, field: string): string {
-  const script = `process.stdout.write(JSON.parse(fs.readFileSync(process.argv[1])).${field})`;
-  return line`node -e ${script} ${keysPath}`;
+/** Prints a value of Vault's keys. Uses Node, which is always installed, instead of jq. */
+function fromKeys({ keysPath, shared }: PlainAccess, field: string): string {
+  const print = (source: string): string =>
+    `process.stdout.write(JSON.parse(fs.readFileSync(${source})).${field})`;
+  if (shared === undefined) return line`node -e ${print('process.argv[1]')} ${keysPath}`;
+  return line`{ cat ${keysPath} 2> /dev/null || sops decrypt --output-type json ${shared}; } | node -e ${print('0')}`;
 }

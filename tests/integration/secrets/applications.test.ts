@@ -49,6 +49,7 @@ test('an application gets a password in every environment that has secrets, and 
   assert.match(stdout, /commit these together: helmfile\.yaml .*environments\/lab\/secrets\/fresh\.yaml$/m);
   const removed = await sandbox.succeeds('remove-app', 'fresh', '--yes');
   assert.match(removed.stdout, 'DROP DATABASE "fresh"; DROP ROLE "fresh";');
+  assert.match(removed.stdout, 'install-app devops` removes the Secret');
   assert.is(await changes(), '');
 });
 

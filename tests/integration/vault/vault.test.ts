@@ -284,10 +284,14 @@ test('the plain commands of the dry run configure another Vault in the same way'
   }).join('\n');
   assert.not.match(commands, given.password);
   const env = { PATH: `${folder}:${process.env.PATH}`, HOME: folder };
-  const { exitCode, stderr } = await ended(spawn('sh', ['-eu', '-c', commands], { cwd: root, env }));
+  const paste = (options: string) => ended(spawn('sh', [options, commands], { cwd: root, env }));
+  const { exitCode, stderr } = await paste('-euc');
   assert.is(exitCode, 0, stderr);
   assert.is((await stat(keysPath)).mode & 0o777, 0o600);
   assert.not.match(await readFile(keysPath, 'utf8'), 'root_token');
+  // Pasted again, where vault has a token: the operator's is not revoked.
+  await writeFile(join(folder, '.vault-token'), String((await readKeys(keysPath))?.admin_token));
+  assert.match((await paste('-uc')).stderr, /path is already in use/);
   // Only the record of values that Vault does not show is missing, since no command writes it.
   assert.equal(await converge(other), [
     'auth/kubernetes/config: token_reviewer_jwt',

@@ -176,6 +176,8 @@ test('the printed commands create the same, and both do with LibreSSL, the opens
     assert.is(statSync(files.key).mode & 0o777, 0o600);
     rmSync(context.environment.state, { recursive: true });
   };
+  const before = readFileSync(print().certificate, 'utf8');
+  assert.is(readFileSync(print().certificate, 'utf8'), before);
   await works(print());
   project.script('openssl', libressl);
   await works(await ensure());
