@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
+import { poll } from '../ground/poll.ts';
 import type { Context, Outcome, ShellContext, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
@@ -86,10 +87,15 @@ function importChanged(command: string, output: CommandOutput): boolean {
 }
 
 /** Stops the keyring's gpg-agent, if it is running. */
-export async function stopAgent({ $, environment }: ShellContext): Promise<void> {
-  const sockets = await readdir(environment.gnupgHome).catch(() => []);
-  if (!sockets.some((name) => name.startsWith('S.gpg-agent'))) return;
-  await $({ quiet: true, nothrow: true })`gpgconf --homedir ${environment.gnupgHome} --kill all`;
+export async function stopAgent({ $, environment: { gnupgHome } }: ShellContext): Promise<void> {
+  const isGone = async (): Promise<true | undefined> => {
+    const names = await readdir(gnupgHome).catch(() => []);
+    return names.some((name) => name.startsWith('S.gpg-agent')) ? undefined : true;
+  };
+  if (await isGone()) return;
+  await $({ quiet: true, nothrow: true })`gpgconf --homedir ${gnupgHome} --kill all`;
+  // It ends a moment later, without an answer for whom it has let in until then.
+  await poll(isGone, 1000);
 }
 
 /** Stops the agent and removes the keyring, which may be outside the state folder. */

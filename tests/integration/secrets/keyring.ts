@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { poll } from '../../../lib/ground/poll.ts';
 import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
 import type { Sandbox } from '../sandbox.ts';
 
@@ -12,6 +13,8 @@ async function withHome({ folder, env }: Sandbox, home: string, words: readonly 
     ended(spawn(program, args, { cwd: folder, env: { ...env, GNUPGHOME: home } }));
   const result = await run(words);
   await run(['gpgconf', '--kill', 'all']);
+  // A dying agent gives the next program no answer.
+  await poll(async () => !(await readdir(home)).includes('S.gpg-agent') || undefined, 5000);
   return result;
 }
 
