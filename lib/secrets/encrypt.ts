@@ -94,12 +94,15 @@ export async function encryptObjects(
   await importPublicKeys(context);
   const $ = await sopsShell(context);
   const file = secretsFile(name, (await secretNames(context.environment))[0] ?? 'database.yaml');
-  return fewAtOnce(objects, async ({ object, earlier }) => {
+  const texts: string[] = [];
+  // One after another: gpg marks the keys of sops as trusted, and loses a mark if two calls do so at the same time.
+  for (const { object, earlier } of objects) {
     const { text, recipients } = await encrypted($, root, file, encryptWords(file), object);
     const isSame =
       earlier !== undefined &&
       isDeepStrictEqual(earlier.object, object) &&
       isDeepStrictEqual((await parseEncrypted(earlier.text))?.recipients, recipients);
-    return isSame ? earlier.text : text;
-  });
+    texts.push(isSame ? earlier.text : text);
+  }
+  return texts;
 }
