@@ -57,7 +57,7 @@ export type Gate = {
   readonly interrupts: Set<(gone: Promise<void>) => void>;
 };
 
-/** What a long-running process is told, and tells. */
+/** Signals between the scheduler and a long-running process. */
 export type Service = {
   readonly onReady: () => void;
   /** Aborted when nothing needs it any more; it is then ended, even if it is not ready yet. */

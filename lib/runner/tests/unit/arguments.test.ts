@@ -101,7 +101,7 @@ test('the compiler gives each argument the type of its spec', () => {
   same<Typed['read'], string>(true);
   same<Typed['maybe'], number | undefined>(true);
   same<Typed['rest'], readonly string[]>(true);
-  // @ts-expect-error: a wrong one is told, or all of the above means nothing
+  // @ts-expect-error: a wrong type is an error, or the lines above prove nothing
   same<Typed['text'], number>(true);
 });
 
