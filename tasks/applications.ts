@@ -24,7 +24,7 @@ export const newApp = task({
     },
   },
   needs: ({ args }) => (args.secrets === 'sops' ? [importGpgKeys, ...tools('sops')] : []),
-  check: async (input) => (await import('../lib/applications/names.ts')).checkName(input, input.args.name),
+  check: async (input) => (await import('../lib/applications/new-app.ts')).checkName(input, input.args.name),
   commands: async (input) =>
     (await changes()).planCommands(input, await (await additions()).newApp(input, input.args)),
   run: async (context) =>

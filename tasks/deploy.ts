@@ -39,12 +39,12 @@ export const initHelmfile = task({
   needs: [...tools('helm', 'helmfile', 'kubectl', 'sops'), chartTools],
   check: async (input) => (await declared()).checkLeftOut(input),
   commands: async (input) => {
-    const { pluginCommands } = await import('../lib/helm/plugins.ts');
+    const { pluginCommands } = await import('../lib/helm/helm.ts');
     return ['helm version', 'helmfile --version', ...pluginCommands(input)];
   },
   run: async (context) => {
     const { checkCharts } = await import('../lib/helm/chart-places.ts');
-    const { installPlugins } = await import('../lib/helm/plugins.ts');
+    const { installPlugins } = await import('../lib/helm/helm.ts');
     const { root } = context.environment;
     await checkCharts(root, await (await declared()).declaredReleases(root));
     return installPlugins(context);
@@ -135,7 +135,7 @@ export const diffApp = task({
   args: app,
 });
 
-const manifests = () => import('../lib/deploy/manifests/render.ts');
+const manifests = () => import('../lib/deploy/render.ts');
 
 export const render = task({
   name: 'render',

@@ -12,9 +12,8 @@ import type { ClusterProvider } from '../lib/cluster/provider.ts';
 import { providerOf } from '../lib/cluster/providers.ts';
 import { root } from '../lib/ground/project.ts';
 import type { EnvironmentContext, InEnvironment, Outcome, Target } from '../lib/settings/context.ts';
-import { environmentOf, processEnvironment } from '../lib/settings/environment.ts';
+import { environmentOf, processEnvironment, removeRunFolders } from '../lib/settings/environment.ts';
 import type { GlobalOptions } from '../lib/settings/global-options.ts';
-import { removeRunFolders } from '../lib/settings/run-folder.ts';
 
 /*
  * Declares the project's tasks: adds environment, settings and provider to the runner's context. Every start declares

@@ -22,9 +22,9 @@ export const createEnvironment = task({
   ],
   commands: () => [],
   run: async (context) => {
-    const { checkPassword } = await import('../lib/deploy/database-password.ts');
+    const { checkPassword } = await import('../lib/deploy/install.ts');
     await checkPassword(context);
-    context.print(await (await import('../lib/operations/next-steps.ts')).nextSteps(context));
+    context.print(await (await import('../lib/operations/status-text.ts')).nextSteps(context));
   },
 });
 
@@ -134,9 +134,9 @@ export const status = taskWithoutSettings({
   commands: async (input) => (await import('../lib/operations/dry-run.ts')).statusCommands(input),
   run: async (context) => {
     const { watch, html } = context.args;
-    if (watch) return (await import('../lib/operations/watch-status.ts')).watchStatus(context);
+    if (watch) return (await import('../lib/operations/status-text.ts')).watchStatus(context);
     const { openReportFile } = await import('@k8s-deployment/runner/report');
-    const { pageMark } = await import('../lib/operations/status-page.ts');
+    const { pageMark } = await import('../lib/operations/status-text.ts');
     const file = html === undefined ? undefined : await openReportFile(html, '--html', pageMark);
     const { readStatus } = await import('../lib/operations/status.ts');
     const { formatPage, formatStatus } = await import('../lib/operations/status-text.ts');

@@ -7,7 +7,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import { sopsShell } from '../secrets/shell.ts';
 import type { Context, EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { runFolder } from '../settings/run-folder.ts';
+import { runFolder } from '../settings/environment.ts';
 import { toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';

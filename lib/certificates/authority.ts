@@ -6,7 +6,7 @@ import { textIfThere } from '../ground/if-there.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
-import { runFolder } from '../settings/run-folder.ts';
+import { runFolder } from '../settings/environment.ts';
 import { folderOf } from './files.ts';
 
 const authorityDays = 3650;

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import type { Environment, Outcome, ShellContext } from '../settings/context.ts';
-import { runFolder } from '../settings/run-folder.ts';
+import { runFolder } from '../settings/environment.ts';
 import {
   authorityCommand,
   authorityProblem,

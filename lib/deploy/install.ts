@@ -1,5 +1,8 @@
+import { TaskError } from '@k8s-deployment/runner';
+import { withPostgresql } from '../cluster/cluster.ts';
 import { providerOf } from '../cluster/providers.ts';
-import { checkPasswords } from '../database/roles.ts';
+import { acceptsLogin } from '../database/login.ts';
+import { checkPasswords, passwordAdvice, superuserLogin, superuserOf } from '../database/roles.ts';
 import { valueAt } from '../ground/tree.ts';
 import { findChanged, recallDigests } from '../helm/changed-releases.ts';
 import { isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
@@ -11,9 +14,8 @@ import { ensureRouteCertificates, isFront } from '../ingress/certificates.ts';
 import { checkPlace, readRecord } from '../ingress/installed.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
 import type { Context } from '../settings/context.ts';
-import { releaseValues } from '../settings/release-values.ts';
+import { releaseValues } from '../settings/settings.ts';
 import { checkVault } from '../vault/health.ts';
-import { checkDeployedPassword } from './database-password.ts';
 import { batchesOf, finishReplacement, replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
 
@@ -103,4 +105,40 @@ export async function keepReplicas(
       await $({ quiet: true, input: JSON.stringify(own) })`${kubectl(environment)} ${apply}`;
     }
   }
+}
+
+/**
+ * Throws `TaskError` if PostgreSQL refuses the superuser's password of the encrypted file, because nothing that needs
+ * the superuser would work. Rejects if either cannot be read.
+ */
+export async function checkPassword(context: Context): Promise<void> {
+  const login = await superuserLogin(context);
+  if (!(await withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }))))
+    throw refused(context);
+}
+
+/**
+ * Throws `TaskError` if the deployed PostgreSQL refuses that password: `devops` would give the applications wrong
+ * ones before `postgresql` fails. Does nothing if neither is in `changed`, or if PostgreSQL does not answer.
+ */
+async function checkDeployedPassword(
+  context: Context,
+  changed: readonly Release[],
+  deployed: Deployed,
+): Promise<void> {
+  if (!changed.some(({ name }) => name === 'devops' || name === 'postgresql')) return;
+  if (!deployed.has('database/postgresql')) return;
+  const login = await superuserLogin(context);
+  const accepts = withPostgresql(context, (address) => acceptsLogin({ ...login, ...address }), 0);
+  // The install may repair a server that does not answer.
+  if (!(await accepts.catch(() => true))) throw refused(context, '; nothing was changed');
+}
+
+function refused({ environment, settings }: Context, consequence = ''): TaskError {
+  const { name, secret } = superuserOf(settings);
+  return new TaskError({
+    what: `the database refuses the password of \`${name}\``,
+    why: `the server and the encrypted file have different passwords${consequence}`,
+    advice: passwordAdvice(environment.name, secret),
+  });
 }

@@ -1,7 +1,7 @@
 import { providerOf } from '../cluster/providers.ts';
+import { isOnDelete } from '../helm/drift.ts';
 import { type Release, withNeeds } from '../helm/helmfile.ts';
 import { manifestObjects } from '../helm/live-objects.ts';
-import { isOnDelete } from '../helm/object-drift.ts';
 import type { Deployed, DeployedRelease } from '../helm/releases.ts';
 import { awaitNewer, type PodSet, readPodSet, replacePod, type SetName } from '../kubernetes/on-delete.ts';
 import { unreadyOf } from '../kubernetes/pods.ts';

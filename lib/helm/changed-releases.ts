@@ -62,7 +62,7 @@ export async function recallDigests(target: Target): Promise<RenderedDigests> {
   return { known, save };
 }
 
-export type Changed = {
+type Changed = {
   readonly changed: readonly Release[];
   readonly unchanged: readonly Release[];
   /** Unchanged ones with pods of an older revision, which helm does not replace. */

@@ -2,20 +2,12 @@ import { kubectlList } from '../kubernetes/kubectl.ts';
 import { redactSecrets } from '../secrets/sops.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import type { Release } from './helmfile.ts';
-import { type AppliedObject, livePairs, type Pair } from './live-objects.ts';
-import {
-  compareFields,
-  faultsOf,
-  isUnfinished,
-  lostField,
-  nameOf,
-  removesItself,
-  withoutDropped,
-} from './object-drift.ts';
+import { type AppliedObject, livePairs, type ManifestObject, type Pair } from './live-objects.ts';
+import { compareFields, lostField, withoutDropped } from './managed-fields.ts';
 import type { Deployed } from './releases.ts';
 
 /** Differences between a release's objects in the cluster and what helm applied. */
-export type Drift = {
+type Drift = {
   /** A line per deleted object, and per changed field: object, field, value with its owner, helm's value. */
   readonly changed: readonly string[];
   /** A line per added field. Not drift, as helm keeps it. */
@@ -144,3 +136,60 @@ async function scaledWorkloads(context: ShellContext): Promise<readonly string[]
 }
 
 const workload = (...words: readonly (string | undefined)[]): string => words.join('|');
+
+/** Faults of an object, each completing a sentence that begins with its name. */
+function faultsOf(pair: Pair): readonly string[] {
+  const { object, live } = pair;
+  const { metadata, kind, spec, status } = live ?? {};
+  if (metadata?.deletionTimestamp !== undefined) {
+    const finalizers = (metadata.finalizers ?? []).join(', ');
+    return [`is being deleted${finalizers === '' ? '' : `, and waits for ${finalizers}`}`];
+  }
+  if (kind !== 'Deployment' && kind !== 'StatefulSet') return [];
+  if (spec?.paused === true && object.spec?.paused !== true) {
+    const resume = `kubectl -n ${object.metadata.namespace} rollout resume deployment ${object.metadata.name}`;
+    return [`is paused: \`${resume}\` resumes it`];
+  }
+  const wanted = spec?.replicas ?? 1;
+  // An autoscaler ignores a workload with 0 replicas (Kubernetes); an autoscaled chart sets none.
+  if (wanted === 0 && object.spec?.replicas === undefined)
+    return ['was scaled to 0, which turns its autoscaler off: scale it to 1 (`kubectl scale`)'];
+  const older = olderPods(pair);
+  const outdated =
+    older === 0
+      ? []
+      : [
+          `has ${older} of ${status?.replicas} pods of an older revision: an install replaces them one by one`,
+        ];
+  const ready = status?.readyReplicas ?? 0;
+  if (ready >= wanted) return outdated;
+  const reason = status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  return [...outdated, `has ${ready} of ${wanted} pods ready${reason?.message ? `: ${reason.message}` : ''}`];
+}
+
+/** True for a StatefulSet whose pods somebody else has to delete for a new revision. */
+export const isOnDelete = ({ kind, spec }: ManifestObject): boolean =>
+  kind === 'StatefulSet' && (spec?.updateStrategy as { type?: unknown } | undefined)?.type === 'OnDelete';
+
+/** Number of its pods that run an older revision. */
+function olderPods({ live }: Pair): number {
+  if (live === undefined || !isOnDelete(live)) return 0;
+  return (live.status?.replicas ?? 0) - (live.status?.updatedReplicas ?? 0);
+}
+
+/** True if an install has pods of it to replace, or was stopped before a replaced one was ready. */
+const isUnfinished = (pair: Pair): boolean =>
+  pair.live !== undefined &&
+  isOnDelete(pair.live) &&
+  (olderPods(pair) > 0 || (pair.live.status?.readyReplicas ?? 0) < (pair.live.status?.replicas ?? 0));
+
+function nameOf({ object: { kind, metadata } }: Pick<Pair, 'object'>): string {
+  const place = kind === 'Namespace' ? '' : `${metadata.namespace}/`;
+  return `${kind.toLowerCase()} ${place}${metadata.name}`;
+}
+
+/** True for a Job that is deleted after it has finished. */
+const removesItself = ({ kind, spec }: ManifestObject): boolean =>
+  kind === 'Job' && spec?.ttlSecondsAfterFinished !== undefined;

@@ -6,7 +6,7 @@ import type { Environment } from '../settings/context.ts';
 import { placeOf } from '../settings/settings.ts';
 import { namesText, type Release } from './helmfile.ts';
 
-export type HelmFailure = {
+type HelmFailure = {
   /** Failed releases; empty if helmfile failed before the first one or named none. */
   readonly failed: readonly Release[];
   /** helm's message, or helmfile's last line; empty if there was no output. */

@@ -10,7 +10,6 @@ import {
 } from '../kubernetes/kubectl.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
-import type { ManagedFields } from './managed-fields.ts';
 import type { DeployedRelease } from './releases.ts';
 
 export type ManifestObject = Named & {
@@ -75,8 +74,24 @@ export async function manifestObjects(manifest: string, release: Owner): Promise
   });
 }
 
+/**
+ * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that
+ * key, `v:"x"` a scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply",
+ * FieldsV1).
+ */
+export type Fields = { readonly [step: string]: Fields };
+
+/** One entry of `metadata.managedFields`. */
+export type ManagedFields = {
+  readonly manager?: string;
+  readonly operation?: string;
+  readonly subresource?: string;
+  readonly time?: string;
+  readonly fieldsV1?: Fields;
+};
+
 /** An object in the cluster. */
-export type LiveObject = ManifestObject &
+type LiveObject = ManifestObject &
   WithConditions & {
     readonly metadata: {
       readonly finalizers?: readonly string[];

@@ -1,23 +1,64 @@
 import { isDeepStrictEqual } from 'node:util';
+import { shortValues } from '../ground/short-values.ts';
+import { isTree } from '../ground/tree.ts';
+import type { Fields, ManagedFields, Pair, SecretObject } from './live-objects.ts';
+
+/* How the fields of one object in the cluster differ from what helm applied. */
+
+/** The fields of one object that differ from what helm applied; none of an object that is gone. */
+export function compareFields({ object, live }: Pick<Pair, 'object' | 'live'>) {
+  if (live === undefined) return { lost: [], added: [] };
+  const { apiVersion, kind, metadata, ...content } = object;
+  const { labels, annotations } = metadata;
+  const entries = live.metadata.managedFields ?? [];
+  const differences = (wanted: unknown, owned: readonly ManagedFields[]) => ({
+    lost: lostFields(wanted, live, owned),
+    added: addedFields(wanted, live, owned),
+  });
+  if (kind !== 'Secret') return differences({ metadata: { labels, annotations }, ...content }, entries);
+  // The server stores `stringData` as `data`, which helm then does not own.
+  const { stringData = {}, data, type } = object as SecretObject;
+  const encoded = Object.entries(stringData).map(([name, text]) => [
+    name,
+    Buffer.from(text).toString('base64'),
+  ]);
+  const wanted = {
+    metadata: { labels, annotations },
+    type,
+    data: { ...data, ...Object.fromEntries(encoded) },
+  };
+  const owned = entries.map((entry) =>
+    entry.fieldsV1?.['f:stringData']
+      ? { ...entry, fieldsV1: { 'f:data': { '.': {} }, ...entry.fieldsV1 } }
+      : entry,
+  );
+  return differences(wanted, owned);
+}
 
 /**
- * Fields as in `metadata.managedFields`: `f:name` is a key of a map, `k:{"name":"x"}` the element of a list with that
- * key, `v:"x"` a scalar of a set. A field with nothing below is owned as a whole (Kubernetes: "Server-Side Apply",
- * FieldsV1).
+ * The value without those empty texts that helm has already applied and that are gone: operators drop them when they
+ * update their resources.
  */
-export type Fields = { readonly [step: string]: Fields };
+export function withoutDropped<Value>(
+  value: Value,
+  { object, live }: { readonly object: unknown; readonly live: unknown },
+): Value {
+  if (!isTree(value) || !isTree(object) || !isTree(live)) return value;
+  const kept = Object.entries(value)
+    .filter(([name, text]) => text !== '' || object[name] !== '' || live[name] !== undefined)
+    .map(([name, below]) => [name, withoutDropped(below, { object: object[name], live: live[name] })]);
+  return Object.fromEntries(kept) as Value;
+}
 
-/** One entry of `metadata.managedFields`. */
-export type ManagedFields = {
-  readonly manager?: string;
-  readonly operation?: string;
-  readonly subresource?: string;
-  readonly time?: string;
-  readonly fieldsV1?: Fields;
-};
+/** For example `.spec.replicas: 4 (kubectl) → 2`; hides values of a Secret. */
+export function lostField({ object }: Pair, { path, manager, theirs, ours }: LostField): string {
+  const hidden = object.kind === 'Secret' && path.startsWith('.data');
+  const [their, our] = hidden ? ['a hidden value', 'a hidden value'] : shortValues(theirs, ours);
+  return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`} → ${our}`;
+}
 
 /** A field that helm set and no longer owns: somebody else changed or removed it. */
-export type LostField = {
+type LostField = {
   /** For example `.spec.template.spec.containers[nginx].image`. */
   readonly path: string;
   /** Who set the present value; undefined if the field was removed, which leaves no owner. */
@@ -33,7 +74,7 @@ type Owner = { readonly manager: string; readonly fields: Fields };
  * Fields of `wanted`, as helm applied it, that helm no longer owns in `actual`, the object in the cluster. A value
  * that the server only formats differently (`1000m` as `1`) still belongs to helm.
  */
-export function lostFields(wanted: unknown, actual: unknown, entries: readonly ManagedFields[]): LostField[] {
+function lostFields(wanted: unknown, actual: unknown, entries: readonly ManagedFields[]): LostField[] {
   const owners = entries
     .filter(({ subresource, fieldsV1 = {} }) => subresource !== 'status' && Object.keys(fieldsV1).length > 0)
     .toSorted((a, b) => (a.time ?? '').localeCompare(b.time ?? ''));
@@ -47,14 +88,12 @@ export function lostFields(wanted: unknown, actual: unknown, entries: readonly M
   return compare('', wanted, actual, of(helm), of(owners.filter((owner) => !helm.includes(owner))));
 }
 
-/** A field that a person set and the chart does not, such as a rule of a policy that denies all. helm keeps it. */
-export type AddedField = { readonly path: string; readonly manager: string };
-
 /**
- * Fields that somebody added to `actual` with kubectl and `wanted` does not have. Ignores labels, annotations,
- * replicas, and `kubectl create`, which came before helm adopted the object.
+ * Fields that somebody added to `actual` with kubectl and `wanted` does not have, such as a rule of a policy that denies
+ * all. helm keeps them. Ignores labels, annotations, replicas, and `kubectl create`, which came before helm adopted the
+ * object.
  */
-export const addedFields = (wanted: unknown, actual: unknown, entries: readonly ManagedFields[]) =>
+const addedFields = (wanted: unknown, actual: unknown, entries: readonly ManagedFields[]) =>
   entries
     .filter(({ manager = '', subresource }) => /^kubectl(?!-create)/.test(manager) && !subresource)
     .flatMap(({ manager = '', fieldsV1 = {} }) => {
@@ -75,7 +114,7 @@ function pathsBeside(path: string, ours: unknown, theirs: unknown, fields: Field
 /** The value that a step of `fieldsV1` selects, and the step's part of a path. */
 function follow(step: string, from: unknown): [found: unknown, name: string] {
   const key = step.slice(2);
-  if (step.startsWith('f:')) return [isMap(from) ? from[key] : undefined, pathStep(key)];
+  if (step.startsWith('f:')) return [isTree(from) ? from[key] : undefined, pathStep(key)];
   const list: readonly unknown[] = Array.isArray(from) ? from : [];
   const index = list.findIndex((element) => leadsTo(step, element));
   return [list[index], `[${nameOf(list[index], index)}]`];
@@ -105,7 +144,7 @@ function compare(
   if (helm.length === 0 && whole !== undefined)
     return isDeepStrictEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];
   if (Array.isArray(ours)) return Array.isArray(theirs) ? compareLists(path, ours, theirs, helm, others) : [];
-  if (!isMap(ours) || !isMap(theirs)) return [];
+  if (!isTree(ours) || !isTree(theirs)) return [];
   return Object.entries(ours).flatMap(([key, value]) => {
     const step = `f:${key}`;
     return compare(`${path}${pathStep(key)}`, value, theirs[key], below(helm, step), below(others, step));
@@ -134,9 +173,9 @@ function compareLists(
 /** True if a step selects the element: its key may have more parts, since the server adds defaults. */
 function leadsTo(step: string, element: unknown): boolean {
   const key: unknown = JSON.parse(step.slice(2));
-  if (!isMap(key)) return key === element;
+  if (!isTree(key)) return key === element;
   return (
-    isMap(element) &&
+    isTree(element) &&
     Object.entries(key).every(([name, value]) => element[name] === undefined || element[name] === value)
   );
 }
@@ -150,13 +189,10 @@ const below = (owners: readonly Owner[], step: string): Owner[] =>
 const pathStep = (key: string): string => (/^\w+$/.test(key) ? `.${key}` : `[${key}]`);
 
 function nameOf(element: unknown, index: number): string {
-  if (!isMap(element)) return String(element);
+  if (!isTree(element)) return String(element);
   const { name, mountPath, containerPort, port, key } = element;
   return String(name ?? mountPath ?? containerPort ?? port ?? key ?? index);
 }
-
-const isMap = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isEmpty = (value: unknown): boolean =>
   value === '' || (typeof value === 'object' && Object.keys(value ?? {}).length === 0);

@@ -5,7 +5,7 @@ import { checkPasswords } from '../database/roles.ts';
 import { entriesBelow } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context } from '../settings/context.ts';
-import { runFolder } from '../settings/run-folder.ts';
+import { runFolder } from '../settings/environment.ts';
 import { renderingFailure } from './failure.ts';
 import { callHelmfile, type Release } from './helmfile.ts';
 

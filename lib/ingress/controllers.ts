@@ -1,6 +1,6 @@
 import type { Settings } from '../settings/context.ts';
 
-export type Controller = {
+type Controller = {
   /** `spec.controller` of its IngressClass. */
   readonly class: string;
   /** Default of the setting `ingress.namespace`. */

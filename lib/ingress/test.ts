@@ -46,7 +46,7 @@ export async function testIngress(context: Context, wanted: Wanted): Promise<voi
   });
 }
 
-export type Check = {
+type Check = {
   readonly site: Site;
   readonly entrance: Entrance;
   readonly authority: string | undefined;

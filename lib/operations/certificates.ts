@@ -26,7 +26,7 @@ type Managed = InNamespace &
   WithConditions & { readonly status?: { readonly notAfter?: string; readonly renewalTime?: string } };
 
 /** kubectl's arguments for cert-manager's Certificates of the releases; Ingresses pass on their labels. */
-export const managedWords = [
+const managedWords = [
   ...['get', 'certificates.cert-manager.io', '--all-namespaces'],
   ...['--selector', 'app.kubernetes.io/part-of=k8s-deployment'],
 ];

@@ -1,21 +1,21 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatDuration, type PageRow } from '@k8s-deployment/runner';
+import { setTimeout as delay } from 'node:timers/promises';
+import { formatDuration, type PageRow, TaskError } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
-import { taskCommand, taskLine } from '../ground/launcher.ts';
+import { taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { notesOf } from '../ingress/addresses.ts';
-import type { Environment, EnvironmentContext, Target } from '../settings/context.ts';
+import { formatAddresses, notesOf } from '../ingress/addresses.ts';
+import type { Context, Environment, EnvironmentContext, Target } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';
-import { databaseProblem } from './database.ts';
-import type { Status } from './status.ts';
-import { statusPage } from './status-page.ts';
+import { describeDatabase, describeVault, isHalfStarted } from './servers.ts';
+import { readStatus, type Status } from './status.ts';
 
 /** The status as text. Logs what cannot be read. */
 export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
@@ -45,7 +45,7 @@ async function fullRows(status: Status, context: EnvironmentContext): Promise<re
 }
 
 /** What is quickly known: all but manual changes and addresses. */
-export async function statusRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
+async function statusRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
   const { environment } = context;
   const { cluster, releases, certificates } = status;
   const unready = cluster.nodes.filter((node) => !node.ready);
@@ -115,7 +115,7 @@ async function lastFailures({ name, state }: Environment, now = Date.now()): Pro
 }
 
 /** Addresses to open; none, with a line in the log, if they are not known. */
-export async function readAddresses(context: EnvironmentContext & Partial<Target>) {
+async function readAddresses(context: EnvironmentContext & Partial<Target>) {
   const { environment } = context;
   try {
     const settings = context.settings ?? (await loadSettings(environment));
@@ -127,7 +127,7 @@ export async function readAddresses(context: EnvironmentContext & Partial<Target
 }
 
 /** The next step from a phase, and its task. */
-const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, task: string] } = {
+const stepsFrom: { readonly [phase in ClusterPhase]?: readonly [step: string, task: string] } = {
   absent: ['create it', 'create-environment'],
   creating: ['finish it', 'create-environment'],
   stopped: ['start it', 'start-k8s'],
@@ -137,7 +137,7 @@ const nextSteps: { readonly [phase in ClusterPhase]?: readonly [step: string, ta
 /** What to do about the state, if anything. */
 function nextStep(status: Status): string | undefined {
   const half = ['start what does not answer, and unseal Vault,', 'start-k8s'] as const;
-  const [what, task] = nextSteps[status.cluster.state] ?? (isHalfStarted(status) ? half : []);
+  const [what, task] = stepsFrom[status.cluster.state] ?? (isHalfStarted(status) ? half : []);
   return task === undefined ? undefined : `${what} with: ${taskLine(task)}`;
 }
 
@@ -155,42 +155,79 @@ async function driftLines(context: EnvironmentContext, { cluster, releases }: St
   return lines;
 }
 
-const notReachable = 'not reachable';
+/** By which an earlier page is recognised. */
+export const pageMark = '<meta name="generator" content="k8s-deployment status">';
 
-const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
-  cluster.state === 'running' &&
-  releases.some(({ name, status }) => name === wanted && status === 'deployed');
-
-/** True if a deployed Vault or PostgreSQL does not serve, as after an interrupted start. */
-function isHalfStarted(status: Status): boolean {
-  const { vault, database } = status;
-  if (!providerOf(status).ownsCluster) return false;
-  const shut = vault === null || (vault.initialized && vault.sealed);
-  const silent = database?.reachable !== true;
-  return (isDeployed(status, 'vault') && shut) || (isDeployed(status, 'postgresql') && silent);
+/** The status as a self-contained page, which loads and runs nothing. */
+export async function statusPage(
+  { environment, cluster }: Status,
+  rows: readonly PageRow[],
+  now = new Date(),
+): Promise<string> {
+  const template = await readFile(new URL('status.html', import.meta.url), 'utf8');
+  const parts: { readonly [name: string]: string } = {
+    mark: pageMark,
+    title: escapeHtml(`${environment}: ${cluster.state}`),
+    rows: rows.map(tableRow).join('\n'),
+    read: `Read at <time datetime="${now.toISOString()}">${now.toUTCString()}</time>`,
+  };
+  return template.replace(/<!-- (\w+) -->/g, (_, name: string) => parts[name] ?? '');
 }
 
-async function describeDatabase(context: EnvironmentContext, status: Status): Promise<string> {
-  const { database } = status;
-  if (database === null) return isDeployed(status, 'postgresql') ? notReachable : '-';
-  if (!database.reachable) return notReachable;
-  const problem = await databaseProblem(context);
-  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
+function tableRow({ name, text, tone }: PageRow): string {
+  const kind = tone === undefined ? '' : ` class="${tone}"`;
+  return `<tr${kind}><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(text)}</td></tr>`;
 }
 
-async function describeVault({ environment }: EnvironmentContext, status: Status): Promise<string> {
-  const { vault } = status;
-  if (vault === null) {
-    if (!isDeployed(status, 'vault')) return '-';
-    return loadSettings(environment).then(
-      () => notReachable,
-      () => 'not known, since the settings cannot be read',
-    );
+const escapeHtml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+/** Milliseconds for each query, since an old page is worse than an incomplete one. */
+const answerMs = 5000;
+
+/**
+ * Shows the status again and again until the run is stopped or its reader has gone, whatever becomes of the cluster.
+ */
+export async function watchStatus(context: EnvironmentContext, everyMs = 3000): Promise<void> {
+  let isRead = true;
+  process.stdout.once('error', () => {
+    isRead = false;
+  });
+  while (!context.signal.aborted && isRead) {
+    const unknown: PageRow[] = [];
+    const log = (text: string) => unknown.push({ name: '', text, tone: 'bad' });
+    const rows = await readRows({ ...context, log });
+    const time = `${new Date().toLocaleTimeString('en-GB')}, again every ${everyMs / 1000} s until Ctrl-C`;
+    if (!context.signal.aborted) context.page([...rows, ...unknown, { name: '', text: time, tone: 'soft' }]);
+    await delay(everyMs, undefined, { signal: context.signal }).catch(() => undefined);
   }
-  if (!vault.initialized) return `not initialised: run ${taskCommand('create-environment')}`;
-  if (vault.sealed) return 'sealed';
-  if (vault.configured === null) return 'unsealed; whether it is configured is not known';
-  return vault.configured
-    ? 'unsealed, configured'
-    : `unsealed, not configured: run ${taskCommand('init-vault')}`;
+}
+
+async function readRows(context: EnvironmentContext): Promise<readonly PageRow[]> {
+  try {
+    return await statusRows(await readStatus(context, answerMs), context);
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error;
+    return [{ name: 'error', text: error.message, tone: 'bad' }];
+  }
+}
+
+/** What a new environment can be used for: its addresses, the next tasks, and how to stop it. */
+export async function nextSteps(context: Context): Promise<string> {
+  const { name, provider } = context.environment;
+  const tasks = [
+    [taskLine('install-tier apps'), 'install the applications'],
+    [taskLine('status'), 'show cluster, releases, Vault and database'],
+    ...(providerOf(context.environment).ownsCluster
+      ? [[taskLine('stop-k8s'), 'stop it and keep its data']]
+      : []),
+    [taskLine('destroy-environment'), 'remove it with its data'],
+  ] as const;
+  const width = Math.max(...tasks.map(([task]) => task.length));
+  const blocks = [
+    `environment \`${name}\` (${provider}) is ready`,
+    formatAddresses(await readAddresses(context)),
+    tasks.map(([task, what]) => `${task.padEnd(width)}  ${what}`).join('\n'),
+  ];
+  return blocks.filter((block) => block !== '').join('\n\n');
 }

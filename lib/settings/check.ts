@@ -2,13 +2,12 @@ import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
 import { isTree, type Tree, valueAt } from '../ground/tree.ts';
-import { type Layer, placeIn } from './layers.ts';
-import { rangeProblems } from './ranges.ts';
-import { roleProblems } from './roles.ts';
+import { addressRange, plainForm, rangeProblems } from './ranges.ts';
 import { type Settings, settingsSchema } from './schema.ts';
-import { textProblems } from './texts.ts';
+import { secretForm, secretKey } from './secret-reference.ts';
+import { type Layer, placeIn } from './settings.ts';
 
-/** Merges the layers, lowest first. Throws `TaskError` with file and setting for the first problem. */
+/** The merged settings, checked. Throws `TaskError` with file and setting for the first problem. */
 export function checkSettings(
   merged: Tree,
   layers: readonly Layer[],
@@ -112,4 +111,133 @@ function shown({ path, rule }: Problem, value: unknown): string {
   if (rule === 'a map' && typeof value === 'string') return 'a text';
   if (rule === 'a map' && value !== null) return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
   return `\`${JSON.stringify(value, (key, found) => (isPlain(key, found) ? '…' : found))}\``;
+}
+
+/** A PostgreSQL role and its place in the settings. */
+type Role = { readonly path: readonly string[]; readonly name: string; readonly password: string };
+
+const groups = ['applications', 'issuers'] as const;
+
+const declaredRoles = ({ database }: Settings): readonly Role[] =>
+  groups.flatMap((group) =>
+    Object.entries(database[group]).flatMap(([name, role]) =>
+      role === null ? [] : [{ path: ['database', group, name], name, password: role.password }],
+    ),
+  );
+
+/**
+ * Problems with PostgreSQL's roles. helmfile passes their passwords to charts and the tasks log in with them: each
+ * role needs its own secret, and every login as the role must use it.
+ */
+export function* roleProblems(settings: Settings): Generator<Problem> {
+  const { user, name: database } = settings.database;
+  const before: Role[] = [
+    { path: ['database', 'user'], name: user, password: settings.releases.postgresql.password },
+  ];
+  for (const role of declaredRoles(settings)) {
+    const { path, name, password } = role;
+    // Each application has a database of its name. Every server has the database postgres, and CloudNativePG a
+    // superuser postgres.
+    const databases = path[1] === 'applications' ? [database, 'template0', 'template1'] : [];
+    if (['postgres', ...databases, ...before.map((other) => other.name)].includes(name))
+      yield { path, rule: 'a role with a name that no other role or database has' };
+    const same = before.find((other) => other.password !== '' && other.password === password);
+    if (same !== undefined)
+      yield { path: [...path, 'password'], rule: `a secret of its own, and not that of \`${same.name}\`` };
+    before.push(role);
+  }
+  yield* loginProblems(settings, before);
+}
+
+/** Problems with the logins in Secrets of the release devops. */
+function* loginProblems(settings: Settings, roles: readonly Role[]): Generator<Problem> {
+  const path = ['releases', 'devops', 'databaseSecrets'];
+  const secrets = valueAt(settings, path);
+  const here = [undefined, '{{ .Values.database.host }}', settings.database.host];
+  for (const [name, secret] of Object.entries(isTree(secrets) ? secrets : {})) {
+    if (!isTree(secret) || !here.includes(secret.host as string | undefined)) continue;
+    const role = roles.find((other) => other.name === secret.user);
+    if (role === undefined)
+      yield { path: [...path, name, 'user'], rule: 'a role of `database.applications`' };
+    else if (secret.password !== role.password)
+      yield {
+        path: [...path, name, 'password'],
+        rule: `the secret of the role \`${role.name}\`: ${role.password || 'it has none'}`,
+      };
+  }
+}
+
+/** Settings whose templates helmfile fills in; the ingress controller's values go to its chart unchanged. */
+const templated = /^(?:releases\.|charts\.[^.]+\.values\.|ingress\.(?:chart\.)?values\.)/;
+
+/** In a template, anything may stand in comments and in an action's literals (https://pkg.go.dev/text/template). */
+const comment = /{{(?:-\s)?\/\*.*?\*\/(?:\s-)?}}/gs;
+const action = /{{(?:"(?:\\.|[^"\\])*"|`[^`]*`|[^"`])*?}}/g;
+const literal = /"(?:\\.|[^"\\])*"|`[^`]*`/g;
+
+/** Those that the tasks also read, without filling them in. */
+const readHere =
+  /^releases\.(?:devops\.databaseSecrets\.[^.]+\.(?:user|namespace)|postgresql\.tls\.existingSecret|[^.]+\.(?:kind|autoscaling\.kind))$/;
+
+/** Settings that may contain a secret; helm stores values in the cluster. */
+const mayBeSecret =
+  /^(?:releases\.(?:devops|postgresql)\.|database\.(?:applications|issuers)\.[^.]+\.password$)/;
+
+/** vals, in helmfile, replaces it anywhere in a text. */
+const valsReference = /ref\+[^+:]*:\/\//;
+
+const stateFile = /^state:\/\/[\w-][\w./-]*$/;
+
+const looksLikeRange = /^(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:.]*)\/\d+$/i;
+
+function* textProblems(settings: Settings): Generator<Problem> {
+  for (const { path, text } of textsOf(settings)) {
+    const rule = brokenRule(path.join('.'), text, settings);
+    if (rule !== undefined) yield { path, rule };
+  }
+}
+
+function* textsOf(
+  value: unknown,
+  path: readonly string[] = [],
+): Generator<{ path: readonly string[]; text: string }> {
+  if (typeof value === 'string') yield { path, text: value };
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, below] of Object.entries(value)) yield* textsOf(below, [...path, key]);
+}
+
+function brokenRule(name: string, text: string, settings: Tree): string | undefined {
+  if (valsReference.test(text))
+    return `a text without \`ref+\`, which helmfile would replace; a secret is ${secretForm}`;
+  if (text.includes('sops://')) {
+    if (secretKey(text) === undefined) return `${secretForm}, and nothing else`;
+    if (!mayBeSecret.test(name))
+      return 'no secret, as only the releases devops and postgresql and the roles of the database have any';
+  }
+  if (text.includes('state://') && !stateFile.test(text)) return 'state://FILE and nothing else';
+  if (text.includes('{{')) {
+    if (!templated.test(name) || readHere.test(name))
+      return 'plain text and no template, as the tasks read it, too';
+    return name.startsWith('ingress.') ? undefined : brokenTemplate(text, settings);
+  }
+  if (!looksLikeRange.test(text) || addressRange(text) !== undefined) return undefined;
+  const plain = plainForm(text);
+  return plain === undefined
+    ? 'a range of addresses such as `10.0.0.0/8`'
+    : `the range in its IPv4 form: \`${plain}\``;
+}
+
+/** helmfile says neither which release nor which setting has a wrong template. */
+function brokenTemplate(text: string, settings: Tree): string | undefined {
+  const actions = text.replaceAll(comment, '');
+  if (actions.replaceAll(action, '').includes('{{')) return 'a template that ends each `{{` with `}}`';
+  const code = (actions.match(action) ?? []).join('').replaceAll(literal, '""');
+  // Under a condition, such as `hasKey`, a setting need not exist.
+  if (/\b(?:if|with|range|and|or)\b/.test(code)) return undefined;
+  const used = [...code.matchAll(/\.Values\.([\w.]+)/g)].map(([, path = '']) => path);
+  // helmfile gives its name to the environment.
+  const missing = used.find(
+    (path) => path !== 'environment' && valueAt(settings, path.split('.')) === undefined,
+  );
+  return missing && `a template of settings that exist, and \`${missing}\` does not`;
 }

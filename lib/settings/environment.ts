@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Options, type TaskContext, TaskError } from '@k8s-deployment/runner';
+import { bootId, type Options, processStartTime, type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
-import { textIfThere } from '../ground/if-there.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { adviseOn, taskCommand } from '../ground/launcher.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { passedOn } from '../ground/variables.ts';
 import type { Environment } from './context.ts';
 import type { GlobalOptions } from './global-options.ts';
-import { runFolder, temporaryFolder } from './run-folder.ts';
 
 /** Eight hexadecimal digits that identify an environment of a clone. */
 export function cloneKey(environment: string, clone: string): string {
@@ -204,5 +203,40 @@ export async function writeWhole(path: string, content: string, mode = 0o600): P
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** For temporary files of programs. */
+const temporaryFolder = (state: string): string => join(state, 'tmp');
+
+/** The name of a process's folder, which another process with its pid does not get; undefined if it has ended. */
+async function runNameOf(pid: number): Promise<string | undefined> {
+  const start = await processStartTime(pid);
+  if (start === undefined) return undefined;
+  const digest = createHash('sha256')
+    .update(`${start}\n${await bootId()}`)
+    .digest('hex');
+  return `run-${pid}-${digest.slice(0, 8)}`;
+}
+
+/**
+ * A folder for this run's temporary files, which may show secrets: what helmfile leaves if it is killed, for example.
+ * It is removed at the end of the run, after a SIGKILL by the next one that holds the lock.
+ */
+export async function runFolder(state: string, onRunEnd?: TaskContext['onRunEnd']): Promise<string> {
+  const folder = join(temporaryFolder(state), (await runNameOf(process.pid)) ?? 'run');
+  // Undefined if it exists, as for later tasks of the run.
+  const created = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (created !== undefined) onRunEnd?.(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Removes the folders of runs that were killed. */
+export async function removeRunFolders(state: string): Promise<void> {
+  const folder = temporaryFolder(state);
+  for (const name of (await ifThere(readdir(folder))) ?? []) {
+    const [, pid] = /^run-(\d+)-/.exec(name) ?? [];
+    if (pid === undefined || name === (await runNameOf(Number(pid)))) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
   }
 }

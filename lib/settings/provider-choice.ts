@@ -1,9 +1,16 @@
-import { type Options, UsageError } from '@k8s-deployment/runner';
+import { didYouMean, type Options, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
-import { adviseOn, taskCommand } from '../ground/launcher.ts';
+import { adviseOn, defaultEnvironment, taskCommand } from '../ground/launcher.ts';
 import { remembered } from './environment.ts';
 import type { GivenOptions } from './global-options.ts';
-import { checkEnvironment, loadSettings, readTexts, settingsFiles } from './settings.ts';
+import {
+  checkEnvironmentName,
+  environmentNames,
+  foldersIn,
+  loadSettings,
+  readTexts,
+  settingsFiles,
+} from './settings.ts';
 
 /**
  * Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed.
@@ -97,4 +104,27 @@ async function automaticProvider(user: number | undefined): Promise<ProviderName
     if (await providerOf({ provider }).fits?.(user)) return provider;
   }
   throw new Error('no provider fits this machine');
+}
+
+/**
+ * Throws `UsageError` for an invalid name or an unknown environment. With `made`, an environment that was created is
+ * accepted: removing it needs no folder under environments/.
+ */
+export async function checkEnvironment(name: string, enough: 'folder' | 'made', root: string): Promise<void> {
+  const made = (await foldersIn(root, '.state')).includes(name);
+  if (made && enough === 'made') return;
+  const wayOut = `${taskCommand('destroy-environment')} removes it`;
+  const names = await environmentNames(root);
+  const rename = names.includes(name)
+    ? 'rename its folder under environments/'
+    : `use one of ${names.join(', ')}`;
+  checkEnvironmentName(name, made ? wayOut : rename);
+  if (names.includes(name)) return;
+  throw new UsageError({
+    what: `unknown environment \`${name}\``,
+    why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
+    advice: made
+      ? `restore its folder; or else ${wayOut}`
+      : didYouMean(name, names, `create it: ${taskCommand(`new-environment ${name}`, defaultEnvironment)}`),
+  });
 }

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { providerNames } from '../cluster/providers.ts';
 import { anyMap, flag, map, mapOf, text, wholeNumber } from '../ground/schema.ts';
-import { addressRange, isNetwork } from './address-range.ts';
+import { addressRange, isNetwork } from './ranges.ts';
 import { secretForm, secretPattern } from './secret-reference.ts';
 
 /*
@@ -64,7 +64,7 @@ const image = map({
 /** What a release has besides its chart's values. */
 const ofRelease = { installed: v.optional(flag) };
 
-/** Address ranges; lib/settings/texts.ts checks their form. */
+/** Address ranges; `textProblems` in lib/settings/check.ts checks their form. */
 const cidrs = different('an address range such as `10.0.0.0/8`', /^[\da-fA-F.:]+\/\d+$/);
 
 export const settingsSchema = map({

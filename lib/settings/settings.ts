@@ -1,15 +1,13 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
+import { basename, join, resolve } from 'node:path';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
-import { defaultEnvironment, taskCommand } from '../ground/launcher.ts';
 import { namesEnding } from '../ground/leftover-files.ts';
 import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
-import { isTree } from '../ground/tree.ts';
+import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 import type { Environment, Settings } from './context.ts';
-import { digestWords, type Layer, mergeLayers, placeIn } from './layers.ts';
 
 /** Parsed files by text and settings by the texts of their layers, since every task reads mostly the same ones. */
 const parsed = new Map<string, StrictYaml>();
@@ -40,33 +38,6 @@ export function checkEnvironmentName(name: string, advice = 'use another name, s
     what: `\`${name}\` cannot be the name of an environment`,
     why: `hosts, nodes and the cluster are named after it: at most ${longestName} of a-z, 0-9 and \`-\`, which is neither the first nor the last`,
     advice,
-  });
-}
-
-/**
- * Throws `UsageError` for an invalid name or an unknown environment. With `made`, an environment that was created is
- * accepted: removing it needs no folder under environments/.
- */
-export async function checkEnvironment(
-  name: string,
-  enough: 'folder' | 'made' = 'folder',
-  root: string = projectFolder,
-): Promise<void> {
-  const made = (await foldersIn(root, '.state')).includes(name);
-  if (made && enough === 'made') return;
-  const wayOut = `${taskCommand('destroy-environment')} removes it`;
-  const names = await environmentNames(root);
-  const rename = names.includes(name)
-    ? 'rename its folder under environments/'
-    : `use one of ${names.join(', ')}`;
-  checkEnvironmentName(name, made ? wayOut : rename);
-  if (names.includes(name)) return;
-  throw new UsageError({
-    what: `unknown environment \`${name}\``,
-    why: `environments/ has ${names.map((known) => `\`${known}\``).join(', ')}`,
-    advice: made
-      ? `restore its folder; or else ${wayOut}`
-      : didYouMean(name, names, `create it: ${taskCommand(`new-environment ${name}`, defaultEnvironment)}`),
   });
 }
 
@@ -207,4 +178,62 @@ export async function stateValues(files: readonly string[], root: string): Promi
     ...files.flatMap((file) => ['--state-values-file', file]),
     ...digestWords(layers.map(({ tree }) => tree)),
   ];
+}
+
+/** A settings file with each setting's line. */
+export type Layer = {
+  readonly file: string;
+  readonly tree: Tree;
+  readonly lineOf: (path: readonly string[]) => number;
+};
+
+/** File and line of the highest layer that has a setting; undefined if none has. */
+export function placeIn(layers: readonly Layer[], path: readonly string[]): string | undefined {
+  const layer = layers.findLast(({ tree }) => valueAt(tree, path) !== undefined);
+  return layer && `${layer.file}:${layer.lineOf(path)}`;
+}
+
+/**
+ * Merges settings, lowest layer first. A digest is that of one image: a layer that names another repository or tag
+ * without a digest of its own leaves none.
+ */
+export const mergeLayers = (layers: readonly Tree[]): Tree =>
+  layers.reduce((below, above) => merge(merge(below, above), withoutDigests(below, above)));
+
+function withoutDigests(below: Tree, above: Tree): Tree {
+  const images = isTree(above.images) ? above.images : {};
+  const replaced = Object.entries(images).filter(
+    ([name, image]) =>
+      isTree(image) &&
+      image.digest === undefined &&
+      ['repository', 'tag'].some(
+        (key) => image[key] !== undefined && image[key] !== valueAt(below, ['images', name, key]),
+      ),
+  );
+  return replaced.length === 0
+    ? {}
+    : { images: Object.fromEntries(replaced.map(([name]) => [name, { digest: '' }])) };
+}
+
+/** The arguments with which helmfile, which merges the same layers, drops the same digests. */
+function digestWords(layers: readonly Tree[]): string[] {
+  const plain = layers.reduce(merge);
+  const images = mergeLayers(layers).images;
+  const dropped = Object.keys(isTree(images) ? images : {}).filter(
+    (name) => valueAt(images, [name, 'digest']) !== valueAt(plain.images, [name, 'digest']),
+  );
+  // `--state-values-set-string` ignores an empty text.
+  return dropped.flatMap((name) => ['--state-values-set', `images.${name}.digest=`]);
+}
+
+/**
+ * The values of a release in the settings, merged as in environments/values.yaml.gotmpl: those of its chart, then its
+ * own.
+ */
+export function releaseValues(
+  settings: Settings,
+  { name, chart }: { readonly name: string; readonly chart: string },
+): Tree {
+  const releases: { readonly [name: string]: Tree | undefined } = settings.releases;
+  return merge(releases[basename(chart)] ?? {}, releases[name] ?? {});
 }

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Status } from '../../lib/operations/status.ts';
-import { statusPage } from '../../lib/operations/status-page.ts';
+import { statusPage } from '../../lib/operations/status-text.ts';
 import { type Browser, findChromium, openChromium } from '../../lib/runner/tests/rig/chromium.ts';
 
 /* The page of `status --html`, opened from its file in a real browser. */

@@ -6,7 +6,7 @@ import { declaredReleases, isLeftOut } from '../../helm/helmfile.ts';
 import { holds, kubectlList, kubectlText, type WithConditions } from '../../kubernetes/kubectl.ts';
 import type { Context, InEnvironment, Target } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
-import { releaseValues } from '../../settings/release-values.ts';
+import { releaseValues } from '../../settings/settings.ts';
 import { recordFile } from './existing.ts';
 
 const name = 'v1beta1.metrics.k8s.io';

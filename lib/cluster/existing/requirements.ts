@@ -3,7 +3,7 @@ import { valueAt } from '../../ground/tree.ts';
 import { isLeftOut } from '../../helm/helmfile.ts';
 import { kubectlList, kubectlText, serverVersion } from '../../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Settings, Target } from '../../settings/context.ts';
-import { releaseValues } from '../../settings/release-values.ts';
+import { releaseValues } from '../../settings/settings.ts';
 import { issuerProblem, objectIfThere, operatorOf, operatorProblem, type Problem } from './operators.ts';
 
 /* What the releases need in a cluster, without which helm would fail in the middle of the deployment. */

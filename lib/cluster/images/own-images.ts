@@ -3,7 +3,7 @@ import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { Release } from '../../helm/helmfile.ts';
 import type { Context, Outcome, Settings, Target } from '../../settings/context.ts';
-import { releaseValues } from '../../settings/release-values.ts';
+import { releaseValues } from '../../settings/settings.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 
 /** An image built from a folder of the project. */

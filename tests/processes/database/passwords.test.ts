@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { loginRoles } from '../../../lib/database/roles.ts';
-import { databaseProblem } from '../../../lib/operations/database.ts';
+import { databaseProblem } from '../../../lib/operations/servers.ts';
 import { checkOthers, replaceInServer } from '../../../lib/rotation/server.ts';
 import { context, forwarding, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';

@@ -3,14 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
-import { manifestsOf, stepsOf } from '../../../lib/deploy/manifests/files.ts';
-import {
-  headOf,
-  pathInRepository,
-  renderedFiles,
-  replaceFolder,
-} from '../../../lib/deploy/manifests/folder.ts';
-import { applicationSet, kustomizations } from '../../../lib/deploy/manifests/gitops.ts';
+import { applicationSet, kustomizations, manifestsOf, stepsOf } from '../../../lib/deploy/manifests.ts';
+import { headOf, pathInRepository, renderedFiles, replaceFolder } from '../../../lib/deploy/render.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import type { ManifestObject } from '../../../lib/helm/live-objects.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { isDrift, tellDrift } from '../../../lib/helm/drift.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { manifestObjects } from '../../../lib/helm/live-objects.ts';
-import { withoutDropped } from '../../../lib/helm/object-drift.ts';
+import { withoutDropped } from '../../../lib/helm/managed-fields.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
 import { answeringShell } from '../../rig/answering-shell.ts';
 import { environmentIn } from '../../rig/environment.ts';

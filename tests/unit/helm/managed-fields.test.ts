@@ -1,11 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  addedFields,
-  type Fields,
-  lostFields,
-  type ManagedFields,
-} from '../../../lib/helm/managed-fields.ts';
+import type { Fields, ManagedFields } from '../../../lib/helm/live-objects.ts';
+import { compareFields } from '../../../lib/helm/managed-fields.ts';
 
 const by = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
   ...{ manager, fieldsV1, ...more },
@@ -13,18 +9,25 @@ const by = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}
 const helm = (fields: Fields) => by('helm', fields);
 const a = { 'f:a': {} };
 
+/** How an object of this content, with these owners of its fields, differs from what helm wanted. */
+const compared = (wanted: object, actual: object, managedFields: readonly ManagedFields[]) => {
+  const metadata = { ...('metadata' in actual && (actual.metadata as object)), managedFields };
+  const object = { apiVersion: 'v1', kind: 'Any', metadata: {}, ...wanted };
+  return compareFields({ object, live: { ...actual, metadata } } as never);
+};
+
 /** The lost fields, each as `path by manager: value of helm`. */
 const lost = (wanted: object, actual: object, ...entries: ManagedFields[]): string[] =>
-  lostFields(wanted, actual, entries).map(
+  compared(wanted, actual, entries).lost.map(
     ({ path, manager = 'nobody', ours }) => `${path} by ${manager}: ${JSON.stringify(ours)}`,
   );
 
 test('a field is lost to the manager that changed it', () => {
-  const found = lostFields({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
+  const { lost } = compared({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
     helm({ 'f:spec': { 'f:paused': {} } }),
     by('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
   ]);
-  assert.equal(found, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
+  assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
 });
 
 test('a field is not lost if helm owns it, however the server writes it, if it was changed back, or its manager is unknown', () => {
@@ -118,7 +121,7 @@ test('additions besides helm’s fields are reported, once per subtree', () => {
   };
   const annotations = { 'f:template': { 'f:metadata': { 'f:annotations': { 'f:restartedAt': {} } } } };
   const paused = { 'f:spec': { 'f:paused': {} } };
-  const added = addedFields(wanted, actual, [
+  const { added } = compared(wanted, actual, [
     by('kubectl-set', { 'f:spec': { 'f:containers': containers, 'f:gone': {} } }),
     by('kubectl-patch', { 'f:spec': { 'f:ingress': {}, 'f:selector': a } }),
     by('kubectl-edit', { 'f:metadata': { 'f:labels': { 'f:x': {} } }, 'f:data': { 'f:more': {} } }),

@@ -10,9 +10,10 @@ import {
   plainStateOf,
   remember,
   remembered,
+  removeRunFolders,
+  runFolder,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
-import { removeRunFolders, runFolder } from '../../../lib/settings/run-folder.ts';
 import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';

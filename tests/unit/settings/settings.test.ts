@@ -4,11 +4,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { allSecretFiles } from '../../../lib/secrets/encrypted-file.ts';
-import { mergeLayers } from '../../../lib/settings/layers.ts';
+import { checkEnvironment } from '../../../lib/settings/provider-choice.ts';
 import {
-  checkEnvironment,
   environmentNames,
   loadSettings,
+  mergeLayers,
   settingsFiles,
 } from '../../../lib/settings/settings.ts';
 import { leftovers } from '../../rig/leftovers.ts';
@@ -21,7 +21,7 @@ const { folder } = clone;
 const load = (environment: string, provider: ProviderName) =>
   loadSettings({ name: environment, provider, root: folder });
 const files = (provider: ProviderName) => settingsFiles('development', provider, folder);
-const check = (name: string, enough?: 'folder' | 'made') => checkEnvironment(name, enough, folder);
+const check = (name: string, enough: 'folder' | 'made' = 'folder') => checkEnvironment(name, enough, folder);
 const write = (path: string, text: string): void => {
   mkdirSync(join(folder, path, '..'), { recursive: true });
   writeFileSync(join(folder, path), text);

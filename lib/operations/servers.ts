@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { withPostgresql } from '../cluster/cluster.ts';
+import { providerOf } from '../cluster/providers.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { decryptPassword, type LoginRole, loginRoles } from '../database/roles.ts';
@@ -11,8 +12,49 @@ import { stopAgent } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
+import type { Status } from './status.ts';
 
-/* Checks whether PostgreSQL accepts the passwords in the encrypted files. */
+/* What the status says of Vault and PostgreSQL, and whether PostgreSQL accepts the passwords of the encrypted files. */
+
+const notReachable = 'not reachable';
+
+const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
+  cluster.state === 'running' &&
+  releases.some(({ name, status }) => name === wanted && status === 'deployed');
+
+/** True if a deployed Vault or PostgreSQL does not serve, as after an interrupted start. */
+export function isHalfStarted(status: Status): boolean {
+  const { vault, database } = status;
+  if (!providerOf(status).ownsCluster) return false;
+  const shut = vault === null || (vault.initialized && vault.sealed);
+  const silent = database?.reachable !== true;
+  return (isDeployed(status, 'vault') && shut) || (isDeployed(status, 'postgresql') && silent);
+}
+
+export async function describeDatabase(context: EnvironmentContext, status: Status): Promise<string> {
+  const { database } = status;
+  if (database === null) return isDeployed(status, 'postgresql') ? notReachable : '-';
+  if (!database.reachable) return notReachable;
+  const problem = await databaseProblem(context);
+  return problem === undefined ? 'reachable' : `reachable; ${problem}`;
+}
+
+export async function describeVault({ environment }: EnvironmentContext, status: Status): Promise<string> {
+  const { vault } = status;
+  if (vault === null) {
+    if (!isDeployed(status, 'vault')) return '-';
+    return loadSettings(environment).then(
+      () => notReachable,
+      () => 'not known, since the settings cannot be read',
+    );
+  }
+  if (!vault.initialized) return `not initialised: run ${taskCommand('create-environment')}`;
+  if (vault.sealed) return 'sealed';
+  if (vault.configured === null) return 'unsealed; whether it is configured is not known';
+  return vault.configured
+    ? 'unsealed, configured'
+    : `unsealed, not configured: run ${taskCommand('init-vault')}`;
+}
 
 /** Milliseconds for a login, which takes seconds on a busy machine. */
 const answerMs = 10_000;
