@@ -71,8 +71,7 @@ export const restoreDatabase = task({
   needs: databaseNeeds,
   commands: async (input) => (await plain()).restoreDatabaseCommands(input, input.args),
   onCluster: true,
-  run: async (context) =>
-    (await import('../lib/backup/restore-database.ts')).restoreDatabase(context, context.args),
+  run: async (context) => (await import('../lib/backup/database.ts')).restoreDatabase(context, context.args),
 });
 
 export const backupVault = task({

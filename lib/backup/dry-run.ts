@@ -10,12 +10,11 @@ import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { unsealVaultCommands, vaultAccessCommands } from '../vault/dry-run.ts';
 import { keysFileName, localKeys } from '../vault/keys-place.ts';
+import type { Restore } from './database.ts';
 import { dumpWords, inPod, localVariables, ownerOptions, restoreWords } from './database-programs.ts';
 import { scratch } from './database-server.ts';
 import { newPlaceText } from './place.ts';
-import type { Restore } from './restore-database.ts';
-import { accountTokenWords, backupLogin } from './vault.ts';
-import { encryptionWords } from './vault-keys.ts';
+import { accountTokenWords, backupLogin, encryptionWords } from './vault.ts';
 
 /* Plain commands for `--dry-run`. Passwords are passed by variables and stdin, never as arguments. */
 

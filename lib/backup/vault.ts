@@ -4,13 +4,19 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
+import { shellWords } from '../ground/shell-words.ts';
 import { kubectl } from '../kubernetes/kubectl.ts';
-import { sopsShell } from '../secrets/shell.ts';
+import { encrypt, encryption } from '../secrets/encrypt.ts';
+import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
+import { readSopsFailure, type SopsFailure } from '../secrets/explain.ts';
+import { vaultKeysFile } from '../secrets/shared-file.ts';
+import { type SecretContext, sopsShell } from '../secrets/shell.ts';
 import type { Context, EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { runFolder } from '../settings/environment.ts';
-import { toolFailure } from '../tools/tool-answer.ts';
+import { runFolder, writeWhole } from '../settings/environment.ts';
+import { reasonOf, toolFailure } from '../tools/tool-answer.ts';
 import { objectOf, type VaultClient } from '../vault/api/client.ts';
 import { activeOf } from '../vault/api/init.ts';
+import { parseKeys, textsOfKeys, type VaultKeys } from '../vault/api/keys-file.ts';
 import { requireKeys, sealStatus } from '../vault/api/replica.ts';
 import { restoreSnapshot, saveSnapshot } from '../vault/api/snapshot.ts';
 import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
@@ -18,7 +24,6 @@ import { writtenPath } from '../vault/desired.ts';
 import { answerMs, initVault, withAnsweringReplicas } from '../vault/init-vault.ts';
 import { keysFileName, keysPlace } from '../vault/keys-place.ts';
 import { digestOf, existingPlace, newPlace, wholeFolder } from './place.ts';
-import { readStoredKeys, writeKeys } from './vault-keys.ts';
 
 const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
 
@@ -143,4 +148,57 @@ export async function checkSnapshot(context: ShellContext, file: string): Promis
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The keys that open a snapshot, beside it. */
+const keysFile = (folder: string): string => join(folder, 'keys.yaml');
+
+/** A file for which `.sops.yaml` has the environment's rule. */
+const ruleFile = (environment: string): string => secretsFile(environment, vaultKeysFile);
+
+/** sops' words to encrypt keys from stdin. */
+export const encryptionWords = (environment: string): readonly string[] => [
+  ...['sops', ...encryption(ruleFile(environment)), '/dev/stdin'],
+];
+
+/** Writes the keys beside a snapshot, encrypted for the same keys as the environment's secrets, without any token. */
+export async function writeKeys(context: SecretContext, folder: string, keys: VaultKeys): Promise<void> {
+  const { unseal_keys_b64, recovery_keys_b64 } = keys;
+  const content = { unseal_keys_b64, recovery_keys_b64 };
+  await writeWhole(keysFile(folder), await encrypt(context, ruleFile(context.environment.name), content));
+}
+
+/** The keys beside a snapshot; undefined if there are none. Throws `TaskError` if no key of the keyring opens them. */
+export async function readStoredKeys(context: SecretContext, folder: string): Promise<VaultKeys | undefined> {
+  const file = keysFile(folder);
+  const text = await textIfThere(file);
+  if (text === undefined) return undefined;
+  const recipients = (await parseEncrypted(text))?.recipients;
+  if (recipients?.length === 0 && !text.includes('ENC[')) {
+    throw new TaskError({
+      what: `${file} is not encrypted`,
+      why: 'it has no metadata of SOPS',
+      advice: `nothing was changed; encrypt it: ${shellWords(['sops', ...encryption(ruleFile(context.environment.name)), '--in-place', file])}`,
+    });
+  }
+  const $ = await sopsShell(context);
+  const opened = await $`sops decrypt --output-type json ${file}`;
+  const keys = opened.exitCode === 0 ? parseKeys(opened.stdout) : undefined;
+  if (keys === undefined) {
+    const failure: SopsFailure =
+      opened.exitCode === 0 ? { kind: 'damaged', why: 'it holds no keys of Vault' } : readSopsFailure(opened);
+    const [why, advice] =
+      failure.kind === 'no key'
+        ? [
+            `it is encrypted for other keys than yours: ${recipients?.join(', ')}`,
+            'name the file of such a key in SOPS_PGP_KEY_FILE: the backup key, or the operational key from before `rotate-keys` (docs/restore.md)',
+          ]
+        : [
+            ('why' in failure && failure.why) || reasonOf(opened),
+            `nothing was changed; ${failure.kind === 'damaged' ? 'take it from another copy of the backup' : 'run it again'}`,
+          ];
+    throw new TaskError({ what: `${file} cannot be decrypted`, why, advice });
+  }
+  for (const text of textsOfKeys(keys)) context.secret(text);
+  return keys;
 }

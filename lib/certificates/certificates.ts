@@ -1,25 +1,120 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../ground/if-there.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
+import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, Outcome, ShellContext } from '../settings/context.ts';
 import { runFolder } from '../settings/environment.ts';
-import {
-  authorityCommand,
-  authorityProblem,
-  configuration,
-  createAuthority,
-  dayMs,
-  keyMode,
-  lasts,
-  newKey,
-  readPair,
-  renewDays,
-  serverDays,
-  validity,
-} from './authority.ts';
 import { certificateFiles, folderOf } from './files.ts';
+
+const authorityDays = 3650;
+const serverDays = 90;
+/** Remaining days below which a certificate is renewed. */
+const renewDays = 30;
+
+export const dayMs = 24 * 60 * 60 * 1000;
+
+// A named curve: older LibreSSL would write its parameters, which Node and Go refuse.
+const newKey = [
+  ...['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-pkeyopt', 'ec_param_enc:named_curve'],
+  ...['-nodes', '-sha256'],
+] as const;
+const configuration = 'lib/certificates/certificates.cnf';
+
+/** Name of an environment's authority. */
+export const authorityName = ({ name }: Pick<Environment, 'name'>): string => `${name} local CA`;
+
+/** `file`: path of the key and the certificate, without extension. */
+const authorityWords = (environment: Environment, file: string): readonly string[] => [
+  ...['openssl', 'req', '-x509', '-config', configuration, '-extensions', 'authority', ...newKey],
+  ...['-days', String(authorityDays), '-subj', `/O=k8s-deployment/CN=${authorityName(environment)}`],
+  ...['-keyout', `${file}.key`, '-out', `${file}.crt`],
+];
+
+/** A plain command that creates an authority in a folder. */
+export const authorityCommand = (environment: Environment, folder: string): string =>
+  `[ -e ${folder}/ca.crt ] || ${shellWords(authorityWords(environment, `${folder}/ca`))}`;
+
+/** Replaces the authority in the environment's folder. */
+export const createAuthority = (context: ShellContext): Promise<void> =>
+  replacePair(context, 'ca', ($, file) => $`${authorityWords(context.environment, file)}`);
+
+/** Replaces a key and its certificate by those that `create` makes beside them: an unfinished one replaces nothing. */
+async function replacePair(
+  context: ShellContext,
+  name: string,
+  create: ($: Shell, file: string) => Promise<unknown>,
+): Promise<void> {
+  const { state } = context.environment;
+  await mkdir(folderOf(state), { recursive: true, mode: 0o700 });
+  const fresh = await mkdtemp(join(await runFolder(state, context.onRunEnd), 'certificate-'));
+  const file = join(fresh, name);
+  try {
+    await create(context.$({ quiet: true }), file);
+    // PostgreSQL refuses a key that others can read; LibreSSL follows the umask.
+    await chmod(`${file}.key`, 0o600);
+    for (const extension of ['key', 'crt'])
+      await rename(`${file}.${extension}`, join(folderOf(state), `${name}.${extension}`));
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Why the existing authority is unusable, or expires before a certificate that it would sign. One that a team shares is
+ * not replaced because it begins later: the clock of this machine may be wrong.
+ */
+export async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
+  const authority = await readPair(environment, 'ca');
+  if (typeof authority === 'string') return authority;
+  const isFine = authorityLasts(authority, now) && (isShared(environment) || hasBegun(authority, now));
+  return isFine ? undefined : `the authority ${validity(authority)}`;
+}
+
+/** `is valid from … to …`. */
+const validity = ({ validFrom, validTo }: X509Certificate): string =>
+  `is valid from ${validFrom} to ${validTo}`;
+
+/** Milliseconds by which clocks may differ, and for which a certificate may be younger than a run's `now`. */
+const skewMs = 5 * 60 * 1000;
+
+const hasBegun = ({ validFrom }: X509Certificate, now: Date): boolean =>
+  Date.parse(validFrom) - now.getTime() <= skewMs;
+
+const endsLater = ({ validTo }: X509Certificate, now: Date): boolean =>
+  Date.parse(validTo) - now.getTime() > renewDays * dayMs;
+
+/** True if a certificate that the authority signs now could be renewed before the authority has to be. */
+export const authorityLasts = (authority: X509Certificate, now: Date): boolean =>
+  endsLater(authority, new Date(now.getTime() + serverDays * dayMs));
+
+/** True if the certificate is valid and need not be renewed yet. */
+export const lasts = (certificate: X509Certificate, now: Date): boolean =>
+  hasBegun(certificate, now) && endsLater(certificate, now);
+
+/** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
+export async function readPair({ root, state }: Environment, name: string) {
+  const file = join(folderOf(state), name);
+  const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
+  if (crt === undefined || pem === undefined) return `${name} does not exist`;
+  try {
+    const certificate = new X509Certificate(crt);
+    const matches = certificate.checkPrivateKey(createPrivateKey(pem));
+    return matches ? certificate : `${name}.key belongs to another certificate`;
+  } catch {
+    const damaged = relative(root, file);
+    if (name !== 'ca') return `${damaged} is damaged`;
+    // Clients that imported it would not trust a new one.
+    throw new TaskError({
+      what: `${damaged}.crt or ${name}.key is damaged`,
+      why: 'it is the authority that signed every certificate of the environment',
+      advice: `restore both from a copy, or move ${dirname(damaged)} away to create a new authority`,
+    });
+  }
+}
 
 export type CertificateRequest = {
   /** Name of the files and the subject, such as `app1-front`. */
@@ -28,9 +123,9 @@ export type CertificateRequest = {
   readonly hosts: readonly string[];
 };
 
-const requestWords = (name: string, key: string, request: string): readonly string[] => [
+const requestWords = (name: string, file: string): readonly string[] => [
   ...['openssl', 'req', '-new', '-config', configuration, ...newKey, '-subj', `/CN=${name}`],
-  ...['-keyout', key, '-out', request],
+  ...['-keyout', `${file}.key`, '-out', `${file}.csr`],
 ];
 
 /** `file`: path of request, extensions and certificate, without extension. */
@@ -54,7 +149,7 @@ export function certificateCommands(environment: Environment, request: Certifica
   const inTime = `"$(($(date +%s) + ${(renewDays * dayMs) / 1000}))"`;
   const isFine = `openssl verify -attime ${inTime} -verify_hostname ${shellWord(hosts[0] ?? '')} -CAfile ${file('ca.crt')} ${file(`${name}.crt`)}`;
   const create = [
-    shellWords(requestWords(name, file(`${name}.key`), file(`${name}.csr`))),
+    shellWords(requestWords(name, file(name))),
     `chmod 600 ${file('ca.key')} ${file(`${name}.key`)}`,
     `{ cat ${configuration}; echo ${shellWord(namesLine(hosts))}; } > ${file(`${name}.cnf`)}`,
     `${shellWords(signWords(folder, file(name)))} -set_serial "0x$(openssl rand -hex 16)"`,
@@ -89,27 +184,17 @@ async function createMissing(
   request: CertificateRequest,
   now: Date,
 ): Promise<Outcome> {
-  const { environment, onRunEnd } = context;
-  const folder = folderOf(environment.state);
+  const { environment } = context;
+  const { name, hosts } = request;
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const $ = context.$({ quiet: true });
-  // In a separate folder: an unfinished certificate must not replace a working one.
-  const fresh = await mkdtemp(join(await runFolder(environment.state, onRunEnd), 'certificate-'));
-  try {
-    if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
-    const file = join(fresh, request.name);
-    const serial = `0x${randomBytes(16).toString('hex')}`;
-    await $`${requestWords(request.name, `${file}.key`, `${file}.csr`)}`;
-    await chmod(`${file}.key`, keyMode);
+  if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
+  await replacePair(context, name, async ($, file) => {
+    await $`${requestWords(name, file)}`;
     const common = await readFile(join(environment.root, configuration), 'utf8');
-    await writeFile(`${file}.cnf`, `${common}${namesLine(request.hosts)}\n`);
-    await $`${signWords(folder, file)} -set_serial ${serial}`;
-    for (const extension of ['key', 'crt'])
-      await rename(`${file}.${extension}`, join(folder, `${request.name}.${extension}`));
-  } finally {
-    await rm(fresh, { recursive: true, force: true });
-  }
+    await writeFile(`${file}.cnf`, `${common}${namesLine(hosts)}\n`);
+    const serial = `0x${randomBytes(16).toString('hex')}`;
+    await $`${signWords(folderOf(environment.state), file)} -set_serial ${serial}`;
+  });
   return 'changed';
 }
 

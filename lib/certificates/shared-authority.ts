@@ -11,7 +11,13 @@ import { howToRestore } from '../secrets/how-to-restore.ts';
 import { authorityFile, isShared, readShared, writeShared } from '../secrets/shared-file.ts';
 import type { Context, Environment, EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import { authorityCommand, authorityName, authorityProblem, createAuthority, readPair } from './authority.ts';
+import {
+  authorityCommand,
+  authorityName,
+  authorityProblem,
+  createAuthority,
+  readPair,
+} from './certificates.ts';
 import { folderOf, issuedWords } from './files.ts';
 
 /** PEM texts of a certificate and its key. */

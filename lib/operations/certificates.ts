@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { authorityLasts, dayMs, lasts } from '../certificates/authority.ts';
+import { authorityLasts, dayMs, lasts } from '../certificates/certificates.ts';
 import { type Issued, issuedIn } from '../certificates/shared-authority.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { declaredReleases } from '../helm/helmfile.ts';

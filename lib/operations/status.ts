@@ -14,8 +14,7 @@ import type { EnvironmentContext } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
-import type { VaultStatus } from '../vault/api/vault-status.ts';
-import { readVaultStatus } from '../vault/health.ts';
+import { readVaultStatus, type VaultStatus } from '../vault/health.ts';
 import { type CertificateExpiry, readExpiries } from './certificates.ts';
 import { namespacesOf } from './reopen.ts';
 

@@ -8,8 +8,14 @@ import type { Context, Outcome, ShellContext, Target } from '../settings/context
 import { exportHomes } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { encryptionProblem } from './key-parts.ts';
-import { gpgReading, isGiven, keySource, plainReading, readKey } from './operational-key.ts';
-import { checkPrivateHalf } from './private-half.ts';
+import {
+  checkPrivateHalf,
+  gpgReading,
+  isGiven,
+  keySource,
+  plainReading,
+  readKey,
+} from './operational-key.ts';
 import { keyKinds } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 

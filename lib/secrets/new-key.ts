@@ -8,8 +8,7 @@ import { noAnswer } from '../tools/tool-answer.ts';
 import { developmentKeysFile, type Secured, whyNoDevelopmentKeys } from './development-keys.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { keysIn } from './key-parts.ts';
-import { developmentKeyFile, isInProject, keySource } from './operational-key.ts';
-import { checkExport } from './private-half.ts';
+import { checkExport, developmentKeyFile, isInProject, keySource } from './operational-key.ts';
 import { dropStaged, readStaged, stage } from './staged-files.ts';
 
 /** Location of a new operational key. Only the development key's private half may be inside the project. */

@@ -1,15 +1,30 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
+import type { Tree } from '../ground/tree.ts';
 import type { Release } from '../helm/helmfile.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
+import type { VaultClient } from './api/client.ts';
+import { policyObject, removedApplications, structuralObjects } from './api/converge.ts';
+import { readSecret } from './api/key-values.ts';
 import { readKeys } from './api/keys-file.ts';
-import { type VaultStatus, vaultStatus } from './api/vault-status.ts';
+import { type Replica, sealStatus } from './api/replica.ts';
+import type { DesiredState } from './api/state-schema.ts';
+import { VaultError } from './api/vault-error.ts';
+import { differenceOf } from './api/vault-object.ts';
 import { desiredState, vaultSettings } from './desired.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
 type HealthContext = ShellContext & Pick<EnvironmentContext, 'log' | 'secret'>;
+
+/** Field `vault` of `status --json`. */
+export type VaultStatus = {
+  readonly initialized: boolean;
+  readonly sealed: boolean;
+  /** True if the desired objects exist, and none of removed applications; null if unknown. */
+  readonly configured: boolean | null;
+};
 
 /** Vault's part of `status`. Throws `TaskError` if Vault cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
@@ -26,11 +41,12 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
-    const status = await vaultStatus(replicas, state, settings, (reason) => {
-      if (isSetUp)
-        context.log(`unknown: whether Vault is configured (${keys === undefined ? noKeys : reason})`);
-    });
-    return isSetUp ? status : { ...status, configured: false };
+    const status = await vaultStatus(replicas, state, settings);
+    if (!isSetUp) return { ...status, configured: false };
+    const { configured } = status;
+    if (typeof configured === 'boolean') return { ...status, configured };
+    context.log(`unknown: whether Vault is configured (${keys === undefined ? noKeys : configured})`);
+    return { ...status, configured: null };
   });
 }
 
@@ -68,4 +84,53 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
     why,
     advice: `run ${taskCommand('init-vault')}, then install again`,
   });
+}
+
+/**
+ * Reads Vault's status; `sealed` if any replica is, `configured` may be the reason why it is unknown. Throws
+ * `VaultError` if a replica does not answer. The clients have the token and should have a short timeout.
+ */
+export async function vaultStatus(replicas: readonly Replica[], state: DesiredState, settings: Tree) {
+  const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
+  const initialized = answers.some((answer) => answer.initialized);
+  const sealed = answers.length === 0 || answers.some((answer) => answer.sealed);
+  let configured: boolean | string = false;
+  for (const { client } of replicas.filter((_, index) => answers[index]?.sealed === false)) {
+    configured = await isConfigured(client, state, settings);
+    // A replica that was just unsealed may not have found its leader: another one may know.
+    if (typeof configured === 'boolean') break;
+  }
+  return { initialized, sealed, configured };
+}
+
+/** True if Vault is as desired; otherwise false, or why that is unknown. */
+async function isConfigured(
+  client: VaultClient,
+  state: DesiredState,
+  settings: Tree,
+): Promise<boolean | string> {
+  try {
+    const objects = structuralObjects(client, state, settings);
+    for (const object of [policyObject(client, state.operator.policy), ...objects])
+      if ((await differenceOf(object)) !== undefined) return false;
+    const paths = [
+      ...state.mounts.flatMap(({ path, connections }) =>
+        connections.map(({ name }) => `${path}/config/${name}`),
+      ),
+      ...state.auth.map(({ path }) => `auth/${path}/config`),
+    ];
+    for (const path of paths) if ((await client.read(path)) === undefined) return false;
+    for (const secret of state.keyValues) {
+      const { data } = await readSecret(client, secret.mount, secret.path);
+      if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))
+        return false;
+    }
+    return (await removedApplications(client, state)).length === 0;
+  } catch (error) {
+    // No answer, no right to read, or sealed meanwhile.
+    if (error instanceof VaultError) return error.message;
+    // An engine of another type is not as desired.
+    if (error instanceof TaskError) return false;
+    throw error;
+  }
 }

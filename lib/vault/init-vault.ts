@@ -49,7 +49,7 @@ export async function initVault(context: Context): Promise<void> {
     let changed = initialised || unsealed.length > 0;
     const onChange = (change: VaultChange) => {
       context.log(formatChange(change));
-      changed ||= change.outcome === 'changed';
+      changed ||= change.difference !== undefined;
     };
     const token = await operatorToken({ ...input, client, state, settings, secret, onChange });
     await convergeVault({

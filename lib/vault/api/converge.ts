@@ -1,13 +1,18 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
-import type { VaultClient } from './client.ts';
+import { type JsonObject, objectOf, type VaultClient } from './client.ts';
 import { connectionObject, type DatabaseSources } from './database.ts';
-import type { DesiredState } from './desired-state.ts';
-import { keyValuesObject } from './key-values.ts';
+import { keyValuesObject, settingText } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
-import { auditObject, mountObject, transitKey } from './mounts.ts';
-import { policyObject, removedApplications } from './policies.ts';
-import { differenceOf, type VaultObject, writtenObject } from './vault-object.ts';
+import { applicationOfPolicy } from './state.ts';
+import type { AuditDevice, AuthMount, DesiredState, Mount, Policy, TransitKey } from './state-schema.ts';
+import {
+  cannotChange,
+  differenceOf,
+  differingNames,
+  type VaultObject,
+  writtenObject,
+} from './vault-object.ts';
 
 export type ConvergeInput = {
   /** Its token may manage the whole desired state. */
@@ -23,9 +28,8 @@ export type ConvergeInput = {
 export type VaultChange = {
   readonly kind: VaultObject['kind'];
   readonly path: string;
-  readonly outcome: 'changed' | 'unchanged';
-  /** "missing", or the names of what differed; never a value. */
-  readonly difference?: string;
+  /** "missing", or the names of what differed, never a value; undefined if nothing was written. */
+  readonly difference: string | undefined;
 };
 
 /**
@@ -51,15 +55,13 @@ export async function convergeAll(
 }
 
 /** A change as a line of the log: `changed   secret kv/app1/database (DB_PASSWORD)`. */
-export function formatChange(change: VaultChange): string {
-  const reason = change.difference === undefined ? '' : ` (${change.difference})`;
-  return `${change.outcome.padEnd('unchanged'.length)} ${change.kind} ${change.path}${reason}`;
-}
+export const formatChange = ({ kind, path, difference }: VaultChange): string =>
+  difference === undefined ? `unchanged ${kind} ${path}` : `changed   ${kind} ${path} (${difference})`;
 
 async function converge(object: VaultObject): Promise<VaultChange> {
   const { kind, path } = object;
   const difference = await differenceOf(object);
-  if (difference === undefined) return { kind, path, outcome: 'unchanged' };
+  if (difference === undefined) return { kind, path, difference };
   await object.write(difference !== 'missing');
   const left = await differenceOf(object);
   // If Vault stores a value in another form, every run would write it again.
@@ -70,7 +72,7 @@ async function converge(object: VaultObject): Promise<VaultChange> {
       advice: 'check that nothing else changes it at the same time',
     });
   }
-  return { kind, path, outcome: 'changed', difference };
+  return { kind, path, difference };
 }
 
 /** All objects in the order of their needs: the audit log first, objects that need another server last. */
@@ -94,3 +96,125 @@ export const structuralObjects = (client: VaultClient, state: DesiredState, sett
   ),
   ...state.mounts.flatMap(({ logins }) => logins.map((role) => writtenObject(client, 'database role', role))),
 ];
+
+const inTable = async (client: VaultClient, table: string, path: string): Promise<JsonObject | undefined> =>
+  objectOf((await client.read(table))?.[`${path}/`]);
+
+/** A secrets engine or Kubernetes auth method with type, version, description and longest lease. */
+function mountObject(client: VaultClient, mount: Mount | AuthMount): VaultObject {
+  const { path, type, description, maxTtl } = mount;
+  const isAuth = 'roles' in mount;
+  const [kind, table] = isAuth ? ['auth method', 'sys/auth'] : ['secrets engine', 'sys/mounts'];
+  const version = isAuth ? undefined : mount.version;
+  return {
+    kind,
+    path: `${path}/`,
+    find: () => inTable(client, table, path),
+    compare: (found) => {
+      if (found.type !== type) throw cannotChange(`the ${kind} ${path}/`, found.type, type);
+      const is = objectOf(found.options)?.version ?? 1;
+      if (version !== undefined && is !== String(version))
+        throw cannotChange(`the ${kind} ${path}/`, `version ${is}`, `version ${version}`);
+      return differingNames([
+        ['description', found.description, description],
+        ['maxTtl', maxTtl && objectOf(found.config)?.max_lease_ttl, maxTtl],
+      ]);
+    },
+    write: (exists) => {
+      // Vault expects the lease as text with a unit.
+      const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
+      if (exists) return client.write(`${table}/${path}/tune`, { description, ...config });
+      const options = version === undefined ? {} : { options: { version: String(version) } };
+      return client.write(`${table}/${path}`, { type, description, config, ...options });
+    },
+  };
+}
+
+/** A key of a transit engine; an existing one is never changed. */
+function transitKey(client: VaultClient, mount: Mount, { name, type }: TransitKey): VaultObject {
+  const path = `${mount.path}/keys/${name}`;
+  return {
+    kind: 'transit key',
+    path,
+    find: () => client.read(path),
+    compare: (found) => {
+      if (found.type !== type) throw cannotChange(`the transit key ${path}`, found.type, type);
+      return undefined;
+    },
+    write: () => client.write(path, { type }),
+  };
+}
+
+/** A file audit device. Vault cannot change one: it is disabled and enabled again, with new hashes. */
+export function auditObject(
+  client: VaultClient,
+  { path, description, file }: AuditDevice,
+  settings: Tree,
+): VaultObject {
+  return {
+    kind: 'audit device',
+    path: `${path}/`,
+    find: () => inTable(client, 'sys/audit', path),
+    compare: (found) => {
+      if (found.type !== 'file') throw cannotChange(`the audit device ${path}/`, found.type, 'file');
+      return differingNames([
+        ['description', found.description, description],
+        ['file', objectOf(found.options)?.file_path, settingText(file.setting, settings)],
+      ]);
+    },
+    write: async (exists) => {
+      const options = { file_path: settingText(file.setting, settings) };
+      if (exists) await client.request('DELETE', `sys/audit/${path}`);
+      await client.write(`sys/audit/${path}`, { type: 'file', description, options });
+    },
+  };
+}
+
+const pathOf = (policy: string): string => `sys/policies/acl/${policy}`;
+
+export const policyObject = (client: VaultClient, { name, text }: Policy): VaultObject => ({
+  kind: 'policy',
+  path: name,
+  find: () => client.read(pathOf(name)),
+  compare: ({ policy }) => differingNames([['text', String(policy).trim(), text.trim()]]),
+  write: () => client.write(pathOf(name), { policy: text }),
+});
+
+/**
+ * Applications in Vault that are no longer in the desired state, one object each; they lose their logins, roles and
+ * policy. The policy's first line identifies them, so objects of others stay. Their kv secrets stay too, since nobody
+ * could restore them.
+ */
+export async function removedApplications(client: VaultClient, state: DesiredState): Promise<VaultObject[]> {
+  const wanted = new Set([...state.policies, state.operator.policy].map(({ name }) => name));
+  const { keys } = (await client.read('sys/policies/acl?list=true')) ?? {};
+  const removed: VaultObject[] = [];
+  for (const name of (Array.isArray(keys) ? keys : []).map(String)) {
+    // An application's name has no other characters; the token may not read `team/reader`.
+    if (wanted.has(name) || name === 'root' || !/^[\w-]+$/.test(name)) continue;
+    const application = removedApplication(client, state, name);
+    if ((await differenceOf(application)) !== undefined) removed.push(application);
+  }
+  return removed;
+}
+
+const removedApplication = (client: VaultClient, state: DesiredState, name: string): VaultObject => ({
+  kind: 'application',
+  path: name,
+  find: async () => (await client.read(pathOf(name))) ?? {},
+  compare: ({ policy = '' }) =>
+    applicationOfPolicy(String(policy)) === undefined ? undefined : 'no longer declared: removed',
+  write: async () => {
+    const remove = (path: string) => client.request('DELETE', path, { accept: [404] });
+    for (const { path } of state.auth) await remove(`auth/${path}/role/${name}`);
+    for (const { path, type } of state.mounts) {
+      if (type !== 'database') continue;
+      // Before the role, whose statements revoke the logins.
+      const logins = `sys/leases/revoke-prefix/${path}/creds/${name}`;
+      await client.write(logins, { sync: true }, { timeoutMs: 60_000 });
+      await remove(`${path}/roles/${name}`);
+    }
+    // Last: while it exists, the next run finds the rest.
+    await remove(pathOf(name));
+  },
+});

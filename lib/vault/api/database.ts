@@ -2,8 +2,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import type { DatabaseConnection, Mount } from './desired-state.ts';
 import { resolveValue, settingText, type ValueSources } from './key-values.ts';
+import type { DatabaseConnection, Mount } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, isRecorded, recordSecret, type VaultObject } from './vault-object.ts';
 

@@ -3,7 +3,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
 import { dataOf, objectOf, type VaultClient } from './client.ts';
-import type { KeyValues, Reference } from './desired-state.ts';
+import type { KeyValues, Reference } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 

@@ -1,5 +1,5 @@
 import type { VaultClient } from './client.ts';
-import type { AuthMount, Role } from './desired-state.ts';
+import type { AuthMount, Role } from './state-schema.ts';
 import { differingNames, isRecorded, recordSecret, type VaultObject, type Written } from './vault-object.ts';
 
 /** Vault's access to the API server that checks ServiceAccount tokens. */

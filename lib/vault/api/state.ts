@@ -1,13 +1,21 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../../ground/leftover-files.ts';
+import { checkLineEnds } from '../../ground/line-ends.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
-import { objectsOfApplications } from './applications.ts';
-import type { DesiredState, Policy } from './desired-state.ts';
-import { type Complain, checkMounts, checkRoles, readStateFile, unreadable } from './state-checks.ts';
-import { stateSchema } from './state-schema.ts';
+import {
+  type Application,
+  type DatabaseRole,
+  type DeclaredState,
+  type DesiredState,
+  type Policy,
+  stateSchema,
+} from './state-schema.ts';
+
+/** The error for a path of keys in state.yaml. Never shows a value, which may be a password. */
+type Complain = (path: readonly string[], complaint: string) => TaskError;
 
 /**
  * Reads `<folder>/state.yaml` with its policies and statements. Throws `TaskError` with file and key for anything
@@ -33,8 +41,10 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const { policy: name, period } = declared.operator;
   const policy = files.find((other) => other.name === name);
   if (policy === undefined) throw complain(['operator', 'policy'], 'names no file of policies/');
+  checkAccess(declared, complain);
+  refuseDuplicates(declared, files, complain);
   const { access, audit } = declared;
-  const applications = await objectsOfApplications(folder, declared, files, complain);
+  const applications = await objectsOfApplications(folder, declared);
   return {
     operator: { policy, period },
     audit,
@@ -62,4 +72,190 @@ async function readPolicies(folder: string): Promise<Policy[]> {
       return { name: name.slice(0, -'.hcl'.length), files: [file], text };
     }),
   );
+}
+
+type StateFile = {
+  /** Path relative to the project: `vault/policies/vso.hcl`. */
+  readonly file: string;
+  readonly text: string;
+};
+
+/** Reads a file of the desired state. Throws `TaskError` that names it, also for Windows line ends. */
+async function readStateFile(folder: string, name: string): Promise<StateFile> {
+  const file = join(basename(folder), name);
+  const text = await readFile(join(folder, name), 'utf8').catch((error: unknown) => {
+    throw unreadable(file, error);
+  });
+  checkLineEnds([{ path: file, text }]);
+  return { file, text };
+}
+
+const unreadable = (path: string, error: unknown): TaskError =>
+  new TaskError({
+    what: `the desired state of Vault cannot be read: ${path}`,
+    why: error instanceof Error ? error.message : String(error),
+    cause: error,
+  });
+
+/** Keys allowed for one type of engine only. */
+const onlyOf = { version: 'kv', keys: 'transit', connections: 'database' } as const;
+
+function checkMounts({ mounts }: DeclaredState, complain: Complain): void {
+  for (const mount of mounts) {
+    const { path, type, version } = mount;
+    for (const [key, only] of Object.entries(onlyOf))
+      if (type !== only && mount[key as keyof typeof onlyOf] !== undefined)
+        throw complain(['mounts', path, key], `is only possible with type ${only}`);
+    if (type === 'kv' && version === undefined)
+      throw complain(['mounts', path, 'version'], 'must be 2, the only one supported');
+  }
+}
+
+function checkRoles({ auth }: DeclaredState, policies: readonly Policy[], complain: Complain): void {
+  for (const { path, maxTtl, roles } of auth)
+    for (const role of roles) {
+      const place = ['auth', path, 'roles', role.name];
+      const missing = role.policies.find((name) => !policies.some((policy) => policy.name === name));
+      if (missing !== undefined)
+        throw complain(
+          [...place, 'policies'],
+          `names \`${missing}\`, but there is no policies/${missing}.hcl for it`,
+        );
+      checkLongest([...place, 'ttl'], role.ttl, `auth.${path}.maxTtl`, maxTtl, complain);
+    }
+}
+
+function checkAccess({ access, mounts, auth }: DeclaredState, complain: Complain) {
+  const { database } = access;
+  const mountAt = (wanted: string) => mounts.find(({ path }) => path === wanted);
+  const engine = mountAt(database.mount);
+  if (engine?.type !== 'database')
+    throw complain(['access', 'database', 'mount'], 'is not a database engine of `mounts`');
+  if (!engine.connections?.some(({ name }) => name === database.connection))
+    throw complain(['access', 'database', 'connection'], `is not a connection of \`mounts.${engine.path}\``);
+  const method = auth.find(({ path }) => path === access.auth);
+  if (method === undefined) throw complain(['access', 'auth'], 'is not a method of `auth`');
+  if (mountAt(access.secrets)?.type !== 'kv')
+    throw complain(['access', 'secrets'], 'is not a kv engine of `mounts`');
+  for (const [path, seconds, bound, longest] of [
+    ['access.database.maxTtl', database.maxTtl, `mounts.${engine.path}.maxTtl`, engine.maxTtl],
+    ['access.tokenTtl', access.tokenTtl, `auth.${method.path}.maxTtl`, method.maxTtl],
+    ['access.database.ttl', database.ttl, 'access.database.maxTtl', database.maxTtl],
+  ] as const)
+    checkLongest(path.split('.'), seconds, bound, longest, complain);
+}
+
+/** Throws for a duration above the one at `bound`: Vault would silently shorten it. */
+function checkLongest(
+  path: readonly string[],
+  seconds: number,
+  bound: string,
+  longest = Number.POSITIVE_INFINITY,
+  complain: Complain,
+): void {
+  if (seconds > longest) throw complain(path, `must not be longer than \`${bound}\``);
+}
+
+/** Throws for a name that is used twice: each run would overwrite one object with the other. */
+function refuseDuplicates(
+  { applications, auth }: DeclaredState,
+  policies: readonly Policy[],
+  complain: Complain,
+): void {
+  const taken = new Set([...policies, ...auth.flatMap(({ roles }) => roles)].map(({ name }) => name));
+  for (const { name, backend } of applications) {
+    if (taken.has(backend))
+      throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is already taken`);
+    taken.add(backend);
+  }
+}
+
+/** What `access` gives each of the applications: a policy, roles and secrets. */
+async function objectsOfApplications(folder: string, { access, applications }: DeclaredState) {
+  const { database } = access;
+  const file = (name: string) => readStateFile(folder, name);
+  const [policy, ofDatabase, create, renew, revoke] = await Promise.all([
+    file(access.policy),
+    file(database.policy),
+    file(database.create),
+    file(database.renew),
+    file(database.revoke),
+  ]);
+  return {
+    policies: applications.map((application) =>
+      policyOf(application, application.database === undefined ? [policy] : [policy, ofDatabase]),
+    ),
+    keyValues: applications.flatMap(({ name, secrets }) =>
+      Object.entries(secrets).map(([path, values]) => ({
+        ...{ mount: access.secrets, path: `${name}/${path}` },
+        values: Object.entries(values).map(([name, from]) => ({ name, from })),
+      })),
+    ),
+    roles: applications.map(({ backend, namespace }) => ({
+      ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
+      ...{ audience: access.audience, ttl: access.tokenTtl },
+    })),
+    logins: applications
+      .filter((application) => application.database !== undefined)
+      .map((application): DatabaseRole => {
+        const statements = (template: StateFile) => vaultStatements(fill(template, valuesOf(application)));
+        const { backend: name } = application;
+        return {
+          ...{ name, path: `${database.mount}/roles/${name}` },
+          values: {
+            db_name: database.connection,
+            creation_statements: statements(create),
+            renew_statements: statements(renew),
+            revocation_statements: statements(revoke),
+            default_ttl: database.ttl,
+            max_ttl: database.maxTtl,
+          },
+        };
+      }),
+  };
+}
+
+const valuesOf = ({ name, backend, database }: Application) => ({
+  application: name,
+  backend,
+  ...(database === undefined ? {} : { database }),
+});
+
+/** First line of an application's policy, which outlives the application's removal from the state. */
+const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
+
+/** The application that a policy's text belongs to; undefined for policies of others. */
+export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
+
+function policyOf(application: Application, templates: readonly StateFile[]): Policy {
+  const values = valuesOf(application);
+  const text = templates.map((template) => fill(template, values)).join('');
+  if (applicationOfPolicy(text) === application.name)
+    return { name: application.backend, files: templates.map(({ file }) => file), values, text };
+  throw new TaskError({
+    what: `${templates[0]?.file} lacks its first line`,
+    why: 'init-vault recognises the policies of removed applications by it',
+    advice: `begin with: # Of the application \${application}; written by init-vault`,
+  });
+}
+
+/** Fills each `${name}` of a template. Throws `TaskError` for an unknown name. */
+function fill({ file, text }: StateFile, values: { readonly [name: string]: string }): string {
+  return text.replaceAll(/\$\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value !== undefined) return value;
+    throw new TaskError({
+      what: `${file} uses \${${name}}, which is unknown`,
+      advice: `known: ${Object.keys(values).join(', ')}`,
+    });
+  });
+}
+
+/** Statements of an SQL file, without comments: Vault would split them at a `;`. */
+function vaultStatements(text: string): string[] {
+  return text
+    .replaceAll(/^\s*--.*$/gm, '')
+    .split(/;\s*$/m)
+    .map((statement) => statement.trim().replaceAll(/\s+/g, ' '))
+    .filter((statement) => statement !== '');
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
-import { readStoredKeys, writeKeys } from '../../../lib/backup/vault-keys.ts';
+import { readStoredKeys, writeKeys } from '../../../lib/backup/vault.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';

@@ -7,10 +7,9 @@ import { objectOf, type VaultClient, vaultClient } from '../../../lib/vault/api/
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import { initialiseVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
-import { operatorToken } from '../../../lib/vault/api/operator.ts';
-import { generateRootToken, revokeToken } from '../../../lib/vault/api/root-token.ts';
+import { generateRootToken, operatorToken, revokeToken } from '../../../lib/vault/api/operator.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
-import { vaultStatus } from '../../../lib/vault/api/vault-status.ts';
+import { vaultStatus } from '../../../lib/vault/health.ts';
 import { startApiServer } from '../api-server.ts';
 import { list } from '../charts/ask.ts';
 import { databaseServer } from '../database/server.ts';
@@ -61,7 +60,7 @@ export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Pr
 /** Initialised, sealed and configured. */
 export const status = async () => {
   const replicas = [{ name: 'vault', client: await operatorClient() }];
-  const found = await vaultStatus(replicas, given.state, settingsOf(vault), () => undefined);
+  const found = await vaultStatus(replicas, given.state, settingsOf(vault));
   return [found.initialized, found.sealed, found.configured];
 };
 
@@ -95,7 +94,7 @@ export async function converge(of = vault): Promise<string[]> {
     onChange,
   });
   return changes
-    .filter(({ outcome }) => outcome === 'changed')
+    .filter(({ difference }) => difference !== undefined)
     .map(({ path, difference }) => `${path}: ${difference}`);
 }
 

@@ -6,8 +6,8 @@ import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
-import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/desired-state.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
+import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/state-schema.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import {
@@ -78,7 +78,7 @@ test('an engine is enabled with everything it needs, and later tuned, not enable
     ...{ 'POST sys/mounts/kv': done, 'POST sys/mounts/kv/tune': done },
   });
   assert.equal(await converge(vault, { mounts: [engine] }), [
-    { kind: 'secrets engine', path: 'kv/', outcome: 'changed', difference: 'missing' },
+    { kind: 'secrets engine', path: 'kv/', difference: 'missing' },
   ]);
   assert.equal(writtenTo(vault), {
     ...{ type: 'kv', description: 'd', options: { version: '2' } },
@@ -149,7 +149,10 @@ test('a run waits for an engine that Vault still prepares', async () => {
   const vault = await vaultWith({
     'GET kv/data/app/database': [upgrading, upgrading, storedSecret(whole, 1)],
   });
-  assert.is((await converge(vault, { keyValues: [password] }))[0]?.outcome, 'unchanged');
+  assert.equal(
+    (await converge(vault, { keyValues: [password] })).map(({ difference }) => difference),
+    [undefined],
+  );
   assert.is(calls(vault).length, 3);
 });
 
@@ -196,7 +199,7 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
 
 test('a Vault in a pod needs no certificate and no token', async () => {
   const [method, config] = await converge(await vaultWithAuth(configured(false, '')), { auth: [auth] });
-  assert.equal([method?.outcome, config?.outcome], ['unchanged', 'changed']);
+  assert.equal([method?.difference, config?.difference], [undefined, 'missing']);
 });
 
 test('an audit log with another file is disabled before it is enabled', async () => {

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import type { Test } from 'uvu';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
-import type { DesiredState } from '../../../lib/vault/api/desired-state.ts';
+import type { DesiredState } from '../../../lib/vault/api/state-schema.ts';
 import type { TestCertificate } from '../../rig/certificate.ts';
 
 export type Call = {
