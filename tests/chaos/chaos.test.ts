@@ -10,10 +10,9 @@ import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 import { randomOf } from '../../lib/runner/tests/rig/random-graph.ts';
 import { tasks } from '../../tasks/all.ts';
 import { makeSandbox, type Sandbox } from '../integration/sandbox.ts';
-import { bash } from '../rig/bash.ts';
-import { type Disturbance, disturbance } from './disturbances.ts';
+import { bash } from '../rig/programs.ts';
+import { type Disturbance, disk, disturbance, enterMachine } from './disturbances.ts';
 import { checkData, faultsOf, files, forget, isDegraded, remains, secrets } from './invariants.ts';
-import { disk, enterMachine } from './machine.ts';
 import { chooseTrial, environment, leftOut, type Trial, trials } from './tasks.ts';
 
 /*

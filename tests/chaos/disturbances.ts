@@ -1,9 +1,56 @@
-import type { ChildProcess } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { readServices } from '../../lib/cluster/embedded/services.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import type { Random } from '../../lib/runner/tests/rig/random-graph.ts';
-import { disk, fillDisk, freeDisk, networkDown, networkUp } from './machine.ts';
+
+/*
+ * A machine of its own for the rounds, made of Linux namespaces: its processes are all ours, its network is only
+ * loopback, and its disk is small. All of it can be broken without privileges, and nothing outlives it.
+ */
+
+const run = promisify(execFile);
+
+/** The disk of the machine, a tmpfs; undefined outside of it. */
+export const disk = process.env.CHAOS_DISK;
+
+const diskSize = '2g';
+
+/** kube-apiserver needs a default route, and a link that went down has lost it. */
+const linkUp = 'ip link set lo up && ip route replace default dev lo';
+
+/** Runs this file again inside the machine and returns its exit code. */
+export async function enterMachine(file: string): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'kd-chaos-'));
+  const namespaces = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--mount-proc'];
+  // Not `exec`: the shell is process 1 and has to wait for orphans.
+  const script = `mount -t tmpfs -o size=${diskSize},mode=700 chaos "$CHAOS_DISK" && ${linkUp} && "$@"; exit $?`;
+  const words = ['sh', '-c', script, 'sh', process.execPath, '--import', 'tsx', file];
+  const child = spawn('unshare', [...namespaces, '--fork', '--kill-child', ...words], {
+    stdio: 'inherit',
+    env: { ...process.env, CHAOS_DISK: folder, TMPDIR: folder },
+  });
+  const [code] = await once(child, 'exit');
+  await rm(folder, { recursive: true, force: true });
+  return code ?? 1;
+}
+
+const resize = (size: string | number) =>
+  run('mount', ['-o', `remount,size=${size}`, 'chaos', disk as string]);
+
+/** Leaves so many bytes free. */
+async function fillDisk(left: number): Promise<void> {
+  const { blocks, bfree, bsize } = await statfs(disk as string);
+  await resize((blocks - bfree) * bsize + left);
+}
+
+const freeDisk = () => resize(diskSize);
+const networkDown = () => run('ip', ['link', 'set', 'lo', 'down']);
+const networkUp = () => run('sh', ['-c', linkUp]);
 
 /** A run that is to be disturbed, and the state folder of its environment. */
 type Run = { readonly child: ChildProcess; readonly state: string };

@@ -7,10 +7,9 @@ import { runningProcesses } from '../../lib/runner/process-identity.ts';
 import { ended } from '../../lib/runner/tests/rig/ended.ts';
 import { atDatabase, forwarded } from '../integration/forwarded.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
-import { bash } from '../rig/bash.ts';
-import { processesWith } from '../rig/launched.ts';
-import { commandOf } from './disturbances.ts';
-import { disk } from './machine.ts';
+import { processesWith } from '../rig/launch.ts';
+import { bash } from '../rig/programs.ts';
+import { commandOf, disk } from './disturbances.ts';
 import { environment } from './tasks.ts';
 
 /** What the status of an environment without faults says. */

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bash } from '../rig/bash.ts';
+import { bash } from '../rig/programs.ts';
 import { containerOf, ofKind, only, podOf, refuses, render, type Tree } from './render.ts';
 import { root, temporaryFolder } from './tools.ts';
 

@@ -7,10 +7,10 @@ import {
   objectsOf,
   only,
   render,
+  renderEach,
   required,
   type Tree,
 } from './render.ts';
-import { renderEach } from './render-each.ts';
 import { inPairs, once } from './tools.ts';
 
 const test = suite('names');

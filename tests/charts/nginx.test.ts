@@ -1,15 +1,16 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
-import { findProgram } from '../rig/find-program.ts';
-import { exchange, type Nginx, startNginx } from '../rig/nginx.ts';
+import { findProgram } from '../rig/programs.ts';
 import { only, render, type Tree } from './render.ts';
+import { temporaryFolder } from './tools.ts';
 
 /* The front's configuration, and which requests a real nginx with it passes on. */
 
@@ -19,8 +20,13 @@ if (program === undefined)
 const suiteTest = suite('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
 
+/** Time limit for nginx, on a busy machine. */
+const limitMs = 60_000;
+
 let port = 0;
-let nginx: Nginx | undefined;
+let nginx: ChildProcess | undefined;
+/** nginx keeps its files here instead of in `/tmp`. */
+const folder = temporaryFolder();
 /** Requests that the backend got, and their ids. */
 const reached: string[] = [];
 const ids: unknown[] = [];
@@ -73,12 +79,26 @@ suiteTest.before(async () => {
     .replace('listen 8080', `listen 127.0.0.1:${port}`)
     .replace('listen 8081', `listen 127.0.0.1:${await freePort()}`)
     .replace('/dev/stdout', '/tmp/access.log')
-    .replace('/dev/stderr', '/dev/null');
-  nginx = await startNginx(program, text, port);
+    .replace('/dev/stderr', '/dev/null')
+    .replaceAll(' /tmp/', ` ${folder}/`);
+  const file = join(folder, 'nginx.conf');
+  await writeFile(file, text);
+  // Started by root, its workers run as another user.
+  await chmod(folder, 0o777);
+  const log = join(folder, 'error.log');
+  const child = spawn(program, ['-p', folder, '-e', log, '-c', file, '-g', 'daemon off;'], {
+    stdio: 'ignore',
+  });
+  nginx = child;
+  const isUp = await poll(async () => {
+    if (child.exitCode !== null) return false;
+    return (await ask('/').catch(() => '')) !== '' || undefined;
+  }, limitMs);
+  if (!isUp) throw new Error(`nginx did not start: ${await readFile(log, 'utf8')}`);
 });
 
 suiteTest.after(async () => {
-  await nginx?.stop();
+  if (nginx?.kill('SIGTERM')) await once(nginx, 'exit');
   backend.close();
 });
 suiteTest.before.each(() => {
@@ -86,11 +106,19 @@ suiteTest.before.each(() => {
   ids.length = 0;
 });
 
+/** Everything that nginx answers to a request until it closes the connection. */
 const ask = (target: string, method = 'GET', header = ''): Promise<string> =>
-  exchange(
-    port,
-    `${method} ${target} HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`,
-  );
+  new Promise((resolve, reject) => {
+    const headers = `Host: app.test\r\nConnection: close\r\n${header}Content-Length: 0\r\n\r\n`;
+    const text = `${method} ${target} HTTP/1.1\r\n${headers}`;
+    let answer = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write(text));
+    socket.setTimeout(limitMs, () => socket.destroy(new Error(`no answer to ${text}`)));
+    socket.setEncoding('latin1').on('data', (data: string) => {
+      answer += data;
+    });
+    socket.on('close', () => resolve(answer)).on('error', reject);
+  });
 
 /** The status with which a request is answered. */
 const get = async (...request: Parameters<typeof ask>): Promise<number> =>
@@ -154,9 +182,9 @@ test('backend, caller and log get one request id, of the caller or new', async (
   const headers = 'X-Request-ID: of-404\r\nX-Forwarded-For: 192.0.2.1, "\r\n';
   assert.equal(idOf(await ask('/api?env', 'GET', headers)), ['of-404']);
   const text = await poll(async () => {
-    const written = await readFile(join(nginx?.folder ?? '', 'access.log'), 'utf8');
+    const written = await readFile(join(folder, 'access.log'), 'utf8');
     return written.includes('of-404') ? written.trim() : undefined;
-  }, 5_000);
+  }, limitMs);
   const lines = String(text)
     .split('\n')
     .map((line) => JSON.parse(line));

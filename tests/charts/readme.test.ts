@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { isMap, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { valueAt } from '../../lib/ground/tree.ts';
-import { leftovers } from '../rig/leftovers.ts';
+import { leftovers } from '../rig/project-copy.ts';
 import { type ChartName, chartNames, readYaml, required } from './render.ts';
 import { otherOf, readSchema, type Schema } from './schema-leaves.ts';
 import { root, succeed, temporaryFolder } from './tools.ts';

@@ -1,8 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartName, chartNames, isTree, merge, required, type Tree } from './render.ts';
-import { renderEach } from './render-each.ts';
+import { type ChartName, chartNames, isTree, merge, renderEach, required, type Tree } from './render.ts';
 import { readSchema, type Schema } from './schema-leaves.ts';
 
 const test = suite('values.schema.json');

@@ -10,8 +10,7 @@ import { decryptValue } from '../../lib/secrets/sops.ts';
 import { secretKey } from '../../lib/settings/secret-reference.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { applications as ours } from '../rig/applications.ts';
-import { environmentIn } from '../rig/environment.ts';
-import { fails, taskContext } from '../rig/task-context.ts';
+import { environmentIn, fails, taskContext } from '../rig/task-context.ts';
 import {
   copyOfReleases,
   environments,
@@ -19,8 +18,7 @@ import {
   releaseObjects,
   renderEnvironment,
 } from './environments.ts';
-import { merge, objectsOf, ofKind, only, readYaml, required } from './render.ts';
-import { renderEach } from './render-each.ts';
+import { merge, objectsOf, ofKind, only, readYaml, renderEach, required } from './render.ts';
 import { inPairs, keyring, newKeyring, root, succeed } from './tools.ts';
 
 const test = suite('secrets');

@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { root } from '../../lib/ground/project.ts';
-import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
+import { callIn, outputOf, type Place } from '../rig/programs.ts';
 
 export { root };
 
@@ -36,32 +36,24 @@ const ownHome = {
   GNUPGHOME: join(home, 'no-keyring'),
 };
 
-/** Folder and variables of a program. */
-export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
+type Options = {
+  readonly folder?: string;
+  readonly environment?: NodeJS.ProcessEnv;
+  readonly stdin?: string;
+};
 
-/** Runs a program to its end. A missing program is an error. */
-export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
-  const child = spawn(program, args, { cwd: place.folder, env: place.env });
-  // a program that reads no stdin may end before it is written
-  child.stdin.on('error', () => {});
-  child.stdin.end(stdin);
-  return ended(child);
-}
+const placeOf = ({ folder = root, environment }: Options): Place => ({
+  folder,
+  env: { ...process.env, ...ownHome, ...environment },
+});
 
 /** Runs a program for a test that needs no cluster. */
-export const run = (
-  program: string,
-  args: readonly string[],
-  { folder = root, environment = {}, stdin = '' } = {},
-): Promise<Ended> =>
-  callIn({ folder, env: { ...process.env, ...ownHome, ...environment } }, program, args, stdin);
+export const run = (program: string, args: readonly string[], options: Options = {}) =>
+  callIn(placeOf(options), program, args, options.stdin);
 
-/** stdout of a program; throws its error if it fails. */
-export async function succeed(...[program, args, options]: Parameters<typeof run>): Promise<string> {
-  const { exitCode, stdout, stderr } = await run(program, args, options);
-  if (exitCode === 0) return stdout;
-  throw new Error(`\`${program} ${args.join(' ')}\` ended with ${exitCode}:\n${stderr}`);
-}
+/** stdout of such a program; throws its error if it fails. */
+export const succeed = (program: string, args: readonly string[], options: Options = {}) =>
+  outputOf(placeOf(options), program, args, options.stdin);
 
 /** A new keyring, whose agent ends with the process. */
 export function newKeyring(): { readonly GNUPGHOME: string } {

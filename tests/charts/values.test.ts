@@ -1,7 +1,16 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartName, merge, podValues, readYaml, required, type Tree, variables } from './render.ts';
-import { type Rendered, renderEach } from './render-each.ts';
+import {
+  type ChartName,
+  merge,
+  podValues,
+  type Rendered,
+  readYaml,
+  renderEach,
+  required,
+  type Tree,
+  variables,
+} from './render.ts';
 import { alternatives, leavesOf, readSchema, schemaPaths } from './schema-leaves.ts';
 
 /*

@@ -1,14 +1,16 @@
 import { suite } from 'uvu';
-import { enforcesPolicies } from './enforcement.ts';
 import { removePods } from './pods.ts';
-import { connectionsAreThoseOfTheTable } from './scenarios/connections.ts';
+import { connectionsAreThoseOfTheTable, enforcesPolicies } from './scenarios/connections.ts';
 import * as deployment from './scenarios/deployment.ts';
+import {
+  aSecondCloneChangesNothing,
+  clusterWideObjects,
+  nothingIsLeftBehind,
+} from './scenarios/deployment.ts';
 import * as failures from './scenarios/failures.ts';
 import { ownValuesReachThePods } from './scenarios/own-values.ts';
-import { clusterWideObjects, nothingIsLeftBehind } from './scenarios/removal.ts';
 import { everythingIsBroughtBack, vaultIsBackedUpBySchedule } from './scenarios/restore.ts';
 import { breaches, isRolledBack } from './scenarios/rollbacks.ts';
-import { aSecondCloneChangesNothing } from './scenarios/second-clone.ts';
 import { aChangeReachesVaultsPods, drainsNeverSealVault } from './scenarios/vault-pods.ts';
 import { openStack, type Stack } from './stack.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import type { KubernetesObject, Tree } from '../charts/render.ts';
-import { list } from '../integration/charts/ask.ts';
+import { list } from '../integration/api-server.ts';
 import { pause, type Stack, until } from './stack.ts';
 
 /** Label of objects that the tests create. */

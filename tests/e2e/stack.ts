@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -6,8 +6,8 @@ import { poll } from '../../lib/ground/poll.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
 import type { KubernetesObject } from '../charts/render.ts';
-import { callIn } from '../charts/tools.ts';
-import { makeSandbox } from '../integration/sandbox.ts';
+import { makeSandbox, readText } from '../integration/sandbox.ts';
+import { callIn, outputOf } from '../rig/programs.ts';
 
 /** Target of the tests; tests/run.ts reads it from the command line. */
 export const context = process.env.TEST_CONTEXT ?? '';
@@ -36,16 +36,11 @@ export async function openStack() {
   const further = sandbox.path('environments', environment, 'zz-further.yaml');
 
   const env = { ...sandbox.env, PATH, KUBECONFIG: sandbox.path('.state', environment, 'kubeconfig') };
-  const program = (name: string, args: readonly string[], stdin = '', own: NodeJS.ProcessEnv = env) =>
-    callIn({ folder: sandbox.folder, env: own }, name, args, stdin);
-  const succeed = async (name: string, args: readonly string[], stdin = '', own = env): Promise<string> => {
-    const ended = await program(name, args, stdin, own);
-    if (ended.exitCode === 0) return ended.stdout;
-    throw new Error(`\`${name} ${args.join(' ')}\` ended with ${ended.exitCode}:\n${ended.stderr}`);
-  };
+  const inClone = { folder: sandbox.folder, env };
+  const inContext = (args: readonly string[]) => ['--context', context, ...args];
   /** stdout of kubectl. Throws with its error when it fails. */
   const kubectl = (args: readonly string[], stdin?: string) =>
-    succeed('kubectl', ['--context', context, ...args], stdin);
+    outputOf(inClone, 'kubectl', inContext(args), stdin);
   /** An object of the cluster. */
   const get = async (...args: readonly string[]): Promise<KubernetesObject> =>
     JSON.parse(await kubectl(['get', ...args, '-o', 'json']));
@@ -70,13 +65,13 @@ export async function openStack() {
       withSettings(settings, () => sandbox.task(...words)),
     /** Like kubectl, without throwing. */
     tryKubectl: (args: readonly string[], stdin?: string) =>
-      program('kubectl', ['--context', context, ...args], stdin),
+      callIn(inClone, 'kubectl', inContext(args), stdin),
     /** Like kubectl, with the user's kubeconfig; works without the environment. */
     user: (args: readonly string[], stdin?: string) =>
-      succeed('kubectl', ['--context', context, ...args], stdin, { ...env, KUBECONFIG: userConfig }),
+      outputOf({ ...inClone, env: { ...env, KUBECONFIG: userConfig } }, 'kubectl', inContext(args), stdin),
     /** Objects of a kind. */
     list: async (...args: readonly string[]): Promise<KubernetesObject[]> => (await get(...args)).items,
-    helm: (...args: readonly string[]) => succeed('helm', ['--kube-context', context, ...args]),
+    helm: (...args: readonly string[]) => outputOf(inClone, 'helm', ['--kube-context', context, ...args]),
     /** Names of the files with explanations of failures, oldest first. */
     diagnostics: async (): Promise<string[]> => {
       const folder = sandbox.path('.state', environment, 'diagnostics');
@@ -97,8 +92,6 @@ export async function openStack() {
     },
   };
 }
-
-export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
 
 /** Waits until `look` returns a value. Throws after `seconds` and names what was awaited. */
 export async function until<Result>(

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { poll } from '../../lib/ground/poll.ts';
 import { freePort } from '../../lib/runner/tests/rig/free-port.ts';
-import { callIn } from '../charts/tools.ts';
 import { makeCertificate } from '../rig/certificate.ts';
+import { callIn, outputOf, type Place } from '../rig/programs.ts';
 
 export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
@@ -75,12 +75,11 @@ export async function startApiServer(
     await rm(folder, { recursive: true, force: true });
   };
   const env = { ...process.env, KUBECONFIG: kubeconfig, KUBECACHEDIR: join(folder, 'kube-cache') };
-  const call = (args: readonly string[], stdin?: string) => callIn({ folder, env }, 'kubectl', args, stdin);
   const ready = await poll(async () => {
     if (children.some(({ exitCode }) => exitCode !== null)) return false;
     // the namespace comes a moment after the rest
     for (const path of ['/readyz', '/api/v1/namespaces/default'])
-      if ((await call(['get', '--raw', path])).exitCode !== 0) return undefined;
+      if ((await callIn({ folder, env }, 'kubectl', ['get', '--raw', path])).exitCode !== 0) return undefined;
     return true;
   }, readyMs);
   if (!ready) {
@@ -88,11 +87,8 @@ export async function startApiServer(
     throw new Error(`the API server did not become ready: ${said}`);
   }
   /** kubectl as administrator; throws its error if it fails. */
-  const kubectl = async (args: readonly string[], stdin?: string): Promise<string> => {
-    const { exitCode, stdout, stderr } = await call(args, stdin);
-    if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  };
+  const kubectl = (args: readonly string[], stdin?: string): Promise<string> =>
+    outputOf({ folder, env }, 'kubectl', args, stdin);
   /** File of its self-signed certificate. */
   const authority = join(folder, 'certificates', 'apiserver.crt');
   return { folder, env, kubeconfig, address, token, authority, kubectl, stop };
@@ -107,3 +103,16 @@ const kubeconfigOf = (server: string, token: string) => ({
   contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
   'current-context': 'test',
 });
+
+/** A list of objects for `kubectl -f -`. */
+export const list = (objects: readonly object[]): string =>
+  JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+
+const dryRunWords =
+  'apply --server-side --force-conflicts --dry-run=server --validate=strict --filename=-'.split(' ');
+
+/**
+ * `kubectl apply --dry-run=server`: unknown fields are errors, and Pod Security warns about pods that it would reject.
+ */
+export const dryRunOn = (place: Place, objects: readonly object[], more: readonly string[] = []) =>
+  callIn(place, 'kubectl', [...dryRunWords, ...more], list(objects));

@@ -3,17 +3,17 @@
  * it. It is created once for all scenarios; each leaves it healthy. To run one: `node --import tsx
  * tests/integration/environment.test.ts people`.
  */
-import { readdir, rm } from 'node:fs/promises';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { readServices } from '../../lib/cluster/embedded/services.ts';
 import './environment/installed.ts';
 import './environment/trouble.ts';
 import './environment/rights.ts';
 import './environment/people.ts';
 import './environment/passwords.ts';
+import { readdir, rm } from 'node:fs/promises';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { readServices } from '../../lib/cluster/embedded/services.ts';
 import { sandbox, state, status, succeeds } from './environment/shared.ts';
-import { leftovers } from './live-run.ts';
+import { leftovers } from './sandbox.ts';
 
 const tests = suite('destroy');
 

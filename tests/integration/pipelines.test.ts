@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
-import { toolOf } from './charts/ask.ts';
+import { toolOf } from '../rig/programs.ts';
 
 test('actionlint finds no problem in the GitHub workflows', async () => {
   const { path } = await toolOf('actionlint');

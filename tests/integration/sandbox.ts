@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
+import { Launched, processesWith } from '../rig/launch.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 
 // A cluster starts within minutes even on a busy machine.
@@ -128,12 +129,6 @@ const unless =
     if (error.code !== code) throw error;
   };
 
-/** Command lines of all processes that name the folder. */
-export async function processesOf(folder: string): Promise<string[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'args='], { maxBuffer: 16 << 20 });
-  return stdout.split('\n').filter((line) => line.includes(`${folder}/.state`));
-}
-
 /** A value of a Secret, decoded, through the sandbox's own kubeconfig. */
 export async function secretOf(sandbox: Sandbox, namespace: string, name: string) {
   const { stdout } = await sandbox.shell(`kubectl -n ${namespace} get secret ${name} -o json`);
@@ -142,3 +137,28 @@ export async function secretOf(sandbox: Sandbox, namespace: string, name: string
 }
 
 export const readText = (path: string): Promise<string> => readFile(path, 'utf8');
+
+/** Starts a task; its events are in the output. With `terminal` on a pseudo-terminal of script(1). */
+export function startRun({ folder, home, env }: Sandbox, words: readonly string[], terminal = false) {
+  const command = ['./run', ...words, '--output', 'json'];
+  const [program = '', ...args] = terminal ? ['script', '-qefc', command.join(' '), '/dev/null'] : command;
+  const stdin = terminal ? 'pipe' : 'ignore';
+  const child = spawn(program, args, { cwd: folder, env, stdio: [stdin, 'pipe', 'pipe'] });
+  return new Launched(child, `HOME=${home}`);
+}
+
+/** The event of a task that has started or succeeded, as the output shows it. */
+export const eventOf = (event: 'started' | 'done', name: string): string =>
+  `{"type":"task-${event}","id":"${name} `;
+
+/** All processes of a sandbox: those with its home, or its folder in their arguments. */
+export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'args='], { maxBuffer: 16 << 20 });
+  const inFolder = stdout.split('\n').filter((line) => line.includes(`${folder}/.state`));
+  const atHome = processesWith(`HOME=${home}`).map(async (pid) => {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
+    return words.replaceAll('\0', ' ').trim();
+  });
+  const lines = [...inFolder, ...(await Promise.all(atHome))];
+  return [...new Set(lines.filter((line) => line !== ''))];
+}

@@ -3,14 +3,40 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloneKey } from '../../lib/settings/environment.ts';
-import { eventOf, leftovers, nonsense, startRun } from './live-run.ts';
-import { makeSandbox } from './sandbox.ts';
+import { eventOf, leftovers, makeSandbox, startRun } from './sandbox.ts';
 
 /*
  * Runs that are stopped in the middle by Ctrl-C, SIGTERM and SIGKILL, and the plain rerun after each. In a clone whose
  * path is difficult, in a copied environment, with nonsensical variables, for a user whose files are private. The
  * tests build on each other.
  */
+
+/** Variables that configure the programs of a run; none may have an effect. */
+const nonsense: NodeJS.ProcessEnv = {
+  KUBECONFIG: '/nowhere/kubeconfig',
+  GNUPGHOME: '/nowhere/gnupg',
+  HELM_KUBEAPISERVER: 'https://192.0.2.1',
+  HELM_KUBECONTEXT: 'nowhere',
+  HELM_NAMESPACE: 'nowhere',
+  HELM_DRIVER: 'memory',
+  HELMFILE_ENVIRONMENT: 'nowhere',
+  HELMFILE_FILE_PATH: '/nowhere/helmfile.yaml',
+  KWOK_WORKDIR: '/nowhere/kwok',
+  KWOK_CONFIG: '/nowhere/kwok.yaml',
+  KWOK_KUBE_APISERVER_PORT: '1',
+  ETCD_NAME: 'nowhere',
+  ETCD_LISTEN_CLIENT_URLS: 'http://192.0.2.1:1',
+  VAULT_ADDR: 'http://192.0.2.1:8200',
+  VAULT_TOKEN: 'nonsense',
+  VAULT_CACERT: '/nowhere/ca.crt',
+  VAULT_SEAL_TYPE: 'awskms',
+  SOPS_GPG_EXEC: '/nowhere/gpg',
+  SOPS_PGP_FP: 'ABCDEF',
+  PGDATA: '/nowhere/data',
+  PGPORT: '1',
+  VSO_CLIENT_CACHE_SIZE: 'nonsense',
+  KUBERNETES_MASTER: 'http://192.0.2.1',
+};
 
 const stopped = suite('stopped runs');
 const name = 'trial';

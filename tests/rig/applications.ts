@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { makeChanges } from '../../lib/applications/changes.ts';
 import { removeApp } from '../../lib/applications/remove-app.ts';
 import { root } from '../../lib/ground/project.ts';
-import { environmentIn } from './environment.ts';
+import { environmentIn } from './task-context.ts';
 
 type Common = {
   readonly database: { readonly applications: { readonly [app: string]: { readonly password: string } } };

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { merge, type Tree } from '../../lib/ground/tree.ts';
@@ -24,6 +25,17 @@ export const printing = (value: unknown): string =>
 
 /** Shell code that prints objects as kubectl does. */
 export const listing = (...items: readonly object[]): string => printing({ items });
+
+/** A revision as helm keeps it: gzipped JSON, in base64, in the base64 of a Secret. */
+export function helmRecord(id: string, status: string, content: object = {}, version = 1) {
+  const [namespace, name] = id.split('/');
+  const packed = gzipSync(JSON.stringify({ manifest: '', info: {}, ...content })).toString('base64');
+  const labels = { name, status, version: String(version), owner: 'helm' };
+  return {
+    metadata: { name: `sh.helm.release.v1.${name}.v${version}`, namespace, labels },
+    data: { release: Buffer.from(packed).toString('base64') },
+  };
+}
 
 /** Shell code of a port-forward that leads to this port of loopback. */
 export const forwarding = (port: number | string): string =>

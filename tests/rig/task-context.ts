@@ -1,9 +1,18 @@
 import { spawn } from 'node:child_process';
-import type { Options, RunOutcome, Shell, TaskContext, TaskError } from '@k8s-deployment/runner';
+import {
+  type CommandOptions,
+  type CommandOutput,
+  type Options,
+  type RunOutcome,
+  type Shell,
+  type TaskContext,
+  TaskError,
+} from '@k8s-deployment/runner';
 import * as assert from 'uvu/assert';
+import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { root as projectFolder } from '../../lib/ground/project.ts';
 import { createShell } from '../../lib/runner/start-command.ts';
-import type { EnvironmentContext, Target } from '../../lib/settings/context.ts';
+import type { Environment, EnvironmentContext, Target } from '../../lib/settings/context.ts';
 import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
 import type { GlobalOptions } from '../../lib/settings/global-options.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
@@ -29,6 +38,30 @@ export const plainShell = (): Shell =>
     newOutput: () => ({ stdout: () => {}, stderr: () => {} }),
     redact: (text) => text,
   });
+
+type Answer = Partial<Pick<CommandOutput, 'stdout' | 'stderr' | 'exitCode' | 'signal'>>;
+
+/** A shell without processes: `answer` gets each command as one text, and gives its output. */
+export function answeringShell(answer: (command: string) => Answer): Shell {
+  const run = async (command: string, options: CommandOptions): Promise<CommandOutput> => {
+    const output = { stdout: '', stderr: '', exitCode: 0, signal: null, ...answer(command) };
+    if (output.exitCode === 0 || options.nothrow) return output as CommandOutput;
+    throw new TaskError({ what: `\`${command}\` failed`, why: output.stderr, exitCode: output.exitCode });
+  };
+  const text = (pieces: readonly string[], values: readonly unknown[]): string =>
+    String.raw({ raw: pieces }, ...values.map((value) => [value].flat().join(' ')));
+  const shellWith =
+    (options: CommandOptions) =>
+    (first: TemplateStringsArray | CommandOptions, ...values: readonly unknown[]): unknown =>
+      Array.isArray(first)
+        ? run(text(first, values), options)
+        : shellWith({ ...options, ...(first as CommandOptions) });
+  return shellWith({}) as unknown as Shell;
+}
+
+/** The environment `development` of a project in any folder. */
+export const environmentIn = (folder: string, provider: ProviderName = 'embedded'): Environment =>
+  environmentOf({ env: 'development', provider, context: 'some-context' }, folder);
 
 /** The context of a task for an environment of a clone, without a run: commands are real, and the log is recorded. */
 export function taskContext(

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import { ourNamespaces } from '../../network/connections.ts';
+import { makeSandbox, readText } from '../../integration/sandbox.ts';
+import { isOurs, ourNamespaces } from '../../network/connections.ts';
 import { isReady, podsOf } from '../pods.ts';
-import { environment, openVault, readText, type Stack, until } from '../stack.ts';
+import { environment, openVault, type Stack, until } from '../stack.ts';
 
 /** `create-environment` and `install-tier apps`, the latter a second time without changes. */
 export async function deploy(stack: Stack): Promise<void> {
@@ -75,4 +78,76 @@ export async function nothingIsLeaked(stack: Stack): Promise<void> {
     const values = await stack.helm('get', 'all', release, '-n', 'backend');
     assert.not.ok(values.includes(password) || values.includes(encoded), release);
   }
+}
+
+const shared = ['authority.yaml', 'vault-keys.yaml'] as const;
+const place = (name: string): string => `environments/${environment}/secrets/${name}`;
+
+/**
+ * A clone with nothing but the SOPS key, the context and the committed files does every task, and changes nothing.
+ * Without the committed files it is refused.
+ */
+export async function aSecondCloneChangesNothing(stack: Stack): Promise<void> {
+  const state = async () => {
+    const all = (namespace: string) => podsOf(stack, namespace, 'app.kubernetes.io/instance');
+    const pods = await Promise.all(['database', 'vault', 'frontend'].map(all));
+    // Jobs of the chart come and go.
+    const running = pods.flat().filter(({ status }) => status.phase === 'Running');
+    const { data } = await stack.get('secret', '-n', 'database', 'postgresql-tls');
+    return { pods: running.map(({ metadata: { name, uid } }) => [name, uid]), data };
+  };
+  const before = await state();
+  const second = await makeSandbox('kd-second-');
+  Object.assign(second.env, stack.env, { HOME: second.home });
+  try {
+    await second.refuses(['install-tier', 'core'], 1, /an authority whose key is not here/);
+    for (const name of shared) await copyFile(stack.path(place(name)), second.path(place(name)));
+    await rm(second.path('.state'), { recursive: true });
+    const status = await second.status();
+    assert.is(status.cluster.state, 'running');
+    assert.equal(status.vault, openVault);
+    await second.succeeds('create-environment');
+    const installed = await second.succeeds('install-tier', 'apps');
+    assert.not.match(installed.stderr, 'installing:');
+    await second.succeeds('test');
+    assert.equal(await state(), before);
+  } finally {
+    await second.remove();
+  }
+}
+
+/** Cluster-scoped kinds that our releases create. */
+const clusterWide = [
+  'apiservices.apiregistration.k8s.io',
+  'clusterroles.rbac.authorization.k8s.io',
+  'clusterrolebindings.rbac.authorization.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+  'namespaces',
+  'priorityclasses.scheduling.k8s.io',
+  'validatingwebhookconfigurations.admissionregistration.k8s.io',
+];
+
+/** Names of all cluster-scoped objects, and of helm's objects in kube-system. */
+export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<string[]> {
+  const names = await kubectl(['get', clusterWide.join(','), '-o', 'name']);
+  const managed = ['-l', 'app.kubernetes.io/managed-by=Helm', '-o', 'name'];
+  const system = await kubectl(['get', 'roles,rolebindings,services', '-n', 'kube-system', ...managed]);
+  return [...names.split('\n'), ...system.split('\n')].filter((name) => name !== '').sort();
+}
+
+/** `destroy-environment` restores the initial state of the cluster. */
+export async function nothingIsLeftBehind(stack: Stack, before: readonly string[]): Promise<void> {
+  await stack.succeeds('destroy-environment', '--yes');
+  assert.not.ok(existsSync(stack.path('.state', environment)), 'the state folder is gone');
+  const after = await clusterWideObjects(stack.user);
+  const more = after.filter((name) => !before.includes(name));
+  assert.equal([...more, ...(await claimedVolumes(stack))], []);
+}
+
+/** Names of our namespaces with volumes, which are deleted shortly after their claims. */
+export async function claimedVolumes(stack: Stack): Promise<string[]> {
+  const claimed = 'jsonpath={range .items[*]}{.spec.claimRef.namespace}{"\\n"}{end}';
+  const volumes = await stack.user(['get', 'persistentvolumes', '-o', claimed]);
+  return volumes.split('\n').filter((namespace) => isOurs({ namespace }));
 }

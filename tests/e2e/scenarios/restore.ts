@@ -1,12 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { bash } from '../../rig/bash.ts';
-import { runbook } from '../../rig/runbook.ts';
+import { runbook } from '../../rig/pages.ts';
+import { bash } from '../../rig/programs.ts';
 import { environment, openVault, type Stack, until } from '../stack.ts';
-import { assertLogins } from './deployment.ts';
+import { assertLogins, claimedVolumes } from './deployment.ts';
 import { query } from './failures.ts';
-import { claimedVolumes } from './removal.ts';
 
 /** The commands of docs/restore.md, as a user with this home; what only some readers need is left out. */
 async function follow(stack: Stack, heading: string): Promise<string> {

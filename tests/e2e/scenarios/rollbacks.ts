@@ -1,7 +1,8 @@
 import { rootCertificates } from 'node:tls';
 import * as assert from 'uvu/assert';
+import { readText } from '../../integration/sandbox.ts';
 import { endWithoutLoss, isReady, podsOf, startCaller } from '../pods.ts';
-import { readText, type Stack, until } from '../stack.ts';
+import { type Stack, until } from '../stack.ts';
 
 /** A change that cannot work. */
 type Breach = {

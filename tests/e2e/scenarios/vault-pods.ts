@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { startRun } from '../../integration/live-run.ts';
+import { startRun } from '../../integration/sandbox.ts';
 import { create, isReady, mark, podsOf, startCalls } from '../pods.ts';
 import { openVault, pause, type Stack, until } from '../stack.ts';
 import { tokenOfInitVault } from './restore.ts';

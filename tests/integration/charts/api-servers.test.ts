@@ -1,18 +1,23 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { environmentObjects, environments } from '../../charts/environments.ts';
 import {
   type ChartName,
+  type KubernetesObject,
+  objectsOf,
   ofKind,
   only,
+  podTemplateOf,
   podValues,
   render,
   type Tree,
   variables,
 } from '../../charts/render.ts';
 import { once } from '../../charts/tools.ts';
-import { type ApiServer, startApiServer } from '../api-server.ts';
-import { dryRunOn, list, podsOf, resourceTypes, toolOf } from './ask.ts';
+import { toolOf } from '../../rig/programs.ts';
+import { type ApiServer, dryRunOn, list, startApiServer } from '../api-server.ts';
 
 /*
  * The embedded cluster's Kubernetes and the newest version accept everything that is rendered, without warnings: API
@@ -95,6 +100,45 @@ const everything = once(async () => {
   ]);
   return [...new Map(objects.flat().map((object) => [JSON.stringify(object), object])).values()];
 });
+
+/** The pods that workloads would create, with an account that exists before the release. */
+function podsOf(objects: readonly KubernetesObject[]): KubernetesObject[] {
+  return objects.flatMap((object) => {
+    const { kind, metadata, spec } = object;
+    const template = podTemplateOf(object);
+    if (template === undefined) return [];
+    // added as by the StatefulSet controller
+    const claims = (spec.volumeClaimTemplates ?? []).map(({ metadata: { name } }: KubernetesObject) => ({
+      ...{ name, persistentVolumeClaim: { claimName: name } },
+    }));
+    const { volumes = [] } = template.spec;
+    const name = `${kind.toLowerCase()}-${metadata.name}`.slice(0, 63);
+    return {
+      ...{ apiVersion: 'v1', kind: 'Pod' },
+      metadata: { ...template.metadata, name, namespace: metadata.namespace },
+      spec: { ...template.spec, serviceAccountName: 'default', volumes: [...volumes, ...claims] },
+    };
+  });
+}
+
+/** The CRDs of these objects, in the pinned versions of their operators. */
+async function resourceTypes(used: readonly KubernetesObject[]): Promise<KubernetesObject[]> {
+  const types = (await toolOf('chart-types')).folder;
+  const operator = join((await toolOf('vault-secrets-operator')).folder, 'crds');
+  const names = ['cloudnative-pg', 'gateway-api', 'keda', 'prometheus-operator', 'traefik'];
+  const texts = [operator, ...names.map((name) => join(types, name))].map(async (folder) => {
+    const files = (await readdir(folder)).sort();
+    return Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  });
+  const objects = (await Promise.all(texts)).flat().flatMap(objectsOf);
+  return objects.filter(
+    ({ kind, spec }) =>
+      kind === 'CustomResourceDefinition' &&
+      used.some(
+        (object) => object.kind === spec.names.kind && object.apiVersion.startsWith(`${spec.group}/`),
+      ),
+  );
+}
 
 for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
   const charts = suite(`charts and ${tool}`);

@@ -3,8 +3,8 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { bash } from '../../rig/bash.ts';
-import { runbook } from '../../rig/runbook.ts';
+import { runbook } from '../../rig/pages.ts';
+import { bash } from '../../rig/programs.ts';
 import { inKeyring, makeKey } from '../secrets/keyring.ts';
 import {
   login,

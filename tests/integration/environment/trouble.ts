@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess } from '../../../lib/runner/process-identity.ts';
-import { eventOf, leftovers, startRun } from '../live-run.ts';
+import { eventOf, leftovers, startRun } from '../sandbox.ts';
 import { refuses, sandbox, scenario, somebody, state, status, succeeds, until } from './shared.ts';
 
 /* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */

@@ -15,7 +15,7 @@ import { checkNamespaces, prepareNamespaces } from '../../../lib/helm/namespaces
 import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { merge, required, type Tree } from '../../charts/render.ts';
-import { callIn } from '../../charts/tools.ts';
+import { outputOf } from '../../rig/programs.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';
 import { startApiServer } from '../api-server.ts';
@@ -31,11 +31,7 @@ const projectNamespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
 
 const context = () => taskContext({ provider: 'existing', context: 'test' }, [], copy.folder);
 
-async function helm(...words: readonly string[]): Promise<string> {
-  const { exitCode, stdout, stderr } = await callIn(api, 'helm', words);
-  assert.is(exitCode, 0, stderr);
-  return stdout;
-}
+const helm = (...words: readonly string[]): Promise<string> => outputOf(api, 'helm', words);
 
 type Metadata = { name: string; deletionTimestamp?: string; labels: object; annotations?: object };
 

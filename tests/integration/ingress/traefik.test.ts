@@ -17,10 +17,9 @@ import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { root } from '../../charts/tools.ts';
-import { findProgram } from '../../rig/find-program.ts';
+import { findProgram } from '../../rig/programs.ts';
 import { taskContext } from '../../rig/task-context.ts';
-import { type ApiServer, startApiServer } from '../api-server.ts';
-import { list } from '../charts/ask.ts';
+import { type ApiServer, list, startApiServer } from '../api-server.ts';
 
 /*
  * Routes, source ranges, redirects and certificates in a real Traefik, started with the arguments and the RBAC that the

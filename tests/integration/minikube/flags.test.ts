@@ -21,8 +21,7 @@ import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { cacheFolder } from '../../../lib/tools/cache.ts';
 import { findTool } from '../../../lib/tools/tools.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails, taskContext } from '../../rig/task-context.ts';
+import { environmentIn, fails, taskContext } from '../../rig/task-context.ts';
 
 /*
  * The real minikube reads our flags. Docker may be missing, so no cluster is created: `start --dry-run` checks the

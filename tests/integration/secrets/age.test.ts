@@ -8,7 +8,7 @@ import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue } from '../../../lib/secrets/sops.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
-import { findProgram } from '../../rig/find-program.ts';
+import { findProgram } from '../../rig/programs.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';
 

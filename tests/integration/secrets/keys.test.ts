@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue } from '../../../lib/secrets/sops.ts';
-import { findProgram } from '../../rig/find-program.ts';
+import { findProgram } from '../../rig/programs.ts';
 import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 

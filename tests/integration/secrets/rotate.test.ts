@@ -9,7 +9,7 @@ import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
 import { dropStaged, isSealed, putInPlace, sealStaged, stage } from '../../../lib/secrets/staged-files.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
-import { findProgram } from '../../rig/find-program.ts';
+import { findProgram } from '../../rig/programs.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
 import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';

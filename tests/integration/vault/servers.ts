@@ -10,8 +10,7 @@ import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { generateRootToken, operatorToken, revokeToken } from '../../../lib/vault/api/operator.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { vaultStatus } from '../../../lib/vault/health.ts';
-import { startApiServer } from '../api-server.ts';
-import { list } from '../charts/ask.ts';
+import { list, startApiServer } from '../api-server.ts';
 import { databaseServer } from '../database/server.ts';
 import { type RealVault, realVault } from './real-vault.ts';
 

@@ -10,9 +10,8 @@ import { findProcesses } from '../../../lib/cluster/embedded/processes.ts';
 import * as services from '../../../lib/cluster/embedded/services.ts';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
-import { fails } from '../../rig/task-context.ts';
+import { environmentIn, fails } from '../../rig/task-context.ts';
 
 const { logTail, readServices, recordService, serviceLog, stopServices, waitForService } = services;
 type ServiceRecord = services.ServiceRecord;

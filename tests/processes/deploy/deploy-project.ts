@@ -1,5 +1,4 @@
-import { helmRecord } from '../../rig/helm-record.ts';
-import { listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
+import { helmRecord, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
 /* A project whose programs are played, for the tests of installs. Releases render nothing at first. */
 

@@ -8,9 +8,9 @@ import { root } from '../../../lib/ground/project.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { onlyExamples } from '../../rig/applications.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { codeOf, inlineCodeOf, pageOf, pages, rowsOf } from '../../rig/pages.ts';
 import { copyProject } from '../../rig/project-copy.ts';
+import { environmentIn } from '../../rig/task-context.ts';
 import { printedBy } from '../golden/transcripts.ts';
 
 /*

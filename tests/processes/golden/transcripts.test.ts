@@ -7,7 +7,7 @@ import { type ProviderName, providerNames } from '../../../lib/cluster/providers
 import { root } from '../../../lib/ground/project.ts';
 import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
 import { onlyExamples } from '../../rig/applications.ts';
-import { bash } from '../../rig/bash.ts';
+import { bash } from '../../rig/programs.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { dryRuns, normalise, nowhere, publicTasks, store, stored, type Transcript } from './transcripts.ts';

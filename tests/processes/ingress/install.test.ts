@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { controllerCommands, ensureController } from '../../../lib/ingress/install.ts';
 import { removeController } from '../../../lib/ingress/installed.ts';
-import { helmRecord } from '../../rig/helm-record.ts';
-import { context, listing, printing, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
+import {
+  context,
+  helmRecord,
+  listing,
+  printing,
+  scriptedSuite,
+  withSettings,
+} from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 
 const { test, project } = scriptedSuite('ingress controller', 'existing', 'charts', 'environments');

@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type RigTask, rig, useRig } from '../../../lib/runner/tests/rig/rig.ts';
-import { launchFolder, launchLines } from '../../rig/launch.ts';
-import type { Launched } from '../../rig/launched.ts';
+import { type Launched, launchFolder, launchLines } from '../../rig/launch.ts';
 
 const project = await launchFolder(test);
 useRig(test);

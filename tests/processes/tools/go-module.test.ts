@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { getTool } from '../../../lib/tools/get-tool.ts';
-import { findProgram } from '../../rig/find-program.ts';
+import { findProgram } from '../../rig/programs.ts';
 import { entryOf, inPlace } from '../../unit/tools/tool-fixture.ts';
 
 const go = findProgram('GO', 'go');

@@ -20,9 +20,8 @@ import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { environmentNames, loadSettings } from '../../../lib/settings/settings.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { applications } from '../../rig/applications.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
-import { fails } from '../../rig/task-context.ts';
+import { environmentIn, fails } from '../../rig/task-context.ts';
 
 const copy = copyOf('environments', 'helmfile.yaml', 'vault');
 const { folder } = copy;

@@ -9,8 +9,7 @@ import { checkNewPlace, digestOf, existingPlace, newPlace, wholeFolder } from '.
 import { checkSnapshot, readStoredKeys } from '../../../lib/backup/vault.ts';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Context } from '../../../lib/settings/context.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { fails, failureOf, targetOf, taskContext } from '../../rig/task-context.ts';
+import { answeringShell, fails, failureOf, targetOf, taskContext } from '../../rig/task-context.ts';
 
 useFolder(test);
 

@@ -6,9 +6,7 @@ import { leftoverGlob } from '../../../lib/ground/leftover-files.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
 
 const release = (name: string) => ({ name }) as Release;
 

@@ -11,7 +11,7 @@ import { checkLineEnds } from '../../../lib/ground/line-ends.ts';
 import { checkWritable } from '../../../lib/ground/writable-folder.ts';
 import { compileGlobs } from '../../../lib/runner/memory/files.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
-import { leftovers } from '../../rig/leftovers.ts';
+import { leftovers } from '../../rig/project-copy.ts';
 import { fails } from '../../rig/task-context.ts';
 
 const folder = temporaryFolder();

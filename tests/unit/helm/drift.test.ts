@@ -6,9 +6,7 @@ import type { Release } from '../../../lib/helm/helmfile.ts';
 import { manifestObjects } from '../../../lib/helm/live-objects.ts';
 import { withoutDropped } from '../../../lib/helm/managed-fields.ts';
 import type { DeployedRelease } from '../../../lib/helm/releases.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
 
 const manifest = `---
 # Source: a.yaml

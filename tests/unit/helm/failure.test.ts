@@ -17,8 +17,7 @@ import { namesText, type Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
 import { adviceFor } from '../../../lib/kubernetes/advice.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { fails } from '../../rig/task-context.ts';
+import { answeringShell, fails } from '../../rig/task-context.ts';
 
 const release = (name: string, chart = './charts/backend'): Release => ({
   ...{ id: `vault/${name}`, name, chart, namespace: 'vault', tier: 'core', app: name, needs: [] },

@@ -6,10 +6,8 @@ import {
   digestOf,
   isSameExceptReplicas,
 } from '../../../lib/helm/releases.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { helmRecord } from '../../rig/helm-record.ts';
-import { fails } from '../../rig/task-context.ts';
+import { helmRecord } from '../../rig/scripted-folder.ts';
+import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
 
 type Stored = {
   readonly [field in 'id' | 'status' | 'manifest' | 'deleted']?: string;

@@ -11,8 +11,7 @@ import type { Settings } from '../../../lib/settings/context.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { buildToolset } from '../../../tasks/images.ts';
 import { applications } from '../../rig/applications.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { environmentIn, fails } from '../../rig/task-context.ts';
 
 const settings = await loadSettings({ name: 'development', provider: 'minikube' });
 const image = { ...settings.images.backendVerification, name: 'some', folder: 'docker/some', releases: [] };

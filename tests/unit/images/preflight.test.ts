@@ -3,9 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { askRegistry, checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
 import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
 import { serve } from '../../rig/loopback.ts';
-import { fails, failureOf, taskContext } from '../../rig/task-context.ts';
+import { answeringShell, fails, failureOf, taskContext } from '../../rig/task-context.ts';
 
 const own = {
   ...{

@@ -11,9 +11,7 @@ import {
 } from '../../../lib/kubernetes/diagnostics.ts';
 import { kubectlList, serverVersion } from '../../../lib/kubernetes/kubectl.ts';
 import { tellWaiting, unreadyOf } from '../../../lib/kubernetes/pods.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
 
 const container = (state: object) => ({ name: 'backend', state });
 

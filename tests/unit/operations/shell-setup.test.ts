@@ -8,8 +8,8 @@ import { leftOut, settleVariables } from '../../../lib/ground/variables.ts';
 import { environmentCommands } from '../../../lib/operations/dry-run.ts';
 import { shellSetup, writeVaultConfiguration } from '../../../lib/operations/shell-setup.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
+import { environmentIn } from '../../rig/task-context.ts';
 
 const variables = { KUBECONFIG: "/a clone's/$state", VAULT_ADDR: 'http://127.0.0.1:1' };
 const users = {

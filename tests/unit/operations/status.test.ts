@@ -10,10 +10,9 @@ import type { Status } from '../../../lib/operations/status.ts';
 import { formatStatus } from '../../../lib/operations/status-text.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { copyOf } from '../../rig/project-copy.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { answeringShell, taskContext } from '../../rig/task-context.ts';
 
 // A folder without state: the keys of somebody's environment are in that of the project.
 const project = copyOf('environments', 'helmfile.yaml');

@@ -7,8 +7,7 @@ import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { refuseDevelopmentKeys, type Secured } from '../../../lib/secrets/development-keys.ts';
 import { checkPlace } from '../../../lib/secrets/new-key.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { environmentIn, fails } from '../../rig/task-context.ts';
 
 const file = 'environments/development/secrets/database.yaml';
 const operational = '9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C';

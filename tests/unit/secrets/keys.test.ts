@@ -6,8 +6,7 @@ import { encryptionProblem, keysIn } from '../../../lib/secrets/key-parts.ts';
 import { importCommands } from '../../../lib/secrets/keyring.ts';
 import { keySource } from '../../../lib/secrets/operational-key.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
-import { environmentIn } from '../../rig/environment.ts';
-import { fails } from '../../rig/task-context.ts';
+import { environmentIn, fails } from '../../rig/task-context.ts';
 
 const key = (validity: string, expires: string, uses: string, sub = ''): string =>
   `pub:${validity}:3072:1:7971F8B9DCB2DC3C:1577836800:${expires}::-:::${uses}::::::23::0:

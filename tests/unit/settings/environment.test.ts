@@ -14,9 +14,8 @@ import {
   runFolder,
   writeWhole,
 } from '../../../lib/settings/environment.ts';
-import { environmentIn } from '../../rig/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
-import { fails, taskContext } from '../../rig/task-context.ts';
+import { environmentIn, fails, taskContext } from '../../rig/task-context.ts';
 
 const clone = copyOf('environments');
 

@@ -11,8 +11,7 @@ import {
   mergeLayers,
   settingsFiles,
 } from '../../../lib/settings/settings.ts';
-import { leftovers } from '../../rig/leftovers.ts';
-import { copyOf } from '../../rig/project-copy.ts';
+import { copyOf, leftovers } from '../../rig/project-copy.ts';
 import { fails } from '../../rig/task-context.ts';
 
 const clone = copyOf('environments');

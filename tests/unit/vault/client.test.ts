@@ -7,8 +7,7 @@ import { type VaultClientInput, vaultClient } from '../../../lib/vault/api/clien
 import type { DesiredState } from '../../../lib/vault/api/state-schema.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
 import { checkVault, vaultStatus } from '../../../lib/vault/health.ts';
-import { answeringShell } from '../../rig/answering-shell.ts';
-import { fails, failureOf, taskContext } from '../../rig/task-context.ts';
+import { answeringShell, fails, failureOf, taskContext } from '../../rig/task-context.ts';
 import { type Answer, data, emptyState, missing, refused, scriptedVault } from './scripted-vault.ts';
 
 /** How reading `x` fails at a server that always answers so. */

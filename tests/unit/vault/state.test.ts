@@ -6,8 +6,7 @@ import { parse, stringify } from 'yaml';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
 import { initCommands } from '../../../lib/vault/dry-run.ts';
 import { applications } from '../../rig/applications.ts';
-import { leftovers } from '../../rig/leftovers.ts';
-import { copyOf } from '../../rig/project-copy.ts';
+import { copyOf, leftovers } from '../../rig/project-copy.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import { emptyState } from './scripted-vault.ts';
 

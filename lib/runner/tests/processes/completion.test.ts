@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findProgram } from '../../../../tests/rig/find-program.ts';
+import { findProgram } from '../../../../tests/rig/programs.ts';
 import { makeProgram, type Program } from '../rig/program.ts';
 import { PseudoTerminal } from '../rig/pseudo-terminal.ts';
 

@@ -1,5 +1,5 @@
 import { type BrowserContext, chromium } from 'playwright-core';
-import { findProgram } from '../../../../tests/rig/find-program.ts';
+import { findProgram } from '../../../../tests/rig/programs.ts';
 import { temporaryFolder } from './folder.ts';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
