@@ -101,8 +101,7 @@ export const update = task({
       print(lines.length === 0 ? 'charts and images are the newest' : lines.join('\n'));
     }
     if (args.part !== 'settings') {
-      const { updateManifest } = await import('../lib/tools/update-manifest.ts');
-      const { updatePins } = await import('../lib/tools/update-pins.ts');
+      const { updateManifest, updatePins } = await import('../lib/tools/update-pins.ts');
       // The manifest first: it pins mise, which looks up the releases.
       const missing = [...(await updateManifest(context)), ...(await updatePins(context))];
       print(missing.length === 0 ? 'tools are pinned' : `not pinned:\n  ${missing.join('\n  ')}`);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { UsageError } from '@k8s-deployment/runner';
 import { parse } from 'yaml';
 import { taskCommand } from '../ground/launcher.ts';
-import { otherReading } from '../ground/yaml-scalars.ts';
+import { otherReading } from '../ground/strict-yaml.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { allSecretFiles, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
 import type { NewSecrets } from '../secrets/make.ts';

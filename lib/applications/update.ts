@@ -5,7 +5,7 @@ import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { settingsFiles } from '../settings/settings.ts';
-import { openRepository, reasonOf } from '../tools/registry/call.ts';
+import { openRepository, reasonOf } from '../tools/registry.ts';
 import { type Edit, replaceValues } from './yaml-edits.ts';
 
 /* Newer versions of third-party charts and images in an environment's settings files, and the digests of images. */

@@ -7,7 +7,7 @@ import {
 } from '../kubernetes/port-forward.ts';
 import type { Environment, EnvironmentContext, Settings, Target } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
-import { notRunning } from './not-running.ts';
+import { notRunning } from './messages.ts';
 import type { Cluster, Purpose } from './provider.ts';
 import { providerOf } from './providers.ts';
 

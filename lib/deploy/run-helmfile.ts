@@ -12,8 +12,7 @@ import {
 } from '../helm/failure.ts';
 import { callHelmfile, declaredReleases, namesText, type Release } from '../helm/helmfile.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
-import { type Diagnosis, watchCluster } from '../kubernetes/diagnostics.ts';
-import { tellWaiting } from '../kubernetes/pods.ts';
+import { type Diagnosis, tellWaiting, watchCluster } from '../kubernetes/diagnostics.ts';
 import { redactSecrets } from '../secrets/sops.ts';
 import type { Context } from '../settings/context.ts';
 import { endOf, signalOf } from '../tools/tool-answer.ts';

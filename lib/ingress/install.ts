@@ -6,12 +6,11 @@ import { detailsIn, shownLinesOf } from '../helm/failure.ts';
 import { helmCommand, isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { watchCluster } from '../kubernetes/diagnostics.ts';
+import { readPods, tellWaiting, unreadyOf, watchCluster } from '../kubernetes/diagnostics.ts';
 import { helmText, kubectl, kubectlList, kubectlText, type Named } from '../kubernetes/kubectl.ts';
-import { readPods, tellWaiting, unreadyOf } from '../kubernetes/pods.ts';
 import type { Context, EnvironmentContext, Outcome, Settings, Target } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
-import { parseRepository } from '../tools/registry/call.ts';
+import { parseRepository } from '../tools/registry.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 import { controllerOf } from './controllers.ts';
 import {

@@ -3,7 +3,8 @@ import { createInterface } from 'node:readline';
 import { parseJson } from '@k8s-deployment/runner';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { writeWhole } from '../settings/environment.ts';
-import { endCommand, type InNamespace, kubectl, type WithConditions } from './kubectl.ts';
+import { withProgress } from '../tools/tool-context.ts';
+import { endCommand, holds, type InNamespace, kubectl, kubectlList, type WithConditions } from './kubectl.ts';
 
 type ContainerStatus = {
   readonly name: string;
@@ -185,3 +186,38 @@ export function telling(warnings: readonly Finding[], pods: ReadonlyMap<string, 
 const distinct = (findings: readonly Finding[]): Finding[] => [
   ...new Map(findings.map((finding) => [`${finding.object}\n${finding.text}`, finding])).values(),
 ];
+
+/** The pods of the namespaces. Throws `TaskError` if kubectl fails. */
+export async function readPods(context: ShellContext, namespaces: ReadonlySet<string>): Promise<Pod[]> {
+  const pods = await kubectlList<Pod>(context, 'get', 'pods', '-A');
+  return pods.filter(({ metadata }) => namespaces.has(metadata.namespace));
+}
+
+/** Pods that are unexpectedly not ready, with the reason; ignores finished pods of Jobs and pods being deleted. */
+export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
+  return pods.flatMap(({ metadata, status = {} }) => {
+    const { phase = 'Pending', conditions = [] } = status;
+    if (phase === 'Succeeded' || phase === 'Failed' || metadata.deletionTimestamp !== undefined) return [];
+    if (holds(conditions, 'Ready')) return [];
+    const scheduling = conditions.find(({ type, status: is }) => type === 'PodScheduled' && is === 'False');
+    const text =
+      problemOf(status) ??
+      scheduling?.message ??
+      (phase === 'Running' ? 'it is not ready' : `it is ${phase}`);
+    return [{ object: `pod ${metadata.namespace}/${metadata.name}`, text }];
+  });
+}
+
+/** The result of the work; meanwhile the task's progress names a pod that is waited for, and why. */
+export const tellWaiting = <Result>(
+  context: Pick<EnvironmentContext, 'progress' | 'signal'>,
+  text: string,
+  work: PromiseLike<Result>,
+  diagnosis: Pick<Diagnosis, 'pods'>,
+): Promise<Result> =>
+  withProgress(context, text, work, () => {
+    const [first, ...others] = unreadyOf(diagnosis.pods());
+    if (first === undefined) return {};
+    const more = others.length === 0 ? '' : ` and ${others.length} more`;
+    return { text: `waiting for ${first.object} (${first.text})${more}` };
+  });

@@ -2,9 +2,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { type Pod, problemOf } from './diagnostics.ts';
+import { type Pod, problemOf, unreadyOf } from './diagnostics.ts';
 import { kubectl, kubectlList, kubectlText } from './kubectl.ts';
-import { unreadyOf } from './pods.ts';
 import { podStartMs } from './port-forward.ts';
 
 /*

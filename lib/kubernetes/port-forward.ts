@@ -10,8 +10,8 @@ import {
 } from '@k8s-deployment/runner';
 import { poll } from '../ground/poll.ts';
 import type { ShellContext } from '../settings/context.ts';
+import { readPods, unreadyOf } from './diagnostics.ts';
 import { endCommand, kubectl, kubectlText } from './kubectl.ts';
-import { readPods, unreadyOf } from './pods.ts';
 
 export type Connection = { readonly host: string; readonly port: number };
 

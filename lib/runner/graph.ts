@@ -1,7 +1,8 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
+import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
-import { chainOf, dependencyOrder, type Graph, markLongRunning, type TaskNode } from './node.ts';
+import { chainOf, type Graph, type TaskNode } from './node.ts';
 import {
   type AnyTask,
   type ArgumentValues,
@@ -55,7 +56,10 @@ export async function buildGraph(
   }
   connectAfter([...nodes.values()]);
   const ordered = dependencyOrder([...nodes.values()]);
-  await markLongRunning(ordered, roots);
+  if (ordered.some((node) => node.task.ready !== undefined)) {
+    const { markLongRunning } = await import('./long-running-nodes.ts');
+    await markLongRunning(ordered, roots);
+  }
   return { roots, label: labels.join(` ${nextTask} `), options, nodes: ordered };
 
   async function addRoot(call: Call): Promise<TaskNode> {

@@ -13,8 +13,8 @@ import {
 import { access, constants, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
-import { acquireLock, TaskError } from '@k8s-deployment/runner';
-import type { ToolContext, WayResult } from './tool-context.ts';
+import { acquireLock, spaceAdvice, TaskError } from '@k8s-deployment/runner';
+import { lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
 /** This platform in Node's terms, such as `linux-x64`; with `-musl` (Alpine), glibc programs do not run. */
 export const platform = [
@@ -143,7 +143,12 @@ export function cacheError(error: unknown): unknown {
   });
 }
 
-export function diskFull(why: string, cause?: unknown): TaskError {
+/** Throws `TaskError` if a program's stderr says that the disk is full. */
+export function refuseFullDisk(stderr: string): void {
+  if (spaceAdvice(stderr) !== undefined) throw diskFull(lastWords(stderr));
+}
+
+function diskFull(why: string, cause?: unknown): TaskError {
   return new TaskError({
     what: `no space left for the tool cache ${cacheFolder()}`,
     why,

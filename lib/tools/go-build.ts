@@ -3,9 +3,9 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { type CommandOutput, spaceAdvice } from '@k8s-deployment/runner';
+import type { CommandOutput } from '@k8s-deployment/runner';
 import { passedOn } from '../ground/variables.ts';
-import { copyFiles, diskFull } from './cache.ts';
+import { copyFiles, refuseFullDisk } from './cache.ts';
 import { type GoRecipe, goModules, type ToolWith } from './manifest.ts';
 import { type Detail, lastWords, type Making, type WayResult, withProgress } from './tool-context.ts';
 
@@ -38,7 +38,7 @@ const proxy = 'make a Go module proxy available';
 
 function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayResult | undefined {
   if (exitCode === 0) return undefined;
-  if (spaceAdvice(stderr) !== undefined) throw diskFull(lastWords(stderr));
+  refuseFullDisk(stderr);
   return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice: proxy };
 }
 

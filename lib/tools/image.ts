@@ -1,8 +1,8 @@
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { spaceAdvice, TaskError } from '@k8s-deployment/runner';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import { cacheError, copyFiles, diskFull } from './cache.ts';
+import { cacheError, copyFiles, refuseFullDisk } from './cache.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
 import {
   digestOf,
@@ -12,7 +12,7 @@ import {
   reasonOf,
   saveVerified,
   serverOf,
-} from './registry/call.ts';
+} from './registry.ts';
 import { whyUnreachable } from './release-host.ts';
 import {
   bytesDetail,
@@ -139,7 +139,7 @@ async function fetchArchive({ url }: ArchiveRecipe, signal: AbortSignal): Promis
 async function tar(context: ToolContext, folder: string, ...words: string[]): Promise<string> {
   const run = await context.$({ cwd: folder, quiet: true, nothrow: true })`tar ${words}`;
   context.signal.throwIfAborted();
-  if (spaceAdvice(run.stderr) !== undefined) throw diskFull(lastWords(run.stderr));
+  refuseFullDisk(run.stderr);
   if (run.exitCode !== 0) throw new Error(`tar failed: ${lastWords(run.stderr)}`);
   return run.stdout;
 }

@@ -3,15 +3,17 @@ import { delimiter, dirname, join, sep } from 'node:path';
 import { cacheFolder } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { askVersion } from './program-version.ts';
+import type { Failure } from './tool-context.ts';
 import { type Requirement, versionProblem, versionRange } from './versions.ts';
 
-export type OnPath =
-  | { readonly program: string; readonly version: string }
-  /** For example `helm 3.9.0 at /usr/bin/helm is too old` or `not there`. */
-  | { readonly reason: string };
-
-/** Looks for a suitable version of the tool on PATH and in the manifest's extra folders. */
-export async function findOnPath(entry: ToolEntry, requirement: Requirement): Promise<OnPath> {
+/**
+ * A suitable version of the tool on PATH or in the manifest's extra folders, or a reason such as `not there` or
+ * `helm 3.9.0 at /usr/bin/helm is too old`.
+ */
+export async function findOnPath(
+  entry: ToolEntry,
+  requirement: Requirement,
+): Promise<{ readonly program: string; readonly version: string } | Failure> {
   if (entry.path === false) return { reason: 'not taken from there' };
   const [program = entry.name, ...companions] = entry.path?.programs ?? [];
   let reason = 'not there';
@@ -24,8 +26,8 @@ export async function findOnPath(entry: ToolEntry, requirement: Requirement): Pr
       continue;
     }
     const answer = await askVersion(real, entry);
-    if ('problem' in answer) {
-      reason = `${real} ${answer.problem}`;
+    if ('reason' in answer) {
+      reason = `${real} ${answer.reason}`;
       continue;
     }
     const { version } = answer;

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { platform } from './cache.ts';
+import type { Failure } from './tool-context.ts';
 
 /** Where `etc` is; tests set another folder. */
 export const system = { root: '/' };
@@ -10,7 +11,7 @@ export const system = { root: '/' };
 export const nixPackagesFile = fileURLToPath(new URL('nixpkgs.json', import.meta.url));
 
 /** Why downloaded programs do not start here, since glibc's loader is not in its place; undefined if they do. */
-export function whyNoPrebuilt(place = platform): { readonly reason: string } | undefined {
+export function whyNoPrebuilt(place = platform): Failure | undefined {
   const other = isNixos() ? 'on NixOS' : place.endsWith('-musl') ? 'with musl' : undefined;
   return other && { reason: `downloaded programs do not start ${other}` };
 }

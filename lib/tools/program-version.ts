@@ -2,15 +2,16 @@ import { execFile } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { cacheFolder } from './cache.ts';
+import { type CacheEntry, cacheFolder, fillEntry } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
+import type { Failure, ToolContext, WayResult } from './tool-context.ts';
 import { versionIn } from './versions.ts';
 
 /** A test waits for a shorter time. */
 export const patience = { ms: 15_000 };
 
 /** Programs that did not answer in time, which are not asked again. */
-const silent = new Map<string, { readonly problem: string }>();
+const silent = new Map<string, Failure>();
 
 type CachedVersion = { readonly size: number; readonly modified: number; readonly version: string };
 
@@ -19,13 +20,13 @@ let cache: { file: string; programs: Map<string, CachedVersion> } | undefined;
 type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
 
 /**
- * The version that a program prints; otherwise `problem` tells why there is none or that it is another program.
- * Cached by the program's real path, size and modification time.
+ * The version that a program prints, or why there is none or that it is another program. Cached by the program's real
+ * path, size and modification time.
  */
 export async function askVersion(
   program: string,
   entry: Asked,
-): Promise<{ readonly version: string } | { readonly problem: string }> {
+): Promise<{ readonly version: string } | Failure> {
   const real = realpathSync(program);
   const { size, mtimeMs } = statSync(real);
   const key = [real, ...entry.versionCommand, ...(entry.answers === undefined ? [] : [entry.answers])].join(
@@ -36,9 +37,9 @@ export async function askVersion(
   const cached = known?.size === size && known.modified === mtimeMs ? versionIn(known.version) : undefined;
   if (cached !== undefined) return { version: cached };
   const answer = await ask(program, entry.versionCommand);
-  if ('problem' in answer) return answer;
+  if ('reason' in answer) return answer;
   const version = versionOf(answer.output, entry);
-  if (version === undefined) return { problem: `is another program: it prints ${firstLine(answer.output)}` };
+  if (version === undefined) return { reason: `is another program: it prints ${firstLine(answer.output)}` };
   if (steady) {
     programs().set(key, { size, modified: mtimeMs, version });
     await save();
@@ -47,12 +48,11 @@ export async function askVersion(
 }
 
 /** The version in an answer; undefined if there is none or another program answered. */
-export function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): string | undefined {
+function versionOf(output: string, { answers }: Pick<Asked, 'answers'>): string | undefined {
   return output.startsWith(answers ?? '') ? versionIn(output) : undefined;
 }
 
-export const firstLine = (output: string): string =>
-  JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
+const firstLine = (output: string): string => JSON.stringify(output.trim().split('\n')[0]?.slice(0, 100));
 
 /**
  * False for a script or a link to a program with another name, as version managers have: without any change, they may
@@ -71,10 +71,7 @@ function isSteady(program: string, real: string): boolean {
 }
 
 /** A program's stdout (or else stderr), or why it prints nothing. */
-export function ask(
-  program: string,
-  words: readonly string[],
-): Promise<{ readonly output: string } | { readonly problem: string }> {
+function ask(program: string, words: readonly string[]): Promise<{ readonly output: string } | Failure> {
   const command = [program, ...words].join(' ');
   const known = silent.get(command);
   if (known !== undefined) return Promise.resolve(known);
@@ -93,7 +90,7 @@ export function ask(
             ? `: ended by ${error.signal}`
             : `: exit code ${error.code}`;
         const asked = [basename(program), ...words].join(' ');
-        const answer = { problem: refused ?? `does not print its version with \`${asked}\`${end}` };
+        const answer = { reason: refused ?? `does not print its version with \`${asked}\`${end}` };
         if (error.killed) silent.set(command, answer);
         return resolve(answer);
       },
@@ -135,4 +132,27 @@ async function save(): Promise<void> {
     await writeFile(temporary, JSON.stringify(Object.fromEntries(programs())));
     await rename(temporary, file);
   } catch {}
+}
+
+/**
+ * Fills a cache entry with a tool. `make` puts it into an empty folder and returns the program's path there. Keeps
+ * the entry only if the program prints its name and version, as a publisher may ship another program under that name.
+ */
+export function keepTool(
+  cached: CacheEntry,
+  entry: Asked & Pick<ToolEntry, 'name'>,
+  context: ToolContext,
+  make: (folder: string) => Promise<WayResult>,
+): Promise<WayResult> {
+  return fillEntry(cached, context, async (folder) => {
+    const made = await make(folder);
+    if ('reason' in made) return made;
+    const answer = await ask(join(folder, made.program), entry.versionCommand);
+    if ('reason' in answer) return { reason: `the downloaded or built ${entry.name} ${answer.reason}` };
+    if (versionOf(answer.output, entry) === cached.version) return made;
+    const tool = `${entry.name} ${cached.version}`;
+    return {
+      reason: `the downloaded or built program is not ${tool}: it prints ${firstLine(answer.output)}`,
+    };
+  });
 }

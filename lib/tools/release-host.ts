@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { passedOn } from '../ground/variables.ts';
+import type { Failure } from './tool-context.ts';
 
 const answerWithinMs = 3000;
 const probes = new Map<string, Promise<string | undefined>>();
@@ -8,10 +9,7 @@ const probes = new Map<string, Promise<string | undefined>>();
  * Why a host accepts no connection on port 443 (or `host:port`) within 3 s; undefined if it does. Tried once per
  * process. Behind a proxy or mise's mirrors only the download can tell. `kind` describes the host.
  */
-export async function whyUnreachable(
-  host: string,
-  kind = 'release host',
-): Promise<{ readonly reason: string; readonly advice: string } | undefined> {
+export async function whyUnreachable(host: string, kind = 'release host'): Promise<Failure | undefined> {
   const { HTTPS_PROXY, https_proxy, MISE_URL_REPLACEMENTS } = process.env;
   if (HTTPS_PROXY || https_proxy || MISE_URL_REPLACEMENTS) return undefined;
   const probe = probes.get(host) ?? tryToConnect(host);

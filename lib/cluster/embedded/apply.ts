@@ -7,7 +7,7 @@ import { namesEnding } from '../../ground/leftover-files.ts';
 import { controllerOf } from '../../ingress/controllers.ts';
 import type { Context, Environment, Settings, Target } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
-import { tellKept } from '../kept.ts';
+import { tellKept } from '../messages.ts';
 import type { Api } from './api.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 

@@ -1,17 +1,23 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { databaseCertificate } from '../../database/certificate.ts';
+import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
 import type { Context, Environment, Outcome, Target } from '../../settings/context.ts';
 import { exportHomes, remember } from '../../settings/environment.ts';
 import { vaultCertificate } from '../../vault/api/certificate.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase } from './database.ts';
-import { ensureJobRunner, jobRunnerCommands } from './job-runner-service.ts';
-import { ensureKubernetes, restartEnded } from './kubernetes.ts';
-import { kubernetesCommands } from './kwokctl.ts';
+import { ensureKubernetes, kubernetesCommands, restartEnded } from './kubernetes.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
-import { findProcesses, handOver, refuseElsewhere, stopEverything } from './processes.ts';
+import {
+  ensureService,
+  findProcesses,
+  handOver,
+  inBackground,
+  refuseElsewhere,
+  stopEverything,
+} from './processes.ts';
 import { livingServices, loadRenewed } from './services.ts';
 import {
   allServices,
@@ -141,6 +147,39 @@ type Part = {
   ensure(context: Context, mode: Mode): Promise<Outcome | undefined>;
 };
 
+const jobRunner = 'lib/cluster/embedded/job-runner.ts';
+/** Folders with its sources. */
+const sources = ['lib/cluster/embedded', 'lib/database', 'lib/verification'];
+
+export async function sourcesDigest(root: string): Promise<string> {
+  const files = await Promise.all(sources.map((folder) => filesBelow(root, folder)));
+  return fileDigest(root, files.flat());
+}
+
+/** processes.ts finds the process by the state folder, which the program itself does not read. */
+const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [
+  ...[node, '--import', 'tsx', path, name, `${state}/`],
+];
+
+/**
+ * The service that runs Jobs of simulated pods as processes. One with older sources is restarted, as it would let an
+ * unknown Job pass.
+ */
+const jobRunnerPart: Part = {
+  commands: ({ environment }) => [
+    inBackground(environment, 'job-runner', jobRunnerWords('node', jobRunner, environment)),
+  ],
+  ensure: async (context) => {
+    const { environment } = context;
+    const { root } = environment;
+    return ensureService(context, {
+      name: 'job-runner',
+      digest: await sourcesDigest(root),
+      command: async () => jobRunnerWords(process.execPath, join(root, jobRunner), environment),
+    });
+  },
+};
+
 /** Parts by the names of their tasks, in the order of their dependencies. */
 export const parts = {
   'embedded-state': {
@@ -158,5 +197,5 @@ export const parts = {
   'embedded-database': { commands: databaseCommands, ensure: ensureDatabase },
   'embedded-vault': { commands: vaultCommands, ensure: ensureVault },
   'embedded-operator': { commands: operatorCommands, ensure: ensureOperator },
-  'embedded-job-runner': { commands: jobRunnerCommands, ensure: ensureJobRunner },
+  'embedded-job-runner': jobRunnerPart,
 } satisfies { readonly [name: string]: Part };

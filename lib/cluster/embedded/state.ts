@@ -6,7 +6,7 @@ import { ifThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Environment, Target } from '../../settings/context.ts';
 import { cloneKey, readStateFile, writeStateFile, writeWhole } from '../../settings/environment.ts';
-import { notRunning } from '../not-running.ts';
+import { notRunning } from '../messages.ts';
 import type { Servers } from '../provider.ts';
 import { choosePorts, type Ports, portBlock, portNames } from './ports.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';

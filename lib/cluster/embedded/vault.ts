@@ -7,8 +7,8 @@ import { vaultCertificate, vaultIdentity } from '../../vault/api/certificate.ts'
 import { vaultClient } from '../../vault/api/client.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { sealStatus } from '../../vault/api/replica.ts';
-import { clearService, digestOf, ensureService, inBackground } from './launch.ts';
 import type { Ports } from './ports.ts';
+import { clearService, digestOf, ensureService, inBackground } from './processes.ts';
 import { waitForService } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';

@@ -2,13 +2,7 @@ import { quote, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { itemsOf, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment } from '../../settings/context.ts';
-import {
-  fullName,
-  namesHost,
-  parseRepository,
-  reasonOf as reasonIn,
-  registryCall,
-} from '../../tools/registry/call.ts';
+import { type Answer, askRegistry, fullName, namesHost, parseRepository } from '../../tools/registry.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { type OwnImage, tagged } from './own-images.ts';
 
@@ -18,9 +12,6 @@ import { type OwnImage, tagged } from './own-images.ts';
 type Node = { readonly name: string; readonly images: ReadonlySet<string>; readonly full: boolean };
 
 const listLength = 50;
-
-/** A registry's HTTP status for an image, asked without a login, or why it gave none. */
-type Answer = number | string;
 
 const nameOf = (image: OwnImage): string =>
   fullName(image.digest === '' ? tagged(image) : `${image.repository}@${image.digest}`);
@@ -112,18 +103,4 @@ async function nodesOf(context: EnvironmentContext): Promise<Node[] | undefined>
       full: images.length >= listLength,
     }),
   );
-}
-
-/** Milliseconds for all requests, three at most. */
-const timeoutMs = 20_000;
-
-export async function askRegistry(repository: string, version: string, signal: AbortSignal): Promise<Answer> {
-  try {
-    const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), signal]);
-    const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
-    return status;
-  } catch (error) {
-    if (signal.aborted) throw signal.reason;
-    return reasonIn(error as Error);
-  }
 }

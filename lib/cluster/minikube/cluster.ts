@@ -8,15 +8,25 @@ import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Environment, EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered, writeWhole } from '../../settings/environment.ts';
-import { notRunning } from '../not-running.ts';
+import { notRunning } from '../messages.ts';
 import type { Cluster } from '../provider.ts';
-import { addonArguments, addons, afterwards, startCommands, text } from './commands.ts';
 import { checkEngine, forgetMachines, nodeNames, removeRemains } from './docker.ts';
 import { requireEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
 import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
 import { runMinikube } from './shell.ts';
-import { isLost, makeUsable, startCreated, startNodes, unpause } from './start.ts';
+import {
+  addonArguments,
+  addons,
+  afterwards,
+  isLost,
+  makeUsable,
+  startCommands,
+  startCreated,
+  startNodes,
+  text,
+  unpause,
+} from './start.ts';
 
 export const cluster: Cluster = {
   commands: {

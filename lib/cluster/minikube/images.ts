@@ -5,7 +5,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { kubectlList } from '../../kubernetes/kubectl.ts';
 import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
-import { fullName } from '../../tools/registry/call.ts';
+import { fullName } from '../../tools/registry.ts';
 import { type BuiltImage, tagged } from '../images/own-images.ts';
 import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
 

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { findAccount, type Program } from '../../../lib/cluster/embedded/account.ts';
+import { findAccount, type Program } from '../../../lib/cluster/embedded/database.ts';
 import { type Login, withLogin } from '../../../lib/database/login.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';

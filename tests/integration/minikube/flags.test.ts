@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
-import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
+import { startArguments } from '../../../lib/cluster/minikube/start.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
-import { startArguments } from '../../../lib/cluster/minikube/commands.ts';
+import { startArguments } from '../../../lib/cluster/minikube/start.ts';
 import { context, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import {

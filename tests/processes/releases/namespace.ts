@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { lockFile } from '../../../lib/tools/mise.ts';
+import { lockFile } from '../../../lib/tools/release.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { hostNames } from './hosts.ts';
 

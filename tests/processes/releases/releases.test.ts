@@ -11,7 +11,7 @@ import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { cacheFolder, platform } from '../../../lib/tools/cache.ts';
 import { getTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest, type Manifest, type ToolEntry, type ToolName } from '../../../lib/tools/manifest.ts';
-import { getMise, lockFile, pinIn } from '../../../lib/tools/mise.ts';
+import { getMise, lockFile, pinIn } from '../../../lib/tools/release.ts';
 import { updatePins } from '../../../lib/tools/update-pins.ts';
 import { fails, plainShell } from '../../rig/task-context.ts';
 import { inPlace, type Place } from '../../unit/tools/tool-fixture.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { notRunning } from '../../../lib/cluster/not-running.ts';
+import { notRunning } from '../../../lib/cluster/messages.ts';
 import { adviseOn, taskCommand, taskLine } from '../../../lib/ground/launcher.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { shellWord, shellWords } from '../../../lib/ground/shell-words.ts';

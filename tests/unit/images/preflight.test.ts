@@ -1,8 +1,8 @@
 import type { RequestListener } from 'node:http';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { askRegistry, checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
-import { fullName, namesHost, serverOf } from '../../../lib/tools/registry/call.ts';
+import { checkImages, howToPush, judge } from '../../../lib/cluster/images/preflight.ts';
+import { askRegistry, fullName, namesHost, serverOf } from '../../../lib/tools/registry.ts';
 import { serve } from '../../rig/loopback.ts';
 import { answeringShell, fails, failureOf, taskContext } from '../../rig/task-context.ts';
 

@@ -7,10 +7,11 @@ import {
   problemOf,
   seen,
   telling,
+  tellWaiting,
+  unreadyOf,
   warningOf,
 } from '../../../lib/kubernetes/diagnostics.ts';
 import { kubectlList, serverVersion } from '../../../lib/kubernetes/kubectl.ts';
-import { tellWaiting, unreadyOf } from '../../../lib/kubernetes/pods.ts';
 import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
 
 const container = (state: object) => ({ name: 'backend', state });

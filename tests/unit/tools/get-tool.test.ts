@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { platform, usesMusl } from '../../../lib/tools/cache.ts';
 import { lookForTool } from '../../../lib/tools/get-tool.ts';
 import { loadManifest } from '../../../lib/tools/manifest.ts';
-import { pinnedPlatforms } from '../../../lib/tools/mise.ts';
+import { pinnedPlatforms } from '../../../lib/tools/release.ts';
 import { serve } from '../../rig/loopback.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import { builtTool, entryOf, type Place, placed, writeScript } from './tool-fixture.ts';

@@ -8,7 +8,7 @@ import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { lookForTool } from '../../../lib/tools/get-tool.ts';
 import type { ImageRecipe } from '../../../lib/tools/manifest.ts';
-import { updateManifest } from '../../../lib/tools/update-manifest.ts';
+import { updateManifest } from '../../../lib/tools/update-pins.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import { type PlayedRegistry, playedRegistry } from './played-registry.ts';
 import { builtTool, entryOf, inPlace, type Place, placed } from './tool-fixture.ts';

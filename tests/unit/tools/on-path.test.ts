@@ -74,7 +74,7 @@ placed('beside PATH, folders are looked into, the newest first', async ({ folder
 
 const majorOf = async (program: string) => {
   const answer = await askVersion(program, entryOf({}));
-  return 'version' in answer ? Number.parseInt(answer.version, 10) : answer.problem;
+  return 'version' in answer ? Number.parseInt(answer.version, 10) : answer.reason;
 };
 
 test('the version of a program is remembered until the program changes', async () => {
@@ -104,11 +104,11 @@ placed('a program that does not answer is waited for once', async ({ script, cal
   const program = script('hammer', 'echo asked >> "$LOG"; exec sleep 100');
   const usual = patience.ms;
   patience.ms = 300;
-  const problem = `${silent} within 0.3 s`;
+  const reason = `${silent} within 0.3 s`;
   const first = await askVersion(program, entryOf({})).finally(() => {
     patience.ms = usual;
   });
-  assert.equal([first, await askVersion(program, entryOf({}))], [{ problem }, { problem }]);
+  assert.equal([first, await askVersion(program, entryOf({}))], [{ reason }, { reason }]);
   assert.is(calls().length, 1);
 });
 

@@ -3,7 +3,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { graphPicture } from '../../../report/graph-picture.ts';
 import { reportPage } from '../../../report/html.ts';
-import { pageMark, traceOf } from '../../../report/reports.ts';
+import { pageMark } from '../../../report/recorded-run.ts';
+import { traceOf } from '../../../report/trace.ts';
 import { edge, node, sample as view } from '../../rig/views.ts';
 import { ran, recordedRun, unstarted } from './fixture.ts';
 

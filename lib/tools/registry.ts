@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { TaskError } from '@k8s-deployment/runner';
 
 /** A repository in a container runtime's form: Docker Hub's has no host, and `library/…` if it has no slash. */
-export type Repository = { readonly host: string; readonly path: string };
+type Repository = { readonly host: string; readonly path: string };
 
 /** A repository with a host: its first part has a dot or port, or is `localhost`. */
 const hostForm = /^(?:[^/]*[.:][^/]*|localhost)\//;
@@ -31,9 +31,6 @@ const manifestTypes = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ].join(', ');
 
-/** Calls a path of a repository, such as `manifests/1.2`; returns any status. */
-export type RegistryCall = (method: 'GET' | 'HEAD', path: string, signal: AbortSignal) => Promise<Response>;
-
 /** Host and port of a registry's server; Docker Hub's name differs from the registry's. */
 export function serverOf(repository: string): string {
   const { host } = parseRepository(repository);
@@ -41,15 +38,15 @@ export function serverOf(repository: string): string {
 }
 
 /**
- * Calls a repository's registry by HTTP (https://github.com/opencontainers/distribution-spec), without a login but
- * with an anonymous token if it issues one. Plain HTTP only for loopback, as in Docker.
+ * Calls paths of a repository, such as `manifests/1.2`, by HTTP (https://github.com/opencontainers/distribution-spec),
+ * without a login but with an anonymous token if the registry issues one. Plain HTTP only for loopback, as in Docker.
  */
-export function registryCall(repository: string): RegistryCall {
+function registryCall(repository: string) {
   const host = serverOf(repository);
   const scheme = /^(?:localhost|127\.[\d.]+)(?::|$)/.test(host) ? 'http' : 'https';
   const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
   let token: string | undefined;
-  return async (method, path, signal) => {
+  return async (method: 'GET' | 'HEAD', path: string, signal: AbortSignal): Promise<Response> => {
     // fetch drops the token on a redirect to another host.
     const call = () => {
       const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
@@ -88,6 +85,24 @@ function tokenAddress(challenge: string): string {
 export function reasonOf(error: Error): string {
   const cause = error.cause as NodeJS.ErrnoException | undefined;
   return cause?.message || cause?.code || error.message;
+}
+
+/** A registry's HTTP status for an image, asked without a login, or why it gave none. */
+export type Answer = number | string;
+
+/** Milliseconds for all requests of a question, three at most. */
+const askWithinMs = 20_000;
+
+/** Asks the registry whether it has a tag or digest of the repository. */
+export async function askRegistry(repository: string, version: string, signal: AbortSignal): Promise<Answer> {
+  try {
+    const limit = AbortSignal.any([AbortSignal.timeout(askWithinMs), signal]);
+    const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
+    return status;
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    return reasonOf(error as Error);
+  }
 }
 
 /** Milliseconds for a registry to answer. */

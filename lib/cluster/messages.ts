@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
-import type { Environment } from '../settings/context.ts';
+import type { Context, Environment } from '../settings/context.ts';
 import type { ClusterPhase } from './provider.ts';
 import { providerOf } from './providers.ts';
 
@@ -39,4 +39,16 @@ export function notRunning(
   };
   const { is, why, advice } = states[phase];
   return new TaskError({ what: `the cluster of environment \`${name}\` is ${is}`, why, advice });
+}
+
+/** Logs that the cluster keeps what it was `created` with if the setting has another value. */
+export function tellKept(
+  { log, settings }: Pick<Context, 'log' | 'settings'>,
+  setting: 'nodes' | 'kubernetesVersion',
+  created: number | string,
+): void {
+  if (settings.cluster[setting] === created) return;
+  log(
+    `cluster.${setting} is ${settings.cluster[setting]}, but the cluster keeps ${created} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} recreate it`,
+  );
 }
