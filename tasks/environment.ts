@@ -89,8 +89,7 @@ export const verifyEnvironment = task({
   lock: true,
   args: logs,
   check: async ({ args, provider, environment }) => {
-    if (args.logs !== undefined)
-      await (await import('../lib/ground/writable-folder.ts')).checkWritable(args.logs);
+    if (args.logs !== undefined) await (await import('../lib/ground/files.ts')).checkWritable(args.logs);
     if (provider.ownsCluster) return;
     throw new UsageError({
       what: `\`verify-environment\` does not work with provider \`${environment.provider}\``,

@@ -4,9 +4,9 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '@k8s-deployment/runner';
+import { checkWritable } from '../ground/files.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { checkWritable } from '../ground/writable-folder.ts';
 import type { Environment } from '../settings/context.ts';
 
 /** `20261129T061500Z`, which sorts by time. */

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileDigest, filesBelow } from '../ground/file-digest.ts';
-import { checkLineEnds } from '../ground/line-ends.ts';
+import { checkLineEnds, fileDigest, filesBelow } from '../ground/files.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { writeStateFile } from '../settings/environment.ts';
 import { settingsFiles } from '../settings/settings.ts';

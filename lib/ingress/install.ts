@@ -1,5 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { fileDigest, filesBelow } from '../ground/file-digest.ts';
+import { fileDigest, filesBelow } from '../ground/files.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree, valueAt } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';

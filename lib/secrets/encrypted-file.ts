@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
+import { namesEnding } from '../ground/files.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { namesEnding } from '../ground/leftover-files.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { isTree, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';

@@ -1,8 +1,8 @@
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
+import { namesEnding } from '../ground/files.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { namesEnding } from '../ground/leftover-files.ts';
 import { poll } from '../ground/poll.ts';
 import type { Context, Outcome, ShellContext, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';

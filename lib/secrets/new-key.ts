@@ -1,8 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Shell, TaskError, UsageError } from '@k8s-deployment/runner';
+import { checkWritable } from '../ground/files.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
-import { checkWritable } from '../ground/writable-folder.ts';
 import type { ShellContext, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { developmentKeysFile, type Secured, whyNoDevelopmentKeys } from './development-keys.ts';

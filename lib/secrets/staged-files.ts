@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { fileDigest } from '../ground/file-digest.ts';
+import { fileDigest } from '../ground/files.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { databaseCertificate } from '../../database/certificate.ts';
-import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
+import { fileDigest, filesBelow } from '../../ground/files.ts';
 import type { Context, Environment, Outcome, Target } from '../../settings/context.ts';
 import { exportHomes, remember } from '../../settings/environment.ts';
 import { vaultCertificate } from '../../vault/api/certificate.ts';

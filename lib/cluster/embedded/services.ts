@@ -12,7 +12,7 @@ import {
   processStartTime,
   TaskError,
 } from '@k8s-deployment/runner';
-import { fileDigest } from '../../ground/file-digest.ts';
+import { fileDigest } from '../../ground/files.ts';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';

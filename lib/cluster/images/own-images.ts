@@ -1,5 +1,5 @@
 import { type Shell, TaskError } from '@k8s-deployment/runner';
-import { fileDigest, filesBelow } from '../../ground/file-digest.ts';
+import { fileDigest, filesBelow } from '../../ground/files.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import type { Release } from '../../helm/helmfile.ts';
 import type { Context, Outcome, Settings, Target } from '../../settings/context.ts';

@@ -1,8 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { namesEnding } from '../../ground/leftover-files.ts';
-import { checkLineEnds } from '../../ground/line-ends.ts';
+import { checkLineEnds, namesEnding } from '../../ground/files.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
 import {

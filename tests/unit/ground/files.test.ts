@@ -4,11 +4,15 @@ import { join } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { filesBelow } from '../../../lib/ground/file-digest.ts';
+import {
+  checkLineEnds,
+  checkWritable,
+  filesBelow,
+  isLeftover,
+  leftoverGlob,
+  namesEnding,
+} from '../../../lib/ground/files.ts';
 import { entriesBelow, ifThere, textIfThere } from '../../../lib/ground/if-there.ts';
-import { isLeftover, leftoverGlob, namesEnding } from '../../../lib/ground/leftover-files.ts';
-import { checkLineEnds } from '../../../lib/ground/line-ends.ts';
-import { checkWritable } from '../../../lib/ground/writable-folder.ts';
 import { compileGlobs } from '../../../lib/runner/memory/files.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { leftovers } from '../../rig/project-copy.ts';

@@ -7,7 +7,6 @@ import { notRunning } from '../../../lib/cluster/messages.ts';
 import { adviseOn, taskCommand, taskLine } from '../../../lib/ground/launcher.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { shellWord, shellWords } from '../../../lib/ground/shell-words.ts';
-import { shortValues } from '../../../lib/ground/short-values.ts';
 import { environmentOf, remember } from '../../../lib/settings/environment.ts';
 import { resolveOptions } from '../../../lib/settings/provider-choice.ts';
 import { copyOf } from '../../rig/project-copy.ts';
@@ -19,26 +18,6 @@ test('a shell reads back the same words; a path into the project begins with the
   assert.equal(read.split('|').slice(0, -1), words);
   assert.is(shellWord(`--config=${join(root, '.state/x')}`), '"--config=$PWD/.state/x"');
   assert.is(shellWord(`${root}2/x`), `${root}2/x`);
-});
-
-test('two values are shown on one line each; long ones and those of several lines are cut where they differ', () => {
-  const long = 'x'.repeat(100);
-  for (const [one, other, ...shown] of [
-    ['a', { b: 1 }, 'a', '{"b":1}'],
-    [4, true, '4', 'true'],
-    [`a${long}`, `b${long}`, `a${'x'.repeat(59)}…`, `b${'x'.repeat(59)}…`],
-    [
-      `${long}-one`,
-      `${long}-other${long}`,
-      `…${'x'.repeat(18)}-one`,
-      `…${'x'.repeat(18)}-other${'x'.repeat(36)}…`,
-    ],
-    ['same\nlevel=debug\nend', 'same\nlevel=info\nend', '…level=debug…', '…level=info…'],
-    ['a\nb', 'a', 'a…', 'a'],
-    ['\nb', 'a\nb', '…', 'a…'],
-    [undefined, 'a\nb', '', 'a…'],
-  ])
-    assert.equal(shortValues(one, other), shown);
 });
 
 const project = copyOf('environments');

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Fields, ManagedFields } from '../../../lib/helm/live-objects.ts';
-import { compareFields } from '../../../lib/helm/managed-fields.ts';
+import { compareFields, shortValues } from '../../../lib/helm/managed-fields.ts';
 
 const by = (manager: string, fieldsV1: Fields, more: Partial<ManagedFields> = {}): ManagedFields => ({
   ...{ manager, fieldsV1, ...more },
@@ -135,6 +135,26 @@ test('additions besides helm’s fields are reported, once per subtree', () => {
     { path: '.spec.ingress', manager: 'kubectl-patch' },
     { path: '.data.more', manager: 'kubectl-edit' },
   ]);
+});
+
+test('two values are shown on one line each; long ones and those of several lines are cut where they differ', () => {
+  const long = 'x'.repeat(100);
+  for (const [one, other, ...shown] of [
+    ['a', { b: 1 }, 'a', '{"b":1}'],
+    [4, true, '4', 'true'],
+    [`a${long}`, `b${long}`, `a${'x'.repeat(59)}…`, `b${'x'.repeat(59)}…`],
+    [
+      `${long}-one`,
+      `${long}-other${long}`,
+      `…${'x'.repeat(18)}-one`,
+      `…${'x'.repeat(18)}-other${'x'.repeat(36)}…`,
+    ],
+    ['same\nlevel=debug\nend', 'same\nlevel=info\nend', '…level=debug…', '…level=info…'],
+    ['a\nb', 'a', 'a…', 'a'],
+    ['\nb', 'a\nb', '…', 'a…'],
+    [undefined, 'a\nb', '', 'a…'],
+  ])
+    assert.equal(shortValues(one, other), shown);
 });
 
 test.run();
