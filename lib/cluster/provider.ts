@@ -1,4 +1,4 @@
-import type { Address } from '../ingress/addresses.ts';
+import type { Address } from '../ingress/routes.ts';
 import type {
   Context,
   Environment,

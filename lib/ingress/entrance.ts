@@ -5,7 +5,6 @@ import { holds, kubectlList, kubectlText, type Named, type WithConditions } from
 import { withPortForward } from '../kubernetes/port-forward.ts';
 import type { Context, Environment, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
-import { type Balanced, publishedAddress, type Site } from './routes.ts';
 
 /** Address of the ingress controller, as seen from this machine. */
 export type Entrance = {
@@ -14,11 +13,26 @@ export type Entrance = {
   readonly https: number | undefined;
 };
 
+/** A status with the addresses of a load balancer. */
+export type Balanced = {
+  readonly status?: {
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    };
+  };
+};
+
 type ServicePort = { readonly port: number; readonly nodePort?: number };
 
 export type Service = Balanced & Named & { readonly spec: { readonly ports?: readonly ServicePort[] } };
 
 export type Pod = Pick<WithConditions, 'status'> & { readonly status?: { readonly hostIP?: string } };
+
+/** The address in an Ingress's or Service's status. */
+export function publishedAddress({ status }: Balanced): string | undefined {
+  const [balancer] = status?.loadBalancer?.ingress ?? [];
+  return balancer?.ip ?? balancer?.hostname;
+}
 
 /** A load balancer's address, or a node with a ready pod; undefined if only a port-forward remains. */
 export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
@@ -33,7 +47,7 @@ export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | u
 }
 
 /** This machine's access to the controller. */
-export type Way =
+type Way =
   | { readonly kind: 'direct'; readonly entrance: Entrance }
   /** Only by a forwarded port; `why` completes a sentence about the controller. */
   | {
@@ -97,7 +111,7 @@ function connects(host: string, port: number): Promise<boolean> {
 /** Calls `use` with the controller's address or a forwarded port. Throws `TaskError` if there is none. */
 export async function withEntrance<Result>(
   context: Context,
-  { published }: Pick<Site, 'published'>,
+  published: string | undefined,
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
   const way = await findWay(context, published);

@@ -1,35 +1,11 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand } from '../ground/launcher.ts';
-import { kubectlList, type Named } from '../kubernetes/kubectl.ts';
-import type { Context, Settings } from '../settings/context.ts';
+import { kubectlList, kubectlText, type Named } from '../kubernetes/kubectl.ts';
+import type { Context, Settings, Target } from '../settings/context.ts';
+import { controllerOf } from './controllers.ts';
+import { type Balanced, findWay, publishedAddress } from './entrance.ts';
 
-export type Route = { readonly path: string; readonly ranges: readonly string[] };
-
-/** An application's routes at the ingress controller. */
-export type Site = {
-  readonly host: string;
-  /** Longest path first, since the first match wins. */
-  readonly routes: readonly Route[];
-  /** Address in the Ingress's status. */
-  readonly published: string | undefined;
-};
-
-type Middleware = Named & {
-  readonly kind: 'Middleware';
-  readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
-};
-
-/** A status with the addresses of a load balancer. */
-export type Balanced = {
-  readonly status?: {
-    readonly loadBalancer?: {
-      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
-    };
-  };
-};
-
-export type Ingress = Balanced &
+type Ingress = Balanced &
   Named & {
     readonly kind: 'Ingress';
     readonly spec: {
@@ -41,7 +17,7 @@ export type Ingress = Balanced &
     };
   };
 
-export type HttpRoute = Named & {
+type HttpRoute = Named & {
   readonly kind: 'HTTPRoute';
   readonly spec: {
     readonly hostnames?: readonly string[];
@@ -52,37 +28,15 @@ export type HttpRoute = Named & {
   };
 };
 
-type RouteObject = Ingress | Middleware | HttpRoute;
+/** What has a host and paths. */
+export type RouteObject = Ingress | HttpRoute;
 
-const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
-
-/** The routes of an application in the cluster. Throws `TaskError` if there are none. */
-export async function readSite(context: Context, app: string): Promise<Site> {
-  const { controller, kind } = context.settings.ingress;
-  const kinds = [
-    kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
-    ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
-  ];
-  const labelled = ['-l', `app.kubernetes.io/instance=${app}-front`];
-  const items = await kubectlList<RouteObject>(
-    context,
-    '-n',
-    'frontend',
-    'get',
-    kinds.join(','),
-    ...labelled,
-  );
-  const site = siteOf(items);
-  if (site) return site;
-  throw new TaskError({
-    what: `${app} has no route`,
-    why: 'it is not installed, or ingress.controller is `none`',
-    advice: `run ${taskCommand(`install-app ${app}`)}`,
-  });
-}
+/** The first address in the status of an Ingress. */
+export const publishedIn = (items: readonly (RouteObject | { readonly kind: 'Middleware' })[]) =>
+  items.flatMap((item) => (item.kind === 'Ingress' ? (publishedAddress(item) ?? []) : [])).at(0);
 
 /** A path of a host. */
-export type Place = {
+type Place = {
   readonly host: string;
   readonly path: string;
   /** Name of Traefik's middleware with the source ranges. */
@@ -90,7 +44,7 @@ export type Place = {
 };
 
 /** Without a host, a route is that of all hosts: `*`. */
-export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
+export function placesOf(item: RouteObject): readonly Place[] {
   if (item.kind === 'Ingress') {
     const middleware = item.metadata.name;
     return (item.spec.rules ?? []).flatMap(({ host = '*', http }) =>
@@ -105,46 +59,9 @@ export function placesOf(item: Ingress | HttpRoute): readonly Place[] {
   });
 }
 
-/** The routes in these objects; undefined if there are none. */
-export function siteOf(items: readonly RouteObject[]): Site | undefined {
-  const ranges = new Map(
-    items.flatMap((item) =>
-      item.kind === 'Middleware' ? [[item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []]] : [],
-    ),
-  );
-  const routes = items.flatMap((item) => {
-    if (item.kind === 'Middleware') return [];
-    const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
-    return placesOf(item).flatMap(({ host, path, middleware }) =>
-      // The rule that redirects to HTTPS has no ranges.
-      middleware === undefined ? [] : [{ host, path, ranges: listed ?? ranges.get(middleware) ?? [] }],
-    );
-  });
-  const [first] = routes;
-  if (!first) return undefined;
-  routes.sort((one, other) => other.path.length - one.path.length);
-  const [published] = items.flatMap((item) =>
-    item.kind === 'Ingress' ? (publishedAddress(item) ?? []) : [],
-  );
-  return { host: first.host, routes, published };
-}
-
 /** The port to which Traefik redirects, even from HTTPS with another port in `Host`. */
 export const redirectPort = ({ ingress }: Pick<Settings, 'ingress'>): number | undefined =>
   ingress.tls.enabled && ingress.controller === 'traefik' ? ingress.tls.port : undefined;
-
-/** The address in an Ingress's or Service's status. */
-export function publishedAddress({ status }: Balanced): string | undefined {
-  const [balancer] = status?.loadBalancer?.ingress ?? [];
-  return balancer?.ip ?? balancer?.hostname;
-}
-
-/** The route for a path, with or without a query. */
-export function routeOf(site: Site, path: string): Route | undefined {
-  const plain = path.split(/[?#]/)[0] ?? '';
-  const below = (prefix: string) => plain === prefix || plain.startsWith(prefix.replace(/\/?$/, '/'));
-  return site.routes.find((route) => below(route.path));
-}
 
 /** True if an address is in one of the ranges. */
 export function isAllowed(address: string, ranges: readonly string[]): boolean {
@@ -156,4 +73,95 @@ export function isAllowed(address: string, ranges: readonly string[]): boolean {
     list.addSubnet(network, Number(bits ?? (isIPv6(network) ? 128 : 32)), isIPv6(network) ? 'ipv6' : 'ipv4');
   }
   return list.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+
+export type Address = {
+  readonly name: string;
+  readonly address: string;
+  /** How to open it if the address alone does not suffice. */
+  readonly note?: string;
+};
+
+/** One line per address, after its name. */
+export function formatAddresses(addresses: readonly Address[]): string {
+  const width = Math.max(0, ...addresses.map(({ name }) => name.length));
+  return addresses.map(({ name, address }) => `${name.padEnd(width)}  ${address}`).join('\n');
+}
+
+/** The notes without duplicates. */
+export const notesOf = (addresses: readonly Address[]): readonly string[] => [
+  ...new Set(addresses.flatMap(({ note }) => note ?? [])),
+];
+
+/** Namespace of our fronts; routes elsewhere may have another controller. */
+const ownNamespace = 'frontend';
+
+/** The plain commands of `routeAddresses`, for `--dry-run`. */
+export function routeCommands({ environment, settings }: Target): readonly string[] {
+  const kubectl = kubectlText(environment);
+  const controller = controllerOf(settings);
+  return [
+    `${kubectl} get ${routeKind(settings)} --all-namespaces`,
+    ...(controller
+      ? [
+          `${kubectl} -n ${controller.namespace} get services,pods -l app.kubernetes.io/name=${controller.label}`,
+        ]
+      : []),
+  ];
+}
+
+const routeKind = ({ ingress }: Pick<Settings, 'ingress'>): string =>
+  ingress.kind === 'httproute' ? 'httproutes' : 'ingresses';
+
+/** URLs of all routes in the cluster; those of our fronts have a port, and a note on how to open them. */
+export async function routeAddresses(context: Context): Promise<readonly Address[]> {
+  const { settings } = context;
+  const items = await kubectlList<RouteObject>(context, 'get', routeKind(settings), '-A');
+  const places = items.flatMap((item) => placesOf(item).map(({ host, path }) => ({ item, host, path })));
+  const own = places.filter(({ item }) => item.metadata.namespace === ownNamespace);
+  const way: WayIn = own.length === 0 ? {} : await wayIn(context, own);
+  return places.map(({ item, host, path }) => {
+    const { namespace, name } = item.metadata;
+    const tls = item.kind === 'Ingress' ? item.spec.tls !== undefined : settings.ingress.tls.enabled;
+    const { port, ...note }: WayIn = namespace === ownNamespace ? way : {};
+    const shown = port === undefined || port === (tls ? 443 : 80) ? '' : `:${port}`;
+    return {
+      name: `${namespace}/${name}`,
+      address: `${tls ? 'https' : 'http'}://${host}${shown}${path}`,
+      ...note,
+    };
+  });
+}
+
+type WayIn = { readonly port?: number | undefined; readonly note?: string };
+
+/** The port in our fronts' URLs, and a note on how to open them. */
+async function wayIn(
+  context: Context,
+  places: readonly { readonly item: RouteObject; readonly host: string }[],
+): Promise<WayIn> {
+  const { environment, settings } = context;
+  const { enabled: tls } = settings.ingress.tls;
+  const hosts = [...new Set(places.map(({ host }) => host))].join(' ');
+  const hostsLine = (address: string): string => `add to /etc/hosts: ${address} ${hosts}`;
+  const fixed = redirectPort(settings);
+  const published = publishedIn(places.map(({ item }) => item));
+  const way = await findWay(context, published).catch((error: unknown) => {
+    if (error instanceof TaskError) return error;
+    throw error;
+  });
+  if (way instanceof TaskError) return { port: fixed, note: `${way.what}: ${way.why}` };
+  if (way.kind === 'direct') {
+    const { address, http, https } = way.entrance;
+    const port = tls ? https : http;
+    const byHand = isIP(address) === 0 ? '' : `; without DNS, ${hostsLine(address)}`;
+    return { port: fixed ?? port, note: `served at ${address}:${port}${byHand}` };
+  }
+  const { namespace, service, why } = way;
+  const port = fixed ?? (tls ? 8443 : 8080);
+  const asRoot = port < 1024 ? ' (as root)' : '';
+  const kubectl = `${kubectlText(environment)} -n ${namespace}`;
+  const command = `${kubectl} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
+  const steps = `forward a port${asRoot}: ${command}; and ${hostsLine('127.0.0.1')}`;
+  return { port, note: `the ingress controller ${why}; ${steps}` };
 }

@@ -4,13 +4,13 @@ import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { kubectlText } from '../kubernetes/kubectl.ts';
+import { kubectlList, kubectlText, type Named } from '../kubernetes/kubectl.ts';
 import type { Context, Settings, Target } from '../settings/context.ts';
 import { type Answer, call } from './call.ts';
 import { ownCertificates } from './certificates.ts';
 import { controllerOf } from './controllers.ts';
 import { type Entrance, withEntrance } from './entrance.ts';
-import { isAllowed, readSite, redirectPort, routeOf, type Site } from './routes.ts';
+import { isAllowed, placesOf, publishedIn, type RouteObject, redirectPort } from './routes.ts';
 
 /** What to test: a path, or by default all routes. */
 export type Wanted = {
@@ -35,7 +35,7 @@ export async function testIngress(context: Context, wanted: Wanted): Promise<voi
   const site = await readSite(context, wanted.app);
   const { authority: file } = certificateFiles(environment, '');
   const authority = ownCertificates(settings) ? await textIfThere(file) : undefined;
-  const problems = await withEntrance(context, site, (entrance) =>
+  const problems = await withEntrance(context, site.published, (entrance) =>
     checkSite({ site, entrance, authority, wanted, context }),
   );
   if (problems.length === 0) return;
@@ -44,6 +44,69 @@ export async function testIngress(context: Context, wanted: Wanted): Promise<voi
     why: problems.join('\n'),
     advice: `see: ${taskCommand(`diff-app ${wanted.app}`)}, ${taskCommand(`test-app ${wanted.app}`)}; --expect names another status`,
   });
+}
+
+type Route = { readonly path: string; readonly ranges: readonly string[] };
+
+/** An application's routes at the ingress controller. */
+export type Site = {
+  readonly host: string;
+  /** Longest path first, since the first match wins. */
+  readonly routes: readonly Route[];
+  /** Address in the Ingress's status. */
+  readonly published: string | undefined;
+};
+
+type Middleware = Named & {
+  readonly kind: 'Middleware';
+  readonly spec: { readonly ipAllowList?: { readonly sourceRange?: readonly string[] } };
+};
+
+const nginxRanges = 'nginx.ingress.kubernetes.io/whitelist-source-range';
+
+/** The routes of an application in the cluster. Throws `TaskError` if there are none. */
+async function readSite(context: Context, app: string): Promise<Site> {
+  const { controller, kind } = context.settings.ingress;
+  const kinds = [
+    kind === 'httproute' ? 'httproutes.gateway.networking.k8s.io' : 'ingresses.networking.k8s.io',
+    ...(controller === 'traefik' ? ['middlewares.traefik.io'] : []),
+  ];
+  const words = ['-n', 'frontend', 'get', kinds.join(','), '-l', `app.kubernetes.io/instance=${app}-front`];
+  const site = siteOf(await kubectlList<RouteObject | Middleware>(context, ...words));
+  if (site) return site;
+  throw new TaskError({
+    what: `${app} has no route`,
+    why: 'it is not installed, or ingress.controller is `none`',
+    advice: `run ${taskCommand(`install-app ${app}`)}`,
+  });
+}
+
+/** The routes in these objects; undefined if there are none. */
+export function siteOf(items: readonly (RouteObject | Middleware)[]): Site | undefined {
+  const ranges = new Map(
+    items.flatMap((item) =>
+      item.kind === 'Middleware' ? [[item.metadata.name, item.spec.ipAllowList?.sourceRange ?? []]] : [],
+    ),
+  );
+  const routes = items.flatMap((item) => {
+    if (item.kind === 'Middleware') return [];
+    const listed = item.metadata.annotations?.[nginxRanges]?.split(',').map((range) => range.trim());
+    return placesOf(item).flatMap(({ host, path, middleware }) =>
+      // The rule that redirects to HTTPS has no ranges.
+      middleware === undefined ? [] : [{ host, path, ranges: listed ?? ranges.get(middleware) ?? [] }],
+    );
+  });
+  const [first] = routes;
+  if (!first) return undefined;
+  routes.sort((one, other) => other.path.length - one.path.length);
+  return { host: first.host, routes, published: publishedIn(items) };
+}
+
+/** The route for a path, with or without a query. */
+export function routeOf(site: Site, path: string): Route | undefined {
+  const plain = path.split(/[?#]/)[0] ?? '';
+  const below = (prefix: string) => plain === prefix || plain.startsWith(prefix.replace(/\/?$/, '/'));
+  return site.routes.find((route) => below(route.path));
 }
 
 type Check = {

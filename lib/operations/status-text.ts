@@ -10,7 +10,7 @@ import { taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { formatAddresses, notesOf } from '../ingress/addresses.ts';
+import { formatAddresses, notesOf } from '../ingress/routes.ts';
 import type { Context, Environment, EnvironmentContext, Target } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';

@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { checkNamespaces, existingNamespaces, isOurs } from '../../helm/namespaces.ts';
-import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
+import { routeAddresses, routeCommands } from '../../ingress/routes.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered } from '../../settings/environment.ts';

@@ -4,7 +4,7 @@ import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { routeAddresses, routeCommands } from '../../ingress/addresses.ts';
+import { routeAddresses, routeCommands } from '../../ingress/routes.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Environment, EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered, writeWhole } from '../../settings/environment.ts';

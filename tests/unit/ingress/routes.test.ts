@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { entranceOf, type Pod, type Service } from '../../../lib/ingress/entrance.ts';
-import { isAllowed, redirectPort, routeOf, siteOf } from '../../../lib/ingress/routes.ts';
+import { isAllowed, redirectPort } from '../../../lib/ingress/routes.ts';
+import { routeOf, siteOf } from '../../../lib/ingress/test.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 
 const settings = (ingress: Partial<Settings['ingress']> = {}) =>
