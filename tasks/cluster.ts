@@ -148,7 +148,7 @@ export const services = task({
     const { provider, options } = context;
     const addresses = await (await provider.load()).addresses(context);
     if (options.json) return context.print(JSON.stringify(addresses, null, 2));
-    const { formatAddresses, notesOf } = await import('../lib/ingress/addresses.ts');
+    const { formatAddresses, notesOf } = await import('../lib/ingress/routes.ts');
     context.print(formatAddresses(addresses));
     for (const note of notesOf(addresses)) context.log(note);
     if (provider.simulatedPods)

@@ -10,6 +10,8 @@ import { databasePasswords, importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 import { initVault } from './vault.ts';
 
+const removal = () => import('../lib/operations/destroy.ts');
+
 export const createEnvironment = task({
   name: 'create-environment',
   aliases: ['up'],
@@ -34,11 +36,11 @@ export const destroyEnvironment = taskWithoutSettings({
   aliases: ['down'],
   description: 'remove the environment with all its data',
   lock: true,
-  confirm: async (input) => (await import('../lib/operations/destroy.ts')).destroyQuestion(input),
+  confirm: async (input) => (await removal()).destroyQuestion(input),
   needs: ({ provider, environment }) =>
     environment.context === '' ? [] : tools(...provider.toolsFor.destroy),
-  commands: async (input) => (await import('../lib/operations/destroy.ts')).destroyCommands(input),
-  run: async (context) => (await import('../lib/operations/destroy.ts')).destroyEnvironment(context),
+  commands: async (input) => (await removal()).destroyCommands(input),
+  run: async (context) => (await removal()).destroyEnvironment(context),
 });
 
 export const unusedEnvironment = taskWithoutSettings({
@@ -47,7 +49,7 @@ export const unusedEnvironment = taskWithoutSettings({
   private: true,
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   commands: () => [],
-  run: async (context) => (await import('../lib/operations/scratch.ts')).requireUnused(context),
+  run: async (context) => (await removal()).requireUnused(context),
 });
 
 const logs = {
@@ -66,10 +68,8 @@ export const removeScratch = taskWithoutSettings({
   needs: ({ provider }) => tools(...provider.toolsFor.destroy),
   // Runs after a signal too; minikube is slow.
   timeoutMs: 10 * 60_000,
-  commands: async (input) =>
-    (await import('../lib/operations/scratch.ts')).removeCommands(input, input.args.logs),
-  run: async (context) =>
-    (await import('../lib/operations/scratch.ts')).removeScratch(context, context.args.logs),
+  commands: async (input) => (await removal()).removeCommands(input, input.args.logs),
+  run: async (context) => (await removal()).removeScratch(context, context.args.logs),
 });
 
 /** Removes the environment after everything else, whatever the result. */
@@ -147,16 +147,15 @@ export const status = taskWithoutSettings({
   },
 });
 
+const shellSetup = () => import('../lib/operations/shell-setup.ts');
+
 export const env = taskWithoutSettings({
   name: 'env',
   description: 'print variables for your shell: eval "$(./run env)"',
   needs: connection,
-  commands: async (input) => (await import('../lib/operations/dry-run.ts')).environmentCommands(input),
+  commands: async (input) => (await shellSetup()).environmentCommands(input),
   onCluster: true,
-  run: async (context) => {
-    const { environmentLines } = await import('../lib/operations/shell-setup.ts');
-    context.print((await environmentLines(context)).join('\n'));
-  },
+  run: async (context) => context.print((await (await shellSetup()).environmentLines(context)).join('\n')),
 });
 
 export const dashboard = task({

@@ -8,7 +8,7 @@ import { type AppliedObject, manifestObjects } from '../helm/live-objects.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { render } from '../helm/render.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
-import { kubectl } from '../kubernetes/kubectl.ts';
+import { kubectl, listOf } from '../kubernetes/kubectl.ts';
 import type { Context, ShellContext } from '../settings/context.ts';
 import { reasonOf } from '../tools/tool-answer.ts';
 
@@ -78,9 +78,12 @@ export async function compare(
 ): Promise<ReadonlyMap<string, string>> {
   const items = known.flatMap(({ objects }) => objects);
   if (items.length === 0) return new Map();
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['diff', '--server-side', '--force-conflicts', '--field-manager', 'helm', '-f', '-'];
-  const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} ${words}`;
+  const output = await $({
+    quiet: true,
+    nothrow: true,
+    input: listOf(items),
+  })`${kubectl(environment)} ${words}`;
   // kubectl exits with 0 for no difference and 1 for printed ones; higher is an error.
   const text = output.stdout.trimEnd();
   if (output.exitCode === 0) return new Map();

@@ -95,12 +95,9 @@ export async function keepReplicas(
       const words = ['-n', namespace, 'get', 'deployment', name, '--ignore-not-found'];
       const live = await $({ quiet: true })`${kubectl(environment)} ${words} -o jsonpath={.spec.replicas}`;
       if (live.stdout === '') continue;
-      const own = {
-        apiVersion,
-        kind,
-        metadata: { name, namespace },
-        spec: { replicas: Number(live.stdout) },
-      };
+      const replicas = Number(live.stdout);
+      const own = { apiVersion, kind, metadata: { name, namespace }, spec: { replicas } };
+      // Not in a list, which kubectl would check for required fields.
       const apply = ['apply', '--server-side', '--field-manager', 'k8s-deployment', '-f', '-'];
       await $({ quiet: true, input: JSON.stringify(own) })`${kubectl(environment)} ${apply}`;
     }

@@ -4,6 +4,7 @@ import {
   type InNamespace,
   itemsOf,
   kubectl,
+  listOf,
   type Named,
   type Texts,
   type WithConditions,
@@ -173,14 +174,14 @@ function withLive(wanted: readonly Omit<Pair, 'live'>[], items: readonly LiveObj
 }
 
 /** Objects with these names, with any labels. */
-async function namedObjects({ $, environment }: ShellContext, pairs: readonly Pair[]) {
+async function namedObjects(context: ShellContext, pairs: readonly Pair[]) {
   const items = pairs.map(({ object: { apiVersion, kind, metadata } }) => ({
     ...{ apiVersion, kind },
     metadata: { name: metadata.name, namespace: metadata.namespace },
   }));
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const words = ['-f', '-', '--ignore-not-found', '--show-managed-fields', '-o', 'json'];
-  const output = await $({ quiet: true, nothrow: true, input })`${kubectl(environment)} get ${words}`;
+  const $ = context.$({ quiet: true, nothrow: true, input: listOf(items) });
+  const output = await $`${kubectl(context.environment)} get ${words}`;
   // Unknown types have no objects.
   if (output.exitCode !== 0 && !/no matches for kind/.test(output.stderr))
     throw toolFailure('kubectl get', output);

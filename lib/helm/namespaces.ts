@@ -1,5 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import {
+  applyObjects,
   kubectl,
   kubectlList,
   kubectlText,
@@ -65,7 +66,7 @@ export async function checkNamespaces(context: ShellContext): Promise<readonly N
  * `--create-namespace`, as it first checks what the release would adopt. Throws as `checkNamespaces` does.
  */
 export async function prepareNamespaces(context: ShellContext, releases: readonly Release[]): Promise<void> {
-  const { $, environment } = context;
+  const { environment } = context;
   const namespaces = await checkNamespaces(context);
   if (!releases.some(({ createNamespace }) => createNamespace)) return;
   const items = (await declaredValues(environment.root, 'namespace')).flatMap((name) => {
@@ -79,9 +80,7 @@ export async function prepareNamespaces(context: ShellContext, releases: readonl
     };
     return [{ apiVersion: 'v1', kind: 'Namespace', metadata }];
   });
-  if (items.length === 0) return;
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-  await $({ quiet: true, input })`${kubectl(environment)} apply --server-side -f -`;
+  if (items.length > 0) await applyObjects(context, items);
 }
 
 /** What people put into a namespace. */

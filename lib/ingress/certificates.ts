@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { certificateCommands, ensureCertificate } from '../certificates/certificates.ts';
 import type { Release } from '../helm/helmfile.ts';
-import { kubectl, kubectlList, kubectlText, type WithData } from '../kubernetes/kubectl.ts';
+import { applyObjects, kubectl, kubectlList, kubectlText, type WithData } from '../kubernetes/kubectl.ts';
 import type { Context, EnvironmentContext, Outcome, Settings, Target } from '../settings/context.ts';
 
 const namespace = 'frontend';
@@ -56,7 +56,6 @@ export async function ensureRouteCertificates(
   context: Context,
   releases: readonly Release[],
 ): Promise<Outcome> {
-  const { $, environment } = context;
   const wanted = await routeSecrets(context, releases);
   if (wanted.length === 0) return 'unchanged';
   const words = ['-n', namespace, 'get', 'secrets', '-l', 'app.kubernetes.io/component=certificate'];
@@ -66,9 +65,8 @@ export async function ensureRouteCertificates(
     return found?.data?.['tls.crt'] !== data['tls.crt'] || found?.data?.['tls.key'] !== data['tls.key'];
   });
   if (differing.length === 0) return 'unchanged';
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: differing });
   // Client-side apply would store the key a second time, in an annotation.
-  await $({ quiet: true, input })`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+  await applyObjects(context, differing, '--force-conflicts');
   const fronts = differing.map(({ metadata }) => metadata.labels['app.kubernetes.io/instance']);
   context.log(`installed the certificates of ${fronts.join(', ')}`);
   return 'changed';

@@ -2,6 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { helmCommand } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import {
+  applyObjects,
   helmText,
   kubectl,
   kubectlList,
@@ -96,9 +97,7 @@ export async function writeRecord(context: ShellContext, record: ControllerRecor
       data: { ownNamespace: String(ownNamespace), typesBefore: typesBefore.join(' '), digest },
     },
   ];
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-  const $ = context.$({ quiet: true, input });
-  await $`${kubectl(environment)} apply --server-side --force-conflicts -f -`;
+  await applyObjects(context, items, '--force-conflicts');
 }
 
 /** Removes the controller, its namespace and its types, if create-k8s installed them. */

@@ -87,6 +87,18 @@ export async function kubectlList<Item>(
   return itemsOf(`kubectl ${args.join(' ')} -o json`, output);
 }
 
+/** Objects as the input of kubectl. */
+export const listOf = (items: readonly object[]): string =>
+  JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+
+/** Applies objects on the server's side; what they contain is not in the command line. */
+export const applyObjects = (
+  { $, environment }: ShellContext,
+  items: readonly object[],
+  ...options: readonly string[]
+): Command =>
+  $({ quiet: true, input: listOf(items) })`${kubectl(environment)} apply --server-side ${options} -f -`;
+
 /** The version of the API server, if it answers with one. Throws `TaskError` if kubectl fails. */
 export async function serverVersion({ $, environment }: ShellContext) {
   const output = await $({ quiet: true })`${kubectl(environment)} version -o json`.catch(throwAdvised);

@@ -4,11 +4,11 @@ import { providerOf } from '../cluster/providers.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
-import type { Environment, ShellContext } from '../settings/context.ts';
-import { homesOf, writeWhole } from '../settings/environment.ts';
+import type { Environment, InEnvironment, ShellContext } from '../settings/context.ts';
+import { exportHomes, helmHomes, homesOf, writeWhole } from '../settings/environment.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { toolEnvironment } from '../tools/tools.ts';
-import { programTrust, vaultIdentity } from '../vault/api/certificate.ts';
+import { addressCommands, programTrust, vaultIdentity } from '../vault/api/certificate.ts';
 import { keysFileName, localKeys } from '../vault/keys-place.ts';
 
 /** Variables that mislead helm, helmfile, vault or sops; those of age are harmless. */
@@ -62,4 +62,21 @@ export async function environmentLines(context: ShellContext): Promise<readonly 
   if (servers) return lines;
   const forward = `${kubectlText(environment)} -n vault port-forward svc/vault 8200`;
   return [...lines, `# VAULT_ADDR needs, in another shell: ${forward}`];
+}
+
+/** The plain commands of `env`, for `--dry-run`. */
+export async function environmentCommands({ environment }: InEnvironment): Promise<readonly string[]> {
+  const trust = programTrust({ environment, settings: await loadSettings(environment) });
+  const servers = await providerOf(environment).servers?.(environment);
+  const vault = `.state/${environment.name}/vault`;
+  return [
+    exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
+    ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
+    ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, trust),
+    // A token helper, as `env` prints no token.
+    `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${keysFileName(environment)}" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
+    `chmod 700 ${vault}/token-helper`,
+    `printf 'token_helper = "%s"\\n' "$PWD/${vault}/token-helper" > ${vault}/cli.hcl`,
+    `export VAULT_CONFIG_PATH="$PWD/${vault}/cli.hcl"`,
+  ];
 }

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { ensureState, readState } from '../../../lib/cluster/embedded/state.ts';
-import { removeScratch, requireUnused } from '../../../lib/operations/scratch.ts';
+import { removeScratch, requireUnused } from '../../../lib/operations/destroy.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { formatStatus, watchStatus } from '../../../lib/operations/status-text.ts';
 import { rotatePasswords } from '../../../lib/rotation/rotate.ts';

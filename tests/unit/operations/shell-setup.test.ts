@@ -5,8 +5,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { leftOut, settleVariables } from '../../../lib/ground/variables.ts';
-import { environmentCommands } from '../../../lib/operations/dry-run.ts';
-import { shellSetup, writeVaultConfiguration } from '../../../lib/operations/shell-setup.ts';
+import {
+  environmentCommands,
+  shellSetup,
+  writeVaultConfiguration,
+} from '../../../lib/operations/shell-setup.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { environmentIn } from '../../rig/task-context.ts';
