@@ -119,7 +119,7 @@ export async function readPair({ root, state }: Environment, name: string) {
 export type CertificateRequest = {
   /** Name of the files and the subject, such as `app1-front`. */
   readonly name: string;
-  /** DNS names and IP addresses of the server, at least one. */
+  /** DNS names and IP addresses of the server, at least one; clients require the first, whatever the address. */
   readonly hosts: readonly string[];
 };
 

@@ -9,8 +9,6 @@ import { certificateFiles } from './files.ts';
 
 /** A server in the cluster, and who signs its certificate. */
 export type CertifiedServer = CertificateRequest & {
-  /** The name that clients require in the certificate, whatever the address. */
-  readonly identity: string;
   readonly namespace: string;
   /** Secret with a certificate of another issuer, such as cert-manager; empty for the environment's own authority. */
   readonly issuedSecret: string;
@@ -37,7 +35,7 @@ export const authorityText = ({ environment }: InEnvironment, server: CertifiedS
 /** By what clients verify the server. Throws `TaskError` if its authority cannot be read. */
 export async function identityOf(context: ShellContext, server: CertifiedServer): Promise<ServerIdentity> {
   const read = server.issuedSecret === '' ? ownAuthority : issuedAuthority;
-  return { authority: await read(context, server), name: server.identity };
+  return { authority: await read(context, server), name: server.hosts[0] ?? '' };
 }
 
 const ownAuthority = ({ environment }: ShellContext, { name }: CertifiedServer) =>

@@ -14,7 +14,6 @@ export function databaseServer({ database, releases }: Settings): CertifiedServe
   const { postgresql } = (releases ?? {}) as { postgresql?: { tls?: { existingSecret?: string } } };
   return {
     name,
-    identity: database.host,
     namespace: 'database',
     hosts: [...new Set([database.host, 'postgresql.database.svc', 'localhost', '127.0.0.1'])],
     issuedSecret: postgresql?.tls?.existingSecret ?? '',

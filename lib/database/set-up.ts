@@ -10,7 +10,7 @@ const folder = join(root, 'charts', 'postgresql', 'files', 'set-up');
 const statement = /(.*?)(;|\\gexec)\s*$/gms;
 
 /** Statements of a file. */
-export function statementsOf(text: string) {
+function statementsOf(text: string) {
   const code = text.replaceAll(/^--.*$/gm, '');
   if (code.replaceAll(statement, '').trim() !== '')
     throw new Error('Expected the last statement to end with ; or \\gexec');

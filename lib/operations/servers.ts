@@ -7,7 +7,7 @@ import { decryptPassword, type LoginRole, loginRoles } from '../database/roles.t
 import { fewAtOnce } from '../ground/few-at-once.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { readRotation } from '../rotation/rotation-state.ts';
+import { readRotation } from '../rotation/passwords.ts';
 import { stopAgent } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';

@@ -13,8 +13,7 @@ import type { Context, Environment } from '../settings/context.ts';
 import { isInitialised } from '../vault/health.ts';
 import { initVault, redactedKeys } from '../vault/init-vault.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
-import { endRotation, type Rotation, readRotation, writeRotation } from './rotation-state.ts';
-import { checkOthers, replaceInServer } from './server.ts';
+import { checkOthers, keepRotation, type Rotation, readRotation, replaceInServer } from './passwords.ts';
 
 /**
  * Replaces the passwords of the selected roles in the SOPS file, the server, Vault, the releases and the pods.
@@ -52,11 +51,10 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   } catch (error) {
     if (inUse) throw unfinished(error, environment);
     for (const [file, content] of before) await writeFile(file, content);
-    if (Object.keys(begun).length === 0) await endRotation(environment);
-    else await writeRotation(environment, begun);
+    await keepRotation(environment, begun);
     throw error;
   }
-  await endRotation(environment);
+  await keepRotation(environment, {});
   context.report('changed');
   const written = new Set(chosen.map(({ secret }) => secretsFile(environment.name, secret.file)));
   context.print(`commit: ${[...written].join(' ')}`);
@@ -76,7 +74,7 @@ async function choosePasswords(context: Context, roles: readonly LoginRole[], be
     }),
   );
   const rotation = Object.fromEntries(pairs);
-  await writeRotation(environment, rotation);
+  await keepRotation(environment, rotation);
   return rotation;
 }
 

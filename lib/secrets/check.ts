@@ -3,7 +3,7 @@ import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
-import { developmentKeys, isAmong } from './development-keys.ts';
+import { developmentKeys } from './development-keys.ts';
 import {
   allSecretFiles,
   extractText,
@@ -18,7 +18,7 @@ import { type GitContent, gitContents, gitFiles, indexOfHook } from './git-conte
 import { ensureHome, importCommands, importKeys } from './keyring.ts';
 import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
-import { creationRules, keyKinds, ruleFor, rulesFile } from './recipients.ts';
+import { creationRules, isAmong, keyKinds, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import { isPublic } from './sops.ts';
 

@@ -5,7 +5,7 @@ import type { Target } from '../settings/context.ts';
 import type { GlobalOptions } from '../settings/global-options.ts';
 import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { readNeeded, unreadable } from './how-to-restore.ts';
-import { creationRules, recipientText, ruleFor, rulesFile } from './recipients.ts';
+import { creationRules, isAmong, recipientText, ruleFor, rulesFile } from './recipients.ts';
 
 /** Fingerprints of publicly known keys. */
 export const developmentKeysFile = 'sops/development-keys.yaml';
@@ -16,10 +16,6 @@ export async function developmentKeys(root: string): Promise<readonly string[]> 
   if (Array.isArray(value)) return value.map((fingerprint) => recipientText(String(fingerprint)));
   throw await unreadable(root, developmentKeysFile, 'it is not a list');
 }
-
-/** True if a fingerprint, or the key id at its end, is among the known ones. */
-export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
-  fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
 
 export type Secured = Target & { readonly options: Pick<GlobalOptions, 'allowDevelopmentKeys'> };
 

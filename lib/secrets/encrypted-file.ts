@@ -111,7 +111,7 @@ export async function readDecrypted(root: string, file: string, output: Pick<Com
   throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
 }
 
-export type Leaf = { readonly path: readonly string[]; readonly value: unknown };
+type Leaf = { readonly path: readonly string[]; readonly value: unknown };
 
 /** All values of a tree except maps and lists. */
 export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {

@@ -4,11 +4,10 @@ import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
-import { isAmong } from './development-keys.ts';
 import { notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
-import { creationRules, isFingerprint, ruleFor, rulesFile } from './recipients.ts';
+import { creationRules, isAmong, isFingerprint, ruleFor, rulesFile } from './recipients.ts';
 
 /**
  * The cause of a SOPS failure. Failures of sops and gpg themselves say nothing about the file: gpg may have the key,

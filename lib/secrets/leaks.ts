@@ -25,7 +25,7 @@ export const longestLine = (text: string): string =>
 export const shortestSecret = 10;
 
 /** A private key or token, recognised by its format. */
-export type FoundKey = {
+type FoundKey = {
   /** From 1. */
   readonly line: number;
   readonly what: string;

@@ -14,7 +14,7 @@ import { sopsShell } from './shell.ts';
 export const developmentKeyFile = 'sops/development-operational.asc';
 
 /** Where the operational key's private half comes from. `name` is for messages. */
-export type KeySource =
+type KeySource =
   | { readonly kind: 'text'; readonly text: string; readonly name: string }
   | {
       readonly kind: 'file';
@@ -25,7 +25,7 @@ export type KeySource =
     };
 
 /** A key with its private half and source. */
-export type OperationalKey = OpenPgpKey & { readonly source: KeySource };
+type OperationalKey = OpenPgpKey & { readonly source: KeySource };
 
 /**
  * The source of an environment's key: SOPS_PGP_KEY (armoured), else the file named by SOPS_PGP_KEY_FILE or the

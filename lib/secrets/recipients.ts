@@ -18,6 +18,10 @@ export const recipientText = (text: string): string =>
         .replace(/^0x|!$/g, '')
         .toUpperCase();
 
+/** True if a fingerprint, or the key id at its end, is among the known ones. */
+export const isAmong = (known: readonly string[], fingerprint: string): boolean =>
+  fingerprint.length >= 8 && known.some((other) => other.endsWith(fingerprint));
+
 /** True for an OpenPGP fingerprint; all others need no key of this machine's keyring. */
 export const isFingerprint = (recipient: string): boolean => /^[0-9A-F]{8,}$/.test(recipient);
 
@@ -54,7 +58,7 @@ const listOf = (value: unknown): unknown[] =>
   Array.isArray(value) ? value : typeof value === 'string' ? value.split(',') : [];
 
 /** A rule of `.sops.yaml`: the recipients of new files that match the pattern. */
-export type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
+type CreationRule = { readonly pattern: string; readonly recipients: readonly string[] };
 
 export const rulesFile = '.sops.yaml';
 

@@ -5,7 +5,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { eachAfter } from '../ground/shell-words.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { developmentKeysFile, isAmong } from './development-keys.ts';
+import { developmentKeysFile } from './development-keys.ts';
 import { allSecretFiles, notEncrypted, parseEncrypted, readEncrypted } from './encrypted-file.ts';
 import { explainEncryption, explainSops } from './explain.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
@@ -22,7 +22,7 @@ import {
   stageKey,
 } from './new-key.ts';
 import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
-import { creationRules, ruleFor, rulesFile } from './recipients.ts';
+import { creationRules, isAmong, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import {
   changedSince,

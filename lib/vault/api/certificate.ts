@@ -15,7 +15,6 @@ const name = 'vault';
 /** Vault with the names in its certificate. The release devops creates its Secret, or asks cert-manager for it. */
 export const vaultServer = ({ vault: { tls } }: Pick<Settings, 'vault'>): CertifiedServer => ({
   name,
-  identity: tls.hosts[0] ?? '',
   namespace: 'vault',
   hosts: tls.hosts,
   issuedSecret: tls.clusterIssuer === '' ? '' : 'vault-tls',
@@ -38,7 +37,7 @@ export function programTrust({ environment, settings }: Target) {
   const path = own ? authority : join(environment.state, 'vault', 'ca.crt');
   const file = relative(environment.root, path);
   const write = own ? undefined : `${authorityText({ environment }, server)} > ${file}`;
-  return { file, serverName: server.identity, write };
+  return { file, serverName: server.hosts[0] ?? '', write };
 }
 
 /** Variables by which `vault` finds and verifies the server. */

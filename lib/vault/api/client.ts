@@ -11,7 +11,7 @@ import { hide, refused, standby, unreachable, unreadable, untrusted } from './va
 
 export type JsonObject = { readonly [key: string]: unknown };
 
-export type VaultRequest = {
+type VaultRequest = {
   readonly body?: JsonObject;
   /** Statuses besides 2xx that are not an error. */
   readonly accept?: readonly number[];
@@ -23,7 +23,7 @@ export type VaultRequest = {
   readonly uninterruptible?: boolean;
 };
 
-export type VaultAnswer = { readonly status: number; readonly body: JsonObject };
+type VaultAnswer = { readonly status: number; readonly body: JsonObject };
 
 export type VaultClient = {
   readonly address: string;

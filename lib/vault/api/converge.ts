@@ -1,8 +1,8 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import { connectionObject, type DatabaseSources } from './database.ts';
-import { keyValuesObject, settingText } from './key-values.ts';
+import { connectionObject } from './database.ts';
+import { keyValuesObject, type Sources, settingText } from './key-values.ts';
 import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
 import { applicationOfPolicy } from './state.ts';
 import type { AuditDevice, AuthMount, DesiredState, Mount, Policy, TransitKey } from './state-schema.ts';
@@ -19,7 +19,7 @@ export type ConvergeInput = {
   readonly client: VaultClient;
   readonly state: DesiredState;
   readonly kubernetes: KubernetesAccess;
-  readonly sources: DatabaseSources;
+  readonly sources: Sources;
   readonly signal?: AbortSignal;
   /** Called for each object once it is converged. */
   readonly onChange: (change: VaultChange) => void;

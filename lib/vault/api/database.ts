@@ -2,17 +2,10 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
 import { objectOf, type VaultClient } from './client.ts';
-import { resolveValue, settingText, type ValueSources } from './key-values.ts';
+import { resolveValue, type Sources, settingText } from './key-values.ts';
 import type { DatabaseConnection, Mount } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, isRecorded, recordSecret, type VaultObject } from './vault-object.ts';
-
-export type DatabaseSources = ValueSources & {
-  /** Path of a file with hashes of written values that Vault does not return. */
-  readonly record: string;
-  /** PEM of the authority that signed the server's certificate. */
-  readonly databaseAuthority: string;
-};
 
 /**
  * Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it
@@ -22,7 +15,7 @@ export function connectionObject(
   client: VaultClient,
   mount: Mount,
   connection: DatabaseConnection,
-  sources: DatabaseSources,
+  sources: Sources,
 ): VaultObject {
   checkLogin(connection, sources.settings);
   const path = `${mount.path}/config/${connection.name}`;

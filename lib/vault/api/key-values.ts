@@ -7,19 +7,23 @@ import type { KeyValues, Reference } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
-/** Sources of the values of references. */
-export type ValueSources = {
+/** Sources of values that are not in the desired state. */
+export type Sources = {
   /** The merged settings of the environment. */
   readonly settings: Tree;
   /** Decrypts one key of a file of `environments/<environment>/secrets/`. Throws `TaskError`. */
   readonly decrypt: (file: string, key: string) => Promise<string>;
+  /** Path of a file with hashes of written values that Vault does not return. */
+  readonly record: string;
+  /** PEM of the authority that signed the database server's certificate. */
+  readonly databaseAuthority: string;
 };
 
 /** A path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */
 export function keyValuesObject(
   client: VaultClient,
   { mount, path, values }: KeyValues,
-  sources: ValueSources,
+  sources: Sources,
   signal?: AbortSignal,
 ): VaultObject {
   // Read once: decrypting takes far longer than asking Vault.
@@ -85,7 +89,7 @@ export async function readSecret(client: VaultClient, mount: string, path: strin
 }
 
 /** The value of a reference. Throws `TaskError` if it is missing or empty. */
-export async function resolveValue(from: Reference, sources: ValueSources): Promise<string> {
+export async function resolveValue(from: Reference, sources: Sources): Promise<string> {
   if ('setting' in from) return settingText(from.setting, sources.settings);
   const value = await sources.decrypt(from.file, from.key);
   if (value !== '') return value;

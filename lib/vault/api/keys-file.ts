@@ -21,7 +21,7 @@ export type VaultKeys = {
 /** Where the keys are kept: a file of mode 0600, or an encrypted one that others read too. */
 export type KeysPlace = string | SharedKeys;
 
-export type SharedKeys = {
+type SharedKeys = {
   /** The encrypted file, for messages. */
   readonly name: string;
   /** A file on this machine for the keys of a new Vault, until they are encrypted; without its ending `.pending`. */

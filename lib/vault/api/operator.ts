@@ -9,7 +9,7 @@ import type { DesiredState } from './state-schema.ts';
 import { KeysError, unreadable, VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
 
-export type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
+type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
   readonly keysPath: KeysPlace;
   readonly settings: Tree;
   /** Called with each secret before it is used. */

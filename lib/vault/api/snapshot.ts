@@ -66,7 +66,7 @@ async function waitForRestore(replicas: readonly Replica[], token: string, signa
   });
 }
 
-export type RestoreInput = OpenVaultInput & {
+type RestoreInput = OpenVaultInput & {
   readonly file: string;
   /** The keys that open the snapshot; undefined if they are those of the running Vault. */
   readonly keys: VaultKeys | undefined;

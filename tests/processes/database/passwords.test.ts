@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { loginRoles } from '../../../lib/database/roles.ts';
 import { databaseProblem } from '../../../lib/operations/servers.ts';
-import { checkOthers, replaceInServer } from '../../../lib/rotation/server.ts';
+import { checkOthers, replaceInServer } from '../../../lib/rotation/passwords.ts';
 import { context, forwarding, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
-import type { DatabaseSources } from '../../../lib/vault/api/database.ts';
+import type { Sources } from '../../../lib/vault/api/key-values.ts';
 import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/state-schema.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
@@ -43,7 +43,7 @@ useKeys(test);
 async function converge(
   vault: ScriptedVault,
   state: Partial<DesiredState>,
-  sources: Partial<DatabaseSources> = {},
+  sources: Partial<Sources> = {},
   kubernetes: KubernetesAccess = { host: 'h' },
 ) {
   const changes: VaultChange[] = [];

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
@@ -7,8 +9,28 @@ import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
 import { decryptValue } from '../secrets/sops.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
-import type { Rotation } from './rotation-state.ts';
+import type { Context, Environment, EnvironmentContext } from '../settings/context.ts';
+import { readStateFile, writeStateFile } from '../settings/environment.ts';
+
+/** Old and new passwords of each role with an unfinished rotation. */
+export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
+
+const file = 'database-rotation.json';
+
+/** The unfinished rotation of an earlier run, empty if there is none. Throws `TaskError` if it is unreadable. */
+export const readRotation = async (environment: Pick<Environment, 'name' | 'state'>): Promise<Rotation> =>
+  (await readStateFile<Rotation>(environment, file, {
+    what: ' is damaged',
+    isWhole: (begun) => typeof begun === 'object' && begun !== null,
+    why: 'it has the passwords of an unfinished rotation',
+    advice: `keep a copy: the server may accept no other passwords. If ${taskCommand('status')} reports none as refused, move it away`,
+  })) ?? {};
+
+/** Keeps an unfinished rotation for the next run; an empty one is finished. */
+export const keepRotation = (environment: Pick<Environment, 'state'>, rotation: Rotation): Promise<void> =>
+  Object.keys(rotation).length === 0
+    ? rm(join(environment.state, file), { force: true })
+    : writeStateFile(environment, file, rotation);
 
 /**
  * Throws `TaskError` if the server refuses the encrypted password of one of these roles, which are not rotated: Vault
