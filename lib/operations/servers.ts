@@ -8,7 +8,7 @@ import { fewAtOnce } from '../ground/few-at-once.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/passwords.ts';
-import { stopAgent } from '../secrets/keyring.ts';
+import { stopAgentAtEnd } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
@@ -70,7 +70,7 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
     return `the rotation of ${begun.join(', ')} is not finished: run ${taskCommand('rotate-database-password')}`;
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
-  context.onRunEnd(() => stopAgent(context));
+  await stopAgentAtEnd(context);
   const settings = await loadSettings(environment).catch((error: Error) => error);
   if (settings instanceof Error) return unchecked(settings);
   const identity = serverIdentity({ ...context, settings });

@@ -4,8 +4,8 @@ import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../ground/files.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
-import type { Context, Outcome, ShellContext, Target } from '../settings/context.ts';
-import { exportHomes } from '../settings/environment.ts';
+import type { Context, EnvironmentContext, Outcome, ShellContext, Target } from '../settings/context.ts';
+import { exportHomes, removeRunFolders, runFolder } from '../settings/environment.ts';
 import { noAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { encryptionProblem } from './key-parts.ts';
 import {
@@ -50,7 +50,7 @@ export async function importKeys(context: Context): Promise<Outcome> {
   for (const line of (process.env.SOPS_AGE_KEY ?? '').split('\n'))
     if (line.startsWith('AGE-SECRET-KEY')) context.secret(line.trim());
   await ensureHome(home);
-  context.onRunEnd(() => stopAgent(context));
+  await stopAgentAtEnd(context);
   const { openPgp, others } = await keyKinds(root, name);
   if (others && !(await isGiven(keySource(context))))
     return openPgp && (await importPublicKeys(context)) ? 'changed' : 'unchanged';
@@ -90,6 +90,17 @@ function importChanged(command: string, output: CommandOutput): boolean {
   if (counts === undefined) throw noAnswer(command);
   const [, , imported, , , users, parts, signatures, revocations, , privateHalves] = counts;
   return [imported, users, parts, signatures, revocations, privateHalves].some((count) => count !== 0);
+}
+
+/** Stops the keyring's gpg-agent at the end of the run, unless another run uses it, which then does. */
+export async function stopAgentAtEnd(context: EnvironmentContext): Promise<void> {
+  const { gnupgHome } = context.environment;
+  await runFolder(gnupgHome, (leave) =>
+    context.onRunEnd(async (outcome) => {
+      await leave(outcome);
+      if ((await removeRunFolders(gnupgHome)) === 0) await stopAgent(context);
+    }),
+  );
 }
 
 /** Stops the keyring's gpg-agent, if it is running. */

@@ -231,12 +231,15 @@ export async function runFolder(state: string, onRunEnd?: TaskContext['onRunEnd'
   return folder;
 }
 
-/** Removes the folders of runs that were killed. */
-export async function removeRunFolders(state: string): Promise<void> {
+/** Removes the folders of runs that were killed. Returns how many runs have one. */
+export async function removeRunFolders(state: string): Promise<number> {
   const folder = temporaryFolder(state);
+  let runs = 0;
   for (const name of (await ifThere(readdir(folder))) ?? []) {
     const [, pid] = /^run-(\d+)-/.exec(name) ?? [];
-    if (pid === undefined || name === (await runNameOf(Number(pid)))) continue;
-    await rm(join(folder, name), { recursive: true, force: true });
+    if (pid === undefined) continue;
+    if (name === (await runNameOf(Number(pid)))) runs += 1;
+    else await rm(join(folder, name), { recursive: true, force: true });
   }
+  return runs;
 }

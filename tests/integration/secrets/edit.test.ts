@@ -1,8 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { cp, writeFile } from 'node:fs/promises';
+import { cp, readdir, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PseudoTerminal } from '../../../lib/runner/tests/rig/pseudo-terminal.ts';
+import { importKeys } from '../../../lib/secrets/keyring.ts';
+import { loadSettings } from '../../../lib/settings/settings.ts';
+import { taskContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
 import { openedBy } from './keyring.ts';
 
@@ -122,6 +126,23 @@ test('what an editor left unchanged, or failed with, stays as it was; EDITOR cou
     assert.match(await edit(script, exitCode, variable), said);
     assert.is(await readText(sandbox.path(file)), encrypted);
   }
+});
+
+test('a run that ends leaves the agent to another one, which stops it at its own end', async () => {
+  const hasAgent = async () =>
+    (await readdir(sandbox.path('.state/development/gnupg'))).includes('S.gpg-agent');
+  const [opened, go] = [`${sandbox.home}/opened`, `${sandbox.home}/go`];
+  execFileSync('mkfifo', [opened, go]);
+  const editing = edit(`echo > ${opened}; cat ${go}`);
+  await readText(opened);
+  const recorded = taskContext({}, [], sandbox.folder);
+  await importKeys({ ...recorded, settings: await loadSettings(recorded.environment) });
+  await recorded.end('done');
+  const isLeft = await hasAgent();
+  await writeFile(go, '');
+  await editing;
+  assert.ok(isLeft, 'in use');
+  assert.not.ok(await hasAgent(), 'no longer used');
 });
 
 test('a sops that is killed leaves nothing, and damage is reported before the editor opens', async () => {
