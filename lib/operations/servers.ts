@@ -17,6 +17,7 @@ import type { Status } from './status.ts';
 /* What the status says of Vault and PostgreSQL, and whether PostgreSQL accepts the passwords of the encrypted files. */
 
 const notReachable = 'not reachable';
+export const unread = 'not known, since the settings cannot be read';
 
 const isDeployed = ({ cluster, releases }: Status, wanted: string): boolean =>
   cluster.state === 'running' &&
@@ -45,7 +46,7 @@ export async function describeVault({ environment }: EnvironmentContext, status:
     if (!isDeployed(status, 'vault')) return '-';
     return loadSettings(environment).then(
       () => notReachable,
-      () => 'not known, since the settings cannot be read',
+      () => unread,
     );
   }
   if (!vault.initialized) return `not initialised: run ${taskCommand('create-environment')}`;
@@ -71,8 +72,9 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
   await stopAgentAtEnd(context);
-  const settings = await loadSettings(environment).catch((error: Error) => error);
-  if (settings instanceof Error) return unchecked(settings);
+  const settings = await loadSettings(environment).catch(() => undefined);
+  // `readStatus` has logged why.
+  if (settings === undefined) return 'its passwords cannot be checked, since the settings cannot be read';
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);

@@ -11,10 +11,10 @@ import { tellDrift } from '../helm/drift.ts';
 import { declaredReleases } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { formatAddresses, notesOf } from '../ingress/routes.ts';
-import type { Context, Environment, EnvironmentContext, Target } from '../settings/context.ts';
+import type { Context, Environment, EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { describeExpiries } from './certificates.ts';
-import { describeDatabase, describeVault, isHalfStarted } from './servers.ts';
+import { describeDatabase, describeVault, isHalfStarted, unread } from './servers.ts';
 import { readStatus, type Status } from './status.ts';
 
 /** The status as text. Logs what cannot be read. */
@@ -38,7 +38,9 @@ async function fullRows(status: Status, context: EnvironmentContext): Promise<re
   const rows = [...(await statusRows(status, context))];
   for (const text of await driftLines(context, status)) rows.push({ name: 'drift', text, tone: 'bad' });
   if (status.cluster.state !== 'running') return rows;
-  const addresses = await readAddresses(context);
+  const settings = await loadSettings(context.environment).catch(() => undefined);
+  if (settings === undefined) return [...rows, { name: 'address', text: unread, tone: 'bad' }];
+  const addresses = await readAddresses({ ...context, settings });
   for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });
   for (const text of notesOf(addresses)) rows.push({ name: '', text });
   return rows;
@@ -115,11 +117,9 @@ async function lastFailures({ name, state }: Environment, now = Date.now()): Pro
 }
 
 /** Addresses to open; none, with a line in the log, if they are not known. */
-async function readAddresses(context: EnvironmentContext & Partial<Target>) {
-  const { environment } = context;
+async function readAddresses(context: Context) {
   try {
-    const settings = context.settings ?? (await loadSettings(environment));
-    return await (await clusterOf(environment)).addresses({ ...context, settings });
+    return await (await clusterOf(context.environment)).addresses(context);
   } catch (error) {
     context.log(`not known: the addresses (${(error as Error).message.split('\n')[0]})`);
     return [];

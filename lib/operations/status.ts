@@ -109,10 +109,12 @@ const opened = new Set<string>();
 async function openShared(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   if (opened.has(environment.state) || !isShared(environment) || !(await findTool('sops'))) return;
+  const settings = await loadSettings(environment).catch(() => undefined);
+  if (settings === undefined) return;
   try {
     const { importKeys } = await import('../secrets/keyring.ts');
     const { shareAuthority } = await import('../certificates/shared-authority.ts');
-    const target = { ...context, settings: await loadSettings(environment) };
+    const target = { ...context, settings };
     await importKeys(target);
     if (hasShared(environment, authorityFile)) await shareAuthority(target, { offline: true });
     opened.add(environment.state);
