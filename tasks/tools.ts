@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { MissingToolError, need, type Options, TaskError, task } from '@k8s-deployment/runner';
 import { textIfThere } from '../lib/ground/if-there.ts';
 import { environmentOf } from '../lib/settings/environment.ts';
-import { type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
+import { programOf, type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
 import type { Requirement } from '../lib/tools/tools.ts';
 
 /** Tasks need their tools with `tools(…)` and start once these are installed. */
@@ -123,8 +123,8 @@ export const verifyDependencies = task({
     const manifest = await loadManifest();
     const names = new Set([...toolsOf(environmentOf(options).provider), ...(await chartToolNames(options))]);
     return [...names].map((name) => {
-      const { path, versionCommand } = manifest.tools[name];
-      return [(path || undefined)?.programs[0] ?? name, ...versionCommand].join(' ');
+      const entry = manifest.tools[name];
+      return [programOf(entry), ...entry.versionCommand].join(' ');
     });
   },
   run: async ({ options, print }) => {

@@ -174,7 +174,10 @@ const unsigned = '--verify=false';
 /** The plain commands with the pinned Helm, for `--dry-run`. */
 export const pluginCommands = ({ environment }: InEnvironment): readonly string[] => [
   exportHomes(environment, ...helmHomes),
-  ...helmPlugins.map(({ url, version }) => `helm plugin install ${url} --version ${version} ${unsigned}`),
+  ...helmPlugins.map(
+    ({ name, url, version }) =>
+      `helm plugin list | grep -q ^${name} || helm plugin install ${url} --version ${version} ${unsigned}`,
+  ),
 ];
 
 /** True if the environment's own helm folder has the plugin. */

@@ -70,7 +70,7 @@ export async function environmentCommands({ environment }: InEnvironment): Promi
   const servers = await providerOf(environment).servers?.(environment);
   const vault = `.state/${environment.name}/vault`;
   return [
-    exportHomes(environment, 'KUBECONFIG', 'KUBECACHEDIR', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
+    exportHomes(environment, 'KUBECONFIG', 'GNUPGHOME', ...helmHomes, 'KWOK_WORKDIR'),
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
     ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, trust),
     // A token helper, as `env` prints no token.

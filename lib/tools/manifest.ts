@@ -105,6 +105,9 @@ export type ToolEntry = {
   readonly advice: string;
 };
 
+/** The program that is asked for the tool's version. */
+export const programOf = ({ name, path }: ToolEntry): string => (path || undefined)?.programs[0] ?? name;
+
 /** A tool that can be installed in this way. */
 export type ToolWith<Way extends 'release' | 'image' | 'go' | 'npm'> = ToolEntry &
   Required<Pick<ToolEntry, Way>>;

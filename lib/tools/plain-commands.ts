@@ -1,12 +1,12 @@
 import { dirname } from 'node:path';
 import { shellWord } from '../ground/shell-words.ts';
 import { buildFlags, cgoEnabled } from './go-build.ts';
-import { type GoRecipe, loadManifest, type NpmRecipe, type ToolName } from './manifest.ts';
+import { type GoRecipe, loadManifest, type NpmRecipe, programOf, type ToolName } from './manifest.ts';
 import { npmPackageName } from './npm-package.ts';
 import { isPublished } from './release.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
-/** Commands to install a tool, ready to paste: its release first, other ways as comments. Ignores PATH. */
+/** Commands to install a tool that is not on PATH, ready to paste: its release first, other ways as comments. */
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
@@ -16,10 +16,14 @@ export async function plainCommands(name: ToolName, requirement: Requirement = {
   if (go !== undefined) ways.push(goCommands(name, go));
   if (npm !== undefined) ways.push(npmCommands(name, npm), [entry.advice]);
   const [first, ...others] = ways;
-  const need = describeTool(entry, requirement);
+  const need = entry.path === false ? `${name} ${version}` : describeTool(entry, requirement);
   if (first === undefined) return [`# ${need} has to be on PATH: ${entry.advice}`];
-  const header = entry.path === false ? `# ${name} ${version}:` : `# ${need}, unless it is on PATH:`;
-  return [header, ...first, ...others.map((commands) => `# or: ${commands.join(' && ')}`)];
+  const install = first.length > 1 ? `{\n${first.join('\n')}\n}` : first[0];
+  return [
+    `# ${need}:`,
+    `command -v ${programOf(entry)} > /dev/null || ${install}`,
+    ...others.map((commands) => `# or: ${commands.join(' && ')}`),
+  ];
 }
 
 const onPath = (folder: string): string => `export PATH="${folder}:$PATH"`;

@@ -133,9 +133,11 @@ test('on NixOS nothing is downloaded that needs a loader: tools are built, or na
 
     Object.assign(process.env, { PATH: place.bin, HTTPS_PROXY: 'http://127.0.0.1:9' });
     // This machine may have one.
+    const { path } = tools.postgresql;
     Object.assign(tools.postgresql, { path: { programs: ['hammer-server'] } });
     place.script('go', 'echo go version go1.26.8 linux/amd64');
-    const rows = new Map((await checkTools('embedded')).map((row) => [row.name, row]));
+    const checked = await checkTools('embedded').finally(() => Object.assign(tools.postgresql, { path }));
+    const rows = new Map(checked.map((row) => [row.name, row]));
     assert.is(rows.get('helm')?.source, 'go');
     assert.is(
       rows.get('postgresql')?.how,

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, realpathSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
@@ -5,6 +6,7 @@ import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { checkTools, toolTable } from '../../../lib/tools/check-tools.ts';
 import { findOnPath } from '../../../lib/tools/on-path.ts';
+import { plainCommands } from '../../../lib/tools/plain-commands.ts';
 import { askVersion, patience } from '../../../lib/tools/program-version.ts';
 import { lastWords } from '../../../lib/tools/tool-context.ts';
 import { toolEnvironment } from '../../../lib/tools/tools.ts';
@@ -40,6 +42,21 @@ placed('a folder is no tool, and a missing loader is reported', async ({ bin }) 
   writeFileSync(join(bin, 'hammer'), '#!/lib/ld-of-another-system\n', { mode: 0o755 });
   const found = await findOnPath(entryOf({}), {});
   assert.match('reason' in found ? found.reason : '', /hammer cannot run here: its loader is missing/);
+});
+
+placed('a pasted dry run installs nothing that is on PATH', async ({ script, bin }) => {
+  for (const [name, program, way] of [
+    ['helm', 'helm', 'mise'],
+    ['vault-secrets-operator', 'vault-secrets-operator', 'go'],
+    ['postgresql', 'postgres', 'npm'],
+  ] as const) {
+    const lines = (await plainCommands(name)).join('\n');
+    const paste = () => spawnSync('/bin/sh', ['-ec', lines], { env: { PATH: bin }, encoding: 'utf8' });
+    assert.match(paste().stderr, new RegExp(`${way}: (command )?not found`));
+    script(program, '');
+    const { status, stderr } = paste();
+    assert.equal([status, stderr], [0, ''], lines);
+  }
 });
 
 placed('our own cache is no part of PATH', async ({ cache }) => {
