@@ -1,11 +1,8 @@
 import { formatPlace } from './call-site.ts';
-import { lineSplitter } from './child-output.ts';
+import { lineSplitter, type OnePipe, returnPipe, takePipe } from './child-output.ts';
 import { TaskError } from './errors.ts';
 import type { RunEventBody } from './events.ts';
-import { nestedEnvironment } from './nesting.ts';
 import type { TaskNode } from './node.ts';
-import { type OnePipe, returnPipe, takePipe } from './one-pipe.ts';
-import { markEnvironment } from './orphans.ts';
 import { ownBeginning } from './output/text.ts';
 import type { Gate, Run } from './run.ts';
 import type { Shell } from './shell.ts';
@@ -151,11 +148,8 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
           advice: `\`await\` all of it in \`run\`, see ${formatPlace(task)}`,
         });
       },
-      spawn: (command, args, options, { interactive, daemons }) => {
-        const mark = daemons ? markEnvironment(undefined) : holder && markEnvironment(holder);
-        const env = { ...options.env, ...nestedEnvironment(), ...mark };
-        return children.spawn(id, command, args, { ...options, env }, interactive);
-      },
+      spawn: (command, args, options, kind) =>
+        children.spawn(id, command, args, options, { ...kind, holder }),
       end: (child) => void children.end(child),
       onCommand: (command) => emit({ type: 'task-command', id, command }),
       newOutput: () => ({

@@ -1,4 +1,10 @@
+import { execFile } from 'node:child_process';
+import { constants, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
+import { promisify } from 'node:util';
 import { neutralLine } from './output/text.ts';
 import type { Redactor } from './redact.ts';
 
@@ -79,5 +85,125 @@ export class Capture extends Array<Buffer> {
     const text = Buffer.concat([...this]).toString('utf8');
     const end = text.indexOf('\n');
     return this.truncated && end < text.length - 1 ? text.slice(end + 1) : text;
+  }
+}
+
+/** Both ends of a pipe, as file descriptors of this process; a child gets only what it is given. */
+export type OnePipe = {
+  readonly read: number;
+  readonly write: number;
+  used: boolean;
+};
+
+/** Pipes created at once, since that takes a process. */
+const batch = 32;
+const ready: OnePipe[] = [];
+let making: Promise<boolean> | undefined;
+
+/**
+ * A pipe for both streams of a child, which keeps the order of its output; Node would create one pipe each. `2>&1` is
+ * not enough: Node's sockets are full after some 280 short writes, and programs that do not wait (Node's among them)
+ * then lose the order. Undefined if none can be created.
+ */
+export async function takePipe(): Promise<OnePipe | undefined> {
+  while (ready.length === 0) {
+    making ??= makePipes();
+    if (!(await making)) return undefined;
+    if (ready.length === 0) making = undefined;
+  }
+  return ready.pop();
+}
+
+/** Call after the command; one that did not start has not used it. */
+export function returnPipe(pipe: OnePipe | undefined): void {
+  if (pipe?.used === false) ready.push(pipe);
+}
+
+/** Creates pipes; false forever if there is no mkfifo or no file can be created. */
+async function makePipes(): Promise<boolean> {
+  let folder: string | undefined;
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'task-runner-'));
+    const files = Array.from({ length: batch }, (_, index) => join(folder ?? '', String(index)));
+    await promisify(execFile)('mkfifo', files);
+    for (const file of files) {
+      // Opened without waiting for a writer, which then finds its reader. The name is no longer needed.
+      const read = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+      ready.push({ read, write: openSync(file, constants.O_WRONLY), used: false });
+    }
+    return true;
+  } catch {
+    return ready.length > 0;
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Bytes waiting to be written above which children are not read. */
+const limit = 1 << 20;
+
+/**
+ * Slows children down to the speed of our output: while too much waits to be written, their pipes are not read, fill
+ * up, and block them. Otherwise it would fill our memory.
+ */
+export class BackPressure {
+  readonly #sources = new Set<Readable>();
+  readonly #held = new Set<Readable>();
+  readonly #full = new Set<Writable>();
+  #released = false;
+
+  /** Pauses this stream while there is no room, until it ends. */
+  watch(source: Readable): void {
+    this.#sources.add(source);
+    source.once('close', () => {
+      this.#sources.delete(source);
+      this.#held.delete(source);
+    });
+    if (this.#full.size > 0) this.#hold(source);
+  }
+
+  /** True if the stream is silent only because the run does not read it. */
+  holds(source: Readable): boolean {
+    return this.#held.has(source);
+  }
+
+  /** Call after each write to an output stream. */
+  note(target: Writable): void {
+    if (target.writableLength < limit || this.#released || this.#full.has(target)) return;
+    this.#full.add(target);
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'error']) target.off(event, done);
+      this.#full.delete(target);
+      if (this.#full.size === 0) this.#resume();
+    };
+    for (const event of ['drain', 'close', 'error']) target.on(event, done);
+    for (const source of this.#sources) this.#hold(source);
+  }
+
+  /**
+   * Lets the run stop although nobody reads its log: children are read again, and what cannot be written is dropped
+   * (see `overflows`).
+   */
+  release(): void {
+    this.#released = true;
+    this.#resume();
+  }
+
+  /** True if further output has to be dropped. */
+  overflows(target: Writable): boolean {
+    return this.#released && target.writableLength > 2 * limit;
+  }
+
+  #hold(source: Readable): void {
+    // A stream that somebody else paused is not ours to resume.
+    if (this.#released || this.#held.has(source) || source.isPaused()) return;
+    this.#held.add(source);
+    source.pause();
+  }
+
+  #resume(): void {
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const source of held) source.resume();
   }
 }

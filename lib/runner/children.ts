@@ -1,6 +1,23 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { poll } from './pause.ts';
-import { isGroupAlive } from './process-identity.ts';
+import {
+  isGroupAlive,
+  isSameProcess,
+  type ProcessIdentity,
+  processIdentity,
+  runningProcesses,
+} from './process-identity.ts';
+
+export type ChildKind = {
+  /** It has the terminal, and stays in our process group. */
+  readonly interactive: boolean;
+  /** It starts processes that outlive the run. */
+  readonly daemons?: boolean | undefined;
+  /** The run, if it holds a lock. */
+  readonly holder?: ProcessIdentity | undefined;
+};
 
 type Group = {
   readonly owner: string;
@@ -9,6 +26,17 @@ type Group = {
   readonly target: number;
   ended: boolean;
 };
+
+/** Tells a nested run that it is inside a task of another run. */
+const levelVariable = 'TASK_RUNNER_LEVEL';
+
+/** 0 for a run started by a person or CI. */
+export function nestingLevel(): number {
+  return Number(process.env[levelVariable] ?? 0) || 0;
+}
+
+/** Marks every command of a run with a lock, to recognise what a killed run left. */
+const holderVariable = 'TASK_RUNNER_HOLDER';
 
 /** Time between SIGTERM and SIGKILL, in milliseconds. */
 const termMs = 5000;
@@ -37,9 +65,11 @@ export class Children {
     command: string,
     args: readonly string[],
     options: SpawnOptions,
-    interactive: boolean,
+    { interactive, daemons = false, holder }: ChildKind,
   ): ChildProcess {
-    const child = spawn(command, args, { ...options, detached: !interactive });
+    const mark = daemons ? { [holderVariable]: undefined } : holder && { [holderVariable]: markOf(holder) };
+    const env = { ...options.env, [levelVariable]: String(nestingLevel() + 1), ...mark };
+    const child = spawn(command, args, { ...options, env, detached: !interactive });
     const { pid } = child;
     if (pid === undefined) return child;
     const group: Group = { owner, child, target: interactive ? pid : -pid, ended: false };
@@ -136,4 +166,47 @@ export function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean 
   } catch {
     return false;
   }
+}
+
+/** Milliseconds for an orphan to end after SIGTERM; helm first rolls its release back. */
+const orphanMs = 10_000;
+
+const markOf = ({ pid, startTime }: ProcessIdentity): string => `${pid}.${startTime.replaceAll(' ', '_')}`;
+
+/**
+ * Ends the commands of a killed run, which got no signal and would run beside the next one. SIGTERM, after 10 s
+ * SIGKILL. Returns their number, 0 if the variables of processes are unreadable.
+ */
+export async function endOrphans(holder: ProcessIdentity): Promise<number> {
+  const pids = await markedProcesses(`${holderVariable}=${markOf(holder)}`);
+  const found = (await Promise.all(pids.map(processIdentity))).filter((orphan) => orphan !== undefined);
+  const gone = (): Promise<boolean> =>
+    poll(async () => !(await Promise.all(found.map(isSameProcess))).includes(true), orphanMs);
+  sendSignals(
+    found.map(({ pid }) => pid),
+    'SIGTERM',
+  );
+  if (await gone()) return found.length;
+  for (const orphan of found) if (await isSameProcess(orphan)) sendSignal(orphan.pid, 'SIGKILL');
+  // A process in uninterruptible sleep survives SIGKILL for a while; no more can be done.
+  await gone();
+  return found.length;
+}
+
+async function markedProcesses(entry: string): Promise<number[]> {
+  if (process.platform !== 'linux') {
+    const { stdout } = await promisify(execFile)('ps', ['-axwwE', '-o', 'pid=,command='], {
+      maxBuffer: 16 << 20,
+    });
+    const lines = stdout.split('\n').filter((line) => ` ${line} `.includes(` ${entry} `));
+    return lines.map((line) => Number.parseInt(line, 10)).filter((pid) => pid !== process.pid);
+  }
+  const pids = (await runningProcesses()).map(({ pid }) => pid);
+  const marked = await Promise.all(
+    pids.map(async (pid) => {
+      const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
+      return text.split('\0').includes(entry);
+    }),
+  );
+  return pids.filter((pid, index) => marked[index] && pid !== process.pid);
 }

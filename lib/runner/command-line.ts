@@ -1,9 +1,16 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { argumentForm, isRequired, kebab, optionForm, placeholder, specsOf } from './arguments.ts';
+import {
+  argumentForm,
+  didYouMean,
+  isRequired,
+  kebab,
+  optionForm,
+  placeholder,
+  specsOf,
+} from './arguments.ts';
 import { UsageError } from './errors.ts';
 import type { CliConfig } from './global-options.ts';
-import { didYouMean } from './suggest.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
 
 /** A task on the command line with unchecked arguments. */

@@ -1,8 +1,7 @@
 import { checkArguments, kebab, specsOf } from './arguments.ts';
 import { type Call, nextTask, usageLine } from './command-line.ts';
-import { dependencyOrder } from './dependency-order.ts';
 import { UsageError } from './errors.ts';
-import { chainOf, type Graph, type TaskNode } from './node.ts';
+import { chainOf, dependencyOrder, type Graph, markLongRunning, type TaskNode } from './node.ts';
 import {
   type AnyTask,
   type ArgumentValues,
@@ -56,10 +55,7 @@ export async function buildGraph(
   }
   connectAfter([...nodes.values()]);
   const ordered = dependencyOrder([...nodes.values()]);
-  if (ordered.some((node) => node.task.ready !== undefined)) {
-    const { markLongRunning } = await import('./long-running-nodes.ts');
-    await markLongRunning(ordered, roots);
-  }
+  await markLongRunning(ordered, roots);
   return { roots, label: labels.join(` ${nextTask} `), options, nodes: ordered };
 
   async function addRoot(call: Call): Promise<TaskNode> {

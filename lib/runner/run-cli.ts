@@ -120,7 +120,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   const names = checkDefinitions(tasks, specs);
   if (config.dotenv !== undefined) await (await import('./dotenv.ts')).readDotenv(config.dotenv);
   if (argv[0] === '__complete') {
-    const { candidates } = await import('./completion/candidates.ts');
+    const { candidates } = await import('./completion/completion.ts');
     return answer(await candidates(argv.slice(1), session));
   }
   if (argv.includes(graphTask.name)) {
@@ -137,7 +137,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return answer(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
   }
   if (line.options.choose === true) {
-    const { choose } = await import('./choose/choose.ts');
+    const { choose } = await import('./choose.ts');
     const words = await choose(argv, line, session);
     if (words !== undefined) return dispatch(words, session);
     terminal.err('nothing was chosen\n');
@@ -155,7 +155,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return answer(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
   }
   if (own?.task === completionTask) {
-    const { completionAnswer } = await import('./completion/script.ts');
+    const { completionAnswer } = await import('./completion/completion.ts');
     return answer(await completionAnswer(own.args, session));
   }
   return runRequested(line, names, session);
@@ -205,6 +205,6 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     locks: Array.from(locks, (name) => config.lock?.(options, name) ?? []).flat(),
   };
   session.begun = true;
-  if (settings.watch) return (await import('./watch/watch.ts')).watchTasks(request);
+  if (settings.watch) return (await import('./watch.ts')).watchTasks(request);
   return (await import('./run-tasks.ts')).runTasks(request);
 }

@@ -1,17 +1,19 @@
-import { BackPressure } from './back-pressure.ts';
-import { finaliserGate, runCleanups } from './cleanup.ts';
-import { exitCodes, formatFailure } from './errors.ts';
+import { BackPressure } from './child-output.ts';
+import { endOrphans, nestingLevel } from './children.ts';
+import { exitCodes, formatFailure, TaskError, toFailure } from './errors.ts';
 import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode } from './execute.ts';
+import { formatDuration } from './format.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
 import type { TaskNode } from './node.ts';
-import { endOrphans } from './orphans.ts';
 import { createRenderer } from './output/renderer.ts';
-import { summaryLines } from './output/summary.ts';
+import { deferred } from './pause.ts';
 import { openRecorder, type RunRecorder } from './report/recorder.ts';
-import type { Run, RunRequest } from './run.ts';
+import type { Cleanup, Gate, NodeResult, Run, RunRequest } from './run.ts';
 import { runScheduled } from './schedule.ts';
-import { emptyTally, outcomeOf, settle, summarize } from './tally.ts';
+import { emptyTally, outcomeOf, settle, summarize, summaryLines } from './summary.ts';
+import { startLimit } from './suspend.ts';
+import type { RunOutcome } from './task.ts';
 
 /** Runs a checked graph and returns the exit code. */
 export async function runTasks(request: RunRequest): Promise<number> {
@@ -82,13 +84,19 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
   const memory = await openMemory(run);
   await runScheduled(run, {
     run: async (node, late, service) => {
-      const settled = await memory?.before(node, late);
-      if (settled !== undefined) return settled;
+      const stopped = (): boolean => stop.signal.aborted && !late;
+      let refused: NodeResult | undefined;
+      try {
+        if (await memory?.settles(node, stopped)) return true;
+      } catch (error) {
+        // Otherwise it is interrupted as soon as it starts.
+        if (!stopped()) refused = { status: 'failed', failure: toFailure(error), lastLines: [] };
+      }
       run.emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate(node, run) : undefined;
       if (node.task.interactive) screen.pause?.();
-      const result = await executeNode(node, run, gate, service);
+      const result = refused ?? (await executeNode(node, run, gate, service));
       if (node.task.interactive) screen.resume?.();
       gate?.release();
       await memory?.after(node, result);
@@ -129,5 +137,89 @@ function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
     private: task.private === true,
     needs: Array.from(needs, (needed) => needed.id),
     place: () => task,
+  };
+}
+
+/** Milliseconds for a cleanup; less after a second signal. */
+const limitMs = 30_000;
+const hurriedLimitMs = 5000;
+
+/**
+ * Runs the cleanups of `onRunEnd`, last registered first, each for a limited time, even if others fail. Returns
+ * whether all succeeded.
+ */
+export async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolean> {
+  let clean = true;
+  run.cleaning = true;
+  for (let cleanup = run.cleanups.pop(); cleanup !== undefined; cleanup = run.cleanups.pop()) {
+    try {
+      await runBounded(cleanup, run, outcome);
+    } catch (error) {
+      clean = false;
+      run.emit({ type: 'cleanup-failed', id: cleanup.node.id, failure: toFailure(error) });
+    }
+    await run.children.end(cleanup.node.id);
+  }
+  return clean;
+}
+
+async function runBounded(cleanup: Cleanup, run: Run, outcome: RunOutcome): Promise<void> {
+  const limit = run.stop.hurrySignal.aborted ? hurriedLimitMs : limitMs;
+  const late = deferred<'late'>();
+  const endLimit = startLimit(limit, () => late.resolve('late'));
+  const work = Promise.resolve()
+    .then(() => cleanup.run(outcome))
+    .finally(endLimit);
+  if ((await Promise.race([work, late.promise])) === 'late')
+    throw new TaskError({ what: `did not end within ${formatDuration(limit)}` });
+}
+
+/** Milliseconds for a finaliser without `timeoutMs` after a signal; less after a second one. */
+const finaliserMs = 120_000;
+const hurriedFinaliserMs = 5000;
+
+/**
+ * Interrupts a finaliser or its need: not on the run's stop, from which its children are spared too, but after a time
+ * limit that begins with it, or on a further signal. Release it at the end.
+ */
+export function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () => void } {
+  const { stop, children } = run;
+  const abort = new AbortController();
+  const interrupts: Gate['interrupts'] = new Set();
+  let endLimit: (() => unknown) | undefined;
+
+  const end = (failure?: TaskError): void => {
+    const gone = children.end(node.id);
+    abort.abort(failure);
+    for (const interrupt of [...interrupts]) interrupt(gone);
+  };
+  const hurry = (): void => end();
+  const limit = (): void => {
+    // After a failure nobody is waiting, so finalisers have no limit.
+    if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurrySignal.aborted)
+      return;
+    const usual = stop.hurrySignal.aborted ? hurriedFinaliserMs : finaliserMs;
+    // A nested run must finish before the outer one loses patience.
+    const milliseconds =
+      (stop.hurrySignal.aborted ? undefined : node.task.timeoutMs) ?? usual / 2 ** nestingLevel();
+    endLimit = startLimit(milliseconds, () => {
+      const what = `task \`${node.label}\` did not end within ${formatDuration(milliseconds)} after the signal`;
+      end(new TaskError({ what, exitCode: exitCodes.timeout }));
+    });
+  };
+
+  children.spared.add(node.id);
+  if (stop.signal.aborted) limit();
+  else stop.signal.addEventListener('abort', limit);
+  if (!stop.hurrySignal.aborted) stop.hurrySignal.addEventListener('abort', hurry);
+  return {
+    signal: abort.signal,
+    interrupts,
+    release: () => {
+      endLimit?.();
+      stop.signal.removeEventListener('abort', limit);
+      stop.hurrySignal.removeEventListener('abort', hurry);
+      children.spared.delete(node.id);
+    },
   };
 }

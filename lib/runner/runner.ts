@@ -1,6 +1,6 @@
 /* The runner's public interface for tasks and other modules. */
 
-export { missingTool, reasonIn, spaceAdvice } from './command-failure.ts';
+export { didYouMean } from './arguments.ts';
 export { exitCodes, MissingToolError, TaskError, UsageError } from './errors.ts';
 export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
@@ -9,8 +9,7 @@ export { parseJson } from './parse-json.ts';
 export { bootId, childrenOf, isSameProcess, processStartTime } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
-export { quote } from './shell.ts';
-export { didYouMean } from './suggest.ts';
+export { missingTool, quote, reasonIn, spaceAdvice } from './shell.ts';
 export {
   type AnyTask,
   type ArgumentSpecs,

@@ -1,4 +1,3 @@
-import { countDependents } from './dependency-order.ts';
 import type { LongRunningNode, TaskNode } from './node.ts';
 import { deferred } from './pause.ts';
 import type { Run, Service } from './run.ts';
@@ -200,4 +199,18 @@ function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
 /** Nodes that must not start after this one failed; for a long-running process also those behind a group. */
 function dependentsOf(node: TaskNode): TaskNode[] {
   return [...node.dependents, ...(node.longRunning?.keptBy ?? [])];
+}
+
+/**
+ * Roughly how many nodes depend on each, directly or not, to choose among ready ones. Counts paths, up to the number
+ * of nodes. `nodes` is in dependency order.
+ */
+function countDependents(nodes: readonly TaskNode[]): Map<TaskNode, number> {
+  const counts = new Map<TaskNode, number>();
+  for (const node of nodes.toReversed()) {
+    let paths = 0;
+    for (const dependent of node.dependents) paths += 1 + (counts.get(dependent) ?? 0);
+    counts.set(node, Math.min(paths, nodes.length));
+  }
+  return counts;
 }

@@ -1,7 +1,7 @@
-import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import type { BackPressure } from './back-pressure.ts';
-import type { OnePipe } from './one-pipe.ts';
+import { type ErrorText, exitCodes, freeSpace, MissingToolError, TaskError } from './errors.ts';
+import { formatDuration } from './format.ts';
+import { ownBeginning } from './output/text.ts';
 
 /** Options of a command: `$({ cwd, env })`. */
 export type CommandOptions = {
@@ -52,41 +52,108 @@ export type Shell = {
   (options: CommandOptions): Shell;
 };
 
-/** The shell's view of its task. */
-export type ShellHost = {
-  readonly interactive: boolean;
-  /** A pipe for both streams of the next command, which keeps the order of its lines. Read as stdout. */
-  readonly pipe?: OnePipe | undefined;
-  /** Throws if the task may start nothing more. */
-  readonly check: () => void;
-  readonly spawn: (
-    command: string,
-    args: readonly string[],
-    options: SpawnOptions,
-    kind: { readonly interactive: boolean; readonly daemons: boolean },
-  ) => ChildProcess;
-  /** Ends a child and its group. */
-  readonly end: (child: ChildProcess) => void;
-  readonly onCommand: (command: string) => void;
-  /** What shows the output of the next command. */
-  readonly newOutput: () => Record<'stdout' | 'stderr', (chunk: Buffer | string) => void>;
-  readonly redact: (text: string) => string;
-  /** Slows down children that print faster than we can write. */
-  readonly pressure?: BackPressure | undefined;
-};
-
 /** Quotes a word for any POSIX shell; zx's form (`$'…'`) needs bash. */
 export function quote(text: string): string {
   return /^[\w/.:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Throws for `undefined` and `null`, which zx would write into the command as words. */
-export function checkValues(pieces: readonly string[], values: readonly unknown[]): void {
-  for (const [index, value] of values.entries()) {
-    const items: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (items.some((item) => item === undefined || item === null)) {
-      const before = pieces.slice(0, index + 1).join('…');
-      throw new Error(`expected a value after \`${before}\`, got \`${String(value)}\``);
-    }
+type FinishedCommand = {
+  readonly command: string;
+  readonly output: CommandOutput;
+  /** Set if the command could not be started. */
+  readonly startError: Error | undefined;
+  /** Set if the command exceeded its time limit. */
+  readonly timeoutMs: number | undefined;
+  /** Set if it printed more than these bytes although all of it is needed. */
+  readonly overflow: number | undefined;
+  readonly cwd: string | undefined;
+};
+
+const longestCommand = 100;
+const longestLine = 500;
+
+/**
+ * The error of a failed command, for users; undefined if it has not failed. At its time limit, it has even with code 0.
+ */
+export function commandFailure(
+  finished: FinishedCommand,
+  redact: (text: string) => string,
+): TaskError | undefined {
+  const { output, startError, timeoutMs, overflow } = finished;
+  if (output.exitCode === 0 && (startError ?? timeoutMs ?? overflow) === undefined) return undefined;
+  const shown = `\`${shorten(redact(finished.command))}\``;
+  const said = output.stderr || output.stdout;
+  const reason = reasonIn(output.stderr) ?? reasonIn(output.stdout) ?? '';
+  const why = redact(ownBeginning(reason, longestLine)) || undefined;
+  const fail = (how: string, more: Partial<ErrorText>): TaskError =>
+    new TaskError({ what: `${shown} ${how}`, why, ...more });
+  if (timeoutMs !== undefined)
+    return fail(`timed out after ${formatDuration(timeoutMs)}`, { exitCode: exitCodes.timeout });
+  if (startError !== undefined)
+    return fail('could not be started', { why: startReason(startError, finished.cwd), cause: startError });
+  if (overflow !== undefined && output.exitCode === 0) {
+    return fail(`printed more than ${overflow >> 20} MiB`, {
+      why: 'its output is wanted as a result, and only the end of it was kept',
+      advice: 'send it to a file (`… > file`), or let it print less',
+    });
   }
+  const missing = missingTool(shown, output.exitCode, said);
+  if (missing !== undefined) return missing;
+  const { exitCode, signal } = output;
+  return fail(signal === null ? `failed with exit code ${exitCode}` : `was ended by ${signal}`, {
+    advice: spaceAdvice(said),
+    exitCode,
+  });
+}
+
+/** The error of a program that the shell did not find, by what it `said`; undefined for any other failure. */
+export function missingTool(command: string, exitCode: number, said: string): MissingToolError | undefined {
+  const tool = /(?:^|[\s:])([^\s:]+): (?:command )?not found\s*$/m.exec(said)?.[1];
+  if (exitCode !== exitCodes.missingTool || tool === undefined) return undefined;
+  return new MissingToolError({
+    what: `\`${tool}\` is not installed`,
+    why: `${command} needs it`,
+    advice: `install \`${tool}\` or put it on PATH`,
+  });
+}
+
+function startReason(error: Error, cwd: string | undefined): string {
+  const { code } = error as NodeJS.ErrnoException;
+  // Node reports a missing working directory as a missing shell.
+  if (code === 'ENOENT' && cwd !== undefined) return `is there a folder ${cwd}?`;
+  return code === 'E2BIG'
+    ? 'it is longer than the system takes: pass what is long by `input`'
+    : error.message;
+}
+
+/** Long options for cluster and files, which come before the interesting words. */
+const places =
+  / --(?:kubeconfig|context|kube-context|state-values-file|state-values-set-string)[ =](?:'[^']*'|\S+)/g;
+
+/** The command on one line without these options, cut at the end. */
+export function shorten(command: string): string {
+  const line = command.trim().replace(/\s+/g, ' ').replace(places, '');
+  return line.length > longestCommand ? `${line.slice(0, longestCommand - 2)} …` : line;
+}
+
+/** A crashed Go program's trace, which tells users nothing, and the beginning of the lines before it. */
+const trace = /^(?:goroutine \d+ |runtime stack:)/m;
+const crash = /^(?:panic|fatal error|runtime|SIG[A-Z]+): .*/m;
+
+/** The line about a full disk. */
+const noSpace = /^.*(?:no space left on device|disk quota exceeded).*$/im;
+
+/** Advice for a full disk, by a program's output; undefined for any other failure. */
+export const spaceAdvice = (text: string): string | undefined => (noSpace.test(text) ? freeSpace : undefined);
+
+/**
+ * Why a program failed: what it printed of a full disk, the first line of a crash in Go, or the last line with words.
+ */
+export function reasonIn(text: string): string | undefined {
+  // Later output is usually about cleaning up.
+  const full = noSpace.exec(text)?.[0];
+  const start = text.search(trace);
+  const crashed = start < 0 ? undefined : crash.exec(text.slice(0, start))?.[0];
+  // Some programs end with the border of a box.
+  return (full ?? crashed ?? text.split(/[\r\n]+/).findLast((line) => /[\p{L}\d]/u.test(line)))?.trim();
 }

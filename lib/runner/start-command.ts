@@ -3,18 +3,16 @@ import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Socket } from 'node:net';
 import type * as Zx from 'zx/core';
-import { Capture } from './child-output.ts';
-import { commandFailure } from './command-failure.ts';
+import { type BackPressure, Capture, type OnePipe } from './child-output.ts';
+import type { ChildKind } from './children.ts';
 import { exitCodes, signalExitCode, TaskError } from './errors.ts';
-import type { OnePipe } from './one-pipe.ts';
 import {
   type Command,
   type CommandOptions,
   type CommandOutput,
-  checkValues,
+  commandFailure,
   quote,
   type Shell,
-  type ShellHost,
 } from './shell.ts';
 import { startLimit } from './suspend.ts';
 
@@ -26,6 +24,29 @@ const keptBytes = mebibyte;
 
 /** Milliseconds of silence after which output held open by a background process is closed. */
 const silenceMs = 1000;
+
+/** The shell's view of its task. */
+export type ShellHost = {
+  readonly interactive: boolean;
+  /** A pipe for both streams of the next command, which keeps the order of its lines. Read as stdout. */
+  readonly pipe?: OnePipe | undefined;
+  /** Throws if the task may start nothing more. */
+  readonly check: () => void;
+  readonly spawn: (
+    command: string,
+    args: readonly string[],
+    options: SpawnOptions,
+    kind: ChildKind,
+  ) => ChildProcess;
+  /** Ends a child and its group. */
+  readonly end: (child: ChildProcess) => void;
+  readonly onCommand: (command: string) => void;
+  /** What shows the output of the next command. */
+  readonly newOutput: () => Record<'stdout' | 'stderr', (chunk: Buffer | string) => void>;
+  readonly redact: (text: string) => string;
+  /** Slows down children that print faster than we can write. */
+  readonly pressure?: BackPressure | undefined;
+};
 
 const require = createRequire(import.meta.url);
 
@@ -90,7 +111,7 @@ function startCommand(
       const { signal: _, ...rest } = spawnOptions;
       const child = host.spawn(file, args, rest, {
         interactive: terminal,
-        daemons: options.daemons ?? false,
+        daemons: options.daemons,
       });
       if (host.pipe !== undefined && child.pid !== undefined) readFrom(host.pipe, child);
       // A child may end before reading everything.
@@ -191,4 +212,15 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
 function cannotStart(what: string): TaskError {
   const advice = 'leave it out: no program can be given that';
   return new TaskError({ what: `cannot start ${what}`, why: 'it holds a NUL character', advice });
+}
+
+/** Throws for `undefined` and `null`, which zx would write into the command as words. */
+function checkValues(pieces: readonly string[], values: readonly unknown[]): void {
+  for (const [index, value] of values.entries()) {
+    const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (items.some((item) => item === undefined || item === null)) {
+      const before = pieces.slice(0, index + 1).join('…');
+      throw new Error(`expected a value after \`${before}\`, got \`${String(value)}\``);
+    }
+  }
 }

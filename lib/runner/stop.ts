@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Children } from './children.ts';
+import { nestingLevel } from './children.ts';
 import { type ErrorText, exitCodes, type StopReason, TaskError } from './errors.ts';
-import { nestingLevel } from './nesting.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event
 type Listener = (argument: any) => void;

@@ -1,6 +1,6 @@
 # sh -c "$script" launch <launcher:main> <words>: starts the launcher that is found first, here or in a folder above.
 # sh -c "$script" complete <words up to the cursor, the last one may be empty>: answers a shell that completes a command line.
-# Prints what candidates.ts returns, or `foreign` when the command line does not start one of our programs. These are the main
+# Prints what completion.ts returns, or `foreign` when the command line does not start one of our programs. These are the main
 # files in $TASK_RUNNER_MAINS (one a line): no other program is ever started.
 # $TASK_RUNNER_LAUNCHERS are programs beside a main file that start it, as `launcher:main`.
 line_break='

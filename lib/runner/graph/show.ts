@@ -3,7 +3,7 @@ import { type CommandLine, type Program, parseCommandLine, requestedTasks } from
 import { buildGraph } from '../graph.ts';
 import { graphFormat as format, graphTask } from '../own-tasks.ts';
 import type { TaskNames } from '../task-names.ts';
-import { viewOfGraph } from './view.ts';
+import { type EdgeKind, type GraphView, type Mark, type ViewNode, viewOfGraph } from './view.ts';
 
 /**
  * The output of `graph <task> [arguments] [, task …] [--format …]`; undefined if the command line does not begin
@@ -23,10 +23,10 @@ export async function showGraph(
   const named = line.calls.map(({ task }) => task);
   const options = (await known.config.resolve?.(given, named)) ?? given;
   const view = viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, names));
-  if (chosen === 'dot') return (await import('./dot.ts')).dot(view);
+  if (chosen === 'dot') return dot(view);
   if (chosen === 'json' || (line.options.format === undefined && given.json === true))
     return `${JSON.stringify(view, undefined, 2)}\n`;
-  return (await import('./mermaid.ts')).mermaid(view);
+  return mermaid(view);
 }
 
 /** The command line without `graph`, that is of the tasks to draw, with `format` as a global option. */
@@ -41,4 +41,93 @@ function parseGraphLine(argv: readonly string[], known: Program): CommandLine | 
   const { help, version } = line.options;
   // Without a task, its missing argument is an error as of any other task.
   return help === true || version === true || line.calls.length === 0 ? undefined : line;
+}
+
+/** Three hyphens would be a longer arrow. */
+const arrows: { readonly [Kind in EdgeKind]: string } = {
+  need: '-->',
+  after: '-.->',
+  finally: '-. finally .->',
+};
+
+const looks: { readonly [Name in Mark]: string } = {
+  requested: 'stroke-width:3px',
+  private: 'stroke-dasharray:4 3',
+  'long-running': 'stroke:#0a7d6c',
+  finaliser: 'stroke:#a35200',
+};
+
+/**
+ * The graph as a Mermaid flowchart for READMEs: needs are arrows, `after` is dotted, finalisers are hexagons,
+ * long-running tasks have round ends, private ones dashed borders.
+ */
+export function mermaid(view: GraphView): string {
+  const lines = ['flowchart LR'];
+  for (const node of view.nodes) lines.push(`  ${node.id}${shape(node)}`);
+  for (const edge of view.edges) lines.push(`  ${edge.from} ${arrows[edge.kind]} ${edge.to}`);
+  for (const mark of Object.keys(looks) as Mark[]) {
+    const marked = view.nodes.filter((node) => node.marks.includes(mark)).map((node) => node.id);
+    // A hyphen would end the class name.
+    const name = mark.replace('-', '_');
+    if (marked.length > 0)
+      lines.push(`  classDef ${name} ${looks[mark]}`, `  class ${marked.join(',')} ${name}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function shape(node: ViewNode): string {
+  const label = `"${escapeLabel(node.label)}"`;
+  if (node.marks.includes('long-running')) return `([${label}])`;
+  return node.marks.includes('finaliser') ? `{{${label}}}` : `[${label}]`;
+}
+
+/**
+ * Character codes for everything special to Mermaid: quotes, `#35;`, backslash and n, Markdown and HTML.
+ * https://mermaid.js.org/syntax/flowchart.html, "Entity codes to escape characters"
+ */
+function escapeLabel(label: string): string {
+  return label.replace(/[^\p{L}\p{N} ,./:=_-]/gu, (character) => `#${character.codePointAt(0)};`);
+}
+
+const lines: { readonly [Kind in EdgeKind]: string } = {
+  need: '',
+  after: ' [style=dashed]',
+  finally: ' [style=dotted, label="finally"]',
+};
+
+/** The graph in Graphviz's language, for `dot -Tpng`, with the same marks as other formats. */
+export function dot(view: GraphView): string {
+  return [
+    `digraph ${quote(view.title)} {`,
+    '  rankdir=LR;',
+    '  node [shape=box, fontname="monospace", fontsize=11];',
+    '  edge [fontname="monospace", fontsize=9];',
+    ...view.nodes.map((node) => `  ${node.id} [${attributes(node)}];`),
+    ...view.edges.map((edge) => `  ${edge.from} -> ${edge.to}${lines[edge.kind]};`),
+    '}',
+    '',
+  ].join('\n');
+}
+
+function attributes({ label, description, marks }: ViewNode): string {
+  const style = [
+    ...(marks.includes('private') ? ['dashed'] : []),
+    ...(marks.includes('long-running') ? ['rounded'] : []),
+  ];
+  return [
+    `label=${quote(label)}`,
+    `tooltip=${quote(description)}`,
+    ...(style.length > 0 ? [`style="${style.join(',')}"`] : []),
+    ...(marks.includes('finaliser') ? ['shape=hexagon'] : []),
+    ...(marks.includes('requested') ? ['penwidth=2'] : []),
+  ].join(', ');
+}
+
+/**
+ * A double-quoted string as a label: there a backslash begins an escape such as `\N`, which stands for the node's name,
+ * and an ampersand an entity. https://graphviz.org/docs/attr-types/escString/
+ */
+function quote(text: string): string {
+  const escaped = text.replaceAll('&', '&amp;').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `"${escaped.replaceAll(/\r?\n/g, '\\n')}"`;
 }

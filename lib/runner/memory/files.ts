@@ -5,7 +5,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import PQueue from 'p-queue';
 import picomatch from 'picomatch';
-import { digestOf } from './node-settings.ts';
+import { digestOf } from './record.ts';
 
 /** A glob relative to a folder, with absolute paths. */
 type Pattern = {

@@ -5,8 +5,7 @@ import { count, listChanges } from '../format.ts';
 import type { TaskNode } from '../node.ts';
 import { declared } from '../task.ts';
 import { changesBetween, compileGlobs, type Digests, readFiles } from './files.ts';
-import { digestOf, neededBy, settingsOf } from './node-settings.ts';
-import { readRecord, removeRecord, writeRecord } from './store.ts';
+import { digestOf, neededBy, readRecord, removeRecord, settingsOf, writeRecord } from './record.ts';
 
 export type FingerprintSettings = {
   readonly memory: string;

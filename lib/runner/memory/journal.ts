@@ -7,8 +7,7 @@ import type { TaskNode } from '../node.ts';
 import { parseJson } from '../parse-json.ts';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '../process-identity.ts';
 import type { RunOutcome } from '../task.ts';
-import { neededBy, passing, settingsDigest } from './node-settings.ts';
-import { makeMemoryFolder } from './store.ts';
+import { makeMemoryFolder, neededBy, passing, settingsDigest } from './record.ts';
 
 const version = 2;
 const folderName = 'journal';

@@ -1,18 +1,16 @@
 import { resolve } from 'node:path';
-import { toFailure } from '../errors.ts';
 import { executeNode } from '../execute.ts';
 import { runnerOptions } from '../global-options.ts';
 import type { TaskNode } from '../node.ts';
 import type { NodeResult, Run } from '../run.ts';
-import { settle } from '../tally.ts';
 import type { AnyTask, Options, RunOutcome } from '../task.ts';
 import type { Fingerprints } from './fingerprint.ts';
-import { digestOf, isTracked, passing, settingsDigest } from './node-settings.ts';
+import { digestOf, isTracked, passing, settingsDigest } from './record.ts';
 
 /**
  * Opens the records for a run; undefined if the run needs none: a single task that declares nothing leaves no files.
  * Throws UsageError if nothing can be resumed. Requires the lock: an earlier run must have ended before its journal
- * is read. The functions that wrap each node of a run never reject.
+ * is read.
  */
 export async function openMemory(run: Run) {
   const { graph, settings, tally } = run;
@@ -33,23 +31,9 @@ export async function openMemory(run: Run) {
   const journal = single && lock === undefined ? undefined : await beginJournal(folder, asked);
   const fingerprints = tracks ? await fingerprintsOf(run) : undefined;
   return {
-    /**
-     * True if the node counts as done, false if it failed before it started; both are counted and reported. Undefined
-     * if it has to run. `late`: the run's stop does not apply.
-     */
-    before: async (node: TaskNode, late: boolean): Promise<boolean | undefined> => {
-      const stopped = (): boolean => run.stop.signal.aborted && !late;
-      try {
-        return isTracked(node) && fingerprints !== undefined
-          ? await check(node, fingerprints, stopped)
-          : await resumed(node);
-      } catch (error) {
-        if (stopped()) return undefined;
-        run.emit({ type: 'task-started', id: node.id });
-        const result = { status: 'failed', failure: toFailure(error), lastLines: [] } as const;
-        return settle(node, result, Date.now(), run);
-      }
-    },
+    /** True if nothing has to be done for the node, which is then counted and reported. Throws what its task throws. */
+    settles: (node: TaskNode, stopped: () => boolean): Promise<boolean> =>
+      isTracked(node) && fingerprints ? check(node, fingerprints, stopped) : resumed(node),
     /** Records a node's result. */
     after: async (node: TaskNode, { status }: NodeResult): Promise<void> => {
       if (status !== 'done') return;
@@ -61,11 +45,11 @@ export async function openMemory(run: Run) {
     end: (outcome: RunOutcome) => journal?.end(outcome),
   };
 
-  async function resumed(node: TaskNode): Promise<boolean | undefined> {
+  async function resumed(node: TaskNode): Promise<boolean> {
     const reason = await resumption?.reasonToRun(node);
     if (resumption === undefined || reason !== undefined) {
       explain(node, reason ?? declaredReason(node));
-      return undefined;
+      return false;
     }
     journal?.note(node.id, resumption.settle(node));
     tally.resumed += 1;
@@ -73,18 +57,14 @@ export async function openMemory(run: Run) {
     return true;
   }
 
-  async function check(
-    node: TaskNode,
-    tracked: Fingerprints,
-    stopped: () => boolean,
-  ): Promise<boolean | undefined> {
+  async function check(node: TaskNode, tracked: Fingerprints, stopped: () => boolean): Promise<boolean> {
     const look = await tracked.look(node);
     // It is interrupted as soon as it starts.
-    if (stopped()) return undefined;
+    if (stopped()) return false;
     if (look.run) {
       await tracked.started(node);
       explain(node, look.reason);
-      return undefined;
+      return false;
     }
     resumption?.settle(node);
     tally.upToDate += 1;

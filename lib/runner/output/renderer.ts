@@ -1,9 +1,8 @@
+import { nestingLevel } from '../children.ts';
 import type { Renderer } from '../events.ts';
 import { isSet, type OutputMode } from '../global-options.ts';
-import { nestingLevel } from '../nesting.ts';
-import { groupedRenderer } from './blocks.ts';
+import { githubRenderer, gitlabRenderer, groupedRenderer } from './blocks.ts';
 import { jsonRenderer, plainRenderer, prefixedRenderer } from './by-line.ts';
-import { githubRenderer, gitlabRenderer } from './github.ts';
 import { liveRenderer } from './live.ts';
 import type { Terminal } from './terminal.ts';
 

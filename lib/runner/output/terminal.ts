@@ -1,4 +1,4 @@
-import type { BackPressure } from '../back-pressure.ts';
+import type { BackPressure } from '../child-output.ts';
 import { TaskError } from '../errors.ts';
 
 /** A run's output: results on stdout, everything else on stderr. */

@@ -1,7 +1,7 @@
 import { formatDuration } from '../format.ts';
 import type { Style } from '../output/terminal.ts';
 import { cutText } from '../output/text.ts';
-import type { RecordedRun, RecordedTask } from './recorded-run.ts';
+import type { RecordedRun, RecordedTask } from './recorder.ts';
 
 type Timed = Pick<RecordedTask, 'needs' | 'startedAt' | 'endedAt'>;
 

@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import type { GraphView } from '../graph/view.ts';
 import { criticalPath } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
-import { pageMark, type RecordedRun } from './recorded-run.ts';
+import type { RecordedRun } from './recorder.ts';
 
 /** The page's modules, each after those that it needs while loading. */
-const modules = ['elements', 'data', 'detail', 'timeline', 'graph', 'tables', 'main'];
+const modules = ['elements', 'data', 'detail', 'timeline', 'main'];
 /** Tasks and arrows; a larger picture is useless, and its layout takes seconds. */
 const mostParts = 500;
 
@@ -30,7 +30,6 @@ export async function reportPage(run: RecordedRun, view: GraphView): Promise<str
     "form-action 'none'",
   ].join('; ');
   const parts: { readonly [name: string]: string } = {
-    mark: pageMark,
     policy: `<meta http-equiv="Content-Security-Policy" content="${policy}">`,
     title: `<title>${escapeXml(`${run.label}: ${run.outcome}`)}</title>`,
     style: `<style>${styles}</style>`,

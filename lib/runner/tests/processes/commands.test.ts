@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BackPressure } from '../../back-pressure.ts';
+import { BackPressure } from '../../child-output.ts';
 import { MissingToolError, type TaskError } from '../../runner.ts';
-import type { Shell, ShellHost } from '../../shell.ts';
-import { createShell } from '../../start-command.ts';
+import type { Shell } from '../../shell.ts';
+import { createShell, type ShellHost } from '../../start-command.ts';
 import { temporaryFolder } from '../rig/folder.ts';
 
 const folder = temporaryFolder();

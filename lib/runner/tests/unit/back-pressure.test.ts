@@ -1,7 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BackPressure } from '../../back-pressure.ts';
+import { BackPressure } from '../../child-output.ts';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { commandFailure, shorten } from '../../command-failure.ts';
 import { formatFailure, MissingToolError, TaskError, toFailure, UsageError } from '../../errors.ts';
+import { commandFailure, shorten } from '../../shell.ts';
 
 test('an expected failure is what, why and advice', () => {
   const error = new TaskError({ what: 'it broke', why: 'of age', advice: 'buy another', exitCode: 4 });

@@ -4,8 +4,8 @@ import { TaskError, toFailure, UsageError } from '../../errors.ts';
 import type { RunEventBody, TaskFailure } from '../../events.ts';
 import type { OutputMode } from '../../global-options.ts';
 import { createRenderer } from '../../output/renderer.ts';
-import { summaryLines } from '../../output/summary.ts';
 import { createStyle } from '../../output/terminal.ts';
+import { summaryLines } from '../../summary.ts';
 import { done, type Log, logOf, node, output, rendered, start, started } from '../rig/events.ts';
 import { summary as nothing } from './report/fixture.ts';
 

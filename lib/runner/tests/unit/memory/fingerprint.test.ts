@@ -8,7 +8,7 @@ import {
   type Look,
   openFingerprints,
 } from '../../../memory/fingerprint.ts';
-import { isTracked } from '../../../memory/node-settings.ts';
+import { isTracked } from '../../../memory/record.ts';
 import type { AnyTask, TaskDefinition } from '../../../task.ts';
 import { folder, useFolder } from '../../rig/folder.ts';
 import { graphOf, plain } from '../../rig/graphs.ts';

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compileGlobs, existingFolder, findFiles, mayHold } from '../../../memory/files.ts';
 import { beginJournal, parseJournal, readLastRun } from '../../../memory/journal.ts';
-import { readRecord, removeRecord, writeRecord } from '../../../memory/store.ts';
+import { readRecord, removeRecord, writeRecord } from '../../../memory/record.ts';
 import { folder, temporaryFolder, useFolder } from '../../rig/folder.ts';
 
 useFolder(test);

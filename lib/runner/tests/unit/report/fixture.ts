@@ -1,8 +1,8 @@
 import type { RunEventBody, RunSummary } from '../../../events.ts';
 import type { Graph } from '../../../node.ts';
-import type { RecordedRun, RecordedTask } from '../../../report/recorded-run.ts';
+import type { RecordedRun, RecordedTask } from '../../../report/recorder.ts';
 import { openRecorder, type RunRecorder } from '../../../report/recorder.ts';
-import { emptyTally } from '../../../tally.ts';
+import { emptyTally } from '../../../summary.ts';
 import type { AnyTask } from '../../../task.ts';
 import { node } from '../../rig/events.ts';
 import { plain, graphOf as runOf } from '../../rig/graphs.ts';

@@ -3,8 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { graphPicture } from '../../../report/graph-picture.ts';
 import { reportPage } from '../../../report/html.ts';
-import { pageMark } from '../../../report/recorded-run.ts';
-import { traceOf } from '../../../report/trace.ts';
+import { pageMark, traceOf } from '../../../report/reports.ts';
 import { edge, node, sample as view } from '../../rig/views.ts';
 import { ran, recordedRun, unstarted } from './fixture.ts';
 

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import type { RunEventBody } from '../../../events.ts';
 import { createStyle } from '../../../output/terminal.ts';
 import { criticalPath, durationsOf, timingLines } from '../../../report/critical-path.ts';
-import type { RecordedTask } from '../../../report/recorded-run.ts';
+import type { RecordedTask } from '../../../report/recorder.ts';
 import type { AnyTask } from '../../../task.ts';
 import { done, failed, output, start } from '../../rig/events.ts';
 import { plain } from '../../rig/graphs.ts';

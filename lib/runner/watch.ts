@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { dirname, resolve } from 'node:path';
-import { exitCodes, formatFailure, TaskError, toFailure, UsageError } from '../errors.ts';
-import type { RunEventBody } from '../events.ts';
-import { count } from '../format.ts';
+import { exitCodes, formatFailure, TaskError, toFailure, UsageError } from './errors.ts';
+import type { RunEventBody } from './events.ts';
+import { count } from './format.ts';
 import {
   changesBetween,
   compileGlobs,
@@ -11,12 +11,12 @@ import {
   type Globs,
   mayHold,
   readFiles,
-} from '../memory/files.ts';
-import { RunView } from '../output/lines.ts';
-import { pause } from '../pause.ts';
-import type { RunRequest } from '../run.ts';
-import { runTasks } from '../run-tasks.ts';
-import { declared } from '../task.ts';
+} from './memory/files.ts';
+import { RunView } from './output/lines.ts';
+import { pause } from './pause.ts';
+import type { RunRequest } from './run.ts';
+import { runTasks } from './run-tasks.ts';
+import { declared } from './task.ts';
 
 /** Milliseconds in which further events belong to the same change: an editor writes, renames and removes. */
 const quietMs = 50;
