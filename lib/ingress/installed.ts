@@ -8,9 +8,9 @@ import {
   kubectlList,
   kubectlText,
   labelSelector,
+  removeTypes,
   type WithData,
 } from '../kubernetes/kubectl.ts';
-import { removeTypes } from '../kubernetes/types.ts';
 import type { Environment, EnvironmentContext, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 

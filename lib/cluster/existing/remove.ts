@@ -11,8 +11,7 @@ import {
 } from '../../helm/namespaces.ts';
 import { deployedReleases } from '../../helm/releases.ts';
 import { removeController, removeControllerCommands } from '../../ingress/installed.ts';
-import { helmText, kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import { installedTypes, removeTypes } from '../../kubernetes/types.ts';
+import { helmText, installedTypes, kubectl, kubectlText, removeTypes } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';

@@ -1,20 +1,28 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { parseJson, TaskError, UsageError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
 import { routeAddresses, routeCommands } from '../../ingress/routes.ts';
 import { kubectl, kubectlText } from '../../kubernetes/kubectl.ts';
-import type { Environment, EnvironmentContext } from '../../settings/context.ts';
+import type { Context, Environment, EnvironmentContext } from '../../settings/context.ts';
 import { remember, remembered, writeWhole } from '../../settings/environment.ts';
+import { reasonOf } from '../../tools/tool-answer.ts';
 import { notRunning } from '../messages.ts';
 import type { Cluster } from '../provider.ts';
-import { checkEngine, forgetMachines, nodeNames, removeRemains } from './docker.ts';
-import { requireEngine } from './engine.ts';
+import { noAnswer, requireEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
-import { driverOf, faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
-import { runMinikube } from './shell.ts';
+import {
+  driverOf,
+  faultsOf,
+  forgetMachines,
+  type Profile,
+  phaseOf,
+  readProfile,
+  removeRemains,
+} from './profile.ts';
+import { minikubeShell, runMinikube } from './shell.ts';
 import {
   addonArguments,
   addons,
@@ -146,7 +154,7 @@ async function removeProfile(context: EnvironmentContext, profile: Profile): Pro
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
   const remains = (await driverOf(context)) === 'docker' && (await removeRemains(context));
-  await forgetMachines((name) => nodeNames(environment).test(name));
+  await forgetMachines(environment);
   await rm(progressFile(environment.state), { force: true });
   return profile.kind !== 'none' || remains;
 }
@@ -157,3 +165,39 @@ const unknownProfile = ({ clusterName, name }: Environment): TaskError =>
     why: `.state/${name} was removed while the cluster was kept; Vault's keys were in it`,
     advice: `${taskCommand('destroy-environment')} removes the cluster, then ${taskCommand('create-environment')} creates a new one`,
   });
+
+type Engine = { readonly NCPU?: number; readonly MemTotal?: number; readonly ServerVersion?: string };
+
+/** The oldest tested Docker engine. */
+const oldestEngine = 24;
+
+/** Checks that Docker has enough memory and CPUs. Throws `TaskError` with the setting to change. */
+async function checkEngine(context: Context): Promise<void> {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
+  const output = await $`docker info --format ${'{{json .}}'}`;
+  const { NCPU, MemTotal, ServerVersion } = (parseJson(output.stdout) ?? {}) as Engine;
+  // If the engine does not answer, `docker info` still prints JSON, with zeros in these fields.
+  if (output.exitCode !== 0 || !NCPU || !MemTotal || !ServerVersion) throw noAnswer(reasonOf(output));
+  const { nodes, cpus, memoryMB } = context.settings.cluster;
+  const settings = `environments/${context.environment.name}/settings.yaml`;
+  const availableMB = Math.floor(MemTotal / 2 ** 20);
+  if (nodes * memoryMB > availableMB) {
+    throw new TaskError({
+      what: `Docker has ${availableMB} MB of memory, the cluster needs ${nodes * memoryMB} MB`,
+      why: `cluster.nodes is ${nodes} and cluster.memoryMB is ${memoryMB} for each of them`,
+      advice: `lower cluster.memoryMB or cluster.nodes in ${settings}, or give Docker more memory (Docker Desktop: Settings, Resources)`,
+    });
+  }
+  if (cpus > NCPU) {
+    throw new TaskError({
+      what: `Docker has ${NCPU} CPUs, a node of the cluster needs ${cpus}`,
+      why: `cluster.cpus is ${cpus}`,
+      advice: `lower cluster.cpus in ${settings}, or give Docker more CPUs (Docker Desktop: Settings, Resources)`,
+    });
+  }
+  if (Number.parseInt(ServerVersion, 10) < oldestEngine) {
+    context.log(
+      `Docker engine ${ServerVersion} is older than ${oldestEngine}, the oldest tested version: it may work`,
+    );
+  }
+}

@@ -7,7 +7,7 @@ import { kubectlList } from '../../kubernetes/kubectl.ts';
 import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { fullName } from '../../tools/registry.ts';
 import { type BuiltImage, tagged } from '../images/own-images.ts';
-import { minikubeShell, reasonOf, runMinikube } from './shell.ts';
+import { minikubeReason, minikubeShell, runMinikube } from './shell.ts';
 
 /** Saves images into one archive, under the name that pods ask for and the one by their inputs. */
 const saveSteps = (images: readonly BuiltImage[], archive: string): readonly (readonly string[])[] => [
@@ -99,7 +99,7 @@ async function imagesOf(context: EnvironmentContext, node: string): Promise<Set<
   // minikube gives the command a terminal, so warnings may surround the JSON.
   const [json = ''] = /\{[\s\S]*\}/.exec(output.stdout) ?? [];
   try {
-    if (output.exitCode !== 0) throw new Error(reasonOf(output));
+    if (output.exitCode !== 0) throw new Error(minikubeReason(output));
     const { images } = JSON.parse(json) as { images: { repoTags?: string[] }[] };
     return images.map(({ repoTags }) => new Set(repoTags?.map(fullName)));
   } catch (error) {

@@ -41,7 +41,7 @@ export async function runMinikube(
   context.signal.throwIfAborted();
   throw new TaskError({
     what: `\`minikube ${words[0]}\` failed with exit code ${output.exitCode}`,
-    why: reasonOf(output),
+    why: minikubeReason(output),
     advice: suggestionOf(output) ?? `\`minikube logs --profile ${profileOf(words)}\` shows more`,
     exitCode: output.exitCode,
   });
@@ -58,7 +58,7 @@ const saidIn = (...streams: readonly string[]): string =>
     .join('\n');
 
 /** Why minikube ended: its line "Exiting due to CODE: reason", or else its last line. */
-export function reasonOf({ stdout, stderr, exitCode, signal }: CommandOutput): string {
+export function minikubeReason({ stdout, stderr, exitCode, signal }: CommandOutput): string {
   const said = saidIn(stdout, stderr);
   return (
     /Exiting due to (.+)/.exec(said)?.[1] ??

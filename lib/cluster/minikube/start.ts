@@ -11,8 +11,7 @@ import type {
   Target,
 } from '../../settings/context.ts';
 import { tellKept } from '../messages.ts';
-import { forgetMachines } from './docker.ts';
-import { faultsOf, type Profile, phaseOf, readProfile } from './nodes.ts';
+import { faultsOf, forgetMachines, type Profile, phaseOf, readProfile } from './profile.ts';
 import { runMinikube } from './shell.ts';
 
 /**
@@ -98,7 +97,7 @@ export async function startCreated(context: Context, profile: Profile): Promise<
     for (const node of missing) {
       context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
       await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
-      await forgetMachines((name) => name === node);
+      await forgetMachines(environment, node);
     }
     await startNodes(context, missing.length);
   }

@@ -1,10 +1,14 @@
+import { readdir, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
 import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
+import { ifThere } from '../../ground/if-there.ts';
 import type { Environment, Settings, ShellContext } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
-import { endOf, signalOf } from '../../tools/tool-answer.ts';
+import { endOf, reasonOf, signalOf } from '../../tools/tool-answer.ts';
 import type { ClusterPhase } from '../provider.ts';
-import { findRemains } from './docker.ts';
-import { minikubeShell, reasonOf } from './shell.ts';
+import { noAnswer } from './engine.ts';
+import { minikubeReason, minikubeShell } from './shell.ts';
 
 /** A node in `minikube status -o json`. */
 export type Node = {
@@ -42,7 +46,7 @@ export async function readProfile(context: ShellContext): Promise<Profile> {
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 120_000 });
   const output = await $`minikube status --profile ${environment.clusterName} --output json`;
   if (output.exitCode === notFound) return { kind: 'none' };
-  if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: reasonOf(output) };
+  if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: minikubeReason(output) };
   const nodes = output.exitCode <= everythingStopped ? parseNodes(output.stdout) : undefined;
   if (nodes === undefined) throw failed(environment, 'status', output);
   // minikube lists no nodes if one machine is gone or Docker does not answer.
@@ -73,7 +77,7 @@ export const driverOf = ({ environment, log }: ShellContext): Promise<Settings['
 /** The error of a failed command. Never quotes incomplete or foreign output as the reason. */
 function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {
   const signal = signalOf(output);
-  const reason = reasonOf(output);
+  const reason = minikubeReason(output);
   const quoted = /^\s*[[{<]/.test(output.stdout) && output.stdout.includes(reason);
   const unread = signal === undefined && (output.exitCode === 0 || quoted);
   return new TaskError({
@@ -133,4 +137,63 @@ export function faultsOf(profile: Profile): readonly string[] {
     case 'nodes':
       return profile.nodes.flatMap((node) => faultOf(node) ?? []);
   }
+}
+
+/**
+ * Docker objects of the environment's minikube profile, whose nodes are `<profile>`, `<profile>-m02`, …: containers,
+ * volumes (disks, named like their nodes) and networks. Throws `TaskError` if Docker does not answer.
+ */
+async function findRemains(context: ShellContext) {
+  const [containers, volumes, networks] = await Promise.all([
+    list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
+    list(context, ['volume', 'ls', '--format', '{{.Name}}']),
+    list(context, ['network', 'ls', '--format', '{{.Name}}']),
+  ]);
+  return { containers, volumes, networks };
+}
+
+async function list(context: ShellContext, words: readonly string[]): Promise<readonly string[]> {
+  const { environment } = context;
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
+  const output = await $`docker ${words}`;
+  if (output.exitCode !== 0) throw noAnswer(reasonOf(output));
+  const ours = nodeNames(environment);
+  return output.stdout
+    .split('\n')
+    .filter((name) => ours.test(name))
+    .sort();
+}
+
+/**
+ * Removes what `minikube delete` leaves: the network of a profile with several nodes (minikube's issue 9776), and
+ * everything of a profile without configuration. Returns true if there was anything.
+ */
+export async function removeRemains(context: ShellContext): Promise<boolean> {
+  const { containers, volumes, networks } = await findRemains(context);
+  const $ = (await minikubeShell(context))({ quiet: true });
+  if (containers.length > 0) await $`docker container rm --force --volumes ${containers}`;
+  if (volumes.length > 0) await $`docker volume rm ${volumes}`;
+  if (networks.length > 0) await $`docker network rm ${networks}`;
+  return containers.length + volumes.length + networks.length > 0;
+}
+
+/** minikube's folder (pkg/minikube/localpath). */
+function minikubeHome(): string {
+  const home = process.env.MINIKUBE_HOME ?? homedir();
+  return basename(home) === '.minikube' ? home : join(home, '.minikube');
+}
+
+/** Matches nodes of the environment's profile: `<profile>`, `<profile>-m02`, … */
+const nodeNames = ({ clusterName }: Environment): RegExp => new RegExp(`^${clusterName}(-m\\d+)?$`);
+
+/**
+ * Removes minikube's records of the profile's machines, or of one. With such a record, minikube takes a new machine of
+ * that name for a member of the cluster and waits six minutes for it.
+ */
+export async function forgetMachines(environment: Environment, one?: string): Promise<void> {
+  const folder = join(minikubeHome(), 'machines');
+  const ours = nodeNames(environment);
+  const names = ((await ifThere(readdir(folder))) ?? []).filter((name) => ours.test(name));
+  for (const name of names.filter((name) => (one ?? name) === name))
+    await rm(join(folder, name), { recursive: true, force: true });
 }
