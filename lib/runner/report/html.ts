@@ -51,8 +51,8 @@ function embeddedJson(value: unknown): string {
   return JSON.stringify(value).replaceAll('<', '\\u003c');
 }
 
-/** The page's type `Run`. */
-function pageData(run: RecordedRun, view: GraphView): object {
+/** What the page is drawn from. */
+export function pageData(run: RecordedRun, view: GraphView) {
   const critical = criticalPath(run.tasks);
   const onPath = new Set(critical.tasks);
   return {

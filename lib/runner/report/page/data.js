@@ -1,19 +1,8 @@
-// What the page is drawn from; `pageData` in html.ts makes it.
+// What the page is drawn from.
 import { find } from './elements.js';
 
-/**
- * @typedef {{ at: number, stream: string, text: string }} Line
- * @typedef {{ what: string, why?: string, advice?: string, exitCode: number }} Failure
- * @typedef {{
- *   label: string, description: string, place: string, status: string, report?: string, startedAt?: number,
- *   endedAt?: number, waitedMs: number, lane?: number, attempts: number, failure?: Failure, chain: string[],
- *   because?: number, lines: Line[], dropped: number, critical: boolean, node: string, needs: number[],
- * }} Task
- * @typedef {{
- *   label: string, startedAt: number, durationMs: number, jobs: number, outcome: string, exitCode: number,
- *   notes: { at: number, text: string }[], tasks: Task[], critical: { tasks: number[], durationMs: number },
- * }} Run
- */
+/** @typedef {ReturnType<typeof import('../html.ts').pageData>} Run */
+/** @typedef {Run['tasks'][number]} Task */
 
 /** @type {Run} */
 export const run = JSON.parse(find('data').textContent ?? '');
