@@ -17,12 +17,9 @@ export type NodeSummary = {
  * Numbers of a run's tasks by result. `upToDate`: skipped because inputs or status command say that nothing has to be
  * done.
  */
-type Counts = Record<
-  'done' | 'changed' | 'unchanged' | 'interrupted' | 'skipped' | 'upToDate' | 'resumed',
-  number
->;
-
-export type RunSummary = Readonly<Counts> & {
+export type RunSummary = Readonly<
+  Record<'done' | 'changed' | 'unchanged' | 'interrupted' | 'skipped' | 'upToDate' | 'resumed', number>
+> & {
   readonly outcome: RunOutcome;
   readonly exitCode: number;
   readonly durationMs: number;
@@ -39,9 +36,6 @@ export type TaskFailure = {
   readonly lastLines: readonly string[];
   readonly place: string;
 };
-
-/** Numbers of a run's nodes by result so far. */
-export type Tally = Counts & { readonly failures: TaskFailure[] };
 
 /** All events of a run; the only input of renderers. */
 export type RunEventBody =

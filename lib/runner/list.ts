@@ -16,11 +16,13 @@ const widestForm = 44;
 /** Narrower descriptions would say next to nothing. */
 const narrowestText = 24;
 
+type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
+
 /**
  * All public tasks by group, in order of declaration, within `columns`. Descriptions go below the names if there is
  * no room beside them.
  */
-export function listText(tasks: readonly AnyTask[], program: string, columns: number, style: Style): string {
+export function listText(tasks: readonly AnyTask[], { program, columns, style }: HelpView): string {
   const entries = publicTasks(tasks);
   const rows = entries.map((entry) => ({
     group: entry.group ?? 'tasks',
@@ -95,13 +97,10 @@ function publicTasks(tasks: readonly AnyTask[]): AnyTask[] {
   return tasks.filter((entry) => !entry.private);
 }
 
-export type HelpView = { readonly program: string; readonly columns: number; readonly style: Style };
-
 /** Output of `--help` without a task: all tasks and global options. */
 export function helpText(tasks: readonly AnyTask[], options: ArgumentSpecs, view: HelpView): string {
   const rows = Object.entries(options).map(([name, spec]) => optionRow(name, spec));
-  const list = listText(tasks, view.program, view.columns, view.style);
-  return `${list}\n${section('global options', rows, view.style)}`;
+  return `${listText(tasks, view)}\n${section('global options', rows, view.style)}`;
 }
 
 /** Output of `<task> --help`: arguments, options, needs, aliases and the place of declaration. */

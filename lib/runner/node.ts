@@ -28,6 +28,11 @@ export type TaskNode = {
   longRunning: LongRunningNode | undefined;
 };
 
+/** Its needs, without tasks that only come before it. */
+export function neededBy(node: TaskNode): TaskNode[] {
+  return [...node.needs].filter((needed) => !node.comesAfter.has(needed));
+}
+
 /** Labels from the requested task down to this node. */
 export function chainOf(node: TaskNode): string[] {
   const chain: string[] = [];
@@ -157,7 +162,6 @@ export async function markLongRunning(nodes: readonly TaskNode[], roots: readonl
 /** Finalisers and all their needs. */
 function neededByFinalisers(nodes: readonly TaskNode[]): Set<TaskNode> {
   const needed = new Set(nodes.filter(({ finalises }) => finalises.size > 0));
-  for (const { needs, comesAfter } of needed)
-    for (const need of needs) if (!comesAfter.has(need)) needed.add(need);
+  for (const node of needed) for (const need of neededBy(node)) needed.add(need);
   return needed;
 }

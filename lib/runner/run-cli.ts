@@ -130,9 +130,9 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
   }
   const line = parseCommandLine(argv, session);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
+  const view = { program, columns, style: terminal.style };
   if (line.options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
   if (line.options.help === true) {
-    const view = { program, columns, style: terminal.style };
     const texts = line.calls.map(({ task }) => taskHelpText(task, view));
     return answer(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
   }
@@ -151,8 +151,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     });
   }
   if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
-    const json = line.options.json === true;
-    return answer(json ? listJson(tasks, line.options) : listText(tasks, program, columns, terminal.style));
+    return answer(line.options.json === true ? listJson(tasks, line.options) : listText(tasks, view));
   }
   if (own?.task === completionTask) {
     const { completionAnswer } = await import('./completion/completion.ts');

@@ -11,7 +11,7 @@ import { deferred } from './pause.ts';
 import { openRecorder, type RunRecorder } from './report/recorder.ts';
 import type { Cleanup, Gate, NodeResult, Run, RunRequest } from './run.ts';
 import { runScheduled } from './schedule.ts';
-import { emptyTally, outcomeOf, settle, summarize, summaryLines } from './summary.ts';
+import { emptyTally, outcomeOf, settle, summarize, summaryLines, tallyUp } from './summary.ts';
 import { startLimit } from './suspend.ts';
 import type { RunOutcome } from './task.ts';
 
@@ -29,7 +29,9 @@ export async function runTasks(request: RunRequest): Promise<number> {
     redact: (text) => redactor.redact(text),
   });
   const renderers: Renderer[] = [screen, recorder];
+  const tally = emptyTally();
   const emit: Emit = (body) => {
+    tallyUp(tally, body);
     const event = redactor.redactAll({ ...body, at: Date.now() });
     for (const renderer of renderers) renderer.onEvent(event);
   };
@@ -41,9 +43,9 @@ export async function runTasks(request: RunRequest): Promise<number> {
   const locks: (Lock | undefined)[] = [];
   try {
     for (const path of request.locks) locks.push(await takeLock(path, request, emit));
-    const tally = emptyTally();
-    const run: Run = { ...request, emit, tally, cleanups: [], holder: locks[0]?.holder, cleaning: false };
-    await runNodes(run, screen);
+    const run: Run = { ...request, emit, cleanups: [], holder: locks[0]?.holder, cleaning: false };
+    const memory = await runNodes(run, screen);
+    memory?.end(outcomeOf(stop.reason, tally));
     await stop.ended();
     const clean = await runCleanups(run, outcomeOf(stop.reason, tally));
     await children.end();
@@ -78,8 +80,9 @@ async function timingOf({ terminal, redactor }: RunRequest, recorder: RunRecorde
   return timingLines(redactor.redactAll(recorder.recorded()), terminal.style, columns);
 }
 
-async function runNodes(run: Run, screen: Renderer): Promise<void> {
-  const { stop, tally } = run;
+/** Runs all nodes and returns what remembers them. */
+async function runNodes(run: Run, screen: Renderer) {
+  const { stop, emit } = run;
   const { openMemory } = await import('./memory/memory.ts');
   const memory = await openMemory(run);
   await runScheduled(run, {
@@ -92,7 +95,7 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
         // Otherwise it is interrupted as soon as it starts.
         if (!stopped()) refused = { status: 'failed', failure: toFailure(error), lastLines: [] };
       }
-      run.emit({ type: 'task-started', id: node.id });
+      emit({ type: 'task-started', id: node.id });
       const at = Date.now();
       const gate = late ? finaliserGate(node, run) : undefined;
       if (node.task.interactive) screen.pause?.();
@@ -100,14 +103,11 @@ async function runNodes(run: Run, screen: Renderer): Promise<void> {
       if (node.task.interactive) screen.resume?.();
       gate?.release();
       await memory?.after(node, result);
-      return settle(node, result, at, run);
+      return settle(node, result, at, emit);
     },
-    skip: (node, because) => {
-      tally.skipped += 1;
-      run.emit({ type: 'task-skipped', id: node.id, because: because?.id });
-    },
+    skip: (node, because) => emit({ type: 'task-skipped', id: node.id, because: because?.id }),
   });
-  memory?.end(outcomeOf(stop.reason, tally));
+  return memory;
 }
 
 async function takeLock(

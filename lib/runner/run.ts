@@ -1,6 +1,6 @@
 import type { Children } from './children.ts';
 import type { Failure } from './errors.ts';
-import type { Emit, Tally } from './events.ts';
+import type { Emit } from './events.ts';
 import type { RunnerSettings } from './global-options.ts';
 import type { LockHolder } from './lock.ts';
 import type { Graph, TaskNode } from './node.ts';
@@ -33,7 +33,6 @@ export type RunRequest = {
 /** Shared by all tasks of a run. */
 export type Run = RunRequest & {
   readonly emit: Emit;
-  readonly tally: Tally;
   readonly cleanups: Cleanup[];
   /** The run as its first lock's holder; undefined in a nested run, too. */
   readonly holder: LockHolder | undefined;

@@ -1,34 +1,47 @@
 import { formatPlace } from './call-site.ts';
 import { exitCodes, formatFailure, type StopReason, stopExitCode } from './errors.ts';
-import type { RunSummary, Tally, TaskFailure } from './events.ts';
+import type { Emit, RunEventBody, RunSummary, TaskFailure } from './events.ts';
 import { count, formatDuration } from './format.ts';
 import { chainOf, type TaskNode } from './node.ts';
 import type { Style } from './output/terminal.ts';
-import type { NodeResult, Run } from './run.ts';
+import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
 
-export function emptyTally(): Tally {
+/** Numbers of a run's tasks by result so far. */
+type Tally = ReturnType<typeof emptyTally>;
+
+export function emptyTally() {
   const tasks = { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, upToDate: 0, resumed: 0 };
-  return { ...tasks, failures: [] };
+  return { ...tasks, failures: [] as TaskFailure[] };
 }
 
-/** Counts the result of a node that was started then, and emits it. Returns whether it is done. */
-export function settle(node: TaskNode, result: NodeResult, startedAt: number, { tally, emit }: Run): boolean {
+const countedAs = {
+  'task-done': 'done',
+  'task-interrupted': 'interrupted',
+  'task-skipped': 'skipped',
+  'task-up-to-date': 'upToDate',
+  'task-resumed': 'resumed',
+} as const;
+
+/** Counts the task that ends with this event, if it is such a one. */
+export function tallyUp(tally: Tally, event: RunEventBody): void {
+  if (event.type in countedAs) tally[countedAs[event.type as keyof typeof countedAs]] += 1;
+  if (event.type === 'task-done' && event.report !== undefined) tally[event.report] += 1;
+  if (event.type !== 'task-failed') return;
+  const { type: _, durationMs: __, ...failure } = event;
+  tally.failures.push(failure);
+}
+
+/** Emits the result of a node that was started then. Returns whether it is done. */
+export function settle(node: TaskNode, result: NodeResult, startedAt: number, emit: Emit): boolean {
   const { id, label } = node;
   const durationMs = Date.now() - startedAt;
-  if (result.status === 'done') {
-    tally.done += 1;
-    if (result.report !== undefined) tally[result.report] += 1;
-    emit({ type: 'task-done', id, report: result.report, durationMs });
-  } else if (result.status === 'interrupted') {
-    tally.interrupted += 1;
-    emit({ type: 'task-interrupted', id, durationMs });
-  } else {
+  if (result.status === 'done') emit({ type: 'task-done', id, report: result.report, durationMs });
+  else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
+  else {
     const { failure, lastLines } = result;
     const place = formatPlace(node.task);
-    const failed: TaskFailure = { id, label, failure, chain: chainOf(node), lastLines, place };
-    tally.failures.push(failed);
-    emit({ type: 'task-failed', durationMs, ...failed });
+    emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
   }
   return result.status === 'done';
 }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { formatPlace } from '../call-site.ts';
 import { UsageError } from '../errors.ts';
 import { count, listChanges } from '../format.ts';
-import type { TaskNode } from '../node.ts';
+import { neededBy, type TaskNode } from '../node.ts';
 import { declared } from '../task.ts';
 import { changesBetween, compileGlobs, type Digests, readFiles } from './files.ts';
-import { digestOf, neededBy, readRecord, removeRecord, settingsOf, writeRecord } from './record.ts';
+import { digestOf, readRecord, removeRecord, settingsOf, writeRecord } from './record.ts';
 
 export type FingerprintSettings = {
   readonly memory: string;

@@ -3,11 +3,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { formatSince } from '../format.ts';
-import type { TaskNode } from '../node.ts';
+import { neededBy, type TaskNode } from '../node.ts';
 import { parseJson } from '../parse-json.ts';
 import { isSameProcess, ownIdentity, type ProcessIdentity } from '../process-identity.ts';
 import type { RunOutcome } from '../task.ts';
-import { makeMemoryFolder, neededBy, passing, settingsDigest } from './record.ts';
+import { makeMemoryFolder, passing, settingsDigest } from './record.ts';
 
 const version = 2;
 const folderName = 'journal';

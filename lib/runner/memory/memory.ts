@@ -13,7 +13,7 @@ import { digestOf, isTracked, passing, settingsDigest } from './record.ts';
  * is read.
  */
 export async function openMemory(run: Run) {
-  const { graph, settings, tally } = run;
+  const { graph, settings } = run;
   const tracks = graph.nodes.some(isTracked);
   const single = graph.nodes.length === 1;
   if (single && run.holder === undefined && !tracks && !settings.explain && !settings.resume)
@@ -52,7 +52,6 @@ export async function openMemory(run: Run) {
       return false;
     }
     journal?.note(node.id, resumption.settle(node));
-    tally.resumed += 1;
     run.emit({ type: 'task-resumed', id: node.id, ...explanation(node, 'was done by the last run') });
     return true;
   }
@@ -67,7 +66,6 @@ export async function openMemory(run: Run) {
       return false;
     }
     resumption?.settle(node);
-    tally.upToDate += 1;
     const text = `is up to date: ${look.reason}`;
     run.emit({ type: 'task-up-to-date', id: node.id, ...explanation(node, text) });
     return true;

@@ -9,11 +9,6 @@ export function isTracked({ task }: TaskNode): boolean {
   return (task.inputs !== undefined || task.status !== undefined) && task.ready === undefined;
 }
 
-/** Its needs, without tasks that only come before it. */
-export function neededBy(node: TaskNode): TaskNode[] {
-  return [...node.needs].filter((needed) => !node.comesAfter.has(needed));
-}
-
 /** A task's properties apart from files, by their names in explanations. Throws what `commands` throws. */
 export async function settingsOf({ task, input }: TaskNode): Promise<{ readonly [name: string]: unknown }> {
   return {

@@ -18,7 +18,9 @@ const install = plain('install-app', {
   needs: ({ args }) => [need(create), ...(args.app === 'x' ? [hidden] : [])],
 });
 const tasks: AnyTask[] = [create, install, hidden, listTask];
-const style = createStyle(false, true);
+const viewOf = (columns: number, unicode = true) => {
+  return { program: 'run', columns, style: createStyle(false, unicode) };
+};
 
 test('tasks are listed by group, aligned, private ones left out, list itself included', () => {
   const text = `usage: run <task> [arguments] [options] [, <task> …]
@@ -33,13 +35,13 @@ deploy
 runner
   list               show all tasks
 `;
-  assert.is(listText(tasks, 'run', 80, style), text);
+  assert.is(listText(tasks, viewOf(80)), text);
 });
 
 test('any number of tasks in any number of groups is listed', () => {
   const named = (index: number): AnyTask => ({ ...create, name: `t${index}`, group: `g${index % 10_000}` });
   const many = Array.from({ length: 200_000 }, (_, index) => named(index));
-  const lines = listText(many, 'run', 80, style).split('\n');
+  const lines = listText(many, viewOf(80)).split('\n');
   assert.is(lines.length, 2 + 2 * 10_000 + many.length + 1);
   assert.equal(lines.slice(2, 5), ['', 'g0', '  t0       makes the cluster']);
 });
@@ -47,10 +49,10 @@ test('any number of tasks in any number of groups is listed', () => {
 test('in a narrow terminal no task is wider than it, and where names take all the room descriptions go below them', () => {
   for (const columns of [44, 30, 12])
     for (const symbols of [true, false])
-      for (const line of listText(tasks, 'run', columns, createStyle(false, symbols)).split('\n').slice(2))
+      for (const line of listText(tasks, viewOf(columns, symbols)).split('\n').slice(2))
         assert.ok(line.length <= columns, line);
   const has = (columns: number, text: string, unicode = true): void =>
-    assert.match(listText(tasks, 'run', columns, createStyle(false, unicode)), text);
+    assert.match(listText(tasks, viewOf(columns, unicode)), text);
   has(60, '  install-app <app>  deploys one application (also install)\n');
   has(50, '  install-app <app>  deploys one application (als…\n');
   has(44, '  install-app <app>\n      deploys one application (also install)\n');
@@ -58,7 +60,7 @@ test('in a narrow terminal no task is wider than it, and where names take all th
   has(40, '      deploys one application (also i...\n', false);
   // A very long name does not push the others' descriptions away.
   const long = plain('a'.repeat(60), { description: 'long' });
-  const text = listText([create, long], 'run', 100, style);
+  const text = listText([create, long], viewOf(100));
   assert.match(text, `  create-k8s${' '.repeat(36)}makes the cluster\n`);
   assert.match(text, `  ${'a'.repeat(60)}\n${' '.repeat(48)}long\n`);
 });
@@ -84,15 +86,14 @@ test('the list for programs has every field of every public task', () => {
 });
 
 test('help of a task explains arguments, options, needs, aliases and place, that of everything tasks and global options', () => {
-  const view = { program: 'run', columns: 80, style };
-  const ofTask = taskHelpText(install, view);
+  const ofTask = taskHelpText(install, viewOf(80));
   for (const part of [
     ...['usage: run install-app <app> [--timeout <number>]', 'deploys one application'],
     ...['<app>  the application', '-t, --timeout <number>  seconds to wait (default 60)'],
     ...['needs: create-k8s', 'also: install', 'list.test.ts:'],
   ])
     assert.match(ofTask, part);
-  const ofAll = helpText(tasks, runnerOptions, view);
+  const ofAll = helpText(tasks, runnerOptions, viewOf(80));
   for (const part of ['create-k8s', '-j, --jobs <number>', '--no-wait', '-h, --help'])
     assert.match(ofAll, part);
 });
