@@ -10,18 +10,7 @@ import { getTool } from '../../lib/tools/get-tool.ts';
 import type { ToolEntry } from '../../lib/tools/manifest.ts';
 import { lastWords, withProgress } from '../../lib/tools/tool-context.ts';
 import { rootName, type ShapeTask } from './graph-shape.ts';
-import type { Contender } from './measure.ts';
-
-/** An installed task runner. */
-export type Peer = {
-  readonly name: string;
-  /** The name of its file of tasks, and the same graph in its format. */
-  readonly file: string;
-  readonly text: (graph: readonly ShapeTask[]) => string;
-  /** Runs the graph in the folder of this file, two tasks at a time, without caches and daemons. */
-  readonly command: Contender['command'];
-  readonly env?: NodeJS.ProcessEnv;
-};
+import type { Peer } from './measure.ts';
 
 /**
  * Pinned here: make comes with the system, go-task is built from its pinned Go module, the others are in

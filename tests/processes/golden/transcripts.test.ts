@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type ProviderName, providerNames } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { bundled } from '../../../lib/runner/tests/rig/bundled.ts';
+import { bundled } from '../../../lib/runner/tests/rig/ended.ts';
 import { onlyExamples } from '../../rig/applications.ts';
 import { bash } from '../../rig/programs.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';

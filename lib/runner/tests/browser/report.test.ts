@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { reportPage } from '../../report/html.ts';
 import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
 import { temporaryFolder } from '../rig/folder.ts';
-import { edge, node } from '../rig/views.ts';
+import { edge, node } from '../rig/graphs.ts';
 import { ran, recordedRun, unstarted } from '../unit/report/fixture.ts';
 
 /* The report of a run, opened from its file in a real browser. */

@@ -4,8 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../ground/project.ts';
 import { processStartTime } from '../../process-identity.ts';
-import { bundled } from '../rig/bundled.ts';
-import { type Ended, runFile } from '../rig/ended.ts';
+import { bundled, type Ended, runFile } from '../rig/ended.ts';
 import { folder, useFolder } from '../rig/folder.ts';
 
 /* Runs that end in another way than by the end of their tasks. */

@@ -1,7 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { root } from '../../../ground/project.ts';
+import { temporaryFolder } from './folder.ts';
 
 /** How a process ended; the exit code is null after a signal. */
 export type Ended = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
@@ -35,4 +37,20 @@ export function runFile(
   const { CI: _, ...inherited } = process.env;
   const env = { ...inherited, NO_COLOR: '1', LC_ALL: 'C.UTF-8', ...variables };
   return ended(spawn(program, words, { cwd, env, timeout: limitMs, stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+/**
+ * Bundles a program as `./run` does; `node` starts the file in a third of the time that the sources take. It is removed
+ * with this process.
+ */
+export async function bundled(entry: string): Promise<string> {
+  const output = join(temporaryFolder(), 'program.mjs');
+  await bundle(entry, output);
+  return output;
+}
+
+/** Bundles a program into this file, with a source map beside it. */
+export async function bundle(entry: string, output: string): Promise<void> {
+  const script = join(root, 'lib', 'start', 'bundle.ts');
+  await promisify(execFile)(process.execPath, ['--import', loader, script, entry, output]);
 }

@@ -1,8 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle } from './bundled.ts';
-import { type Ended, runFile } from './ended.ts';
+import { bundle, type Ended, runFile } from './ended.ts';
 import { temporaryFolder } from './folder.ts';
 
 const project = fileURLToPath(new URL('../../../../', import.meta.url));

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { processStartTime, type Question, type Readiness, type TaskDefinition } from '../../runner.ts';
-import { bundled } from './bundled.ts';
+import { bundled } from './ended.ts';
 import { temporaryFolder, useFolder } from './folder.ts';
 
 export { folder } from './folder.ts';

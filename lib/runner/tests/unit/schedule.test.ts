@@ -7,9 +7,8 @@ import { deferred } from '../../pause.ts';
 import type { Run } from '../../run.ts';
 import { runScheduled, type Work } from '../../schedule.ts';
 import type { AnyTask, TaskContext } from '../../task.ts';
-import { checkEvents } from '../rig/check-events.ts';
 import { graphOf, plain, word } from '../rig/graphs.ts';
-import { runInProcess } from '../rig/in-process-run.ts';
+import { checkEvents, runInProcess } from '../rig/in-process-run.ts';
 import { randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {

@@ -6,9 +6,8 @@ import { dot, mermaid, showGraph } from '../../../graph/show.ts';
 import { viewOfGraph } from '../../../graph/view.ts';
 import { ownTasks } from '../../../own-tasks.ts';
 import { type AnyTask, need, type Options } from '../../../task.ts';
-import { graphOf, plain, text, word } from '../../rig/graphs.ts';
+import { graphOf, node, plain, sample, text, word } from '../../rig/graphs.ts';
 import { refusalOf } from '../../rig/refusal.ts';
-import { node, sample } from '../../rig/views.ts';
 
 async function view(requested: AnyTask, options: Options = {}) {
   const { nodes, edges } = viewOfGraph(await graphOf(requested, {}, [], options));

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { graphPicture } from '../../../report/graph-picture.ts';
 import { reportPage } from '../../../report/html.ts';
 import { pageMark, traceOf } from '../../../report/reports.ts';
-import { edge, node, sample as view } from '../../rig/views.ts';
+import { edge, node, sample as view } from '../../rig/graphs.ts';
 import { ran, recordedRun, unstarted } from './fixture.ts';
 
 const nasty = '</script><script>alert(1)</script><!-- \u2028\u2029 $& {{x}} <!-- data -->';
