@@ -4,8 +4,7 @@ import { importGpgKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
 const changes = () => import('../lib/applications/changes.ts');
-const additions = () => import('../lib/applications/new-app.ts');
-const removals = () => import('../lib/applications/remove-app.ts');
+const applications = () => import('../lib/applications/application.ts');
 const environments = () => import('../lib/applications/new-environment.ts');
 
 const newName = { type: 'string', positional: true, noun: 'name', description: 'its name, such as' } as const;
@@ -24,11 +23,11 @@ export const newApp = task({
     },
   },
   needs: ({ args }) => (args.secrets === 'sops' ? [importGpgKeys, ...tools('sops')] : []),
-  check: async (input) => (await import('../lib/applications/new-app.ts')).checkName(input, input.args.name),
+  check: async (input) => (await applications()).checkName(input, input.args.name),
   commands: async (input) =>
-    (await changes()).planCommands(input, await (await additions()).newApp(input, input.args)),
+    (await changes()).planCommands(input, await (await applications()).newApp(input, input.args)),
   run: async (context) =>
-    (await changes()).carryOut(context, await (await additions()).newApp(context, context.args)),
+    (await changes()).carryOut(context, await (await applications()).newApp(context, context.args)),
 });
 
 export const removeApp = task({
@@ -48,9 +47,9 @@ export const removeApp = task({
   needs: ({ provider }) => tools(...provider.toolsFor.status),
   confirm: ({ args }) => `remove \`${args.app}\` from the settings of all environments?`,
   commands: async (input) =>
-    (await changes()).planCommands(input, await (await removals()).removeApp(input, input.args.app)),
+    (await changes()).planCommands(input, await (await applications()).removeApp(input, input.args.app)),
   run: async (context) => {
-    const { checkNotInstalled, removeApp } = await removals();
+    const { checkNotInstalled, removeApp } = await applications();
     await checkNotInstalled(context, context.args.app);
     return (await changes()).carryOut(context, await removeApp(context, context.args.app));
   },

@@ -6,7 +6,7 @@ import { hasPlugin } from '../helm/helm.ts';
 import { callHelmfile, type Release, type Selection, selector, selectReleases } from '../helm/helmfile.ts';
 import { type AppliedObject, manifestObjects } from '../helm/live-objects.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { render } from '../helm/render.ts';
+import { render } from '../helm/rendered.ts';
 import { adviceFor } from '../kubernetes/advice.ts';
 import { kubectl, listOf } from '../kubernetes/kubectl.ts';
 import type { Context, ShellContext } from '../settings/context.ts';

@@ -8,7 +8,7 @@ import { entriesBelow, ifThere, textIfThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { helmfileText, type Release, selectReleases } from '../helm/helmfile.ts';
 import type { SecretObject } from '../helm/live-objects.ts';
-import { render } from '../helm/render.ts';
+import { render } from '../helm/rendered.ts';
 import { routeSecrets } from '../ingress/certificates.ts';
 import { decryptObjects, type EncryptedObject, encryptObjects, encryptWords } from '../secrets/encrypt.ts';
 import { findPrivateKeys, secretForms, shortestSecret } from '../secrets/leaks.ts';

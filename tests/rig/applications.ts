@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { removeApp } from '../../lib/applications/application.ts';
 import { makeChanges } from '../../lib/applications/changes.ts';
-import { removeApp } from '../../lib/applications/remove-app.ts';
 import { root } from '../../lib/ground/project.ts';
 import { environmentIn } from './task-context.ts';
 

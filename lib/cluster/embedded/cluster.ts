@@ -149,7 +149,7 @@ type Part = {
 
 const jobRunner = 'lib/cluster/embedded/job-runner.ts';
 /** Folders with its sources. */
-const sources = ['lib/cluster/embedded', 'lib/database', 'lib/verification'];
+const sources = ['lib/cluster/embedded', 'lib/database'];
 
 export async function sourcesDigest(root: string): Promise<string> {
   const files = await Promise.all(sources.map((folder) => filesBelow(root, folder)));

@@ -2,10 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
 import type { Environment } from '../../settings/context.ts';
 import { environmentOf } from '../../settings/environment.ts';
-import type { Workload } from '../../verification/pod-environment.ts';
-import { runCheck } from '../../verification/run-check.ts';
 import { type Api, connectApi } from './api.ts';
-import { mountedFile, type Pod, type Result, resolvePod, workOff } from './job-pod.ts';
+import { mountedFile, type Pod, type Result, resolvePod, type Workload, workOff } from './job-pod.ts';
+import { runCheck } from './run-check.ts';
 import { requireState } from './state.ts';
 
 /*

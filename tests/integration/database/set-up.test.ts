@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { runCheck } from '../../../lib/cluster/embedded/run-check.ts';
 import { acceptsLogin, isPostgresqlReady, type Login, withLogin } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { setPassword } from '../../../lib/rotation/passwords.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { runCheck } from '../../../lib/verification/run-check.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { databaseServer } from './server.ts';
 

@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type CheckInput, runCheck } from '../../../lib/cluster/embedded/run-check.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { type CheckInput, runCheck } from '../../../lib/verification/run-check.ts';
 import { realPostgresql } from '../database/server.ts';
 
 const password = 'p=ss "wörd" $(1)';

@@ -167,7 +167,7 @@ test('a program that was removed after the cluster was created is replaced, and 
 
 test('the job runner starts again for any source that tells what a pod is given', async () => {
   const before = await sourcesDigest(environment.root);
-  await writeWhole(join(environment.root, 'lib/verification/pod-environment.ts'), '');
+  await writeWhole(join(environment.root, 'lib/database/set-up.ts'), '');
   assert.is.not(await sourcesDigest(environment.root), before);
 });
 

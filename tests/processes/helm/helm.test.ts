@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { helmPlugins, installPlugins } from '../../../lib/helm/helm.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
-import { render } from '../../../lib/helm/render.ts';
+import { render } from '../../../lib/helm/rendered.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 

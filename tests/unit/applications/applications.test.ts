@@ -12,10 +12,9 @@ import {
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkName, newApp, removeApp, type SecretsKind } from '../../../lib/applications/application.ts';
 import { makeChanges, planCommands } from '../../../lib/applications/changes.ts';
-import { checkName, newApp, type SecretsKind } from '../../../lib/applications/new-app.ts';
 import { checkNewEnvironment, newEnvironment } from '../../../lib/applications/new-environment.ts';
-import { removeApp } from '../../../lib/applications/remove-app.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { environmentNames, loadSettings } from '../../../lib/settings/settings.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';

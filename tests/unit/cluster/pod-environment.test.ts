@@ -1,10 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  type Container,
-  type ObjectReader,
-  podEnvironment,
-} from '../../../lib/verification/pod-environment.ts';
+import { type Container, type ObjectReader, podEnvironment } from '../../../lib/cluster/embedded/job-pod.ts';
 
 const encode = (text: string) => Buffer.from(text).toString('base64');
 
