@@ -113,18 +113,21 @@ async function isPlain(path: string): Promise<boolean> {
 
 /**
  * Why a file could not be encrypted: the keys of its rule, for which SOPS only says "Unusable public key". `gpg` is
- * the shell for gpg; keys in `unless` are being replaced; `suffix` ends the first line.
+ * the shell for gpg; a rotation of keys is `replacing` some, and has changed nothing.
  */
 export async function explainEncryption(
   gpg: Shell,
   root: string,
   file: string,
   output: Ended,
-  { unless = [], suffix = '' }: { readonly unless?: readonly string[]; readonly suffix?: string } = {},
+  replacing: readonly string[] = [],
 ): Promise<TaskError> {
   if (signalOf(output) !== undefined) return toolFailure(`sops encrypt ${file}`, output);
+  const suffix = replacing.length === 0 ? '' : '; nothing was changed';
   const wanted = ruleFor(await creationRules(root), file)?.recipients ?? [];
-  const others = wanted.filter((fingerprint) => isFingerprint(fingerprint) && !isAmong(unless, fingerprint));
+  const others = wanted.filter(
+    (fingerprint) => isFingerprint(fingerprint) && !isAmong(replacing, fingerprint),
+  );
   const problems = (
     await Promise.all(others.map((fingerprint) => recipientProblem(gpg, fingerprint)))
   ).flatMap((problem) => problem ?? []);

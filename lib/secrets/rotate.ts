@@ -238,7 +238,7 @@ async function reencrypt($: Shell, root: string, file: string, old: readonly str
   ]) {
     const ended = await inStaging`sops ${words} ${file}`;
     if (ended.exitCode === 0) continue;
-    throw await explainEncryption($, root, file, ended, { unless: old, suffix: '; nothing was changed' });
+    throw await explainEncryption($, root, file, ended, old);
   }
   const after = await decrypt(inStaging);
   const { recipients = [], plain } = (await parseEncrypted(await readStaged(root, file))) ?? {};

@@ -49,7 +49,7 @@ const setUp = (app2: string, vault?: string, app1?: string) =>
   setUpDatabases((use) => use(login), wanted(app2, vault, app1));
 
 test('sets up a new server, with any password', async () => {
-  assert.ok(await isPostgresqlReady('127.0.0.1', login.port));
+  assert.ok(await isPostgresqlReady('127.0.0.1', login.port, 60_000));
   assert.equal(await setUp(awkward), ['app1', 'app2']);
   const rows = await ask(`SELECT rolname, rolsuper, rolcreaterole, rolcanlogin, rolcreatedb FROM pg_roles
       WHERE rolname IN ('app1', 'app2', 'vault') ORDER BY rolname`);

@@ -67,19 +67,20 @@ test('a hash cannot be a password, a text that only resembles one can', () => {
 
 test('a port is not ready where nothing listens, or a server fails, has no TLS, closes or never answers', async () => {
   assert.is(await isPostgresqlReady('127.0.0.1', 1, 1000), false);
-  for (const answer of [
-    (socket: Socket) => socket.end('E...'),
-    (socket: Socket) => socket.write('N'),
-    (socket: Socket) => socket.end(),
-    () => undefined,
-  ]) {
+  for (const [answer, timeoutMs] of [
+    [(socket: Socket) => socket.end('E...'), 60_000],
+    [(socket: Socket) => socket.write('N'), 60_000],
+    [(socket: Socket) => socket.end(), 60_000],
+    [() => undefined, 1000],
+  ] as const) {
     let asked = 0;
     const server = createServer((socket) => {
       socket.unref().on('error', () => undefined);
       socket.once('data', () => answer(socket)).once('data', () => asked++);
     }).unref();
-    assert.is(await isPostgresqlReady('127.0.0.1', await portOf(server), 1000), false, String(answer));
-    assert.is(asked, 1);
+    assert.is(await isPostgresqlReady('127.0.0.1', await portOf(server), timeoutMs), false, String(answer));
+    // A busy machine may have asked nothing within the short time.
+    assert.ok(asked === 1 || timeoutMs === 1000, String(answer));
   }
 });
 

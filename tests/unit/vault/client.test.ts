@@ -96,7 +96,7 @@ async function statusOf(...overrides: readonly Answers[]) {
         assert.is(method, 'GET');
         return answers[path] ?? good[path];
       });
-      return { name: address, client: vaultClient({ address, token: 't', timeoutMs: 1000 }) };
+      return { name: address, client: vaultClient({ address, token: 't' }) };
     }),
   );
   const state: DesiredState = {
@@ -127,7 +127,7 @@ test('Vault is configured with everything there; not if one thing is missing, em
 
 test('a Vault that is sealed is asked no more; an unsealed replica is asked for the rest', async () => {
   const sealed = (initialized: boolean): Answers => ({
-    ...{ 'sys/seal-status': sealStatus(initialized, true), 'sys/auth': 'silent' },
+    ...{ 'sys/seal-status': sealStatus(initialized, true), 'sys/auth': 'gone' },
   });
   for (const initialized of [true, false])
     assert.equal(await statusOf(sealed(initialized)), [initialized, true, false]);
@@ -135,10 +135,10 @@ test('a Vault that is sealed is asked no more; an unsealed replica is asked for 
 });
 
 test('after an answer that does not say it, it is unknown whether Vault is configured, or even there', async () => {
-  for (const answer of [{ text: '<html>' }, 'silent'] as const)
+  for (const answer of [{ text: '<html>' }, 'gone'] as const)
     assert.instance(await failureOf(statusOf({ 'sys/seal-status': answer })), VaultError);
   for (const [path, answer] of [
-    ['sys/auth', 'silent'],
+    ['sys/auth', 'gone'],
     ['sys/auth', refused(403, 'permission denied')],
     ['sys/policies/acl?list=true', refused(403, 'permission denied')],
     ['auth/kubernetes/config', { status: 404, body: {} }],

@@ -141,7 +141,7 @@ test('waitForVault waits for a Vault that starts, and throws the last reason oth
   const starting = { status: 502, text: 'starting' };
   const answers = [starting, starting];
   const { address } = await scriptedVault(() => answers.pop() ?? { body: fresh() });
-  await waitForVault(vaultClient({ address }), 5000);
+  await waitForVault(vaultClient({ address }), 60_000);
   assert.equal(answers, []);
   const never = await scriptedVault(() => starting);
   await fails(waitForVault(vaultClient(never), 30), { why: 'HTTP 502' });
