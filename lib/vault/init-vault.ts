@@ -12,8 +12,8 @@ import type { Context, Environment, EnvironmentContext, Outcome } from '../setti
 import { writeWhole } from '../settings/environment.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
+import type { KubernetesAccess } from './api/key-values.ts';
 import { readKeys, textsOfKeys, type VaultKeys } from './api/keys-file.ts';
-import type { KubernetesAccess } from './api/kubernetes-auth.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenPath } from './desired.ts';
@@ -55,9 +55,9 @@ export async function initVault(context: Context): Promise<void> {
     await convergeVault({
       client: client.withToken(token),
       state,
-      kubernetes: await kubernetesAccess(context),
       sources: {
         settings,
+        kubernetes: await kubernetesAccess(context),
         decrypt: (file, key) => decryptValue(context, file, key),
         record: writtenPath(environment),
         databaseAuthority: authority,

@@ -1,9 +1,8 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import { connectionObject } from './database.ts';
+import { connectionObject, kubernetesConfig, roleOf } from './connections.ts';
 import { keyValuesObject, type Sources, settingText } from './key-values.ts';
-import { type KubernetesAccess, kubernetesConfig, roleOf } from './kubernetes-auth.ts';
 import { applicationOfPolicy } from './state.ts';
 import type { AuditDevice, AuthMount, DesiredState, Mount, Policy, TransitKey } from './state-schema.ts';
 import {
@@ -18,7 +17,6 @@ export type ConvergeInput = {
   /** Its token may manage the whole desired state. */
   readonly client: VaultClient;
   readonly state: DesiredState;
-  readonly kubernetes: KubernetesAccess;
   readonly sources: Sources;
   readonly signal?: AbortSignal;
   /** Called for each object once it is converged. */
@@ -76,10 +74,10 @@ async function converge(object: VaultObject): Promise<VaultChange> {
 }
 
 /** All objects in the order of their needs: the audit log first, objects that need another server last. */
-const allObjects = ({ client, state, kubernetes, sources, signal }: ConvergeInput): VaultObject[] => [
+const allObjects = ({ client, state, sources, signal }: ConvergeInput): VaultObject[] => [
   ...structuralObjects(client, state, sources.settings),
   ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
-  ...state.auth.map((mount) => kubernetesConfig(client, mount, kubernetes, sources.record)),
+  ...state.auth.map((mount) => kubernetesConfig(client, mount, sources)),
   ...state.mounts.flatMap((mount) =>
     mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
   ),

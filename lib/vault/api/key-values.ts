@@ -7,6 +7,16 @@ import type { KeyValues, Reference } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import { differingNames, type VaultObject } from './vault-object.ts';
 
+/** Vault's access to the API server that checks ServiceAccount tokens. */
+export type KubernetesAccess = {
+  /** `https://kubernetes.default.svc` for a Vault in a pod. */
+  readonly host: string;
+  /** PEM. Undefined for a Vault in a pod, which uses its own ServiceAccount's. */
+  readonly caCertificate?: string;
+  /** Token of a ServiceAccount bound to `system:auth-delegator`. Undefined for a Vault in a pod, which uses its own. */
+  readonly reviewer?: string;
+};
+
 /** Sources of values that are not in the desired state. */
 export type Sources = {
   /** The merged settings of the environment. */
@@ -17,6 +27,7 @@ export type Sources = {
   readonly record: string;
   /** PEM of the authority that signed the database server's certificate. */
   readonly databaseAuthority: string;
+  readonly kubernetes: KubernetesAccess;
 };
 
 /** A path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */

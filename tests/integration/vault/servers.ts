@@ -77,11 +77,11 @@ export async function converge(of = vault): Promise<string[]> {
   await convergeVault({
     client: client.withToken(token),
     state,
-    kubernetes: {
-      ...{ host: api.address, reviewer: api.token },
-      caCertificate: await readFile(api.authority, 'utf8'),
-    },
     sources: {
+      kubernetes: {
+        ...{ host: api.address, reviewer: api.token },
+        caCertificate: await readFile(api.authority, 'utf8'),
+      },
       settings,
       decrypt: async (file, key) => {
         assert.is(`${file} ${key}`, 'database.yaml vaultPassword');

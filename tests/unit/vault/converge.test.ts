@@ -6,7 +6,6 @@ import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { convergeVault, type VaultChange } from '../../../lib/vault/api/converge.ts';
 import type { Sources } from '../../../lib/vault/api/key-values.ts';
-import type { KubernetesAccess } from '../../../lib/vault/api/kubernetes-auth.ts';
 import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/state-schema.ts';
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
@@ -40,18 +39,13 @@ const issuers = { vault: { password: 'sops://database.yaml#/vaultPassword' } };
 
 useKeys(test);
 
-async function converge(
-  vault: ScriptedVault,
-  state: Partial<DesiredState>,
-  sources: Partial<Sources> = {},
-  kubernetes: KubernetesAccess = { host: 'h' },
-) {
+async function converge(vault: ScriptedVault, state: Partial<DesiredState>, sources: Partial<Sources> = {}) {
   const changes: VaultChange[] = [];
   await convergeVault({
     client: vaultClient({ address: vault.address, token: 't' }),
     state: { ...emptyState(), ...state },
-    kubernetes,
     sources: {
+      kubernetes: { host: 'h' },
       settings: { database: { host: 'db', issuers } },
       decrypt: async () => 'hunter22',
       record: join(folder, 'no-record'),
@@ -181,8 +175,8 @@ test('the reviewer’s token is written once, recorded as a hash, and written ag
   const record = join(folder, 'state', 'written.json');
   const vault = await vaultWithAuth(configured(true, 'ca'));
   const differences = async (reviewer: string) => {
-    const access = { host: 'h', caCertificate: 'ca\n', reviewer };
-    return (await converge(vault, { auth: [auth] }, { record }, access))[1]?.difference ?? 'unchanged';
+    const kubernetes = { host: 'h', caCertificate: 'ca\n', reviewer };
+    return (await converge(vault, { auth: [auth] }, { record, kubernetes }))[1]?.difference ?? 'unchanged';
   };
   assert.is(await differences('first'), 'missing');
   assert.is(await differences('first'), 'unchanged');

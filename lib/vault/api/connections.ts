@@ -1,11 +1,16 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { type Tree, valueAt } from '../../ground/tree.ts';
-import { objectOf, type VaultClient } from './client.ts';
+import { writeWhole } from '../../settings/environment.ts';
+import { type JsonObject, objectOf, parseObject, type VaultClient } from './client.ts';
 import { resolveValue, type Sources, settingText } from './key-values.ts';
-import type { DatabaseConnection, Mount } from './state-schema.ts';
+import type { AuthMount, DatabaseConnection, Mount, Role } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, isRecorded, recordSecret, type VaultObject } from './vault-object.ts';
+import { differingNames, type VaultObject, type Written } from './vault-object.ts';
+
+/* Vault's connections: to the database, and to the API server that checks ServiceAccount tokens. */
 
 /**
  * Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it
@@ -100,3 +105,66 @@ function explain(error: unknown, { name, username }: DatabaseConnection): unknow
     cause: error,
   });
 }
+
+/** The address, certificate and reviewer token of a Kubernetes auth method. */
+export function kubernetesConfig(
+  client: VaultClient,
+  mount: AuthMount,
+  { kubernetes, record }: Sources,
+): VaultObject {
+  const { host, caCertificate = '', reviewer = '' } = kubernetes;
+  const path = `auth/${mount.path}/config`;
+  const certificate = caCertificate.trim();
+  // Outside a pod there are no ServiceAccount files.
+  const isOutside = reviewer !== '';
+  return {
+    kind: 'auth config',
+    path,
+    find: () => client.read(path),
+    compare: async (found) => {
+      const recorded = !isOutside || (await isRecorded(record, path, reviewer));
+      return differingNames([
+        ['kubernetes_host', found.kubernetes_host, host],
+        ['kubernetes_ca_cert', String(found.kubernetes_ca_cert ?? '').trim(), certificate],
+        ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, isOutside],
+        ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, isOutside],
+      ]);
+    },
+    write: async () => {
+      const values = { kubernetes_host: host, kubernetes_ca_cert: certificate };
+      const own = { token_reviewer_jwt: reviewer, disable_local_ca_jwt: isOutside };
+      await client.write(path, { ...values, ...own }, { secrets: [reviewer] });
+      if (isOutside) await recordSecret(record, path, reviewer);
+    },
+  };
+}
+
+/** A role: the ServiceAccounts that may log in, and their policies. */
+export const roleOf = (mount: AuthMount, role: Role): Written => ({
+  path: `auth/${mount.path}/role/${role.name}`,
+  values: {
+    bound_service_account_names: role.serviceAccounts,
+    bound_service_account_namespaces: role.namespaces,
+    audience: role.audience,
+    token_policies: role.policies,
+    // Vault's policy `default` allows more than these accounts need.
+    token_no_default_policy: true,
+    token_ttl: role.ttl,
+  },
+});
+
+/** True if the secret is the last one written to `path`, which Vault does not return. */
+const isRecorded = async (recordPath: string, path: string, secret: string): Promise<boolean> =>
+  (await readRecord(recordPath))[path] === hashOf(secret);
+
+/** Stores the secret's hash in a file of mode 0600. */
+async function recordSecret(recordPath: string, path: string, secret: string): Promise<void> {
+  const record = { ...(await readRecord(recordPath)), [path]: hashOf(secret) };
+  await writeWhole(recordPath, `${JSON.stringify(record, undefined, 2)}\n`);
+}
+
+/** Hashes by path; empty if the file is missing or damaged, which only costs another write to Vault. */
+const readRecord = async (recordPath: string): Promise<JsonObject> =>
+  parseObject(await readFile(recordPath, 'utf8').catch(() => '')) ?? {};
+
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('hex');
