@@ -61,6 +61,29 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: verification
 {{- end }}
 
+{{/* Connections of backend and check: to the database, and to the name server for its address. */}}
+{{- define "backend.toDatabase" -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ .Values.database.namespace }}
+      podSelector:
+        matchLabels:
+          {{- toYaml .Values.database.podLabels | nindent 10 }}
+  ports:
+    - {protocol: TCP, port: postgresql}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ .Values.dns.namespace }}
+      podSelector:
+        matchLabels:
+          {{- toYaml .Values.dns.podLabels | nindent 10 }}
+  ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+{{- end }}
+
 {{/* Minimum number of pods, for the disruption budget. */}}
 {{- define "backend.minimum" -}}
 {{ ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled }}

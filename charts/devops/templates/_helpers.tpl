@@ -149,39 +149,23 @@ since a new pod could mount every Secret of the namespace.
 - apiGroups: [""]
   resources: [pods/exec, pods/portforward]
   verbs: [create, get]
-- apiGroups: [apps]
-  resources: [deployments, statefulsets]
+{{- range $group, $kinds := dict
+  "apps" "deployments, statefulsets"
+  "autoscaling" "horizontalpodautoscalers"
+  "barmancloud.cnpg.io" "objectstores"
+  "batch" "cronjobs, jobs"
+  "gateway.networking.k8s.io" "httproutes, referencegrants"
+  "keda.sh" "scaledobjects"
+  "networking.k8s.io" "ingresses, networkpolicies"
+  "policy" "poddisruptionbudgets"
+  "postgresql.cnpg.io" "clusters, scheduledbackups"
+  "secrets.hashicorp.com" "vaultauths, vaultconnections, vaultdynamicsecrets, vaultstaticsecrets"
+  "traefik.io" "middlewares"
+}}
+- apiGroups: [{{ $group }}]
+  resources: [{{ $kinds }}]
   verbs: [create, delete, patch, update]
-- apiGroups: [autoscaling]
-  resources: [horizontalpodautoscalers]
-  verbs: [create, delete, patch, update]
-- apiGroups: [barmancloud.cnpg.io]
-  resources: [objectstores]
-  verbs: [create, delete, patch, update]
-- apiGroups: [batch]
-  resources: [cronjobs, jobs]
-  verbs: [create, delete, patch, update]
-- apiGroups: [gateway.networking.k8s.io]
-  resources: [httproutes, referencegrants]
-  verbs: [create, delete, patch, update]
-- apiGroups: [keda.sh]
-  resources: [scaledobjects]
-  verbs: [create, delete, patch, update]
-- apiGroups: [networking.k8s.io]
-  resources: [ingresses, networkpolicies]
-  verbs: [create, delete, patch, update]
-- apiGroups: [policy]
-  resources: [poddisruptionbudgets]
-  verbs: [create, delete, patch, update]
-- apiGroups: [postgresql.cnpg.io]
-  resources: [clusters, scheduledbackups]
-  verbs: [create, delete, patch, update]
-- apiGroups: [secrets.hashicorp.com]
-  resources: [vaultauths, vaultconnections, vaultdynamicsecrets, vaultstaticsecrets]
-  verbs: [create, delete, patch, update]
-- apiGroups: [traefik.io]
-  resources: [middlewares]
-  verbs: [create, delete, patch, update]
+{{- end }}
 {{- end }}
 
 {{/* A file with PromQL, about our namespaces. Takes {root, file}. */}}
