@@ -1,11 +1,14 @@
 /* As `environment.test.ts`, on a cluster of its own with both applications: their creation, changes and data. */
 import { suite } from 'uvu';
-import './environment/create.ts';
-import './environment/applications.ts';
-import './environment/rendered.ts';
-import './environment/restore.ts';
-import { sandbox } from './environment/shared.ts';
+import { applications } from './environment/applications.ts';
+import { create } from './environment/create.ts';
+import { rendered } from './environment/rendered.ts';
+import { restore } from './environment/restore.ts';
+import { runScenarios, sandbox } from './environment/shared.ts';
 
 const removed = suite('removed');
 sandbox.removeAfter(removed, 'development');
+
+create.run();
+runScenarios({ applications, rendered, restore });
 removed.run();

@@ -3,24 +3,29 @@
  * it. It is created once for all scenarios; each leaves it healthy. To run one: `node --import tsx
  * tests/integration/environment.test.ts people`.
  */
-import './environment/installed.ts';
-import './environment/trouble.ts';
-import './environment/rights.ts';
-import './environment/people.ts';
-import './environment/passwords.ts';
 import { readdir, rm } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readServices } from '../../lib/cluster/embedded/services.ts';
-import { sandbox, state, status, succeeds } from './environment/shared.ts';
+import { passwords } from './environment/passwords.ts';
+import { people } from './environment/people.ts';
+import { rights } from './environment/rights.ts';
+import { runScenarios, sandbox, state, status, succeeds } from './environment/shared.ts';
+import { trouble } from './environment/trouble.ts';
 import { leftovers } from './sandbox.ts';
 
-const tests = suite('destroy');
+const installed = suite('installed');
+
+installed('one command line creates the environment and installs an application', async () => {
+  await succeeds('create-environment', ',', 'install-app', 'app2');
+});
+
+const destroy = suite('destroy');
 
 /** Running servers may write files meanwhile. */
 const removeState = () => rm(sandbox.path('.state'), { recursive: true, maxRetries: 10 });
 
-tests('create-k8s replaces running processes after the state folder was deleted', async () => {
+destroy('create-k8s replaces running processes after the state folder was deleted', async () => {
   await removeState();
   assert.is((await status()).cluster.state, 'absent');
   await succeeds('create-k8s');
@@ -28,7 +33,7 @@ tests('create-k8s replaces running processes after the state folder was deleted'
   assert.is((await leftovers(sandbox)).filter((line) => /bin\/(etcd|kube-apiserver)/.test(line)).length, 2);
 });
 
-tests('destroy-environment finds them, too, and leaves nothing; a second run is no error', async () => {
+destroy('destroy-environment finds them, too, and leaves nothing; a second run is no error', async () => {
   await removeState();
   await succeeds('destroy-environment', '--yes');
   assert.equal(await leftovers(sandbox), []);
@@ -40,6 +45,8 @@ tests('destroy-environment finds them, too, and leaves nothing; a second run is 
   assert.equal(touched, []);
 });
 
-sandbox.removeAfter(tests, 'development');
+sandbox.removeAfter(destroy, 'development');
 
-tests.run();
+installed.run();
+runScenarios({ trouble, rights, people, passwords });
+destroy.run();

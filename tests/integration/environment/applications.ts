@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { leavesOf } from '../../../lib/secrets/encrypted-file.ts';
 import { secretForms, shortestSecret } from '../../../lib/secrets/leaks.ts';
@@ -12,7 +13,6 @@ import {
   loginOf,
   refuses,
   sandbox,
-  scenario,
   settingsFile,
   somebody,
   state,
@@ -23,9 +23,9 @@ import {
 
 /* Routes, certificates and logins of the applications, and what happens when they change. */
 
-const tests = scenario('applications');
+export const applications = suite('applications');
 
-tests('each route has its source ranges and a certificate of the environment’s CA', async () => {
+applications('each route has its source ranges and a certificate of the environment’s CA', async () => {
   const internal = 'get middleware app1-front-internal -o jsonpath={.spec.ipAllowList.sourceRange}';
   assert.is(await somebody(`kubectl -n frontend ${internal}`), '["10.244.0.0/16"]');
   const tls = await secretOf(sandbox, 'frontend', 'app1-front-tls');
@@ -38,7 +38,7 @@ tests('each route has its source ranges and a certificate of the environment’s
   assert.not.match(await somebody('helm -n frontend get values app1-front --all'), 'PRIVATE KEY');
 });
 
-tests('kubectl, helm, helmfile, sops and vault work with the variables of env', async () => {
+applications('kubectl, helm, helmfile, sops and vault work with the variables of env', async () => {
   const values = '--state-values-file environments/common.yaml';
   const printed = await somebody(`
     kubectl get nodes -o name | wc -l
@@ -51,7 +51,7 @@ tests('kubectl, helm, helmfile, sops and vault work with the variables of env', 
   assert.ok(Number(password) > 10);
 });
 
-tests('init-vault reverts manual changes in Vault, and the audit log has every request', async () => {
+applications('init-vault reverts manual changes in Vault, and the audit log has every request', async () => {
   await somebody('vault kv patch -mount=kv app1/database DB_HOST=somewhere >&2');
   const { stderr } = await succeeds('init-vault');
   assert.match(stderr, /changed {3}secret kv\/app1\/database \(DB_HOST\)/);
@@ -60,7 +60,7 @@ tests('init-vault reverts manual changes in Vault, and the audit log has every r
   assert.not.ok(log.includes('somewhere'));
 });
 
-tests(
+applications(
   'the operator renews a lease, and before its maximum gives app1 a new login and a restart',
   async () => {
     const user = async () => (await loginOf('app1')).DB_USER;
@@ -110,7 +110,7 @@ tests(
   },
 );
 
-tests('a failed check rolls the release back and is named', async () => {
+applications('a failed check rolls the release back and is named', async () => {
   const secret = await loginOf('app2');
   const { DB_USER = '', DB_PASSWORD = '' } = secret;
   const changed = 'changed-behind-its-back';
@@ -133,7 +133,7 @@ tests('a failed check rolls the release back and is named', async () => {
   });
 });
 
-tests('events, logs, reports and diagnostics contain no secret', async () => {
+applications('events, logs, reports and diagnostics contain no secret', async () => {
   const { DB_PASSWORD = '' } = await loginOf('app2');
   const keys = JSON.parse(await readText(state('vault/keys.json')));
   const values = [DB_PASSWORD, ...leavesOf(keys).map(({ value }) => String(value))];
@@ -169,7 +169,7 @@ tests('events, logs, reports and diagnostics contain no secret', async () => {
   assert.equal(holders.sort(), ['devops', 'postgresql']);
 });
 
-tests('a release that is left out is removed by the next install, and comes back', async () => {
+applications('a release that is left out is removed by the next install, and comes back', async () => {
   const without = (text: string) => `${text}\n  reloader: { installed: false }\n`;
   const isInstalled = async () => (await somebody('helm -n core list --short')).includes('reloader');
   await withFile(settingsFile(), without, async () => {
@@ -188,7 +188,7 @@ tests('a release that is left out is removed by the next install, and comes back
   assert.ok(await isInstalled());
 });
 
-tests('lost certificates are recreated and used everywhere', async () => {
+applications('lost certificates are recreated and used everywhere', async () => {
   const record = state('services/postgresql.json');
   const server = JSON.parse(await readText(record));
   await rm(state('certificates'), { recursive: true });
@@ -205,9 +205,7 @@ tests('lost certificates are recreated and used everywhere', async () => {
   assert.match(stderr, /ok database login.*run as a process of this machine/);
 });
 
-tests('tasks that the embedded cluster does not support say so', async () => {
+applications('tasks that the embedded cluster does not support say so', async () => {
   const said = /no ingress to test.*\n {2}why: .*simulated.*\n {2}do: use --provider minikube/;
   await refuses(['test-ingress', 'app1'], 1, said);
 });
-
-tests.runIfAsked();

@@ -5,9 +5,9 @@ import { fieldOf, login, loginOf, sandbox, status, succeeds } from './shared.ts'
 
 /* From a fresh clone to both applications: the cluster of `applications.test.ts`. */
 
-const tests = suite('create');
+export const create = suite('create');
 
-tests('create-environment detects the provider, creates everything, and says what comes next', async () => {
+create('create-environment detects the provider, creates everything, and says what comes next', async () => {
   assert.is((await status()).cluster.state, 'absent');
   assert.not.ok((await readdir(sandbox.folder)).includes('.state'), 'reading the status changes nothing');
   const { stdout } = await succeeds('create-environment');
@@ -20,7 +20,7 @@ tests('create-environment detects the provider, creates everything, and says wha
   assert.not.ok((await readdir(sandbox.home)).includes('.cache'));
 });
 
-tests('install-tier apps installs both applications, with secrets from Vault and from SOPS', async () => {
+create('install-tier apps installs both applications, with secrets from Vault and from SOPS', async () => {
   await succeeds('install-tier', 'apps');
   for (const app of ['app1', 'app2']) {
     const secret = await loginOf(app);
@@ -33,7 +33,7 @@ tests('install-tier apps installs both applications, with secrets from Vault and
   assert.match((await loginOf('app1')).DB_USER ?? '', /^v-kubernet-app1-bac-/);
 });
 
-tests('status shows everything as well, and a second create-environment changes nothing', async () => {
+create('status shows everything as well, and a second create-environment changes nothing', async () => {
   const { provider, cluster, releases, vault, database, certificates } = await status();
   assert.equal([provider, cluster.state, cluster.kubernetesVersion], ['embedded', 'running', 'v1.31.0']);
   const ready = cluster.nodes.map((node) => node.ready);
@@ -53,5 +53,3 @@ tests('status shows everything as well, and a second create-environment changes 
   );
   assert.match((await succeeds('create-environment')).stderr, /nothing changed/);
 });
-
-tests.run();

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   generationOf,
@@ -7,7 +8,6 @@ import {
   loginOf,
   refuses,
   sandbox,
-  scenario,
   secretsFile,
   settingsFile,
   somebody,
@@ -19,11 +19,11 @@ import {
 
 /* Rotation of database passwords in all places that use them. */
 
-const tests = scenario('passwords');
+export const passwords = suite('passwords');
 
-tests('a rotation that failed half-way is completed with the same new passwords, everywhere', async () => {
-  const passwords = async () => (await somebody(`sops decrypt ${secretsFile()}`)).split('\n').sort();
-  const before = { file: await passwords(), secret: await loginOf('app2') };
+passwords('a rotation that failed half-way is completed with the same passwords, everywhere', async () => {
+  const encrypted = async () => (await somebody(`sops decrypt ${secretsFile()}`)).split('\n').sort();
+  const before = { file: await encrypted(), secret: await loginOf('app2') };
   const generation = await generationOf('app2-back');
   await refuses(['rotate-database-password'], 2, /--yes/);
 
@@ -50,7 +50,7 @@ tests('a rotation that failed half-way is completed with the same new passwords,
   // Vault came before what failed.
   assert.match(printed, /changed {3}database connection database\/config\/postgresql \(password\)/);
   assert.match(stderr, /app2-back-verification.*ok database login/);
-  const after = { file: await passwords(), secret: await loginOf('app2') };
+  const after = { file: await encrypted(), secret: await loginOf('app2') };
   assert.equal([after.file.length, after.secret.DB_PASSWORD], [3, wanted]);
   for (const line of before.file) assert.not.ok(after.file.includes(line));
   for (const line of [...before.file, ...after.file])
@@ -61,33 +61,28 @@ tests('a rotation that failed half-way is completed with the same new passwords,
   assert.not.ok(existsSync(chosen));
 });
 
-tests(
-  'a password in the file that differs from the server’s is reported, and a rotation fixes it',
-  async () => {
-    const file = secretsFile();
-    const byHand = (key: string) =>
-      somebody(`echo '"by-hand-in-the-file"' | sops set --value-stdin ${file} '["${key}"]'`);
-    const told = async () => (await succeeds('status')).stdout;
-    const before = await readFile(file, 'utf8');
-    await byHand('password');
-    assert.match(await told(), /reachable; refuses the password of the encrypted file/);
-    await byHand('app2Password');
-    const secret = await loginOf('app2');
-    const refused = await sandbox.task('install-app', 'app2');
-    assert.is(refused.exitCode, 1);
-    assert.match(refused.stderr, /the database refuses the password of `postgres`[\s\S]*nothing was changed/);
-    assert.match(refused.stderr, /run `.* rotate-database-password`/);
-    assert.equal(await loginOf('app2'), secret);
-    await writeFile(file, before);
-    await byHand('app2Password');
-    const other = /the database refuses the encrypted password of app2\n.*nothing was changed\n.*git pull/;
-    await refuses(['rotate-database-password', 'superuser', '--yes'], 1, other);
-    await writeFile(file, before);
-    await byHand('password');
-    const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
-    assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
-    await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');
-  },
-);
-
-tests.runIfAsked();
+passwords('a password in the file other than the server’s is reported, and a rotation fixes it', async () => {
+  const file = secretsFile();
+  const byHand = (key: string) =>
+    somebody(`echo '"by-hand-in-the-file"' | sops set --value-stdin ${file} '["${key}"]'`);
+  const told = async () => (await succeeds('status')).stdout;
+  const before = await readFile(file, 'utf8');
+  await byHand('password');
+  assert.match(await told(), /reachable; refuses the password of the encrypted file/);
+  await byHand('app2Password');
+  const secret = await loginOf('app2');
+  const refused = await sandbox.task('install-app', 'app2');
+  assert.is(refused.exitCode, 1);
+  assert.match(refused.stderr, /the database refuses the password of `postgres`[\s\S]*nothing was changed/);
+  assert.match(refused.stderr, /run `.* rotate-database-password`/);
+  assert.equal(await loginOf('app2'), secret);
+  await writeFile(file, before);
+  await byHand('app2Password');
+  const other = /the database refuses the encrypted password of app2\n.*nothing was changed\n.*git pull/;
+  await refuses(['rotate-database-password', 'superuser', '--yes'], 1, other);
+  await writeFile(file, before);
+  await byHand('password');
+  const { stdout } = await succeeds('rotate-database-password', 'superuser', '--yes');
+  assert.match(stdout, 'commit: environments/development/secrets/database.yaml\n');
+  await until(async () => /database {5}reachable\n/.test(await told()), 'the database is well');
+});

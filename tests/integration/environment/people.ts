@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { fieldOf, sandbox, scenario, somebody, succeeds, until } from './shared.ts';
+import { fieldOf, sandbox, somebody, succeeds, until } from './shared.ts';
 
 /* Other people change the cluster with kubectl and helm. The tests build on each other. */
 
-const others = scenario('people');
+export const people = suite('people');
 
 /** Expects a task to fail with this error, which may be as long as helm's. */
 async function fails(words: readonly string[], said: RegExp): Promise<void> {
@@ -23,7 +24,7 @@ const lines = (text: string, pattern: RegExp): string[] =>
 const replicas = (): Promise<string> =>
   somebody('kubectl -n frontend get deployment app2-front -o jsonpath={.spec.replicas}');
 
-others('manual changes are reported with field and manager, and reverted', async () => {
+people('manual changes are reported with field and manager, and reverted', async () => {
   const password = 'neither-shown-nor-kept';
   const image = await fieldOf('deployment/app2-back', '.spec.template.spec.containers[0].image');
   await somebody(`
@@ -72,14 +73,14 @@ others('manual changes are reported with field and manager, and reverted', async
   assert.match(await somebody('kubectl -n frontend get deployment app2-front -o yaml'), /some: note/);
 });
 
-others('a rollback also reverts manual changes', async () => {
+people('a rollback also reverts manual changes', async () => {
   await somebody('kubectl -n frontend scale deployment app2-front --replicas=5');
   const { stderr } = await succeeds('rollback', 'app2-front', '--yes');
   assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\) → 2/);
   assert.is(await replicas(), '2');
 });
 
-others('replicas set by another autoscaler are kept until it is deleted', async () => {
+people('replicas set by another autoscaler are kept until it is deleted', async () => {
   await somebody(`
     kubectl -n frontend autoscale deployment app2-front --min=4 --max=6
     kubectl -n frontend wait deployment/app2-front --for=jsonpath={.spec.replicas}=4 --timeout=180s`);
@@ -94,7 +95,7 @@ others('replicas set by another autoscaler are kept until it is deleted', async 
   assert.is(await replicas(), '2');
 });
 
-others('pods that cannot be created are reported with the reason', async () => {
+people('pods that cannot be created are reported with the reason', async () => {
   // The API server may admit the first pods before it knows the quota.
   await somebody(`
     kubectl -n backend scale deployment app2-back --replicas=0
@@ -130,7 +131,7 @@ async function startHelm(words: string, status: string) {
   return { pid: helm.pid, kill };
 }
 
-others('what another helm is changing is not touched, and repaired if that helm was killed', async () => {
+people('what another helm is changing is not touched, and repaired if that helm was killed', async () => {
   const values = '--reuse-values --set-string resources.requests.cpu=60m';
   const helm = await startHelm(`upgrade app2-front charts/frontend ${values}`, 'pending-upgrade');
   const busy = `app2-front is pending-upgrade: helm is still working on it\n.*process ${helm.pid} `;
@@ -141,7 +142,7 @@ others('what another helm is changing is not touched, and repaired if that helm 
   assert.match(await installApp2(), /repairing app2-front: a killed run left it pending-upgrade/);
 });
 
-others('an uninstall that was killed is finished, and the release installed', async () => {
+people('an uninstall that was killed is finished, and the release installed', async () => {
   const finalizers = (value: string) =>
     somebody(
       `kubectl -n frontend patch service app2-front --type merge -p '{"metadata":{"finalizers":${value}}}'`,
@@ -153,7 +154,7 @@ others('an uninstall that was killed is finished, and the release installed', as
   assert.is(await replicas(), '2');
 });
 
-others('nothing is installed while a namespace is being deleted; it is recreated afterwards', async () => {
+people('nothing is installed while a namespace is being deleted; it is recreated afterwards', async () => {
   await somebody(`
     kubectl -n frontend create configmap hang
     kubectl -n frontend patch configmap hang -p '{"metadata":{"finalizers":["example.com/hang"]}}'
@@ -170,7 +171,7 @@ others('nothing is installed while a namespace is being deleted; it is recreated
   assert.is(await replicas(), '2');
 });
 
-others('an object created by others is not adopted, and the error says how to adopt it', async () => {
+people('an object created by others is not adopted, and the error says how to adopt it', async () => {
   await succeeds('uninstall-app', 'app2', '--yes');
   await somebody('kubectl -n frontend create serviceaccount app2-front');
   const adopt = /kubectl -n frontend delete serviceaccount app2-front.*-- --take-ownership/;
@@ -178,5 +179,3 @@ others('an object created by others is not adopted, and the error says how to ad
   await succeeds('install-app', 'app2', '--', '--take-ownership');
   assert.match(await installApp2(), unchanged);
 });
-
-others.runIfAsked();

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments } from 'yaml';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
@@ -10,7 +11,6 @@ import {
   filesIn,
   refuses,
   sandbox,
-  scenario,
   secretsFile,
   settingsFile,
   somebody,
@@ -20,7 +20,7 @@ import {
 
 /* What `render` writes, beside what is installed. */
 
-const tests = scenario('rendered');
+export const rendered = suite('rendered');
 
 const folder = sandbox.path('gitops', 'development');
 const render = (...words: readonly string[]) => succeeds('render', '--output', folder, ...words);
@@ -41,7 +41,7 @@ function installs(text: string, namespace: string): Map<string, KubernetesObject
   return new Map(objects.sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-tests('what is rendered is what is installed, and shows no secret', async () => {
+rendered('what is rendered is what is installed, and shows no secret', async () => {
   await mkdir(sandbox.path('gitops', '.git'), { recursive: true });
   await render();
   const written = await files();
@@ -58,22 +58,22 @@ tests('what is rendered is what is installed, and shows no secret', async () => 
   }
   for (const { name, namespace } of await declaredReleases(sandbox.folder)) {
     const own = written.filter((file) => file.slice(3).startsWith(`${name}/`));
-    const rendered = installs(own.map((file) => texts.get(file)).join('\n---\n'), namespace);
+    const made = installs(own.map((file) => texts.get(file)).join('\n---\n'), namespace);
     const helm = `helm -n ${namespace} get`;
     const stored = await somebody(`${helm} manifest ${name}; ${helm} hooks ${name}`);
     const installed = installs(stored, namespace);
     const certificate = `Secret frontend/${name}-tls`;
     if (name.endsWith('-front')) {
       const live = await somebody(`kubectl -n frontend get secret ${name}-tls -o jsonpath={.data}`);
-      assert.equal(rendered.get(certificate)?.data, JSON.parse(live));
+      assert.equal(made.get(certificate)?.data, JSON.parse(live));
     }
-    rendered.delete(certificate);
+    made.delete(certificate);
     assert.ok(installed.size > 0, name);
-    assert.equal([...rendered], [...installed], name);
+    assert.equal([...made], [...installed], name);
   }
 });
 
-tests('a release that is left out is no longer rendered, and Flux installs in order', async () => {
+rendered('a release that is left out is no longer rendered, and Flux installs in order', async () => {
   const without = (text: string) => `${text}\n  reloader: { installed: false }\n`;
   await withFile(settingsFile(), without, () => render('--format', 'flux'));
   const written = await files();
@@ -84,7 +84,7 @@ tests('a release that is left out is no longer rendered, and Flux installs in or
   assert.match(await readText(join(folder, 'kustomization.yaml')), /resources:\n {2}- releases\.yaml\n$/);
 });
 
-tests('a foreign folder, and a secret outside of a Secret, are refused', async () => {
+rendered('a foreign folder, and a secret outside of a Secret, are refused', async () => {
   const foreign = sandbox.path('docs');
   await refuses(['render', '--output', foreign], 2, /docs has .*, which was not rendered from environment/);
   const shown = (text: string) =>
@@ -96,5 +96,3 @@ tests('a foreign folder, and a secret outside of a Secret, are refused', async (
   assert.equal(await files(), before);
   await refuses(['render', '--output', folder, '--format', 'argocd'], 2, /`gitops\.repository` is empty/);
 });
-
-tests.runIfAsked();

@@ -1,26 +1,17 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { runbook } from '../../rig/pages.ts';
 import { bash } from '../../rig/programs.ts';
 import { inKeyring, makeKey } from '../secrets/keyring.ts';
-import {
-  login,
-  loginOf,
-  refuses,
-  sandbox,
-  scenario,
-  secretsFile,
-  state,
-  status,
-  succeeds,
-} from './shared.ts';
+import { login, loginOf, refuses, sandbox, secretsFile, state, status, succeeds } from './shared.ts';
 
 /* Backups of databases and Vault, and their way back by the commands of docs/restore.md. */
 
-const tests = scenario('restore');
+export const restore = suite('restore');
 
 const backups = join(sandbox.home, 'backups');
 const database = join(backups, 'database');
@@ -45,7 +36,7 @@ const vault = async (words: string): Promise<string> =>
 
 const secretOfVault = () => vault('kv get -mount=kv -field=word app1/own');
 
-tests('each application has data, and a backup is made of databases and Vault', async () => {
+restore('each application has data, and a backup is made of databases and Vault', async () => {
   const table = 'CREATE TABLE notes (id serial PRIMARY KEY, word text)';
   const fill = `INSERT INTO notes (word) SELECT 'word ' || n FROM generate_series(1, 1000) AS n`;
   for (const app of ['app1', 'app2']) assert.is(await sql(app, `${table}; ${fill}`), undefined);
@@ -68,7 +59,7 @@ tests('each application has data, and a backup is made of databases and Vault', 
   await refuses(['backup-database', database], 2, /already exists/);
 });
 
-tests('a restore refuses what would lose data or is damaged, and changes nothing', async () => {
+restore('a restore refuses what would lose data or is damaged, and changes nothing', async () => {
   const has = /app1 is not empty\n {2}why: it has sequence public\.notes_id_seq, table public\.notes/;
   await refuses(['restore-database', database], 2, /--yes/);
   await refuses(['restore-database', database, '--yes'], 1, has);
@@ -97,7 +88,7 @@ tests('a restore refuses what would lose data or is damaged, and changes nothing
   assert.is(await secretOfVault(), 'remembered');
 });
 
-tests('one database is replaced while its application is connected; the other stays', async () => {
+restore('one database is replaced while its application is connected; the other stays', async () => {
   for (const app of ['app1', 'app2'])
     assert.is(await sql(app, "DELETE FROM notes WHERE word <> 'word 1'"), undefined);
   const { stderr } = await succeeds('restore-database', database, 'app2', '--replace', '--yes');
@@ -110,7 +101,7 @@ tests('one database is replaced while its application is connected; the other st
 });
 
 /* The last of all: it changes the sandbox's keys. */
-tests('after a disaster, docs/restore.md brings everything back with the backup key', async () => {
+restore('after a disaster, docs/restore.md brings everything back with the backup key', async () => {
   const { DB_PASSWORD: password = '' } = await loginOf('app2');
   const backup = await makeKey(sandbox);
   await writeFile(sandbox.path('sops/backup.public.asc'), backup.open);
@@ -136,5 +127,3 @@ tests('after a disaster, docs/restore.md brings everything back with the backup 
   assert.is(await secretOfVault(), 'remembered');
   assert.equal((await status()).vault, { initialized: true, sealed: false, configured: true });
 });
-
-tests.runIfAsked();

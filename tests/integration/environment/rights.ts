@@ -1,14 +1,15 @@
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { releaseObjects } from '../../charts/environments.ts';
 import { render, type Tree } from '../../charts/render.ts';
 import { ourNamespaces } from '../../network/connections.ts';
 import { callIn, outputOf, type Place } from '../../rig/programs.ts';
 import { dryRunOn, list } from '../api-server.ts';
-import { sandbox, scenario, state } from './shared.ts';
+import { sandbox, state } from './shared.ts';
 
 /* What pods, teams and deployers may do: Pod Security, LimitRanges, quotas and RBAC, as set up by the charts. */
 
-const charts = scenario('rights');
+export const rights = suite('rights');
 
 /** The cluster of the sandbox. */
 const place: Place = {
@@ -147,7 +148,7 @@ function rightsIn(rules: readonly Rule[]): Rights {
   return normal(rights);
 }
 
-charts('workloads of releases with the longest name get their pods', async () => {
+rights('workloads of releases with the longest name get their pods', async () => {
   const release = 'a-release-with-the-longest-name-that-helm-would-accep';
   assert.is(release.length, 53);
   const rendered = [
@@ -170,7 +171,7 @@ charts('workloads of releases with the longest name get their pods', async () =>
   await run('kubectl', ['delete', '--wait=false', '-f', '-'], list(objects));
 });
 
-charts('each namespace accepts only restricted pods', async () => {
+rights('each namespace accepts only restricted pods', async () => {
   const taken = await dryRun(ourNamespaces.map((namespace) => podOf(namespace)));
   assert.is(taken.exitCode, 0, taken.stderr);
   const changes = [{ allowPrivilegeEscalation: true }, { capabilities: {} }, { runAsUser: 0 }];
@@ -179,7 +180,7 @@ charts('each namespace accepts only restricted pods', async () => {
   assert.is(stderr.match(/violates PodSecurity "restricted:latest"/g)?.length, pods.length);
 });
 
-charts('a container beyond the LimitRange and a pod beyond the quota are refused', async () => {
+rights('a container beyond the LimitRange and a pod beyond the quota are refused', async () => {
   const wide = await dryRun([podOf('backend', {}, { limits: { cpu: '600m', memory: '100Mi' } })]);
   assert.match(wide.stderr, 'maximum cpu usage per Container is 500m');
   const much = { cpu: '3', memory: '1Gi' };
@@ -187,7 +188,7 @@ charts('a container beyond the LimitRange and a pod beyond the quota are refused
   assert.match(over.stderr, 'exceeded quota: database-quota, requested: requests.cpu=3');
 });
 
-charts('teams have exactly the rights of their table', async () => {
+rights('teams have exactly the rights of their table', async () => {
   const namespaces = [...ourNamespaces, 'default', 'kube-system'];
   for (const [team, expected] of Object.entries(rightsOf)) {
     const reviews = list(namespaces.map(rulesReview));
@@ -200,14 +201,14 @@ charts('teams have exactly the rights of their table', async () => {
   }
 });
 
-charts('only the platform reads helm’s Secrets', async () => {
+rights('only the platform reads helm’s Secrets', async () => {
   const words = ['get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name'];
   assert.match(await run('kubectl', words), 'secret/sh.helm.release.v1.devops.');
   const { stderr } = await callIn(place, 'kubectl', [...words, ...asTeam('deployers')]);
   assert.match(stderr, 'cannot list resource "secrets"');
 });
 
-charts('the rights of deployers suffice for the applications, not for the platform', async () => {
+rights('the rights of deployers suffice for the applications, not for the platform', async () => {
   const objectsOf = async (...releases: string[]) =>
     (await Promise.all(releases.map((release) => releaseObjects(release, 'existing')))).flat();
   const applications = await objectsOf('app1-back', 'app1-front', 'app2-back', 'app2-front');
@@ -224,7 +225,7 @@ charts('the rights of deployers suffice for the applications, not for the platfo
   }
 });
 
-charts('helm itself installs, upgrades and removes an application as a deployer', async () => {
+rights('helm itself installs, upgrades and removes an application as a deployer', async () => {
   const as = ['--kube-as-user', 'somebody', '--kube-as-group', 'k8s-deployment:deployers'];
   const values = { ingress: { host: 'probe.example', adminWhitelist: ['192.0.2.0/24'] } };
   const all = { ...values, backend: { release: 'probe-back' }, cluster: { podCidr: '10.244.0.0/16' } };
@@ -234,5 +235,3 @@ charts('helm itself installs, upgrades and removes an application as a deployer'
     await run('helm', args, JSON.stringify(all));
   }
 });
-
-charts.runIfAsked();

@@ -1,6 +1,6 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { suite } from 'uvu';
+import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
 import { atDatabase } from '../forwarded.ts';
@@ -16,13 +16,11 @@ export const state = (...names: string[]): string => sandbox.path('.state', 'dev
 export const settingsFile = (): string => sandbox.path('environments/development/settings.yaml');
 export const secretsFile = (): string => sandbox.path('environments/development/secrets/database.yaml');
 
-/** A suite that runs when its name, or none, is on the command line. */
-export function scenario(name: string) {
-  const tests = suite(name);
+/** Runs the suites that are named on the command line, all without names. */
+export function runScenarios(suites: { readonly [name: string]: Test }): void {
   const asked = process.argv.slice(2);
-  return Object.assign(tests, {
-    runIfAsked: () => (asked.length > 0 && !asked.includes(name)) || tests.run(),
-  });
+  for (const [name, scenario] of Object.entries(suites))
+    if (asked.length === 0 || asked.includes(name)) scenario.run();
 }
 
 /** Runs commands of an administrator's shell and returns their output. */

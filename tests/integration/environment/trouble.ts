@@ -3,16 +3,17 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess } from '../../../lib/runner/process-identity.ts';
 import { eventOf, leftovers, startRun } from '../sandbox.ts';
-import { refuses, sandbox, scenario, somebody, state, status, succeeds, until } from './shared.ts';
+import { refuses, sandbox, somebody, state, status, succeeds, until } from './shared.ts';
 
 /* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */
 
-const trouble = scenario('trouble');
+export const trouble = suite('trouble');
 
 /** Kills services, and returns the records of the others. */
 async function killServices(...names: string[]): Promise<ServiceRecord[]> {
@@ -79,5 +80,3 @@ trouble('a taken port is named, and start-k8s restores all but touches no proces
   assert.is(bystander.exitCode ?? bystander.signalCode, null);
   bystander.kill();
 });
-
-trouble.runIfAsked();
