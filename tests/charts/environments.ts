@@ -47,7 +47,7 @@ const stateFolder = once(async () => {
   return folder;
 });
 
-export type HelmfileOptions = {
+type HelmfileOptions = {
   /** Default: a copy of the project's files. */
   readonly folder?: string | undefined;
   /** More settings as YAML, above all others. */

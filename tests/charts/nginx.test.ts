@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../lib/ground/poll.ts';
@@ -84,6 +84,7 @@ suiteTest.before(async () => {
   const file = join(folder, 'nginx.conf');
   await writeFile(file, text);
   // Started by root, its workers run as another user.
+  await chmod(dirname(folder), 0o711);
   await chmod(folder, 0o777);
   const log = join(folder, 'error.log');
   const child = spawn(program, ['-p', folder, '-e', log, '-c', file, '-g', 'daemon off;'], {

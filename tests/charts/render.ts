@@ -95,7 +95,7 @@ type RenderOptions = { readonly values?: Tree; readonly release?: string; readon
 const started = new Map<string, Promise<Ended>>();
 
 /** Runs `helm template` for one of our charts, once for the same options; does not throw if it fails. */
-export function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
+function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended> {
   const { release = 'app', namespace = 'here', values = {} } = options;
   const args = ['template', release, join('charts', chart), '--namespace', namespace, '--values', '-'];
   // JSON, since helm reads an unquoted yes as a boolean

@@ -55,7 +55,7 @@ export function schemaPaths(schema: Schema, place = ''): string[] {
   );
 }
 
-export type Leaf = {
+type Leaf = {
   readonly path: readonly (string | number)[];
   /** A path from `schemaPaths`. */
   readonly place: string;

@@ -1,27 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { root } from '../../lib/ground/project.ts';
+import { temporaryFolder } from '../../lib/runner/tests/rig/folder.ts';
 import { callIn, outputOf, type Place } from '../rig/programs.ts';
 
-export { root };
+export { root, temporaryFolder };
 
-const folders: string[] = [];
 const keyrings: string[] = [];
 
+// Before the folders are removed.
 process.once('exit', () => {
   for (const keyring of keyrings) spawnSync('gpgconf', ['--homedir', keyring, '--kill', 'all']);
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
-
-/** A folder with a short path (a gpg-agent socket has to fit), removed at the end of the process. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'kd-'));
-  folders.push(folder);
-  return folder;
-}
 
 const home = temporaryFolder();
 

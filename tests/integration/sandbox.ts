@@ -1,42 +1,26 @@
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { Client } from 'pg';
 import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 import { Launched, processesWith } from '../rig/launch.ts';
+import { callIn } from '../rig/programs.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 
 // A cluster starts within minutes even on a busy machine.
 process.env.RIG_DEADLINE_MS ??= '300000';
 
-export type Sandbox = {
-  /** A copy of the sources, so that the developer's environment is not touched. */
-  readonly folder: string;
-  /** An empty home, which shows what a run writes there. */
-  readonly home: string;
-  readonly env: NodeJS.ProcessEnv;
-  /** Runs a task by `./run`, which starts in a third of the time of the sources. */
-  task(...words: readonly string[]): Promise<Ended>;
-  /** Runs a task that has to succeed. */
-  succeeds(...words: readonly string[]): Promise<Ended>;
-  /** Expects a task to fail with a short error without a stack, this exit code and this text. */
-  refuses(words: readonly string[], exitCode: number, said: RegExp): Promise<void>;
-  status(): Promise<Status>;
-  /** Runs a bash script in the folder with the variables of `./run env`, which is asked once. */
-  shell(script: string): Promise<Ended>;
-  /** Path of a file in the folder. */
-  path(...names: readonly string[]): string;
-  remove(): Promise<void>;
-  /** Destroys the environments and removes everything after the suite, or when a signal ends the tests. */
-  removeAfter(tests: { after(hook: () => Promise<void>): void }, ...environments: readonly string[]): void;
-};
+export type Sandbox = Awaited<ReturnType<typeof makeSandbox>>;
 
 /** A clone of the working tree. `prefix` ends the folder's name; `place` is the folder to create it in. */
-export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandbox> {
+export async function makeSandbox(prefix = 'kd-', place?: string) {
   const base = place ?? (await mkdtemp(join(tmpdir(), prefix)));
   const folder = join(base, 'clone');
   const home = join(base, 'home');
@@ -66,16 +50,18 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
     delete env[name];
 
   let isStopped = false;
-  const start = (command: string, args: readonly string[]): Promise<Ended> =>
-    ended(spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  const start = (command: string, args: readonly string[]) => callIn({ folder, env }, command, args);
   const run: typeof start = (...words) => (isStopped ? new Promise(() => {}) : start(...words));
+  /** Runs a task by `./run`, which starts in a third of the time of the sources. */
   const task = (...words: readonly string[]) => run('./run', words);
+  /** Runs a task that has to succeed. */
   const succeeds = async (...words: readonly string[]): Promise<Ended> => {
     const ended = await task(...words);
     assert.is(ended.exitCode, 0, ended.stderr);
     return ended;
   };
   let variables: string | undefined;
+  /** Runs a bash script in the folder with the variables of `./run env`, which is asked once. */
   const shell = async (script: string): Promise<Ended> => {
     if (variables === undefined) {
       const printed = await task('env');
@@ -87,17 +73,20 @@ export async function makeSandbox(prefix = 'kd-', place?: string): Promise<Sandb
 
   const remove = () => rm(base, { recursive: true, force: true });
   return {
+    /** A copy of the sources, so that the developer's environment is not touched. */
     folder,
+    /** An empty home, which shows what a run writes there. */
     home,
     env,
-    task,
-    succeeds,
-    refuses: async (words, exitCode, said) => assertRefused(await task(...words), exitCode, said),
+    ...{ task, succeeds, shell, remove },
+    /** Expects a task to fail with a short error without a stack, this exit code and this text. */
+    refuses: async (words: readonly string[], exitCode: number, said: RegExp) =>
+      assertRefused(await task(...words), exitCode, said),
     status: async () => JSON.parse((await succeeds('status', '--json')).stdout) as Status,
-    shell,
-    path: (...names) => join(folder, ...names),
-    remove,
-    removeAfter: (tests, ...environments) => {
+    /** Path of a file in the folder. */
+    path: (...names: readonly string[]) => join(folder, ...names),
+    /** Destroys the environments and removes everything after the suite, or when a signal ends the tests. */
+    removeAfter: (tests: { after(hook: () => Promise<void>): void }, ...environments: readonly string[]) => {
       const destroy = async () => {
         for (const name of environments)
           await start('./run', ['destroy-environment', '--yes', '--env', name]);
@@ -161,4 +150,49 @@ export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
   });
   const lines = [...inFolder, ...(await Promise.all(atHome))];
   return [...new Set(lines.filter((line) => line !== ''))];
+}
+
+/** Calls `use` with a local port that `kubectl port-forward` leads to a port of a Service, as a person would. */
+export async function forwarded<Result>(
+  sandbox: Sandbox,
+  environment: string,
+  [namespace, service, port]: readonly [namespace: string, service: string, port: number],
+  use: (port: number) => Promise<Result>,
+): Promise<Result> {
+  const state = (name: string): string => sandbox.path('.state', environment, name);
+  const words = ['--kubeconfig', state('kubeconfig'), '-n', namespace, 'port-forward', `svc/${service}`];
+  // This kubectl must not leave files in the home, which is checked at the end.
+  const env = { ...sandbox.env, KUBECACHEDIR: state('kube-cache') };
+  const forward = spawn('kubectl', [...words, `:${port}`], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  // It may end by itself: when its pod ends or a connection through it breaks.
+  const end = ended(forward);
+  try {
+    const line = once(createInterface({ input: forward.stdout }), 'line');
+    const first = await Promise.race([line, end.then(({ stderr }) => assert.unreachable(stderr))]);
+    return await use(Number(/:(\d+) ->/.exec(String(first))?.[1]));
+  } finally {
+    forward.kill();
+    await end;
+  }
+}
+
+/** Calls `use` with a session in the environment's database. */
+export async function atDatabase<Result>(
+  sandbox: Sandbox,
+  environment: string,
+  login: { readonly user: string; readonly password: string; readonly database: string },
+  use: (client: Client) => Promise<Result>,
+): Promise<Result> {
+  // The backend's DB_SSLROOTCERT; the server accepts only TLS.
+  const ca = await readFile(sandbox.path('.state', environment, 'certificates/ca.crt'), 'utf8');
+  return forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
+    const client = new Client({ ...login, host: '127.0.0.1', port, ssl: { ca } });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      return await use(client);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  });
 }

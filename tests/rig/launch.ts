@@ -6,14 +6,6 @@ import { root } from '../../lib/ground/project.ts';
 import { temporaryFolder } from '../../lib/runner/tests/rig/folder.ts';
 import { Arriving, type RigTask, rigProgram, within } from '../../lib/runner/tests/rig/rig.ts';
 
-/** The ways to start the tasks of a project, as a user types them in its folder. */
-export const launchLines = [
-  'npx tsx tasks.ts',
-  'tsx tasks.ts',
-  'node --import tsx tasks.ts',
-  './run',
-] as const;
-
 /** A separate project with this `tasks.ts`, which can be started like ours: `run`, its bundler and the packages are ours. */
 export function projectOf(tasks: string, folder = temporaryFolder()): string {
   mkdirSync(join(folder, 'tasks'), { recursive: true });

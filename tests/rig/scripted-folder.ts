@@ -52,8 +52,6 @@ function casesOf(answers: Answers): string {
   return `case "$*" in\n${cases.join('\n')}\nesac`;
 }
 
-export type ScriptedFolder = ReturnType<typeof scriptedFolder>;
-
 /**
  * Some files of the project, and tools played by scripts. From now on PATH has only these tools and the system's own
  * programs, and nothing of a user's.

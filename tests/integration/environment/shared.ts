@@ -3,8 +3,7 @@ import { join, relative } from 'node:path';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
-import { atDatabase } from '../forwarded.ts';
-import { makeSandbox, secretOf } from '../sandbox.ts';
+import { atDatabase, makeSandbox, secretOf } from '../sandbox.ts';
 
 /* What the scenarios of one environment share, see `environment.test.ts`. */
 

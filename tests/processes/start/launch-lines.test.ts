@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type RigTask, rig, useRig } from '../../../lib/runner/tests/rig/rig.ts';
-import { type Launched, launchFolder, launchLines } from '../../rig/launch.ts';
+import { type Launched, launchFolder } from '../../rig/launch.ts';
 
 const project = await launchFolder(test);
 useRig(test);
+
+/** The ways to start the tasks of a project, as a user types them in its folder. */
+const launchLines = ['npx tsx tasks.ts', 'tsx tasks.ts', 'node --import tsx tasks.ts', './run'] as const;
 
 /** A way to ask a launch line to stop, and what it must exit with. */
 type Stopping = {
