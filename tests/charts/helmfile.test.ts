@@ -132,7 +132,7 @@ test('PostgreSQL and its namespace grow with the sessions of applications; Traef
   };
   const selectors = ['name=postgresql', 'name=devops', 'app=app2'];
   const objects = await objectsWith(JSON.stringify(settings), selectors);
-  const memory = 512 + 4 * 9000;
+  const memory = 512 + 4 * (9000 - 100);
   assert.equal(limits(objects), ['max_connections=9000', `${memory}Mi`]);
   const [{ max }] = only(objects, 'LimitRange', 'database-limits').spec.limits;
   assert.ok(memory <= Number.parseInt(max.memory, 10), max.memory);

@@ -9,9 +9,10 @@ import {
   podOf,
   refuses,
   render,
+  required,
   type Tree,
 } from './render.ts';
-import { root } from './tools.ts';
+import { root, succeed } from './tools.ts';
 
 /* The chart `postgresql`: one server of its own, or a Cluster of CloudNativePG. */
 
@@ -41,6 +42,15 @@ const variable = (objects: readonly KubernetesObject[], wanted: string) =>
 
 const refusesCluster = (values: Tree, why: string) =>
   refuses('postgresql', { kind: 'cloudnative-pg', cluster: values }, why);
+
+test('the notes name the applications that have a database', async () => {
+  const values = JSON.stringify({
+    ...required.postgresql,
+    applications: { one: { password: '' }, two: null },
+  });
+  const words = ['install', 'app', 'charts/postgresql', '--dry-run=client', '--values', '-'];
+  assert.match(await succeed('helm', words, { stdin: values }), /of the same name: one\.$/m);
+});
 
 test('the server shuts down fast, because it would wait for its clients otherwise', async () => {
   const { lifecycle, terminationGracePeriodSeconds } = serverOf(await server());

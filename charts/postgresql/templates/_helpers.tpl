@@ -110,8 +110,7 @@ podSelector:
 
 {{/* Server settings as YAML, with max_connections for all applications. */}}
 {{- define "postgresql.settings" -}}
-{{- $applications := 0 -}}
-{{- range .Values.applications }}{{ if . }}{{ $applications = add1 $applications }}{{ end }}{{ end -}}
+{{- $applications := len (include "postgresql.roles" . | fromJson).applications -}}
 {{- $platform := 20 -}}
 {{- $needed := add $platform (mul $applications .Values.connectionsPerApplication) -}}
 {{- $given := .Values.settings.max_connections -}}
