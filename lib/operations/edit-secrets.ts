@@ -106,7 +106,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
         ? 'run again'
         : chosen === ''
           ? 'name your editor in VISUAL or EDITOR'
-          : `check the editor: ${chosen}`,
+          : `check the editor: ${chosen}${/\s/.test(chosen) ? ' (a path with a blank needs quotes of its own)' : ''}`,
     });
   }
   context.report('changed');

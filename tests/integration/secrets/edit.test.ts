@@ -21,8 +21,8 @@ const encrypted = await readText(sandbox.path(file));
  * What the task prints on a terminal, with a shell script as the editor: `$1` is the decrypted file. Nothing decrypted
  * may stay, not even what the editor put beside its file.
  */
-async function edit(script: string, exitCode = 0, variable = 'VISUAL'): Promise<string> {
-  const path = `${sandbox.home}/editor`;
+async function edit(script: string, exitCode = 0, variable = 'VISUAL', name = 'editor'): Promise<string> {
+  const path = `${sandbox.home}/${name}`;
   await writeFile(path, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
   const { EDITOR: _, VISUAL: __, SOPS_EDITOR: ___, ...env } = sandbox.env;
   const terminal = new PseudoTerminal('./run edit-secrets', {
@@ -126,6 +126,7 @@ test('what an editor left unchanged, or failed with, stays as it was; EDITOR cou
     assert.match(await edit(script, exitCode, variable), said);
     assert.is(await readText(sandbox.path(file)), encrypted);
   }
+  assert.match(await edit('exit 0', 1, 'VISUAL', 'my editor'), / {2}do: .*my editor \(a path with a blank /);
 });
 
 test('a run that ends leaves the agent to another one, which stops it at its own end', async () => {
