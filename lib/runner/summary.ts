@@ -103,11 +103,13 @@ export function summaryLines(summary: RunSummary, view: SummaryView): string[] {
   lines.push(...(view.timing ?? []));
   if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
   const spared = [[summary.upToDate, 'up to date'] as const, [summary.resumed, 'resumed'] as const];
-  if (summary.outcome === 'done') {
-    if (view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
-    const total = summary.done + summary.upToDate + summary.resumed;
+  const isDone = summary.outcome === 'done';
+  const total = summary.done + summary.upToDate + summary.resumed;
+  if (isDone || (summary.outcome === 'interrupted' && total === view.nodes)) {
+    if (isDone && view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
     const parts = counted([...spared, [summary.changed, 'changed']]);
     if (summary.changed === 0 && summary.unchanged > 0) parts.push('nothing changed');
+    if (!isDone) parts.push('before the interruption');
     return [...lines, style.green([`done: ${count(total, 'task')} in ${time}`, ...parts].join(', '))];
   }
   if (view.nodes === 1 && summary.outcome === 'failed') return lines;

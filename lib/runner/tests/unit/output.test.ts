@@ -125,7 +125,13 @@ const failedTask: TaskFailure = {
 test('the summary counts, and says when nothing changed', () => {
   assert.equal(summaryLines(summary, view), ['done: 3 tasks in 1m02s, 1 changed']);
   assert.equal(summaryLines({ ...summary, changed: 0 }, view), ['done: 3 tasks in 1m02s, nothing changed']);
-  assert.equal(summaryLines({ ...summary, done: 1, changed: 0, unchanged: 0 }, { ...view, nodes: 1 }), []);
+  const one = { ...summary, done: 1, changed: 0, unchanged: 0 };
+  assert.equal(summaryLines(one, { ...view, nodes: 1 }), []);
+  const stopped = { ...one, outcome: 'interrupted' } as const;
+  const late = ['done: 1 task in 1m02s, before the interruption'];
+  assert.equal(summaryLines(stopped, { ...view, nodes: 1 }), late);
+  const early = ['interrupted after 1m02s: 1 done, 2 not started'];
+  assert.equal(summaryLines({ ...stopped, skipped: 2 }, view), early);
 });
 
 test('the first failure stands at the end, with its chain, place and last lines', () => {
