@@ -3,7 +3,7 @@ import { MissingToolError, need, type Options, TaskError, task } from '@k8s-depl
 import { textIfThere } from '../lib/ground/if-there.ts';
 import { environmentOf } from '../lib/settings/environment.ts';
 import { programOf, type ToolName, testTools, toolNames, toolsOf } from '../lib/tools/manifest.ts';
-import type { Requirement } from '../lib/tools/tools.ts';
+import type { Requirement } from '../lib/tools/versions.ts';
 
 /** Tasks need their tools with `tools(…)` and start once these are installed. */
 export const installTool = task({

@@ -5,11 +5,6 @@ import { pathFolders } from './on-path.ts';
 import type { ToolContext } from './tool-context.ts';
 import type { Requirement } from './versions.ts';
 
-export type { FoundTool } from './get-tool.ts';
-export type { ToolName } from './manifest.ts';
-export type { ToolContext } from './tool-context.ts';
-export type { Requirement } from './versions.ts';
-
 /** The installed tool: a suitable version on PATH, or from the cache; undefined if there is none. */
 export async function findTool(
   name: ToolName,

@@ -158,4 +158,20 @@ test('our charts render the same policies for every provider, and with another p
   assert.equal(sorted(await objectsWith('database: { port: 6432 }')), embedded);
 });
 
+/* What decides nothing in the table. */
+
+test('a peer without namespaces selects pods of the policy’s own', () => {
+  const pod = (namespace: string, app: string): Party => ({
+    ...{ address: '10.0.0.1', pod: { namespace, namespaceLabels: {}, labels: { app } } },
+  });
+  const from = [{ podSelector: { matchLabels: { app: 'client' } } }];
+  const policy: Policy = {
+    metadata: { name: 'one', namespace: 'here' },
+    spec: { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ from }] },
+  };
+  const may = (namespace: string) =>
+    verdict([policy], pod(namespace, 'client'), pod('here', 'server'), { port: 80, protocol: 'TCP' }).allowed;
+  assert.equal(['here', 'there'].map(may), [true, false]);
+});
+
 test.run();

@@ -26,8 +26,9 @@ import type {
   Target,
 } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
+import type { FoundTool } from '../../tools/get-tool.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
-import { type FoundTool, findTool } from '../../tools/tools.ts';
+import { findTool } from '../../tools/tools.ts';
 import { digestOf, ensureService, inBackground } from './processes.ts';
 import { waitForService } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';

@@ -49,7 +49,8 @@ machines('root of a container that refuses user namespaces: the database runs as
 
 machines('a user id without account and home: the database is created', async () => {
   // Also with variables that end each bash before its first command and name missing folders.
-  const odd = { HOME: undefined, BASH_ENV: `${here}/leave.sh`, TMPDIR: 'nowhere' };
+  await writeFile(sandbox.path('leave.sh'), 'exit 9\n');
+  const odd = { HOME: undefined, BASH_ENV: sandbox.path('leave.sh'), TMPDIR: 'nowhere' };
   await starts('database', ['unshare', '--user', '--map-user=12345', '--map-group=12345'], odd);
 });
 

@@ -15,9 +15,8 @@ import { getMise, lockFile, pinIn } from '../../../lib/tools/release.ts';
 import { updatePins } from '../../../lib/tools/update-pins.ts';
 import { fails, plainShell } from '../../rig/task-context.ts';
 import { inPlace, type Place } from '../../unit/tools/tool-fixture.ts';
-import { type Fault, playHosts } from './hosts.ts';
+import { type Fault, playedTools, playHosts, publish } from './hosts.ts';
 import { playFolder, runInside, whyNot } from './namespace.ts';
-import { playedTools, publish } from './published.ts';
 
 /** The real mise installs every tool from simulated release hosts. */
 async function outside(): Promise<void> {
