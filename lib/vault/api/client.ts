@@ -96,6 +96,9 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     if (statusCode >= 300 && statusCode < 400) throw standby(address, call, location ?? null);
   }
 
+  const refusal = (call: string, status: number, body?: JsonObject, secrets: readonly string[] = []) =>
+    refused(address, call, status, errorTexts(body, [input.token ?? '', ...secrets]));
+
   const stream: VaultClient['stream'] = async (method, path, { body, signal }) => {
     const call = `${method} ${path}`;
     const unanswered = (error: Error): never => {
@@ -106,14 +109,11 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     const { statusCode: status = 0 } = response;
     throwIfStandby(call, response);
     if (status >= 200 && status < 300) return response;
-    const errors = errorTexts(parseObject(await textOf(response).catch(unanswered)));
-    const shown = errors.map((line) => hide(line, [input.token ?? '']));
-    throw refused(address, call, status, shown);
+    throw refusal(call, status, parseObject(await textOf(response).catch(unanswered)));
   };
 
   async function request(method: string, path: string, options: VaultRequest = {}): Promise<VaultAnswer> {
     const call = `${method} ${path}`;
-    const hidden = [input.token ?? '', ...(options.secrets ?? [])];
     const timeoutMs = options.timeoutMs ?? input.timeoutMs ?? 10_000;
     const timeout = AbortSignal.timeout(timeoutMs);
     const interrupt = options.uninterruptible === true ? undefined : input.signal;
@@ -151,8 +151,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
       if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
       throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
     }
-    const errors = errorTexts(body).map((line) => hide(line, hidden));
-    throw refused(address, call, status, errors);
+    throw refusal(call, status, body, options.secrets);
   }
 
   return {
@@ -186,9 +185,10 @@ export function parseObject(text: string): JsonObject | undefined {
   return objectOf(parseJson(text));
 }
 
-/** Vault's messages in the body of a failed call. */
-function errorTexts(body: JsonObject | undefined): string[] {
+/** Vault's messages in the body of a failed call, without what is hidden. */
+function errorTexts(body: JsonObject | undefined, hidden: readonly string[]): string[] {
   const errors = Array.isArray(body?.errors) ? body.errors : [];
   // Vault spreads a list of causes over several indented lines.
-  return errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim()).filter((line) => line !== '');
+  const texts = errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim());
+  return texts.filter((line) => line !== '').map((line) => hide(line, hidden));
 }

@@ -100,21 +100,17 @@ test('whatever is not encrypted is named by its place, in every form, and not sh
     assert.not.ok(JSON.stringify([found, what, log]).includes(text));
 });
 
-test('staged content is checked, also in a hook, and files of any name', async () => {
-  const latin = Buffer.concat([Buffer.from(`${sandbox.folder}/`), Buffer.from('caf\xe9.pem', 'latin1')]);
+test('staged content is checked, also in a hook', async () => {
   const whole = await readFile(sandbox.path(file));
   await plant({ [file]: 'password: hunter2-hunter2\n', 'leak.pem': pem, 'hook.pem': pem });
   await git(`add ${file} leak.pem`);
   await git('add hook.pem', '.git/next-index-1.lock');
   await plant({ [file]: whole });
   for (const name of ['leak.pem', 'hook.pem']) await rm(sandbox.path(name));
-  await writeFile(latin, pem);
   assert.equal((await check()).found, [
-    'caf\\xe9.pem:1: a private key',
     `${file} (in the index): it is not encrypted by SOPS: \`password\``,
     'leak.pem (in the index):1: a private key',
   ]);
-  await rm(latin);
   const { found } = await check({ GIT_INDEX_FILE: sandbox.path('.git/next-index-1.lock') });
   assert.equal(found, ['hook.pem (in the index):1: a private key']);
 });

