@@ -24,7 +24,7 @@ export type Row = {
 export type Measured = { readonly name: string; readonly times: readonly number[] };
 
 /** How the ratio is derived from the repetitions. */
-export type Basis = 'min' | 'median';
+type Basis = 'min' | 'median';
 
 /**
  * Compares the times of a step with those of its peer. By default the ratio is that of the two minima: what else runs

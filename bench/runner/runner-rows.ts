@@ -16,7 +16,7 @@ const parts = {
   'wall-time': wallTimeRows,
 } as const;
 
-export type RunnerPart = keyof typeof parts;
+type RunnerPart = keyof typeof parts;
 
 /**
  * Rows of the runner's benchmark, all or one part. Throws `MissingToolError` for a peer that could not be installed,

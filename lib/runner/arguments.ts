@@ -30,10 +30,7 @@ export function isRequired(spec: ArgumentSpec): boolean {
 }
 
 /** The allowed values, if necessary read from their source. */
-export async function choicesOf(
-  spec: ArgumentSpec,
-  options: Options,
-): Promise<readonly string[] | undefined> {
+async function choicesOf(spec: ArgumentSpec, options: Options): Promise<readonly string[] | undefined> {
   return typeof spec.choices === 'function' ? await spec.choices(options) : spec.choices;
 }
 

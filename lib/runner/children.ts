@@ -155,12 +155,12 @@ export class Children {
 type Which = string | ChildProcess;
 
 /** A stopped process handles a signal only after SIGCONT. */
-export function sendSignals(targets: readonly number[], signal: NodeJS.Signals): void {
+function sendSignals(targets: readonly number[], signal: NodeJS.Signals): void {
   for (const one of [signal, 'SIGCONT'] as const) for (const target of targets) sendSignal(target, one);
 }
 
 /** Returns false if the process does not exist. */
-export function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
+function sendSignal(target: number, signal: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(target, signal);
   } catch {

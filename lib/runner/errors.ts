@@ -22,7 +22,7 @@ export const exitCodes = {
 } as const;
 
 /** A failure's code, limited to 8 bits; 1 if that is 0 or it is no code. */
-export function failureExitCode(code: unknown): number {
+function failureExitCode(code: unknown): number {
   return typeof code === 'number' && Number.isInteger(code) && code > 0 && code < 256
     ? code
     : exitCodes.failed;

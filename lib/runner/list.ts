@@ -82,7 +82,7 @@ export function taskForm(entry: AnyTask): string {
 }
 
 /** Names of needed tasks. Needs that depend on arguments are evaluated without any, if possible. */
-export function neededNames(entry: AnyTask, options: Options): string[] {
+function neededNames(entry: AnyTask, options: Options): string[] {
   try {
     const args = Object.fromEntries(
       specsOf(entry).map(([name, spec]) => [name, spec.default ?? (spec.variadic ? [] : undefined)]),

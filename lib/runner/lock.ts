@@ -23,7 +23,7 @@ export type LockHolder = ProcessIdentity & {
 };
 
 /** How to take a lock. */
-export type LockRequest = {
+type LockRequest = {
   readonly task: string;
   /** If false, a taken lock is an error. */
   readonly wait: boolean;

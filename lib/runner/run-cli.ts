@@ -124,7 +124,7 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     return answer(await candidates(argv.slice(1), session));
   }
   if (argv.includes(graphTask.name)) {
-    const { showGraph } = await import('./graph/show.ts');
+    const { showGraph } = await import('./show-graph.ts');
     const text = await showGraph(argv, session, names);
     if (text !== undefined) return answer(text);
   }

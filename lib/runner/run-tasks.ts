@@ -148,7 +148,7 @@ const hurriedLimitMs = 5000;
  * Runs the cleanups of `onRunEnd`, last registered first, each for a limited time, even if others fail. Returns
  * whether all succeeded.
  */
-export async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolean> {
+async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolean> {
   let clean = true;
   run.cleaning = true;
   for (let cleanup = run.cleanups.pop(); cleanup !== undefined; cleanup = run.cleanups.pop()) {
@@ -182,7 +182,7 @@ const hurriedFinaliserMs = 5000;
  * Interrupts a finaliser or its need: not on the run's stop, from which its children are spared too, but after a time
  * limit that begins with it, or on a further signal. Release it at the end.
  */
-export function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () => void } {
+function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () => void } {
   const { stop, children } = run;
   const abort = new AbortController();
   const interrupts: Gate['interrupts'] = new Set();

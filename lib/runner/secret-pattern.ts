@@ -17,7 +17,7 @@ const backslashes = 4;
  * A pattern for a text whose characters may each be plain or escaped as in JSON (`\n`, `\u003c`), URLs (`%2F`, `+`),
  * XML (`&amp;`), shells (`\ `, `'\''`) or YAML (`''`), since encoders differ in what they escape.
  */
-export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
+function patternOf(text: string, piece: boolean): SecretPattern {
   let source = '';
   let longest = 0;
   // Several backslashes or quotes in a row are one unit: repeated separately, they could match in very many ways.
@@ -32,7 +32,7 @@ export function patternOf(text: string): Omit<SecretPattern, 'piece'> {
     longest += Math.max(...spellings.map((spelling) => spelling.longest));
   }
   // Nothing escapes letters and digits.
-  return { source, longest, anchor: /[A-Za-z0-9]{4}/.exec(text)?.[0] };
+  return { source, longest, anchor: /[A-Za-z0-9]{4}/.exec(text)?.[0], piece };
 }
 
 /** Characters with a short escape in JSON or shells, or a name in XML. */
@@ -100,7 +100,7 @@ const longestPiece = 1000;
 /** The patterns for a text: one, or one for each piece. */
 export function patternsOf(text: string): SecretPattern[] {
   const pieces = piecesOf(text);
-  return pieces.map((piece) => ({ ...patternOf(piece), piece: pieces.length > 1 }));
+  return pieces.map((piece) => patternOf(piece, pieces.length > 1));
 }
 
 /** Halves the text repeatedly, but never so far that a piece hides harmless text. */

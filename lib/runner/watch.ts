@@ -27,7 +27,7 @@ const noisyMs = 1000;
  * Reports that something happened below some folders; what, has to be found by looking. Resolves when everything that
  * is not ignored is watched.
  */
-export async function openChanges(folders: readonly string[], ignored: (path: string) => boolean) {
+async function openChanges(folders: readonly string[], ignored: (path: string) => boolean) {
   const { watch } = await import('chokidar');
   const watcher = watch([...folders], { ignored, ignoreInitial: true });
   let dirty = false;

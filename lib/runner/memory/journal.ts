@@ -13,7 +13,7 @@ const version = 2;
 const folderName = 'journal';
 const ending = '.jsonl';
 
-export type JournalHeader = ProcessIdentity & {
+type JournalHeader = ProcessIdentity & {
   readonly version: number;
   /** Label of the requested tasks. */
   readonly task: string;
@@ -22,7 +22,7 @@ export type JournalHeader = ProcessIdentity & {
   readonly lock?: string;
 };
 
-export type JournaledRequest = {
+type JournaledRequest = {
   /** A file name unique to these tasks, arguments and options. */
   readonly name: string;
   /** Label of the requested tasks. */
@@ -30,7 +30,7 @@ export type JournaledRequest = {
   readonly lock: string | undefined;
 };
 
-export type JournaledRun = {
+type JournaledRun = {
   readonly header: JournalHeader;
   /** Digests of finished nodes by id, see `settingsDigest`. */
   readonly done: ReadonlyMap<string, string>;

@@ -1,5 +1,5 @@
-import type { GraphView, Mark, ViewEdge, ViewNode } from '../graph/view.ts';
 import { textWidth } from '../output/text.ts';
+import type { GraphView, Mark, ViewEdge, ViewNode } from '../show-graph.ts';
 
 type Point = { readonly x: number; readonly y: number };
 type Box = Point & { readonly width: number };

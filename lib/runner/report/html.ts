@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { GraphView } from '../graph/view.ts';
+import type { GraphView } from '../show-graph.ts';
 import { criticalPath } from './critical-path.ts';
 import { escapeXml, graphPicture } from './graph-picture.ts';
 import type { RecordedRun } from './recorder.ts';

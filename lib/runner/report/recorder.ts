@@ -19,7 +19,7 @@ type TaskStatus =
   | 'interrupted'
   | 'skipped';
 
-export type RecordedLine = {
+type RecordedLine = {
   /** Milliseconds since the start of the run. */
   readonly at: number;
   readonly stream: 'stdout' | 'stderr' | 'output' | 'log' | 'command';

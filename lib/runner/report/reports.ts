@@ -4,8 +4,8 @@ import { Socket } from 'node:net';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { TaskError, toFailure, UsageError } from '../errors.ts';
-import { viewOfGraph } from '../graph/view.ts';
 import type { RunRequest } from '../run.ts';
+import { viewOfGraph } from '../show-graph.ts';
 import type { RecordedRun, RecordedTask, RunRecorder } from './recorder.ts';
 
 /** In report.html, by which an earlier page is recognised. */

@@ -1,6 +1,6 @@
-import type { EdgeKind, GraphView, Mark, ViewEdge, ViewNode } from '../../graph/view.ts';
 import { buildGraph } from '../../graph.ts';
 import type { Graph } from '../../node.ts';
+import type { EdgeKind, GraphView, Mark, ViewEdge, ViewNode } from '../../show-graph.ts';
 import {
   type AnyTask,
   type ArgumentSpecs,

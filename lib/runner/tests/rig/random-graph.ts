@@ -26,7 +26,7 @@ export async function withSeeds(count: number, trial: (seed: number) => Promise<
     });
 }
 
-export type Traits = {
+type Traits = {
   readonly size: number;
   /** The share of tasks with each trait, 0 to 1. */
   readonly mutex?: number;

@@ -1,13 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError } from '../../../errors.ts';
-import { runnerOptions } from '../../../global-options.ts';
-import { dot, mermaid, showGraph } from '../../../graph/show.ts';
-import { viewOfGraph } from '../../../graph/view.ts';
-import { ownTasks } from '../../../own-tasks.ts';
-import { type AnyTask, need, type Options } from '../../../task.ts';
-import { graphOf, node, plain, sample, text, word } from '../../rig/graphs.ts';
-import { refusalOf } from '../../rig/refusal.ts';
+import { UsageError } from '../../errors.ts';
+import { runnerOptions } from '../../global-options.ts';
+import { ownTasks } from '../../own-tasks.ts';
+import { dot, mermaid, showGraph, viewOfGraph } from '../../show-graph.ts';
+import { type AnyTask, need, type Options } from '../../task.ts';
+import { graphOf, node, plain, sample, text, word } from '../rig/graphs.ts';
+import { refusalOf } from '../rig/refusal.ts';
 
 async function view(requested: AnyTask, options: Options = {}) {
   const { nodes, edges } = viewOfGraph(await graphOf(requested, {}, [], options));
@@ -23,8 +22,8 @@ test('nodes stand in the order of the run and say what is special about them', a
   const nodes = drawn.nodes.map(({ id, label, marks }) => [id, label, ...marks].join(' '));
   assert.equal(nodes, ['n0 hidden private', 'n1 server long-running', 'n2 top requested']);
   const { file, line, ...rest } = drawn.nodes[2] ?? { file: '', line: 0 };
-  assert.match(file, 'drawn.test.ts');
-  assert.ok(line > 20);
+  assert.match(file, 'show-graph.test.ts');
+  assert.ok(line > 15);
   const shown = { id: 'n2', label: 'top', task: 'top', group: 'tasks', description: 'the top' };
   assert.equal(rest, { ...shown, marks: ['requested'] });
   assert.equal(drawn.edges, ['hidden -need-> server', 'server -need-> top']);
