@@ -135,7 +135,7 @@ function refusals(stderr: string, known: readonly Parsed[]) {
  * group.version.kind.namespace.name, without a namespace for a cluster-scoped one. What belongs to no release is at ''.
  * Leaves out diff's command lines and the path of the folders.
  */
-export function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<string, string> {
+function byRelease(text: string, known: readonly Parsed[]): ReadonlyMap<string, string> {
   const owners = new Map(
     known.flatMap(({ release, objects }) =>
       objects.flatMap(({ apiVersion, kind, metadata: { namespace, name } }) =>

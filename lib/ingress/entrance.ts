@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { holds, kubectlList, kubectlText, type Named, type WithConditions } from '../kubernetes/kubectl.ts';
-import { withPortForward } from '../kubernetes/port-forward.ts';
+import { type ForwardTarget, withPortForward } from '../kubernetes/port-forward.ts';
 import type { Context, Environment, ShellContext, Target } from '../settings/context.ts';
 import { controllerOf } from './controllers.ts';
 
@@ -24,9 +24,9 @@ export type Balanced = {
 
 type ServicePort = { readonly port: number; readonly nodePort?: number };
 
-export type Service = Balanced & Named & { readonly spec: { readonly ports?: readonly ServicePort[] } };
+type Service = Balanced & Named & { readonly spec: { readonly ports?: readonly ServicePort[] } };
 
-export type Pod = Pick<WithConditions, 'status'> & { readonly status?: { readonly hostIP?: string } };
+type Pod = Pick<WithConditions, 'status'> & { readonly status?: { readonly hostIP?: string } };
 
 /** The address in an Ingress's or Service's status. */
 export function publishedAddress({ status }: Balanced): string | undefined {
@@ -35,7 +35,7 @@ export function publishedAddress({ status }: Balanced): string | undefined {
 }
 
 /** A load balancer's address, or a node with a ready pod; undefined if only a port-forward remains. */
-export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
+function entranceOf(service: Service, pods: readonly Pod[]): Entrance | undefined {
   const port = (wanted: number): ServicePort | undefined =>
     service.spec.ports?.find((candidate) => candidate.port === wanted);
   const balanced = publishedAddress(service);
@@ -48,14 +48,9 @@ export function entranceOf(service: Service, pods: readonly Pod[]): Entrance | u
 
 /** This machine's access to the controller. */
 type Way =
-  | { readonly kind: 'direct'; readonly entrance: Entrance }
+  | { readonly entrance: Entrance }
   /** Only by a forwarded port; `why` completes a sentence about the controller. */
-  | {
-      readonly kind: 'forward';
-      readonly namespace: string;
-      readonly service: string;
-      readonly why: string;
-    };
+  | { readonly forward: Pick<ForwardTarget, 'namespace' | 'resource'>; readonly why: string };
 
 /**
  * Finds the controller by the setting `ingress.address`, by its Service, or by the address in the Ingresses' status.
@@ -71,7 +66,7 @@ export async function findWay(context: Target & ShellContext, published?: string
     const entrance = tls
       ? { address: host, http: given === undefined ? 80 : undefined, https: given ?? 443 }
       : { address: host, http: given ?? 80, https: undefined };
-    return { kind: 'direct', entrance };
+    return { entrance };
   }
   const controller = controllerOf(settings);
   if (controller === undefined) throw noEntrance(environment, 'ingress.controller is `none`');
@@ -80,16 +75,15 @@ export async function findWay(context: Target & ShellContext, published?: string
   const services = await kubectlList<Service>(context, 'get', 'services', ...select);
   const service = services.find(({ spec }) => spec.ports?.some((candidate) => candidate.port === 80));
   if (service === undefined) {
-    if (published !== undefined)
-      return { kind: 'direct', entrance: { address: published, http: 80, https: 443 } };
+    if (published !== undefined) return { entrance: { address: published, http: 80, https: 443 } };
     throw noEntrance(environment, `namespace ${namespace} has no Service of ${settings.ingress.controller}`);
   }
   const entrance = entranceOf(service, await kubectlList<Pod>(context, 'get', 'pods', ...select));
-  const forward = { kind: 'forward', namespace, service: service.metadata.name } as const;
-  if (entrance === undefined) return { ...forward, why: 'has no address outside the cluster' };
+  const forward = { namespace, resource: `svc/${service.metadata.name}` };
+  if (entrance === undefined) return { forward, why: 'has no address outside the cluster' };
   const port = tls ? entrance.https : entrance.http;
-  if (port !== undefined && (await connects(entrance.address, port))) return { kind: 'direct', entrance };
-  return { ...forward, why: `does not answer at ${entrance.address}:${port}` };
+  if (port !== undefined && (await connects(entrance.address, port))) return { entrance };
+  return { forward, why: `does not answer at ${entrance.address}:${port}` };
 }
 
 /** Milliseconds. Packets to a node in a virtual machine (Docker Desktop, WSL) are often dropped. */
@@ -115,12 +109,11 @@ export async function withEntrance<Result>(
   use: (entrance: Entrance) => Promise<Result>,
 ): Promise<Result> {
   const way = await findWay(context, published);
-  if (way.kind === 'direct') return use(way.entrance);
-  const { namespace, service, why } = way;
+  if ('entrance' in way) return use(way.entrance);
+  const { forward, why } = way;
   context.log(
     `the ingress controller ${why}: called through a forwarded port, so it sees the caller as 127.0.0.1`,
   );
-  const forward = { namespace, resource: `svc/${service}` };
   return withPortForward(context, { ...forward, port: 80 }, (http) =>
     context.settings.ingress.tls.enabled
       ? withPortForward(context, { ...forward, port: 443 }, (https) =>

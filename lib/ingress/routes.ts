@@ -151,17 +151,17 @@ async function wayIn(
     throw error;
   });
   if (way instanceof TaskError) return { port: fixed, note: `${way.what}: ${way.why}` };
-  if (way.kind === 'direct') {
+  if ('entrance' in way) {
     const { address, http, https } = way.entrance;
     const port = tls ? https : http;
     const byHand = isIP(address) === 0 ? '' : `; without DNS, ${hostsLine(address)}`;
     return { port: fixed ?? port, note: `served at ${address}:${port}${byHand}` };
   }
-  const { namespace, service, why } = way;
+  const { forward, why } = way;
   const port = fixed ?? (tls ? 8443 : 8080);
   const asRoot = port < 1024 ? ' (as root)' : '';
-  const kubectl = `${kubectlText(environment)} -n ${namespace}`;
-  const command = `${kubectl} port-forward svc/${service} ${port}:${tls ? 443 : 80}`;
+  const kubectl = `${kubectlText(environment)} -n ${forward.namespace}`;
+  const command = `${kubectl} port-forward ${forward.resource} ${port}:${tls ? 443 : 80}`;
   const steps = `forward a port${asRoot}: ${command}; and ${hostsLine('127.0.0.1')}`;
   return { port, note: `the ingress controller ${why}; ${steps}` };
 }

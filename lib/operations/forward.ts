@@ -88,14 +88,11 @@ async function wayToIngress(context: Context): Promise<Way> {
   const { enabled: tls } = context.settings.ingress.tls;
   const scheme = tls ? 'https://' : 'http://';
   const way = await findWay(context);
-  if (way.kind === 'direct') {
-    const { address, http, https } = way.entrance;
-    return { scheme, at: { host: address, port: (tls ? https : http) ?? ingressPorts(tls).port } };
-  }
-  const { namespace, service } = way;
   const { port, localPort } = ingressPorts(tls);
-  const target = { namespace, resource: `svc/${service}`, port, answers: answersAny(scheme) };
-  return { scheme, target, port: localPort };
+  if ('forward' in way)
+    return { scheme, target: { ...way.forward, port, answers: answersAny(scheme) }, port: localPort };
+  const { address, http, https } = way.entrance;
+  return { scheme, at: { host: address, port: (tls ? https : http) ?? port } };
 }
 
 /** Port of the controller's Service, and a local port that needs no root. */

@@ -27,12 +27,22 @@ const routes = [
   route('other', 'foreign', undefined, '/'),
 ];
 
-/** The routes, and a controller at this port of a node; without one it is a Service inside the cluster. */
-function reached(nodePort: number | undefined, items: readonly object[] = routes): void {
+const pod = (hostIP: string, ready: 'True' | 'False') => ({
+  status: { hostIP, conditions: [{ type: 'Ready', status: ready }] },
+});
+const pods = [pod('127.0.0.8', 'False'), pod('127.0.0.1', 'True')];
+
+/** The routes, and a controller at this port of nodes; without one it is a Service inside the cluster. */
+function reached(
+  nodePort: number | undefined,
+  items: readonly object[] = routes,
+  of = pods,
+  status = {},
+): void {
   const ports = [80, 443].map((port) => (nodePort === undefined ? { port } : { port, nodePort }));
   project.script('kubectl', {
-    'get services': listing({ metadata: { name: 'traefik' }, spec: { ports } }),
-    'get pods': listing({ status: { hostIP: '127.0.0.1', conditions: [{ type: 'Ready', status: 'True' }] } }),
+    'get services': listing({ metadata: { name: 'traefik' }, spec: { ports }, status }),
+    'get pods': listing(...of),
     '': listing(...items),
   });
 }
@@ -67,6 +77,10 @@ test('if no node answers from here, the note is the command that forwards the po
   assert.is(plain?.address, 'https://app1.test/admin');
   const asRoot = /has no address outside the cluster; forward a port \(as root\): .* 443:443; /;
   assert.match(plain?.note ?? '', asRoot);
+  reached(port, routes, pods.slice(0, 1));
+  assert.match((await addresses())[0]?.note ?? '', 'has no address outside the cluster', 'no pod is ready');
+  reached(port, routes, pods, { loadBalancer: { ingress: [{ hostname: '127.0.0.9' }] } });
+  assert.match((await addresses())[0]?.note ?? '', 'does not answer at 127.0.0.9:443', 'a load balancer');
   const [none] = await addresses({ controller: 'none' });
   assert.is(none?.note, 'no ingress controller answers: ingress.controller is `none`');
 });

@@ -60,7 +60,8 @@ const check = (ports: Partial<Entrance>, wanted: Partial<Wanted> = {}, port?: nu
     authority: tls ? keys.authority : undefined,
     wanted: { ...asked, ...wanted },
     context: withSettings({
-      ingress: { controller: port ? 'traefik' : 'nginx', tls: { enabled: tls, port: port ?? 443 } },
+      // The port of a redirect is only that of Traefik, and with TLS.
+      ingress: { controller: tls && !port ? 'nginx' : 'traefik', tls: { enabled: tls, port: port ?? 443 } },
     }),
   });
 };

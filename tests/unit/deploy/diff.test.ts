@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchedFiles } from '../../../lib/deploy/commands.ts';
-import { byRelease, compare } from '../../../lib/deploy/diff.ts';
+import { compare } from '../../../lib/deploy/diff.ts';
 import { leftoverGlob } from '../../../lib/ground/files.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
@@ -35,15 +35,21 @@ const shown = (file: string): string =>
 const deployment = 'apps.v1.Deployment.backend.app1-back';
 const service = 'v1.Service.backend.app1-back';
 
-test('differences of one kubectl call are split by release, those of no known object too', () => {
+/** The differences of the known objects after these answers of kubectl. */
+async function compared(...answers: { exitCode: number; stderr?: string; stdout?: string }[]) {
+  const $ = answeringShell(() => answers.shift() ?? {});
+  return Object.fromEntries(await compare({ $, environment: environmentIn('/project') }, known));
+}
+
+test('differences of one kubectl call are split by release, those of no known object too', async () => {
   const [namespace, other] = ['v1.Namespace..backend', 'v1.Secret.backend.app9'];
   for (const head of [true, false]) {
-    const printed = [deployment, namespace, service].map((file) => part(file, head)).join('');
-    assert.equal(Object.fromEntries(byRelease(printed.trimEnd(), known)), {
+    const stdout = [deployment, namespace, service].map((file) => part(file, head)).join('');
+    assert.equal(await compared({ exitCode: 1, stdout }), {
       ...{ 'app1-back': `${shown(deployment)}\n${shown(service)}`, devops: shown(namespace) },
     });
   }
-  assert.equal([...byRelease(part(other).trimEnd(), known)], [['', shown(other)]]);
+  assert.equal(await compared({ exitCode: 1, stdout: part(other) }), { '': shown(other) });
 });
 
 test('an object that cannot be changed in place has a line of its own, and the others their differences', async () => {
@@ -52,11 +58,6 @@ test('an object that cannot be changed in place has a line of its own, and the o
     'Error from server (Invalid): Namespace "backend" is invalid: [spec: Forbidden: one',
     '  core.NamespaceSpec{, spec: Forbidden: two]',
   ];
-  /** The differences after these answers of kubectl. */
-  const compared = async (...answers: { exitCode: number; stderr?: string; stdout?: string }[]) => {
-    const $ = answeringShell(() => answers.shift() ?? {});
-    return Object.fromEntries(await compare({ $, environment: environmentIn('/project') }, known));
-  };
   const recreate =
     'this cannot be changed in place: delete the object, and run again to recreate it; its pods and volumes stay (`kubectl -n backend delete deployment app1-back --cascade=orphan`)';
   const found = await compared(

@@ -1,12 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { entranceOf, type Pod, type Service } from '../../../lib/ingress/entrance.ts';
-import { isAllowed, redirectPort } from '../../../lib/ingress/routes.ts';
+import { isAllowed } from '../../../lib/ingress/routes.ts';
 import { routeOf, siteOf } from '../../../lib/ingress/test.ts';
-import type { Settings } from '../../../lib/settings/context.ts';
-
-const settings = (ingress: Partial<Settings['ingress']> = {}) =>
-  ({ ingress: { controller: 'traefik', tls: { enabled: true, port: 30443 }, ...ingress } }) as Settings;
 
 const host = 'app1-front.development.k8s-deployment.test';
 
@@ -54,14 +49,6 @@ test('the ranges of a route are those of the middleware of its name, of the anno
   }
 });
 
-test('only Traefik’s redirect requires a port in Host', () => {
-  const tls = { enabled: false, existingSecret: '', clusterIssuer: '', port: 443 };
-  const ports = [{}, { controller: 'nginx' as const }, { tls }].map((change) =>
-    redirectPort(settings(change)),
-  );
-  assert.equal(ports, [30443, undefined, undefined]);
-});
-
 test('a path belongs to the longest route that is a whole part of it', () => {
   const site = siteOf([ingress('a', '/'), ingress('b', '/admin'), ingress('c', '/api/internal')]);
   for (const [path, route] of Object.entries({
@@ -84,27 +71,6 @@ test('an address matches ranges of its family; IPv4 also in IPv6 notation', () =
     ['10.0.0.1', false],
   ] as const)
     assert.is(isAllowed(address, ranges), isIn, `${address} ${ranges}`);
-});
-
-test('the entry point is the load balancer, else a node port with a ready pod, else none', () => {
-  const pod = (hostIP: string, status: string): Pod => ({
-    status: { hostIP, conditions: [{ type: 'Ready', status }] },
-  });
-  const service = (
-    ports: Service['spec']['ports'] & object,
-    ...ingress: { hostname: string }[]
-  ): Service => ({
-    ...{ metadata: { name: 'traefik' }, spec: { ports }, status: { loadBalancer: { ingress } } },
-  });
-  const ports = [80, 443].map((port) => ({ port, nodePort: 30_000 + port }));
-  const [starting, ready] = [pod('192.0.2.1', 'False'), pod('192.0.2.2', 'True')];
-  for (const [found, given, pods] of [
-    [{ address: 'lb.test', http: 80, https: 443 }, service(ports, { hostname: 'lb.test' }), []],
-    [{ address: '192.0.2.2', http: 30_080, https: 30_443 }, service(ports), [starting, ready]],
-    [undefined, service(ports), [starting]],
-    [undefined, service([{ port: 80 }]), [ready]],
-  ] as const)
-    assert.equal(entranceOf(given, pods), found);
 });
 
 test.run();
