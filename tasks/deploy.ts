@@ -68,7 +68,10 @@ const deployment = {
   onCluster: true,
 } as const;
 
-type Selected = { readonly args: { readonly tier?: string; readonly app?: string } };
+/** What functions that tasks of several arguments share are given. */
+type Selected<Given> = Omit<Given, 'args'> & {
+  readonly args: { readonly tier?: string; readonly app?: string };
+};
 
 /** Common parts of all installs; openssl creates the fronts' certificates. */
 const installation = {
@@ -78,15 +81,15 @@ const installation = {
     await checkProvider(input);
     await refuseDevelopmentKeys(input);
   },
-  needs: (input: Pick<Early, 'provider'> & Selected): Needs => [
+  needs: (input: Selected<Pick<Early, 'provider'>>): Needs => [
     ...deployment.needs(input),
     ...tools('openssl'),
     ...imagesFor(input, input.args),
   ],
   // Not `inputs`, since only the cluster tells whether something has to be done.
-  watched: async (input: Omit<Input, 'args'> & Selected) => (await plain()).watchedFiles(input, input.args),
-  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).installCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) =>
+  watched: async (input: Selected<Input>) => (await plain()).watchedFiles(input, input.args),
+  commands: async (input: Selected<Input>) => (await plain()).installCommands(input),
+  run: async (context: Selected<Body>) =>
     (await import('../lib/deploy/install.ts')).install(context, context.args),
 } as const;
 
@@ -114,9 +117,8 @@ const comparison = {
   ...deployment,
   needs: (input: Pick<Early, 'provider'>) =>
     deployment.needs(input, need(certificates, { offline: input.provider.ownsCluster })),
-  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).diffCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) =>
-    (await import('../lib/deploy/diff.ts')).diff(context, context.args),
+  commands: async (input: Selected<Input>) => (await plain()).diffCommands(input),
+  run: async (context: Selected<Body>) => (await import('../lib/deploy/diff.ts')).diff(context, context.args),
 } as const;
 
 export const diff = task({ ...comparison, name: 'diff', description: 'show what install-all would change' });
@@ -176,8 +178,8 @@ export const render = task({
 const helmTests = {
   ...deployment,
   lock: true,
-  commands: async (input: Omit<Input, 'args'> & Selected) => (await plain()).testCommands(input),
-  run: async (context: Omit<Body, 'args'> & Selected) =>
+  commands: async (input: Selected<Input>) => (await plain()).testCommands(input),
+  run: async (context: Selected<Body>) =>
     (await import('../lib/deploy/deployed.ts')).test(context, context.args),
 } as const;
 

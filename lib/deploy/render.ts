@@ -163,10 +163,8 @@ export const headOf = (environment: string): string =>
  * folder has anything else.
  */
 export async function renderedFiles(folder: string, environment: string): Promise<Map<string, string>> {
-  const entries = (await entriesBelow(folder)) ?? [];
   const files = new Map<string, string>();
-  for (const entry of entries.filter((entry) => !entry.isDirectory())) {
-    const path = join(entry.parentPath ?? entry.path, entry.name);
+  for (const { entry, path } of (await entriesBelow(folder)) ?? []) {
     const text = entry.isFile() ? ((await textIfThere(path)) ?? '') : '';
     const name = relative(folder, path);
     if (!text.startsWith(`${headOf(environment)}\n`))

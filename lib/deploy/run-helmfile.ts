@@ -59,11 +59,6 @@ async function logHelm(context: Context, stderr: string): Promise<string> {
   return stderr;
 }
 
-const endings = {
-  'rolled back': '; what was deployed before is back',
-  uninstalled: '; nothing of it is left',
-};
-
 async function failure(
   context: Context,
   diagnosis: Diagnosis,
@@ -102,7 +97,7 @@ async function failure(
   // helmfile names every failed release. Without a name or findings it did not get that far.
   const isEarly = failed.length === 0 && findings.length === 0;
   return new TaskError({
-    what: `${isEarly ? `${doing} failed before the first release` : what}${undone === undefined ? '' : endings[undone]}`,
+    what: `${isEarly ? `${doing} failed before the first release` : what}${undone}`,
     why,
     advice: `${known ?? `fix ${place} and run again`}; ${
       rendering && failed.length > 0 ? `nothing of ${namesText(failed)} was changed` : details

@@ -51,9 +51,9 @@ export async function filesBelow(
   const real = await ifThere(realpath(join(root, folder)));
   if (real === undefined || above.includes(real)) return [];
   const found = ((await entriesBelow(join(root, folder))) ?? [])
-    .filter((entry) => !isLeftover(entry.name))
-    .map(async (entry) => {
-      const path = join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1);
+    .filter(({ entry }) => !isLeftover(entry.name))
+    .map(async ({ entry, path: whole }) => {
+      const path = whole.slice(root.length + 1);
       if (!entry.isSymbolicLink()) return entry.isFile() ? [path] : [];
       const target = await ifThere(stat(join(root, path)));
       if (target?.isDirectory()) return filesBelow(root, path, [...above, real]);

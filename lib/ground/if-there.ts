@@ -1,5 +1,5 @@
-import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 
 /**
@@ -31,6 +31,10 @@ export async function ifThere<Content>(
 export const textIfThere = (path: string): Promise<string | undefined> =>
   ifThere(readFile(path, 'utf8'), path);
 
-/** The same for all that is below a folder. */
-export const entriesBelow = (folder: string): Promise<Dirent[] | undefined> =>
-  ifThere(readdir(folder, { recursive: true, withFileTypes: true }), folder);
+/** The same for all below a folder but folders, with their paths. */
+export async function entriesBelow(folder: string) {
+  const entries = await ifThere(readdir(folder, { recursive: true, withFileTypes: true }), folder);
+  return entries
+    ?.filter((entry) => !entry.isDirectory())
+    .map((entry) => ({ entry, path: join(entry.parentPath ?? entry.path, entry.name) }));
+}

@@ -6,7 +6,7 @@ import { type ToolName, toolNames } from '../tools/manifest.ts';
 import { findTool } from '../tools/tools.ts';
 
 /** A chart in a tool's folder, next to its program. */
-export type ToolChart = {
+type ToolChart = {
   readonly setting: string;
   readonly chart: string;
   readonly tool: ToolName;

@@ -11,8 +11,8 @@ type HelmFailure = {
   readonly failed: readonly Release[];
   /** helm's message, or helmfile's last line; empty if there was no output. */
   readonly said: string;
-  /** What helm did with the failed releases: a first install is uninstalled. */
-  readonly undone: 'rolled back' | 'uninstalled' | undefined;
+  /** What helm did with the failed releases, to end a sentence; empty if nothing. */
+  readonly undone: string;
   /** True if the charts or their values are wrong; nothing was sent to the cluster. */
   readonly rendering: boolean;
   /** True if helm printed nothing, which does not mean that the charts are wrong. */
@@ -33,6 +33,12 @@ const aboutRendering = new RegExp(
     'no matches for kind',
   ].join('|'),
 );
+
+/** What helm says that it did with a failed release, and what that means; a first install is uninstalled. */
+const endings = [
+  ['has been rolled back', '; what was deployed before is back'],
+  ['has been uninstalled', '; nothing of it is left'],
+] as const;
 
 /** Parses helmfile's stderr after a failed command on `releases`. */
 export function readHelmFailure(stderr: string, releases: readonly Release[]): HelmFailure {
@@ -59,7 +65,7 @@ export function readHelmFailure(stderr: string, releases: readonly Release[]): H
   return {
     failed: releases.filter(({ name }) => names.has(name)),
     said: said.join('\n'),
-    undone: (['rolled back', 'uninstalled'] as const).find((end) => stderr.includes(`has been ${end}`)),
+    undone: endings.find(([said]) => stderr.includes(said))?.[1] ?? '',
     rendering: aboutRendering.test(said.join('\n')),
     silent: ended !== undefined,
   };

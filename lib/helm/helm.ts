@@ -163,7 +163,7 @@ async function runningHelm({ context }: Environment, release: Release): Promise<
 }
 
 /** Optional: without them `diff` uses kubectl, and sops edits secrets directly. */
-export const helmPlugins = [
+const helmPlugins = [
   { name: 'diff', url: 'https://github.com/databus23/helm-diff', version: 'v3.15.11' },
   { name: 'secrets', url: 'https://github.com/jkroepke/helm-secrets', version: 'v4.7.7' },
 ] as const;

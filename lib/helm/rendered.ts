@@ -43,9 +43,7 @@ export async function render(
           why: 'it ended with exit code 0, but wrote no files',
           advice: `check which \`helmfile\` is used (${taskCommand('verify-dependencies')}), then run again; nothing was changed`,
         });
-      const files = entries.filter((entry) => entry.isFile());
-      const texts = files.map((file) => readFile(join(file.parentPath ?? file.path, file.name), 'utf8'));
-      rendered.set(name, await Promise.all(texts));
+      rendered.set(name, await Promise.all(entries.map(({ path }) => readFile(path, 'utf8'))));
     }
     return rendered;
   } finally {

@@ -55,7 +55,7 @@ test('an error of a chart is recognised, and shown without helm’s boilerplate'
     `${refusedValues}\nbackend:\n- at '/replicas': got string, want integer`,
   ])
     assert.equal(read(told('app1-back', ...said.split('\n'), hint, 'ensure CRDs are installed first')), {
-      ...{ said, failed: 'app1-back', rendering: true, undone: undefined, silent: false },
+      ...{ said, failed: 'app1-back', rendering: true, undone: '', silent: false },
     });
   const crash = ['fatal error: malformed GOMEMLIMIT', '', 'runtime stack:', 'runtime.throw({0x1, 0x2})'];
   assert.is(read(told('app1-back', ...crash)).said, crash[0]);
@@ -89,7 +89,7 @@ test('a failed release is the one that helm was called for, or that helmfile nam
     ['first\nno repository answers\n', 'no repository answers'],
     ['', ''],
   ] as const) {
-    const none = { failed: '', said, undone: undefined, rendering: false, silent: false };
+    const none = { failed: '', said, undone: '', rendering: false, silent: false };
     assert.equal(read(stderr), none);
   }
 });

@@ -3,12 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
-import {
-  installedChart,
-  needsRepositories,
-  type ToolChart,
-  toolCharts,
-} from '../../../lib/helm/chart-places.ts';
+import { installedChart, needsRepositories, toolCharts } from '../../../lib/helm/chart-places.ts';
 import {
   checkLeftOut,
   declaredReleases,
@@ -62,7 +57,7 @@ test('a chart of an unknown tool is an error that names it, and so is a path wit
     await fails(() => toolCharts(settingsWith(chart)), { what });
   }
   const [chart] = toolCharts(settingsWith('tool://vault-secrets-operator/chart,two'));
-  await fails(installedChart(chart as ToolChart), { why: /its path has a comma/ });
+  await fails(installedChart(chart as NonNullable<typeof chart>), { why: /its path has a comma/ });
 });
 
 test('chart repositories are loaded only if a chart comes from one; the chart of a tool is a path, or a command that finds it', async () => {
