@@ -63,7 +63,7 @@ export const newEnvironment = task({
     name: { ...newName, description: `${newName.description} staging` },
     from: {
       type: 'choice',
-      choices: async () => (await import('../lib/settings/settings.ts')).environmentNames(),
+      choices: async () => (await import('../lib/settings/settings.ts')).environmentNames(root),
       default: 'development',
       noun: 'environment',
       description: 'the environment to copy',

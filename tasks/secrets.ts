@@ -33,7 +33,7 @@ const rotation = () => import('../lib/secrets/rotate.ts');
 async function fileNames(): Promise<string[]> {
   const { environmentNames } = await import('../lib/settings/settings.ts');
   const { secretNames } = await import('../lib/secrets/encrypted-file.ts');
-  const names = (await environmentNames()).map((name) => secretNames({ name, root }));
+  const names = (await environmentNames(root)).map((name) => secretNames({ name, root }));
   return [...new Set((await Promise.all(names)).flat())];
 }
 

@@ -1,6 +1,7 @@
 import type { ArgumentSpecs, Arguments, Options } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames } from '../cluster/providers.ts';
 import { defaultEnvironment } from '../ground/launcher.ts';
+import { root } from '../ground/project.ts';
 
 /** The project's options beside the runner's own, allowed before or after the task's name. */
 export const globalOptions = {
@@ -10,7 +11,7 @@ export const globalOptions = {
     short: 'e',
     env: 'ENVIRONMENT',
     default: defaultEnvironment,
-    suggestions: async () => (await import('./settings.ts')).environmentNames(),
+    suggestions: async () => (await import('./settings.ts')).environmentNames(root),
     description: 'the environment: a folder under environments/',
   },
   provider: {

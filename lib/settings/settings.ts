@@ -4,7 +4,6 @@ import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { namesEnding } from '../ground/files.ts';
 import { ifThere } from '../ground/if-there.ts';
-import { root as projectFolder } from '../ground/project.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 import type { Environment, Settings } from './context.ts';
@@ -25,7 +24,7 @@ export async function foldersIn(root: string, path: string): Promise<string[]> {
  * Names of the environments: the folders under `environments/`, except hidden ones (`.idea`) and `cloud`, files to
  * include.
  */
-export const environmentNames = async (root: string = projectFolder): Promise<string[]> =>
+export const environmentNames = async (root: string): Promise<string[]> =>
   (await foldersIn(root, 'environments')).filter((name) => !name.startsWith('.') && name !== 'cloud');
 
 /** minikube's node name `<name>-<8 hex digits>-m02` must be a DNS label of at most 63 characters (RFC 1123). */
@@ -48,7 +47,7 @@ export function checkEnvironmentName(name: string, advice = 'use another name, s
 export async function settingsFiles(
   environment: string,
   provider: ProviderName,
-  root: string = projectFolder,
+  root: string,
 ): Promise<string[]> {
   const { ownsCluster, settingsFile } = providerOf({ provider });
   const top = namesEnding('environments', await readdir(join(root, 'environments')), '.yaml');
@@ -131,12 +130,10 @@ async function parse(text: string, file: string): Promise<Layer> {
   });
 }
 
+type Place = Pick<Environment, 'name' | 'provider' | 'root'>;
+
 /** Loads an environment's merged settings. Throws `TaskError` with file and setting if one is wrong. */
-export async function loadSettings({
-  name,
-  provider,
-  root = projectFolder,
-}: Pick<Environment, 'name' | 'provider'> & { readonly root?: string }): Promise<Settings> {
+export async function loadSettings({ name, provider, root }: Place): Promise<Settings> {
   const files = await settingsFiles(name, provider, root);
   const texts = await readTexts(root, files);
   const key = JSON.stringify([provider, texts]);
@@ -159,7 +156,7 @@ export async function loadSettings({
 
 /** The first of these settings that a file sets, with the file and line that counts; undefined if none does. */
 export async function placeOf(
-  { name, provider, root }: Pick<Environment, 'name' | 'provider' | 'root'>,
+  { name, provider, root }: Place,
   settings: readonly (readonly string[])[],
 ): Promise<string | undefined> {
   const files = await settingsFiles(name, provider, root);

@@ -11,7 +11,7 @@ import { root } from './tools.ts';
 
 const test = suite('production and quotas');
 
-const settings = loadSettings({ name: 'production', provider: 'existing' });
+const settings = loadSettings({ name: 'production', provider: 'existing', root });
 const objects = () => environmentObjects('existing', 'production');
 
 test('it is marked as production and uses an existing cluster', async () => {

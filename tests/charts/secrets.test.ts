@@ -66,9 +66,9 @@ test('keys are marked and listed as development keys, and the repository has no 
 });
 
 test('the operational key opens the passwords, which are in Secrets of devops and postgresql and nowhere else', async () => {
-  const references = leavesOf(await loadSettings({ name: 'development', provider: 'embedded' })).flatMap(
-    ({ value }) => secretKey(String(value)) ?? [],
-  );
+  const references = leavesOf(
+    await loadSettings({ name: 'development', provider: 'embedded', root }),
+  ).flatMap(({ value }) => secretKey(String(value)) ?? []);
   const names = await readdir(join(root, dirname(file)));
   assert.equal(names, [...new Set(references.map((reference) => reference.file))].sort());
   const passwords: Record<string, string> = {};
@@ -101,7 +101,10 @@ test('devops writes a login for each application with a password, where a rotati
     ({ stringData }) => 'DB_USER' in stringData,
   );
   const roles = ours.flatMap(({ name, secrets }) => (secrets === 'sops' ? [name] : []));
-  const found = consumerSecrets(await loadSettings({ name: 'development', provider: 'embedded' }), roles);
+  const found = consumerSecrets(
+    await loadSettings({ name: 'development', provider: 'embedded', root }),
+    roles,
+  );
   assert.equal(
     secrets.map(({ metadata, stringData }) => [metadata.name, metadata.namespace, stringData.DB_USER]).sort(),
     found.map(({ name, namespace }, index) => [name, namespace, roles[index]]).sort(),

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { poll } from '../../lib/ground/poll.ts';
+import { root } from '../../lib/ground/project.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { toolEnvironment } from '../../lib/tools/tools.ts';
 import type { KubernetesObject } from '../charts/render.ts';
@@ -59,7 +60,7 @@ export async function openStack() {
   return {
     ...sandbox,
     ...{ kubectl, get, withSettings, impatiently },
-    settings: await loadSettings({ name: environment, provider: 'existing' }),
+    settings: await loadSettings({ name: environment, provider: 'existing', root }),
     /** Runs a task with extra settings. */
     taskWith: (settings: object, ...words: readonly string[]) =>
       withSettings(settings, () => sandbox.task(...words)),

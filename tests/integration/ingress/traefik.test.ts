@@ -236,7 +236,7 @@ for (const [provider, port] of [
     await applyRoutes({ tls: { enabled: true, port } });
     const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
     const site = siteOf(JSON.parse(objects).items);
-    const settings = await loadSettings({ name: 'development', provider });
+    const settings = await loadSettings({ name: 'development', provider, root });
     assert.ok(site);
     const check = async () => {
       const of = taskContext({ env: 'development', provider, context: 'some-context' });

@@ -53,7 +53,7 @@ const folder = mkdtempSync(join(tmpdir(), 'mk-'));
 // The project of the environment: its settings decide the driver.
 symlinkSync(join(root, 'environments'), join(folder, 'environments'));
 const environment = environmentIn(folder, 'minikube');
-const settings = await loadSettings({ name: 'development', provider: 'minikube' });
+const settings = await loadSettings({ name: 'development', provider: 'minikube', root });
 
 /** What minikube asks a Docker engine before it checks its flags: a machine that is large enough. */
 const answers: { readonly [path: string]: unknown } = {

@@ -13,13 +13,13 @@ import { buildToolset } from '../../../tasks/images.ts';
 import { applications } from '../../rig/applications.ts';
 import { environmentIn, fails } from '../../rig/task-context.ts';
 
-const settings = await loadSettings({ name: 'development', provider: 'minikube' });
+const settings = await loadSettings({ name: 'development', provider: 'minikube', root });
 const image = { ...settings.images.backendVerification, name: 'some', folder: 'docker/some', releases: [] };
 
 test('images that are built here and used by the releases', async () => {
   const of = async (env: string, tier: string): Promise<string[]> => {
     const releases = (await declaredReleases(root)).filter((release) => release.tier === tier);
-    const images = ownImages(await loadSettings({ name: env, provider: 'minikube' }), releases);
+    const images = ownImages(await loadSettings({ name: env, provider: 'minikube', root }), releases);
     return images.map((own) => `${tagged(own)} ${own.releases.join(' ')}`);
   };
   const backs = applications.map(({ name }) => `${name}-back`).join(' ');
