@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import type { KubernetesObject, Tree } from '../charts/render.ts';
 import { list } from '../integration/api-server.ts';
-import { pause, type Stack, until } from './stack.ts';
+import { type Stack, until } from './stack.ts';
 
 /** Label of objects that the tests create. */
 export const mark = { 'k8s-deployment/e2e': 'true' } as const;
@@ -161,8 +161,14 @@ export async function startCalls(stack: Stack, options: Omit<PodOptions, 'progra
   await until('first answers', 60, async () => (await tally()).ok > 10);
   return {
     end: async () => {
-      await pause(3000);
-      const last = await tally();
+      const count = ({ ok, failed }: Tally): number => ok + failed;
+      let last = await tally();
+      // What comes first may have been called before.
+      for (const what of ['calls', 'further calls'])
+        last = await until(what, 60, async () => {
+          const now = await tally();
+          return count(now) > count(last) && now;
+        });
       await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--wait=false']);
       return last;
     },

@@ -19,6 +19,7 @@ export const trouble = suite('trouble');
 async function killServices(...names: string[]): Promise<ServiceRecord[]> {
   const records = await readServices(state());
   const killed = records.filter(({ name }) => names.includes(name));
+  assert.is(killed.length, names.length);
   for (const { pid } of killed) process.kill(pid, 'SIGKILL');
   for (const record of killed) await until(async () => !(await isSameProcess(record)), `${record.name} ends`);
   return records.filter((record) => !killed.includes(record));
@@ -73,7 +74,10 @@ trouble('a taken port is named, and start-k8s restores all but touches no proces
   const start = startRun(sandbox, ['start-k8s']);
   await start.shows(eventOf('done', 'embedded-kubernetes'));
   await killServices('kube-controller-manager');
+  // On a busy machine, this run may have looked for dead servers before.
+  const isLate = start.shown.includes(eventOf('started', 'start-k8s'));
   assert.is(await start.exit, 0, start.shown);
+  if (isLate) await succeeds('start-k8s');
   const { cluster: now, vault, database } = await status();
   const open = { initialized: true, sealed: false, configured: true };
   assert.equal([now.state, vault, database], ['running', open, { reachable: true }]);
