@@ -97,7 +97,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
   }
 
   const refusal = (call: string, status: number, body?: JsonObject, secrets: readonly string[] = []) =>
-    refused(address, call, status, errorTexts(body, [input.token ?? '', ...secrets]));
+    refused(address, call, status, reasonIn(body, [input.token ?? '', ...secrets]));
 
   const stream: VaultClient['stream'] = async (method, path, { body, signal }) => {
     const call = `${method} ${path}`;
@@ -185,10 +185,10 @@ export function parseObject(text: string): JsonObject | undefined {
   return objectOf(parseJson(text));
 }
 
-/** Vault's messages in the body of a failed call, without what is hidden. */
-function errorTexts(body: JsonObject | undefined, hidden: readonly string[]): string[] {
+/** Vault's messages in the body of a failed call, on one line and without what is hidden. */
+function reasonIn(body: JsonObject | undefined, hidden: readonly string[]): string {
   const errors = Array.isArray(body?.errors) ? body.errors : [];
   // Vault spreads a list of causes over several indented lines.
   const texts = errors.map((line) => String(line).replaceAll(/\s+/g, ' ').trim());
-  return texts.filter((line) => line !== '').map((line) => hide(line, hidden));
+  return hide(texts.filter((line) => line !== '').join('; '), hidden);
 }

@@ -100,7 +100,7 @@ function explain(error: unknown, { name, username }: DatabaseConnection): unknow
   if (!(error instanceof VaultError) || error.status !== 400) return error;
   return new TaskError({
     what: `Vault cannot log in to the database \`${name}\` as \`${username}\``,
-    why: error.errors.join('; '),
+    why: error.why,
     advice: `${taskCommand('status')} shows if the database answers; installing postgresql creates its roles. Then run ${taskCommand('init-vault')} again`,
     cause: error,
   });

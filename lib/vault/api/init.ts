@@ -189,7 +189,7 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
-    throw wrongKeys(client, keysPath, error.errors.join('; ') || 'HTTP 400');
+    throw wrongKeys(client, keysPath, error.why);
   }
   // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
@@ -212,10 +212,10 @@ async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultI
   });
 }
 
-function wrongKeys(client: VaultClient, keysPath: KeysPlace, reason: string): KeysError {
+function wrongKeys(client: VaultClient, keysPath: KeysPlace, why: string | undefined): KeysError {
   return new KeysError({
     what: `Vault at ${client.address} stays sealed: the keys of ${nameOf(keysPath)} do not open it`,
-    why: reason,
+    why,
     advice: `they belong to other data: after an interrupted ${taskCommand('restore-vault')}, run it again, since the backup has the right ones; otherwise restore the file, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });
 }

@@ -68,7 +68,7 @@ export function keyValuesObject(
  * Vault prepares a newly enabled engine.
  */
 export async function readSecret(client: VaultClient, mount: string, path: string, signal?: AbortSignal) {
-  let upgrading: VaultError | undefined;
+  let upgrading: string | undefined;
   const stored = await poll(
     async () => {
       try {
@@ -81,10 +81,9 @@ export async function readSecret(client: VaultClient, mount: string, path: strin
         return { data: objectOf(found?.data), version: typeof version === 'number' ? version : 0 };
       } catch (error) {
         // Text from vault-plugin-secrets-kv, upgrade.go; status 400 alone is not specific.
-        const isUpgrade =
-          error instanceof VaultError && error.errors.some((line) => line.includes('Upgrading from'));
+        const isUpgrade = error instanceof VaultError && error.why?.includes('Upgrading from');
         if (!isUpgrade) throw error;
-        upgrading = error;
+        upgrading = error.why;
         return undefined;
       }
     },
@@ -94,7 +93,7 @@ export async function readSecret(client: VaultClient, mount: string, path: strin
   if (stored !== undefined) return stored;
   throw new TaskError({
     what: `the kv engine ${mount}/ was not ready within 30 s`,
-    why: upgrading?.errors.join('; '),
+    why: upgrading,
     advice: `run ${taskCommand('init-vault')} again`,
   });
 }

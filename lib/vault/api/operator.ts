@@ -147,7 +147,7 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
-    throw notEnough(client, error.errors.join('; ') || 'HTTP 400');
+    throw notEnough(client, error.why);
   }
   await client.request('DELETE', 'sys/generate-root/attempt');
   throw notEnough(client, `${shares.length} of the keys do not suffice`);
@@ -186,10 +186,10 @@ function closed(client: VaultClient, { why }: VaultError): KeysError {
   });
 }
 
-function notEnough(client: VaultClient, reason: string): KeysError {
+function notEnough(client: VaultClient, why: string | undefined): KeysError {
   return new KeysError({
     what: noRootToken(client),
-    why: reason,
+    why,
     advice: `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,
   });
 }

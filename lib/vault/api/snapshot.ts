@@ -132,7 +132,7 @@ function explained(error: unknown, keys: VaultKeys | undefined): unknown {
   if (!(error instanceof VaultError) || error.status !== 400 || keys !== undefined) return error;
   return new TaskError({
     what: 'Vault refused the snapshot',
-    why: error.errors.join('; '),
+    why: error.why,
     advice: 'the keys of that time are needed: `keys.yaml` beside the snapshot, encrypted with SOPS',
     cause: error,
   });

@@ -1,17 +1,15 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 
-type Fields = ConstructorParameters<typeof TaskError>[0] & Partial<Pick<VaultError, 'status' | 'errors'>>;
+type Fields = ConstructorParameters<typeof TaskError>[0] & { readonly status?: number };
 
-/** A failed call: without an answer (`status` undefined), or with Vault's messages (`errors`). */
+/** A failed call: without an answer (`status` undefined), or with Vault's messages as the reason. */
 export class VaultError extends TaskError {
   readonly status: number | undefined;
-  readonly errors: readonly string[];
 
-  constructor({ status, errors = [], ...fields }: Fields) {
+  constructor({ status, ...fields }: Fields) {
     super(fields);
     this.status = status;
-    this.errors = errors;
   }
 }
 
@@ -54,11 +52,11 @@ export function standby(address: string, call: string, location: string | null):
 }
 
 /** The error for Vault's error, with advice for a sealed Vault and missing rights. */
-export function refused(address: string, call: string, status: number, errors: readonly string[]) {
-  const why = errors.join('; ') || `HTTP ${status}`;
-  if (status === 503 && errors.some((line) => line.includes('Vault is sealed'))) {
+export function refused(address: string, call: string, status: number, reason: string) {
+  const why = reason || `HTTP ${status}`;
+  if (status === 503 && why.includes('Vault is sealed')) {
     return new VaultError({
-      ...{ what: `Vault at ${address} is sealed`, why: `${call}: ${why}`, status, errors },
+      ...{ what: `Vault at ${address} is sealed`, why: `${call}: ${why}`, status },
       advice: `${taskCommand('init-vault')} unseals it with the stored key`,
     });
   }
@@ -68,7 +66,7 @@ export function refused(address: string, call: string, status: number, errors: r
       : status >= 500
         ? 'see the log of Vault: its disk may be full, or a service that it needs may not answer'
         : undefined;
-  return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status, errors });
+  return new VaultError({ what: `Vault refused ${call} with HTTP ${status}`, why, advice, status });
 }
 
 /** Replaces each secret by `***`; longer ones first, since one may contain another. */
