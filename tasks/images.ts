@@ -157,6 +157,6 @@ export const checkImages = task({
 
 /** The needs of an install of the selection. */
 export function imagesFor({ provider }: Pick<Early, 'provider'>, selected: Selection): Needs {
-  if (provider.images === 'unused') return [];
-  return [need(provider.images === 'loaded' ? loadImages : checkImages, selected)];
+  if (provider.simulatedPods) return [];
+  return [need(provider.ownsCluster ? loadImages : checkImages, selected)];
 }

@@ -19,8 +19,6 @@ export type ClusterProvider = {
   readonly ownsCluster: boolean;
   /** True if no container runs, so that ingress, images and Reloader have no effect. */
   readonly simulatedPods: boolean;
-  /** How nodes get the project's images: loaded by the tasks, pulled from a registry, or not at all. */
-  readonly images: 'loaded' | 'pulled' | 'unused';
   /** Tools in addition to those of every environment. */
   readonly tools: readonly ToolName[];
   /** Tools by task: `stop` includes destroy-k8s, `destroy` is destroy-environment, `status` finds the phase. */
@@ -95,7 +93,7 @@ export type Cluster = {
   /** Destroys the cluster; on an existing one, only removes what the tasks installed. */
   destroy(context: EnvironmentContext): Promise<Outcome>;
   addresses(context: Context): Promise<readonly Address[]>;
-  /** Loads the project's images into the nodes; for `images: 'loaded'`. */
+  /** Loads the project's images into the nodes; for `ownsCluster` without `simulatedPods`. Others pull them. */
   readonly images?: {
     commands(target: InEnvironment, images: readonly BuiltImage[]): readonly string[];
     load(context: EnvironmentContext, images: readonly BuiltImage[]): Promise<Outcome>;

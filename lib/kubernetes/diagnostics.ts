@@ -139,7 +139,7 @@ async function lastLines({ $, environment }: ShellContext, namespace: string, po
   return output.exitCode === 0 ? output.stdout : '';
 }
 
-export type SeenPod = {
+type SeenPod = {
   readonly status: PodStatus;
   /** Last problem seen; kept even if a rollback ends the pod cleanly. */
   readonly problem?: string;

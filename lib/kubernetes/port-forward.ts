@@ -52,7 +52,7 @@ export async function withPortForward<Result>(
 }
 
 /** News of a lasting forward: its address, each time it opens, and why it was lost. */
-export type ForwardNews = {
+type ForwardNews = {
   readonly onOpen: (connection: Connection) => void;
   readonly onLost: (reason: string) => void;
 };

@@ -6,7 +6,7 @@ import { nixosAdvice } from './prebuilt.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
 /** A row of `verify-dependencies`. */
-export type ToolRow = {
+type ToolRow = {
   readonly name: string;
   readonly for: string;
   /** True if the provider needs it. */

@@ -135,7 +135,7 @@ async function readManifest(): Promise<Manifest> {
   return manifestOf(value as ManifestFile);
 }
 
-export type ManifestFile = {
+type ManifestFile = {
   readonly mise: Manifest['mise'];
   readonly tools: Readonly<Record<ToolName, Omit<ToolEntry, 'name'>>>;
 };

@@ -23,9 +23,9 @@ export type Api = {
   watch(path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
 };
 
-export type CallOptions = { readonly contentType?: string; readonly timeoutMs?: number };
+type CallOptions = { readonly contentType?: string; readonly timeoutMs?: number };
 // biome-ignore lint/suspicious/noExplicitAny: callers read Kubernetes objects field by field
-export type WatchEvent = { readonly type: string; readonly object: any };
+type WatchEvent = { readonly type: string; readonly object: any };
 
 type Place = Pick<Environment, 'state' | 'clusterName'>;
 

@@ -7,7 +7,6 @@ import type { ClusterProvider } from '../provider.ts';
 export const embedded: ClusterProvider = {
   ownsCluster: true,
   simulatedPods: true,
-  images: 'unused',
   tools: [
     ...(['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwokctl', 'kwok'] as const),
     ...(['vault-secrets-operator', 'vault', 'postgresql'] as const),

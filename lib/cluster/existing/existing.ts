@@ -7,7 +7,6 @@ export const recordFile = 'cluster.yaml';
 export const existing: ClusterProvider = {
   ownsCluster: false,
   simulatedPods: false,
-  images: 'pulled',
   settingsFile: recordFile,
   tools: [],
   toolsFor: {

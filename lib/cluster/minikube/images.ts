@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
-import { kubectlList } from '../../kubernetes/kubectl.ts';
+import { kubectlList, type Named } from '../../kubernetes/kubectl.ts';
 import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { fullName } from '../../tools/registry.ts';
 import { type BuiltImage, tagged } from '../images/own-images.ts';
@@ -62,7 +62,7 @@ export async function loadImages(
 type Lacking = { readonly image: BuiltImage; readonly nodes: readonly string[] };
 
 async function lackingIn(context: EnvironmentContext, images: readonly BuiltImage[]): Promise<Lacking[]> {
-  const nodes = await kubectlList<{ metadata: { name: string } }>(context, 'get', 'nodes');
+  const nodes = await kubectlList<Named>(context, 'get', 'nodes');
   if (nodes.length === 0) {
     throw new TaskError({
       what: 'the cluster has no nodes to load an image into',

@@ -4,7 +4,6 @@ import type { ClusterProvider } from '../provider.ts';
 export const minikube: ClusterProvider = {
   ownsCluster: true,
   simulatedPods: false,
-  images: 'loaded',
   tools: ['minikube', 'docker'],
   toolsFor: {
     // helm for the ingress controller

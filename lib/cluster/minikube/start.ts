@@ -47,7 +47,7 @@ export const addons = ({ cluster, ingress }: Settings): readonly string[] => [
 ];
 
 /** Waits for nodes: minikube asks each kubelet, but the API server reports the node some seconds later. */
-export const waitForNodes: readonly string[] = [
+const waitForNodes: readonly string[] = [
   ...['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout', '120s'],
 ];
 

@@ -38,7 +38,6 @@ const cluster: Cluster = {
 export const paper: ClusterProvider = {
   ownsCluster: true,
   simulatedPods: true,
-  images: 'unused',
   tools: ['k9s'],
   toolsFor: { create: [], start: [], stop: [], destroy: [], services: [], images: [], status: [] },
   contextOf: (clusterName) => `paper-${clusterName}`,
