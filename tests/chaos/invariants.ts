@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { livingServices } from '../../lib/cluster/embedded/services.ts';
 import { poll } from '../../lib/ground/poll.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
-import { ended } from '../../lib/runner/tests/rig/ended.ts';
 import { atDatabase, forwarded, type Sandbox } from '../integration/sandbox.ts';
 import { processesWith } from '../rig/launch.ts';
-import { bash } from '../rig/programs.ts';
+import { bash, callIn } from '../rig/programs.ts';
 import { commandOf, disk } from './disturbances.ts';
 import { environment } from './tasks.ts';
 
@@ -64,10 +62,8 @@ async function orphans(sandbox: Sandbox): Promise<string[]> {
 }
 
 async function output(program: string, words: readonly string[], input = ''): Promise<string[]> {
-  // A program that reads nothing may have ended before its input is written.
-  const child = spawn(program, words, { stdio: [input === '' ? 'ignore' : 'pipe', 'pipe', 'ignore'] });
-  child.stdin?.end(input);
-  return (await ended(child)).stdout.split('\n').filter((line) => line !== '');
+  const { stdout } = await callIn({ folder: '/', env: process.env }, program, words, input);
+  return stdout.split('\n').filter((line) => line !== '');
 }
 
 /** Every file of a folder with its mode, size and time, a line each. */

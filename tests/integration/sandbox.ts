@@ -1,17 +1,16 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 import { Client } from 'pg';
 import * as assert from 'uvu/assert';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
 import { Launched, processesWith } from '../rig/launch.ts';
-import { callIn } from '../rig/programs.ts';
+import { callIn, outputOf } from '../rig/programs.ts';
 import { isOfExamples } from '../rig/project-copy.ts';
 
 // A cluster starts within minutes even on a busy machine.
@@ -25,11 +24,9 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
   const folder = join(base, 'clone');
   const home = join(base, 'home');
   await mkdir(home, { recursive: true });
-  const { stdout } = await promisify(execFile)('git', ['ls-files', '-co', '--exclude-standard'], {
-    cwd: root,
-    maxBuffer: 16 << 20,
-  });
-  const files = stdout.split('\n').filter((name) => name !== '' && isOfExamples(name));
+  const inProject = { folder: root, env: process.env };
+  const listed = await outputOf(inProject, 'git', ['ls-files', '-co', '--exclude-standard']);
+  const files = listed.split('\n').filter((name) => name !== '' && isOfExamples(name));
   const folders = new Set(files.map((file) => dirname(join(folder, file))));
   await Promise.all([...folders].map((path) => mkdir(path, { recursive: true })));
   // Git may still list a file that was removed from the tree.
@@ -37,7 +34,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
     files.map((file) => copyFile(join(root, file), join(folder, file)).catch(unless('ENOENT'))),
   );
   // The bundle comes last, so that it is newer than the sources and no clone builds its own.
-  await promisify(execFile)('./run', ['--version'], { cwd: root });
+  await outputOf(inProject, './run', ['--version']);
   await mkdir(join(folder, '.build'), { recursive: true });
   for (const name of ['tasks.mjs', 'tasks.mjs.map'])
     await copyFile(join(root, '.build', name), join(folder, '.build', name)).catch(unless('ENOENT'));
@@ -142,8 +139,8 @@ export const eventOf = (event: 'started' | 'done', name: string): string =>
 
 /** All processes of a sandbox: those with its home, or its folder in their arguments. */
 export async function leftovers({ folder, home }: Sandbox): Promise<string[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'args='], { maxBuffer: 16 << 20 });
-  const inFolder = stdout.split('\n').filter((line) => line.includes(`${folder}/.state`));
+  const all = await outputOf({ folder: root, env: process.env }, 'ps', ['-axww', '-o', 'args=']);
+  const inFolder = all.split('\n').filter((line) => line.includes(`${folder}/.state`));
   const atHome = processesWith(`HOME=${home}`).map(async (pid) => {
     const words = await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '');
     return words.replaceAll('\0', ' ').trim();

@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { outputOf } from './programs.ts';
 
 export type TestCertificate = {
   /** Paths; the certificate is self-signed. */
@@ -22,7 +21,7 @@ export async function makeCertificate(
   days = 2,
 ): Promise<TestCertificate> {
   const [key, certificate] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
-  await promisify(execFile)('openssl', [
+  await outputOf({ folder, env: process.env }, 'openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
     ...['-days', String(days), '-subj', `/CN=${name}`, '-addext', 'basicConstraints=critical,CA:FALSE'],
     ...['-addext', `subjectAltName=${hosts.join(',')}`, '-keyout', key, '-out', certificate],
