@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Launched } from '../../../../tests/rig/launch.ts';
-import { launchFolder } from '../../../../tests/rig/launch.ts';
+import { type Launched, launchFolder } from '../../../../tests/rig/launch.ts';
 import { driven, type Invocation, type RigTask, rig, useRig, within } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
