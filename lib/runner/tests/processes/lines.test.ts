@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { root } from '../../../ground/project.ts';
 import { folder, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
@@ -75,11 +76,6 @@ test('a line of millions of characters stays one line, and the summary of a fail
 // A slow machine needs a while for half a GiB.
 process.env.RIG_DEADLINE_MS ??= '150000';
 
-// The kernel's own high-water mark, in KiB; of the run itself, not of its children.
-const peak = (file: string): string => `import { writeFileSync } from 'node:fs';
-if (process.argv[1]?.endsWith('/program.mjs'))
-  process.once('exit', () => writeFileSync(${JSON.stringify(file)}, String(process.resourceUsage().maxRSS)));`;
-
 const lines = (length: number, size: string): string =>
   `sh -c 'yes ${'x'.repeat(length - 1)} | head -c ${size}'`;
 
@@ -94,18 +90,21 @@ for (const [name, commands, words, least] of [
   ],
 ] as const)
   test(`${name}, whose output is read as fast as it comes`, async () => {
-    const [preload, peakFile] = ['peak.mjs', 'peak'].map((file) => join(folder, file)) as [string, string];
-    writeFileSync(preload, peak(peakFile));
+    const peak = join(folder, 'peak');
     const tasks = commands.map((command, index) => ({ name: `t${index}`, commands: [command] }));
     const top = { name: 'top', needs: tasks.map((task) => task.name) };
-    const run = rig.run([...tasks, top], ['top', ...words], { NODE_OPTIONS: `--import=${preload}` });
+    const run = rig.run([...tasks, top], ['top', ...words], {
+      NODE_OPTIONS: `--import=${join(root, 'bench', 'peak-memory.mjs')}`,
+      // Of the run itself, not of its children.
+      ...{ BENCH_PEAK_MEMORY: peak, BENCH_PEAK_MEMORY_OF: '/program.mjs' },
+    });
     let bytes = 0;
     run.child.stderr?.removeAllListeners('data').on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
     await run.ends(0);
     assert.ok(bytes > least, `${bytes} bytes`);
-    const peakMiB = Number(readFileSync(peakFile, 'utf8')) / 1024;
+    const peakMiB = Number(readFileSync(peak, 'utf8')) / 1024;
     // Twice what a run needs that prints nothing.
     assert.ok(peakMiB < 300, `${peakMiB} MiB`);
   });

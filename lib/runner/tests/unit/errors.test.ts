@@ -44,13 +44,6 @@ test('a command that is cut keeps what it does', () => {
     assert.is(shorten(command), shown);
 });
 
-test('any other error is a bug, its stack only shown when asked for', () => {
-  const failure = toFailure(new TypeError('x is not a function'));
-  assert.is(failure.exitCode, 1);
-  assert.not.match(formatFailure(failure).join('\n'), 'errors.test.ts');
-  assert.match(formatFailure(failure, true).join('\n'), 'errors.test.ts');
-});
-
 test('whatever is thrown can be shown, with its causes', () => {
   const refused = new AggregateError([new Error('refused at ::1'), new Error('refused at 127.0.0.1')], '');
   const circle = new Error('round') as Error & { cause: unknown };
