@@ -1,30 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Status } from '../../lib/operations/status.ts';
 import { statusPage } from '../../lib/operations/status-text.ts';
-import { type Browser, findChromium, openChromium } from '../../lib/runner/tests/rig/chromium.ts';
+import { complaints, page, requests, useBrowser } from '../../lib/runner/tests/rig/chromium.ts';
+import { temporaryFolder } from '../../lib/runner/tests/rig/folder.ts';
 
 /* The page of `status --html`, opened from its file in a real browser. */
 
-const executable = findChromium();
-if (executable === undefined)
-  process.stdout.write('left out: the status in a browser, since there is no Chromium\n');
-const browserTest = executable === undefined ? test.skip : test;
-
-const folder = mkdtempSync(join(tmpdir(), 'status-browser-'));
-let browser: Browser | undefined;
-test.before(async () => {
-  if (executable !== undefined) browser = await openChromium(executable);
-});
-test.after(async () => {
-  await browser?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
+const browserTest = useBrowser(test);
 const nasty = `</td><img src=x onerror="document.title='broken'"><script>document.title='broken'</script>`;
 const status: Status = {
   environment: 'development',
@@ -44,14 +30,8 @@ browserTest('the page shows every row, asks for nothing, and fits narrow and wid
     { name: 'pod', text: nasty, tone: 'bad' as const },
     { name: 'failure', text: `.state/${'x'.repeat(200)}` },
   ];
-  const file = join(folder, 'status.html');
+  const file = join(temporaryFolder(), 'status.html');
   writeFileSync(file, await statusPage(status, rows, new Date('2031-05-02T10:00:00Z')));
-  const page = await browser?.context.newPage();
-  if (page === undefined) throw new Error('no browser');
-  const asked: string[] = [];
-  const complaints: string[] = [];
-  page.on('request', (request) => asked.push(request.url()));
-  page.on('console', (message) => complaints.push(message.text()));
   await page.goto(pathToFileURL(file).href);
   assert.is(await page.title(), 'development: running');
   assert.is(await page.locator('h1').innerText(), 'Environment development: running');
@@ -75,8 +55,7 @@ browserTest('the page shows every row, asks for nothing, and fits narrow and wid
     const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
     assert.ok(overflow <= 0, `${width}: ${overflow}`);
   }
-  assert.equal([asked.length, complaints], [1, []]);
-  await page.close();
+  assert.equal([requests.length, complaints], [1, []]);
 });
 
 test.run();

@@ -1,49 +1,23 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Page } from 'playwright-core';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { reportPage } from '../../report/html.ts';
-import { type Browser, findChromium, openChromium } from '../rig/chromium.ts';
+import { complaints, page, requests, useBrowser } from '../rig/chromium.ts';
 import { temporaryFolder } from '../rig/folder.ts';
 import { edge, node } from '../rig/graphs.ts';
 import { ran, recordedRun, unstarted } from '../unit/report/fixture.ts';
 
 /* The report of a run, opened from its file in a real browser. */
 
-const executable = findChromium();
-if (executable === undefined)
-  process.stdout.write('left out: the report in a browser, without Chromium (CHROMIUM_PATH, or on PATH)\n');
-const browserTest = executable === undefined ? test.skip : test;
-
+const browserTest = useBrowser(test);
 const folder = temporaryFolder();
 const file = join(folder, 'run.html');
 const nasty = `</script><img src=x onerror="document.title='broken'">\u2028 end`;
-let browser: Browser | undefined;
-let page: Page;
-/** What the page asked for beside itself, and what it complained about. */
-const requests: string[] = [];
-const complaints: string[] = [];
 
-test.before(async () => {
-  await makeReport();
-  if (executable !== undefined) browser = await openChromium(executable);
-});
-test.before.each(async () => {
-  if (browser === undefined) return;
-  requests.length = 0;
-  complaints.length = 0;
-  page = await browser.context.newPage();
-  page.on('request', (request) => requests.push(request.url()));
-  page.on('console', (message) => complaints.push(message.text()));
-  page.on('pageerror', (error) => complaints.push(error.message));
-  await page.goto(pathToFileURL(file).href);
-});
-test.after.each(async () => {
-  if (browser !== undefined) await page.close();
-});
-test.after(() => browser?.close());
+test.before(makeReport);
+test.before.each(async () => void (await page.goto(pathToFileURL(file).href)));
 
 /** a and b side by side, c after a; d fails and top is left out. */
 async function makeReport(): Promise<void> {
