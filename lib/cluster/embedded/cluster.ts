@@ -174,7 +174,7 @@ const jobRunnerPart: Part = {
     const { root } = environment;
     return ensureService(context, {
       name: 'job-runner',
-      digest: await sourcesDigest(root),
+      configuration: await sourcesDigest(root),
       command: async () => jobRunnerWords(process.execPath, join(root, jobRunner), environment),
     });
   },

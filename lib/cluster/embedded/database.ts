@@ -29,7 +29,7 @@ import { writeWhole } from '../../settings/environment.ts';
 import type { FoundTool } from '../../tools/get-tool.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool } from '../../tools/tools.ts';
-import { digestOf, ensureService, inBackground } from './processes.ts';
+import { ensureService, inBackground } from './processes.ts';
 import { waitForService } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
 
@@ -91,8 +91,7 @@ async function ensureServer(context: Context): Promise<Outcome> {
     name: 'postgresql',
     ports: { postgresql: ports.postgresql },
     ready,
-    // A server with another command line is restarted.
-    digest: digestOf(JSON.stringify(settled)),
+    configuration: JSON.stringify(settled),
     certificate: databaseCertificate(environment).certificate,
     command: async () => {
       const server = await findServer(data);

@@ -128,8 +128,8 @@ type Service = {
   readonly ports?: { readonly [name: string]: number };
   /** Default: it answers as long as it runs. */
   readonly ready?: () => Promise<boolean>;
-  /** See `ServiceRecord`. */
-  readonly digest?: string;
+  /** A running service with another configuration is restarted. */
+  readonly configuration?: string;
   /** File of its certificate, which it loads again on SIGHUP. */
   readonly certificate?: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -137,13 +137,10 @@ type Service = {
   readonly command: () => Promise<readonly string[]>;
 };
 
-/** SHA-256 (hexadecimal) of a service's configuration. */
-export const digestOf = (content: string): string => createHash('sha256').update(content).digest('hex');
-
 /** True if the service runs with this digest and answers. */
 export async function isUp(
   state: string,
-  { name, digest, ready = async () => true }: Pick<Service, 'name' | 'digest' | 'ready'>,
+  { name, digest, ready = async () => true }: Pick<ServiceRecord, 'name' | 'digest'> & Pick<Service, 'ready'>,
 ): Promise<boolean> {
   const running = (await livingServices(state)).find((record) => record.name === name);
   return running !== undefined && running.digest === digest && ready();
@@ -163,8 +160,10 @@ export async function clearService(environment: Places, name: string): Promise<v
 export async function ensureService(context: EnvironmentContext, service: Service): Promise<Outcome> {
   const { environment } = context;
   const { state } = environment;
-  const { name, ports = {}, digest, certificate: file } = service;
-  if (await isUp(state, service)) return file === undefined ? 'unchanged' : loadRenewed(state, name, file);
+  const { name, ports = {}, configuration, certificate: file } = service;
+  const digest = configuration && createHash('sha256').update(configuration).digest('hex');
+  if (await isUp(state, { ...service, digest }))
+    return file === undefined ? 'unchanged' : loadRenewed(state, name, file);
   await clearService(environment, name);
   await checkPorts(ports);
   const words = await service.command();

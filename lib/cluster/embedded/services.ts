@@ -25,7 +25,7 @@ export type ServiceRecord = {
   readonly bootId: string;
   /** The state folder it was started for; older versions did not record it. */
   readonly state?: string;
-  /** Digest of its configuration, if a change requires a restart. */
+  /** SHA-256 (hexadecimal) of its configuration, if a change requires a restart. */
   readonly digest?: string | undefined;
   /** Digest of the certificate that it has loaded: a killed run may have renewed it without telling the server. */
   readonly certificate?: string | undefined;

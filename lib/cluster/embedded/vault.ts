@@ -8,7 +8,7 @@ import { vaultClient } from '../../vault/api/client.ts';
 import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { sealStatus } from '../../vault/api/replica.ts';
 import type { Ports } from './ports.ts';
-import { clearService, digestOf, ensureService, inBackground } from './processes.ts';
+import { clearService, ensureService, inBackground } from './processes.ts';
 import { waitForService } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
@@ -62,8 +62,7 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     name: 'vault',
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
     ready,
-    // A server with another configuration is restarted.
-    digest: digestOf(configuration),
+    configuration,
     certificate: vaultCertificate(environment).certificate,
     // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
     env: { HOME: join(environment.state, 'vault') },
