@@ -45,11 +45,12 @@ export const chartTools = task({
   },
 });
 
+const settingsOf = async (options: Options) =>
+  (await import('../lib/settings/settings.ts')).loadSettings(environmentOf(options));
+
 async function chartToolNames(options: Options): Promise<ToolName[]> {
   const { toolCharts } = await import('../lib/helm/chart-places.ts');
-  const { loadSettings } = await import('../lib/settings/settings.ts');
-  const settings = await loadSettings(environmentOf(options));
-  return [...new Set(toolCharts(settings).map(({ tool }) => tool))];
+  return [...new Set(toolCharts(await settingsOf(options)).map(({ tool }) => tool))];
 }
 
 export const installTools = task({
@@ -79,14 +80,11 @@ export const update = task({
     },
   },
   commands: async ({ args, options }) => {
-    const { loadSettings } = await import('../lib/settings/settings.ts');
     const { settingsCommands } = await import('../lib/applications/update.ts');
     const { updateCommands } = await import('../lib/tools/update-pins.ts');
-    const environment = environmentOf(options);
+    const { root } = environmentOf(options);
     return [
-      ...(args.part === 'tools'
-        ? []
-        : await settingsCommands(environment.root, await loadSettings(environment))),
+      ...(args.part === 'tools' ? [] : await settingsCommands(root, await settingsOf(options))),
       ...(args.part === 'settings' ? [] : await updateCommands()),
     ];
   },
@@ -144,10 +142,8 @@ export const verifyDependencies = task({
 
 /** The environment's required versions; PostgreSQL keeps its data's major version. */
 async function requirementOf(options: Options): Promise<Requirement> {
-  const environment = environmentOf(options);
-  const { loadSettings } = await import('../lib/settings/settings.ts');
-  const { cluster } = await loadSettings(environment);
-  const version = join(environment.state, 'postgresql', 'data', 'PG_VERSION');
+  const { cluster } = await settingsOf(options);
+  const version = join(environmentOf(options).state, 'postgresql', 'data', 'PG_VERSION');
   const major = (await textIfThere(version)) ?? '';
   return {
     kubernetesVersion: cluster.kubernetesVersion,

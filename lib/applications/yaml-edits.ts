@@ -11,7 +11,7 @@ import {
   parseDocument,
   stringify,
 } from 'yaml';
-import { leavesOf } from '../secrets/encrypted-file.ts';
+import { leavesOf } from '../ground/tree.ts';
 
 /*
  * Edits YAML as text, at places that the parser finds, so that every other byte stays. Writing the parsed document

@@ -22,3 +22,11 @@ export function merge(below: Tree, above: Tree): Tree {
   // Assignment would lose a key `__proto__`.
   return Object.fromEntries([...Object.entries(below), ...all]);
 }
+
+type Leaf = { readonly path: readonly string[]; readonly value: unknown };
+
+/** All values of a tree except maps and lists. */
+export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {
+  if (typeof tree !== 'object' || tree === null) return [{ path: above, value: tree }];
+  return Object.entries(tree).flatMap(([key, value]) => leavesOf(value, [...above, key]));
+}

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { fewAtOnce } from '../ground/few-at-once.ts';
+import { leavesOf } from '../ground/tree.ts';
 import type { ShellContext } from '../settings/context.ts';
 import { noAnswer, parseAnswer, toolFailure } from '../tools/tool-answer.ts';
-import { leavesOf, parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { parseEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainEncryption, readSopsFailure } from './explain.ts';
 import { importPublicKeys } from './keyring.ts';
 import { rulesFile } from './recipients.ts';

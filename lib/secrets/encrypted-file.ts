@@ -5,7 +5,7 @@ import { namesEnding } from '../ground/files.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
-import { isTree, type Tree } from '../ground/tree.ts';
+import { isTree, leavesOf, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 import { environmentNames } from '../settings/settings.ts';
@@ -109,12 +109,4 @@ export async function readDecrypted(root: string, file: string, output: Pick<Com
   const lacking = (await readEncrypted(root, file)).values.find((path) => !given.has(path.join('.')));
   if (lacking === undefined) return leaves;
   throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
-}
-
-type Leaf = { readonly path: readonly string[]; readonly value: unknown };
-
-/** All values of a tree except maps and lists. */
-export function leavesOf(tree: unknown, above: readonly string[] = []): Leaf[] {
-  if (typeof tree !== 'object' || tree === null) return [{ path: above, value: tree }];
-  return Object.entries(tree).flatMap(([key, value]) => leavesOf(value, [...above, key]));
 }

@@ -3,12 +3,13 @@ import { dirname, join } from 'node:path';
 import { defaultEnvironment } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import type { Tree } from '../ground/tree.ts';
+import { leavesOf } from '../ground/tree.ts';
 import type { Environment, EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { environmentNames } from '../settings/settings.ts';
 import { encrypt, encryption } from './encrypt.ts';
-import { leavesOf, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
+import { readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { sharedFiles } from './shared-file.ts';
 import type { SecretContext } from './shell.ts';
 

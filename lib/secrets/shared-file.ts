@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
 import { textIfThere } from '../ground/if-there.ts';
+import { leavesOf } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { encrypt } from './encrypt.ts';
-import { leavesOf, secretsFile } from './encrypted-file.ts';
+import { secretsFile } from './encrypted-file.ts';
 import type { SecretContext } from './shell.ts';
 import { decryptFile } from './sops.ts';
 

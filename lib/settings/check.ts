@@ -1,7 +1,7 @@
 import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
 import { type Problem, read } from '../ground/schema.ts';
-import { isTree, type Tree, valueAt } from '../ground/tree.ts';
+import { isTree, leavesOf, type Tree, valueAt } from '../ground/tree.ts';
 import { addressRange, plainForm, rangeProblems } from './ranges.ts';
 import { type Settings, settingsSchema } from './schema.ts';
 import { secretForm, secretKey } from './secret-reference.ts';
@@ -191,19 +191,10 @@ const stateFile = /^state:\/\/[\w-][\w./-]*$/;
 const looksLikeRange = /^(?:\d+(?:\.\d+){3}|[\da-f]*:[\da-f:.]*)\/\d+$/i;
 
 function* textProblems(settings: Settings): Generator<Problem> {
-  for (const { path, text } of textsOf(settings)) {
-    const rule = brokenRule(path.join('.'), text, settings);
+  for (const { path, value } of leavesOf(settings)) {
+    const rule = typeof value === 'string' ? brokenRule(path.join('.'), value, settings) : undefined;
     if (rule !== undefined) yield { path, rule };
   }
-}
-
-function* textsOf(
-  value: unknown,
-  path: readonly string[] = [],
-): Generator<{ path: readonly string[]; text: string }> {
-  if (typeof value === 'string') yield { path, text: value };
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, below] of Object.entries(value)) yield* textsOf(below, [...path, key]);
 }
 
 function brokenRule(name: string, text: string, settings: Tree): string | undefined {

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { leavesOf } from '../../../lib/secrets/encrypted-file.ts';
+import { leavesOf } from '../../../lib/ground/tree.ts';
 import { secretForms, shortestSecret } from '../../../lib/secrets/leaks.ts';
 import { readText, secretOf } from '../sandbox.ts';
 import {
