@@ -89,7 +89,7 @@ const selection = {
 /** The project's images used by an install of the selection. */
 async function imagesOf(selected: Selected): Promise<OwnImage[]> {
   const { selectReleases } = await import('../lib/helm/helmfile.ts');
-  const { installed } = await selectReleases(selected, selected.args, 'with-needs');
+  const { installed } = await selectReleases(selected, { ...selected.args, withNeeds: true });
   return (await own()).ownImages(selected.settings, installed);
 }
 

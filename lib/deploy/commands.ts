@@ -30,7 +30,7 @@ const needsOption = ({ args }: Input): readonly string[] =>
 
 /** The helmfile call, and the certificates of the fronts that it installs. */
 export async function installCommands(input: Input): Promise<readonly string[]> {
-  const { installed } = await selectReleases(input, input.args, 'with-needs');
+  const { installed } = await selectReleases(input, { ...input.args, withNeeds: true });
   const words = ['sync', ...atOnce, '--sync-args', takeBack.join(' '), ...needsOption(input)];
   return [
     ...(await helmfileCommands(input, ...words)),
@@ -81,7 +81,7 @@ export async function watchedFiles(
   { environment, settings }: Target,
   selection: Selection,
 ): Promise<readonly string[]> {
-  const releases = await declaredReleases(environment.root, selection, 'with-needs');
+  const releases = await declaredReleases(environment.root, { ...selection, withNeeds: true });
   const charts = releases.map(({ chart }) => {
     const [, setting] = /\.Values\.charts\.(\w+)\.chart/.exec(chart) ?? [];
     const places: { readonly [name: string]: { readonly chart: string } } = settings.charts;

@@ -21,8 +21,8 @@ export async function diff(context: Context, selection: Selection): Promise<void
     context.print(`${message}; ${advice}`),
   );
   const usesPlugin = await hasPlugin(context, 'diff');
-  const needs = usesPlugin ? 'alone' : 'with-needs';
-  const { installed: releases, leftOut } = await selectReleases(context, selection, needs);
+  const wanted = { ...selection, withNeeds: !usesPlugin };
+  const { installed: releases, leftOut } = await selectReleases(context, wanted);
   for (const { id, name } of leftOut)
     if (deployed.has(id))
       context.print(`${name}: would be removed, since releases.${name}.installed is false`);

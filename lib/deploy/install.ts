@@ -4,7 +4,7 @@ import { providerOf } from '../cluster/providers.ts';
 import { acceptsLogin } from '../database/login.ts';
 import { checkPasswords, passwordAdvice, superuserLogin, superuserOf } from '../database/roles.ts';
 import { valueAt } from '../ground/tree.ts';
-import { isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
+import { refuseBusy, repairReleases, takeBackOptions } from '../helm/helm.ts';
 import { atOnce, namesText, type Release, type Selection, selectReleases } from '../helm/helmfile.ts';
 import { manifestObjects } from '../helm/live-objects.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
@@ -25,7 +25,7 @@ import { runHelmfile } from './run-helmfile.ts';
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
   const { environment } = context;
-  const { installed: releases, leftOut } = await selectReleases(context, selection, 'with-needs');
+  const { installed: releases, leftOut } = await selectReleases(context, { ...selection, withNeeds: true });
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   const removed = leftOut.filter(({ id }) => deployed.has(id));
   await refuseBusy(context, [...releases, ...removed], deployed);
@@ -54,12 +54,13 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
   await repairReleases(context, [...changed, ...removed], deployed);
   await keepReplicas(context, changed, deployed);
+  const options = await takeBackOptions();
   let now = deployed;
   for (const batch of batchesOf([...changed, ...removed], deployed)) {
     await runHelmfile(context, 'installing', batch, [
       ...[...scaled].flatMap(([name, count]) => ['--state-values-set', `releases.${name}.replicas=${count}`]),
       ...batch.flatMap(({ name }) => ['-l', `name=${name}`]),
-      ...['sync', ...atOnce, ...((await isHelm3()) ? [] : ['--sync-args', takeBack.join(' ')])],
+      ...['sync', ...atOnce, ...(options.length > 0 ? ['--sync-args', options.join(' ')] : [])],
     ]);
     now = await deployedReleases(context);
     await replaceOlderPods(context, batch, now);

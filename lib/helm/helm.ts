@@ -31,9 +31,10 @@ export const helmCommand = ({ kubeconfig, context }: Environment, namespace: str
  */
 export const takeBack = ['--force-conflicts', '--server-side=true'] as const;
 
-/** True if the installed helm is Helm 3, which compares on the client and has no such options. */
-export const isHelm3 = async (): Promise<boolean> =>
-  (await findTool('helm'))?.version.startsWith('3.') ?? false;
+/** The same for the installed helm: none for Helm 3, which compares on the client and has no such options. */
+export const takeBackOptions = async (): Promise<readonly string[]> => ((await isHelm3()) ? [] : takeBack);
+
+const isHelm3 = async (): Promise<boolean> => (await findTool('helm'))?.version.startsWith('3.') ?? false;
 
 type Revision = { readonly revision: number; readonly status: string; readonly description?: string };
 
@@ -79,7 +80,7 @@ export const rollbackWords = (
 
 /** Rolls a release back and waits until it is in service. */
 export async function rollBack({ $, environment }: ShellContext, release: Release, revision: number) {
-  const words = rollbackWords(release, revision, (await isHelm3()) ? [] : takeBack);
+  const words = rollbackWords(release, revision, await takeBackOptions());
   await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
 }
 

@@ -37,17 +37,19 @@ type Declared = {
 let last: { readonly text: string; readonly declared: Declared } | undefined;
 
 /** Selects releases by tier or app, or all. */
-export type Selection = { readonly tier?: string | undefined; readonly app?: string | undefined };
+export type Selection = {
+  readonly tier?: string | undefined;
+  readonly app?: string | undefined;
+  /** True for everything that the selected ones need, too. */
+  readonly withNeeds?: boolean;
+};
 
 /**
- * The releases of helmfile.yaml in order, by default all; on demand with everything that the selected ones need. The
- * file is plain YAML, so that it can be read without helmfile.
+ * The releases of helmfile.yaml in order, by default all. The file is plain YAML, so that it can be read without
+ * helmfile.
  */
-export async function declaredReleases(
-  root: string,
-  { tier, app }: Selection = {},
-  needs: 'alone' | 'with-needs' = 'alone',
-): Promise<readonly Release[]> {
+export async function declaredReleases(root: string, selection: Selection = {}): Promise<readonly Release[]> {
+  const { tier, app } = selection;
   const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
     throw new TaskError({
       what: 'helmfile.yaml cannot be read',
@@ -67,7 +69,7 @@ export async function declaredReleases(
     app: labels.app,
   }));
   const selected = releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app));
-  return needs === 'with-needs' ? withNeeds(selected, releases) : selected;
+  return selection.withNeeds ? withNeeds(selected, releases) : selected;
 }
 
 /** The selected releases and what they need among `all`, in the order of `all`. */
@@ -96,8 +98,8 @@ export const isLeftOut = ({ releases }: Pick<Settings, 'releases'>, name: string
   releases[name]?.installed === false;
 
 /** Declared releases, as `declaredReleases` selects them: those that are installed, and those that are left out. */
-export async function selectReleases(target: Target, ...by: [Selection?, ('alone' | 'with-needs')?]) {
-  const releases = await declaredReleases(target.environment.root, ...by);
+export async function selectReleases(target: Target, selection?: Selection) {
+  const releases = await declaredReleases(target.environment.root, selection);
   const isOut = ({ name }: Release) => isLeftOut(target.settings, name);
   return { installed: releases.filter((one) => !isOut(one)), leftOut: releases.filter(isOut) };
 }

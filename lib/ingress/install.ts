@@ -3,7 +3,7 @@ import { fileDigest, filesBelow } from '../ground/files.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { merge, type Tree, valueAt } from '../ground/tree.ts';
 import { detailsIn, shownLinesOf } from '../helm/failure.ts';
-import { helmCommand, isHelm3, refuseBusy, repairReleases, takeBack } from '../helm/helm.ts';
+import { helmCommand, refuseBusy, repairReleases, takeBack, takeBackOptions } from '../helm/helm.ts';
 import { ownerLabel } from '../helm/namespaces.ts';
 import { deployedReleases } from '../helm/releases.ts';
 import { readPods, tellWaiting, unreadyOf, watchCluster } from '../kubernetes/diagnostics.ts';
@@ -147,8 +147,7 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
   const diagnosis = await watchCluster(context, namespaces);
   try {
     const helm = helmCommand(environment, namespace);
-    const options = (await isHelm3()) ? [] : takeBack;
-    const running = $`${helm} ${upgradeWords(settings)} ${options}`;
+    const running = $`${helm} ${upgradeWords(settings)} ${await takeBackOptions()}`;
     const output = await tellWaiting(context, `installing ${releaseName}`, running, diagnosis);
     if (output.exitCode === 0) return;
     const seen = diagnosis.findings();

@@ -19,7 +19,7 @@ import { fails, targetOf } from '../../rig/task-context.ts';
 
 test('a selection includes exactly its needs, in the order of the file', async () => {
   const names = async (selection: Selection): Promise<string> =>
-    namesText(await declaredReleases(root, selection, 'with-needs'));
+    namesText(await declaredReleases(root, { ...selection, withNeeds: true }));
   assert.is(await names({ app: 'app2' }), 'devops, postgresql, app2-back, app2-front');
   assert.is(await names({ app: 'vault' }), 'devops, vault, vault-operator');
   assert.not.match(await names({ tier: 'apps' }), 'reloader');
