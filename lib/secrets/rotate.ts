@@ -74,18 +74,11 @@ export async function rotateKeysCommands(target: Target, keyFile: string | undef
 export async function rotateKeys(context: Context, keyFile: string | undefined): Promise<void> {
   const { root } = context.environment;
   if (await isSealed(root)) {
-    const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
-    if (isBegun || changed.length === 0) {
-      context.print(
-        [
-          'the interrupted rotation is finished',
-          olderBackups(),
-          toCommit(await finish(context, changed, isBegun)),
-        ].join('\n'),
-      );
-      return context.report('changed');
-    }
-    context.log(`the interrupted rotation begins again, as there were changes since: ${changed.join(' ')}`);
+    const since = await changedSince(root, await allSecretFiles(root));
+    if (since.isBegun || since.changed.length === 0)
+      return finish(context, since, ['the interrupted rotation is finished']);
+    const changed = since.changed.join(' ');
+    context.log(`the interrupted rotation begins again, as there were changes since: ${changed}`);
   }
   await forgetUnfinished(context);
   const place = await keyPlace(context, keyFile);
@@ -118,35 +111,34 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
 
   await sealStaged(root, targets, before);
   // Other tasks may have written one meanwhile, such as init-vault in another environment.
-  const { changed, isBegun } = await changedSince(root, await allSecretFiles(root));
-  const replaced = await finish(context, changed, isBegun);
+  const since = await changedSince(root, await allSecretFiles(root));
+  await finish(context, since, news(place, fresh, files));
   done = true;
-  context.report('changed');
-  context.print([...news(place, fresh, files), toCommit(replaced)].join('\n'));
 }
 
-/**
- * Puts in place what was prepared, by a killed run, too, with `changed` secrets files as they are now. `isBegun`: some
- * files are replaced already. Returns the files to commit.
- */
-async function finish(context: Context, changed: readonly string[], isBegun: boolean): Promise<string[]> {
+type Since = Awaited<ReturnType<typeof changedSince>>;
+
+/** Puts in place what was prepared, by a killed run, too, with changed secrets files as they are now. Prints `said`. */
+async function finish(context: Context, since: Since, said: readonly string[]): Promise<void> {
   const { root } = context.environment;
   const recipientsOf = async (folder: string) =>
     (await creationRules(folder)).flatMap(({ recipients }) => recipients);
   const now = await recipientsOf(stagingFolder(root));
   const old = (await recipientsOf(root)).filter((recipient) => !now.includes(recipient));
-  if (changed.length > 0) await stageAgain(context, changed, old, isBegun);
+  if (since.changed.length > 0) await stageAgain(context, since, old);
   const replaced = await putInPlace(root);
   for (const fingerprint of old) await forgetKey(context, fingerprint);
-  return replaced;
+  context.report('changed');
+  const lines = [
+    ...said,
+    `earlier backups of Vault open only with the old key or the backup key: keep one, or back up Vault again: ${taskCommand('backup-vault')}`,
+    // The rules, the public half and the encrypted files only work together.
+    `commit these together: ${replaced.join(' ')}`,
+  ];
+  context.print(lines.join('\n'));
 }
 
-async function stageAgain(
-  context: Context,
-  changed: readonly string[],
-  old: readonly string[],
-  isBegun: boolean,
-): Promise<void> {
+async function stageAgain(context: Context, { changed, isBegun }: Since, old: readonly string[]) {
   const { root } = context.environment;
   const other = changed.find((file) => !file.startsWith('environments/'));
   if (other !== undefined)
@@ -174,12 +166,6 @@ async function stageAgain(
   await sealStaged(root, new Map([...(first ? [first] : []), ...again, ...rest]), before);
 }
 
-/** The rules, the public half and the encrypted files only work together. */
-const toCommit = (files: readonly string[]): string => `commit these together: ${files.join(' ')}`;
-
-const olderBackups = (): string =>
-  `earlier backups of Vault open only with the old key or the backup key: keep one, or back up Vault again: ${taskCommand('backup-vault')}`;
-
 const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [
   `the operational key is now ${fresh}`,
   ...files.map((file) => `encrypted for it: ${file}`),
@@ -189,7 +175,6 @@ const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[])
       ]
     : []),
   'owners of the old key can still read the old values in the git history: change the values too',
-  olderBackups(),
 ];
 
 /** The files that the old key opens. Logs and skips those encrypted for other keys. */
