@@ -1,3 +1,4 @@
+import { formatPlace } from './call-site.ts';
 import { BackPressure } from './child-output.ts';
 import { endOrphans, nestingLevel } from './children.ts';
 import { exitCodes, formatFailure, TaskError, toFailure } from './errors.ts';
@@ -5,13 +6,13 @@ import type { Emit, NodeSummary, Renderer } from './events.ts';
 import { executeNode } from './execute.ts';
 import { formatDuration } from './format.ts';
 import { acquireLock, isHeldAround, type Lock } from './lock.ts';
-import type { TaskNode } from './node.ts';
+import { chainOf, type TaskNode } from './node.ts';
 import { createRenderer } from './output/renderer.ts';
 import { deferred } from './pause.ts';
 import { openRecorder, type RunRecorder } from './report/recorder.ts';
 import type { Cleanup, Gate, NodeResult, Run, RunRequest } from './run.ts';
 import { runScheduled } from './schedule.ts';
-import { emptyTally, outcomeOf, settle, summarize, summaryLines, tallyUp } from './summary.ts';
+import { openTally, summaryLines } from './summary.ts';
 import { startLimit } from './suspend.ts';
 import type { RunOutcome } from './task.ts';
 
@@ -29,9 +30,9 @@ export async function runTasks(request: RunRequest): Promise<number> {
     redact: (text) => redactor.redact(text),
   });
   const renderers: Renderer[] = [screen, recorder];
-  const tally = emptyTally();
+  const tally = openTally(stop);
   const emit: Emit = (body) => {
-    tallyUp(tally, body);
+    tally.note(body);
     const event = redactor.redactAll({ ...body, at: Date.now() });
     for (const renderer of renderers) renderer.onEvent(event);
   };
@@ -45,11 +46,11 @@ export async function runTasks(request: RunRequest): Promise<number> {
     for (const path of request.locks) locks.push(await takeLock(path, request, emit));
     const run: Run = { ...request, emit, cleanups: [], holder: locks[0]?.holder, cleaning: false };
     const memory = await runNodes(run, screen);
-    memory?.end(outcomeOf(stop.reason, tally));
+    memory?.end(tally.outcome());
     await stop.ended();
-    const clean = await runCleanups(run, outcomeOf(stop.reason, tally));
+    const clean = await runCleanups(run, tally.outcome());
     await children.end();
-    const summary = summarize(stop.reason, tally, clean, Date.now() - startedAt);
+    const summary = tally.summarize(clean, Date.now() - startedAt);
     emit({ type: 'run-ended', ...summary });
     screen.close?.();
     const written = await writeReports?.();
@@ -108,6 +109,20 @@ async function runNodes(run: Run, screen: Renderer) {
     skip: (node, because) => emit({ type: 'task-skipped', id: node.id, because: because?.id }),
   });
   return memory;
+}
+
+/** Emits the result of a node that was started then. Returns whether it is done. */
+function settle(node: TaskNode, result: NodeResult, startedAt: number, emit: Emit): boolean {
+  const { id, label } = node;
+  const durationMs = Date.now() - startedAt;
+  if (result.status === 'done') emit({ type: 'task-done', id, report: result.report, durationMs });
+  else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
+  else {
+    const { failure, lastLines } = result;
+    const place = formatPlace(node.task);
+    emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
+  }
+  return result.status === 'done';
 }
 
 async function takeLock(

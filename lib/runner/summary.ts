@@ -1,19 +1,8 @@
-import { formatPlace } from './call-site.ts';
 import { exitCodes, formatFailure, type StopReason, stopExitCode } from './errors.ts';
-import type { Emit, RunEventBody, RunSummary, TaskFailure } from './events.ts';
+import type { RunEventBody, RunSummary, TaskFailure } from './events.ts';
 import { count, formatDuration } from './format.ts';
-import { chainOf, type TaskNode } from './node.ts';
 import type { Style } from './output/terminal.ts';
-import type { NodeResult } from './run.ts';
 import type { RunOutcome } from './task.ts';
-
-/** Numbers of a run's tasks by result so far. */
-type Tally = ReturnType<typeof emptyTally>;
-
-export function emptyTally() {
-  const tasks = { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, upToDate: 0, resumed: 0 };
-  return { ...tasks, failures: [] as TaskFailure[] };
-}
 
 const countedAs = {
   'task-done': 'done',
@@ -23,55 +12,36 @@ const countedAs = {
   'task-resumed': 'resumed',
 } as const;
 
-/** Counts the task that ends with this event, if it is such a one. */
-export function tallyUp(tally: Tally, event: RunEventBody): void {
-  if (event.type in countedAs) tally[countedAs[event.type as keyof typeof countedAs]] += 1;
-  if (event.type === 'task-done' && event.report !== undefined) tally[event.report] += 1;
-  if (event.type !== 'task-failed') return;
-  const { type: _, durationMs: __, ...failure } = event;
-  tally.failures.push(failure);
-}
+/** Counts the results of a run's tasks by its events. */
+export function openTally(stop: { readonly reason: StopReason | undefined }) {
+  const counts = { done: 0, changed: 0, unchanged: 0, interrupted: 0, skipped: 0, upToDate: 0, resumed: 0 };
+  const failures: TaskFailure[] = [];
+  return { note, outcome, summarize };
 
-/** Emits the result of a node that was started then. Returns whether it is done. */
-export function settle(node: TaskNode, result: NodeResult, startedAt: number, emit: Emit): boolean {
-  const { id, label } = node;
-  const durationMs = Date.now() - startedAt;
-  if (result.status === 'done') emit({ type: 'task-done', id, report: result.report, durationMs });
-  else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
-  else {
-    const { failure, lastLines } = result;
-    const place = formatPlace(node.task);
-    emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
+  function note(event: RunEventBody): void {
+    if (event.type in countedAs) counts[countedAs[event.type as keyof typeof countedAs]] += 1;
+    if (event.type === 'task-done' && event.report !== undefined) counts[event.report] += 1;
+    if (event.type !== 'task-failed') return;
+    const { type: _, durationMs: __, ...failure } = event;
+    failures.push(failure);
   }
-  return result.status === 'done';
-}
 
-/** The run's summary; `clean` is true if all cleanups succeeded. */
-export function summarize(
-  reason: StopReason | undefined,
-  tally: Tally,
-  clean: boolean,
-  durationMs: number,
-): RunSummary {
-  const { failures, ...counts } = tally;
-  const stopped = reason === undefined ? undefined : stopExitCode(reason);
-  const dirty = !clean || reason?.type === 'crash' || failures.length > 1;
-  // A single failure has its own code.
-  const own = failures.length > 1 ? undefined : failures[0]?.failure.exitCode;
-  return {
-    outcome: outcomeOf(reason, tally),
-    exitCode: stopped ?? own ?? (dirty ? exitCodes.failed : exitCodes.done),
-    durationMs,
-    ...counts,
-    failed: failures.length,
-    failures,
-  };
-}
+  function outcome(): RunOutcome {
+    const { type } = stop.reason ?? {};
+    if (type === 'signal' || type === 'hang-up' || type === 'change') return 'interrupted';
+    return type !== undefined || failures.length > 0 ? 'failed' : 'done';
+  }
 
-export function outcomeOf(reason: StopReason | undefined, tally: Tally): RunOutcome {
-  if (reason?.type === 'signal' || reason?.type === 'hang-up' || reason?.type === 'change')
-    return 'interrupted';
-  return reason !== undefined || tally.failures.length > 0 ? 'failed' : 'done';
+  /** The run's summary; `clean` is true if all cleanups succeeded. */
+  function summarize(clean: boolean, durationMs: number): RunSummary {
+    const { reason } = stop;
+    const stopped = reason && stopExitCode(reason);
+    const dirty = !clean || reason?.type === 'crash' || failures.length > 1;
+    // A single failure has its own code.
+    const own = failures.length > 1 ? undefined : failures[0]?.failure.exitCode;
+    const exitCode = stopped ?? own ?? (dirty ? exitCodes.failed : exitCodes.done);
+    return { outcome: outcome(), exitCode, durationMs, ...counts, failed: failures.length, failures };
+  }
 }
 
 const shownLines = 10;

@@ -1,8 +1,8 @@
-import type { RunEventBody, RunSummary } from '../../../events.ts';
+import type { RunEventBody } from '../../../events.ts';
 import type { Graph } from '../../../node.ts';
 import type { RecordedRun, RecordedTask } from '../../../report/recorder.ts';
 import { openRecorder, type RunRecorder } from '../../../report/recorder.ts';
-import { emptyTally } from '../../../summary.ts';
+import { openTally } from '../../../summary.ts';
 import type { AnyTask } from '../../../task.ts';
 import { node } from '../../rig/events.ts';
 import { plain, graphOf as runOf } from '../../rig/graphs.ts';
@@ -17,8 +17,8 @@ export function idOf(graph: Graph, label: string): string {
   return graph.nodes.find((node) => node.label === label)?.id ?? '';
 }
 
-const nothing = { ...emptyTally(), durationMs: 0, failed: 0 };
-export const summary: RunSummary = { ...nothing, outcome: 'done', exitCode: 0 };
+/** Of a run without tasks. */
+export const summary = openTally({ reason: undefined }).summarize(true, 0);
 
 /** Milliseconds since 1970 at which a recorded run begins. */
 export const begin = 1_700_000_000_000;
