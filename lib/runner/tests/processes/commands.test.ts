@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BackPressure } from '../../child-output.ts';
@@ -190,7 +191,6 @@ test('nothing more is read while what was read cannot be written', async () => {
     pressure.note(target);
   };
   const command = shellOf(show, { pressure })`head -c ${64 * mebibyte} /dev/zero`;
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   while (!pressure.holds(command.stdout) && received < 2 * mebibyte) await turn();
   for (let turns = 0; turns < 100; turns += 1) await turn();
   assert.ok(received < 2 * mebibyte, `${received} bytes`);

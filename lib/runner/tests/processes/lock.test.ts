@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
@@ -91,7 +92,7 @@ test('a lock from another container is taken over once nobody has touched it for
     const living = await acquireLock(path, { task: 'other', wait: false });
     await writeFile(path, JSON.stringify({ ...living.holder, pidNamespace: 'pid:[1]' }));
     await utimes(path, 1, 1);
-    while ((await stat(path)).mtimeMs === 1000) await new Promise((resolve) => setImmediate(resolve));
+    while ((await stat(path)).mtimeMs === 1000) await turn();
     await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
     // Ends the touching as well, and leaves the file, which is no longer its own.
     await living.release();
@@ -113,7 +114,7 @@ test('a lock that was taken while one waited to remove a stale one is left alone
   await writeFile(path, await holderOf({ startTime: '1' }));
   // Handled from the start: on a busy machine it may end before the guard is released.
   const second = refusalOf(acquireLock(path, { task: 'second', wait: false }), TaskError);
-  for (let turns = 0; turns < 500; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let turns = 0; turns < 500; turns += 1) await turn();
   await writeFile(path, await holderOf());
   await guard.release();
   assert.match((await second).what, 'run of other');
@@ -127,7 +128,7 @@ test('many that find the same stale lock get it one after another', async () => 
       const lock = await acquireLock(path, { task, wait: true });
       holders += 1;
       assert.is(holders, 1);
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       holders -= 1;
       await lock.release();
     };
@@ -170,7 +171,7 @@ test('a group lives as long as any member, whether its leader lives or not', asy
   await once(leader, 'exit');
   assert.ok(await isGroupAlive(group));
   process.kill(-group, 'SIGKILL');
-  while (await isGroupAlive(group)) await new Promise((resolve) => setImmediate(resolve));
+  while (await isGroupAlive(group)) await turn();
   assert.not(await isGroupAlive(group));
 });
 

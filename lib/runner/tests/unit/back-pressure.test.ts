@@ -1,9 +1,8 @@
 import { PassThrough, Writable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BackPressure } from '../../child-output.ts';
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A source that is watched, and a target that gets so many bytes and takes them on request. */
 function rigOf(source = new PassThrough().resume()) {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TaskError } from '../../errors.ts';
@@ -15,8 +16,6 @@ async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
   const top = plain('top', { needs: tasks });
   return (await graphOf(top)).nodes;
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Runs the nodes and returns their labels in the order in which they were started. */
 async function orderOf(nodes: readonly TaskNode[], run?: Work['run'], more = {}): Promise<string[]> {
@@ -161,7 +160,7 @@ async function trial(seed: number): Promise<void> {
   code.catch(() => {});
 
   for (let steps = 0, idle = 0; !over; ) {
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     if (over || events.at(-1)?.type === 'run-ended') continue;
     if (steps >= interruptAfter) stop.begin({ type: 'signal', signal: 'SIGTERM' });
     // What is up stays up, most of the time.
