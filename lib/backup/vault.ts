@@ -173,8 +173,8 @@ export async function readStoredKeys(context: SecretContext, folder: string): Pr
   const file = keysFile(folder);
   const text = await textIfThere(file);
   if (text === undefined) return undefined;
-  const recipients = (await parseEncrypted(text))?.recipients;
-  if (recipients?.length === 0 && !text.includes('ENC[')) {
+  const found = await parseEncrypted(text);
+  if (found?.isPlain) {
     throw new TaskError({
       what: `${file} is not encrypted`,
       why: 'it has no metadata of SOPS',
@@ -190,7 +190,7 @@ export async function readStoredKeys(context: SecretContext, folder: string): Pr
     const [why, advice] =
       failure.kind === 'no key'
         ? [
-            `it is encrypted for other keys than yours: ${recipients?.join(', ')}`,
+            `it is encrypted for other keys than yours: ${found?.recipients.join(', ')}`,
             'name the file of such a key in SOPS_PGP_KEY_FILE: the backup key, or the operational key from before `rotate-keys` (docs/restore.md)',
           ]
         : [

@@ -60,9 +60,12 @@ export async function parseEncrypted(text: string) {
   if (!isTree(content)) return undefined;
   const { sops, ...values } = content;
   const leaves = leavesOf(values);
+  const recipients = recipientsIn(sops);
   return {
     /** The keys that open it: see recipients.ts. */
-    recipients: recipientsIn(sops),
+    recipients,
+    /** True if nothing is encrypted; an encrypted file that was cut off lacks only the metadata. */
+    isPlain: recipients.length === 0 && !text.includes('ENC[AES256_GCM,'),
     tree: values as Tree,
     /** Path of each value. */
     values: leaves.map(({ path }) => path),

@@ -71,9 +71,11 @@ export async function explainSops(root: string, file: string, output: Ended): Pr
         why: 'it is encrypted for other keys than the one given',
         advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
-    case 'damaged':
-      if (await isPlain(join(root, file))) return notEncrypted(file);
+    case 'damaged': {
+      const text = (await textIfThere(join(root, file))) ?? '';
+      if ((await parseEncrypted(text))?.isPlain) return notEncrypted(file);
       return new TaskError({ what: `${file} is damaged`, why: failure.why, advice: await restore() });
+    }
     case 'gpg failed':
       return new TaskError({
         what: `gpg could not decrypt ${file}`,
@@ -102,13 +104,6 @@ export async function explainSops(root: string, file: string, output: Ended): Pr
       throw new Error(`unknown failure ${JSON.stringify(never)}`);
     }
   }
-}
-
-/** True for a YAML map in which nothing is encrypted; an encrypted file that was cut off lacks only the metadata. */
-async function isPlain(path: string): Promise<boolean> {
-  const text = (await textIfThere(path)) ?? '';
-  const found = await parseEncrypted(text);
-  return found?.recipients.length === 0 && !text.includes('ENC[AES256_GCM,');
 }
 
 /**
