@@ -89,8 +89,9 @@ export async function databasePrograms(
   };
 }
 
-/** kubectl's last line, which repeats the exit code. */
-const repeated = /^command terminated with exit code \d+$/gm;
+/** The SQL after an error, and kubectl's last line, which repeats the exit code. */
+const repeated =
+  /^(?:(?:pg_dump: detail: )?(?:Command|Query) was: [\s\S]*|command terminated with exit code \d+$)/gm;
 
 function checkEnd(what: string, { exitCode, stderr }: CommandOutput): void {
   if (exitCode === 0) return;

@@ -112,11 +112,14 @@ test('the error says whether the keys beside a snapshot are damaged or not encry
 });
 
 test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own message', async () => {
-  const why = 'pg_dump: error: permission denied for table notes';
+  const why = 'pg_dump: error: query failed: ERROR:  permission denied for table notes';
   const commands: string[] = [];
   const $ = answeringShell((command) => {
     commands.push(command);
-    return { exitCode: 1, stderr: `${why}\ncommand terminated with exit code 1\n` };
+    return {
+      exitCode: 1,
+      stderr: `${why}\npg_dump: detail: Query was: SELECT\n1\ncommand terminated with exit code 1\n`,
+    };
   });
   const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
   const context: Context = { ...taskContext({}), ...lab, $ };
