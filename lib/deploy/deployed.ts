@@ -42,7 +42,8 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
-  if (!deployed.has(release.id))
+  const before = deployed.get(release.id);
+  if (before === undefined)
     throw new TaskError({
       what: `${name} is not installed`,
       why: 'the cluster has no revision of it',
@@ -56,7 +57,7 @@ export async function rollBackRelease(
     const why = 'only a revision that was once in service counts';
     throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
   }
-  await rollBack(context, release, wanted).catch((error: TaskError) => {
+  await rollBack(context, release, wanted, before).catch((error: TaskError) => {
     const { why = '' } = error;
     if (!/release has no \d+ version/.test(why)) throw error;
     throw new TaskError({ what: `${name} has no revision ${wanted}`, why, advice, cause: error });

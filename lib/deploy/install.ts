@@ -6,13 +6,12 @@ import { checkPasswords, passwordAdvice, superuserLogin, superuserOf } from '../
 import { valueAt } from '../ground/tree.ts';
 import { refuseBusy, repairReleases, takeBackOptions } from '../helm/helm.ts';
 import { atOnce, namesText, type Release, type Selection, selectReleases } from '../helm/helmfile.ts';
-import { manifestObjects } from '../helm/live-objects.ts';
+import { keepReplicas } from '../helm/live-objects.ts';
 import { prepareNamespaces } from '../helm/namespaces.ts';
 import { type Deployed, deployedReleases } from '../helm/releases.ts';
 import { findChanged, recallDigests } from '../helm/rendered.ts';
 import { ensureRouteCertificates, isFront } from '../ingress/certificates.ts';
 import { checkPlace, readRecord } from '../ingress/installed.ts';
-import { kubectl } from '../kubernetes/kubectl.ts';
 import type { Context } from '../settings/context.ts';
 import { releaseValues } from '../settings/settings.ts';
 import { checkVault } from '../vault/health.ts';
@@ -24,7 +23,7 @@ import { runHelmfile } from './run-helmfile.ts';
  * deployed ones that are left out. With `passThrough` it always calls helmfile.
  */
 export async function install(context: Context, selection: Selection): Promise<void> {
-  const { environment } = context;
+  const { environment, settings } = context;
   const { installed: releases, leftOut } = await selectReleases(context, { ...selection, withNeeds: true });
   const [deployed, digests] = await Promise.all([deployedReleases(context), recallDigests(context)]);
   const removed = leftOut.filter(({ id }) => deployed.has(id));
@@ -53,7 +52,9 @@ export async function install(context: Context, selection: Selection): Promise<v
   if (changed.length > 0) context.log(`installing: ${namesText(changed)}`);
   if (removed.length > 0) context.log(`removing: ${namesText(removed)}`);
   await repairReleases(context, [...changed, ...removed], deployed);
-  await keepReplicas(context, changed, deployed);
+  for (const release of changed)
+    if (valueAt(releaseValues(settings, release), ['autoscaling', 'enabled']) === true)
+      await keepReplicas(context, deployed.get(release.id));
   const options = await takeBackOptions();
   let now = deployed;
   for (const batch of batchesOf([...changed, ...removed], deployed)) {
@@ -75,34 +76,6 @@ export async function install(context: Context, selection: Selection): Promise<v
     if (digest !== undefined && !scaled.has(name)) digests.known.set(name, digest);
   }
   await digests.save();
-}
-
-/**
- * Keeps the number of pods of releases that get an autoscaler: it would fall to 1 when helm no longer sets it, until
- * the autoscaler has measured. A field stays if somebody else has set it, too (Kubernetes: "Transferring ownership").
- */
-export async function keepReplicas(
-  { $, environment, settings }: Pick<Context, '$' | 'environment' | 'settings'>,
-  releases: readonly Release[],
-  deployed: Deployed,
-): Promise<void> {
-  for (const release of releases) {
-    const before = deployed.get(release.id);
-    const isScaled = valueAt(releaseValues(settings, release), ['autoscaling', 'enabled']) === true;
-    if (before === undefined || !isScaled) continue;
-    for (const { apiVersion, kind, metadata, spec } of await manifestObjects(before.manifest, before)) {
-      if (kind !== 'Deployment' || spec?.replicas === undefined) continue;
-      const { name, namespace } = metadata;
-      const words = ['-n', namespace, 'get', 'deployment', name, '--ignore-not-found'];
-      const live = await $({ quiet: true })`${kubectl(environment)} ${words} -o jsonpath={.spec.replicas}`;
-      if (live.stdout === '') continue;
-      const replicas = Number(live.stdout);
-      const own = { apiVersion, kind, metadata: { name, namespace }, spec: { replicas } };
-      // Not in a list, which kubectl would check for required fields.
-      const apply = ['apply', '--server-side', '--field-manager', 'k8s-deployment', '-f', '-'];
-      await $({ quiet: true, input: JSON.stringify(own) })`${kubectl(environment)} ${apply}`;
-    }
-  }
 }
 
 /**

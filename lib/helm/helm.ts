@@ -15,7 +15,8 @@ import { isReachable } from '../tools/release-host.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
 import type { Release as Declared } from './helmfile.ts';
-import type { Deployed } from './releases.ts';
+import { keepReplicas } from './live-objects.ts';
+import type { Deployed, DeployedRelease } from './releases.ts';
 
 type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout' | 'trackMode'>;
 
@@ -78,8 +79,15 @@ export const rollbackWords = (
   ...['--timeout', `${timeout}s`, ...options],
 ];
 
-/** Rolls a release back and waits until it is in service. */
-export async function rollBack({ $, environment }: ShellContext, release: Release, revision: number) {
+/** Rolls a release back and waits until it is in service. `before`: the revision that it leaves. */
+export async function rollBack(
+  context: ShellContext,
+  release: Release,
+  revision: number,
+  before: DeployedRelease | undefined,
+): Promise<void> {
+  const { $, environment } = context;
+  await keepReplicas(context, before);
   const words = rollbackWords(release, revision, await takeBackOptions());
   await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
 }
@@ -98,12 +106,13 @@ export async function repairReleases(
 ): Promise<void> {
   const { $, environment } = context;
   for (const release of releases) {
-    const { status = '' } = deployed.get(release.id) ?? {};
+    const before = deployed.get(release.id);
+    const status = before?.status ?? '';
     if (!isUnfinished(status)) continue;
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
     const good = status === 'uninstalling' ? undefined : await lastGoodRevision(context, release);
     if (good !== undefined) {
-      await rollBack(context, release, good);
+      await rollBack(context, release, good, before);
       continue;
     }
     const helm = helmCommand(environment, release.namespace);

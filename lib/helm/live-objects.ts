@@ -188,3 +188,27 @@ async function namedObjects(context: ShellContext, pairs: readonly Pair[]) {
   if (output.stdout.trim() === '') return [];
   return itemsOf<LiveObject>('kubectl get', output);
 }
+
+/**
+ * Keeps the number of pods of a release before one with an autoscaler follows: it would fall to 1 when helm no longer
+ * sets it, until the autoscaler has measured. A field stays if somebody else has set it, too (Kubernetes: "Transferring
+ * ownership").
+ */
+export async function keepReplicas(
+  { $, environment }: ShellContext,
+  before: DeployedRelease | undefined,
+): Promise<void> {
+  const objects = before === undefined ? [] : await manifestObjects(before.manifest, before);
+  for (const { apiVersion, kind, metadata, spec } of objects) {
+    if (kind !== 'Deployment' || spec?.replicas === undefined) continue;
+    const { name, namespace } = metadata;
+    const words = ['-n', namespace, 'get', 'deployment', name, '--ignore-not-found'];
+    const live = await $({ quiet: true })`${kubectl(environment)} ${words} -o jsonpath={.spec.replicas}`;
+    if (live.stdout === '') continue;
+    const replicas = Number(live.stdout);
+    const own = { apiVersion, kind, metadata: { name, namespace }, spec: { replicas } };
+    // Not in a list, which kubectl would check for required fields.
+    const apply = ['apply', '--server-side', '--field-manager', 'k8s-deployment', '-f', '-'];
+    await $({ quiet: true, input: JSON.stringify(own) })`${kubectl(environment)} ${apply}`;
+  }
+}

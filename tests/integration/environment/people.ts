@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { fieldOf, sandbox, somebody, succeeds, until } from './shared.ts';
+import { fieldOf, sandbox, settingsFile, somebody, succeeds, until, withFile } from './shared.ts';
 
 /* Other people change the cluster with kubectl and helm. The tests build on each other. */
 
@@ -78,6 +78,17 @@ people('a rollback also reverts manual changes', async () => {
   const { stderr } = await succeeds('rollback', 'app2-front', '--yes');
   assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\) → 2/);
   assert.is(await replicas(), '2');
+});
+
+people('a rollback that brings back an autoscaler keeps the number of pods', async () => {
+  await withFile(settingsFile(), (text) => text.replace('enabled: true', 'enabled: false'), installApp2);
+  const seen = await somebody(`
+    kubectl -n backend get deployment app2-back --watch -o jsonpath='{.spec.replicas} ' &
+    ./run rollback app2-back --yes > /dev/null 2>&1
+    kill $!`);
+  assert.match(seen, /^2 /);
+  assert.not.match(seen, /\b1\b/);
+  assert.match(await installApp2(), unchanged);
 });
 
 people('replicas set by another autoscaler are kept until it is deleted', async () => {

@@ -7,13 +7,12 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
 import { connectExisting } from '../../../lib/cluster/existing/user-kubeconfig.ts';
-import { keepReplicas } from '../../../lib/deploy/install.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { declaredReleases } from '../../../lib/helm/helmfile.ts';
+import { keepReplicas } from '../../../lib/helm/live-objects.ts';
 import { checkNamespaces, prepareNamespaces } from '../../../lib/helm/namespaces.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
 import { merge, required, type Tree } from '../../charts/render.ts';
 import { outputOf } from '../../rig/programs.ts';
 import { copyOf } from '../../rig/project-copy.ts';
@@ -156,7 +155,6 @@ test('what the tasks created is recorded and removed; what existed before stays,
 
 test('an application that gets an autoscaler keeps its number of pods until that has measured', async () => {
   await connect();
-  const settings = await loadSettings(environment);
   const values = join(copy.folder, 'values.json');
   const install = async (changed: Tree) => {
     const all = merge(merge(required.backend, { secrets: { managedBy: 'sops' } }), changed);
@@ -167,9 +165,7 @@ test('an application that gets an autoscaler keeps its number of pods until that
   const pods = () =>
     api.kubectl(['-n', 'backend', 'get', 'deployment', 'app2-back', '-o', 'jsonpath={.spec.replicas}']);
   await install({ replicas: 7 });
-  const releases = (await declaredReleases(copy.folder)).filter(({ name }) => name === 'app2-back');
-  assert.is(releases.length, 1);
-  await keepReplicas({ ...context(), settings }, releases, await deployedReleases(context()));
+  await keepReplicas(context(), (await deployedReleases(context())).get('backend/app2-back'));
   await install({ autoscaling: { enabled: true } });
   assert.is(await pods(), '7');
   await install({ replicas: 2 });
