@@ -6,7 +6,7 @@ import { npmPackageName } from './npm-package.ts';
 import { isPublished } from './release.ts';
 import { describeTool, type Requirement } from './versions.ts';
 
-/** Commands to install a tool that is not on PATH, ready to paste: its release first, other ways as comments. */
+/** Commands to install a tool that a run would not take from PATH: its release first, other ways as comments. */
 export async function plainCommands(name: ToolName, requirement: Requirement = {}): Promise<string[]> {
   const entry = (await loadManifest()).tools[name];
   const { version = '', release, go, npm } = entry;
@@ -16,13 +16,16 @@ export async function plainCommands(name: ToolName, requirement: Requirement = {
   if (go !== undefined) ways.push(goCommands(name, go));
   if (npm !== undefined) ways.push(npmCommands(name, npm), [entry.advice]);
   const [first, ...others] = ways;
-  const need = entry.path === false ? `${name} ${version}` : describeTool(entry, requirement);
-  if (first === undefined) return [`# ${need} has to be on PATH: ${entry.advice}`];
+  if (first === undefined)
+    return [`# ${describeTool(entry, requirement)} has to be on PATH: ${entry.advice}`];
+  const alternatives = others.map((commands) => `# or: ${commands.join(' && ')}`);
+  // One on PATH may be of another version, or without the files beside it.
+  if (entry.path === false) return [`# ${name} ${version}:`, ...first, ...alternatives];
   const install = first.length > 1 ? `{\n${first.join('\n')}\n}` : first[0];
   return [
-    `# ${need}:`,
+    `# ${describeTool(entry, requirement)}:`,
     `command -v ${programOf(entry)} > /dev/null || ${install}`,
-    ...others.map((commands) => `# or: ${commands.join(' && ')}`),
+    ...alternatives,
   ];
 }
 
