@@ -4,8 +4,7 @@ import type { TaskContext } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
 import { overRow, type Row, timeRow } from '../report.ts';
 import { tree } from './graph-shape.ts';
-import type { Contender } from './measure.ts';
-import { type BenchRun, bareNode, checkPeer, openBenchRun, programs } from './measure.ts';
+import { type BenchRun, bareNode, type Contender, checkPeer, openBenchRun, programs } from './measure.ts';
 import { getPeers } from './peers.ts';
 
 /** The parts of the runner's benchmark, in order; each has the machine to itself. */

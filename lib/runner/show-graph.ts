@@ -155,7 +155,7 @@ function escapeLabel(label: string): string {
   return label.replace(/[^\p{L}\p{N} ,./:=_-]/gu, (character) => `#${character.codePointAt(0)};`);
 }
 
-const lines: { readonly [Kind in EdgeKind]: string } = {
+const styles: { readonly [Kind in EdgeKind]: string } = {
   need: '',
   after: ' [style=dashed]',
   finally: ' [style=dotted, label="finally"]',
@@ -169,7 +169,7 @@ export function dot(view: GraphView): string {
     '  node [shape=box, fontname="monospace", fontsize=11];',
     '  edge [fontname="monospace", fontsize=9];',
     ...view.nodes.map((node) => `  ${node.id} [${attributes(node)}];`),
-    ...view.edges.map((edge) => `  ${edge.from} -> ${edge.to}${lines[edge.kind]};`),
+    ...view.edges.map((edge) => `  ${edge.from} -> ${edge.to}${styles[edge.kind]};`),
     '}',
     '',
   ].join('\n');

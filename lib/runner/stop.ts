@@ -1,6 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Children } from './children.ts';
-import { nestingLevel } from './children.ts';
+import { type Children, nestingLevel } from './children.ts';
 import { type ErrorText, exitCodes, type StopReason, TaskError } from './errors.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what an event hands over depends on the event

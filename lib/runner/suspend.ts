@@ -1,5 +1,4 @@
-import type { Children } from './children.ts';
-import { nestingLevel } from './children.ts';
+import { type Children, nestingLevel } from './children.ts';
 import { timerMs } from './pause.ts';
 
 /** Something drawn on the terminal: `hide` removes it before the process stops, `show` restores it. */

@@ -8,8 +8,7 @@ import { installNpmPackage, npmRecipe } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { nixosAdvice, whyNoPrebuilt } from './prebuilt.ts';
 import { keepTool } from './program-version.ts';
-import type { ReleasedTool } from './release.ts';
-import { getRelease, releaseRecipe, whyNotReleased } from './release.ts';
+import { getRelease, type ReleasedTool, releaseRecipe, whyNotReleased } from './release.ts';
 import type { Failure, Making, ToolContext, WayResult } from './tool-context.ts';
 import { describeTool, type Requirement, versionIn, versionProblem, versionRange } from './versions.ts';
 

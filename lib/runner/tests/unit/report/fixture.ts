@@ -1,7 +1,11 @@
 import type { RunEventBody } from '../../../events.ts';
 import type { Graph } from '../../../node.ts';
-import type { RecordedRun, RecordedTask } from '../../../report/recorder.ts';
-import { openRecorder, type RunRecorder } from '../../../report/recorder.ts';
+import {
+  openRecorder,
+  type RecordedRun,
+  type RecordedTask,
+  type RunRecorder,
+} from '../../../report/recorder.ts';
 import { openTally } from '../../../summary.ts';
 import type { AnyTask } from '../../../task.ts';
 import { node } from '../../rig/events.ts';
