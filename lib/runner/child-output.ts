@@ -140,7 +140,7 @@ async function makePipes(): Promise<boolean> {
 }
 
 /** Bytes waiting to be written above which children are not read. */
-const limit = 1 << 20;
+const mostWaiting = 1 << 20;
 
 /**
  * Slows children down to the speed of our output: while too much waits to be written, their pipes are not read, fill
@@ -169,7 +169,7 @@ export class BackPressure {
 
   /** Call after each write to an output stream. */
   note(target: Writable): void {
-    if (target.writableLength < limit || this.#released || this.#full.has(target)) return;
+    if (target.writableLength < mostWaiting || this.#released || this.#full.has(target)) return;
     this.#full.add(target);
     const done = (): void => {
       for (const event of ['drain', 'close', 'error']) target.off(event, done);
@@ -191,7 +191,7 @@ export class BackPressure {
 
   /** True if further output has to be dropped. */
   overflows(target: Writable): boolean {
-    return this.#released && target.writableLength > 2 * limit;
+    return this.#released && target.writableLength > 2 * mostWaiting;
   }
 
   #hold(source: Readable): void {

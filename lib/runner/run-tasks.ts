@@ -156,8 +156,8 @@ function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
 }
 
 /** Milliseconds for a cleanup; less after a second signal. */
-const limitMs = 30_000;
-const hurriedLimitMs = 5000;
+const cleanupMs = 30_000;
+const hurriedCleanupMs = 5000;
 
 /**
  * Runs the cleanups of `onRunEnd`, last registered first, each for a limited time, even if others fail. Returns
@@ -179,7 +179,7 @@ async function runCleanups(run: Run, outcome: RunOutcome): Promise<boolean> {
 }
 
 async function runBounded(cleanup: Cleanup, run: Run, outcome: RunOutcome): Promise<void> {
-  const limit = run.stop.hurrySignal.aborted ? hurriedLimitMs : limitMs;
+  const limit = run.stop.hurrySignal.aborted ? hurriedCleanupMs : cleanupMs;
   const late = deferred<'late'>();
   const endLimit = startLimit(limit, () => late.resolve('late'));
   const work = Promise.resolve()

@@ -106,11 +106,11 @@ export const cluster: Cluster = {
   addresses: routeAddresses,
 };
 
-const name = 'v1beta1.metrics.k8s.io';
+const metricsApi = 'v1beta1.metrics.k8s.io';
 
 /** The plain command of `adaptToMetricsApi`. */
 const metricsApiCheck = ({ environment }: InEnvironment): string =>
-  `${kubectlText(environment)} get apiservices ${name} --ignore-not-found`;
+  `${kubectlText(environment)} get apiservices ${metricsApi} --ignore-not-found`;
 
 /**
  * Leaves the release metrics-server out if the cluster has a metrics API of its own, as GKE, AKS and k3s do: records
@@ -121,7 +121,7 @@ async function adaptToMetricsApi(context: Context): Promise<boolean> {
   const { environment, settings } = context;
   const record = join(environment.state, recordFile);
   const services = await kubectlList<WithConditions>(context, 'get', 'apiservices');
-  const found = services.find(({ metadata }) => metadata.name === name);
+  const found = services.find(({ metadata }) => metadata.name === metricsApi);
   const { annotations = {} } = found?.metadata ?? {};
   const isOurs =
     annotations['meta.helm.sh/release-name'] === 'metrics-server' &&
@@ -135,11 +135,11 @@ async function adaptToMetricsApi(context: Context): Promise<boolean> {
   }
   if (!holds(found.status?.conditions, 'Available'))
     throw new TaskError({
-      what: `the cluster has a metrics API (${name}) that does not answer`,
+      what: `the cluster has a metrics API (${metricsApi}) that does not answer`,
       why:
         found.status?.conditions?.find(({ type }) => type === 'Available')?.message ??
         'its APIService is not Available',
-      advice: `repair it, or delete it if nothing serves it any more (kubectl delete apiservice ${name}), and run again`,
+      advice: `repair it, or delete it if nothing serves it any more (kubectl delete apiservice ${metricsApi}), and run again`,
     });
   context.log('the cluster has a metrics API of its own: the release metrics-server is left out');
   await writeWhole(
@@ -158,7 +158,7 @@ async function checkAutoscalers({ environment, settings }: Target): Promise<void
   if (scaled === undefined) return;
   throw new TaskError({
     what: 'releases.metrics-server.installed is false, and the cluster has no metrics API',
-    why: `the autoscaler of ${scaled.name} needs ${name}`,
+    why: `the autoscaler of ${scaled.name} needs ${metricsApi}`,
     advice: 'remove that setting, or install another metrics API in the cluster',
   });
 }
