@@ -52,11 +52,6 @@ test('the input tag changes only with a file, a name or a build argument', async
   assert.is(new Set(tags).size, 4);
 });
 
-test('build arguments reach docker as separate arguments', () => {
-  const words = buildWords({ ...settings, buildArguments: { A: 'b c' } }, 'docker/some', 'some:1');
-  assert.equal(words, ['docker', 'build', '--build-arg', 'A=b c', '--tag', 'some:1', 'docker/some']);
-});
-
 const file = 'docker/toolset/Dockerfile';
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const dockerfile = read(file);
@@ -92,7 +87,9 @@ test('the development container is built from it, with its user', () => {
   assert.match(dockerfile, new RegExp(`^USER ${remoteUser}$`, 'm'));
 });
 
-test('words after `--` are options of the build', async () => {
+test('build arguments reach docker as separate arguments; words after `--` are options of the build', async () => {
+  const words = buildWords({ ...settings, buildArguments: { A: 'b c' } }, 'docker/some', 'some:1');
+  assert.equal(words, ['docker', 'build', '--build-arg', 'A=b c', '--tag', 'some:1', 'docker/some']);
   const options = { env: 'development', provider: 'minikube' };
   const input = { args: { tag: '1' }, options, passThrough: ['--build-arg', 'TOOLS=toolset:0'] };
   assert.equal(await buildToolset.commands?.(input as never), [

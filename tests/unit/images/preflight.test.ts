@@ -7,13 +7,8 @@ import { serve } from '../../rig/loopback.ts';
 import { answeringShell, fails, failureOf, taskContext } from '../../rig/task-context.ts';
 
 const own = {
-  ...{
-    name: 'backendVerification',
-    repository: 'k8s-deployment/backend-verification',
-    tag: '1.0',
-    digest: '',
-  },
-  ...{ folder: 'docker/backend-verification', releases: ['app1-back', 'app2-back'] },
+  ...{ name: 'backendVerification', repository: 'k8s-deployment/backend-verification', tag: '1.0' },
+  ...{ digest: '', folder: 'docker/backend-verification', releases: ['app1-back', 'app2-back'] },
 };
 const elsewhere = { ...own, repository: 'registry.example/team/image' };
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -25,6 +20,8 @@ const empty = [node('a'), node('b')];
 const some = [node('a', name), node('b')];
 const same = [node('a', `docker.io/${own.repository}@${digest}`), node('b')];
 
+const unasked = 'doubt: docker.io could not be asked';
+
 test('an image is missing only if its registry says so and certainly no node has it', () => {
   for (const [title, image, nodes, answer, verdict] of [
     ['in neither', own, empty, 404, 'missing: docker.io does not have it, and none of 2 nodes has it'],
@@ -35,17 +32,8 @@ test('an image is missing only if its registry says so and certainly no node has
     ['perhaps private', elsewhere, empty, 401, 'doubt'],
     ['perhaps private', { ...own, repository: `docker.io/${own.repository}` }, empty, 401, 'doubt'],
     ['of a name for loaded images', own, empty, 401, 'missing'],
-    [
-      ...(['silent registry', own, empty, 'no name'] as const),
-      'doubt: docker.io could not be asked (no name), and none of 2 nodes has it',
-    ],
-    [
-      'failing registry',
-      own,
-      undefined,
-      503,
-      'doubt: docker.io could not be asked (it answers 503), and a node may have it',
-    ],
+    ['silent registry', own, empty, 'no name', `${unasked} (no name), and none of 2 nodes has it`],
+    ['failing registry', own, undefined, 503, `${unasked} (it answers 503), and a node may have it`],
     ['silent registry, on a node', own, some, 'no name', 'fine'],
     ['behind a login, on a node', own, some, 401, 'fine'],
     ['with a digest, the tag on a node', pinned, [node('a', name)], 401, 'missing'],

@@ -33,10 +33,7 @@ test('the problem of a pod is its container’s own message, else the reason; no
     [{ containerStatuses: [waiting('ContainerCreating')] }],
     [{ containerStatuses: initializing }],
     [{ phase: 'Succeeded', containerStatuses: [ended(0)] }],
-    [
-      { containerStatuses: [waiting('ErrImagePull', 'no image')] },
-      'container backend: ErrImagePull: no image',
-    ],
+    [{ containerStatuses: [waiting('ErrImagePull', 'none')] }, 'container backend: ErrImagePull: none'],
     [{ containerStatuses: [waiting('CrashLoopBackOff')] }, 'container backend: CrashLoopBackOff'],
     [{ phase: 'Failed', containerStatuses: [ended(1, 'Error', 'FAILED login\n')] }, 'FAILED login'],
     [{ containerStatuses: [ended(137, 'OOMKilled')] }, `container backend ${code} 137 (OOMKilled)`],
@@ -93,10 +90,7 @@ test('a pod that is not ready is reported with its container, scheduling or phas
     [{ phase: 'Running', conditions: condition('Ready', 'True') }, undefined],
     [{ phase: 'Succeeded' }, undefined],
     [{ phase: 'Running' }, undefined, '2026-01-01T00:00:00Z'],
-    [
-      { phase: 'Running', containerStatuses: [waiting('CrashLoopBackOff')] },
-      'container backend: CrashLoopBackOff',
-    ],
+    [{ containerStatuses: [waiting('CrashLoopBackOff')] }, 'container backend: CrashLoopBackOff'],
     [{ phase: 'Pending', conditions: condition('PodScheduled', 'False', '0/3 nodes') }, '0/3 nodes'],
     [{ phase: 'Running', conditions: condition('Ready', 'False') }, 'it is not ready'],
     [undefined, 'it is Pending'],

@@ -12,9 +12,9 @@ import {
 } from '../../../lib/tools/versions.ts';
 import { fails } from '../../rig/task-context.ts';
 
-const ended = (exitCode: number, stderr = '', signal: NodeJS.Signals | null = null): Ended => ({
-  ...{ exitCode, stderr, signal },
-});
+function ended(exitCode: number, stderr = '', signal: NodeJS.Signals | null = null): Ended {
+  return { exitCode, stderr, signal };
+}
 
 test('a signal is known by its name or by the number that a shell makes of it', () => {
   const none = [128, 203, 1].map((exitCode) => signalOf(ended(exitCode)));
@@ -25,28 +25,18 @@ test('a signal is known by its name or by the number that a shell makes of it', 
 test('a failed program is reported with its last output, else with its exit', async () => {
   assert.is(reasonOf(ended(1, 'first\nlast one\n───\n')), 'last one');
   const full = 'tar: state.bin: Cannot write: No space left on device';
-  for (const [output, reason, what, why, advice, exitCode = output.exitCode] of [
-    [ended(14), 'exit code 14', 'failed with exit code 14', 'it printed no reason', 'look'],
-    [
-      ...[ended(137, '', 'SIGKILL'), 'ended by SIGKILL', 'was ended by SIGKILL', 'it printed no reason'],
-      'look',
-    ],
-    [
-      ...[ended(124, '', 'SIGTERM'), 'it took too long and was ended', 'took too long'],
-      ...['it printed no reason', 'look'],
-    ],
-    [
-      ...[ended(3, 'Error: connection refused\n'), 'Error: connection refused', 'failed with exit code 3'],
-      ...['Error: connection refused', 'look'],
-    ],
+  const space = { why: full, advice: 'free some space, then run again', exitCode: 1 };
+  for (const [output, reason, what, more = {}] of [
+    [ended(14), 'exit code 14', 'failed with exit code 14'],
+    [ended(137, '', 'SIGKILL'), 'ended by SIGKILL', 'was ended by SIGKILL'],
+    [ended(124, '', 'SIGTERM'), 'it took too long and was ended', 'took too long'],
+    [ended(3, 'Error: refused\n'), 'Error: refused', 'failed with exit code 3', { why: 'Error: refused' }],
     // A full disk is named, not what a program says after it; a code 2 does not mean a wrong command line.
-    [
-      ...[ended(2, `${full}\ntar: Exiting with failure status due to previous errors\n`), full],
-      ...['failed with exit code 2', full, 'free some space, then run again', 1],
-    ],
-  ] as [Ended, string, string, string, string, number?][]) {
+    [ended(2, `${full}\ntar: Exiting with failure status\n`), full, 'failed with exit code 2', space],
+  ] as const) {
     assert.is(reasonOf(output), reason);
-    const error = { what: `\`tar x\` ${what}`, why, advice, exitCode };
+    const usual = { why: 'it printed no reason', advice: 'look', exitCode: output.exitCode };
+    const error = { ...usual, what: `\`tar x\` ${what}`, ...more };
     await fails(() => Promise.reject(toolFailure('tar x', output, 'look')), error);
   }
 });
@@ -97,27 +87,21 @@ test('reads the version out of what each tool prints', () => {
 });
 
 const minor = { kubernetes: 'minor', version: 'v1.30.0' } as const;
+const exact = { kubernetes: 'exact', version: 'v1.31.0' } as const;
 const postgresql = { name: 'postgresql', minimum: '15.0' } as const;
+const [cluster, major] = [{ kubernetesVersion: 'v1.31.0' }, { postgresqlMajor: 16 }];
+const [tooOld, tooNew] = ['is too old', 'is too new'];
 
 /** What a tool of the manifest needs, in words; versions that are fine, and what is wrong with others. */
 test('a tool needs its minimum, a version for the cluster, or the major version of the data', () => {
   for (const [entry, requirement, words, fine, wrong] of [
     [{}, {}, 'tool', ['0.0.1'], {}],
     // Versions are compared as numbers.
-    [{ minimum: '3.9' }, {}, 'tool 3.9.0 or newer', ['3.9.0', '3.10.0', '12.0.0'], { '3.8.9': 'is too old' }],
-    [
-      ...[minor, { kubernetesVersion: 'v1.31.0' }, 'tool 1.30 to 1.32', ['1.30.0', '1.32.4']],
-      { '1.29.9': 'is too old', '1.33.0': 'is too new' },
-    ],
-    [
-      ...[{ kubernetes: 'exact', version: 'v1.31.0' }, {}, 'tool 1.31.0', ['1.31.0']],
-      { '1.31.1': 'is another version' },
-    ],
+    [{ minimum: '3.9' }, {}, 'tool 3.9.0 or newer', ['3.9.0', '3.10.0', '12.0.0'], { '3.8.9': tooOld }],
+    [minor, cluster, 'tool 1.30 to 1.32', ['1.30.0', '1.32.4'], { '1.29.9': tooOld, '1.33.0': tooNew }],
+    [exact, {}, 'tool 1.31.0', ['1.31.0'], { '1.31.1': 'is another version' }],
     [postgresql, {}, 'postgresql 15.0.0 or newer', ['18.4.0'], {}],
-    [
-      ...[postgresql, { postgresqlMajor: 16 }, 'postgresql 16.x', ['16.2.0']],
-      { '18.4.0': 'is too new', '15.18.0': 'is too old' },
-    ],
+    [postgresql, major, 'postgresql 16.x', ['16.2.0'], { '18.4.0': tooNew, '15.18.0': tooOld }],
   ] as [Partial<ToolEntry>, Requirement, string, string[], { [version: string]: string }][]) {
     const tool = { name: 'tool', ...entry } as ToolEntry;
     assert.is(describeTool(tool, requirement), words);

@@ -21,7 +21,7 @@ export type RigTask = Pick<
   readonly secrets?: readonly string[];
   /** A command for the end of the run; it gets the outcome as its last word. */
   readonly cleanup?: string;
-  readonly behaviour?: 'print' | 'wait' | 'bug' | 'stray';
+  readonly behaviour?: 'wait' | 'bug' | 'stray';
   readonly confirm?: Question;
   readonly lock?: boolean | string;
   /** Given to `$` for each of its commands. */

@@ -40,7 +40,7 @@ function declare(entry: RigTask): AnyTask {
     ...(plain ? {} : { run: body }),
   });
 
-  async function body({ $, onRunEnd, secret, print, signal }: TaskContext): Promise<void> {
+  async function body({ $, onRunEnd, secret, signal }: TaskContext): Promise<void> {
     for (const value of secrets ?? []) secret(value);
     if (cleanup !== undefined) {
       onRunEnd(async (outcome) => {
@@ -49,7 +49,6 @@ function declare(entry: RigTask): AnyTask {
     }
     const own = explicit === undefined ? $ : $(explicit);
     for (const command of commands) await own`sh -c ${`exec ${command}`}`;
-    if (behaviour === 'print') print(`result of ${name}`);
     if (behaviour === 'wait') await wait(600_000, undefined, { signal });
     if (behaviour === 'bug') throw new Error('a bug');
     if (behaviour === 'stray') setImmediate(() => Promise.reject(new Error('a stray bug')));

@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { formatFailure, MissingToolError, TaskError, toFailure, UsageError } from '../../errors.ts';
-import { commandFailure, shorten } from '../../shell.ts';
+import { shorten } from '../../shell.ts';
 
 test('an expected failure is what, why and advice', () => {
   const error = new TaskError({ what: 'it broke', why: 'of age', advice: 'buy another', exitCode: 4 });
@@ -20,13 +20,6 @@ test('an expected failure is no success, also when its exit code says so', () =>
     assert.is(error.exitCode, 1);
     assert.is(toFailure(Object.assign(error, { exitCode })).exitCode, 1);
   }
-});
-
-test('a crash of a Go program is reported by the message before its stack trace', () => {
-  const stderr = 'panic: bad\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/main.go:2 +0x28\n';
-  const output = { stdout: '', stderr, exitCode: 2, signal: null };
-  const limits = { startError: undefined, timeoutMs: undefined, overflow: undefined, cwd: undefined };
-  assert.is(commandFailure({ command: 'x', output, ...limits }, (text) => text)?.why, 'panic: bad');
 });
 
 test('a command that is cut keeps what it does', () => {
