@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import {
   type CommandOptions,
   type CommandOutput,
@@ -11,11 +10,14 @@ import {
 import * as assert from 'uvu/assert';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { root as projectFolder } from '../../lib/ground/project.ts';
-import { createShell } from '../../lib/runner/start-command.ts';
+import { type Attempt, failureOf } from '../../lib/runner/tests/rig/refusal.ts';
+import { plainShell } from '../../lib/runner/tests/rig/shell.ts';
 import type { Environment, EnvironmentContext, Target } from '../../lib/settings/context.ts';
 import { environmentOf, homesOf } from '../../lib/settings/environment.ts';
 import type { GlobalOptions } from '../../lib/settings/global-options.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
+
+export { type Failed, failureOf } from '../../lib/runner/tests/rig/refusal.ts';
 
 export type RecordedContext = EnvironmentContext & {
   readonly args: TaskContext['args'];
@@ -26,18 +28,6 @@ export type RecordedContext = EnvironmentContext & {
   /** Calls the registered cleanups of the run, last first. */
   readonly end: (outcome: RunOutcome) => Promise<void>;
 };
-
-/** The runner's shell without a run around it. */
-export const plainShell = (): Shell =>
-  createShell({
-    interactive: false,
-    check: () => {},
-    spawn: (command, args, settings) => spawn(command, args, { ...settings, detached: true }),
-    end: (child) => child.kill(),
-    onCommand: () => {},
-    newOutput: () => ({ stdout: () => {}, stderr: () => {} }),
-    redact: (text) => text,
-  });
 
 type Answer = Partial<Pick<CommandOutput, 'stdout' | 'stderr' | 'exitCode' | 'signal'>>;
 
@@ -107,22 +97,6 @@ export function taskContext(
 export async function targetOf(options: Options): Promise<Target> {
   const environment = environmentOf(options);
   return { environment, settings: await loadSettings(environment) };
-}
-
-/** An error with its reason and advice; a missing one fails what is asserted about it. */
-export type Failed = TaskError & { readonly why: string; readonly advice: string };
-
-/** A promise, or a function that throws. */
-type Attempt = Promise<unknown> | (() => unknown);
-
-/** The error that an attempt ends with; of a class that may have been loaded from a copy of the project. */
-export async function failureOf(attempt: Attempt): Promise<Failed> {
-  try {
-    await (typeof attempt === 'function' ? attempt() : attempt);
-  } catch (error) {
-    return error as Failed;
-  }
-  throw new Error('expected a failure');
 }
 
 /** Checks the fields of the error that an attempt ends with, as a whole or by a pattern, and returns it. */

@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert';
 import { median, memoryRow, overRow, table, timeRow } from '../../../bench/report.ts';
 import { packed, rootName } from '../../../bench/runner/graph-shape.ts';
 import { interleave, timesOf } from '../../../bench/runner/measure.ts';
-import { failureOf, plainShell } from '../../rig/task-context.ts';
+import { plainShell } from '../../../lib/runner/tests/rig/shell.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const program = (name: string, ...command: [string, ...string[]]) => ({ name, command });
 const measured = (name: string, ...times: number[]) => ({ name, times });

@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { delimiter, dirname, join } from 'node:path';
 import { test } from 'uvu';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { plainShell } from '../../../lib/runner/tests/rig/shell.ts';
 import { platform } from '../../../lib/tools/cache.ts';
 import { getTool } from '../../../lib/tools/get-tool.ts';
 import { type GoRecipe, loadManifest, type ToolEntry } from '../../../lib/tools/manifest.ts';
 import type { ToolContext } from '../../../lib/tools/tool-context.ts';
 import type { Requirement } from '../../../lib/tools/versions.ts';
-import { plainShell } from '../../rig/task-context.ts';
 
 export type Place = ReturnType<typeof placeIn>;
 

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -6,43 +5,28 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BackPressure } from '../../child-output.ts';
-import { MissingToolError, type TaskError } from '../../runner.ts';
+import { MissingToolError } from '../../runner.ts';
 import type { Shell } from '../../shell.ts';
-import { createShell, type ShellHost } from '../../start-command.ts';
 import { temporaryFolder } from '../rig/folder.ts';
+import { failureOf } from '../rig/refusal.ts';
+import { plainShell, type Show } from '../rig/shell.ts';
 
 const folder = temporaryFolder();
 mkdirSync(join(folder, 'place'));
 symlinkSync(join(folder, 'place'), join(folder, 'link'));
 
-type Show = (stream: 'stdout' | 'stderr', chunk: Buffer | string) => void;
-
-function shellOf(show: Show = () => {}, more: Partial<ShellHost> = {}): Shell {
-  const host: ShellHost = {
-    interactive: false,
-    check: () => {},
-    // A command already leads its own process group.
-    spawn: (file, args, options) => spawn(file, args, options),
-    end: ({ pid = 0 }) => void process.kill(-pid, 'SIGTERM'),
-    onCommand: () => {},
-    newOutput: () => ({ stdout: (chunk) => show('stdout', chunk), stderr: (chunk) => show('stderr', chunk) }),
-    redact: (text) => text,
-    ...more,
-  };
-  return createShell(host, { cwd: folder });
-}
-
-const $ = shellOf();
+const $ = plainShell();
 
 /** A shell with what it has shown and the commands that it has told. */
 function noted(): { readonly $: Shell; readonly shown: string[]; readonly commands: string[] } {
   const [shown, commands]: [string[], string[]] = [[], []];
   const onCommand = (command: string): void => void commands.push(command);
-  return { $: shellOf((stream, chunk) => shown.push(`${stream}: ${chunk}`), { onCommand }), shown, commands };
+  return {
+    $: plainShell((stream, chunk) => shown.push(`${stream}: ${chunk}`), { onCommand }),
+    shown,
+    commands,
+  };
 }
-
-const failure = (started: Promise<unknown>): Promise<TaskError> =>
-  started.then(assert.unreachable as () => never, (error) => error);
 
 const words = join(folder, 'words');
 const printWords = 'process.stdout.write(JSON.stringify(process.argv.slice(2)))';
@@ -81,11 +65,11 @@ for (const [name, start, exitCode, what, why] of [
   ['by a variable that is not set', () => $`echo $no_such_variable`, 1, /./, /unbound variable$/],
 ] as const)
   test(`a command fails ${name}`, async () => {
-    const error = await failure(start());
+    const error = await failureOf(start);
     assert.is(error.exitCode, exitCode);
     assert.is(error instanceof MissingToolError, String(what).includes('not installed'));
     assert.match(error.what, what);
-    if (why !== undefined) assert.match(error.why ?? '', why);
+    if (why !== undefined) assert.match(error.why, why);
   });
 
 test('with nothrow a failed command gives its output', async () => {
@@ -130,9 +114,9 @@ test('what no program can be given is said without its value', async () => {
     [() => $({ env: { A: `${hidden}\0b` } })`true`, 'cannot start a command with the variable `A`'],
     [() => $`true ${`${hidden}\0b`}`, 'cannot start a command'],
   ] as const) {
-    const error = await failure(Promise.resolve().then(start));
+    const error = await failureOf(start);
     assert.is(error.what, expected);
-    assert.match(error.advice ?? '', 'leave it out');
+    assert.match(error.advice, 'leave it out');
     assert.not.match(error.message, hidden);
   }
 });
@@ -190,7 +174,7 @@ test('nothing more is read while what was read cannot be written', async () => {
     target.write(chunk);
     pressure.note(target);
   };
-  const command = shellOf(show, { pressure })`head -c ${64 * mebibyte} /dev/zero`;
+  const command = plainShell(show, { pressure })`head -c ${64 * mebibyte} /dev/zero`;
   while (!pressure.holds(command.stdout) && received < 2 * mebibyte) await turn();
   for (let turns = 0; turns < 100; turns += 1) await turn();
   assert.ok(received < 2 * mebibyte, `${received} bytes`);

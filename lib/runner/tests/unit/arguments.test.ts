@@ -70,7 +70,7 @@ for (const [specs, values, what, why, advice] of [
 
 test('the number of jobs is a whole number, at least 1', async () => {
   for (const jobs of [0, 1.5]) {
-    const { what, advice } = await refusalOf((async () => runnerSettings({ jobs }))());
+    const { what, advice } = await refusalOf(() => runnerSettings({ jobs }));
     assert.is(what, `expected \`--jobs\` to be a whole number, at least 1, got \`${jobs}\``);
     assert.is(advice, 'use `--jobs=1` for one task at a time');
   }

@@ -98,7 +98,7 @@ for (const [definition, what, why = ''] of [
   test(`refused with the place of the declaration: ${what} ${why}`, async () => {
     const error = await refusalOf(build(plain('top', { ...definition })));
     assert.is(error.what, what);
-    assert.match(error.why, why);
+    assert.match(error.why ?? '', why);
     assert.match(error.advice, /graph\.test\.ts:\d+/);
   });
 

@@ -20,7 +20,7 @@ for (const [tasks, why] of [
   [[make('build'), make('build')], /^`build` at (\S+) and `build` at \1$/],
 ] as const)
   test(`two tasks that share a name or an alias are both named: ${why}`, async () => {
-    const error = await refusalOf((async () => checkDefinitions([...tasks, ...ownTasks], {}))());
+    const error = await refusalOf(() => checkDefinitions([...tasks, ...ownTasks], {}));
     assert.match(error.what, /^two tasks are called `(?:x|list|build)`$/);
     assert.match(error.why, why);
     assert.is(error.advice, 'give one of them another name or alias, and call `task()` once for each');
