@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import {
   cloneKey,
   homesOf,
@@ -31,20 +32,15 @@ test('clones and environments have different, stable keys, and their files are b
     assert.ok(name === 'GNUPGHOME' || path.startsWith(`${environment.state}/`), name);
 });
 
-test('the keyring of a deep clone is where the socket of gpg-agent has a path short enough, whatever TMPDIR says', () => {
-  const { TMPDIR } = process.env;
+test('the keyring of a deep clone is where the socket of gpg-agent has a path short enough, whatever TMPDIR says', async () => {
   const deep = `/home/${'k'.repeat(100)} `;
   const { gnupgHome, plainState } = environmentIn(deep);
   assert.is(basename(gnupgHome), `k8sd-${cloneKey('development', deep)}`);
   assert.ok(`${gnupgHome}/S.gpg-agent.browser`.length <= 107);
-  try {
-    process.env.TMPDIR = '/elsewhere';
+  await onPlatform(process.platform, { TMPDIR: '/elsewhere' }, async () => {
     const other = environmentIn(deep);
     assert.equal([other.gnupgHome, other.plainState], [gnupgHome, plainState]);
-  } finally {
-    if (TMPDIR === undefined) delete process.env.TMPDIR;
-    else process.env.TMPDIR = TMPDIR;
-  }
+  });
 });
 
 test('a path with special characters gets a link for programs that split paths; letters of any script do not', () => {

@@ -163,17 +163,15 @@ const balanced = (cidrs: string, whitelist = '10.0.0.0/8') =>
   `ingress: { loadBalancer: { cidrs: [${cidrs}] } }\n${list('adminWhitelist', whitelist).replace('app1-front', 'frontend')}`;
 const proxied = (cidrs: string, controller = 'traefik') =>
   `ingress: { controller: ${controller}, loadBalancer: { cidrs: [${cidrs}], proxyProtocol: true } }\n`;
+const balancers = 'ingress.loadBalancer.cidrs';
 const openedBy = 'releases.frontend.ingress.adminWhitelist';
 
 const groups: { readonly [title: string]: readonly Refused[] } = {
   'a load balancer that hides the client may be in no range that opens a route': [
     [balanced('10.9.0.0/16'), openedBy, 'ranges without the load balancers'],
     [balanced('10.9.0.0/16', '10.9.7.7/32'), openedBy, 'ranges without the load balancers'],
-    [
-      balanced('10.244.7.0/24', '192.0.2.0/24'),
-      ...(['ingress.loadBalancer.cidrs', 'outside cluster.podCidr (10.244.0.0/16)'] as const),
-    ],
-    [proxied(''), 'ingress.loadBalancer.cidrs', ''],
+    [balanced('10.244.7.0/24', '192.0.2.0/24'), balancers, 'outside cluster.podCidr (10.244.0.0/16)'],
+    [proxied(''), balancers, ''],
     [proxied('10.9.0.0/16', 'nginx'), 'ingress.loadBalancer.proxyProtocol', ''],
   ],
   'a reference to a secret has one form': [
@@ -224,6 +222,10 @@ const groups: { readonly [title: string]: readonly Refused[] } = {
       (path): Refused => [tree(path, '{{ .Values.domain }}'), path, 'plain text and no template'],
     ),
     [loginAs('app2', ofApp2, '{{ .Values.domain }}'), `${login}.namespace`, 'plain text and no template'],
+  ],
+  'Vault has TLS, from an issuer only in the cluster': [
+    ['vault: { address: "http://vault.vault.svc:8200" }', 'vault.address', 'an https URL'],
+    ['vault: { tls: { clusterIssuer: internal } }', 'vault.tls.clusterIssuer', 'empty with the provider'],
   ],
   'a certificate of all fronts is not given to cert-manager, which would replace it by that of one': [
     [tree('ingress.tls', both), 'ingress.tls.existingSecret', 'empty with `clusterIssuer`'],

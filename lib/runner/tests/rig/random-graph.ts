@@ -26,24 +26,15 @@ export async function withSeeds(count: number, trial: (seed: number) => Promise<
     });
 }
 
-type Traits = {
-  readonly size: number;
-  /** The share of tasks with each trait, 0 to 1. */
-  readonly mutex?: number;
-  readonly interactive?: number;
-  readonly ready?: number;
-  readonly group?: number;
-  readonly finally?: number;
-  readonly retries?: number;
-  readonly run?: (context: TaskContext, name: string) => Promise<void>;
-};
-
 type Plain = Partial<TaskDefinition<Record<never, never>>>;
 
 /** A graph of so many tasks below `top`, and finalisers beside. Each task needs about three of those before it. */
-export async function randomGraph(random: Random, traits: Traits): Promise<Graph> {
-  const { run } = traits;
-  const has = (share = 0): boolean => random() < share;
+export async function randomGraph(
+  random: Random,
+  size: number,
+  run: (context: TaskContext, name: string) => Promise<void>,
+): Promise<Graph> {
+  const has = (share: number): boolean => random() < share;
   const one = (from: readonly AnyTask[]): AnyTask => from[Math.floor(random() * from.length)] as AnyTask;
   const pick = (from: readonly AnyTask[], few: number): AnyTask[] =>
     from.length === 0
@@ -52,9 +43,9 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
   const make = (name: string, more: Plain, isGroup = false): AnyTask =>
     plain(name, {
       commands: () => (isGroup ? [] : ['true']),
-      ...(run && !isGroup && { run: (context) => run(context, name) }),
-      ...(has(traits.mutex) && { mutex: `mutex-${Math.floor(random() * 3)}` }),
-      ...(has(traits.retries) && { retries: 1 + Math.floor(random() * 2), retryDelayMs: 0 }),
+      ...(!isGroup && { run: (context) => run(context, name) }),
+      ...(has(0.1) && { mutex: `mutex-${Math.floor(random() * 3)}` }),
+      ...(has(0.2) && { retries: 1 + Math.floor(random() * 2), retryDelayMs: 0 }),
       ...more,
     });
 
@@ -63,9 +54,9 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
   const steady: AnyTask[] = [];
   const helpers: AnyTask[] = [];
   const finalisers: AnyTask[] = [];
-  for (let index = 0; index < traits.size; index += 1) {
+  for (let index = 0; index < size; index += 1) {
     const owned: AnyTask[] = [];
-    if (has(traits.finally)) {
+    if (has(0.1)) {
       helpers.push(make(`h${index}`, { needs: pick(steady, 1) }));
       const own = make(`f${index}`, {
         needs: [...pick(helpers, 2), ...pick(steady, 1)],
@@ -76,10 +67,10 @@ export async function randomGraph(random: Random, traits: Traits): Promise<Graph
     }
     const needs = pick(tasks, 5);
     const after = pick(tasks, 1);
-    const ready = has(traits.ready);
-    const interactive = !ready && has(traits.interactive);
+    const ready = has(0.06);
+    const interactive = !ready && has(0.02);
     const more = { needs, after, finally: owned, interactive, ...(ready && { ready: { log: 'up' } }) };
-    const made = make(`t${index}`, more, !ready && !interactive && has(traits.group));
+    const made = make(`t${index}`, more, !ready && !interactive && has(0.1));
     tasks.push(made);
     if (!ready && [...needs, ...after].every((needed) => steady.includes(needed))) steady.push(made);
   }

@@ -15,12 +15,15 @@ function check(specs: ArgumentSpecs, values: ArgumentValues): Promise<unknown> {
 
 const errorOf = (specs: ArgumentSpecs, values: ArgumentValues) => refusalOf(check(specs, values));
 
-test('what is left out gets its default, nothing, false or an empty list', async () => {
+const files = { ...word, variadic: true } as const;
+
+test('what is left out gets its default, nothing, false or an empty list; one word is a list of one', async () => {
   const specs = {
     ...{ path: { ...word, default: '/' }, revision: { ...number, optional: true }, force: flag },
     rest: { ...word, variadic: true, optional: true },
   } as const;
   assert.equal(await check(specs, {}), { path: '/', revision: undefined, force: false, rest: [] });
+  assert.equal(await check({ files }, { files: 'one' }), { files: ['one'] });
 });
 
 test('the environment comes after the command line and before the default', async () => {
@@ -44,13 +47,8 @@ const tiers = {
   choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
   ...{ positional: true, variadic: true, description: 'd' },
 } as const;
-const files = { ...word, variadic: true } as const;
 const unlike = (expected: string, got: string): string =>
   `expected \`--level\` to be ${expected}, got \`${got}\``;
-
-test('choices may be read from elsewhere with the options', async () => {
-  assert.equal(await check({ tiers }, { tiers: 'core-dev' }), { tiers: ['core-dev'] });
-});
 
 for (const [specs, values, what, why, advice] of [
   [{ files }, {}, 'missing argument `<files>…`'],

@@ -20,12 +20,15 @@ const two: RunEventBody[] = [
   ...[ended('b'), output('a', 'a3'), ended('a')],
 ];
 
-test('grouped: lines of a task stay together, and are live while it runs alone', () => {
-  const { shown, results } = render('grouped', ['a', 'b'], two);
-  const b = '→ b\n  b1\n✓ b 1.2s changed\n';
-  assert.is(shown, `→ a\n  a1\n${b}→ a\n  a2\n  a3\n✓ a 1.2s changed\n`);
-  assert.is(results, 'result\n');
-});
+for (const mode of ['grouped', 'live'] as const)
+  test(`${mode} without a terminal: lines of a task stay together, and are live while it runs alone`, () => {
+    const { shown } = render(mode, ['a', 'b'], two);
+    const b = '→ b\n  b1\n✓ b 1.2s changed\n';
+    assert.is(shown, `→ a\n  a1\n${b}→ a\n  a2\n  a3\n✓ a 1.2s changed\n`);
+  });
+
+for (const mode of ['grouped', 'json'] as const)
+  test(`${mode}: results are on stdout`, () => assert.is(render(mode, ['a', 'b'], two).results, 'result\n'));
 
 test('a private task that did nothing has no line, unless it said something, took long or was asked for', () => {
   const ids = ['silent', 'changed', 'said', 'slow', 'public'];
@@ -100,18 +103,6 @@ test('prefixed: no line looks at all tasks, and there may be any number of them'
   const { shown } = rendered('prefixed', [begun, ...lines], { nodes: ids.length });
   assert.is(asked, ids.length);
   assert.match(shown, 'task-99     │ x\n');
-});
-
-test('json: every event is one line', () => {
-  const { shown, results } = render('json', ['a', 'b'], two);
-  const lines = shown.trim().split('\n');
-  assert.is(lines.length, two.length + 1);
-  assert.equal(JSON.parse(lines[1] ?? ''), { type: 'task-started', id: 'a', at: 0 });
-  assert.is(results, 'result\n');
-});
-
-test('live without a terminal falls back to grouped', () => {
-  assert.is(render('live', ['a', 'b'], two).shown, render('grouped', ['a', 'b'], two).shown);
 });
 
 const summary = { ...nothing, durationMs: 62_000, done: 3, changed: 1, unchanged: 2 };

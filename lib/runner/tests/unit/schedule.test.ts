@@ -144,10 +144,7 @@ async function trial(seed: number): Promise<void> {
       bodies.add(body);
       context.signal.addEventListener('abort', () => end(new Error('stopped')));
     });
-  const graph = await randomGraph(random, {
-    ...{ size: 10 + Math.floor(random() * 100), run },
-    ...{ mutex: 0.1, interactive: 0.02, ready: 0.06, finally: 0.1, group: 0.1, retries: 0.2 },
-  });
+  const graph = await randomGraph(random, 10 + Math.floor(random() * 100), run);
   const byName = new Map(graph.nodes.map((node) => [node.label, node]));
   const longRunning = ({ name }: Body) => byName.get(name)?.longRunning;
   const { stop, events, exitCode } = runInProcess(graph, jobs, mode);
