@@ -61,7 +61,7 @@ type RenderedDigests = {
 
 type Stored = { readonly inputs: string; readonly digests: { readonly [release: string]: string } };
 
-const file = 'rendered.json';
+const digestsFile = 'rendered.json';
 
 /**
  * The digests that an earlier run found for the same charts, settings, encrypted secrets, helm and helmfile: comparing
@@ -93,11 +93,11 @@ export async function recallDigests(target: Target): Promise<RenderedDigests> {
     ...(await helmfileCommand(target)),
     ...programs.map((program) => `${program?.path} ${program?.version}`),
   );
-  const stored = await readFile(join(environment.state, file), 'utf8')
+  const stored = await readFile(join(environment.state, digestsFile), 'utf8')
     .then((text): Stored => JSON.parse(text))
     .catch(() => undefined);
   const known = new Map(stored?.inputs === inputs ? Object.entries(stored.digests) : []);
-  const save = () => writeStateFile(environment, file, { inputs, digests: Object.fromEntries(known) });
+  const save = () => writeStateFile(environment, digestsFile, { inputs, digests: Object.fromEntries(known) });
   return { known, save };
 }
 

@@ -70,7 +70,7 @@ export async function requireUnused(context: EnvironmentContext): Promise<void> 
 }
 
 /** Folders in the state folder that explain a failure. */
-const folders = ['logs', 'diagnostics'];
+const keptFolders = ['logs', 'diagnostics'];
 
 /** Removes the environment, after copying its logs, diagnostics and status to the folder `kept`, if given. */
 export async function removeScratch(context: EnvironmentContext, kept: string | undefined): Promise<void> {
@@ -83,7 +83,7 @@ export async function removeScratch(context: EnvironmentContext, kept: string | 
 
 async function keep(context: EnvironmentContext, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  for (const name of folders)
+  for (const name of keptFolders)
     await ifThere(cp(join(context.environment.state, name), join(folder, name), { recursive: true }));
   // Not for the dry run of a removal.
   const { readStatus } = await import('./status.ts');
@@ -103,6 +103,6 @@ export async function removeCommands(
 ): Promise<readonly string[]> {
   const destroy = await destroyCommands({ environment });
   if (kept === undefined) return destroy;
-  const from = folders.map((name) => `.state/${environment.name}/${name}`).join(' ');
+  const from = keptFolders.map((name) => `.state/${environment.name}/${name}`).join(' ');
   return [`mkdir -p ${shellWord(kept)} && cp -R ${from} ${shellWord(kept)}`, ...destroy];
 }

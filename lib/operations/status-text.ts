@@ -183,7 +183,7 @@ const escapeHtml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Milliseconds for each query, since an old page is worse than an incomplete one. */
-const answerMs = 5000;
+const watchAnswerMs = 5000;
 
 /**
  * Shows the status again and again until the run is stopped or its reader has gone, whatever becomes of the cluster.
@@ -205,7 +205,7 @@ export async function watchStatus(context: EnvironmentContext, everyMs = 3000): 
 
 async function readRows(context: EnvironmentContext): Promise<readonly PageRow[]> {
   try {
-    return await statusRows(await readStatus(context, answerMs), context);
+    return await statusRows(await readStatus(context, watchAnswerMs), context);
   } catch (error) {
     if (!(error instanceof TaskError)) throw error;
     return [{ name: 'error', text: error.message, tone: 'bad' }];

@@ -15,11 +15,11 @@ import { readStateFile, writeStateFile } from '../settings/environment.ts';
 /** Old and new passwords of each role with an unfinished rotation. */
 export type Rotation = { readonly [role: string]: { readonly old: string; readonly new: string } };
 
-const file = 'database-rotation.json';
+const rotationFile = 'database-rotation.json';
 
 /** The unfinished rotation of an earlier run, empty if there is none. Throws `TaskError` if it is unreadable. */
 export const readRotation = async (environment: Pick<Environment, 'name' | 'state'>): Promise<Rotation> =>
-  (await readStateFile<Rotation>(environment, file, {
+  (await readStateFile<Rotation>(environment, rotationFile, {
     what: ' is damaged',
     isWhole: (begun) => typeof begun === 'object' && begun !== null,
     why: 'it has the passwords of an unfinished rotation',
@@ -29,8 +29,8 @@ export const readRotation = async (environment: Pick<Environment, 'name' | 'stat
 /** Keeps an unfinished rotation for the next run; an empty one is finished. */
 export const keepRotation = (environment: Pick<Environment, 'state'>, rotation: Rotation): Promise<void> =>
   Object.keys(rotation).length === 0
-    ? rm(join(environment.state, file), { force: true })
-    : writeStateFile(environment, file, rotation);
+    ? rm(join(environment.state, rotationFile), { force: true })
+    : writeStateFile(environment, rotationFile, rotation);
 
 /**
  * Throws `TaskError` if the server refuses the encrypted password of one of these roles, which are not rotated: Vault
