@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { connect, createServer } from 'node:tls';
+import { connect } from 'node:tls';
 import type { AnyTask } from '@k8s-deployment/runner';
 import * as assert from 'uvu/assert';
 import {
@@ -18,7 +18,7 @@ import { needsOf } from '../../../lib/runner/task.ts';
 import { ensureServerCertificates } from '../../../lib/vault/server-certificates.ts';
 import { certificates } from '../../../tasks/certificates.ts';
 import { diff, diffApp, diffTier, installAll, render } from '../../../tasks/deploy.ts';
-import { portOf } from '../../rig/loopback.ts';
+import { serveTls } from '../../rig/loopback.ts';
 import { context, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
 import { fails } from '../../rig/task-context.ts';
@@ -47,8 +47,7 @@ const inDays = (days: number): Date => new Date(Date.now() + days * 24 * 60 * 60
 
 /** Error of a client that trusts the CA and calls the server by this name; empty if it connects. */
 async function handshake(files: { certificate: string; key: string; authority: string }, servername: string) {
-  const server = createServer({ cert: readFileSync(files.certificate), key: readFileSync(files.key) });
-  const port = await portOf(server);
+  const port = await serveTls(files);
   const client = connect({ host: '127.0.0.1', port, servername, ca: readFileSync(files.authority) });
   try {
     await once(client, 'secureConnect');

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { createServer, globalAgent } from 'node:https';
+import { globalAgent } from 'node:https';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { type Api, connectApi } from '../../../lib/cluster/embedded/api.ts';
@@ -9,7 +9,7 @@ import { applyNodes } from '../../../lib/cluster/embedded/apply.ts';
 import { findAccount, otherUserWords } from '../../../lib/cluster/embedded/database.ts';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
-import { portOf } from '../../rig/loopback.ts';
+import { serveTls } from '../../rig/loopback.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
@@ -24,10 +24,9 @@ test.before(async () => {
   const { environment } = await project.context('embedded');
   const pki = join(environment.state, 'kwok', 'clusters', environment.clusterName, 'pki');
   mkdirSync(pki, { recursive: true });
-  for (const name of ['ca', 'admin']) await makeCertificate(pki, name, ['IP:127.0.0.1']);
-  const [cert, key] = ['ca.crt', 'ca.key'].map((file) => readFileSync(join(pki, file)));
-  const server = createServer({ cert, key }, (_, response) => answer(response));
-  api = await connectApi(environment, await portOf(server));
+  await makeCertificate(pki, 'admin', ['IP:127.0.0.1']);
+  const server = await makeCertificate(pki, 'ca', ['IP:127.0.0.1']);
+  api = await connectApi(environment, await serveTls(server, (_, response) => answer(response)));
   project.reset();
 });
 

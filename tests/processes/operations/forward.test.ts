@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import * as assert from 'uvu/assert';
 import { withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { forward, forwardCommands, serversToForward } from '../../../lib/operations/forward.ts';
 import { rotationCommands } from '../../../lib/rotation/dry-run.ts';
 import { makeAuthority } from '../../rig/certificate.ts';
-import { portOf } from '../../rig/loopback.ts';
+import { portOf, serveTls } from '../../rig/loopback.ts';
 import { context, forwarding, listing, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 
@@ -14,14 +12,12 @@ const { test, project } = scriptedSuite('forward', 'minikube', 'environments', '
 
 /** Output of `forward` for a minikube whose forwarded ports lead to this server; stops once connected. */
 async function printed(servers: Parameters<typeof forward>[1], json: boolean): Promise<string> {
-  const made = await makeAuthority(context.environment);
-  const [key, cert] = [readFileSync(made.key), readFileSync(made.certificate)];
-  const vault = createTlsServer({ key, cert }, (_, response) =>
+  const vault = await serveTls(await makeAuthority(context.environment), (_, response) =>
     response.end('{"sealed":true,"initialized":true}'),
   );
   const ingressServer = createServer((_, response) => response.end());
   project.script('kubectl', {
-    'svc/vault': forwarding(await portOf(vault)),
+    'svc/vault': forwarding(vault),
     'port-forward': forwarding(await portOf(ingressServer)),
     services: listing({ metadata: { name: 'traefik' }, spec: { ports: [{ port: 80 }] } }),
     '': listing(),

@@ -1,11 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { reopen, reopenBeforeInstall } from '../../../lib/operations/reopen.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
-import { portOf } from '../../rig/loopback.ts';
+import { serveTls } from '../../rig/loopback.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { fails } from '../../rig/task-context.ts';
@@ -90,18 +89,15 @@ test('a database that the user may not reach is an error', async () => {
 
 test('before an install, a Vault with an expired certificate is left to it; otherwise it is an error', async () => {
   const { folder } = project;
-  const [own, other] = await Promise.all(
-    ['own', 'other'].map((name) => makeCertificate(folder, name, ['DNS:vault.vault.svc'])),
-  );
-  await writeWhole(join(context.environment.state, 'certificates', 'ca.crt'), own?.authority ?? '');
-  const [cert, key] = [readFileSync(other?.certificate ?? ''), readFileSync(other?.key ?? '')];
-  const server = createServer({ cert, key });
+  const make = (name: string) => makeCertificate(folder, name, ['DNS:vault.vault.svc']);
+  const [own, other] = [await make('own'), await make('other')];
+  await writeWhole(join(context.environment.state, 'certificates', 'ca.crt'), own.authority);
   const vault = {
     ...{ kind: 'Pod', status: { phase: 'Running' }, spec: { containers: [] } },
     metadata: { name: 'vault-0', ownerReferences: [{ kind: 'StatefulSet', name: 'vault' }] },
   };
   cluster({
-    'port-forward': [forwarding(await portOf(server))],
+    'port-forward': [forwarding(await serveTls(other))],
     'get pods': [listing(pod(true))],
     statefulsets: [listing(vault)],
   });

@@ -1,5 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { writeWhole } from '../../../lib/settings/environment.ts';
@@ -8,7 +7,7 @@ import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { makeAuthority, makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
-import { portOf } from '../../rig/loopback.ts';
+import { serveTls } from '../../rig/loopback.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -109,24 +108,22 @@ test('a Vault beside the cluster that has ended is an error within seconds', asy
   assert.ok(Date.now() - before < 30_000);
 });
 
-/** A Vault with the certificate of the test, the number of its connections, and a client that trusts an authority. */
+/** A Vault with the certificate of the test, its connections, and a client that trusts an authority. */
 async function served(authority = certificate.authority, name = 'vault.vault.svc') {
-  let connections = 0;
-  const [cert, key] = [readFileSync(certificate.certificate), readFileSync(certificate.key)];
-  const server = createServer({ cert, key }, (_, response) => response.end('{"data":{"a":1}}'));
-  server.on('connection', () => {
-    connections += 1;
+  const connections = new Set<object>();
+  const port = await serveTls(certificate, ({ socket }, response) => {
+    connections.add(socket);
+    response.end('{"data":{"a":1}}');
   });
-  const address = `https://127.0.0.1:${await portOf(server)}`;
-  const identity = { authority, name };
-  return { connections: () => connections, client: vaultClient({ address, identity }), address, identity };
+  const [address, identity] = [`https://127.0.0.1:${port}`, { authority, name }];
+  return { connections, client: vaultClient({ address, identity }), address, identity };
 }
 
 test('a client requires the authority and the name, and keeps one connection, also for another token', async () => {
   const { client, connections } = await served();
   assert.equal(await client.read('x'), { a: 1 });
   assert.equal(await client.withToken('t').read('x'), { a: 1 });
-  assert.is(connections(), 1);
+  assert.is(connections.size, 1);
 });
 
 test('another authority, another name, and a server without TLS are refused', async () => {

@@ -1,9 +1,5 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Test } from 'uvu';
@@ -11,6 +7,7 @@ import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { JsonObject } from '../../../lib/vault/api/client.ts';
 import type { DesiredState } from '../../../lib/vault/api/state-schema.ts';
 import type { TestCertificate } from '../../rig/certificate.ts';
+import { serve, serveTls } from '../../rig/loopback.ts';
 
 export type Call = {
   readonly method: string;
@@ -64,14 +61,8 @@ export async function scriptedVault(script: Script, tls?: TestCertificate): Prom
     if (answer.location !== undefined) response.setHeader('location', answer.location);
     response.end(answer.text ?? (answer.body === undefined ? '' : JSON.stringify(answer.body)));
   };
-  const server =
-    tls === undefined
-      ? createServer(listener)
-      : createTlsServer({ cert: tls.authority, key: readFileSync(tls.key) }, listener);
-  server.on('connection', (socket) => socket.unref()).listen(0, '127.0.0.1');
-  await once(server, 'listening');
   return {
-    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.unref().address() as AddressInfo).port}`,
+    address: tls ? `https://127.0.0.1:${await serveTls(tls, listener)}` : `http://${await serve(listener)}`,
     calls,
     requests: () => calls.map(({ method, path }) => `${method} ${path}`),
   };
