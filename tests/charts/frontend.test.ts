@@ -84,10 +84,10 @@ test('the front has routes only with an ingress controller, and accepts only its
   }
 });
 
-test('with TLS every route has the certificate, and HTTP is redirected', async () => {
-  const traefik = await secured('traefik', { port: 30443 });
+test('with TLS every route has the certificate, its own or an existing one, and HTTP is redirected', async () => {
+  const traefik = await secured('traefik', { port: 30443, secretName: 'wildcard' });
   for (const { metadata, spec } of ofKind(traefik, 'Ingress')) {
-    assert.equal(spec.tls, [{ hosts: [host], secretName: 'app-tls' }]);
+    assert.equal(spec.tls, [{ hosts: [host], secretName: 'wildcard' }]);
     // the redirect comes first, so that restricted paths are never requested over plain HTTP
     const order = /^here-app-https@\w+,(here-app-\w+)@\w+,\1-mark@\w+$/;
     assert.match(metadata.annotations?.[middlewares] ?? '', order);
@@ -95,16 +95,9 @@ test('with TLS every route has the certificate, and HTTP is redirected', async (
   const redirectScheme = { scheme: 'https', port: '30443', permanent: true };
   assert.equal(only(traefik, 'Middleware', 'app-https').spec, { redirectScheme });
   for (const { metadata, spec } of ofKind(await secured('nginx'), 'Ingress')) {
-    assert.ok(spec.tls);
+    assert.is(spec.tls[0].secretName, 'app-tls');
     assert.is(metadata.annotations?.['nginx.ingress.kubernetes.io/force-ssl-redirect'], 'true');
   }
-});
-
-test('the certificate is an existing Secret or comes from cert-manager', async () => {
-  const tls = { secretName: 'wildcard', clusterIssuer: 'letsencrypt' };
-  const { spec, metadata } = only(await secured('traefik', tls), 'Ingress', 'app-admin');
-  assert.is(spec.tls[0].secretName, 'wildcard');
-  assert.is(metadata.annotations?.['cert-manager.io/cluster-issuer'], 'letsencrypt');
 });
 
 test('as HTTPRoute, every rule has the filter with its source ranges', async () => {

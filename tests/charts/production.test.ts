@@ -14,11 +14,6 @@ const test = suite('production and quotas');
 const settings = loadSettings({ name: 'production', provider: 'existing', root });
 const objects = () => environmentObjects('existing', 'production');
 
-test('it is marked as production and uses an existing cluster', async () => {
-  const { production, cluster } = await settings;
-  assert.equal([production, cluster.provider], [true, 'existing']);
-});
-
 test('the repository has no production secrets, since all files in it open with the development key', async () => {
   const folder = join(root, 'environments/production');
   assert.equal(await readdir(folder), ['settings.yaml']);

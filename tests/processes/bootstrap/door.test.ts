@@ -12,14 +12,6 @@ import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { RunnerProcess } from '../../../lib/runner/tests/rig/rig.ts';
 
-type StartOptions = {
-  readonly imports?: readonly string[];
-  readonly path?: string;
-  readonly env?: NodeJS.ProcessEnv;
-  /** Where the clone is by now. */
-  readonly clone?: string;
-};
-
 /** The stand-in for the tasks prints its input; `wait` runs until a signal arrives. */
 const all = `
 export async function run(argv) {
@@ -60,9 +52,10 @@ function makeClone() {
     npm: (text: string) => fs.writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
     /** Lines that `npm` appended to `$LOG`. */
     calls: () => (fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split('\n') : []),
+    /** `clone` is where it is by now. */
     start: (
       argv: readonly string[],
-      { imports = [], path = `${bin}:/usr/bin:/bin`, env = {}, clone = folder }: StartOptions = {},
+      { imports = [] as string[], path = `${bin}:/usr/bin:/bin`, env = {}, clone = folder } = {},
     ) => {
       const before = [loader, ...imports].flatMap((url) => ['--import', url]);
       const child = spawn(process.execPath, [...before, join(clone, 'tasks.ts'), ...argv], {

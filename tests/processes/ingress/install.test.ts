@@ -21,20 +21,18 @@ const applied = join(project.folder, '..', 'applied.json');
 
 test.before.each(() => rmSync(applied, { force: true }));
 
-type Cluster = {
-  classes?: string[];
-  types?: string[];
-  namespaces?: string[];
-  /** Of its types. */
-  objects?: object[];
-  /** helm's record of our release. */
-  releases?: object[];
-};
+const [none, nothing] = [[] as readonly string[], [] as readonly object[]];
 
-/** kubectl and helm for a cluster with these objects; our install adds the class. */
-function cluster({ classes = [], types = [], namespaces = [], objects = [], releases = [] }: Cluster) {
-  const named = (names: string[]) => listing(...names.map((name) => ({ metadata: { name } })));
-  const classList = (names: string[]) =>
+/** kubectl and helm for a cluster with these, objects of its types and helm's records; our install adds the class. */
+function cluster({
+  classes = none,
+  types = none,
+  namespaces = none,
+  objects = nothing,
+  releases = nothing,
+} = {}) {
+  const named = (names: typeof none) => listing(...names.map((name) => ({ metadata: { name } })));
+  const classList = (names: typeof none) =>
     listing(...names.map((controller) => ({ metadata: { name: 'some-class' }, spec: { controller } })));
   const installed = join(project.folder, '..', 'installed');
   const record = `sed 's/.*\\({"apiVersion":"v1","kind":"ConfigMap".*\\]\\)}$/{"items":[\\1}/' ${applied}`;

@@ -77,11 +77,6 @@ test('an environment keeps its provider, whatever an option or the setting of an
     assert.is(await providerOf({}, 1000, task), 'embedded', task);
 });
 
-test('a file to include that does not exist is named', async () => {
-  writeFileSync(join(folder, 'environments/development/own.yaml'), 'include: [cloud/none.yaml]\n');
-  await fails(resolve(), { what: 'environments/cloud/none.yaml does not exist' });
-});
-
 test('an environment without its folder can be shown, stopped and destroyed', async () => {
   await made('minikube');
   rmSync(join(folder, 'environments/development'), { recursive: true });

@@ -10,22 +10,14 @@ useRig(test);
 /** The ways to start the tasks of a project, as a user types them in its folder. */
 const launchLines = ['npx tsx tasks.ts', 'tsx tasks.ts', 'node --import tsx tasks.ts', './run'] as const;
 
-/** A way to ask a launch line to stop, and what it must exit with. */
-type Stopping = {
-  readonly name: string;
-  readonly code: number;
-  readonly lines: readonly string[];
-  readonly start: typeof project.start;
-  readonly stop: (launched: Launched) => void;
-};
-
-const stoppings: readonly Stopping[] = [
+/** Ways to ask a launch line to stop, and what it must exit with. */
+const stoppings = [
   {
     name: 'Ctrl-C in a terminal',
     code: 130,
     lines: launchLines,
     start: project.inTerminal,
-    stop: (launched) => launched.type('\x03'),
+    stop: (launched: Launched) => launched.type('\x03'),
   },
   {
     name: 'SIGTERM to the one pid',
@@ -33,7 +25,7 @@ const stoppings: readonly Stopping[] = [
     // About npx see the last test.
     lines: launchLines.filter((line) => !line.startsWith('npx')),
     start: project.start,
-    stop: (launched) => void launched.child.kill('SIGTERM'),
+    stop: (launched: Launched) => void launched.child.kill('SIGTERM'),
   },
 ];
 
@@ -51,7 +43,7 @@ function tasksOf(index: number): RigTask[] {
  * answered a signal after 60 ms. A line that was `killed` so is started again.
  */
 async function eachLine(
-  { lines, start, code }: Stopping,
+  { lines, start, code }: (typeof stoppings)[number],
   env: NodeJS.ProcessEnv,
   drive: (launched: Launched, index: number) => Promise<void>,
   killed: (launched: Launched) => boolean = () => false,
