@@ -30,6 +30,14 @@ for (const mode of ['grouped', 'live'] as const)
 for (const mode of ['grouped', 'json'] as const)
   test(`${mode}: results are on stdout`, () => assert.is(render(mode, ['a', 'b'], two).results, 'result\n'));
 
+test('json: every event is one line', () => {
+  const [, ...lines] = render('json', ['a', 'b'], two).shown.trim().split('\n');
+  assert.equal(
+    lines.map((line) => JSON.parse(line)),
+    JSON.parse(JSON.stringify(two.map((event) => ({ ...event, at: 0 })))),
+  );
+});
+
 test('a private task that did nothing has no line, unless it said something, took long or was asked for', () => {
   const ids = ['silent', 'changed', 'said', 'slow', 'public'];
   const lines = (mode: OutputMode, verbose: boolean): string[] => {
