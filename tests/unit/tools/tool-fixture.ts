@@ -95,13 +95,7 @@ async function withToolchain<Result>(body: () => Promise<Result>): Promise<Resul
   return body().finally(() => Object.assign(tools, { go }));
 }
 
-const toolchain: ToolEntry = {
-  name: 'fake-go',
-  for: 'tests',
-  minimum: '1.21.0',
-  versionCommand: ['version'],
-  advice: 'ask the gopher',
-};
+const toolchain = entryOf({ name: 'fake-go', minimum: '1.21.0', versionCommand: ['version'] });
 
 const goScript = (before: string): string => `
 if [ "$1" = version ]; then echo go version go1.26.8 linux/amd64; exit 0; fi

@@ -1,14 +1,12 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { bundle, type Ended, runFile } from './ended.ts';
+import { root } from '../../../ground/project.ts';
+import { bundle, runFile } from './ended.ts';
 import { temporaryFolder } from './folder.ts';
-
-const project = fileURLToPath(new URL('../../../../', import.meta.url));
 
 const tasksFile = `
 import { readFileSync } from 'node:fs';
-import { runCli, task } from '${project}lib/runner/runner.ts';
+import { runCli, task } from '${root}/lib/runner/runner.ts';
 
 const here = import.meta.dirname;
 const apps = () => readFileSync(here + '/apps.txt', 'utf8').trim().split('\\n');
@@ -57,29 +55,19 @@ process.exitCode = await runCli([install, label, hidden], process.argv.slice(2),
 `;
 
 /** A small program of tasks in a folder of its own. */
-export type Program = {
-  readonly folder: string;
-  /** The environment in which each start of Node is counted. */
-  readonly env: NodeJS.ProcessEnv;
-  /** How often Node was started by whoever has that environment. */
-  readonly nodeStarts: () => number;
-  readonly write: (name: string, text: string) => void;
-  readonly run: (argv: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
-  /** Any command, in its folder. */
-  readonly command: (command: string, args: readonly string[], env?: NodeJS.ProcessEnv) => Promise<Ended>;
-};
+export type Program = Awaited<ReturnType<typeof makeProgram>>;
 
 /** Folder of the first one, which was bundled: all are the same. */
 let model: string | undefined;
 
-export async function makeProgram(): Promise<Program> {
+export async function makeProgram() {
   const base = temporaryFolder();
   const folder = join(base, 'a program');
   const bin = join(base, 'bin');
   const log = join(base, 'starts');
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
   for (const path of [folder, bin]) mkdirSync(path);
-  symlinkSync(join(project, 'node_modules'), join(folder, 'node_modules'));
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   write('package.json', '{"type": "module"}\n');
   write('tasks.ts', tasksFile);
   write('apps.txt', 'app1\napp2\n');
@@ -92,12 +80,17 @@ export async function makeProgram(): Promise<Program> {
   for (const path of [join(folder, 'run'), join(bin, 'node')]) chmodSync(path, 0o755);
   const { CI: _, ...inherited } = process.env;
   const env = { ...inherited, NO_COLOR: '1', PATH: `${bin}${delimiter}${inherited.PATH}` };
-  const command: Program['command'] = (name, args, further = {}) =>
+  const command = (name: string, args: readonly string[], further: NodeJS.ProcessEnv = {}) =>
     runFile(name, args, folder, { ...env, ...further });
   writeFileSync(log, '');
   return {
-    ...{ folder, env, write, command },
-    nodeStarts: () => readFileSync(log, 'utf8').length,
-    run: (argv, further) => command('node', ['program.mjs', ...argv], further),
+    ...{ folder, write },
+    /** The environment in which each start of Node is counted. */
+    env,
+    nodeStarts: (): number => readFileSync(log, 'utf8').length,
+    /** Any command, in its folder. */
+    command,
+    run: (argv: readonly string[], further?: NodeJS.ProcessEnv) =>
+      command('node', ['program.mjs', ...argv], further),
   };
 }

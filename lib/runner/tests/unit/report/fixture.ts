@@ -1,40 +1,11 @@
-import type { RunEventBody } from '../../../events.ts';
-import type { Graph } from '../../../node.ts';
-import {
-  openRecorder,
-  type RecordedRun,
-  type RecordedTask,
-  type RunRecorder,
-} from '../../../report/recorder.ts';
+import type { RecordedRun, RecordedTask } from '../../../report/recorder.ts';
 import { openTally } from '../../../summary.ts';
-import type { AnyTask } from '../../../task.ts';
-import { node } from '../../rig/events.ts';
-import { plain, graphOf as runOf } from '../../rig/graphs.ts';
-
-/** The graph of a task `top` that needs all of these. */
-export async function graphOf(tasks: readonly AnyTask[]): Promise<Graph> {
-  return await runOf(plain('top', { needs: tasks }));
-}
-
-/** The id of the node with this label. */
-export function idOf(graph: Graph, label: string): string {
-  return graph.nodes.find((node) => node.label === label)?.id ?? '';
-}
 
 /** Of a run without tasks. */
 export const summary = openTally({ reason: undefined }).summarize(true, 0);
 
 /** Milliseconds since 1970 at which a recorded run begins. */
 export const begin = 1_700_000_000_000;
-
-/** Records events given with their milliseconds since the start of the run. */
-export function record(graph: Graph, events: readonly (readonly [number, RunEventBody])[]): RunRecorder {
-  const recorder = openRecorder(graph, { lines: true });
-  const nodes = graph.nodes.map(({ id, label }) => ({ ...node(id), label }));
-  for (const [at, event] of [[0, { type: 'run-started', nodes, jobs: 2 }] as const, ...events])
-    recorder.onEvent({ ...event, at: begin + at });
-  return recorder;
-}
 
 /** A task of a recorded run that took from one time to another. */
 export function ran(
