@@ -144,10 +144,8 @@ test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes',
 test('a secret in a file with others is not removed, but named', async () => {
   const { left = [], changes } = await removeApp(input, 'app2');
   const kept = /^environments\/(\w+)\/secrets\/database\.yaml keeps `app2Password`/;
-  assert.equal(
-    left.flatMap((line) => kept.exec(line)?.[1] ?? []),
-    ['development', 'lab'],
-  );
+  const environments = left.flatMap((line) => kept.exec(line)?.[1] ?? []);
+  assert.equal(environments, ['development', 'lab']);
   assert.not.ok([...changes.keys()].some((file) => file.includes('secrets/')));
 });
 
@@ -204,12 +202,10 @@ test('a new environment has files that are links in the other one', async () => 
   // As editors write one beside an open file.
   symlinkSync('user@host.1', join(from, '.#settings.yaml'));
   writeFileSync(join(from, 'settings.yaml~'), '');
-  const commands = await planCommands(
-    input,
-    await newEnvironment(input, { name: 'staging', from: 'linked' }),
-  );
-  assert.match(commands.join('\n'), '+++ b/environments/staging/settings.yaml\n');
-  assert.not.match(commands.join('\n'), 'settings.yaml~');
+  const plan = await newEnvironment(input, { name: 'staging', from: 'linked' });
+  const commands = (await planCommands(input, plan)).join('\n');
+  assert.match(commands, '+++ b/environments/staging/settings.yaml\n');
+  assert.not.match(commands, 'settings.yaml~');
 });
 
 test('a file that is a link elsewhere stays one, and its target is changed', async () => {

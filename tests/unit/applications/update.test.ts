@@ -124,11 +124,8 @@ images:
   const { changed, notes, failed } = await update();
   assert.equal(failed, []);
   assert.is(read(common), shared('0.3.1'));
-  const charts = ['hammer', 'second', 'third'];
-  assert.equal(
-    changed.join(),
-    charts.map((name) => `${common}: charts.${name}.version 0.3.0 → 0.3.1`).join(),
-  );
+  const charts = ['hammer', 'second', 'third'].map((name) => `charts.${name}.version 0.3.0 → 0.3.1`);
+  assert.equal(changed.join(), charts.map((chart) => `${common}: ${chart}`).join());
   const byHand = 'others share its value (an alias or `<<`); write it by hand';
   assert.equal(notes.slice(-2), [
     `${common}: images.anvil.tag → 1.10.0: ${byHand}`,

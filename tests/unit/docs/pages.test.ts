@@ -65,18 +65,16 @@ test('settings that it names exist', () => {
   const layers = ['common', 'minikube', 'embedded', 'existing', 'production/settings'].map((name) =>
     parse(read(`environments/${name}.yaml`)),
   );
-  const charts = {
-    devops: 'devops',
-    postgresql: 'postgresql',
+  const releases = {
     'app-back': 'backend',
     'app-front': 'frontend',
+    devops: 'devops',
+    postgresql: 'postgresql',
   };
-  const settings = [
-    ...layers,
-    ...Object.entries(charts).map(([release, chart]) => ({
-      releases: { [release]: parse(read(`charts/${chart}/values.yaml`)) },
-    })),
-  ];
+  const ofCharts = Object.entries(releases).map(([release, chart]) => ({
+    releases: { [release]: parse(read(`charts/${chart}/values.yaml`)) },
+  }));
+  const settings = [...layers, ...ofCharts];
   const dotted = new RegExp(`^(?:${Object.keys(layers[0]).join('|')})(?:\\.[\\w<> -]+)+$`);
   const named = pages
     .flatMap(inlineCodeOf)
@@ -93,27 +91,22 @@ test('settings that it names exist', () => {
 test('its YAML can be read', () => {
   const blocks = pages.flatMap((page) => codeOf(page).filter(({ language }) => language === 'yaml'));
   assert.ok(blocks.length > 3);
-  assert.equal(
-    blocks.flatMap(({ code }) => parseDocument(code).errors),
-    [],
-  );
+  for (const { code } of blocks) assert.equal(parseDocument(code).errors, [], code);
 });
 
 test('docs/licences.md names the licences of all npm packages', () => {
-  const { packages } = JSON.parse(read('package-lock.json')) as {
-    packages: { [path: string]: { license?: string } };
-  };
-  for (const licence of Object.values(packages).flatMap(({ license = '' }) => license.split(' OR ')))
+  type Package = { readonly license?: string };
+  const packages = Object.values<Package>(JSON.parse(read('package-lock.json')).packages);
+  for (const licence of packages.flatMap(({ license = '' }) => license.split(' OR ')))
     assert.match(pageOf('docs/licences.md').text, licence);
 });
 
 /** The anchors that GitHub gives to the headings of a page. */
-const anchorsOf = (file: string): string[] =>
-  [
-    ...proseOf({ file, text: read(file) })
-      .toLowerCase()
-      .matchAll(/^#+ (.+)$/gm),
-  ].map(([, heading = '']) => heading.replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-'));
+function anchorsOf(file: string): string[] {
+  const headings = proseOf({ file, text: read(file) }).matchAll(/^#+ (.+)$/gm);
+  const words = Array.from(headings, ([, heading = '']) => heading.toLowerCase());
+  return words.map((text) => text.replace(/[^\p{L}\p{N}\s_-]/gu, '').replaceAll(' ', '-'));
+}
 
 const linksOf = (page: Page): string[] =>
   [...proseOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
@@ -167,10 +160,7 @@ test('every page can be reached from README.md', () => {
       const target = relative('', join(dirname(file), link.split('#')[0] ?? ''));
       if (pages.some((page) => page.file === target)) reached.add(target);
     }
-  assert.equal(
-    pages.map(({ file }) => file).filter((file) => !reached.has(file)),
-    [],
-  );
+  for (const { file } of pages) assert.ok(reached.has(file), file);
 });
 
 test('README.md has at most 200 lines', () => {

@@ -51,10 +51,8 @@ test('how to push: into a registry of the user’s, by the task where one does i
   const last = `where the nodes get it by a login or from a mirror, name its host: ${name.replace(':1.0', '')}`;
   assert.is(howToPush(own), `set images.backendVerification.repository ${first} ${task}; ${last}`);
   const build = "docker build --tag REPOSITORY:1.0 'docker/our backend' && docker push REPOSITORY:1.0";
-  assert.is(
-    howToPush({ ...own, name: 'backend', folder: 'docker/our backend' }),
-    `set images.backend.repository ${first} ${build}; ${last}`,
-  );
+  const other = { ...own, name: 'backend', folder: 'docker/our backend' };
+  assert.is(howToPush(other), `set images.backend.repository ${first} ${build}; ${last}`);
   const digestTo = 'put its new digest into images.backendVerification.digest';
   assert.is(howToPush({ ...elsewhere, digest }), `run ${task}, and ${digestTo}`);
 });
@@ -112,6 +110,8 @@ test('names of Docker and of containerd are equal, and only Docker Hub has a ser
   assert.equal(servers, ['registry-1.docker.io', 'registry-1.docker.io', 'ghcr.io', 'localhost:5000']);
 });
 
+const backs = 'app1-back and app2-back';
+
 /** A cluster whose nodes have these images, or whose nodes must not be listed. */
 function cluster(...nodes: readonly (readonly string[])[]) {
   const items = nodes.map((names, index) => ({
@@ -129,9 +129,7 @@ const image = (repository: string, name = own.name) => ({ ...own, repository, na
 test('all missing images are reported together, with the releases and how to push them', async () => {
   const context = cluster([], []);
   const images = [image(`${host}/absent`), image(`${host}/there`), image(`${host}/other`, 'backend')];
-  const missing = ['absent', 'other'].map(
-    (path) => `the image ${host}/${path}:1.0 of app1-back and app2-back`,
-  );
+  const missing = ['absent', 'other'].map((path) => `the image ${host}/${path}:1.0 of ${backs}`);
   const other = `${host}/other:1.0`;
   const error = await fails(checkImages(context, images), {
     what: `missing in the cluster: ${missing.join(', ')}`,

@@ -54,15 +54,11 @@ placed('a build says how many of the packages that the cache lacks it has begun'
     writeFileSync(seen, [...told.keys()].join('\n'));
   };
   await place.get(entry, {}, { progress });
-  assert.equal(
-    [...told],
-    [
-      ['preparing hammer 1.2.3', undefined],
-      ['building hammer 1.2.3', undefined],
-      ['1 of 2 packages, building hammer 1.2.3', { done: 0, total: 2 }],
-      ['linking, building hammer 1.2.3', { done: 1, total: 2 }],
-    ],
-  );
+  assert.equal(Object.fromEntries(told), {
+    ...{ 'preparing hammer 1.2.3': undefined, 'building hammer 1.2.3': undefined },
+    '1 of 2 packages, building hammer 1.2.3': { done: 0, total: 2 },
+    'linking, building hammer 1.2.3': { done: 1, total: 2 },
+  });
 });
 
 placed('PATH comes first; a cached tool is not run; another go.sum is another tool', async (place) => {

@@ -222,10 +222,8 @@ withImage(
     );
     const update = () => updateManifest(place.context, file);
     fault.answer = (path) => (/manifests/.test(path) ? { status: 429 } : undefined);
-    assert.match(
-      (await update()).join('\n'),
-      /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m,
-    );
+    const limited = /^hammer 1\.2\.3 in its image: \S+ limits the rate of requests/m;
+    assert.match((await update()).join('\n'), limited);
 
     fault.answer = () => undefined;
     const missing = ['linux-arm64', 'darwin-x64', 'darwin-arm64'].map(

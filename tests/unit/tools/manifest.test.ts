@@ -27,10 +27,7 @@ test('every Go module requires the very version that the manifest pins', () => {
     assert.is(required, `v${version}`, name);
     // A package of the required module, or a main package of our own that imports it.
     const ours = [`${module}/`, `k8s-deployment/tools/${go.module}/`];
-    assert.ok(
-      ours.some((of) => `${go.package}/`.startsWith(of)),
-      name,
-    );
+    assert.ok(ours.find((of) => `${go.package}/`.startsWith(of)) !== undefined, name);
     assert.match(readGo(go.module, 'go.sum'), `${module} ${required} h1:`, name);
     if (go.ldflags !== undefined) assert.ok(go.ldflags.includes(String(version)), name);
   }
@@ -43,8 +40,10 @@ test('the lockfile of mise pins the versions and packages of the manifest', () =
   for (const [, name = '', version, backend] of pinned) {
     const entry = Object.values(tools).find((tool) => tool.name === name);
     assert.equal([version, backend], [entry?.version, entry?.release?.package.replace(/\[.*/, '')], name);
+    const urls = Object.keys(pinnedPlatforms).map((platform) => pinIn(lock, name, platform)?.url);
     assert.ok(
-      Object.keys(pinnedPlatforms).some((platform) => pinIn(lock, name, platform)?.url !== undefined),
+      urls.some((url) => url !== undefined),
+      name,
     );
   }
   assert.is(lock.match(/^checksum = "sha256:[0-9a-f]{64}"$/gm)?.length, lock.match(/^checksum/gm)?.length);
@@ -79,10 +78,8 @@ test('the shell of Nix has the tools of the manifest, in the versions that the m
   const wanted = Object.values(tools).filter(
     ({ name, path, kubernetes }) => path !== false && kubernetes !== 'exact' && !(name in leftOut),
   );
-  assert.equal(
-    Object.keys(nixPackages),
-    wanted.map(({ name }) => name),
-  );
+  const names = wanted.map(({ name }) => name);
+  assert.equal(Object.keys(nixPackages), names);
   for (const { name, minimum, version } of wanted) {
     assert.is(nixPackages[name]?.minimum, minimum, name);
     // Such as etcd_3_5: the series that is pinned.
@@ -139,10 +136,8 @@ test('on NixOS nothing is downloaded that needs a loader: tools are built, or na
     const checked = await checkTools('embedded').finally(() => Object.assign(tools.postgresql, { path }));
     const rows = new Map(checked.map((row) => [row.name, row]));
     assert.is(rows.get('helm')?.source, 'go');
-    assert.is(
-      rows.get('postgresql')?.how,
-      'put postgresql 15.0.0 or newer on PATH: enter `nix develop`, which brings it',
-    );
+    const how = 'put postgresql 15.0.0 or newer on PATH: enter `nix develop`, which brings it';
+    assert.is(rows.get('postgresql')?.how, how);
     assert.match(rows.get('docker')?.how ?? '', /: install Docker Engine/);
   }));
 

@@ -26,12 +26,11 @@ placed('a tool on PATH is used, or it is said what is wrong with it', async ({ s
   ] as const) {
     const program = script('hammer', body);
     const requirement = kubernetesVersion === '' ? {} : { kubernetesVersion };
-    assert.equal(
-      await findOnPath(entryOf(entry), requirement),
-      /^[\d.]+$/.test(expected)
-        ? { program, version: expected }
-        : { reason: expected.replace('PROGRAM', program) },
-    );
+    const isVersion = /^[\d.]+$/.test(expected);
+    const found = isVersion
+      ? { version: expected, program }
+      : { reason: expected.replace('PROGRAM', program) };
+    assert.equal(await findOnPath(entryOf(entry), requirement), found);
   }
 });
 
@@ -169,10 +168,8 @@ placed('the table puts first what the provider needs', async (place) => {
   const rows = await rowsOf(place, 'existing');
   const lines = toolTable([...rows.values()], 'existing').split('\n');
   assert.is(lines[0], 'provider existing needs:');
-  assert.match(
-    lines[1] ?? '',
-    /^ {2}sops +3\.13\.2 {2}can be installed +`.* install-tools` downloads it from github\.com$/,
-  );
+  const sops = /^ {2}sops +3\.13\.2 {2}can be installed +`.* install-tools` downloads it from github\.com$/;
+  assert.match(lines[1] ?? '', sops);
   assert.ok(lines.indexOf('not needed for it:') > 0);
 });
 
