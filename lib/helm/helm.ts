@@ -15,7 +15,7 @@ import { isReachable } from '../tools/release-host.ts';
 import { parseAnswer } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
 import type { Release as Declared } from './helmfile.ts';
-import { keepReplicas } from './live-objects.ts';
+import { keepReplicas, typesOf } from './live-objects.ts';
 import type { Deployed, DeployedRelease } from './releases.ts';
 
 type Release = Pick<Declared, 'id' | 'name' | 'namespace' | 'timeout' | 'trackMode'>;
@@ -79,6 +79,9 @@ export const rollbackWords = (
   ...['--timeout', `${timeout}s`, ...options],
 ];
 
+/** Types of objects that set a number of pods, which helm then does not. */
+const autoscalers = /^(?:HorizontalPodAutoscaler|ScaledObject)\./;
+
 /** Rolls a release back and waits until it is in service. `before`: the revision that it leaves. */
 export async function rollBack(
   context: ShellContext,
@@ -87,9 +90,13 @@ export async function rollBack(
   before: DeployedRelease | undefined,
 ): Promise<void> {
   const { $, environment } = context;
-  await keepReplicas(context, before);
+  const helm = helmCommand(environment, release.namespace);
+  const ask = $({ quiet: true, nothrow: true });
+  const next = await ask`${helm} get manifest ${release.name} --revision ${revision}`;
+  // Otherwise the number stays helm's alone: a later `helm upgrade` by hand would conflict with us.
+  if (typesOf(next.stdout).some((type) => autoscalers.test(type))) await keepReplicas(context, before);
   const words = rollbackWords(release, revision, await takeBackOptions());
-  await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
+  await $`${helm} ${words}`.catch(throwAdvised);
 }
 
 /** helm waits up to its time limit twice: for objects, then for hooks. */

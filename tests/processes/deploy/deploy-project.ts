@@ -32,6 +32,7 @@ const answers = {
   version: printing({ serverVersion: { gitVersion: 'v1.31.0', minor: '31' } }),
   'managed-by=Helm': listing(),
   'get -f -': '',
+  'get deployment': '',
   'get pods': 'exec sleep 1000',
   '--watch': 'exec sleep 1000',
 };

@@ -10,7 +10,6 @@ const { cluster, helm, helmCalls, project, secrets, sync, test } = deploy;
 useStandIns(test);
 
 const devops = { app: 'devops' };
-
 const removal = 'uninstall devops --wait --timeout 300s';
 
 for (const [title, calls, ...statuses] of [
@@ -62,6 +61,19 @@ for (const [title, good, ...revisions] of [
       return void (await fails(rollback, { what: 'devops has no earlier revision to roll back to' }));
     await rollback;
     assert.match(helmCalls().at(-1) ?? '', ` rollback devops ${good} --wait`);
+  });
+
+for (const [title, kind, kept] of [
+  ['an autoscaler, which takes it over', 'HorizontalPodAutoscaler', 1],
+  ['a number of its own, which stays only helm’s', 'PodDisruptionBudget', 0],
+] as const)
+  test(`a rollback keeps the number of pods for ${title}`, async () => {
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'devops' } };
+    const manifest = JSON.stringify({ ...deployment, spec: { replicas: 2 } });
+    cluster('deployed', 1000, { manifest, 'get deployment': 'echo 2' });
+    project.script('helm', { 'get manifest': `printf 'apiVersion: some/v1\\nkind: ${kind}\\n'` });
+    await rollBackRelease(context, 'devops', 2);
+    assert.is(project.calls(/^kubectl .* apply .*--field-manager k8s-deployment/).length, kept);
   });
 
 for (const [release, revision, said, what, advice] of [
