@@ -1,8 +1,7 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root as project } from '../../../lib/ground/project.ts';
@@ -11,6 +10,7 @@ import { isGroupAlive } from '../../../lib/runner/process-identity.ts';
 import { loader, runFile } from '../../../lib/runner/tests/rig/ended.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { RunnerProcess } from '../../../lib/runner/tests/rig/rig.ts';
+import { outputOf } from '../../rig/programs.ts';
 
 /** The stand-in for the tasks prints its input; `wait` runs until a signal arrives. */
 const all = `
@@ -152,7 +152,7 @@ test('an npm that fails or installs nothing is an error with advice, and project
   fs.writeFileSync(userconfig, 'global=true\nlocation=global\ndry-run=true\npackage-lock-only=true\n');
   const words = ['config', 'list', '--json', '--userconfig', userconfig];
   const env = npmEnvironment(process.env);
-  const config = JSON.parse((await promisify(execFile)('npm', words, { cwd: folder, env })).stdout);
+  const config = JSON.parse(await outputOf({ folder, env }, 'npm', words));
   for (const name of ['global', 'dry-run', 'package-lock-only']) assert.is(config[name], false, name);
   assert.is(config.location, 'project');
 });
@@ -201,8 +201,7 @@ test('npx gets a home if there is none', async () => {
   const homeOf = async (HOME: string | undefined): Promise<string> => {
     const { HOME: _, ...others } = process.env;
     const env = { ...others, PATH: `${bin}:${process.env.PATH}`, ...(HOME === undefined ? {} : { HOME }) };
-    const { stdout } = await promisify(execFile)(join(folder, 'run'), ['status'], { env });
-    return stdout.trim();
+    return (await outputOf({ folder, env }, './run', ['status'])).trim();
   };
   assert.is(await homeOf(bin), bin);
   assert.is(await homeOf(undefined), userInfo().homedir);

@@ -5,20 +5,10 @@ import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { startArguments } from '../../../lib/cluster/minikube/start.ts';
 import { context, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
-import {
-  changes,
-  clusterName,
-  docker,
-  environment,
-  nodes,
-  progress,
-  project,
-  running,
-  status,
-  stopped,
-  test,
-  untilStart,
-} from './scripted-minikube.ts';
+import * as minikube from './scripted-minikube.ts';
+
+const { changes, clusterName, docker, environment, nodes, progress } = minikube;
+const { project, running, status, stopped, test, untilStart } = minikube;
 
 /** Words of the changing calls, with another name for the cluster. */
 const shortly = (words?: number): string[] =>

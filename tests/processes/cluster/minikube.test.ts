@@ -5,21 +5,10 @@ import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { buildBackendVerification, buildToolset } from '../../../tasks/images.ts';
 import { context, withSettings } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
-import {
-  changes,
-  clusterName,
-  docker,
-  environment,
-  nodes,
-  progress,
-  progressFile,
-  project,
-  running,
-  status,
-  stopped,
-  test,
-  untilStart,
-} from './scripted-minikube.ts';
+import * as minikube from './scripted-minikube.ts';
+
+const { changes, clusterName, docker, environment, nodes, progress } = minikube;
+const { progressFile, project, running, status, stopped, test, untilStart } = minikube;
 
 test('the phase is that of all nodes', async () => {
   const isPhase = async (phase: string, text: string, exitCode?: number, fault?: string) => {

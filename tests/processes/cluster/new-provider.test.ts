@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
+import { outputOf } from '../../rig/programs.ts';
 import { copyProject, type ProjectCopy } from '../../rig/project-copy.ts';
 import { dryRuns } from '../golden/transcripts.ts';
 
@@ -40,14 +39,9 @@ test('every task can be printed for it', async ({ clone }) => {
 });
 
 test('it is detected where it fits, created, shown and destroyed', async ({ clone }) => {
-  const run = async (...words: string[]): Promise<string> => {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['--import', 'tsx', 'tasks.ts', ...words, '--yes'],
-      { cwd: clone.folder, env: { PATH: process.env.PATH, HOME: '/nonexistent' } },
-    );
-    return stdout;
-  };
+  const place = { folder: clone.folder, env: { PATH: process.env.PATH, HOME: '/nonexistent' } };
+  const run = (task: string) =>
+    outputOf(place, process.execPath, ['--import', 'tsx', 'tasks.ts', task, '--yes']);
   await run('create-k8s');
   assert.match(await run('status'), /^environment {2}development \(paper\)\ncluster {6}stopped$/m);
   await run('destroy-k8s');

@@ -10,7 +10,7 @@ import { onlyExamples } from '../../rig/applications.ts';
 import { bash } from '../../rig/programs.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
-import { dryRuns, normalise, nowhere, publicTasks, store, stored, type Transcript } from './transcripts.ts';
+import { dryRuns, normalise, publicTasks, store, stored, type Transcript } from './transcripts.ts';
 
 // The dry run of each public task on each provider. After an intended change, run this file with UPDATE_GOLDEN=1 and
 // read the diff.
@@ -88,12 +88,6 @@ test('tasks that show, stop and destroy an environment need no folder under envi
 test('the bundle prints the same as the sources', async () => {
   const all = await bundled(join(folder, 'tasks', 'all.ts'));
   assert.equal((await dryRuns(folder, [words.embedded], all))[0], of('embedded'));
-});
-
-test('tasks.ts shows the embedded cluster on a fresh clone without Docker', async () => {
-  const args = ['--import', 'tsx', 'tasks.ts', '--dry-run', 'create-k8s'];
-  const { stdout } = spawnSync(process.execPath, args, { cwd: folder, env: nowhere, encoding: 'utf8' });
-  assert.is(normalise(stdout, folder), stored('embedded').get('create-k8s'));
 });
 
 test('a dry run writes nothing', () => {

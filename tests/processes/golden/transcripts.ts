@@ -1,13 +1,13 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { portBlock } from '../../../lib/cluster/embedded/ports.ts';
 import type { ProviderName } from '../../../lib/cluster/providers.ts';
 import { root } from '../../../lib/ground/project.ts';
-import { ended, loader } from '../../../lib/runner/tests/rig/ended.ts';
+import { loader } from '../../../lib/runner/tests/rig/ended.ts';
 import { cloneKey } from '../../../lib/settings/environment.ts';
 import { tasks } from '../../../tasks/all.ts';
+import { outputOf } from '../../rig/programs.ts';
 
 export type Transcript = { readonly exitCode: number; readonly text: string };
 
@@ -35,7 +35,7 @@ const examples: { readonly [task: string]: readonly string[] } = {
 export const publicTasks = tasks.filter((task) => !task.private).map(({ name }) => name);
 
 /** Without programs and home. */
-export const nowhere = { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' };
+const nowhere = { PATH: '', HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent' };
 
 const printer = fileURLToPath(new URL('print-transcripts.ts', import.meta.url));
 
@@ -49,9 +49,7 @@ export async function printedBy(
   all = join(folder, 'tasks', 'all.ts'),
 ): Promise<Transcript[]> {
   const args = ['--import', loader, printer, folder, all, JSON.stringify(lines)];
-  const { stdout, stderr } = await ended(spawn(process.execPath, args, { cwd: folder, env: nowhere }));
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout);
+  return JSON.parse(await outputOf({ folder, env: nowhere }, process.execPath, args));
 }
 
 /** The dry run of every public task by its name, for each list of further words. */

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import type { Options, TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ended, loader } from '../../../lib/runner/tests/rig/ended.ts';
+import { loader } from '../../../lib/runner/tests/rig/ended.ts';
 import { tasks } from '../../../tasks/all.ts';
+import { callIn } from '../../rig/programs.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
 
 const guarded = [
@@ -38,13 +38,11 @@ test('tasks that bring secrets to a cluster or into manifests check first; other
 test('a run whose task needs such a task is refused before it does anything', async () => {
   const clone = copyProject();
   const before = filesOf(clone);
-  const words = ['tasks.ts', 'create-environment', '--provider', 'existing', '--context', 'team'];
+  const words = ['create-environment', '--provider', 'existing', '--context', 'team'];
   // No tool is on the PATH.
-  const env = { PATH: '', HOME: '/nonexistent', CI: '1' };
-  const options = { cwd: clone.folder, env };
-  const { exitCode, stdout, stderr } = await ended(
-    spawn(process.execPath, ['--import', loader, ...words], options),
-  );
+  const place = { folder: clone.folder, env: { PATH: '', HOME: '/nonexistent', CI: '1' } };
+  const started = callIn(place, process.execPath, ['--import', loader, 'tasks.ts', ...words]);
+  const { exitCode, stdout, stderr } = await started;
   assert.equal([exitCode, stdout], [2, ''], stderr);
   assert.match(stderr, /^error: environments\/development\/secrets\/database\.yaml is encrypted for a/);
   assert.ok(stderr.split('\n').length <= 12);

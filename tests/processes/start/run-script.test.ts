@@ -1,14 +1,13 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { passedOn } from '../../../lib/ground/variables.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { makeProgram, type Program } from '../../../lib/runner/tests/rig/program.ts';
+import { outputOf } from '../../rig/programs.ts';
 
 let program: Program;
 test.before.each(async () => {
@@ -92,14 +91,11 @@ test('a path on the command line starts from the folder of the caller, where pla
   }
 });
 
-const run = promisify(execFile);
-
 test('a clone has no Windows line ends with core.autocrlf', async () => {
   const folder = temporaryFolder();
   const [repository, clone] = [join(folder, 'repository'), join(folder, 'clone')];
   const env = { ...passedOn(process.env), GIT_CONFIG_GLOBAL: devNull, GIT_CONFIG_NOSYSTEM: '1' };
-  const git = async (...words: readonly string[]): Promise<string> =>
-    (await run('git', [...words], { env, maxBuffer: 16 << 20 })).stdout;
+  const git = (...words: readonly string[]) => outputOf({ folder, env }, 'git', words);
   await git('init', '--quiet', '--bare', repository);
   const here = ['--git-dir', repository, '--work-tree', root, '-c', 'core.bare=false'];
   await git(...here, 'add', '--all');
@@ -113,15 +109,15 @@ test('a clone has no Windows line ends with core.autocrlf', async () => {
 });
 
 test('usage lines and advice name the launcher as it was called', async () => {
-  for (const [folder, program, words, shown] of [
+  for (const [from, program, words, shown] of [
     ['.', './run', [], './run'],
     ['charts/backend', '../../run', [], '../../run'],
     ['.', process.execPath, ['--import', 'tsx', 'tasks.ts'], 'npx tsx tasks.ts'],
     ['docs', process.execPath, ['--import', 'tsx', '../tasks.ts'], 'npx tsx ../tasks.ts'],
   ] as const) {
-    const cwd = join(root, folder);
-    const { stdout } = await run(program, [...words, 'install-app', '--help'], { cwd });
-    assert.ok(stdout.startsWith(`usage: ${shown} install-app <app>`), stdout);
+    const place = { folder: join(root, from), env: process.env };
+    const help = await outputOf(place, program, [...words, 'install-app', '--help']);
+    assert.ok(help.startsWith(`usage: ${shown} install-app <app>`), help);
   }
 });
 
