@@ -2,7 +2,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ToolEntry } from '../../../lib/tools/manifest.ts';
-import { type Ended, parseAnswer, reasonOf, signalOf, toolFailure } from '../../../lib/tools/tool-answer.ts';
+import { type Ended, parseAnswer, reasonOf, toolFailure } from '../../../lib/tools/tool-answer.ts';
 import {
   describeTool,
   type Requirement,
@@ -16,18 +16,15 @@ function ended(exitCode: number, stderr = '', signal: NodeJS.Signals | null = nu
   return { exitCode, stderr, signal };
 }
 
-test('a signal is known by its name or by the number that a shell makes of it', () => {
-  const none = [128, 203, 1].map((exitCode) => signalOf(ended(exitCode)));
-  const signals = [signalOf(ended(137, '', 'SIGKILL')), signalOf(ended(143)), ...none];
-  assert.equal(signals, ['SIGKILL', 'SIGTERM', undefined, undefined, undefined]);
-});
-
-test('a failed program is reported with its last output, else with its exit', async () => {
+test('a failed program is reported with its last output, else with its exit code, or the signal by name or number', async () => {
   assert.is(reasonOf(ended(1, 'first\nlast one\n───\n')), 'last one');
   const full = 'tar: state.bin: Cannot write: No space left on device';
   const space = { why: full, advice: 'free some space, then run again', exitCode: 1 };
   for (const [output, reason, what, more = {}] of [
-    [ended(14), 'exit code 14', 'failed with exit code 14'],
+    ...[14, 128, 203].map(
+      (code) => [ended(code), `exit code ${code}`, `failed with exit code ${code}`] as const,
+    ),
+    [ended(143), 'ended by SIGTERM', 'was ended by SIGTERM'],
     [ended(137, '', 'SIGKILL'), 'ended by SIGKILL', 'was ended by SIGKILL'],
     [ended(124, '', 'SIGTERM'), 'it took too long and was ended', 'took too long'],
     [ended(3, 'Error: refused\n'), 'Error: refused', 'failed with exit code 3', { why: 'Error: refused' }],
