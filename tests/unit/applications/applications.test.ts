@@ -1,14 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -32,11 +23,12 @@ const target = async () => ({
 
 test.before.each(copy.reset);
 
-const textOf = (file: string): string => readFileSync(join(folder, file), 'utf8');
+const write = (file: string, text: string): void => fs.writeFileSync(join(folder, file), text);
+const textOf = (file: string): string => fs.readFileSync(join(folder, file), 'utf8');
 const allTexts = (): string =>
-  (readdirSync(folder, { recursive: true }) as string[])
+  (fs.readdirSync(folder, { recursive: true }) as string[])
     .sort()
-    .map((file) => `${file}\n${statSync(join(folder, file)).isFile() ? textOf(file) : ''}`)
+    .map((file) => `${file}\n${fs.statSync(join(folder, file)).isFile() ? textOf(file) : ''}`)
     .join('\n');
 
 async function add(name: string, secrets: SecretsKind): Promise<void> {
@@ -103,14 +95,14 @@ test('pasted commands remove the secrets file only if their patch fits', async (
   await add('fresh', 'sops');
   const [commands = ''] = await planCommands(input, await removeApp(input, 'fresh'));
   const secrets = join(folder, 'environments/development/secrets/fresh.yaml');
-  writeFileSync(join(folder, 'helmfile.yaml'), 'releases: []\n');
+  write('helmfile.yaml', 'releases: []\n');
   const paste = () => spawnSync('sh', ['-c', commands], { cwd: folder, encoding: 'utf8' });
   assert.match(paste().stderr, /patch does not apply/);
-  assert.ok(existsSync(secrets));
+  assert.ok(fs.existsSync(secrets));
   copy.reset();
   await add('fresh', 'sops');
   assert.is(paste().status, 0);
-  assert.not.ok(existsSync(secrets));
+  assert.not.ok(fs.existsSync(secrets));
 });
 
 test('what a killed `remove-app` or `new-app` has begun, `remove-app` finishes', async () => {
@@ -150,15 +142,15 @@ test('a secret in a file with others is not removed, but named', async () => {
 });
 
 test('an application that others need, or whose anchor they use, is not removed, nor one from damaged settings', async () => {
-  const [before, helmfile] = [textOf('helmfile.yaml'), join(folder, 'helmfile.yaml')];
-  writeFileSync(helmfile, before.replace('needs: [backend/app2-back]', 'needs: [backend/app1-back]'));
+  const before = textOf('helmfile.yaml');
+  write('helmfile.yaml', before.replace('needs: [backend/app2-back]', 'needs: [backend/app1-back]'));
   await fails(remove('app1'), { why: 'the release `app2-front` needs it' });
-  writeFileSync(helmfile, before);
+  write('helmfile.yaml', before);
   const file = 'environments/development/settings.yaml';
-  writeFileSync(join(folder, file), 'releases:\n  app1-back: &back\n    replicas: 2\n  app2-back: *back\n');
+  write(file, 'releases:\n  app1-back: &back\n    replicas: 2\n  app2-back: *back\n');
   const anchored = { what: `app1 cannot be removed from ${file}`, why: /`\*back` has no anchor above it/ };
   await fails(remove('app1'), anchored);
-  writeFileSync(join(folder, file), 'releases: {\n');
+  write(file, 'releases: {\n');
   await fails(remove('app1'), { what: new RegExp(`^${file}:2 is not valid YAML`) });
   assert.is(textOf('helmfile.yaml'), before);
 });
@@ -183,7 +175,7 @@ test('a name is refused that Kubernetes, PostgreSQL, helm or YAML would not take
 });
 
 test('a new environment needs a name that none has, has had, or could not have', async () => {
-  mkdirSync(join(folder, '.state/old'), { recursive: true });
+  fs.mkdirSync(join(folder, '.state/old'), { recursive: true });
   for (const [name, why] of [
     ['Staging', /at most 50/],
     ['development', /environments\/development exists/],
@@ -197,11 +189,11 @@ test('a new environment needs a name that none has, has had, or could not have',
 
 test('a new environment has files that are links in the other one', async () => {
   const from = join(folder, 'environments/linked');
-  mkdirSync(from);
-  symlinkSync('../lab/settings.yaml', join(from, 'settings.yaml'));
+  fs.mkdirSync(from);
+  fs.symlinkSync('../lab/settings.yaml', join(from, 'settings.yaml'));
   // As editors write one beside an open file.
-  symlinkSync('user@host.1', join(from, '.#settings.yaml'));
-  writeFileSync(join(from, 'settings.yaml~'), '');
+  fs.symlinkSync('user@host.1', join(from, '.#settings.yaml'));
+  write('environments/linked/settings.yaml~', '');
   const plan = await newEnvironment(input, { name: 'staging', from: 'linked' });
   const commands = (await planCommands(input, plan)).join('\n');
   assert.match(commands, '+++ b/environments/staging/settings.yaml\n');
@@ -209,9 +201,9 @@ test('a new environment has files that are links in the other one', async () => 
 });
 
 test('a file that is a link elsewhere stays one, and its target is changed', async () => {
-  writeFileSync(join(folder, 'shared.yaml'), textOf('environments/common.yaml'));
-  rmSync(join(folder, 'environments/common.yaml'));
-  symlinkSync('../shared.yaml', join(folder, 'environments/common.yaml'));
+  write('shared.yaml', textOf('environments/common.yaml'));
+  fs.rmSync(join(folder, 'environments/common.yaml'));
+  fs.symlinkSync('../shared.yaml', join(folder, 'environments/common.yaml'));
   await add('fresh', 'vault');
   assert.match(textOf('shared.yaml'), 'fresh: { password: "" }');
 });

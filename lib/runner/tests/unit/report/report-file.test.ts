@@ -1,16 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -28,67 +17,68 @@ useFolder(test);
 
 const opened = (path: string) => openReportFile(path, '--report', 'by us');
 const refused = (path: string) => refusalOf(opened(path));
+const at = (...path: readonly string[]): string => join(folder, ...path);
 function write(name: string, text: string): string {
-  writeFileSync(join(folder, name), text);
-  return join(folder, name);
+  fs.writeFileSync(at(name), text);
+  return at(name);
 }
 
 test('a file is for its owner alone; until the new one is whole, nothing changes', async () => {
-  const path = join(folder, 'run.html');
+  const path = at('run.html');
   const file = await opened(path);
-  assert.equal(readdirSync(folder), []);
+  assert.equal(fs.readdirSync(folder), []);
   await file.write('by us: old');
   const again = await opened(path);
-  assert.is(readFileSync(path, 'utf8'), 'by us: old');
+  assert.is(fs.readFileSync(path, 'utf8'), 'by us: old');
   await again.write('new');
-  assert.equal(readdirSync(folder), ['run.html']);
-  assert.is(readFileSync(path, 'utf8'), 'new');
-  assert.is(statSync(path).mode & 0o777, 0o600);
+  assert.equal(fs.readdirSync(folder), ['run.html']);
+  assert.is(fs.readFileSync(path, 'utf8'), 'new');
+  assert.is(fs.statSync(path).mode & 0o777, 0o600);
 });
 
 test('what cannot be written is refused with the reason', async () => {
   const other = '<!doctype html>';
   for (const [name, text] of Object.entries({ file: '', 'other.html': other })) write(name, text);
-  mkdirSync(join(folder, 'inner'));
-  symlinkSync('nothing', join(folder, 'dangling'));
-  await promisify(execFile)('mkfifo', [join(folder, 'pipe')]);
+  fs.mkdirSync(at('inner'));
+  fs.symlinkSync('nothing', at('dangling'));
+  await promisify(execFile)('mkfifo', [at('pipe')]);
   for (const [path, why] of [
-    [join(folder, 'none', 'run.html'), `there is no folder \`${join(folder, 'none')}\``],
-    [join(folder, 'file', 'run.html'), `\`${join(folder, 'file')}\` is not a folder`],
-    [join(folder, 'inner'), 'it is a folder'],
-    [join(folder, 'pipe'), 'no program reads this pipe'],
-    [join(folder, 'dangling'), 'it is a link to nothing'],
+    [at('none', 'run.html'), `there is no folder \`${at('none')}\``],
+    [at('file', 'run.html'), `\`${at('file')}\` is not a folder`],
+    [at('inner'), 'it is a folder'],
+    [at('pipe'), 'no program reads this pipe'],
+    [at('dangling'), 'it is a link to nothing'],
     ['-', 'it is not a file name'],
-    [join(folder, 'other.html'), '`--report` has not written this file'],
+    [at('other.html'), '`--report` has not written this file'],
   ] as const)
     assert.is((await refused(path)).why, why);
   assert.match((await refused('-')).advice, '/dev/stdout');
-  assert.equal(readdirSync(folder).sort(), ['dangling', 'file', 'inner', 'other.html', 'pipe']);
-  assert.is(readFileSync(join(folder, 'other.html'), 'utf8'), other);
+  assert.equal(fs.readdirSync(folder).sort(), ['dangling', 'file', 'inner', 'other.html', 'pipe']);
+  assert.is(fs.readFileSync(at('other.html'), 'utf8'), other);
   // An empty one may be replaced.
-  await opened(join(folder, 'file'));
+  await opened(at('file'));
 });
 
 test('a link is followed, not replaced', async () => {
   const target = write('target.html', 'by us: old');
-  symlinkSync(target, join(folder, 'link.html'));
-  await (await opened(join(folder, 'link.html'))).write('new');
-  assert.is(readFileSync(target, 'utf8'), 'new');
-  assert.equal(readdirSync(folder).sort(), ['link.html', 'target.html']);
+  fs.symlinkSync(target, at('link.html'));
+  await (await opened(at('link.html'))).write('new');
+  assert.is(fs.readFileSync(target, 'utf8'), 'new');
+  assert.equal(fs.readdirSync(folder).sort(), ['link.html', 'target.html']);
 });
 
 test('a pipe is written to, not replaced', async () => {
-  const pipe = join(folder, 'pipe');
+  const pipe = at('pipe');
   await promisify(execFile)('mkfifo', [pipe]);
   // More than fits into a pipe at once.
   const page = 'page'.repeat(100_000);
-  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const reader = fs.openSync(pipe, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
   const file = await opened(pipe);
   const read = readFile(pipe, 'utf8');
   await file.write(page);
   assert.is(await read, page);
-  closeSync(reader);
-  assert.ok(statSync(pipe).isFIFO());
+  fs.closeSync(reader);
+  assert.ok(fs.statSync(pipe).isFIFO());
 });
 
 test('a failed write has advice', async () => {
@@ -105,23 +95,23 @@ async function ran(body: () => void, settings: Partial<RunnerSettings>) {
 }
 
 test('files that cannot be written, and one for both, are errors before anything runs', async () => {
-  const both = join(folder, 'both');
+  const both = at('both');
   for (const [settings, what] of [
-    [{ trace: join(folder, 'none', 'run') }, /^cannot write/],
+    [{ trace: at('none', 'run') }, /^cannot write/],
     [{ report: both, trace: `${folder}/./both` }, `\`--report\` and \`--trace\` both name \`${both}\``],
   ] as const)
     assert.match((await refusalOf(ran(assert.unreachable, settings))).what, what);
 });
 
 test('a report that cannot be written in the end fails a run that went well, and only such a one', async () => {
-  const report = join(folder, 'inner', 'run.html');
+  const report = at('inner', 'run.html');
   for (const [expected, error] of [
     [1, undefined],
     [7, new TaskError({ what: 'bad luck', exitCode: 7 })],
   ] as const) {
-    mkdirSync(join(folder, 'inner'));
+    fs.mkdirSync(at('inner'));
     const body = (): void => {
-      rmSync(join(folder, 'inner'), { recursive: true });
+      fs.rmSync(at('inner'), { recursive: true });
       if (error !== undefined) throw error;
     };
     const { exitCode, shown } = await ran(body, { report });
