@@ -28,10 +28,6 @@ function noted(): { readonly $: Shell; readonly shown: string[]; readonly comman
   };
 }
 
-const words = join(folder, 'words');
-const printWords = 'process.stdout.write(JSON.stringify(process.argv.slice(2)))';
-writeFileSync(words, `#!${process.execPath}\n${printWords}\n`, { mode: 0o755 });
-
 test('output, echo and exit code', async () => {
   const { $, shown, commands } = noted();
   const output = await $`node -e ${'console.log("out"); console.error("err")'}`;
@@ -83,7 +79,8 @@ test('with nothrow a failed command gives its output', async () => {
 
 test('words arrive as they were given, and a value that is missing is a mistake', async () => {
   const given = ['a b', '', 'a\nb', ...'it\'s $HOME `x` * ü€😀 \\ " --x=y ~ {a,b} #c'.split(' ')];
-  assert.equal(JSON.parse((await $`${words} ${given}`).stdout), given);
+  const print = 'process.stdout.write(JSON.stringify(process.argv.slice(1)))';
+  assert.equal(JSON.parse((await $`node -e ${print} -- ${given}`).stdout), given);
   for (const value of [undefined, ['x', null]])
     assert.throws(() => $`a ${value}`, /expected a value after `a `, got/);
 });

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { driven, folder, type RigTask, rig, useRig, within } from '../rig/rig.ts';
+import { poll } from '../../pause.ts';
+import { driven, folder, type RigTask, rig, useRig } from '../rig/rig.ts';
 
 useRig(test);
 
@@ -59,11 +59,9 @@ test('a run inside a run does not wait for the lock of the outer one; what leave
   const first = rig.run(tasks, ['create']);
   const inner = await rig.next('inner');
   assert.is(await inner.environment('TASK_RUNNER_LEVEL'), '2');
-  const waits = async (): Promise<void> => {
-    while (!(await readFile(log, 'utf8').catch(() => '')).includes('waiting for run of create by pid'))
-      await poll(20);
-  };
-  await within(waits(), 'the wait of what was left');
+  const said = 'waiting for run of create by pid';
+  const waits = async () => (await readFile(log, 'utf8').catch(() => '')).includes(said);
+  assert.ok(await poll(waits, 30_000), 'what was left does not wait');
   await inner.exit();
   await first.ends(0);
   const left = await rig.next('left');

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as poll } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Launched, launchFolder } from '../../../../tests/rig/launch.ts';
-import { driven, type Invocation, type RigTask, rig, useRig, within } from '../rig/rig.ts';
+import { poll } from '../../pause.ts';
+import { driven, type Invocation, type RigTask, rig, useRig } from '../rig/rig.ts';
 import { Screen } from '../rig/screen.ts';
 
 useRig(test);
@@ -86,10 +86,8 @@ function open(tasks: readonly RigTask[], line?: string, next = 'fg; echo back $?
  * shell.
  */
 async function stops({ name, pid }: Invocation): Promise<void> {
-  const stopped = async (): Promise<void> => {
-    while (!/ T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) await poll(20);
-  };
-  await within(stopped(), `the stop of ${name}`);
+  const isStopped = async () => / T /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  assert.ok(await poll(isStopped, 30_000), `${name} has not stopped`);
 }
 
 for (const line of ['./run top', 'npx tsx tasks.ts top']) {
