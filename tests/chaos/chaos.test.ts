@@ -33,11 +33,6 @@ let home: readonly string[] = [];
 let pace = 1;
 let well = false;
 
-async function succeeds(...words: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await sandbox.task(...words);
-  assert.is(exitCode, 0, `${words.join(' ')}: ${stderr.slice(-3000)}`);
-}
-
 /** Runs a task, disturbs it, and says what was hit. */
 async function disturb(
   { words, ms, endless }: Trial,
@@ -69,17 +64,17 @@ async function rerun({ words, done, endless, after = [] }: Trial, what: Disturba
     const { exitCode, stderr } = await sandbox.task(...words);
     if (exitCode !== 0 && !done?.test(stderr)) {
       assert.match(stderr, /start-k8s/, `the rerun failed: ${stderr.slice(-3000)}`);
-      await succeeds('start-k8s');
-      await succeeds(...words);
+      await sandbox.succeeds('start-k8s');
+      await sandbox.succeeds(...words);
     }
   }
-  for (const back of after) await succeeds(...back);
-  if (what.hitsServers && (await isDegraded(sandbox))) await succeeds('start-k8s');
+  for (const back of after) await sandbox.succeeds(...back);
+  if (what.hitsServers && (await isDegraded(sandbox))) await sandbox.succeeds('start-k8s');
 }
 
 async function round(trial: Trial, what: Disturbance, share: number, seed: number): Promise<string> {
   await trial.change?.(sandbox, seed);
-  for (const words of trial.before ?? []) await succeeds(...words);
+  for (const words of trial.before ?? []) await sandbox.succeeds(...words);
   if (trial.removes) forget();
   const { said, stdout, stderr, exitCode } = await disturb(trial, what, share);
   try {
@@ -129,9 +124,9 @@ async function prepare(): Promise<void> {
 async function renew(): Promise<void> {
   forget();
   await sandbox.task('destroy-environment', '--yes');
-  await succeeds('create-environment');
+  await sandbox.succeeds('create-environment');
   const started = performance.now();
-  await succeeds('install-tier', 'apps');
+  await sandbox.succeeds('install-tier', 'apps');
   // Not of create-environment, which takes far longer on minikube than on the embedded cluster.
   pace = Math.max(1, (performance.now() - started) / 10_000);
   assert.equal(await checkData(sandbox, 0), []);

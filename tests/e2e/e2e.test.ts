@@ -2,11 +2,6 @@ import { suite } from 'uvu';
 import { removePods } from './pods.ts';
 import { connectionsAreThoseOfTheTable, enforcesPolicies } from './scenarios/connections.ts';
 import * as deployment from './scenarios/deployment.ts';
-import {
-  aSecondCloneChangesNothing,
-  clusterWideObjects,
-  nothingIsLeftBehind,
-} from './scenarios/deployment.ts';
 import * as failures from './scenarios/failures.ts';
 import { ownValuesReachThePods } from './scenarios/own-values.ts';
 import { everythingIsBroughtBack, vaultIsBackedUpBySchedule } from './scenarios/restore.ts';
@@ -26,7 +21,7 @@ const only = process.env.TEST_ONLY ?? '';
 
 const test = suite('e2e');
 const stack = await openStack();
-const before = await clusterWideObjects(stack.user);
+const before = await deployment.clusterWideObjects(stack.user);
 let deployed = false;
 
 /** Can only fail on a network that does not enforce NetworkPolicies. */
@@ -63,7 +58,10 @@ test('the environment is created and its applications are installed', async () =
 });
 
 scenario('status is green', deployment.statusIsGreen);
-scenario('a second clone deploys the same, and needs the committed files', aSecondCloneChangesNothing);
+scenario(
+  'a second clone deploys the same, and needs the committed files',
+  deployment.aSecondCloneChangesNothing,
+);
 scenario('every pod is ready', deployment.podsAreReady);
 scenario('both applications log in to the database, by Vault and by SOPS', deployment.logsIn);
 scenario('a new login of Vault reaches app1 and restarts it', deployment.aNewLoginOfVaultReachesApp1);
@@ -85,6 +83,6 @@ test.after(() => removePods(stack));
 
 if (!keep)
   test('destroy-environment restores the initial state of the cluster', () =>
-    nothingIsLeftBehind(stack, before));
+    deployment.nothingIsLeftBehind(stack, before));
 
 test.run();

@@ -14,9 +14,6 @@ import { callIn, outputOf } from '../rig/programs.ts';
 export const context = process.env.TEST_CONTEXT ?? '';
 export const environment = process.env.TEST_ENVIRONMENT || 'lab';
 
-/** What Vault's status is when it is in use. */
-export const openVault = { initialized: true, sealed: false, configured: true };
-
 /** The deployed environment, as a user and as an administrator of the cluster see it. */
 export type Stack = Awaited<ReturnType<typeof openStack>>;
 

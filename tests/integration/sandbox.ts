@@ -54,18 +54,16 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
   /** Runs a task that has to succeed. */
   const succeeds = async (...words: readonly string[]): Promise<Ended> => {
     const ended = await task(...words);
-    assert.is(ended.exitCode, 0, ended.stderr);
+    assert.is(ended.exitCode, 0, `${words.join(' ')}: ${ended.stderr}`);
     return ended;
   };
   let variables: string | undefined;
-  /** Runs a bash script in the folder with the variables of `./run env`, which is asked once. */
-  const shell = async (script: string): Promise<Ended> => {
-    if (variables === undefined) {
-      const printed = await task('env');
-      if (printed.exitCode !== 0) return printed;
-      variables = printed.stdout;
-    }
-    return run('bash', ['-c', `set -euo pipefail\n${variables}\n${script}`]);
+  /** Output of a bash script in the folder with the variables of `./run env`, which is asked once. */
+  const shell = async (script: string): Promise<string> => {
+    variables ??= (await succeeds('env')).stdout;
+    const ended = await run('bash', ['-c', `set -euo pipefail\n${variables}\n${script}`]);
+    assert.is(ended.exitCode, 0, ended.stderr);
+    return ended.stdout.trim();
   };
 
   const remove = () => rm(base, { recursive: true, force: true });
@@ -99,6 +97,9 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
   };
 }
 
+/** Vault's status when it is in use. */
+export const openVault = { initialized: true, sealed: false, configured: true };
+
 /** Expects a short error without a stack, with this exit code and this text. */
 export function assertRefused({ exitCode, stderr }: Ended, code: number, said: RegExp): void {
   assert.is(exitCode, code, stderr);
@@ -117,8 +118,8 @@ const unless =
 
 /** A value of a Secret, decoded, through the sandbox's own kubeconfig. */
 export async function secretOf(sandbox: Sandbox, namespace: string, name: string) {
-  const { stdout } = await sandbox.shell(`kubectl -n ${namespace} get secret ${name} -o json`);
-  const data = Object.entries<string>(JSON.parse(stdout).data);
+  const secret = await sandbox.shell(`kubectl -n ${namespace} get secret ${name} -o json`);
+  const data = Object.entries<string>(JSON.parse(secret).data);
   return Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]));
 }
 

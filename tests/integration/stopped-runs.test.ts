@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cloneKey } from '../../lib/settings/environment.ts';
-import { eventOf, leftovers, makeSandbox, startRun } from './sandbox.ts';
+import { eventOf, leftovers, makeSandbox, openVault, startRun } from './sandbox.ts';
 
 /*
  * Runs that are stopped in the middle by Ctrl-C, SIGTERM and SIGKILL, and the plain rerun after each. In a clone whose
@@ -48,7 +48,6 @@ const environments = sandbox.path('environments');
 await cp(join(environments, 'development'), join(environments, name), { recursive: true });
 
 const create = ['create-environment'];
-const open = { initialized: true, sealed: false, configured: true };
 
 const assertNothingLeft = async (): Promise<void> => assert.equal(await leftovers(sandbox), []);
 
@@ -87,7 +86,7 @@ stopped('after a SIGKILL during the installation a plain rerun continues', async
   const temporary = await readdir(sandbox.path('.state', name, 'tmp'));
   assert.not.match(temporary.join(), 'run-', 'nothing of the killed run is left');
   const { cluster, releases, vault, database } = await sandbox.status();
-  assert.equal([cluster.state, vault, database], ['running', open, { reachable: true }]);
+  assert.equal([cluster.state, vault, database], ['running', openVault, { reachable: true }]);
   const installed = releases.map((release) => release.status);
   assert.equal(installed, Array(6).fill('deployed'));
 });
@@ -98,7 +97,7 @@ stopped('a Vault whose keys a killed run never received is recreated', async () 
   await writeFile(`${keys}.pending`, ' '.repeat(4096));
   const { stderr } = await sandbox.succeeds('create-environment');
   assert.match(stderr, /initialised Vault without storing its keys/);
-  assert.equal((await sandbox.status()).vault, open);
+  assert.equal((await sandbox.status()).vault, openVault);
 });
 
 stopped('Ctrl-C during install-tier keeps the cluster, and a plain rerun continues', async () => {
@@ -113,23 +112,19 @@ stopped('Ctrl-C during install-tier keeps the cluster, and a plain rerun continu
   await sandbox.succeeds('install-tier', 'apps');
 });
 
-stopped('after SIGTERM during stop-k8s a plain rerun completes it', async () => {
-  const run = startRun(sandbox, ['stop-k8s']);
-  await run.shows(eventOf('started', 'stop-k8s'));
-  run.child.kill('SIGTERM');
-  assert.is(await run.exit, 143, run.shown);
-  await sandbox.succeeds('stop-k8s');
-  assert.is((await sandbox.status()).cluster.state, 'stopped');
-  await assertNothingLeft();
-});
-
-stopped('after SIGTERM during destroy-environment a plain rerun leaves nothing', async () => {
-  const run = startRun(sandbox, ['destroy-environment', '--yes']);
-  await run.shows(eventOf('started', 'destroy-environment'));
-  run.child.kill('SIGTERM');
-  assert.is(await run.exit, 143, run.shown);
-  await sandbox.succeeds('destroy-environment', '--yes');
-  await assertNothingAtAll();
-});
+for (const [task, assertAfterwards] of [
+  ['stop-k8s', async () => assert.is((await sandbox.status()).cluster.state, 'stopped')],
+  ['destroy-environment', assertNothingAtAll],
+] as const)
+  stopped(`after SIGTERM during ${task} a plain rerun completes it`, async () => {
+    const words = [task, ...(task === 'stop-k8s' ? [] : ['--yes'])];
+    const run = startRun(sandbox, words);
+    await run.shows(eventOf('started', task));
+    run.child.kill('SIGTERM');
+    assert.is(await run.exit, 143, run.shown);
+    await sandbox.succeeds(...words);
+    await assertAfterwards();
+    await assertNothingLeft();
+  });
 
 stopped.run();

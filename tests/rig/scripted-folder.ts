@@ -5,9 +5,8 @@ import { suite } from 'uvu';
 import type { ProviderName } from '../../lib/cluster/providers.ts';
 import { merge, type Tree } from '../../lib/ground/tree.ts';
 import type { Settings, Target } from '../../lib/settings/context.ts';
-import { loadSettings } from '../../lib/settings/settings.ts';
 import { copyOf } from './project-copy.ts';
-import { type RecordedContext, taskContext } from './task-context.ts';
+import { type RecordedContext, settledContext } from './task-context.ts';
 
 /** The version output of each tool, so that it is accepted. */
 const versions: { readonly [tool: string]: string } = {
@@ -86,10 +85,8 @@ export function scriptedFolder(...entries: readonly string[]) {
     },
     forget: (): void => writeFileSync(log, ''),
     /** Of environment `development`. */
-    context: async (provider: ProviderName): Promise<CloneContext> => {
-      const context = taskContext({ env: 'development', provider, context: 'some-context' }, [], copy.folder);
-      return { ...context, settings: await loadSettings(context.environment) };
-    },
+    context: (provider: ProviderName): Promise<CloneContext> =>
+      settledContext({ provider, context: 'some-context' }, copy.folder),
   };
 }
 

@@ -54,11 +54,7 @@ export const environmentIn = (folder: string, provider: ProviderName = 'embedded
   environmentOf({ env: 'development', provider, context: 'some-context' }, folder);
 
 /** The context of a task for an environment of a clone, without a run: commands are real, and the log is recorded. */
-export function taskContext(
-  options: Options,
-  passThrough: readonly string[] = [],
-  root: string = projectFolder,
-): RecordedContext {
+export function taskContext(options: Options, root: string = projectFolder): RecordedContext {
   const cleanups: ((outcome: RunOutcome) => void | Promise<void>)[] = [];
   const recorded = {
     logged: [] as string[],
@@ -76,7 +72,7 @@ export function taskContext(
     args: {},
     options: options as GlobalOptions,
     environment,
-    passThrough,
+    passThrough: [],
     $: $ as Shell,
     signal: new AbortController().signal,
     verbose: false,
@@ -91,6 +87,12 @@ export function taskContext(
       for (const cleanup of cleanups.reverse()) await cleanup(outcome);
     },
   };
+}
+
+/** The context of a task for an environment of a clone, with its settings. */
+export async function settledContext(options: Options, root?: string): Promise<RecordedContext & Target> {
+  const context = taskContext(options, root);
+  return { ...context, settings: await loadSettings(context.environment) };
 }
 
 /** An environment of this project with its settings. */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
-import { makeSandbox, readText } from '../../integration/sandbox.ts';
+import { makeSandbox, openVault, readText } from '../../integration/sandbox.ts';
 import { isOurs, ourNamespaces } from '../../network/connections.ts';
 import { isReady, podsOf } from '../pods.ts';
-import { environment, openVault, type Stack, until } from '../stack.ts';
+import { environment, type Stack, until } from '../stack.ts';
 
 /** `create-environment` and `install-tier apps`, the latter a second time without changes. */
 export async function deploy(stack: Stack): Promise<void> {

@@ -1,7 +1,8 @@
 import * as assert from 'uvu/assert';
 import type { KubernetesObject } from '../../charts/render.ts';
+import { openVault } from '../../integration/sandbox.ts';
 import { endWithoutLoss, isReady, podsOf, runPod, startCaller } from '../pods.ts';
-import { openVault, type Stack, until } from '../stack.ts';
+import { type Stack, until } from '../stack.ts';
 
 /** Runs SQL as an application, and returns the rows. */
 export const query = async (stack: Stack, statement: string, app = 'app2'): Promise<string> =>

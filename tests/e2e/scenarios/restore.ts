@@ -1,9 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { openVault } from '../../integration/sandbox.ts';
 import { runbook } from '../../rig/pages.ts';
 import { bash } from '../../rig/programs.ts';
-import { environment, openVault, type Stack, until } from '../stack.ts';
+import { environment, type Stack, until } from '../stack.ts';
 import { assertLogins, claimedVolumes } from './deployment.ts';
 import { query } from './failures.ts';
 
@@ -14,11 +15,8 @@ async function follow(stack: Stack, heading: string): Promise<string> {
   return stderr;
 }
 
-export async function tokenOfInitVault(stack: Stack): Promise<string> {
-  const file = `environments/${environment}/secrets/vault-keys.yaml`;
-  const { stdout } = await stack.shell(`sops decrypt --extract '["admin_token"]' ${file}`);
-  return stdout.trim();
-}
+export const tokenOfInitVault = (stack: Stack): Promise<string> =>
+  stack.shell(`sops decrypt --extract '["admin_token"]' environments/${environment}/secrets/vault-keys.yaml`);
 
 /** Runs `vault` in its pod with the token of init-vault. */
 async function vault(stack: Stack, words: string): Promise<string> {

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
-import { startRun } from '../../integration/sandbox.ts';
+import { openVault, startRun } from '../../integration/sandbox.ts';
 import { create, isReady, mark, podsOf, startCalls } from '../pods.ts';
-import { openVault, pause, type Stack, until } from '../stack.ts';
+import { pause, type Stack, until } from '../stack.ts';
 import { tokenOfInitVault } from './restore.ts';
 
 const vaultPods = (stack: Stack) => podsOf(stack, 'vault', 'app.kubernetes.io/instance=vault');

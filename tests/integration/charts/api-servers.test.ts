@@ -174,16 +174,9 @@ for (const tool of ['kube-apiserver', 'kube-apiserver-newest'] as const) {
     const objects = await everything();
     const kinds = new Set(objects.map(({ kind }) => kind));
     for (const kind of [
-      ...[
-        'VaultAuth',
-        'PriorityClass',
-        'HorizontalPodAutoscaler',
-        'Ingress',
-        'Job',
-        'ScaledObject',
-        'Cluster',
-      ],
-      ...['ScheduledBackup', 'Middleware', 'HTTPRoute', 'PodMonitor', 'ServiceMonitor', 'PrometheusRule'],
+      ...['VaultAuth', 'PriorityClass', 'HorizontalPodAutoscaler', 'Ingress', 'Job', 'ScaledObject'],
+      ...['Cluster', 'ScheduledBackup', 'Middleware', 'HTTPRoute'],
+      ...['PodMonitor', 'ServiceMonitor', 'PrometheusRule'],
     ])
       assert.ok(kinds.has(kind), kind);
     const wanted = [...objects, ...podsOf(objects)];

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -26,6 +24,7 @@ import {
 import { type Query, withSuperuser } from '../../../lib/database/login.ts';
 import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { databaseServer } from './server.ts';
 
@@ -179,8 +178,7 @@ test('a dump is proven without rights that its functions could use', async () =>
   await ask('CREATE EXTENSION pg_trgm', { database });
   assert.is(await superuserObject(restored(), database), undefined);
 
-  const folder = await mkdtemp(join(tmpdir(), 'dump-'));
-  const file = join(folder, 'special.dump');
+  const file = join(temporaryFolder(), 'special.dump');
   await client([...dumpWords('postgres', database), `--file=${file}`]);
   const superuser = restored();
   await withScratch(superuser, new AbortController().signal, async () => {
@@ -189,7 +187,6 @@ test('a dump is proven without rights that its functions could use', async () =>
     const rows = { 'public.child': 1, 'public.others': 0, 'public.pairs': 0, 'public.risen': 1 };
     assert.equal(await countRows(owner, scratch), rows);
   });
-  await rm(folder, { recursive: true });
   assert.equal(await ask("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = 'app2'"), []);
   assert.equal(await ask(`SELECT FROM pg_roles WHERE rolname = '${scratch}'`), []);
   assert.not.match(server.log(), 'PASSWORD');

@@ -9,6 +9,7 @@ import { type Login, withLogin } from '../../../lib/database/login.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { taskContext } from '../../rig/task-context.ts';
@@ -65,9 +66,8 @@ export type DatabaseServer = Awaited<ReturnType<typeof databaseServer>>;
 
 /** A real PostgreSQL as the chart starts it, with TLS only. `name` is in its certificate. */
 export async function databaseServer(name: string, settings: Readonly<Record<string, string>> = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'database-'));
   const hosts = [`DNS:${name}`, 'IP:127.0.0.1'];
-  const { certificate, key, authority } = await makeCertificate(folder, 'server', hosts);
+  const { certificate, key, authority } = await makeCertificate(temporaryFolder(), 'server', hosts);
   const superuser = { user: 'postgres', password: 'password-of-the-superuser', database: 'postgres' };
   const { port, log, remove } = await realPostgresql(superuser.user, superuser.password, {
     ...{ ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, ...settings },
@@ -89,9 +89,6 @@ export async function databaseServer(name: string, settings: Readonly<Record<str
       assert.ok(await poll(async () => (await ask(found))[0], 60_000));
       return { end };
     },
-    remove: async () => {
-      await remove();
-      await rm(folder, { recursive: true });
-    },
+    remove,
   };
 }

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -10,6 +9,7 @@ import { setUpDatabases } from '../../../lib/database/set-up.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { setPassword } from '../../../lib/rotation/passwords.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { databaseServer } from './server.ts';
 
@@ -124,7 +124,7 @@ function script(roles: string, more: NodeJS.ProcessEnv = {}) {
 }
 
 test('the chart’s script waits up to its time limit for a server that does not answer yet', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'database-'));
+  const folder = temporaryFolder();
   const calls = join(folder, 'calls');
   // It answers from the third question on.
   const programs = { pg_isready: `echo >> ${calls}; [ "$(wc -l < ${calls})" -ge 3 ]`, sleep: ':' };
@@ -138,7 +138,6 @@ test('the chart’s script waits up to its time limit for a server that does not
   };
   assert.is(await asked('600'), 3);
   assert.is(await asked('0'), 1);
-  await rm(folder, { recursive: true });
 });
 
 test('clients connect only with TLS and only to a server with a trusted certificate', async () => {
@@ -147,9 +146,8 @@ test('clients connect only with TLS and only to a server with a trusted certific
   assert.match(plain, /no pg_hba.conf entry for host .*no encryption/);
   const other = { identity: { authority, name: 'other.example' } };
   assert.match(await refusal('SELECT 1', other), /does not match certificate's altnames/);
-  const folder = await mkdtemp(join(tmpdir(), 'database-'));
-  const { authority: stranger } = await makeCertificate(folder, 'other', [`DNS:${serverName}`]);
-  await rm(folder, { recursive: true });
+  const hosts = [`DNS:${serverName}`];
+  const { authority: stranger } = await makeCertificate(temporaryFolder(), 'other', hosts);
   const foreign = { identity: { authority: stranger, name: serverName } };
   assert.match(await refusal('SELECT 1', foreign), /self-signed|unable to/);
 });

@@ -9,7 +9,8 @@ import { atDatabase, makeSandbox, secretOf } from '../sandbox.ts';
 
 /** The clone that all scenarios use. */
 export const sandbox = await makeSandbox();
-export const { succeeds, refuses, status } = sandbox;
+/** `somebody` is an administrator with a shell. */
+export const { succeeds, refuses, status, shell: somebody } = sandbox;
 
 export const state = (...names: string[]): string => sandbox.path('.state', 'development', ...names);
 export const settingsFile = (): string => sandbox.path('environments/development/settings.yaml');
@@ -20,13 +21,6 @@ export function runScenarios(suites: { readonly [name: string]: Test }): void {
   const asked = process.argv.slice(2);
   for (const [name, scenario] of Object.entries(suites))
     if (asked.length === 0 || asked.includes(name)) scenario.run();
-}
-
-/** Runs commands of an administrator's shell and returns their output. */
-export async function somebody(script: string): Promise<string> {
-  const ended = await sandbox.shell(script);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended.stdout.trim();
 }
 
 /** Changes or removes a file while `body` runs. */

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
 import type { EmbeddedState } from '../../../lib/cluster/embedded/state.ts';
 import { isSameProcess } from '../../../lib/runner/process-identity.ts';
-import { eventOf, leftovers, startRun } from '../sandbox.ts';
+import { eventOf, leftovers, openVault, startRun } from '../sandbox.ts';
 import { refuses, sandbox, somebody, state, status, succeeds, until } from './shared.ts';
 
 /* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */
@@ -79,8 +79,7 @@ trouble('a taken port is named, and start-k8s restores all but touches no proces
   assert.is(await start.exit, 0, start.shown);
   if (isLate) await succeeds('start-k8s');
   const { cluster: now, vault, database } = await status();
-  const open = { initialized: true, sealed: false, configured: true };
-  assert.equal([now.state, vault, database], ['running', open, { reachable: true }]);
+  assert.equal([now.state, vault, database], ['running', openVault, { reachable: true }]);
   assert.is(bystander.exitCode ?? bystander.signalCode, null);
   bystander.kill();
 });

@@ -1,6 +1,5 @@
 import { exec } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -13,6 +12,7 @@ import { declaredReleases } from '../../../lib/helm/helmfile.ts';
 import { keepReplicas } from '../../../lib/helm/live-objects.ts';
 import { checkNamespaces, prepareNamespaces } from '../../../lib/helm/namespaces.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { merge, required, type Tree } from '../../charts/render.ts';
 import { outputOf } from '../../rig/programs.ts';
 import { copyOf } from '../../rig/project-copy.ts';
@@ -28,7 +28,7 @@ const copy = copyOf('environments', 'helmfile.yaml');
 const limitMs = 120_000;
 const projectNamespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
 
-const context = () => taskContext({ provider: 'existing', context: 'test' }, [], copy.folder);
+const context = () => taskContext({ provider: 'existing', context: 'test' }, copy.folder);
 
 const helm = (...words: readonly string[]): Promise<string> => outputOf(api, 'helm', words);
 
@@ -116,7 +116,7 @@ test('what the tasks created is recorded and removed; what existed before stays,
     assert.is((labels as Record<string, string>)['k8s-deployment/environment'], 'development', name);
     assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
   }
-  const chart = mkdtempSync(join(tmpdir(), 'chart-'));
+  const chart = temporaryFolder();
   mkdirSync(join(chart, 'templates'));
   writeFileSync(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: some\nversion: 1.0.0\n');
   const object = 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: "{{ .Release.Name }}" }\n';
@@ -149,7 +149,6 @@ test('what the tasks created is recorded and removed; what existed before stays,
   assert.is(await helm('list', '-A', '-q'), 'postgresql\n');
   assert.is(await api.kubectl(['get', 'crd', '-o', 'name']), '');
   assert.match(given.logged.join('\n'), 'kept, since they existed before: namespaces backend');
-  rmSync(chart, { recursive: true });
   assert.is(await removeFromCluster(context()), 'unchanged');
 });
 

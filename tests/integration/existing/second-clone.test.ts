@@ -9,17 +9,16 @@ import { certificateFiles } from '../../../lib/certificates/files.ts';
 import { shareAuthority, shareAuthorityCommands } from '../../../lib/certificates/shared-authority.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
-import type { Context } from '../../../lib/settings/context.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
 import { readKeys, replaceKeys, reserveKeysFile } from '../../../lib/vault/api/keys-file.ts';
 import { keysPlace } from '../../../lib/vault/keys-place.ts';
 import { copyOf, type ProjectCopy } from '../../rig/project-copy.ts';
-import { fails, type RecordedContext, taskContext } from '../../rig/task-context.ts';
+import type { CloneContext } from '../../rig/scripted-folder.ts';
+import { fails, settledContext } from '../../rig/task-context.ts';
 import { startApiServer } from '../api-server.ts';
 
 /* Several clones of an environment on one cluster: a real API server, sops and gpg. */
 
-type Clone = ProjectCopy & { readonly context: Context & RecordedContext };
+type Clone = ProjectCopy & { readonly context: CloneContext };
 
 const test = suite('second clone');
 const api = await startApiServer();
@@ -33,8 +32,7 @@ const readText = (...path: string[]): string => readFileSync(join(...path), 'utf
 
 async function clone(options = {}): Promise<Clone> {
   const copy = copyOf('environments', 'sops', '.sops.yaml', 'lib/certificates/certificates.cnf');
-  const given = taskContext({ provider: 'existing', context: 'test', ...options }, [], copy.folder);
-  const context = { ...given, settings: await loadSettings(given.environment) };
+  const context = await settledContext({ provider: 'existing', context: 'test', ...options }, copy.folder);
   mkdirSync(context.environment.state, { recursive: true });
   writeFileSync(context.environment.kubeconfig, readFileSync(api.kubeconfig));
   await importKeys(context);

@@ -1,16 +1,6 @@
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -18,6 +8,7 @@ import { cluster as provider } from '../../../lib/cluster/minikube/cluster.ts';
 import { startArguments } from '../../../lib/cluster/minikube/start.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { runFile } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';
 import { cacheFolder } from '../../../lib/tools/cache.ts';
 import { findTool } from '../../../lib/tools/tools.ts';
@@ -49,7 +40,7 @@ if (reason) process.stdout.write(`left out: the flags of minikube, ${reason}\n`)
 const all = suite('minikube flags');
 const test: typeof all | typeof all.skip = reason ? all.skip : all;
 
-const folder = mkdtempSync(join(tmpdir(), 'mk-'));
+const folder = temporaryFolder();
 // The project of the environment: its settings decide the driver.
 symlinkSync(join(root, 'environments'), join(folder, 'environments'));
 const environment = environmentIn(folder, 'minikube');
@@ -73,10 +64,7 @@ const engine = createServer((request, response) => {
 });
 const socket = join(folder, 'docker.sock');
 await once(engine.listen(socket), 'listening');
-all.after(() => {
-  engine.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+all.after(() => void engine.close());
 Object.assign(process.env, {
   DOCKER_HOST: `unix://${socket}`,
   // The tools keep their place.

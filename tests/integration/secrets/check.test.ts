@@ -8,8 +8,7 @@ import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
 import { newPassword } from '../../../lib/secrets/make.ts';
 import { authorityFile, writeShared } from '../../../lib/secrets/shared-file.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { settledContext, taskContext } from '../../rig/task-context.ts';
 import { makeSandbox } from '../sandbox.ts';
 import { makeKey, openedBy } from './keyring.ts';
 
@@ -42,8 +41,7 @@ const { password } = parse(opened ?? '') as { password: string };
 
 /** The findings of the check, sorted, its error and its log. */
 async function check(variables: Record<string, string> = {}) {
-  const recorded = taskContext({}, [], sandbox.folder);
-  const context = { ...recorded, settings: await loadSettings(recorded.environment) };
+  const context = await settledContext({}, sandbox.folder);
   Object.assign(process.env, variables);
   const error = await checkSecrets(context).catch((error: { what: string }) => error);
   for (const name of Object.keys(variables)) delete process.env[name];
@@ -118,8 +116,7 @@ test('staged content is checked, also in a hook', async () => {
 test('the name and the certificate in the files that a team shares are no secrets', async () => {
   const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n';
   const key = newPassword();
-  const context = taskContext({}, [], sandbox.folder);
-  await writeShared(context, authorityFile, { certificate, key });
+  await writeShared(taskContext({}, sandbox.folder), authorityFile, { certificate, key });
   await plant({ 'ca.crt': certificate, 'notes.md': `development: ${key}\n` });
   const { found } = await check();
   const shared = `environments/development/secrets/${authorityFile}`;

@@ -5,8 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PseudoTerminal } from '../../../lib/runner/tests/rig/pseudo-terminal.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { settledContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
 import { openedBy } from './keyring.ts';
 
@@ -136,9 +135,9 @@ test('a run that ends leaves the agent to another one, which stops it at its own
   execFileSync('mkfifo', [opened, go]);
   const editing = edit(`echo > ${opened}; cat ${go}`);
   await readText(opened);
-  const recorded = taskContext({}, [], sandbox.folder);
-  await importKeys({ ...recorded, settings: await loadSettings(recorded.environment) });
-  await recorded.end('done');
+  const context = await settledContext({}, sandbox.folder);
+  await importKeys(context);
+  await context.end('done');
   const isLeft = await hasAgent();
   await writeFile(go, '');
   await editing;

@@ -1,18 +1,17 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdir } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
-import { type Ended, ended } from '../../../lib/runner/tests/rig/ended.ts';
+import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { callIn } from '../../rig/programs.ts';
 import type { Sandbox } from '../sandbox.ts';
 
 /** Runs a program in the sandbox's folder with a keyring, and leaves no agent behind. */
 async function withHome({ folder, env }: Sandbox, home: string, words: readonly string[]): Promise<Ended> {
-  const run = ([program = '', ...args]: readonly string[]) =>
-    ended(spawn(program, args, { cwd: folder, env: { ...env, GNUPGHOME: home } }));
-  const result = await run(words);
-  await run(['gpgconf', '--kill', 'all']);
+  const place = { folder, env: { ...env, GNUPGHOME: home } };
+  const [program = '', ...args] = words;
+  const result = await callIn(place, program, args);
+  await callIn(place, 'gpgconf', ['--kill', 'all']);
   // A dying agent gives the next program no answer.
   await poll(async () => !(await readdir(home)).includes('S.gpg-agent') || undefined, 5000);
   return result;
@@ -28,16 +27,12 @@ export async function inKeyring(sandbox: Sandbox, ...words: readonly string[]): 
 
 /** Runs a program with a new keyring that holds the keys of these files. */
 export async function withKeys(sandbox: Sandbox, files: readonly string[], ...words: readonly string[]) {
-  const home = await mkdtemp(join(tmpdir(), 'kdk-'));
-  try {
-    if (files.length > 0) {
-      const { exitCode, stderr } = await withHome(sandbox, home, ['gpg', '--batch', '--import', ...files]);
-      assert.is(exitCode, 0, stderr);
-    }
-    return await withHome(sandbox, home, words);
-  } finally {
-    await rm(home, { recursive: true, force: true });
+  const home = temporaryFolder();
+  if (files.length > 0) {
+    const { exitCode, stderr } = await withHome(sandbox, home, ['gpg', '--batch', '--import', ...files]);
+    assert.is(exitCode, 0, stderr);
   }
+  return withHome(sandbox, home, words);
 }
 
 /** The values of an encrypted file, or undefined if none of these keys opens it. */

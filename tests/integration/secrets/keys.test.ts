@@ -1,17 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { refuseDevelopmentKeys } from '../../../lib/secrets/development-keys.ts';
+import { readEncrypted } from '../../../lib/secrets/encrypted-file.ts';
 import { importKeys, removeKeyring } from '../../../lib/secrets/keyring.ts';
 import { makeSecrets } from '../../../lib/secrets/make.ts';
 import { decryptValue } from '../../../lib/secrets/sops.ts';
 import { findProgram } from '../../rig/programs.ts';
-import { type CloneContext, scriptedFolder } from '../../rig/scripted-folder.ts';
-import { fails, failureOf } from '../../rig/task-context.ts';
+import { type CloneContext, scriptedFolder, withSettings } from '../../rig/scripted-folder.ts';
+import { fails, failureOf, settledContext } from '../../rig/task-context.ts';
 
-/* Keys that cannot be used, with the real gpg and sops. */
+/* Keys that cannot be used, and those of age, with the real gpg and sops. */
 
 const test = suite('keys of SOPS');
 
@@ -20,22 +22,20 @@ const sops = findProgram('SOPS', 'sops');
 const clone = scriptedFolder('.sops.yaml', 'environments', 'sops');
 clone.script('sops', `exec ${sops} "$@"`);
 /** Folder in which keys are created. */
-const home = mkdtempSync(join(tmpdir(), 'kdk-'));
+const home = temporaryFolder();
+const publicBackup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
 let context: CloneContext;
 
 test.before.each(async () => {
   context = await clone.context('embedded');
 });
 test.after.each(async () => {
-  delete process.env.SOPS_PGP_KEY_FILE;
-  delete process.env.SOPS_PGP_KEY;
+  for (const name of ['PGP_KEY', 'PGP_KEY_FILE', 'AGE_KEY', 'AGE_KEY_FILE'])
+    delete process.env[`SOPS_${name}`];
   await removeKeyring(context);
   clone.reset();
 });
-test.after(() => {
-  execFileSync('gpgconf', ['--homedir', home, '--kill', 'all']);
-  rmSync(home, { recursive: true });
-});
+test.after(() => void execFileSync('gpgconf', ['--homedir', home, '--kill', 'all']));
 
 const gpg = (...words: readonly string[]): string =>
   execFileSync('gpg', ['--homedir', home, '--batch', '--quiet', '--pinentry-mode', 'loopback', ...words], {
@@ -142,8 +142,7 @@ test('an extended key, and what a keyring has lost, is imported again', async ()
   give(exported('--export-secret-keys', key));
   assert.is(await importing(), 'changed');
   const home = context.environment.gnupgHome;
-  const backup = '7391ED9669BE079245196E270E084F89DA0EFFF6';
-  execFileSync('gpg', ['--homedir', home, '--batch', '--yes', '--quiet', '--delete-keys', backup]);
+  execFileSync('gpg', ['--homedir', home, '--batch', '--yes', '--quiet', '--delete-keys', publicBackup]);
   assert.is(await importing(), 'changed');
   const halves = join(home, 'private-keys-v1.d');
   const [half = ''] = readdirSync(halves);
@@ -188,6 +187,65 @@ test('a gpg that is killed while sops decrypts is named', async () => {
   });
   clone.unscript('gpg');
   assert.not.match(advice ?? '', /git/);
+});
+
+const file = 'environments/production/secrets/database.yaml';
+
+/** Pairs as age-keygen makes them, which open nothing else. */
+const [operational, backup] = [
+  {
+    secret: 'AGE-SECRET-KEY-'.concat('1VP0ZNDSP8ZG6T9ZT8GCHXAU7X9PKZEW7JGJVL4G7MHH3ADZJ09RS70WQJA'),
+    recipient: 'age190yhgt2mzf2klskl4mgzdczkh9pf4czhjf2k0ltjxeew6ge4wdzqhs7ztq',
+  },
+  {
+    secret: 'AGE-SECRET-KEY-'.concat('15R6GRK3KR9ZRUSY5Z55E5EMH6QQEQ8SVKXS4P5EZYZV8XURRKAHQLG0QZ6'),
+    recipient: 'age1h45nrc8c50x2zkst6lll95s65xczm8j7swvkzklel9u9vy03k4yq72u3u9',
+  },
+];
+
+async function production(rule: string): Promise<CloneContext> {
+  const rules = join(clone.folder, '.sops.yaml');
+  const added = `creation_rules:\n  - path_regex: environments/production/\n${rule}`;
+  writeFileSync(rules, readFileSync(rules, 'utf8').replace('creation_rules:\n', added));
+  const options = { env: 'production', provider: 'existing', context: 'some' };
+  return withSettings({ sops: { key: '/nonexistent.asc' } }, await settledContext(options, clone.folder));
+}
+
+const twoAgeKeys = `    age: ${operational.recipient},${backup.recipient}\n`;
+
+test('secrets are created and read with SOPS_AGE_KEY or SOPS_AGE_KEY_FILE, without an OpenPGP key', async () => {
+  const context = await production(twoAgeKeys);
+  await refuseDevelopmentKeys(context);
+  process.env.SOPS_AGE_KEY = `# operational\n${operational.secret}\n`;
+  assert.is(await importKeys(context), 'unchanged');
+  assert.ok(context.secrets.includes(operational.secret));
+  await makeSecrets(context);
+  const { recipients } = await readEncrypted(clone.folder, file);
+  assert.equal(recipients, [operational.recipient, backup.recipient]);
+  const password = await decryptValue(context, 'database.yaml', 'password');
+  assert.match(password, /^[0-9a-f]{32}$/);
+  delete process.env.SOPS_AGE_KEY;
+  const decrypt = () => decryptValue(context, 'database.yaml', 'password');
+  await fails(decrypt(), { what: `no key in the keyring opens ${file}` });
+  process.env.SOPS_AGE_KEY = `"${operational.secret}"`;
+  await fails(decrypt(), {
+    why: "failed to parse 'SOPS_AGE_KEY' age identities: unknown identity type",
+  });
+  delete process.env.SOPS_AGE_KEY;
+  process.env.SOPS_AGE_KEY_FILE = join(clone.folder, '..', 'backup.txt');
+  writeFileSync(process.env.SOPS_AGE_KEY_FILE, `${backup.secret}\n`);
+  assert.is(await decrypt(), password);
+});
+
+test('an age key and an OpenPGP backup key: only its public half is needed', async () => {
+  const context = await production(`    age: ${operational.recipient}\n    pgp: ${publicBackup}\n`);
+  process.env.SOPS_AGE_KEY = operational.secret;
+  assert.is(await importKeys(context), 'changed');
+  await makeSecrets(context);
+  const { recipients } = await readEncrypted(clone.folder, file);
+  assert.equal([...recipients].sort(), [publicBackup, operational.recipient]);
+  assert.ok(await decryptValue(context, 'database.yaml', 'password'));
+  await removeKeyring(context);
 });
 
 test.run();

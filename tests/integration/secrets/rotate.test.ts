@@ -8,9 +8,8 @@ import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
 import { dropStaged, isSealed, putInPlace, sealStaged, stage } from '../../../lib/secrets/staged-files.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
 import { findProgram } from '../../rig/programs.ts';
-import { fails, taskContext } from '../../rig/task-context.ts';
+import { fails, settledContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
 import { inKeyring, makeKey, openedBy, withKeys } from './keyring.ts';
 
@@ -58,8 +57,7 @@ const secretKeys = async (): Promise<string[]> => {
 
 /** A task's context with the keyring of the environment `development`. */
 async function prepared() {
-  const recorded = taskContext({}, [], sandbox.folder);
-  const context = { ...recorded, settings: await loadSettings(recorded.environment) };
+  const context = await settledContext({}, sandbox.folder);
   await importKeys(context);
   return context;
 }

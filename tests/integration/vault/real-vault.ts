@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { waitForVault } from '../../../lib/vault/api/init.ts';
@@ -32,10 +32,8 @@ export const newPlace = async (): Promise<VaultPlace> => ({
 export const startMs = 120_000;
 
 const serverName = 'vault.vault.svc';
-const certificateFolder = mkdtempSync(join(tmpdir(), 'real-vault-certificate-'));
-process.once('exit', () => rmSync(certificateFolder, { recursive: true }));
 /** Of all servers, so that they trust each other. */
-const files = await makeCertificate(certificateFolder, 'server', [`DNS:${serverName}`, 'IP:127.0.0.1']);
+const files = await makeCertificate(temporaryFolder(), 'server', [`DNS:${serverName}`, 'IP:127.0.0.1']);
 
 /** A real Vault server on a free loopback port with its own data folder; not started yet. */
 export async function realVault({ place, joins, seal }: Options = {}) {

@@ -9,6 +9,7 @@ import { initialiseVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { generateRootToken, operatorToken, revokeToken } from '../../../lib/vault/api/operator.ts';
 import { loadDesiredState } from '../../../lib/vault/api/state.ts';
+import type { DesiredState } from '../../../lib/vault/api/state-schema.ts';
 import { vaultStatus } from '../../../lib/vault/health.ts';
 import { list, startApiServer } from '../api-server.ts';
 import { databaseServer } from '../database/server.ts';
@@ -21,8 +22,13 @@ export const database = await databaseServer('localhost', { log_statement: 'all'
 export const vault = await realVault();
 await vault.start();
 
-/** What init-vault is given, and tests change. */
-export const given = { state: await loadDesiredState(join(root, 'vault')), password: 'first-password' };
+const { mounts, auth, ...others } = await loadDesiredState(join(root, 'vault'));
+const limited = <Of>(mount: Of) => ({ ...mount, maxTtl: 172_800 });
+/** What init-vault is given, and tests change: the project's state, with a longest lease everywhere. */
+export const given = {
+  state: { ...others, mounts: mounts.map(limited), auth: auth.map(limited) } as DesiredState,
+  password: 'first-password',
+};
 
 const roles = { applications: { app1: { password: '' } }, issuers: { vault: { password: given.password } } };
 await setUpDatabases((use) => use(database.login), JSON.stringify(roles));

@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CheckInput, runCheck } from '../../../lib/cluster/embedded/run-check.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
+import { portOf } from '../../rig/loopback.ts';
 import { realPostgresql } from '../database/server.ts';
 
 const password = 'p=ss "wörd" $(1)';
@@ -20,22 +19,15 @@ const good = {
 };
 
 const test = suite('backend verification');
-const folder = mkdtempSync(join(tmpdir(), 'verification-'));
+const folder = temporaryFolder();
 const postgresql = await realPostgresql('postgres', password);
 /** A privileged port, which no program takes by chance. */
 const nobody = '127.0.0.1:2';
 
-async function listen(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1').unref();
-  await once(server, 'listening');
-  return `127.0.0.1:${(server.address() as { port: number }).port}`;
-}
-const silent = await listen(createTcpServer((socket) => socket.unref()));
+const listen = async (server: Server) => `127.0.0.1:${await portOf(server)}`;
+const silent = await listen(createTcpServer());
 
-test.after(async () => {
-  await postgresql.remove();
-  rmSync(folder, { recursive: true });
-});
+test.after(postgresql.remove);
 
 /** Lines of verify.mjs, run like in the Job: failures, or all of them, are its message. */
 async function verify(settings: Record<string, string>): Promise<string[]> {

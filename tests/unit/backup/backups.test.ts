@@ -85,7 +85,7 @@ test('the error says whether a snapshot is missing, incomplete, or could not be 
   const file = join(folder, 'raft.snap');
   const checking = (stderr: string) => {
     const $ = answeringShell(() => ({ exitCode: 2, stderr }));
-    return checkSnapshot({ ...taskContext({}, [], folder), $ }, file);
+    return checkSnapshot({ ...taskContext({}, folder), $ }, file);
   };
   await mkdir(join(folder, '.state/development'), { recursive: true });
   await fails(checking(''), { why: 'there is no such file' });
@@ -101,7 +101,7 @@ test('the error says whether the keys beside a snapshot are damaged or not encry
   const $ = answeringShell(() => ({ exitCode: 1, stderr: 'sops metadata not found' }));
   const reading = async (text: string) => {
     await writeFile(join(folder, 'keys.yaml'), text);
-    return readStoredKeys({ ...taskContext({}, [], folder), $ }, folder);
+    return readStoredKeys({ ...taskContext({}, folder), $ }, folder);
   };
   const plain = await fails(reading('unseal_keys_b64: [a2V5]\n'), {
     what: /keys\.yaml is not encrypted/,

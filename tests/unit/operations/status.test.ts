@@ -18,7 +18,7 @@ import { answeringShell, taskContext } from '../../rig/task-context.ts';
 const project = copyOf('environments', 'helmfile.yaml');
 
 const context = {
-  ...taskContext({ env: 'development', provider: 'minikube' }, [], project.folder),
+  ...taskContext({ env: 'development', provider: 'minikube' }, project.folder),
   $: answeringShell(() => ({ exitCode: 1, stderr: 'no cluster' })),
 };
 
@@ -146,7 +146,7 @@ async function expiries(provider: ProviderName, daysLeft: number, managed: reado
     { ...secret('frontend', 'of-others', 'x'), data: { 'tls.crt': base64('?') } },
   ];
   const context = {
-    ...taskContext({ env: 'development', provider }, [], project.folder),
+    ...taskContext({ env: 'development', provider }, project.folder),
     $: answeringShell((command) => ({
       stdout: JSON.stringify({ items: command.includes('cert-manager') ? managed : secrets }),
     })),

@@ -164,6 +164,12 @@ test('keys are known by their fingerprint: in a file, in the rule for new ones, 
   // The part of the key that encrypts.
   rename(file, own, '16BB85A2A93D4E4FDB1634EE10523AE52C17DD10');
   await refused(/16BB85A2A93D4E4FDB1634EE10523AE52C17DD10/);
+  // A key of age.
+  const age = 'age190yhgt2mzf2klskl4mgzdczkh9pf4czhjf2k0ltjxeew6ge4wdzqhs7ztq';
+  writeFileSync(join(folder, 'sops/development-keys.yaml'), `- ${age}\n`);
+  await check();
+  rename('.sops.yaml', 'pgp:', `age: ${age}\n    pgp:`);
+  await refused(new RegExp(`names a development key, ${age}`));
 });
 
 test('where they are refused, no new one is created; your own goes neither into the project nor over another file', async () => {

@@ -1,4 +1,3 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -24,7 +23,7 @@ import {
 const policy = (name: string) => ({ name, files: [`${name}.hcl`], text: 'x' });
 const auth: AuthMount = { path: 'kubernetes', type: 'kubernetes', description: 'd', roles: [] };
 const none = { version: undefined, maxTtl: undefined, keys: [], connections: [], logins: [] };
-const engine: Mount = { ...none, path: 'kv', type: 'kv', version: 2, description: 'd', maxTtl: 60 };
+const engine: Mount = { ...none, path: 'kv', type: 'kv', version: 2, description: 'd' };
 const key = { name: 'cache', type: 'aes256-gcm96' };
 const transit: Mount = { ...none, path: 'transit', type: 'transit', description: 'd', keys: [key] };
 const password = {
@@ -63,25 +62,6 @@ const calls = (vault: ScriptedVault) =>
 const writtenTo = (vault: ScriptedVault) => calls(vault).find(({ method }) => method === 'POST')?.body;
 
 const done = { status: 204 };
-
-test('an engine is enabled with everything it needs, and later tuned, not enabled again', async () => {
-  const kv = (description: string, max_lease_ttl: number) =>
-    data({ 'kv/': { type: 'kv', options: { version: '2' }, description, config: { max_lease_ttl } } });
-  const vault = await vaultWith({
-    'GET sys/mounts': [data({}), kv('d', 60), kv('x', 0), kv('d', 60)],
-    ...{ 'POST sys/mounts/kv': done, 'POST sys/mounts/kv/tune': done },
-  });
-  assert.equal(await converge(vault, { mounts: [engine] }), [
-    { kind: 'secrets engine', path: 'kv/', difference: 'missing' },
-  ]);
-  assert.equal(writtenTo(vault), {
-    ...{ type: 'kv', description: 'd', options: { version: '2' } },
-    config: { max_lease_ttl: '60s' },
-  });
-  const [change] = await converge(vault, { mounts: [engine] });
-  assert.is(change?.difference, 'description, maxTtl');
-  assert.ok(vault.requests().includes('POST sys/mounts/kv/tune'));
-});
 
 test('what Vault cannot change in place is an error, and nothing is written', async () => {
   const engines = { 'kv/': { type: 'kv', options: null }, 'other/': { type: 'pki' } };
@@ -158,54 +138,15 @@ test('a missing setting is named before anything is written', async () => {
   assert.is(calls(vault).length, 0);
 });
 
-const configured = (jwt: boolean, kubernetes_ca_cert: string) => ({
-  ...{ kubernetes_host: 'h', kubernetes_ca_cert },
-  ...{ token_reviewer_jwt_set: jwt, disable_local_ca_jwt: jwt },
-});
-/** A Vault with the auth method, which has this configuration once it is written. */
-const vaultWithAuth = (configuration: object) =>
-  vaultWith({
-    ...authThere,
-    'GET auth/kubernetes/config': [missing, data(configuration)],
+test('a Vault in a pod needs no certificate and no token', async () => {
+  const configured = { kubernetes_host: 'h', token_reviewer_jwt_set: false };
+  const vault = await vaultWith({
+    'GET sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }),
+    'GET auth/kubernetes/config': [missing, data(configured)],
     'POST auth/kubernetes/config': done,
   });
-const authThere = { 'GET sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }) };
-
-test('the reviewer’s token is written once, recorded as a hash, and written again if it differs', async () => {
-  const record = join(folder, 'state', 'written.json');
-  const vault = await vaultWithAuth(configured(true, 'ca'));
-  const differences = async (reviewer: string) => {
-    const kubernetes = { host: 'h', caCertificate: 'ca\n', reviewer };
-    return (await converge(vault, { auth: [auth] }, { record, kubernetes }))[1]?.difference ?? 'unchanged';
-  };
-  assert.is(await differences('first'), 'missing');
-  assert.is(await differences('first'), 'unchanged');
-  assert.is(await differences('second'), 'token_reviewer_jwt');
-  assert.equal(writtenTo(vault), {
-    ...{ kubernetes_host: 'h', kubernetes_ca_cert: 'ca' },
-    ...{ token_reviewer_jwt: 'first', disable_local_ca_jwt: true },
-  });
-  assert.not.match(await readFile(record, 'utf8'), /first|second/);
-  assert.is((await stat(record)).mode & 0o777, 0o600);
-  await writeFile(record, '{"damaged');
-  assert.is(await differences('second'), 'token_reviewer_jwt');
-});
-
-test('a Vault in a pod needs no certificate and no token', async () => {
-  const [method, config] = await converge(await vaultWithAuth(configured(false, '')), { auth: [auth] });
+  const [method, config] = await converge(vault, { auth: [auth] });
   assert.equal([method?.difference, config?.difference], [undefined, 'missing']);
-});
-
-test('an audit log with another file is disabled before it is enabled', async () => {
-  const audit = { type: 'file', path: 'file', description: 'd', file: { setting: 'database.host' } } as const;
-  const to = (file_path: string) =>
-    data({ 'file/': { type: 'file', description: 'd', options: { file_path } } });
-  const vault = await vaultWith({
-    'GET sys/audit': [to('other'), to('db')],
-    ...{ 'DELETE sys/audit/file': done, 'POST sys/audit/file': done },
-  });
-  assert.is((await converge(vault, { audit: [audit] }))[0]?.difference, 'file');
-  assert.equal(vault.requests().slice(1, 3), ['DELETE sys/audit/file', 'POST sys/audit/file']);
 });
 
 const connection = {
