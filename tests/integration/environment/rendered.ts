@@ -84,9 +84,7 @@ rendered('a release that is left out is no longer rendered, and Flux installs in
   assert.match(await readText(join(folder, 'kustomization.yaml')), /resources:\n {2}- releases\.yaml\n$/);
 });
 
-rendered('a foreign folder, and a secret outside of a Secret, are refused', async () => {
-  const foreign = sandbox.path('docs');
-  await refuses(['render', '--output', foreign], 2, /docs has .*, which was not rendered from environment/);
+rendered('a secret outside of a Secret, and Argo CD without a repository, are refused', async () => {
   const shown = (text: string) =>
     `${text}\n  devops: { priorityClasses: { shown: { value: 1, description: sops://database.yaml#/app2Password } } }\n`;
   const before = await files();

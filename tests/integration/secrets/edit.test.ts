@@ -67,47 +67,44 @@ test('the edited file is encrypted, and the text readable by the editor alone', 
 
 const set = (key: string, value: string) => `sed -i 's/^${key}: .*/${key}: ${value}/' "$1"`;
 const other = String.raw`\n.*rotate-database-password.* generates`;
-for (const [title, script, exitCode, said] of [
+for (const [title, script, said] of [
   [
     'the advice for a password of Vault',
     set('vaultPassword', 'changed'),
-    0,
     `to apply it to the cluster: .* install-tier core\`, then .* init-vault\`${other}`,
   ],
   [
     'the advice for the password of an application',
     set('app2Password', 'changed'),
-    0,
     `to apply it to the cluster: \`.* install-tier core\`${other}`,
   ],
   [
     'the advice for the superuser’s password',
     set('password', 'changed'),
-    0,
     "\nan existing server keeps the superuser's password: put the old `password` back, then `.* rotate-database-password superuser` generates(?![\\s\\S]*to apply it)",
   ],
   [
     'an install would miss a value',
     `sed -i '/^app2Password/d' "$1"`,
-    1,
-    `error: ${file} has no value \`app2Password\`\n.*why: .*; the text was saved,.*\n.*do: .* edit-secrets database\\.yaml`,
+    `error: ${file} has no value \`app2Password\`\n.*why: .*; the text was saved,`,
   ],
   [
     'an install would refuse what is no text',
     set('vaultPassword', '0123'),
-    1,
-    `error: the value \`vaultPassword\` of ${file} is not a text\n(.*\n)*.*do: .* edit-secrets database\\.yaml`,
+    `error: the value \`vaultPassword\` of ${file} is not a text\n`,
   ],
   [
     'an install would refuse the password',
     set('password', '"a\\tb"'),
-    1,
-    `error: the value \`password\` of ${file} cannot be a password\n(.*\n)*.*do: .* edit-secrets database\\.yaml`,
+    `error: the value \`password\` of ${file} cannot be a password\n`,
   ],
 ] as const)
   test(`after a change: ${title}`, async () => {
     await writeFile(sandbox.path(file), encrypted);
-    assert.match(await edit(script, exitCode), new RegExp(said));
+    const isError = said.startsWith('error');
+    const text = await edit(script, isError ? 1 : 0);
+    assert.match(text, new RegExp(said));
+    if (isError) assert.match(text, /\n {2}do: .* edit-secrets database\.yaml/);
   });
 
 test('what an editor left unchanged, or failed with, stays as it was; EDITOR counts, too', async () => {

@@ -32,6 +32,9 @@ import {
 const operator = 'vault-operator-vault-secrets-operator-controller-manager';
 
 const test = suite('vault, a real server');
+/** Of the plain commands. */
+const other = await realVault();
+test.after(other.remove);
 test.after(removeServers);
 
 test('a new Vault is initialised and unsealed, and its keys are stored', async () => {
@@ -276,8 +279,6 @@ test('foreign keys are an error, and the right ones still unseal it', async () =
 });
 
 test('the plain commands of the dry run configure another Vault in the same way', async () => {
-  const other = await realVault();
-  test.after(other.remove);
   await other.start();
   const { folder, keysPath, address, identity, authorityFile } = other;
   await mkdir(join(folder, 'keys'));

@@ -72,24 +72,22 @@ const [why, notTried] = ['not tried, the variables are not known', 'FAILED datab
 const unknown = [`${notTried} variables: ${why}`, `${notTried} login: ${why}`];
 const own = { DB_HOST: '127.0.0.1', DB_PORT: postgresql.address.split(':')[1] as string };
 
-for (const [title, backend, settings, expected] of [
+for (const [title, backend, expected, settings = {}] of [
   [
     'good variables pass, with their own address',
     whoami({ ...good, ...own }),
-    { DATABASE_ADDRESS: '' },
     passed,
+    { DATABASE_ADDRESS: '' },
   ],
-  ['a backend that is still starting is asked again', starting(), {}, passed],
+  ['a backend that is still starting is asked again', starting(), passed],
   [
     'a wrong password fails with the server’s own reason',
     whoami({ ...good, DB_PASSWORD: 'not-the-one' }),
-    {},
     [...passed.slice(0, 2), 'FAILED database login: password authentication failed for user "postgres"'],
   ],
   [
     'every problem of the variables is named, without values',
     whoami({ DB_PORT: '54x32', DB_USER: '' }),
-    {},
     [
       'ok backend',
       'FAILED database variables: DB_HOST is missing',
@@ -103,28 +101,25 @@ for (const [title, backend, settings, expected] of [
   [
     'a database that does not answer in time',
     whoami(good),
-    { DATABASE_ADDRESS: silent, DATABASE_TIMEOUT_SECONDS: '0.2' },
     [...passed.slice(0, 2), 'FAILED database login: timeout expired'],
+    { DATABASE_ADDRESS: silent, DATABASE_TIMEOUT_SECONDS: '0.2' },
   ],
   [
     'an answer of 500 is final, and not shown',
     (_, response) => response.writeHead(500).end(`secret ${password}`),
-    {},
     ['FAILED backend: GET URL/api?env=true: HTTP 500', ...unknown],
   ],
   [
     'an answer that is not JSON is not shown',
     (_, response) => response.end(`{"environ": ["DB_PASSWORD=${password}"`),
-    {},
     ['FAILED backend: the environment is not JSON', ...unknown],
   ],
   [
     'an answer without variables',
     (_, response) => response.end('{"hostname":"x"}'),
-    {},
     ['FAILED backend: the answer of the backend has no `environ` list', ...unknown],
   ],
-] satisfies [string, RequestListener, Record<string, string>, string[]][])
+] as [string, RequestListener, string[], Record<string, string>?][])
   test(title, async () => {
     const server = createServer(backend);
     const url = `http://${await listen(server)}`;
