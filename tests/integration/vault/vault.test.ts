@@ -301,7 +301,9 @@ test('the plain commands of the dry run configure another Vault in the same way'
   }).join('\n');
   assert.not.match(commands, given.password);
   const env = { PATH: `${folder}:${process.env.PATH}`, HOME: folder };
-  const paste = (options: string) => ended(spawn('sh', [options, commands], { cwd: root, env }));
+  // Commands that wait for Vault have no limit of their own.
+  const options = { cwd: root, env, timeout: 120_000 };
+  const paste = (flags: string) => ended(spawn('sh', [flags, commands], options));
   const { exitCode, stderr } = await paste('-euc');
   assert.is(exitCode, 0, stderr);
   assert.is((await stat(keysPath)).mode & 0o777, 0o600);
