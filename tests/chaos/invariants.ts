@@ -118,10 +118,10 @@ export async function checkData(sandbox: Sandbox, round: number): Promise<string
 
   const [, password = ''] = /^password: "?([^"\n]*)/m.exec(decrypted) ?? [];
   const login = { user: 'postgres', password, database: 'app1' };
-  const rows = await atDatabase(sandbox, environment, login, async (client) => {
-    await client.query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
-    await client.query(`INSERT INTO chaos VALUES (${round})`);
-    return (await client.query('SELECT round FROM chaos')).rows.map((row) => row.round);
+  const rows = await atDatabase(sandbox, environment, login, async (query) => {
+    await query(`CREATE TABLE IF NOT EXISTS chaos (round int PRIMARY KEY)`);
+    await query(`INSERT INTO chaos VALUES (${round})`);
+    return (await query('SELECT round FROM chaos')).map((row) => row.round);
   });
   rounds.push(round);
   return rounds.flatMap((round) => [

@@ -4,8 +4,8 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promise
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { Client } from 'pg';
 import * as assert from 'uvu/assert';
+import { type Query, withLogin } from '../../lib/database/login.ts';
 import { root } from '../../lib/ground/project.ts';
 import type { Status } from '../../lib/operations/status.ts';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
@@ -57,13 +57,17 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
     assert.is(ended.exitCode, 0, `${words.join(' ')}: ${ended.stderr}`);
     return ended;
   };
+  /** Runs a bash script that has to succeed. */
+  const script = async (text: string): Promise<Ended> => {
+    const ended = await run('bash', ['-c', `set -euo pipefail\n${text}`]);
+    assert.is(ended.exitCode, 0, ended.stderr);
+    return ended;
+  };
   let variables: string | undefined;
   /** Output of a bash script in the folder with the variables of `./run env`, which is asked once. */
-  const shell = async (script: string): Promise<string> => {
+  const shell = async (text: string): Promise<string> => {
     variables ??= (await succeeds('env')).stdout;
-    const ended = await run('bash', ['-c', `set -euo pipefail\n${variables}\n${script}`]);
-    assert.is(ended.exitCode, 0, ended.stderr);
-    return ended.stdout.trim();
+    return (await script(`${variables}\n${text}`)).stdout.trim();
   };
 
   const remove = () => rm(base, { recursive: true, force: true });
@@ -73,7 +77,7 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
     /** An empty home, which shows what a run writes there. */
     home,
     env,
-    ...{ task, succeeds, shell, remove },
+    ...{ task, succeeds, script, shell, remove },
     /** Expects a task to fail with a short error without a stack, this exit code and this text. */
     refuses: async (words: readonly string[], exitCode: number, said: RegExp) =>
       assertRefused(await task(...words), exitCode, said),
@@ -179,18 +183,12 @@ export async function atDatabase<Result>(
   sandbox: Sandbox,
   environment: string,
   login: { readonly user: string; readonly password: string; readonly database: string },
-  use: (client: Client) => Promise<Result>,
+  use: (query: Query) => Promise<Result>,
 ): Promise<Result> {
   // The backend's DB_SSLROOTCERT; the server accepts only TLS.
-  const ca = await readFile(sandbox.path('.state', environment, 'certificates/ca.crt'), 'utf8');
-  return forwarded(sandbox, environment, ['database', 'postgresql', 5432], async (port) => {
-    const client = new Client({ ...login, host: '127.0.0.1', port, ssl: { ca } });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return await use(client);
-    } finally {
-      await client.end().catch(() => undefined);
-    }
-  });
+  const authority = await readText(sandbox.path('.state', environment, 'certificates/ca.crt'));
+  const server = { host: '127.0.0.1', identity: { authority, name: 'postgresql.database.svc' } };
+  return forwarded(sandbox, environment, ['database', 'postgresql', 5432], (port) =>
+    withLogin({ ...login, ...server, port, timeoutMs: 60_000 }, use),
+  );
 }

@@ -3,17 +3,13 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { openVault } from '../../integration/sandbox.ts';
 import { runbook } from '../../rig/pages.ts';
-import { bash } from '../../rig/programs.ts';
 import { environment, type Stack, until } from '../stack.ts';
 import { assertLogins, claimedVolumes } from './deployment.ts';
 import { query } from './failures.ts';
 
 /** The commands of docs/restore.md, as a user with this home; what only some readers need is left out. */
-async function follow(stack: Stack, heading: string): Promise<string> {
-  const { exitCode, stderr } = await bash(`set -euo pipefail\n${runbook(heading, ['sh'])}`, stack);
-  assert.is(exitCode, 0, stderr);
-  return stderr;
-}
+const follow = async (stack: Stack, heading: string): Promise<string> =>
+  (await stack.script(runbook(heading, ['sh']))).stderr;
 
 export const tokenOfInitVault = (stack: Stack): Promise<string> =>
   stack.shell(`sops decrypt --extract '["admin_token"]' environments/${environment}/secrets/vault-keys.yaml`);

@@ -3,9 +3,7 @@ import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { runbook } from '../../rig/pages.ts';
-import { bash } from '../../rig/programs.ts';
 import { openVault } from '../sandbox.ts';
 import { inKeyring, makeKey } from '../secrets/keyring.ts';
 import { login, loginOf, refuses, sandbox, secretsFile, state, status, succeeds } from './shared.ts';
@@ -24,16 +22,9 @@ const sql = async (app: string, statement: string) => login(await loginOf(app), 
 const hasRows = (app: string, table: string, rows: number) =>
   sql(app, `SELECT 1 / (count(*) = ${rows})::int FROM ${table}`);
 
-/** Runs a script that has to succeed. */
-async function asUser(script: string): Promise<Ended> {
-  const ended = await bash(`set -euo pipefail\n${script}`, sandbox);
-  assert.is(ended.exitCode, 0, ended.stderr);
-  return ended;
-}
-
 /** With the variables of the present environment, whose ports may be others than before. */
 const vault = async (words: string): Promise<string> =>
-  (await asUser(`eval "$(./run env)"\nvault ${words}`)).stdout.trim();
+  (await sandbox.script(`eval "$(./run env)"\nvault ${words}`)).stdout.trim();
 
 const secretOfVault = () => vault('kv get -mount=kv -field=word app1/own');
 
@@ -45,7 +36,7 @@ restore('each application has data, and a backup is made of databases and Vault'
   assert.is(await sql('app2', odd), undefined);
   await vault('kv put -mount=kv app1/own word=remembered');
 
-  const { stdout, stderr } = await asUser(runbook('Back up', ['sh']));
+  const { stdout, stderr } = await sandbox.script(runbook('Back up', ['sh']));
   assert.is(stdout, `${database}\n${join(backups, 'vault')}\n`);
   assert.match(stderr, /app1: 1 table, 1000 rows\n[\s\S]*app2: 2 tables, 1001 rows/);
   for (const folder of ['database', 'vault']) {
@@ -118,7 +109,7 @@ restore('after a disaster, docs/restore.md brings everything back with the backu
 
   await succeeds('destroy-environment', '--yes');
   await rm(sandbox.path('sops/development-operational.asc'));
-  const { stdout, stderr } = await asUser(runbook('After a disaster'));
+  const { stdout, stderr } = await sandbox.script(runbook('After a disaster'));
   for (const app of ['app1', 'app2'])
     assert.match(stderr, new RegExp(`${app}-back-verification.*ok database login`));
   const { unseal_keys_b64: keys } = JSON.parse(await readFile(state('vault/keys.json'), 'utf8'));

@@ -71,7 +71,7 @@ export function login(
   sql = 'SELECT 1',
 ): Promise<string | undefined> {
   const { DB_USER: user = '', DB_NAME: database = '' } = secret;
-  const asked = atDatabase(sandbox, 'development', { user, password, database }, (at) => at.query(sql));
+  const asked = atDatabase(sandbox, 'development', { user, password, database }, (query) => query(sql));
   return asked.then(
     () => undefined,
     (error: Error) => error.message,

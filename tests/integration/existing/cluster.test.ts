@@ -1,7 +1,5 @@
-import { exec } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { removeFromCluster } from '../../../lib/cluster/existing/remove.ts';
@@ -101,7 +99,7 @@ test('a namespace with objects of somebody else, or of another environment, is r
   });
   assert.equal(await ours(), ['backend']);
   const [, command = 'false'] = /if it is yours: (.*)/.exec(other.advice ?? '') ?? [];
-  await promisify(exec)(command, { cwd: copy.folder });
+  await outputOf({ ...copy, env: process.env }, 'sh', ['-c', command]);
   await checkNamespaces(context());
   await api.kubectl(['label', 'namespace', 'backend', 'k8s-deployment/environment-']);
 });

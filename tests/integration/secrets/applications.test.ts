@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
+import { outputOf } from '../../rig/programs.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
 import { openedBy } from './keyring.ts';
 
@@ -13,11 +12,8 @@ const test = suite('applications and environments');
 const sandbox = await makeSandbox();
 sandbox.removeAfter(test, 'development', 'staging', 'first');
 
-const git = async (...words: string[]): Promise<string> => {
-  const own = ['-c', 'user.name=test', '-c', 'user.email=test@localhost', '-c', 'commit.gpgsign=false'];
-  const { stdout } = await promisify(execFile)('git', [...own, ...words], { cwd: sandbox.folder });
-  return stdout;
-};
+const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
+const git = (...words: string[]) => outputOf(sandbox, 'git', [...author, ...words]);
 
 /** What git would commit. */
 const changes = (): Promise<string> => git('status', '--porcelain', '--untracked-files=all');
@@ -73,7 +69,7 @@ test('the plain commands do the same', async () => {
     ['remove-app', 'fresh'],
   ]) {
     const { stdout } = await sandbox.succeeds(...words, '--dry-run');
-    await promisify(execFile)('sh', ['-ec', stdout], { cwd: sandbox.folder });
+    await outputOf(sandbox, 'sh', ['-ec', stdout]);
   }
   assert.is(await git('diff'), before);
   assert.match(before, '+  - name: other-back');

@@ -1,6 +1,4 @@
-import { execFile } from 'node:child_process';
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
@@ -8,6 +6,7 @@ import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
 import { newPassword } from '../../../lib/secrets/make.ts';
 import { authorityFile, writeShared } from '../../../lib/secrets/shared-file.ts';
+import { outputOf } from '../../rig/programs.ts';
 import { settledContext, taskContext } from '../../rig/task-context.ts';
 import { makeSandbox } from '../sandbox.ts';
 import { makeKey, openedBy } from './keyring.ts';
@@ -21,11 +20,10 @@ const other = 'environments/lab/secrets/database.yaml';
 const developmentKey = 'sops/development-operational.asc';
 const pem = `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n-----END PRIVATE KEY-----\n`;
 
-const git = (words: string, index = '.git/index') =>
-  promisify(execFile)('git', words.split(' '), {
-    cwd: sandbox.folder,
-    env: { ...process.env, GIT_INDEX_FILE: sandbox.path(index) },
-  });
+const git = (words: string, index = '.git/index') => {
+  const env = { ...sandbox.env, GIT_INDEX_FILE: sandbox.path(index) };
+  return outputOf({ ...sandbox, env }, 'git', words.split(' '));
+};
 // Like a fresh clone, but without a commit.
 await git('init --quiet');
 await git('add --all');
