@@ -95,12 +95,6 @@ export async function settledContext(options: Options, root?: string): Promise<R
   return { ...context, settings: await loadSettings(context.environment) };
 }
 
-/** An environment of this project with its settings. */
-export async function targetOf(options: Options): Promise<Target> {
-  const environment = environmentOf(options);
-  return { environment, settings: await loadSettings(environment) };
-}
-
 /** Checks the fields of the error that an attempt ends with, as a whole or by a pattern, and returns it. */
 export async function fails(
   attempt: Attempt,

@@ -13,11 +13,10 @@ import { ensureCertificate } from '../../../lib/certificates/certificates.ts';
 import { poll } from '../../../lib/ground/poll.ts';
 import { checkSite, siteOf } from '../../../lib/ingress/test.ts';
 import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
-import { loadSettings } from '../../../lib/settings/settings.ts';
 import { type KubernetesObject, render, type Tree } from '../../charts/render.ts';
 import { root } from '../../charts/tools.ts';
 import { findProgram } from '../../rig/programs.ts';
-import { taskContext } from '../../rig/task-context.ts';
+import { settledContext, taskContext } from '../../rig/task-context.ts';
 import { type ApiServer, list, startApiServer } from '../api-server.ts';
 
 /*
@@ -236,16 +235,15 @@ for (const [provider, port] of [
     await applyRoutes({ tls: { enabled: true, port } });
     const objects = await api.kubectl(['-n', 'frontend', 'get', 'ingress,middleware', '-o', 'json']);
     const site = siteOf(JSON.parse(objects).items);
-    const settings = await loadSettings({ name: 'development', provider, root });
     assert.ok(site);
     const check = async () => {
-      const of = taskContext({ env: 'development', provider, context: 'some-context' });
+      const context = await settledContext({ provider, context: 'some-context' });
       const problems = await checkSite({
-        ...{ site, authority, context: { ...of, settings } },
+        ...{ site, authority, context },
         entrance: { address: '127.0.0.1', ...ports },
         wanted: { app: 'app1', path: undefined, expect: undefined },
       });
-      return [...problems, `${of.logged.length} as expected`].join('\n');
+      return [...problems, `${context.logged.length} as expected`].join('\n');
     };
     await until(check, '4 as expected');
   });

@@ -8,13 +8,12 @@ import { databasePrograms } from '../../../lib/backup/database-programs.ts';
 import { checkNewPlace, digestOf, existingPlace, newPlace, wholeFolder } from '../../../lib/backup/place.ts';
 import { checkSnapshot, readStoredKeys } from '../../../lib/backup/vault.ts';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
-import type { Context } from '../../../lib/settings/context.ts';
-import { answeringShell, fails, failureOf, targetOf, taskContext } from '../../rig/task-context.ts';
+import { answeringShell, fails, failureOf, settledContext, taskContext } from '../../rig/task-context.ts';
 
 useFolder(test);
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
-const target = await targetOf({ env: 'development', provider: 'embedded' });
+const given = await settledContext({});
 
 test('a backup is at its place only when it is whole; a failed one leaves nothing', async () => {
   const place = join(folder, 'above', 'backup');
@@ -36,7 +35,7 @@ test('a backup is at its place only when it is whole; a failed one leaves nothin
 });
 
 test('a backup goes to a new folder, by default in the state folder; a restore needs an existing one', async () => {
-  const placeOf = (named?: string) => newPlace(target.environment, 'vault', named);
+  const placeOf = (named?: string) => newPlace(given.environment, 'vault', named);
   assert.match(placeOf(), /\.state\/development\/backups\/vault-\d{8}T\d{6}Z$/);
   assert.is(placeOf(folder), folder);
   await fails(checkNewPlace(folder), { what: /already exists/ });
@@ -71,10 +70,10 @@ test('a backup with databases of removed applications names them and the rest', 
   const entry = { digest: await digestOf(dumpFile(folder, 'app1')), roles: [], rows: {} };
   const databases = Object.fromEntries(names.map((name) => [name, entry]));
   await writeRecord(folder, { environment: 'development', time: '', server: '17.6', databases });
-  const { database } = target.settings;
+  const { database } = given.settings;
   const applications = { ...database.applications, old: null };
-  const settings = { ...target.settings, database: { ...database, applications } };
-  const context: Context = { ...taskContext({}), ...target, settings };
+  const settings = { ...given.settings, database: { ...database, applications } };
+  const context = { ...given, settings };
   const restore = (...databases: string[]) => restoreDatabase(context, { folder, databases, replace: false });
   const advice = new RegExp(`restore-database ${folder} app1 app2`);
   await fails(restore(), { what: /that do not exist: gone, old$/, advice, exitCode: 2 });
@@ -118,9 +117,8 @@ test('in a pod, the password comes on stdin, and a failure shows pg_dump’s own
       stderr: `${why}\npg_dump: detail: Query was: SELECT\n1\ncommand terminated with exit code 1\n`,
     };
   });
-  const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
-  const context: Context = { ...taskContext({}), ...lab, $ };
-  const { dump } = await databasePrograms(context, { password: 'pass word', version: '17.6' });
+  const lab = await settledContext({ env: 'lab', provider: 'existing', context: 'lab' });
+  const { dump } = await databasePrograms({ ...lab, $ }, { password: 'pass word', version: '17.6' });
   await fails(dump('app1', join(folder, 'app1.dump')), {
     what: 'the database app1 could not be dumped',
     why,

@@ -15,7 +15,7 @@ import {
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import type { Settings } from '../../../lib/settings/context.ts';
 import { applications, releaseTable } from '../../rig/applications.ts';
-import { fails, targetOf } from '../../rig/task-context.ts';
+import { fails, settledContext } from '../../rig/task-context.ts';
 
 test('a selection includes exactly its needs, in the order of the file', async () => {
   const names = async (selection: Selection): Promise<string> =>
@@ -28,7 +28,7 @@ test('a selection includes exactly its needs, in the order of the file', async (
 });
 
 test('what an installed release needs cannot be left out', async () => {
-  const target = await targetOf({ env: 'development', provider: 'embedded' });
+  const target = await settledContext({});
   const without = (...names: string[]) => {
     const settings = structuredClone(target.settings);
     for (const name of names) settings.releases[name] = { ...settings.releases[name], installed: false };
@@ -64,7 +64,7 @@ test('chart repositories are loaded only if a chart comes from one; the chart of
   assert.ok(needsRepositories(settingsWith('hashicorp/vault')));
   for (const chart of ['./charts/vault', '../charts/vault', '/charts/vault', 'tool://vault/chart'])
     assert.not.ok(needsRepositories(settingsWith(chart)), chart);
-  const lab = await targetOf({ env: 'lab', provider: 'existing', context: 'lab' });
+  const lab = await settledContext({ env: 'lab', provider: 'existing', context: 'lab' });
   const words = await helmfileCommand(lab);
   const { kubeconfig } = lab.environment;
   assert.equal(words.slice(0, 5), ['helmfile', '--kubeconfig', kubeconfig, '--kube-context', 'lab']);
