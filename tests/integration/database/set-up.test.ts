@@ -37,12 +37,11 @@ type As = { readonly user: string; readonly password: string; readonly database:
 const app2 = (password: string): As => ({ user: 'app2', password, database: 'app2' });
 const vaultAs = (password: string): As => ({ user: 'vault', password, database: 'postgres' });
 
-/** The server's error for a statement; empty if there is none. */
-const refusal = (sql: string, as?: Partial<Login>): Promise<string> =>
-  ask(sql, as).then(
-    () => '',
-    (error: Error) => error.message,
-  );
+/** The message of an attempt's error; empty if there is none. */
+const messageOf = (attempt: Promise<unknown>): Promise<string> => attempt.then(() => '', String);
+
+/** The server's error for a statement. */
+const refusal = (sql: string, as?: Partial<Login>) => messageOf(ask(sql, as));
 
 const accepts = (as: As) => acceptsLogin({ ...login, ...as });
 const setUp = (app2: string, vault?: string, app1?: string) =>
@@ -142,8 +141,8 @@ test('the chart’s script waits up to its time limit for a server that does not
 
 test('clients connect only with TLS and only to a server with a trusted certificate', async () => {
   const { identity: _, ...open } = login;
-  const plain = await withLogin(open, (query) => query('SELECT 1')).then(() => '', String);
-  assert.match(plain, /no pg_hba.conf entry for host .*no encryption/);
+  const plain = withLogin(open, (query) => query('SELECT 1'));
+  assert.match(await messageOf(plain), /no pg_hba.conf entry for host .*no encryption/);
   const other = { identity: { authority, name: 'other.example' } };
   assert.match(await refusal('SELECT 1', other), /does not match certificate's altnames/);
   const hosts = [`DNS:${serverName}`];
@@ -228,12 +227,11 @@ test('the server’s log contains no password, even when a statement fails', asy
     applications: { ['x'.repeat(70)]: { password: 'never-logged' } },
     issuers: { pg_reserved: { password: 'never-logged' } },
   });
-  assert.match(await setUpDatabases((use) => use(login), broken).then(() => '', String), /reserved/);
+  assert.match(await messageOf(setUpDatabases((use) => use(login), broken)), /reserved/);
   assert.is((await script(broken)).exitCode, 1);
   await setPassword(login, 'app2', 'never-logged');
   assert.ok(await accepts(app2('never-logged')));
-  const nobody = setPassword(login, 'nobody', 'never-logged');
-  assert.match(await nobody.then(() => '', String), /"nobody" does not exist/);
+  assert.match(await messageOf(setPassword(login, 'nobody', 'never-logged')), /"nobody" does not exist/);
   assert.match(server.log(), /reserved/);
   assert.not.match(server.log(), /never-logged|wörd|newer/);
 });

@@ -32,14 +32,14 @@ const closed = (): Node => ({ ...fresh(), initialized: true });
 const vaultWith = (node: Node, path: string, answer: () => Answer | undefined) =>
   vaultOf(node, (call) => (call.path === path ? answer() : undefined));
 
-const inputOf = (servers: readonly ScriptedVault[], signal?: AbortSignal) => ({
-  ...{ keysPath, ...(signal && { signal }) },
+const inputOf = (servers: readonly ScriptedVault[], { signal } = new AbortController()) => ({
+  ...{ keysPath, signal },
   replicas: servers.map(({ address }, index) => ({
     name: `vault-${index}`,
-    client: vaultClient({ address, ...(signal && { signal }) }),
+    client: vaultClient({ address, signal }),
   })),
 });
-const initialise = (vault: ScriptedVault, signal?: AbortSignal) => initialiseVault(inputOf([vault], signal));
+const initialise = (vault: ScriptedVault, run?: AbortController) => initialiseVault(inputOf([vault], run));
 
 test('the keys are in place, for the owner only, before Vault is asked for anything else', async () => {
   const vault = await vaultWith(fresh(), 'sys/unseal', () => refused(500, 'internal error'));
@@ -55,7 +55,7 @@ test('an interrupted run still gets and keeps the keys', async () => {
     controller.abort(new Error('stopped'));
     return undefined;
   });
-  assert.is((await failureOf(initialise(vault, controller.signal))).message, 'stopped');
+  assert.is((await failureOf(initialise(vault, controller))).message, 'stopped');
   assert.equal((await readKeys(keysPath))?.unseal_keys_b64, ['a2V5']);
 });
 
