@@ -21,7 +21,7 @@ import { readStatus, type Status } from './status.ts';
 export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
   const rows = await fullRows(status, context);
   const lines = rows.map(({ name, text }) => `${name.padEnd(12)} ${text}`);
-  const next = nextStep(status);
+  const next = await nextStep(status, context);
   if (next !== undefined) lines.push('', next);
   return lines.join('\n');
 }
@@ -29,7 +29,7 @@ export async function formatStatus(status: Status, context: EnvironmentContext):
 /** The status as a page. Logs what cannot be read. */
 export async function formatPage(status: Status, context: EnvironmentContext): Promise<string> {
   const rows = await fullRows(status, context);
-  const next = nextStep(status);
+  const next = await nextStep(status, context);
   return statusPage(status, next === undefined ? rows : [...rows, { name: 'next', text: next }]);
 }
 
@@ -134,8 +134,13 @@ const stepsFrom: { readonly [phase in ClusterPhase]?: readonly [step: string, ta
   degraded: ['start what is missing', 'start-k8s'],
 };
 
-/** What to do about the state, if anything. */
-function nextStep(status: Status): string | undefined {
+/** What to do about the state, if anything; no task works with broken settings. */
+async function nextStep(status: Status, { environment }: EnvironmentContext): Promise<string | undefined> {
+  const fault = await loadSettings(environment).then(
+    () => undefined,
+    ({ advice, message }: TaskError) => advice ?? message,
+  );
+  if (fault !== undefined) return `correct the settings: ${fault}`;
   const half = ['start what does not answer, and unseal Vault,', 'start-k8s'] as const;
   const [what, task] = stepsFrom[status.cluster.state] ?? (isHalfStarted(status) ? half : []);
   return task === undefined ? undefined : `${what} with: ${taskLine(task)}`;

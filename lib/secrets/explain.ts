@@ -68,7 +68,7 @@ export async function explainSops(root: string, file: string, output: Ended): Pr
     case 'no key':
       return new TaskError({
         what: `no key in the keyring opens ${file}`,
-        why: 'it is encrypted for other keys than the one given',
+        why: 'it is encrypted for other keys than those in it',
         advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged': {

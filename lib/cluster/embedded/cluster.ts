@@ -83,7 +83,9 @@ export const cluster: Cluster = {
     const running = await runningNames(environment);
     const dead = allServices.filter((name) => !alive.has(name));
     if (dead.length === 0) return ['the API server does not answer'];
-    return dead.map((name) => `${name} ${running.has(name) ? 'was left by a killed run' : 'does not run'}`);
+    return dead.map(
+      (name) => `${name} ${running.has(name) ? 'runs, but no task recorded it' : 'does not run'}`,
+    );
   },
 
   create: complete,

@@ -89,7 +89,7 @@ test('a task on a cluster that does not run names its phase, with advice', async
 test('a server that a killed run has started but not recorded counts as running', async () => {
   await created();
   const etcd = await standIn('etcd', [`${clusterFolder(environment)}/etcd`]);
-  const why = /^etcd was left by a killed run, kube-apiserver does not run, /;
+  const why = /^etcd runs, but no task recorded it, kube-apiserver does not run, /;
   await fails(requireCluster(context), { what: /is degraded$/, why });
   etcd.child.stdin.end();
   await etcd.ended;

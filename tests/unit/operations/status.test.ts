@@ -71,7 +71,9 @@ test('what is stopped, sealed or does not answer comes with the task that starts
   assert.equal((await lines({ ...running, ...none })).slice(2, 4), unreachable);
   writeFileSync(join(project.folder, 'environments/development/own.yaml'), 'clustr: 1\n');
   const unknown = 'vault        not known, since the settings cannot be read';
-  assert.is((await lines({ ...running, ...none }))[2], unknown);
+  const broken = await lines({ ...running, ...none });
+  assert.is(broken[2], unknown);
+  assert.is(broken.at(-1), 'correct the settings: Did you mean `cluster`?');
   project.reset();
 });
 
