@@ -227,6 +227,7 @@ export const rollback = task({
     },
     revision: {
       type: 'number',
+      range: [1],
       positional: true,
       optional: true,
       description: 'a revision of `helm history`',

@@ -1,4 +1,3 @@
-import { UsageError } from '@k8s-deployment/runner';
 import { root } from '../lib/ground/project.ts';
 import { connection } from './connection.ts';
 import { task } from './environment-task.ts';
@@ -27,17 +26,10 @@ export const testIngress = task({
     path: { type: 'string', positional: true, optional: true, description: 'one path; default: all routes' },
     expect: {
       type: 'number',
+      range: [100, 599],
       optional: true,
-      description: 'the expected status; default: by the allowed source ranges',
+      description: 'the expected HTTP status; default: by the allowed source ranges',
     },
-  },
-  check: ({ args: { expect } }) => {
-    if (expect === undefined || (Number.isInteger(expect) && expect >= 100 && expect <= 599)) return;
-    throw new UsageError({
-      what: `expected \`--expect\` to be an HTTP status, got \`${expect}\``,
-      why: 'a server answers with 100 to 599',
-      advice: 'for example: --expect 403',
-    });
   },
   // Without real pods nothing is called.
   needs: (input) => (input.provider.simulatedPods ? [] : [...tools('kubectl'), ...connection(input)]),

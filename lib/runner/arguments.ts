@@ -85,8 +85,12 @@ async function checkValue(
   }
   if (spec.type === 'number') {
     const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
-    if (!Number.isFinite(number)) throw wrongType(name, spec, 'a number', value);
-    return number;
+    const [from, to] = spec.range ?? [];
+    const isInRange =
+      from === undefined || (Number.isInteger(number) && number >= from && !(number > Number(to)));
+    if (Number.isFinite(number) && isInRange) return number;
+    const whole = `a whole number from ${from} ${to === undefined ? 'up' : `to ${to}`}`;
+    throw wrongType(name, spec, from === undefined ? 'a number' : whole, value);
   }
   if (spec.type === 'boolean') {
     if (value === true || value === 'true' || value === '1') return true;
@@ -114,12 +118,13 @@ const possible = (choices: readonly string[] | undefined): string | undefined =>
   choices?.length === 0 ? 'there is none' : choices && `possible: ${choices.join(', ')}`;
 
 function wrongType(name: string, spec: ArgumentSpec, expected: string, value: unknown): UsageError {
-  const source = spec.env !== undefined && process.env[spec.env] === value ? ` (from ${spec.env})` : '';
+  const form = spec.positional ? argumentForm(name, spec) : `--${kebab(name)}`;
+  const variable = spec.env !== undefined && process.env[spec.env] === value ? spec.env : undefined;
+  const source = variable === undefined ? '' : ` (from ${variable})`;
+  const got = value === '' ? 'an empty text' : `\`${String(value)}\``;
   return new UsageError({
-    what: `expected \`${argumentForm(name, spec)}\` to be ${expected}, got \`${String(value)}\`${source}`,
-    advice: spec.positional
-      ? `use ${expected} for \`${argumentForm(name, spec)}\`: ${spec.description}`
-      : `write \`${source === '' ? `--${kebab(name)}` : spec.env}=${placeholder(spec)}\`: ${spec.description}`,
+    what: `expected \`${form}\` to be ${expected}, got ${got}${source}`,
+    advice: `use ${expected} for \`${variable ?? form}\`: ${spec.description}`,
   });
 }
 

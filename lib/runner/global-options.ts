@@ -15,7 +15,13 @@ export const runnerOptions = {
   list: { type: 'boolean', short: 'l', description: 'shows all tasks, as the task `list` does' },
   choose: { type: 'boolean', description: 'picks a task and its arguments on the terminal, then runs it' },
   dryRun: { type: 'boolean', short: 'n', description: 'prints the plain commands and runs nothing' },
-  jobs: { type: 'number', short: 'j', optional: true, description: 'how many tasks run at once' },
+  jobs: {
+    type: 'number',
+    short: 'j',
+    range: [1],
+    optional: true,
+    description: 'how many tasks run at once',
+  },
   yes: { type: 'boolean', short: 'y', description: 'answers every question with yes' },
   confirm: {
     type: 'string',
@@ -71,18 +77,12 @@ export type RunnerSettings = Given & { readonly jobs: number };
  * The runner's options, with defaults that depend on the machine. Throws UsageError for what the specs cannot express.
  */
 export function runnerSettings(options: Options): RunnerSettings {
-  const jobs = options.jobs ?? Math.max(4, availableParallelism());
-  if (typeof jobs !== 'number' || !Number.isInteger(jobs) || jobs < 1) {
-    throw new UsageError({
-      what: `expected \`--jobs\` to be a whole number, at least 1, got \`${String(jobs)}\``,
-      advice: 'use `--jobs=1` for one task at a time',
-    });
-  }
   for (const [one, other] of contradictions) {
     if (options[one] === true && options[other] === true)
       throw new UsageError({ what: `\`--${kebab(one)}\` and \`--${kebab(other)}\` exclude each other` });
   }
-  return { ...(options as Given), jobs };
+  const given = options as Given;
+  return { ...given, jobs: given.jobs ?? Math.max(4, availableParallelism()) };
 }
 
 /** True if a variable such as `CI` is set to a true value. */

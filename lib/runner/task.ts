@@ -34,14 +34,18 @@ export type ArgumentSpec = {
   /** Allowed values of a `choice`. */
   readonly choices?: Words;
   readonly default?: string | number | boolean;
+  /** Limits of a `number`, which then is a whole one. */
+  readonly range?: readonly [from: number, to?: number];
 };
 
 /** A union instead would hide the type of the parameter of a `choices` function from the compiler. */
 type ExactSpec =
-  | { readonly type: 'string' | 'path'; readonly default?: string }
   | (Single & { readonly type: 'number'; readonly default?: number })
-  | (Single & { readonly type: 'boolean'; readonly default?: boolean; readonly positional?: never })
-  | { readonly type: 'choice'; readonly default?: string; readonly choices: Words };
+  | ({ readonly range?: never } & (
+      | { readonly type: 'string' | 'path'; readonly default?: string }
+      | (Single & { readonly type: 'boolean'; readonly default?: boolean; readonly positional?: never })
+      | { readonly type: 'choice'; readonly default?: string; readonly choices: Words }
+    ));
 
 type Single = { readonly choices?: never; readonly variadic?: never };
 

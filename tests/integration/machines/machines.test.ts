@@ -87,7 +87,11 @@ machines('what the project does not have, or never does, ends with 2', async () 
     ['update nope', /unknown part `nope`\n.*settings, tools/],
     ['status --provider docker', /unknown provider `docker`\n.*minikube, embedded, existing/],
     ['rollback nothing', /unknown release `nothing`/],
-    ['test-ingress app1 --expect 9999', /expected `--expect` to be an HTTP status, got `9999`/],
+    ['rollback app1-back -1 --yes', /expected `\[revision\]` to be a whole number from 1 up, got `-1`/],
+    [
+      'test-ingress app1 --expect 9999',
+      /expected `--expect` to be a whole number from 100 to 599, got `9999`/,
+    ],
     ['destroy-k8s --provider existing --context nowhere --yes', /never destroyed by these tasks/],
   ] as const)
     await sandbox.refuses(words.split(' '), 2, said);

@@ -1,7 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { checkArguments } from '../../arguments.ts';
-import { runnerSettings } from '../../global-options.ts';
 import { type Arguments, need, type Options, task } from '../../runner.ts';
 import type { ArgumentSpecs, ArgumentValues } from '../../task.ts';
 import { flag, number, plain, word } from '../rig/graphs.ts';
@@ -34,8 +33,8 @@ test('the environment comes after the command line and before the default', asyn
   process.env.RUNNER_TEST_LEVEL = 'x';
   const { what, advice } = await errorOf(specs, {});
   assert.is(what, 'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)');
-  assert.match(advice, 'write `RUNNER_TEST_LEVEL=NUMBER`: ');
-  assert.match((await errorOf(specs, { level: 'y' })).advice, 'write `--level=NUMBER`: ');
+  assert.match(advice, 'use a number for `RUNNER_TEST_LEVEL`: ');
+  assert.match((await errorOf(specs, { level: 'y' })).advice, 'use a number for `--level`: ');
   process.env.RUNNER_TEST_LEVEL = '';
   assert.equal(await check(specs, {}), { level: 1 });
   delete process.env.RUNNER_TEST_LEVEL;
@@ -47,8 +46,9 @@ const tiers = {
   choices: async (options: { readonly [name: string]: unknown }) => [`core-${options.environment}`],
   ...{ positional: true, variadic: true, description: 'd' },
 } as const;
-const unlike = (expected: string, got: string): string =>
-  `expected \`--level\` to be ${expected}, got \`${got}\``;
+const unlike = (expected: string, got: string | number): string =>
+  `expected \`--level\` to be ${expected}, got ${got === '' ? 'an empty text' : `\`${got}\``}`;
+const status = { ...number, range: [100, 599] } as const;
 
 for (const [specs, values, what, why, advice] of [
   [{ files }, {}, 'missing argument `<files>…`'],
@@ -59,20 +59,25 @@ for (const [specs, values, what, why, advice] of [
   ...['x', '', 'Infinity', '1e999'].map(
     (value) => [{ level: number }, { level: value }, unlike('a number', value)] as const,
   ),
+  ...['-1', '0', '1.5', 0].map(
+    (value) =>
+      [
+        { level: { ...number, range: [1] } },
+        { level: value },
+        unlike('a whole number from 1 up', value),
+      ] as const,
+  ),
+  ...['99', '600'].map(
+    (value) =>
+      [{ level: status }, { level: value }, unlike('a whole number from 100 to 599', value)] as const,
+  ),
+  [{ level: { type: 'path', description: 'd' } }, { level: '' }, unlike('a path', '')],
 ] as const)
   test(`what is wrong is named: ${what}`, async () => {
     const error = await errorOf(specs, values);
     assert.is(error.what, what);
     if (why !== undefined) assert.equal([error.why, error.advice], [why, advice]);
   });
-
-test('the number of jobs is a whole number, at least 1', async () => {
-  for (const jobs of [0, 1.5]) {
-    const { what, advice } = await refusalOf(() => runnerSettings({ jobs }));
-    assert.is(what, `expected \`--jobs\` to be a whole number, at least 1, got \`${jobs}\``);
-    assert.is(advice, 'use `--jobs=1` for one task at a time');
-  }
-});
 
 // Mostly a test for the compiler: each `@ts-expect-error` is an error of its own when what follows it compiles.
 
@@ -113,6 +118,8 @@ test('a spec that contradicts itself does not compile', () => {
     () => plain('w', { args: { a: { type: 'choice', description: 'd' } } }),
     // @ts-expect-error: a number has none
     () => plain('w', { args: { a: { ...number, choices: ['1'] } } }),
+    // @ts-expect-error: a text has no range
+    () => plain('w', { args: { a: { ...word, range: [1] } } }),
     // @ts-expect-error: nor is it a list
     () => plain('w', { args: { a: { ...number, variadic: true } } }),
     // @ts-expect-error: a flag has no place
@@ -128,7 +135,7 @@ test('a spec that contradicts itself does not compile', () => {
     // @ts-expect-error: needs are tasks, not names
     () => plain('w', { needs: ['deploy'] }),
   ];
-  assert.is(wrong.length, 11);
+  assert.is(wrong.length, 12);
 });
 
 test('a need gives what its task requires, and nothing else', () => {
