@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type AnyTask, type CliConfig, runCli } from '@k8s-deployment/runner';
 import { launcher } from '../lib/ground/launcher.ts';
 import { root } from '../lib/ground/project.ts';
-import { memoryOf } from '../lib/settings/environment.ts';
+import { environmentOf, exportHomes, memoryOf, processEnvironment } from '../lib/settings/environment.ts';
 import { globalOptions } from '../lib/settings/global-options.ts';
 import * as applications from './applications.ts';
 import * as backup from './backup.ts';
@@ -46,10 +46,12 @@ export const config: CliConfig = {
   version: (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version,
   options: globalOptions,
   // For tasks without `run`, which execute their plain commands.
-  shell: async (options) => {
-    const { environmentOf, processEnvironment } = await import('../lib/settings/environment.ts');
-    return { env: await processEnvironment(environmentOf(options)), cwd: root };
-  },
+  shell: async (options) => ({ env: await processEnvironment(environmentOf(options)), cwd: root }),
+  // Without it, kubectl and helm cache below ~/.kube.
+  setUp: (options, commands) =>
+    /\b(kubectl|helm|helmfile|k9s) --kubeconfig |export KUBECONFIG=/.test(commands)
+      ? `${exportHomes(environmentOf(options), 'KUBECACHEDIR')}\n`
+      : '',
   resolve: async (options, requested) =>
     (await import('../lib/settings/provider-choice.ts')).resolveOptions(options, requested, root),
   dotenv: join(root, '.env'),

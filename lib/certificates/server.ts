@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { relative } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
+import { shellWord } from '../ground/shell-words.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
 import type { InEnvironment, ShellContext } from '../settings/context.ts';
 import type { CertificateRequest } from './certificates.ts';
@@ -25,7 +25,7 @@ export type ServerIdentity = {
 /** The authority's certificate as a bash argument that names a file. */
 export const authorityFileOf = ({ environment }: InEnvironment, server: CertifiedServer): string =>
   server.issuedSecret === ''
-    ? relative(environment.root, certificateFiles(environment, server.name).authority)
+    ? shellWord(certificateFiles(environment, server.name).authority)
     : `<(${authorityText({ environment }, server)})`;
 
 /** A plain command that prints the authority's certificate of another issuer. */

@@ -19,17 +19,17 @@ export async function rotationCommands(target: Target, name: string): Promise<re
   const servers = await providerOf(environment).servers?.(environment);
   const port = servers?.postgresql ?? settings.database.port;
   const kubectl = kubectlText(environment);
-  const psql = `psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
+  // For each psql, since `<(…)`, the certificate of another issuer, ends with its command.
+  const psql = `PGSSLROOTCERT=${authorityFile(target)} psql --port ${port} --username ${superuser.name} --dbname ${superuser.database}`;
   // The superuser's comes last: until then its old password works for all of them.
   const ordered = [...roles.slice(1), superuser].filter((role) => selected.includes(role));
-  const rootCertificate = `PGSSLROOTCERT=${authorityFile(target)}`;
   const names = ordered.map((role) => role.name);
   const secrets = consumerSecrets(settings, names);
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(servers ? [] : [`${kubectl} -n database port-forward svc/postgresql ${port} &`]),
     // The certificate is checked against the name; the forwarded port is at the address.
-    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full ${rootCertificate}`,
+    `export PGHOST=${settings.database.host} PGHOSTADDR=127.0.0.1 PGSSLMODE=verify-full`,
     `export PGPASSWORD="$(${decryptText(environment.name, superuser.secret)})"`,
     ...ordered.flatMap((role) => {
       const file = secretsFile(environment.name, role.secret.file);

@@ -105,6 +105,8 @@ export type CliConfig = {
   readonly lock?: (options: Options, name: true | string) => string;
   /** Folder and variables of commands of tasks without `run`. Default: this process's. */
   readonly shell?: (options: Options) => Promise<CommandOptions>;
+  /** What a dry run prints before these plain commands, such as variables that they need. */
+  readonly setUp?: (options: Options, commands: string) => string;
   /** Folder for records between runs: fingerprints and the journal. Default: `.tasks` in the working directory. */
   readonly memory?: (options: Options) => string;
   /** A file of `NAME=value` lines, for variables that are not set. */

@@ -177,13 +177,15 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
     // The commands are for the working directory, and are pasted into the caller's shell.
     const { calledIn = process.cwd() } = config;
     if (calledIn !== process.cwd()) terminal.out(`cd ${quote(process.cwd())}\n`);
+    let text = '';
     for (const node of graph.nodes) {
       const commands = await node.task.commands(node.input);
       // To be pasted: a long-running process goes to the background.
       const end = node.longRunning === undefined ? '' : ' &';
       const lines = commands.map((command) => session.redactor.redact(command)).join('\n');
-      if (commands.length > 0) terminal.out(`${lines}${end}\n`);
+      if (commands.length > 0) text += `${lines}${end}\n`;
     }
+    terminal.out((config.setUp?.(options, text) ?? '') + text);
     return exitCodes.done;
   }
   const together = graph.nodes.map(({ task }) => task.name);

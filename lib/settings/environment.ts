@@ -106,9 +106,7 @@ export function homesOf({ gnupgHome, kubeconfig, plainState, state }: Environmen
 
 type Home = keyof ReturnType<typeof homesOf>;
 
-/** For helm and helmfile, and the kubectl that runs beside them. */
 export const helmHomes = [
-  'KUBECACHEDIR',
   'HELM_CACHE_HOME',
   'HELM_CONFIG_HOME',
   'HELM_DATA_HOME',

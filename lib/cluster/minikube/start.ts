@@ -1,6 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
-import { shellWords } from '../../ground/shell-words.ts';
+import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { kubectl, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
 import type {
   Context,
@@ -73,8 +73,8 @@ export const afterwards = (settings: Settings): readonly (readonly string[])[] =
 ];
 
 /** A plain minikube command with the environment's kubeconfig, for `--dry-run`. */
-export const text = ({ name }: Environment, words: readonly string[]): string =>
-  `KUBECONFIG=.state/${name}/kubeconfig ${shellWords(['minikube', ...words])}`;
+export const text = ({ kubeconfig }: Environment, words: readonly string[]): string =>
+  `KUBECONFIG=${shellWord(kubeconfig)} ${shellWords(['minikube', ...words])}`;
 
 export const startCommands = (target: Target, existing?: 'existing'): readonly string[] => [
   text(target.environment, startArguments(target, existing)),

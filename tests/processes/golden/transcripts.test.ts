@@ -52,6 +52,10 @@ for (const provider of [...providerNames, 'production'] as const) {
       assert.not.match(commands, /<[a-z]|undefined|\[object/, name);
       for (const path of [folder, root]) assert.not.ok(text.includes(path), name);
       assert.not.match(text, /BEGIN PGP|hvs\.|ENC\[/, name);
+      // Programs such as set-up.sh change their folder.
+      assert.not.match(text, /\b[A-Z]+=\.state\//, name);
+      const isClient = /(kubectl|helm|helmfile|k9s) --kubeconfig|export KUBECONFIG=/.test(commands);
+      assert.is(commands.lastIndexOf('KUBECACHEDIR="$PWD/'), isClient ? 'export '.length : -1, name);
       for (const line of text.split('\n').filter((line) => !line.startsWith('#'))) {
         if (/\b(version|--version|plugin install|config view)\b/.test(line)) continue;
         if (/(^|\| |\$\()kubectl /.test(line)) assert.match(line, /--kubeconfig \S+ --context \S+/, name);

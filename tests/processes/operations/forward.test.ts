@@ -53,14 +53,17 @@ test('without names it is all that can answer', async () => {
   await fails((async () => serversToForward(embedded, ['ingress']))(), { exitCode: 2, what });
 });
 
-test('PostgreSQL is reached at the port of the settings', async () => {
-  const other = withSettings({ database: { port: 6543 } });
+test('PostgreSQL is reached at the port of the settings, and verified by its issuer', async () => {
+  const releases = { postgresql: { tls: { existingSecret: 'postgresql-tls' } } };
+  const other = withSettings({ database: { port: 6543 }, releases });
   project.script('kubectl', forwarding(40123));
   const use = async ({ port }: { port: number }) => port;
   assert.is(await withPostgresql(other, use, 0), 40123);
   assert.match(project.calls().at(-1) ?? '', / -n database port-forward svc\/postgresql :6543 /);
   for (const commands of [forwardCommands(other, ['postgresql']), rotationCommands(other, 'app2')])
     assert.match((await commands).join('\n'), /port-forward svc\/postgresql (?:6543:)?6543 /);
+  // The file ends with its command.
+  assert.match((await rotationCommands(other, 'app2')).join('\n'), / \| PGSSLROOTCERT=<\(.*\) psql /);
 });
 
 test.run();
