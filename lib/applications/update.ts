@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
+import { readHelmfile } from '../helm/helmfile.ts';
 import type { Environment } from '../settings/context.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 import { settingsFiles } from '../settings/settings.ts';
@@ -71,14 +72,8 @@ export async function settingsCommands(root: string, settings: Tree): Promise<st
 }
 
 /** URLs of chart repositories by name. */
-async function chartRepositories(root: string): Promise<ReadonlyMap<string, string>> {
-  const { value } = await readStrictYaml(
-    await readFile(join(root, 'helmfile.yaml'), 'utf8'),
-    'helmfile.yaml',
-  );
-  const list = (valueAt(value, ['repositories']) ?? []) as readonly { name: string; url: string }[];
-  return new Map(list.map(({ name, url }) => [name, url]));
-}
+const chartRepositories = async (root: string): Promise<ReadonlyMap<string, string>> =>
+  new Map((await readHelmfile(root)).repositories.map(({ name, url }) => [name, url]));
 
 const mapsAt = (settings: Tree, key: string) =>
   (valueAt(settings, [key]) ?? {}) as { readonly [name: string]: { readonly [key: string]: string } };

@@ -31,6 +31,13 @@ export const map = <const Entries extends v.ObjectEntries>(entries: Entries, rul
     }),
   );
 
+/** A map with at least these keys; the output has no others. */
+export const mapWith = <const Entries extends v.ObjectEntries>(entries: Entries, rule = 'a map') =>
+  v.pipe(
+    mapOfAnything(rule),
+    v.object(entries, ({ path }) => ruleOf(entries[String(path?.[0].key)] as v.GenericSchema)),
+  );
+
 /** The rule that a missing value breaks. */
 const ruleOf = (schema: v.GenericSchema): string => v.safeParse(schema, undefined).issues?.[0].message ?? '';
 

@@ -1,40 +1,59 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
+import * as v from 'valibot';
+import { flag, mapWith, read, text, wholeNumber } from '../ground/schema.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
+import { valueAt } from '../ground/tree.ts';
 import { howToRestore } from '../secrets/how-to-restore.ts';
 import type { Context, Settings, Target } from '../settings/context.ts';
 import { settingsFiles, stateValues } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
+const id = 'an id such as `core/devops`';
+const seconds = v.nullish(wholeNumber('a whole number of seconds, at least 1'));
+
+/** What the tasks read; helmfile checks the other keys. */
+const release = mapWith({
+  name: text(),
+  namespace: text(),
+  /** A path in the project, or a template of a setting. */
+  chart: text(),
+  labels: mapWith({ tier: text(), app: text() }, 'a map with `tier` and `app`'),
+  needs: v.nullish(v.pipe(v.array(text(id, /^[^/]+\/[^/]+$/), `a list, each ${id}`), v.readonly()), []),
+  timeout: seconds,
+  /** True if the release contains its own namespace, which has to exist before. */
+  createNamespace: v.optional(flag),
+  /** `helm-legacy`: waits for pods, but not for conditions of other objects. */
+  trackMode: v.optional(text()),
+});
+
+const schema = mapWith(
+  {
+    helmDefaults: v.nullish(mapWith({ timeout: seconds })),
+    releases: v.array(release, 'a list of releases'),
+    /** Chart repositories. */
+    repositories: v.nullish(v.array(mapWith({ name: text(), url: text() }), 'a list of repositories'), []),
+  },
+  'a map with `releases`',
+);
+
+type Declared = v.InferOutput<typeof release>;
+
 /** A release of `helmfile.yaml`. */
-export type Release = {
+export type Release = Readonly<Omit<Declared, 'labels'> & Declared['labels']> & {
   /** Namespace and name, such as `core/devops`. */
   readonly id: string;
-  readonly name: string;
-  readonly namespace: string;
-  /** A path in the project, or a template of a setting. */
-  readonly chart: string;
-  readonly tier: string;
-  readonly app: string;
-  /** Ids of releases. */
-  readonly needs: readonly string[];
   /** Seconds. */
   readonly timeout: number;
-  /** True if the release contains its own namespace, which has to exist before. */
-  readonly createNamespace?: boolean;
-  /** `helm-legacy`: waits for pods, but not for conditions of other objects. */
-  readonly trackMode?: string;
 };
 
-type Declared = {
-  readonly helmDefaults?: { readonly timeout?: number };
-  readonly releases: readonly (Omit<Release, 'id' | 'tier' | 'app' | 'needs' | 'timeout'> &
-    Partial<Pick<Release, 'needs' | 'timeout'>> & { readonly labels: Pick<Release, 'tier' | 'app'> })[];
+type Helmfile = Pick<v.InferOutput<typeof schema>, 'repositories'> & {
+  readonly releases: readonly Release[];
 };
 
-let last: { readonly text: string; readonly declared: Declared } | undefined;
+let last: { readonly text: string; readonly helmfile: Helmfile } | undefined;
 
 /** Selects releases by tier or app, or all. */
 export type Selection = {
@@ -44,32 +63,59 @@ export type Selection = {
   readonly withNeeds?: boolean;
 };
 
-/**
- * The releases of helmfile.yaml in order, by default all. The file is plain YAML, so that it can be read without
- * helmfile.
- */
+/** The releases of helmfile.yaml in order, by default all. */
 export async function declaredReleases(root: string, selection: Selection = {}): Promise<readonly Release[]> {
   const { tier, app } = selection;
-  const text = await readFile(join(root, 'helmfile.yaml'), 'utf8').catch(async (error: Error) => {
-    throw new TaskError({
-      what: 'helmfile.yaml cannot be read',
-      why: error.message,
-      advice: await howToRestore(root, 'helmfile.yaml'),
-    });
-  });
-  if (text !== last?.text)
-    last = { text, declared: (await readStrictYaml(text, 'helmfile.yaml')).value as Declared };
-  const { helmDefaults, releases: declared } = last.declared;
-  const releases = declared.map(({ labels, ...release }) => ({
-    needs: [],
-    timeout: helmDefaults?.timeout ?? 300,
-    ...release,
-    id: `${release.namespace}/${release.name}`,
-    tier: labels.tier,
-    app: labels.app,
-  }));
+  const { releases } = await readHelmfile(root);
   const selected = releases.filter((one) => one.tier === (tier ?? one.tier) && one.app === (app ?? one.app));
   return selection.withNeeds ? withNeeds(selected, releases) : selected;
+}
+
+/**
+ * What the tasks read of helmfile.yaml, which is plain YAML, so that it can be read without helmfile. Throws
+ * `TaskError` with file and line for the first mistake.
+ */
+export async function readHelmfile(root: string): Promise<Helmfile> {
+  const file = 'helmfile.yaml';
+  const content = await readFile(join(root, file), 'utf8').catch(async (error: Error) => {
+    throw new TaskError({
+      what: `${file} cannot be read`,
+      why: error.message,
+      advice: await howToRestore(root, file),
+    });
+  });
+  if (content === last?.text) return last.helmfile;
+  const { value, lineOf } = await readStrictYaml(content, file);
+  const found = read(schema, value);
+  if ('problem' in found) {
+    const { path, rule } = found.problem;
+    const key = path.length === 0 ? 'the file' : `\`${path.join('.')}\``;
+    const keys = Object.keys(valueAt(value, path.slice(0, -1)) ?? {}).join(', ');
+    throw new TaskError({
+      what: `${file}:${lineOf(path)}: expected ${key} to be ${rule}`,
+      why: `it is ${kindOf(valueAt(value, path)) ?? `missing; the map has [${keys}]`}`,
+      advice: 'correct it; README.md shows an entry under "A release"',
+    });
+  }
+  const { helmDefaults, releases, repositories } = found.output;
+  const helmfile = {
+    repositories,
+    releases: releases.map(({ labels, ...release }) => ({
+      ...{ ...release, ...labels },
+      id: `${release.namespace}/${release.name}`,
+      timeout: release.timeout ?? helmDefaults?.timeout ?? 300,
+    })),
+  };
+  last = { text: content, helmfile };
+  return helmfile;
+}
+
+/** A value for an error; undefined if there is none. */
+function kindOf(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (value === null) return 'empty';
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'a map';
+  return `the ${typeof value === 'string' ? 'text' : typeof value} \`${value}\``;
 }
 
 /** The selected releases and what they need among `all`, in the order of `all`. */

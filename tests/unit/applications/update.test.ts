@@ -64,7 +64,7 @@ mkdirSync(join(root, own, '..'), { recursive: true });
 write({ 'environments/existing.yaml': '{}\n' });
 /** Settings of all environments and of one, with a chart repository in this folder. */
 const setUp = (all: string, ownSettings = '{}\n', charts = 'charts/'): void => {
-  const repositories = `repositories:\n  - name: smith\n    url: http://${host}/${charts}\n`;
+  const repositories = `releases: []\nrepositories:\n  - name: smith\n    url: http://${host}/${charts}\n`;
   write({ 'helmfile.yaml': repositories, [common]: all, [own]: ownSettings });
 };
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');

@@ -43,10 +43,59 @@ test('what an installed release needs cannot be left out', async () => {
   await without('reloader', 'vault', 'vault-operator', ...ofVault);
 });
 
-test('a helmfile.yaml that cannot be read is an error before anything runs', async () => {
+const start = 'name: cache, namespace: core, chart: ./charts/cache';
+const labels = 'labels: { tier: core, app: cache }';
+const text = 'to be a text that is not empty';
+
+const declaredIn = (content: string) => {
   const folder = temporaryFolder();
-  writeFileSync(join(folder, 'helmfile.yaml'), 'releases: [\n');
-  await fails(declaredReleases(folder), { what: 'helmfile.yaml:2 is not valid YAML', exitCode: 1 });
+  writeFileSync(join(folder, 'helmfile.yaml'), content);
+  return declaredReleases(folder);
+};
+
+for (const [content, what, why] of [
+  ['releases: [\n', '2 is not valid YAML'],
+  ['', '1: expected the file to be a map with `releases`', 'it is empty'],
+  ['- cache', '1: expected the file to be a map with `releases`', 'it is a list'],
+  ['releses: []', '1: expected `releases` to be a list of releases', 'it is missing; the map has [releses]'],
+  ['releases:', '1: expected `releases` to be a list of releases', 'it is empty'],
+  ['releases: { cache: }', '1: expected `releases` to be a list of releases', 'it is a map'],
+  ['releases: []\nhelmDefaults: 300', '2: expected `helmDefaults` to be a map', 'it is the number `300`'],
+  ['releases: []\nrepositories: [{ name: a }]', `2: expected \`repositories.0.url\` ${text}`, /missing/],
+  ['releases:\n- cache', '2: expected `releases.0` to be a map', 'it is the text `cache`'],
+  ['releases:\n-', '2: expected `releases.0` to be a map', 'it is empty'],
+  ...[
+    [
+      start,
+      'labels` to be a map with `tier` and `app`',
+      'it is missing; the map has [name, namespace, chart]',
+    ],
+    [`${start}, labels: { app: cache }`, `labels.tier\` ${text}`, 'it is missing; the map has [app]'],
+    [`namespace: core, ${labels}`, `name\` ${text}`, 'it is missing; the map has [namespace, labels]'],
+    [`name: 1, ${labels}`, `name\` ${text}`, 'it is the number `1`'],
+    [`name: cache, namespace: "", ${labels}`, `namespace\` ${text}`, 'it is the text ``'],
+    [`name: cache, namespace: core, ${labels}`, `chart\` ${text}`, /missing/],
+    [`${start}, ${labels}, timeout: 5m`, 'timeout` to be a whole number of seconds, at least 1', /`5m`/],
+    [
+      `${start}, ${labels}, needs: core/devops`,
+      'needs` to be a list, each an id such as `core/devops`',
+      /text/,
+    ],
+    [`${start}, ${labels}, needs: [devops]`, 'needs.0` to be an id such as `core/devops`', /`devops`/],
+  ].map(
+    ([keys, rule, why]) => [`releases:\n- { ${keys} }`, `2: expected \`releases.0.${rule}`, why] as const,
+  ),
+] as const)
+  test(`a mistake in helmfile.yaml is named with its line: ${what}`, async () => {
+    const given = why === undefined ? {} : { why };
+    await fails(declaredIn(content), { what: `helmfile.yaml:${what}`, ...given, exitCode: 1 });
+  });
+
+test('of a release, the tasks read some keys; the others are for helmfile', async () => {
+  const releases = `releases: [{ ${start}, ${labels}, needs: , wait: true }]`;
+  const [release] = await declaredIn(`helmDefaults: { timeout: 60 }\n${releases}`);
+  const named = { name: 'cache', namespace: 'core', chart: './charts/cache', id: 'core/cache' };
+  assert.equal(release, { ...named, tier: 'core', app: 'cache', needs: [], timeout: 60 });
 });
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
