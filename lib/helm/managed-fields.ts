@@ -49,11 +49,11 @@ export function withoutDropped<Value>(
   return Object.fromEntries(kept) as Value;
 }
 
-/** For example `.spec.replicas: 4 (kubectl) → 2`; hides values of a Secret. */
+/** For example `.spec.replicas: 4 (kubectl), was 2`; hides values of a Secret. */
 export function lostField({ object }: Pair, { path, manager, theirs, ours }: LostField): string {
   const hidden = object.kind === 'Secret' && path.startsWith('.data');
   const [their, our] = hidden ? ['a hidden value', 'a hidden value'] : shortValues(theirs, ours);
-  return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`} → ${our}`;
+  return `${path}: ${theirs === undefined ? 'removed' : `${their} (${manager})`}, was ${our}`;
 }
 
 /** A field that helm set and no longer owns: somebody else changed or removed it. */

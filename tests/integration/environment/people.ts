@@ -44,17 +44,17 @@ people('manual changes are reported with field and manager, and reverted', async
     kubectl -n frontend rollout restart deployment app2-front`);
   const enforced = '.metadata.labels[pod-security.kubernetes.io/enforce]';
   const expected = [
-    `devops was changed: namespace backend ${enforced}: privileged (kubectl-label) → restricted`,
-    `devops was changed: namespace frontend ${enforced}: removed → restricted`,
-    'devops was changed: resourcequota backend/backend-quota .spec.hard.pods: 3 (kubectl-patch) → 30',
-    'devops was changed: secret backend/app2-back-database .data.DB_PASSWORD: a hidden value (kubectl-patch) → a hidden value',
-    'app2-back was changed: deployment backend/app2-back .metadata.annotations[secret.reloader.stakater.com/reload]: removed → app2-back-database',
-    'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].env[DB_SSLMODE]: removed → {"name":"DB_SSLMODE","value":"verify-full"}',
-    `app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set) → ${image.slice(0, 60)}…`,
+    `devops was changed: namespace backend ${enforced}: privileged (kubectl-label), was restricted`,
+    `devops was changed: namespace frontend ${enforced}: removed, was restricted`,
+    'devops was changed: resourcequota backend/backend-quota .spec.hard.pods: 3 (kubectl-patch), was 30',
+    'devops was changed: secret backend/app2-back-database .data.DB_PASSWORD: a hidden value (kubectl-patch), was a hidden value',
+    'app2-back was changed: deployment backend/app2-back .metadata.annotations[secret.reloader.stakater.com/reload]: removed, was app2-back-database',
+    'app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].env[DB_SSLMODE]: removed, was {"name":"DB_SSLMODE","value":"verify-full"}',
+    `app2-back was changed: deployment backend/app2-back .spec.template.spec.containers[backend].image: traefik/whoami:v1.10 (kubectl-set), was ${image.slice(0, 60)}…`,
     'app2-front was changed: serviceaccount frontend/app2-front is missing',
-    'app2-front was changed: deployment frontend/app2-front .metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
-    'app2-front was changed: deployment frontend/app2-front .spec.replicas: 4 (kubectl) → 2',
-    'app2-front was changed: deployment frontend/app2-front .spec.template.spec.containers[nginx].resources.limits.memory: 300Mi (kubectl-patch) → 256Mi',
+    'app2-front was changed: deployment frontend/app2-front .metadata.labels[app.kubernetes.io/managed-by]: removed, was Helm',
+    'app2-front was changed: deployment frontend/app2-front .spec.replicas: 4 (kubectl), was 2',
+    'app2-front was changed: deployment frontend/app2-front .spec.template.spec.containers[nginx].resources.limits.memory: 300Mi (kubectl-patch), was 256Mi',
   ].sort();
   const [status, diff] = [await succeeds('status'), await succeeds('diff-app', 'app2')];
   const install = await installApp2();
@@ -76,7 +76,7 @@ people('manual changes are reported with field and manager, and reverted', async
 people('a rollback also reverts manual changes', async () => {
   await somebody('kubectl -n frontend scale deployment app2-front --replicas=5');
   const { stderr } = await succeeds('rollback', 'app2-front', '--yes');
-  assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\) → 2/);
+  assert.match(stderr, /\.spec\.replicas: 5 \(kubectl\), was 2/);
   assert.is(await replicas(), '2');
 });
 

@@ -105,9 +105,9 @@ test('objects that may not be listed are not missing; the others are compared', 
   assert.equal(lines, [
     `cannot check for manual changes: ${forbidden}`,
     ...[
-      '.metadata.labels.name: other (somebody) → wrong',
-      '.metadata.labels[app.kubernetes.io/managed-by]: removed → Helm',
-      '.metadata.annotations[meta.helm.sh/release-name]: removed → devops',
+      '.metadata.labels.name: other (somebody), was wrong',
+      '.metadata.labels[app.kubernetes.io/managed-by]: removed, was Helm',
+      '.metadata.annotations[meta.helm.sh/release-name]: removed, was devops',
     ].map((field) => `devops was changed: namespace backend ${field}`),
   ]);
 });
