@@ -78,7 +78,7 @@ async function initInput(target: Target): Promise<InitCommandsInput> {
 export const initVaultCommands = async (target: Target) => initCommands(await initInput(target));
 
 /**
- * Plain commands of `init-vault` on a new Vault, one per line for a POSIX shell. Secrets reach `vault` by stdin,
+ * Plain commands of `init-vault` on a new Vault, one per line for bash. Secrets reach `vault` by stdin,
  * never as an argument.
  */
 export function initCommands(input: InitCommandsInput): string[] {
