@@ -73,13 +73,11 @@ export function summaryLines(summary: RunSummary, view: SummaryView): string[] {
   lines.push(...(view.timing ?? []));
   if (view.reports?.length) lines.push(style.dim(`written: ${view.reports.join(', ')}`));
   const spared = [[summary.upToDate, 'up to date'] as const, [summary.resumed, 'resumed'] as const];
-  const isDone = summary.outcome === 'done';
   const total = summary.done + summary.upToDate + summary.resumed;
-  if (isDone || (summary.outcome === 'interrupted' && total === view.nodes)) {
-    if (isDone && view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
+  if (summary.outcome === 'done') {
+    if (view.nodes === 1 && summary.changed + summary.unchanged === 0) return lines;
     const parts = counted([...spared, [summary.changed, 'changed']]);
     if (summary.changed === 0 && summary.unchanged > 0) parts.push('nothing changed');
-    if (!isDone) parts.push('before the interruption');
     return [...lines, style.green([`done: ${count(total, 'task')} in ${time}`, ...parts].join(', '))];
   }
   if (view.nodes === 1 && summary.outcome === 'failed') return lines;
@@ -90,6 +88,7 @@ export function summaryLines(summary: RunSummary, view: SummaryView): string[] {
     ...spared,
     [summary.skipped, 'not started'],
   ]);
+  if (summary.outcome === 'interrupted' && total === view.nodes) parts.push('nothing left to do');
   return [...lines, style.red(`${summary.outcome} after ${time}: ${parts.join(', ')}`)];
 }
 

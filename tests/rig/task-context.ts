@@ -54,7 +54,7 @@ export const environmentIn = (folder: string, provider: ProviderName = 'embedded
   environmentOf({ env: 'development', provider, context: 'some-context' }, folder);
 
 /** The context of a task for an environment of a clone, without a run: commands are real, and the log is recorded. */
-export function taskContext(options: Options, root: string = projectFolder): RecordedContext {
+export function taskContext(given: Options, root: string = projectFolder): RecordedContext {
   const cleanups: ((outcome: RunOutcome) => void | Promise<void>)[] = [];
   const recorded = {
     logged: [] as string[],
@@ -62,7 +62,8 @@ export function taskContext(options: Options, root: string = projectFolder): Rec
     secrets: [] as string[],
     reported: [] as string[],
   };
-  const environment = environmentOf({ env: 'development', provider: 'embedded', ...options }, root);
+  const options: Options = { env: 'development', provider: 'embedded', ...given };
+  const environment = environmentOf(options, root);
   const shell = plainShell();
   // With the current variables, because tests change PATH.
   const $ = (...words: Parameters<Shell>) =>

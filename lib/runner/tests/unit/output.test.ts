@@ -127,7 +127,7 @@ test('the summary counts, and says when nothing changed', () => {
   const one = { ...summary, done: 1, changed: 0, unchanged: 0 };
   assert.equal(summaryLines(one, { ...view, nodes: 1 }), []);
   const stopped = { ...one, outcome: 'interrupted' } as const;
-  const late = ['done: 1 task in 1m02s, before the interruption'];
+  const late = ['interrupted after 1m02s: 1 done, nothing left to do'];
   assert.equal(summaryLines(stopped, { ...view, nodes: 1 }), late);
   const early = ['interrupted after 1m02s: 1 done, 2 not started'];
   assert.equal(summaryLines({ ...stopped, skipped: 2 }, view), early);
