@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { parse } from 'yaml';
 import { clusterOf } from '../cluster/cluster.ts';
-import { namesEnding } from '../ground/files.ts';
+import { namesEnding } from '../ground/file-names.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { otherReading, readStrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, valueAt } from '../ground/tree.ts';

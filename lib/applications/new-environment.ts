@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@k8s-deployment/runner';
-import { isLeftover } from '../ground/files.ts';
+import { isLeftover } from '../ground/file-names.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { missingSecrets } from '../secrets/make.ts';

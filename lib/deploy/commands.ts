@@ -1,5 +1,5 @@
 import { providerOf } from '../cluster/providers.ts';
-import { leftoverGlob } from '../ground/files.ts';
+import { leftoverGlob } from '../ground/file-names.ts';
 import { rollbackWords, takeBack } from '../helm/helm.ts';
 import {
   atOnce,

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
-import { namesEnding } from '../ground/files.ts';
+import { namesEnding } from '../ground/file-names.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';

@@ -1,7 +1,7 @@
 import { chmod, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
-import { namesEnding } from '../ground/files.ts';
+import { namesEnding } from '../ground/file-names.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { poll } from '../ground/poll.ts';
 import type { Context, EnvironmentContext, Outcome, ShellContext, Target } from '../settings/context.ts';

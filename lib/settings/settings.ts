@@ -2,7 +2,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
-import { namesEnding } from '../ground/files.ts';
+import { namesEnding } from '../ground/file-names.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';

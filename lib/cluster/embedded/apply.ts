@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TaskError } from '@k8s-deployment/runner';
-import { namesEnding } from '../../ground/files.ts';
+import { namesEnding } from '../../ground/file-names.ts';
 import { textIfThere } from '../../ground/if-there.ts';
 import { controllerOf } from '../../ingress/controllers.ts';
 import type { Context, Environment, Settings, Target } from '../../settings/context.ts';

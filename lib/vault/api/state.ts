@@ -1,7 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { checkLineEnds, namesEnding } from '../../ground/files.ts';
+import { namesEnding } from '../../ground/file-names.ts';
+import { checkLineEnds } from '../../ground/files.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
 import {

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { watchedFiles } from '../../../lib/deploy/commands.ts';
 import { compare } from '../../../lib/deploy/diff.ts';
-import { leftoverGlob } from '../../../lib/ground/files.ts';
+import { leftoverGlob } from '../../../lib/ground/file-names.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { environmentOf } from '../../../lib/settings/environment.ts';
 import { loadSettings } from '../../../lib/settings/settings.ts';

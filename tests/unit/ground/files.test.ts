@@ -4,14 +4,8 @@ import { join } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  checkLineEnds,
-  checkWritable,
-  filesBelow,
-  isLeftover,
-  leftoverGlob,
-  namesEnding,
-} from '../../../lib/ground/files.ts';
+import { isLeftover, leftoverGlob, namesEnding } from '../../../lib/ground/file-names.ts';
+import { checkLineEnds, checkWritable, filesBelow } from '../../../lib/ground/files.ts';
 import { entriesBelow, ifThere, textIfThere } from '../../../lib/ground/if-there.ts';
 import { compileGlobs } from '../../../lib/runner/memory/files.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
