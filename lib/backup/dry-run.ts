@@ -8,7 +8,7 @@ import { decryptText } from '../secrets/encrypted-file.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Target } from '../settings/context.ts';
 import { exportHomes } from '../settings/environment.ts';
-import { unsealVaultCommands, vaultAccessCommands } from '../vault/dry-run.ts';
+import { reopenVaultCommands, snapshotAccessCommands } from '../vault/dry-run.ts';
 import { keysFileName, localKeys } from '../vault/keys-place.ts';
 import type { Restore } from './database.ts';
 import { dumpWords, inPod, localVariables, ownerOptions, restoreWords } from './database-programs.ts';
@@ -96,7 +96,7 @@ export async function backupVaultCommands(target: Target, named: string | undefi
     'const { unseal_keys_b64, recovery_keys_b64 } = JSON.parse(fs.readFileSync(0)); console.log(JSON.stringify({ unseal_keys_b64, recovery_keys_b64 }))',
   ]);
   return [
-    ...(await vaultAccessCommands(target)),
+    ...(await snapshotAccessCommands(target)),
     `export VAULT_TOKEN="$(${kubectlText(environment)} ${shellWords(accountTokenWords)} | vault write -field=token ${path} role=${role} jwt=-)"`,
     `umask 077; folder=${newPlaceText(environment, 'vault', named)}; mkdir -p "$folder"`,
     'vault operator raft snapshot save "$folder"/raft.snap',
@@ -116,13 +116,13 @@ export async function restoreVaultCommands(target: Target, folder: string): Prom
   const place = shellWord(folder);
   return [
     exportHomes(environment, 'GNUPGHOME'),
-    ...(await vaultAccessCommands(target)),
+    ...(await snapshotAccessCommands(target)),
     '# with a root token, which `vault operator generate-root` creates: export VAULT_TOKEN=…',
     eachAfter([
       `vault operator raft snapshot restore -force ${place}/raft.snap`,
       `(umask 077; sops decrypt --output-type json ${place}/keys.yaml > ${keys})`,
     ]),
-    ...(await unsealVaultCommands(target)),
+    ...(await reopenVaultCommands(target)),
     '# then the commands of init-vault, as far as Vault differs',
   ];
 }

@@ -132,25 +132,34 @@ export async function vaultLoginCommands(target: Target): Promise<string[]> {
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
 const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
 
-/** The plain commands before others that call `vault`, for `--dry-run`. */
-export const vaultAccessCommands = async (target: Target) => reach(await plainAccess(target));
+/**
+ * The plain commands before those of snapshots, for `--dry-run`. Only the active replica has them: the others redirect
+ * to an address of the cluster.
+ */
+export const snapshotAccessCommands = async (target: Target) =>
+  reach(await plainAccess(target), 'vault-active');
 
-const reach = ({ address, trust, kubectl }: PlainAccess): string[] => [
+const reach = ({ address, trust, kubectl }: PlainAccess, service = 'vault'): string[] => [
   ...(kubectl === undefined
     ? []
-    : [`${kubectl} -n vault port-forward svc/vault 8200 & # leave it running for the following commands`]),
+    : [
+        `${kubectl} -n vault port-forward svc/${service} 8200 & # leave it running for the following commands`,
+      ]),
   ...addressCommands(address, trust),
   waitForVault,
 ];
 
-/** Unseals each replica; a joining one accepts the key only after it has found the others. */
-function unsealCommand(access: PlainAccess): string {
+/**
+ * Unseals each replica, on demand after its restart; a joining one accepts the key only after it has found the others.
+ */
+function unsealCommand(access: PlainAccess, { restart = false } = {}): string {
   const { kubectl } = access;
   const key = fromKeys(access, 'unseal_keys_b64[0]');
   if (kubectl === undefined) return `${key} | vault write sys/unseal key=-`;
   const list = `${kubectl} -n vault get pods --selector ${shellWord(vaultSelector)} --output name`;
   const unseal = `${key} | ${kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
-  return `for pod in $(${list} | sort); do until ${unseal}; do sleep 1; done; done`;
+  const first = restart ? `${kubectl} -n vault delete "$pod"; ` : '';
+  return `for pod in $(${list} | sort); do ${first}until ${unseal}; do sleep 1; done; done`;
 }
 
 /** Sets the token that a command prints for `vault`. */
@@ -160,6 +169,19 @@ const tokenCommand = (command: string): string => `export VAULT_TOKEN="$(${comma
 export async function unsealVaultCommands(target: Target): Promise<string[]> {
   const access = await plainAccess(target);
   return [...(access.kubectl === undefined ? reach(access) : []), unsealCommand(access)];
+}
+
+/**
+ * The plain commands that open Vault after a restore, for `--dry-run`: it restores the snapshot after its answer, and
+ * seals itself if the keys are others. A replica that missed that cannot follow until it is restarted.
+ */
+export async function reopenVaultCommands(target: Target): Promise<string[]> {
+  const access = await plainAccess(target);
+  return [
+    'for second in $(seq 60); do vault status > /dev/null 2>&1; [ $? -ne 2 ] || break; sleep 1; done',
+    unsealCommand(access, { restart: true }),
+    ...sharedCommands({ ...access, environment: target.environment.name }),
+  ];
 }
 
 /** The root token creates the operator's token, which replaces it in the keys file, and is revoked. */
@@ -179,7 +201,11 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
 }
 
 /** Encrypts the keys for all who share the cluster. */
-function sharedCommands({ environment, keysPath, shared }: InitCommandsInput): string[] {
+function sharedCommands({
+  environment,
+  keysPath,
+  shared,
+}: Pick<InitCommandsInput, 'environment' | 'keysPath' | 'shared'>): string[] {
   if (shared === undefined) return [];
   const script = `process.stdout.write(JSON.stringify({ environment: process.argv[2], ...JSON.parse(fs.readFileSync(process.argv[1])) }))`;
   return [
