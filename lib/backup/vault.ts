@@ -71,13 +71,19 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   const file = snapshotFile(folder);
   await checkSnapshot(context, file);
   const keys = await readStoredKeys(context, folder);
-  await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
+  const late = await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
     // What the snapshot's Vault was given may be older, such as a password.
     await rm(writtenPath(environment), { force: true });
     const input = { replicas, absent, keysPath: keysPlace(context), file, keys, secret, signal };
-    if (await restoreSnapshot(input))
+    const restored = await restoreSnapshot(input);
+    if (restored.others)
       context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);
+    return restored.late;
   });
+  if (late.length > 0) {
+    context.log(`restarting ${late.join(', ')}, which did not take part`);
+    await context.$({ quiet: true })`${kubectl(environment)} -n vault delete pod ${late} --wait=false`;
+  }
   await initVault(context);
   context.report('changed');
 }

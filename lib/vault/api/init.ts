@@ -139,7 +139,7 @@ const joinMs = 60_000;
 
 /**
  * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come first: one
- * without can only join an unsealed one.
+ * without can only join an unsealed one. Throws `KeysError` if the keys do not open one, after the others.
  */
 export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(
@@ -149,11 +149,27 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const known = sealed.filter(({ state }) => state.initialized);
   const joining = sealed.filter(({ state }) => !state.initialized);
   const unsealed: string[] = [];
+  const closed: { readonly name: string; readonly error: KeysError }[] = [];
   for (const { replica } of [...known, ...joining]) {
     await waitUntilJoined(replica, input);
-    if (await unsealOne(replica, input)) unsealed.push(replica.name);
+    try {
+      if (await unsealOne(replica, input)) unsealed.push(replica.name);
+    } catch (error) {
+      if (!(error instanceof KeysError)) throw error;
+      closed.push({ name: replica.name, error });
+    }
   }
-  return unsealed;
+  const [first] = closed;
+  if (first === undefined) return unsealed;
+  if (unsealed.length === 0) throw first.error;
+  const pods = closed.map(({ name }) => name);
+  const claims = pods.map((name) => `data-${name}`);
+  throw new KeysError({
+    what: `${pods.join(', ')} of Vault: sealed, with other data than the other replicas`,
+    why: `the keys of ${nameOf(input.keysPath)} opened ${unsealed.join(', ')}`,
+    advice: `they can take the data of the others: \`kubectl -n vault delete pvc ${claims.join(' ')} --wait=false\`, \`kubectl -n vault delete pod ${pods.join(' ')}\`, then ${taskCommand('init-vault')}`,
+    cause: first.error,
+  });
 }
 
 /** True if this call unsealed it; false if Vault or somebody else did. */

@@ -4,7 +4,7 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { VaultClient } from './client.ts';
-import { initialiseVault } from './init.ts';
+import { initialiseVault, unsealAll } from './init.ts';
 import {
   dropReservation,
   type KeysPlace,
@@ -14,7 +14,7 @@ import {
   type VaultKeys,
 } from './keys-file.ts';
 import { endRoot, rootToken } from './operator.ts';
-import { type OpenVaultInput, type Replica, requireKeys, sealStatus } from './replica.ts';
+import { type OpenVaultInput, requireKeys, sealStatus } from './replica.ts';
 import { KeysError, VaultError } from './vault-error.ts';
 
 /* Snapshots of Vault's raft storage (https://developer.hashicorp.com/vault/api-docs/system/storage/raft). */
@@ -39,29 +39,29 @@ async function loadSnapshot(active: VaultClient, file: string, force: boolean, s
   await finished(answer.resume());
 }
 
-/** Milliseconds for a replica to restore the data after Vault accepted it. */
+/** Milliseconds for Vault to restore the data that it accepted. */
 const restoreMs = 60_000;
 
 /**
- * Waits until each replica has restored a loaded snapshot: the token's marker is gone, or, with other keys, the replica
- * has sealed itself. Throws `TaskError` if it does not end.
+ * Waits until the replica that accepted a snapshot has restored it: the token's marker is gone, or, with other keys, the
+ * replica has sealed itself. Returns whether it has. Throws `TaskError` if it does not end.
  */
-async function waitForRestore(replicas: readonly Replica[], token: string, signal: AbortSignal) {
-  const isRestored = async ({ client }: Replica): Promise<boolean> => {
+async function isSealedByRestore(active: VaultClient, token: string, signal: AbortSignal): Promise<boolean> {
+  const restored = async () => {
     try {
-      if ((await sealStatus(client)).sealed) return true;
-      return (await client.withToken(token).read(marker)) === undefined;
+      if ((await sealStatus(active)).sealed) return 'sealed';
+      return (await active.withToken(token).read(marker)) === undefined ? 'open' : undefined;
     } catch (error) {
       // Vault no longer knows the token. Anything else is said meanwhile, neither sealed nor open.
-      if (error instanceof VaultError) return error.status === 403;
+      if (error instanceof VaultError) return error.status === 403 ? 'open' : undefined;
       throw error;
     }
   };
-  const all = async () => (await Promise.all(replicas.map(isRestored))).every(Boolean) || undefined;
-  if (await poll(all, restoreMs, signal)) return;
+  const state = await poll(restored, restoreMs, signal);
+  if (state !== undefined) return state === 'sealed';
   throw new TaskError({
     what: 'Vault does not finish restoring the snapshot',
-    why: `after ${restoreMs / 1000} s, a replica still has the former data`,
+    why: `after ${restoreMs / 1000} s, it still has the former data`,
     advice: `see its log, then run ${taskCommand('init-vault')}`,
   });
 }
@@ -77,11 +77,12 @@ type RestoreInput = OpenVaultInput & {
 
 /**
  * Replaces Vault's storage by a snapshot, and the keys file by the snapshot's keys; a new Vault is initialised first.
- * With other keys, Vault is sealed afterwards, and `true` is returned. Throws `TaskError` without any change if Vault
- * refuses the snapshot. After a killed run, Vault may have the snapshot's data already, but not the keys file its keys.
+ * Returns whether the keys are others, which seals Vault, and the names of replicas to restart. Throws `TaskError`
+ * without any change if Vault refuses the snapshot. After a killed run, Vault may have the snapshot's data already, but
+ * not the keys file its keys.
  */
-export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
-  const { file, keys, keysPath, replicas, secret, signal } = input;
+export async function restoreSnapshot(input: RestoreInput) {
+  const { file, keys, keysPath, secret, signal } = input;
   const { client, root } = await manage(input).catch((error) => {
     if (keys === undefined || !(error instanceof KeysError)) throw error;
     return manage({ ...input, keysPath: offered(keys, keysPath) });
@@ -104,8 +105,40 @@ export async function restoreSnapshot(input: RestoreInput): Promise<boolean> {
   // The root token is gone with the former data.
   if (others) await store?.(keys);
   else await replaceKeys(keysPath, present);
-  await waitForRestore(replicas, root, signal);
-  return others;
+  const sealed = await isSealedByRestore(client, root, signal);
+  return { others, late: sealed ? await openAfter(input, client, present) : [] };
+}
+
+/**
+ * Opens the replica that restored a snapshot. Returns the names of those that did not seal themselves with it: Vault
+ * sometimes forgets one that has the data, and others missed them; both speak to no other until they are restarted.
+ */
+async function openAfter(input: RestoreInput, active: VaultClient, former: VaultKeys): Promise<string[]> {
+  const { keysPath, replicas } = input;
+  const late: string[] = [];
+  for (const { name, client } of replicas)
+    if (await sealStatus(client).then(({ sealed }) => !sealed, isVaultError)) late.push(name);
+  const opened = { ...input, replicas: replicas.filter(({ client }) => client === active) };
+  try {
+    await unsealAll(opened);
+  } catch (error) {
+    if (!(error instanceof KeysError)) throw error;
+    // A restart in between seals it, too, and so does a failure to restore.
+    await unsealAll({ ...opened, keysPath: offered(former, keysPath) });
+    await replaceKeys(keysPath, former);
+    throw new TaskError({
+      what: 'Vault did not restore the snapshot',
+      why: 'it was sealed with the former data, and is open again with the former keys',
+      advice: `see its log, then run ${taskCommand('restore-vault')} again`,
+      cause: error,
+    });
+  }
+  return late;
+}
+
+function isVaultError(error: unknown): boolean {
+  if (error instanceof VaultError) return true;
+  throw error;
 }
 
 /** Opens Vault with the keys of its place. */

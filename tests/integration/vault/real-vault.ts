@@ -82,6 +82,14 @@ export async function realVault({ place, joins, seal }: Options = {}) {
 
   return {
     ...{ folder, address, identity, start, stop },
+    /** Neither answers nor follows until it is resumed. */
+    pause: () => child?.kill('SIGSTOP'),
+    resume: () => child?.kill('SIGCONT'),
+    /** Removes its data. */
+    lose: async () => {
+      await rm(path, { recursive: true });
+      await mkdir(path);
+    },
     keysPath: join(folder, 'keys', 'keys.json'),
     /** File of the authority. */
     authorityFile: files.certificate,

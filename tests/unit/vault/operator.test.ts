@@ -144,11 +144,12 @@ const ofSnapshot = 'c25hcHNob3Q=';
  * one about the token of before.
  */
 async function openVault(taken: Answer, asked = (): Answer => denied) {
-  const node = { initialized: true, sealed: false, key: former };
+  const node = { initialized: true, sealed: false, key: former, restarts: false };
   const vault = await vaultOf(node, ({ method, path }) => {
     switch (`${method} ${path}`) {
       case 'POST sys/storage/raft/snapshot-force':
-        Object.assign(node, { key: ofSnapshot, sealed: taken === 'gone' });
+        node.sealed = node.restarts || taken === 'gone';
+        if (!node.restarts) node.key = ofSnapshot;
         return taken;
       case 'GET auth/token/lookup-self':
         return denied;
@@ -192,17 +193,25 @@ test('after a run killed before that, the same restore opens Vault with the keys
 
   await fails(vault.restore('b3RoZXI='), { what: /the keys of the backup do not open it/ });
   assert.equal(await vault.stored(), [former]);
-  assert.is(await vault.restore(ofSnapshot), false);
+  assert.equal(await vault.restore(ofSnapshot), { others: false, late: [] });
   assert.equal(await vault.stored(), [ofSnapshot]);
   assert.is(vault.requests().filter((call) => call === 'POST sys/storage/raft/snapshot').length, 1);
   assert.ok(existsSync(`${keysPath}.1`), 'the former keys are kept');
+});
+
+test('after a restart in between, Vault is open again with the former keys', async () => {
+  const vault = await openVault({ status: 204 });
+  vault.node.restarts = true;
+  const what = 'Vault did not restore the snapshot';
+  await fails(vault.restore(ofSnapshot), { what, advice: /restore-vault.* again/ });
+  assert.equal([await vault.stored(), vault.node.sealed], [[former], false]);
 });
 
 test('so does it if a key service has opened Vault, whose recovery keys are others', async () => {
   const { node, restore, stored } = await openVault('gone');
   await failureOf(restore(ofSnapshot));
   node.sealed = false;
-  assert.equal([await restore(ofSnapshot), await stored()], [false, [ofSnapshot]]);
+  assert.equal([(await restore(ofSnapshot)).others, await stored()], [false, [ofSnapshot]]);
 });
 
 test.run();
