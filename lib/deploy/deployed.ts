@@ -1,18 +1,22 @@
-import { TaskError } from '@k8s-deployment/runner';
+import { type ExecFileException, execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { parseJson, TaskError } from '@k8s-deployment/runner';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
+import { helmCommand, lastGood, lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
   namesText,
   needingAny,
+  type Release,
   type Selection,
   selector,
   selectReleases,
 } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
+import type { Context, EnvironmentContext, InEnvironment } from '../settings/context.ts';
+import { processEnvironment } from '../settings/environment.ts';
 import { testWords, uninstallWords } from './commands.ts';
 import { replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
@@ -34,6 +38,39 @@ export async function test(context: Context, selection: Selection): Promise<void
   await runHelmfile(context, 'testing', releases, [...selector(selection), ...testWords]);
 }
 
+/** Throws `TaskError` if helm says that there is no such revision; called before anything is asked. */
+export async function checkRollback(
+  { environment }: InEnvironment,
+  name: string,
+  revision: number | undefined,
+): Promise<void> {
+  const release = await declaredRelease(environment.root, name);
+  const [helm = '', ...words] = helmCommand(environment, release.namespace);
+  const options = { env: await processEnvironment(environment), timeout: 10_000 };
+  const asked = promisify(execFile)(helm, [...words, 'history', name, '-o', 'json'], options);
+  const { stdout = '', stderr = '' } = await asked.catch((error: ExecFileException) => error);
+  if (/release: not found/.test(stderr)) throw notInstalled(release);
+  const revisions = parseJson(stdout);
+  // Tool and cluster may only be there when the run has begun.
+  if (!Array.isArray(revisions)) return;
+  const wanted = revision ?? lastGood(revisions);
+  if (!revisions.some((one) => one.revision === wanted)) throw noRevision(release, wanted);
+}
+
+const notInstalled = ({ name, app }: Release): TaskError =>
+  new TaskError({
+    what: `${name} is not installed`,
+    why: 'the cluster has no revision of it',
+    advice: `run ${taskCommand(`install-app ${app}`)}`,
+  });
+
+const noRevision = ({ name, namespace }: Release, revision: number | undefined): TaskError =>
+  new TaskError({
+    what: `${name} has no ${revision === undefined ? 'earlier revision to roll back to' : `revision ${revision}`}`,
+    why: revision === undefined ? 'only a revision that was once in service counts' : undefined,
+    advice: `see: eval "$(${taskLine('env')})"; helm --namespace ${namespace} history ${name}`,
+  });
+
 /** Rolls a release back to a revision, by default the previous one that was in service. */
 export async function rollBackRelease(
   context: EnvironmentContext,
@@ -43,25 +80,12 @@ export async function rollBackRelease(
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
   const before = deployed.get(release.id);
-  if (before === undefined)
-    throw new TaskError({
-      what: `${name} is not installed`,
-      why: 'the cluster has no revision of it',
-      advice: `run ${taskCommand(`install-app ${release.app}`)}`,
-    });
+  if (before === undefined) throw notInstalled(release);
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
   const wanted = revision ?? (await lastGoodRevision(context, release));
-  const advice = `see: eval "$(${taskLine('env')})"; helm --namespace ${release.namespace} history ${name}`;
-  if (wanted === undefined) {
-    const why = 'only a revision that was once in service counts';
-    throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
-  }
-  await rollBack(context, release, wanted, before).catch((error: TaskError) => {
-    const { why = '' } = error;
-    if (!/release has no \d+ version/.test(why)) throw error;
-    throw new TaskError({ what: `${name} has no revision ${wanted}`, why, advice, cause: error });
-  });
+  if (wanted === undefined) throw noRevision(release, wanted);
+  await rollBack(context, release, wanted, before);
   await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
 }

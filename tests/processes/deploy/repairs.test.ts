@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { rollBackRelease } from '../../../lib/deploy/deployed.ts';
+import { checkRollback, rollBackRelease } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { context, printing } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
@@ -76,15 +76,26 @@ for (const [title, kind, kept] of [
     assert.is(project.calls(/^kubectl .* apply .*--field-manager k8s-deployment/).length, kept);
   });
 
-for (const [release, revision, said, what, advice] of [
-  ['app1-back', undefined, 'release: not found', 'app1-back is not installed', /install-app app1`/],
-  ['devops', 99, 'release has no 99 version', 'devops has no revision 99', /-n\S* core history devops$/],
+const absent = 'echo "Error: release: not found" >&2; exit 1';
+const first = printing([{ revision: 1 }]);
+for (const [release, revision, history, what, advice] of [
+  ['app1-back', undefined, absent, 'app1-back is not installed', /install-app app1`/],
+  ['devops', 99, first, 'devops has no revision 99', /-n\S* core history devops$/],
+  ['devops', undefined, first, 'devops has no earlier revision to roll back to', /history devops$/],
 ] as const)
-  test(`a rollback fails: ${what}`, async () => {
+  test(`a rollback fails before its question: ${what}`, async () => {
     cluster('deployed', 1000);
-    project.script('helm', `echo "Error: ${said}" >&2; exit 1`);
-    await fails(rollBackRelease(context, release, revision), { what, advice });
+    project.script('helm', { history });
+    await fails(checkRollback(context, release, revision), { what, advice });
+    assert.is(project.calls().length, 1);
+    if (revision === undefined) await fails(rollBackRelease(context, release, revision), { what, advice });
+    assert.equal(helmCalls(' rollback '), []);
   });
+
+test('a rollback whose revisions helm cannot read yet is asked for', async () => {
+  project.script('helm', 'echo "Error: Kubernetes cluster unreachable" >&2; exit 1');
+  await checkRollback(context, 'devops', 2);
+});
 
 test('a release is repaired after all checks: a failed one, or a chart that cannot be rendered, changes nothing', async () => {
   for (const status of ['pending-install', 'uninstalling']) {
