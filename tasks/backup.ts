@@ -1,6 +1,7 @@
+import type { Options } from '@k8s-deployment/runner';
 import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
-import { type Early, type Input, task } from './environment-task.ts';
+import { type Early, type Input, settingsFor, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -29,6 +30,9 @@ const backupFolder = {
   positional: true,
   description: 'the folder of the backup',
 } as const;
+
+const databaseNames = async (options: Options) =>
+  (await import('../lib/database/roles.ts')).databasesOf(await settingsFor(options));
 
 /** Before anything is asked or changed. */
 const checkRestore = async (input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } }) => {
@@ -61,6 +65,7 @@ export const restoreDatabase = task({
       positional: true,
       variadic: true,
       optional: true,
+      suggestions: databaseNames,
       description: 'databases to restore; default: all of the backup',
     },
     replace: { type: 'boolean', description: 'also replace databases that are not empty' },

@@ -1,9 +1,11 @@
 import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
 import { initHelmfile } from './deploy.ts';
-import { task } from './environment-task.ts';
+import { settingsFor, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
+
+const roles = () => import('../lib/database/roles.ts');
 
 export const rotateDatabasePassword = task({
   name: 'rotate-database-password',
@@ -14,13 +16,16 @@ export const rotateDatabasePassword = task({
       type: 'string',
       positional: true,
       default: 'all',
-      suggestions: ['all', 'superuser', 'app2', 'vault'],
+      suggestions: async (options) => {
+        const [, ...others] = (await roles()).loginRoles(await settingsFor(options));
+        return ['all', 'superuser', ...others.map(({ name }) => name)];
+      },
       description: 'superuser, a role with a password of its own, or all',
     },
   },
   check: async (input) => {
     await refuseDevelopmentKeys(input);
-    const { loginRoles, selectRoles } = await import('../lib/database/roles.ts');
+    const { loginRoles, selectRoles } = await roles();
     selectRoles(loginRoles(input.settings), input.args.role);
   },
   confirm: ({ args, environment }) =>

@@ -1,3 +1,4 @@
+import { type Program, parseCommandLine } from './command-line.ts';
 import { type AnyTask, type ArgumentSpec, task } from './task.ts';
 
 /* Tasks that the runner itself answers, listed like all others. */
@@ -9,7 +10,7 @@ export const listTask: AnyTask = task({
   commands: () => [],
 });
 
-export const graphFormat = {
+const graphFormat = {
   type: 'choice',
   choices: ['mermaid', 'dot', 'json'],
   default: 'mermaid',
@@ -32,6 +33,16 @@ export const graphTask = task({
   },
   commands: () => [],
 });
+
+/** The words without `graph`, and a program for which they are those of the tasks to draw; undefined without it. */
+export function graphLine(argv: readonly string[], known: Program): [string[], Program] | undefined {
+  // Only the parser knows whether this word is a task or an option's value.
+  const isTask = (word: string, index: number): boolean =>
+    word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask;
+  const place = argv.findIndex(isTask);
+  if (place < 0) return undefined;
+  return [argv.toSpliced(place, 1), { ...known, specs: { ...known.specs, format: graphFormat } }];
+}
 
 export const completionTask: AnyTask = task({
   name: 'completion',

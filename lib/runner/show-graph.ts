@@ -1,9 +1,9 @@
 import { checkArguments } from './arguments.ts';
 import { shortPath } from './call-site.ts';
-import { type CommandLine, type Program, parseCommandLine, requestedTasks } from './command-line.ts';
+import { type Program, parseCommandLine, requestedTasks } from './command-line.ts';
 import { buildGraph } from './graph.ts';
 import type { Graph, TaskNode } from './node.ts';
-import { graphFormat as format, graphTask } from './own-tasks.ts';
+import { graphLine, graphTask } from './own-tasks.ts';
 import type { TaskNames } from './task-names.ts';
 
 /**
@@ -16,11 +16,15 @@ export async function showGraph(
   known: Program,
   names?: TaskNames,
 ): Promise<string | undefined> {
-  const line = parseGraphLine(argv, known);
-  if (line === undefined) return undefined;
+  const found = graphLine(argv, known);
+  if (found === undefined) return undefined;
+  const [words, drawing] = found;
+  const line = parseCommandLine(words, drawing, true);
+  const { help, version } = line.options;
+  // Without a task, its missing argument is an error as of any other task.
+  if (help === true || version === true || line.calls.length === 0) return undefined;
   const context = { options: line.options, usage: `${known.program} ${graphTask.name} --help` };
-  const specs = { ...known.specs, format };
-  const { format: chosen, ...given } = await checkArguments(specs, line.options, context);
+  const { format: chosen, ...given } = await checkArguments(drawing.specs, line.options, context);
   const named = line.calls.map(({ task }) => task);
   const options = (await known.config.resolve?.(given, named)) ?? given;
   const view = viewOfGraph(await buildGraph(requestedTasks(line), options, known.program, names));
@@ -28,20 +32,6 @@ export async function showGraph(
   if (chosen === 'json' || (line.options.format === undefined && given.json === true))
     return `${JSON.stringify(view, undefined, 2)}\n`;
   return mermaid(view);
-}
-
-/** The command line without `graph`, that is of the tasks to draw, with `format` as a global option. */
-function parseGraphLine(argv: readonly string[], known: Program): CommandLine | undefined {
-  // Only the parser knows whether this word is a task or an option's value.
-  const isTask = (word: string, index: number): boolean =>
-    word === graphTask.name && parseCommandLine(argv.slice(0, index + 1), known).calls[0]?.task === graphTask;
-  const place = argv.findIndex(isTask);
-  if (place < 0) return undefined;
-  const rest = argv.toSpliced(place, 1);
-  const line = parseCommandLine(rest, { ...known, specs: { ...known.specs, format } }, true);
-  const { help, version } = line.options;
-  // Without a task, its missing argument is an error as of any other task.
-  return help === true || version === true || line.calls.length === 0 ? undefined : line;
 }
 
 /** Properties of a node that every format shows. */

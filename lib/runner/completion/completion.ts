@@ -12,7 +12,7 @@ import {
   parseCommandLine,
   usageLine,
 } from '../command-line.ts';
-import { completionTask } from '../own-tasks.ts';
+import { completionTask, graphLine } from '../own-tasks.ts';
 import { quote } from '../shell.ts';
 import type { AnyTask, ArgumentSpec, ArgumentValues, Options } from '../task.ts';
 
@@ -26,6 +26,8 @@ export async function candidates(words: readonly string[], known: Program): Prom
   const { tasks, specs } = known;
   let line: CommandLine;
   try {
+    const drawn = graphLine(before, known);
+    if (drawn) return candidates([...drawn[0], typed], drawn[1]);
     line = parseCommandLine(before, known);
   } catch (error) {
     if (!(error instanceof MissingValueError) || before.includes('--')) return 'none\n';

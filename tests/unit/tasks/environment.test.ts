@@ -3,7 +3,9 @@ import * as assert from 'uvu/assert';
 import { buildGraph } from '../../../lib/runner/graph.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import { config, tasks } from '../../../tasks/all.ts';
+import { restoreDatabase } from '../../../tasks/backup.ts';
 import { createK8s } from '../../../tasks/cluster.ts';
+import { rotateDatabasePassword } from '../../../tasks/database.ts';
 import { createEnvironment, verifyEnvironment } from '../../../tasks/environment.ts';
 import { task } from '../../../tasks/environment-task.ts';
 import { databasePasswords } from '../../../tasks/secrets.ts';
@@ -23,7 +25,7 @@ const declared = task({
 
 test('a task is declared where the factory is called; the runner sees only what it declares', () => {
   assert.match(declared.file, /tasks\/environment\.test\.ts$/);
-  assert.is(declared.line, 17);
+  assert.is(declared.line, 19);
   for (const name of ['after', 'check', 'needs', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
 });
 
@@ -78,6 +80,15 @@ test('install-tools installs tools that contain charts, even if the provider doe
   assert.ok(needsOf(installTools, input).some(({ task }) => task === chartTools));
   assert.match((await chartTools.commands(input)).join('\n'), 'go -C lib/tools/go/vault-secrets-operator');
   assert.equal(await chartTools.commands(inputOf('existing')), []);
+});
+
+test('databases and roles of the environment are suggested', async () => {
+  const suggested = async (task: (typeof tasks)[number], name: string) => {
+    const words = task.args?.[name]?.suggestions;
+    return typeof words === 'function' && (await words(inputOf('embedded').options));
+  };
+  assert.equal(await suggested(restoreDatabase, 'databases'), ['app1', 'app2']);
+  assert.equal(await suggested(rotateDatabasePassword, 'role'), ['all', 'superuser', 'app2', 'vault']);
 });
 
 test.run();

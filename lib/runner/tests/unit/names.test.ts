@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { didYouMean } from '../../arguments.ts';
 import { matching } from '../../choose.ts';
 import { candidates } from '../../completion/completion.ts';
-import { ownTasks } from '../../own-tasks.ts';
+import { graphTask, ownTasks } from '../../own-tasks.ts';
 import { checkDefinitions } from '../../task-names.ts';
 import { temporaryFolder } from '../rig/folder.ts';
 import { flag, number, plain, text, word } from '../rig/graphs.ts';
@@ -92,7 +92,8 @@ async function at(...words: readonly string[]): Promise<string[]> {
     wait: { ...flag, default: true },
     jobs: { ...number, short: 'j', default: 4 },
   } as const;
-  const found = await candidates(words, { tasks: [deploy, pass, hidden], specs, program: 'x', config: {} });
+  const tasks = [deploy, pass, hidden, graphTask];
+  const found = await candidates(words, { tasks, specs, program: 'x', config: {} });
   const lines = found.trimEnd().split('\n');
   return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$/, '')) : lines;
 }
@@ -100,7 +101,8 @@ async function at(...words: readonly string[]): Promise<string[]> {
 test('tasks and aliases with their descriptions in one line, without private ones', async () => {
   const [first, ...rest] = await at('');
   assert.is(first, 'deploy\tdeploys one application');
-  assert.equal(rest, ['d\tdeploys one application (deploy)', 'pass\tp']);
+  const graph = 'graph\tdraw what a task needs';
+  assert.equal(rest, ['d\tdeploys one application (deploy)', 'pass\tp', graph]);
 });
 
 test('what stands by place, one after the other; a word with a space cannot be offered', async () => {
@@ -113,7 +115,7 @@ test('what stands by place, one after the other; a word with a space cannot be o
 test('after -- only words: those by place, or files for a task that passes them on', async () => {
   assert.equal(await at('deploy', '--', ''), ['app1']);
   assert.equal(await at('deploy', '--', 'app1', '--'), ['yes', 'no']);
-  assert.equal((await at('--', 'dep')).length, 3);
+  assert.equal((await at('--', 'dep')).length, 4);
   assert.equal(await at('pass', '--', '-'), ['files']);
   assert.equal(await at('pass', '--', 'x', '--env='), ['files']);
   assert.equal(await at('--env', '--', ''), ['none']);
@@ -123,6 +125,12 @@ test('after a , the next task and what it takes', async () => {
   assert.equal(await at('deploy', 'app1', ',', 'pa'), await at(''));
   assert.equal(await at('pass', ',', 'deploy', ''), ['app1']);
   assert.equal(await at('pass', ',', ',', ''), ['none']);
+});
+
+test('what `graph` draws: tasks with what they take, and its own option', async () => {
+  assert.equal(await at('graph', 'de'), await at(''));
+  assert.equal(await at('-e', 'prod', 'graph', '--format', 'dot', 'd', ''), ['app1']);
+  assert.equal(await at('graph', 'pass', ',', 'deploy', '--format', ''), ['mermaid', 'dot', 'json']);
 });
 
 test('values of options, written in any way', async () => {
