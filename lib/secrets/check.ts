@@ -25,7 +25,7 @@ import { isPublic } from './sops.ts';
 /** Options of `git grep` for the work tree and the index. */
 const places = ['--untracked', '--cached'];
 
-/** The plain commands of `checkSecrets`, for `--dry-run`. */
+/** The plain commands of `checkSecrets`, for `--dry-run`; each search fails if it finds something. */
 export async function checkCommands(target: Target): Promise<readonly string[]> {
   const { root } = target.environment;
   const lines: string[] = [];
@@ -34,7 +34,7 @@ export async function checkCommands(target: Target): Promise<readonly string[]> 
     for (const path of (await readEncrypted(root, file)).values) {
       for (const where of places)
         lines.push(
-          `${extractText(file, path)} | git grep ${where} --files-with-matches --fixed-strings -f -`,
+          `! ${extractText(file, path)} | git grep ${where} --files-with-matches --fixed-strings -f -`,
         );
     }
   }
@@ -42,7 +42,7 @@ export async function checkCommands(target: Target): Promise<readonly string[]> 
     ...importCommands(target),
     ...places.map(
       (where) =>
-        `git grep ${where} --files-with-matches -e '^-----BEGIN .*PRIVATE KEY' -- . ':!sops/development-operational.asc'`,
+        `! git grep ${where} --files-with-matches -e '^-----BEGIN .*PRIVATE KEY' -- . ':!sops/development-operational.asc'`,
     ),
     ...lines,
   ];

@@ -129,8 +129,12 @@ export async function vaultLoginCommands(target: Target): Promise<string[]> {
   return [...reach(input), tokenCommand(fromKeys(input, 'admin_token')), ...connectionCommands(input)];
 }
 
+/** Tries a command until it succeeds, at most this often, with its errors shown. */
+const retried = (command: string): string =>
+  `for attempt in $(seq 120); do ${command} && break; sleep 1; done`;
+
 /** `vault status` exits with 1 until Vault answers, with 2 if it is sealed. */
-const waitForVault = 'until vault status > /dev/null 2>&1; [ $? -ne 1 ]; do sleep 1; done';
+const waitForVault = retried('vault status > /dev/null || [ $? -eq 2 ]');
 
 /**
  * The plain commands before those of snapshots, for `--dry-run`. Only the active replica has them: the others redirect
@@ -159,7 +163,7 @@ function unsealCommand(access: PlainAccess, { restart = false } = {}): string {
   const list = `${kubectl} -n vault get pods --selector ${shellWord(vaultSelector)} --output name`;
   const unseal = `${key} | ${kubectl} -n vault exec -i "$pod" -- vault write sys/unseal key=-`;
   const first = restart ? `${kubectl} -n vault delete "$pod"; ` : '';
-  return `for pod in $(${list} | sort); do ${first}until ${unseal}; do sleep 1; done; done`;
+  return `for pod in $(${list} | sort); do ${first}${retried(unseal)}; done`;
 }
 
 /** Sets the token that a command prints for `vault`. */

@@ -301,9 +301,7 @@ test('the plain commands of the dry run configure another Vault in the same way'
   }).join('\n');
   assert.not.match(commands, given.password);
   const env = { PATH: `${folder}:${process.env.PATH}`, HOME: folder };
-  // Commands that wait for Vault have no limit of their own.
-  const options = { cwd: root, env, timeout: 120_000 };
-  const paste = (flags: string) => ended(spawn('sh', [flags, commands], options));
+  const paste = (flags: string) => ended(spawn('sh', [flags, commands], { cwd: root, env }));
   const { exitCode, stderr } = await paste('-euc');
   assert.is(exitCode, 0, stderr);
   assert.is((await stat(keysPath)).mode & 0o777, 0o600);

@@ -72,8 +72,9 @@ export async function dryRuns(
 export function normalise(text: string, folder: string): string {
   const key = cloneKey('development', folder);
   let normal = text.replaceAll(`-${key}`, '-CLONE');
+  // A node port may have the same number.
   for (const [name, port] of Object.entries(portBlock(key)))
-    normal = normal.replaceAll(String(port), `PORT_${name}`);
+    normal = normal.replaceAll(new RegExp(`(?<!nodePort":)${port}`, 'g'), `PORT_${name}`);
   return (
     normal
       // The other lines of a file may move.

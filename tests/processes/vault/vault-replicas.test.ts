@@ -4,10 +4,12 @@ import * as assert from 'uvu/assert';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { snapshotAccessCommands, unsealVaultCommands } from '../../../lib/vault/dry-run.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { makeAuthority, makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
 import { serveTls } from '../../rig/loopback.ts';
+import { bash } from '../../rig/programs.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 import { scriptedVault } from '../../unit/vault/scripted-vault.ts';
@@ -137,6 +139,20 @@ test('another authority, another name, and a server without TLS are refused', as
   ] as const) {
     const what = `Vault at ${address} cannot be verified by its certificate`;
     await fails(client.read('x'), { what, why, advice: /create-environment/ });
+  }
+});
+
+test('pasted commands that wait for Vault show why, and end after a while', async () => {
+  const why = 'ca.crt: no such file';
+  for (const tool of ['vault', 'kubectl']) project.script(tool, `echo '${why}' >&2; exit 1`);
+  project.script('seq', 'echo 1 2');
+  const [wait = ''] = (await snapshotAccessCommands(context)).slice(-1);
+  const [unsealing = ''] = await unsealVaultCommands(context);
+  const place = { folder: project.folder, env: process.env };
+  for (const command of [wait, unsealing.replace(/in \$\(.*? sort\)/, 'in vault-0')]) {
+    const { exitCode, stderr } = await bash(command, place);
+    assert.is(exitCode, 0);
+    assert.match(stderr, why);
   }
 });
 
