@@ -73,3 +73,12 @@ export function read<Schema extends v.GenericSchema>(
   const problem = { path: path.map(({ key }) => String(key)), rule: message };
   return { problem: unknown ? { ...problem, isUnknown: true } : problem };
 }
+
+/** What a wrong value is, for an error; without its content if that may be `secret`. */
+export function kindOf(value: unknown, secret = false): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'an empty value';
+  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'a map';
+  const kind = typeof value === 'string' ? 'text' : typeof value;
+  return secret ? `a ${kind}` : `the ${kind} \`${value}\``;
+}

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
 import * as v from 'valibot';
-import { flag, mapWith, read, text, wholeNumber } from '../ground/schema.ts';
+import { flag, kindOf, mapWith, read, text, wholeNumber } from '../ground/schema.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { readStrictYaml } from '../ground/strict-yaml.ts';
 import { valueAt } from '../ground/tree.ts';
@@ -90,10 +90,11 @@ export async function readHelmfile(root: string): Promise<Helmfile> {
   if ('problem' in found) {
     const { path, rule } = found.problem;
     const key = path.length === 0 ? 'the file' : `\`${path.join('.')}\``;
+    const wrong = valueAt(value, path);
     const keys = Object.keys(valueAt(value, path.slice(0, -1)) ?? {}).join(', ');
     throw new TaskError({
       what: `${file}:${lineOf(path)}: expected ${key} to be ${rule}`,
-      why: `it is ${kindOf(valueAt(value, path)) ?? `missing; the map has [${keys}]`}`,
+      why: `it is ${wrong === undefined ? `missing; the map has [${keys}]` : kindOf(wrong)}`,
       advice: 'correct it; README.md shows an entry under "A release"',
     });
   }
@@ -108,14 +109,6 @@ export async function readHelmfile(root: string): Promise<Helmfile> {
   };
   last = { text: content, helmfile };
   return helmfile;
-}
-
-/** A value for an error; undefined if there is none. */
-function kindOf(value: unknown): string | undefined {
-  if (value === undefined) return undefined;
-  if (value === null) return 'empty';
-  if (typeof value === 'object') return Array.isArray(value) ? 'a list' : 'a map';
-  return `the ${typeof value === 'string' ? 'text' : typeof value} \`${value}\``;
 }
 
 /** The selected releases and what they need among `all`, in the order of `all`. */

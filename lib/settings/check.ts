@@ -1,6 +1,6 @@
 import { didYouMean, TaskError } from '@k8s-deployment/runner';
 import type { ProviderName } from '../cluster/providers.ts';
-import { type Problem, read } from '../ground/schema.ts';
+import { kindOf, type Problem, read } from '../ground/schema.ts';
 import { isTree, leavesOf, type Tree, valueAt } from '../ground/tree.ts';
 import { addressRange, plainForm, rangeProblems } from './ranges.ts';
 import { type Settings, settingsSchema } from './schema.ts';
@@ -27,9 +27,11 @@ export function checkSettings(
       advice: rule,
     });
   const value = valueAt(merged, path);
+  // A password may stand in place of a reference, or of the map that has one.
+  const isSecret = rule === 'a map' || (path.includes('password') && !/^(?:sops:\/\/|$)/.test(String(value)));
   const [other] = isUnquoted(value) ? problems(withText(merged, path, value), common, provider) : [problem];
   throw new TaskError({
-    what: `expected setting \`${name}\` of environment \`${environment}\` to be ${rule}, got ${shown(problem, value)}`,
+    what: `expected setting \`${name}\` of environment \`${environment}\` to be ${rule}, got ${kindOf(value, isSecret)}`,
     why: place === undefined ? 'no file sets it' : `${place} sets it`,
     advice:
       other?.path.join('.') !== name
@@ -101,16 +103,6 @@ function withText(settings: Tree, path: readonly string[], value: unknown): Tree
   const copy = structuredClone(settings);
   (valueAt(copy, path.slice(0, -1)) as Tree)[path.at(-1) ?? ''] = String(value);
   return copy;
-}
-
-/** A value for an error, without a password written in place of a reference. */
-function shown({ path, rule }: Problem, value: unknown): string {
-  const isPlain = (key: string, found: unknown = ''): boolean =>
-    key === 'password' && found !== null && !(typeof found === 'string' && /^(?:sops:\/\/|$)/.test(found));
-  if (path.some((key) => isPlain(key, value))) return 'another text';
-  if (rule === 'a map' && typeof value === 'string') return 'a text';
-  if (rule === 'a map' && value !== null) return Array.isArray(value) ? 'a list' : `a ${typeof value}`;
-  return `\`${JSON.stringify(value, (key, found) => (isPlain(key, found) ? '…' : found))}\``;
 }
 
 /** A PostgreSQL role and its place in the settings. */

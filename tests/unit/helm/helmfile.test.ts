@@ -55,15 +55,15 @@ const declaredIn = (content: string) => {
 
 for (const [content, what, why] of [
   ['releases: [\n', '2 is not valid YAML'],
-  ['', '1: expected the file to be a map with `releases`', 'it is empty'],
+  ['', '1: expected the file to be a map with `releases`', 'it is an empty value'],
   ['- cache', '1: expected the file to be a map with `releases`', 'it is a list'],
   ['releses: []', '1: expected `releases` to be a list of releases', 'it is missing; the map has [releses]'],
-  ['releases:', '1: expected `releases` to be a list of releases', 'it is empty'],
+  ['releases:', '1: expected `releases` to be a list of releases', 'it is an empty value'],
   ['releases: { cache: }', '1: expected `releases` to be a list of releases', 'it is a map'],
   ['releases: []\nhelmDefaults: 300', '2: expected `helmDefaults` to be a map', 'it is the number `300`'],
   ['releases: []\nrepositories: [{ name: a }]', `2: expected \`repositories.0.url\` ${text}`, /missing/],
   ['releases:\n- cache', '2: expected `releases.0` to be a map', 'it is the text `cache`'],
-  ['releases:\n-', '2: expected `releases.0` to be a map', 'it is empty'],
+  ['releases:\n-', '2: expected `releases.0` to be a map', 'it is an empty value'],
   ...[
     [
       start,

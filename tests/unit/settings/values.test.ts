@@ -93,8 +93,8 @@ for (const [path, rule, good, bad] of [
 
 test('the error shows the value, and says when quotes are missing', async () => {
   const of = 'of environment `development` to be';
-  const domain = `expected setting \`domain\` ${of} a DNS name, got \`"Not A Name"\``;
-  const tag = `expected setting \`images.backend.tag\` ${of} a tag as text, such as "1.2.0", got \`15\``;
+  const domain = `expected setting \`domain\` ${of} a DNS name, got the text \`Not A Name\``;
+  const tag = `expected setting \`images.backend.tag\` ${of} a tag as text, such as "1.2.0", got the number \`15\``;
   for (const [settings, refused] of [
     ['domain: "Not A Name"', `${domain} | ${file}:1 sets it | correct it in ${file}:1`],
     ['# mine\nimages: { backend: { tag: 15 } }', `${tag} | ${file}:2 sets it | write it in quotes: "15"`],
@@ -271,7 +271,7 @@ test('a plain password is refused without showing it', async () => {
     tree('releases.postgresql.password', 987654),
   ])
     assert.not.match(await refusal(settings), /hunter2!|987654/);
-  assert.match(await refusal(tree('database.applications.unused', {})), 'got `undefined` | no file sets it');
+  assert.match(await refusal(tree('database.applications.unused', {})), 'got nothing | no file sets it');
   const number = await refusal('database: { applications: { unused: { password: 0123456 } } }');
   assert.match(number, `${file}:1: a password without quotes`);
   assert.not.match(number, '123456');
