@@ -26,7 +26,7 @@ import {
   superuserObject,
   withScratch,
 } from './database-server.ts';
-import { digestOf, existingPlace, newPlace, wholeFolder } from './place.ts';
+import { checksumOf, existingPlace, newPlace, wholeFolder } from './place.ts';
 
 /** A backup's `backup.json`: what is in its dumps, and what a restored database must have. */
 type DatabaseRecord = {
@@ -89,7 +89,7 @@ export async function backupDatabase(context: Context, named: string | undefined
         const by = special === undefined ? owner : server;
         await (await databasePrograms(context, by)).restore(file, scratch);
         const rows = await countRows(by, scratch);
-        databases[name] = { digest: await digestOf(file), roles, properties, rows };
+        databases[name] = { digest: await checksumOf(file), roles, properties, rows };
         context.log(`${name}: ${describeRows(rows)}`);
       }
     });
@@ -126,7 +126,7 @@ export async function readRecord(folder: string): Promise<DatabaseRecord> {
   const record = parseJson(text) as DatabaseRecord | undefined;
   if (!isTree(record) || !isTree(record.databases)) throw damaged(`${recordFile} cannot be read`);
   for (const [database, { digest }] of Object.entries(record.databases)) {
-    const found = await ifThere(digestOf(dumpFile(folder, database)));
+    const found = await ifThere(checksumOf(dumpFile(folder, database)));
     if (found === undefined) throw damaged(`it has no ${database}.dump`);
     if (found !== digest)
       throw damaged(`${database}.dump was changed or is incomplete: its checksum is another one`);

@@ -71,7 +71,7 @@ export const newPlaceText = ({ name }: Environment, kind: string, named: string 
   named === undefined ? `.state/${name}/backups/${kind}-"$(date -u +%Y%m%dT%H%M%SZ)"` : shellWord(named);
 
 /** SHA-256 of a file of any size. */
-export async function digestOf(path: string): Promise<string> {
+export async function checksumOf(path: string): Promise<string> {
   const hash = createHash('sha256');
   await pipeline(createReadStream(path), hash);
   return hash.digest('hex');

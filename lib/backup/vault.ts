@@ -23,7 +23,7 @@ import { unreadable, type VaultError } from '../vault/api/vault-error.ts';
 import { writtenPath } from '../vault/desired.ts';
 import { answerMs, initVault, withAnsweringReplicas } from '../vault/init-vault.ts';
 import { keysFileName, keysPlace } from '../vault/keys-place.ts';
-import { digestOf, existingPlace, newPlace, wholeFolder } from './place.ts';
+import { checksumOf, existingPlace, newPlace, wholeFolder } from './place.ts';
 
 const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
 
@@ -149,7 +149,7 @@ export async function checkSnapshot(context: ShellContext, file: string): Promis
     if (!lines.some(([, , name]) => name === 'state.bin'))
       throw damaged('its list of checksums is incomplete');
     for (const [, sum, name = ''] of lines)
-      if ((await digestOf(join(folder, name))) !== sum)
+      if ((await checksumOf(join(folder, name))) !== sum)
         throw damaged(`the checksum of ${name} is another one`);
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -62,7 +62,7 @@ export async function deployedReleases(
       status: labels.status ?? 'unknown',
       revision: version(item),
       updated: new Date(stored.info?.deleted || (stored.info?.last_deployed ?? '')),
-      digest: digestOf([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
+      digest: manifestDigest([stored.manifest, ...(stored.hooks ?? []).map(({ manifest }) => manifest)]),
       manifest: stored.manifest,
     };
     return [id, release];
@@ -83,7 +83,7 @@ function notReadable({ metadata: { namespace, name } }: WithData, error: Error):
 const version = (item: WithData): number => Number(item.metadata.labels?.version);
 
 /** A digest that ignores the order of objects and helm's comments. The part after the dot also ignores replicas. */
-export function digestOf(texts: readonly string[]): string {
+export function manifestDigest(texts: readonly string[]): string {
   const text = texts
     .flatMap((text) => text.split(/^---.*$/m))
     .map((text) =>

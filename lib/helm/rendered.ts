@@ -13,7 +13,7 @@ import { isDrift, tellDrift } from './drift.ts';
 import { renderingFailure } from './failure.ts';
 import { isUnfinished } from './helm.ts';
 import { callHelmfile, helmfileCommand, type Release } from './helmfile.ts';
-import { type Deployed, digestOf, isSameExceptReplicas } from './releases.ts';
+import { type Deployed, isSameExceptReplicas, manifestDigest } from './releases.ts';
 
 const outputOptions = ['--output-dir-template', '{{ .OutputDir }}/{{ .Release.Name }}'] as const;
 
@@ -129,7 +129,7 @@ export async function findChanged(
     tellDrift(context, releases, deployed, context.log),
     isComplete ? undefined : render(context, known),
   ]);
-  for (const [name, texts] of rendered ?? []) digests.known.set(name, digestOf(texts));
+  for (const [name, texts] of rendered ?? []) digests.known.set(name, manifestDigest(texts));
   if (rendered) await digests.save();
   const scaled = new Map<string, number>();
   for (const { name, chart } of releases) {

@@ -120,7 +120,7 @@ async function installIfMissing(context: Context): Promise<Outcome> {
       );
     return 'unchanged';
   }
-  const digest = await digestOf(environment.root, settings);
+  const digest = await chartDigest(environment.root, settings);
   if (record?.digest === digest && classes.length > 0) return 'unchanged';
   const started = record ?? (await firstRecord(context, namespace));
   const release = {
@@ -200,7 +200,7 @@ async function firstRecord(context: EnvironmentContext, namespace: string): Prom
 }
 
 /** Digest of the chart and its values, for a local chart including its files. */
-async function digestOf(root: string, settings: Settings): Promise<string> {
+async function chartDigest(root: string, settings: Settings): Promise<string> {
   const { chart, repository } = settings.ingress.chart;
   const files = repository ? [] : await filesBelow(root, chart).catch(() => []);
   return fileDigest(root, files, JSON.stringify(upgradeWords(settings)));

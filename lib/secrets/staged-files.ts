@@ -24,12 +24,12 @@ export const stagingFolder = (root: string): string => join(root, '.state', '.ke
 const listFile = (root: string): string => join(stagingFolder(root), 'ready.json');
 const readList = async (root: string): Promise<readonly Staged[]> =>
   JSON.parse(await readFile(listFile(root), 'utf8'));
-const digestOf = (target: string): Promise<string> => fileDigest('/', [target]);
+const targetDigest = (target: string): Promise<string> => fileDigest('/', [target]);
 
 /** Digests of targets as they are now. */
 export const digestsOf = async (targets: Iterable<string>): Promise<ReadonlyMap<string, string>> =>
   new Map(
-    await Promise.all(Array.from(targets, async (target) => [target, await digestOf(target)] as const)),
+    await Promise.all(Array.from(targets, async (target) => [target, await targetDigest(target)] as const)),
   );
 
 export const dropStaged = (root: string) => rm(stagingFolder(root), { recursive: true, force: true });
@@ -54,7 +54,7 @@ export async function sealStaged(
   const staged = [...targets].map(
     async ([file, target]): Promise<Staged> => ({
       ...{ file, target },
-      before: read.get(target) ?? (await digestOf(target)),
+      before: read.get(target) ?? (await targetDigest(target)),
     }),
   );
   await writeWhole(listFile(root), JSON.stringify(await Promise.all(staged)));
@@ -77,7 +77,7 @@ export async function changedSince(root: string, files: readonly string[]) {
   let isBegun = false;
   for (const { file, target, before } of staged) {
     if ((await textIfThere(target)) === (await readStaged(root, file))) isBegun = true;
-    else if ((await digestOf(target)) !== before) changed.push(relative(root, target));
+    else if ((await targetDigest(target)) !== before) changed.push(relative(root, target));
   }
   return { changed, isBegun };
 }

@@ -5,7 +5,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { cacheError, copyFiles, refuseFullDisk } from './cache.ts';
 import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
 import {
-  digestOf,
+  contentDigest,
   type ImageManifest,
   type OpenRepository,
   openRepository,
@@ -40,7 +40,7 @@ export async function currentPins(
 ): Promise<{ readonly digest: string; readonly sha256: string }> {
   const { digest } = await openRepository(repository, signal).manifest(tag);
   const content = await (await fetchArchive(archive, signal)).arrayBuffer();
-  return { digest, sha256: digestOf(Buffer.from(content)).replace('sha256:', '') };
+  return { digest, sha256: contentDigest(Buffer.from(content)).replace('sha256:', '') };
 }
 
 export async function whyNoImage({ image }: ToolWith<'image'>): Promise<Failure | undefined> {

@@ -130,7 +130,7 @@ export function openRepository(repository: string, signal: AbortSignal) {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]);
       const response = await get(`manifests/${reference}`, limit);
       const content = Buffer.from(await response.arrayBuffer());
-      const digest = digestOf(content);
+      const digest = contentDigest(content);
       if (reference.includes(':')) checkDigest(response.url, reference, digest);
       return { digest, manifest: JSON.parse(content.toString()) };
     },
@@ -160,7 +160,7 @@ function refusal({ status, url }: Response): string {
 }
 
 /** `sha256:` and 64 hexadecimal digits. */
-export function digestOf(content: Uint8Array): string {
+export function contentDigest(content: Uint8Array): string {
   return `sha256:${createHash('sha256').update(content).digest('hex')}`;
 }
 

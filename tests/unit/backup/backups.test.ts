@@ -5,7 +5,13 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dumpFile, readRecord, restoreDatabase, writeRecord } from '../../../lib/backup/database.ts';
 import { databasePrograms } from '../../../lib/backup/database-programs.ts';
-import { checkNewPlace, digestOf, existingPlace, newPlace, wholeFolder } from '../../../lib/backup/place.ts';
+import {
+  checkNewPlace,
+  checksumOf,
+  existingPlace,
+  newPlace,
+  wholeFolder,
+} from '../../../lib/backup/place.ts';
 import { checkSnapshot, readStoredKeys } from '../../../lib/backup/vault.ts';
 import { folder, useFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { answeringShell, fails, failureOf, settledContext, taskContext } from '../../rig/task-context.ts';
@@ -51,7 +57,7 @@ test('only a whole backup is restored', async () => {
   await refused(/it has no backup\.json/);
   const file = dumpFile(folder, 'app1');
   await writeFile(file, 'dump');
-  const app1 = { digest: await digestOf(file), roles: ['app1'], rows: { 'public.notes': 2 } };
+  const app1 = { digest: await checksumOf(file), roles: ['app1'], rows: { 'public.notes': 2 } };
   const record = { environment: 'development', time: '', server: '17.6', databases: { app1 } };
   await writeRecord(folder, record);
   assert.equal(await readRecord(folder), record);
@@ -67,7 +73,7 @@ test('only a whole backup is restored', async () => {
 test('a backup with databases of removed applications names them and the rest', async () => {
   const names = ['app1', 'gone', 'old', 'app2'];
   for (const name of names) await writeFile(dumpFile(folder, name), '');
-  const entry = { digest: await digestOf(dumpFile(folder, 'app1')), roles: [], rows: {} };
+  const entry = { digest: await checksumOf(dumpFile(folder, 'app1')), roles: [], rows: {} };
   const databases = Object.fromEntries(names.map((name) => [name, entry]));
   await writeRecord(folder, { environment: 'development', time: '', server: '17.6', databases });
   const { database } = given.settings;

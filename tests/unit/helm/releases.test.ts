@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import {
   type DeployedRelease,
   deployedReleases,
-  digestOf,
   isSameExceptReplicas,
+  manifestDigest,
 } from '../../../lib/helm/releases.ts';
 import { helmRecord } from '../../rig/scripted-folder.ts';
 import { answeringShell, environmentIn, fails } from '../../rig/task-context.ts';
@@ -66,9 +66,12 @@ const hook = 'kind: Job\nmetadata:\n  name: check\n';
 
 test('a digest covers manifest and hooks, and ignores order, comments and blank lines', async () => {
   const [release] = await deployed({ manifest: `---\n${role}---\n${config}`, hooks: [hook] });
-  assert.is(release?.digest, digestOf([`---\n${config}`, `---\n${hook}`, `---\n${role}`]));
+  assert.is(release?.digest, manifestDigest([`---\n${config}`, `---\n${hook}`, `---\n${role}`]));
   const moved = role.replaceAll('\n', '  \n');
-  const second = digestOf([`---\n# moved\n${moved}\n\n---\n\n---\n${config}\n`, `# Source: x\n${hook}`]);
+  const second = manifestDigest([
+    `---\n# moved\n${moved}\n\n---\n\n---\n${config}\n`,
+    `# Source: x\n${hook}`,
+  ]);
   assert.is(release?.digest, second);
 });
 
@@ -80,9 +83,9 @@ test('a digest differs as soon as a value, an object or a hook does, and shows w
     [config, hook],
     [config, role],
   ];
-  assert.is(new Set(differing.map(digestOf)).size, 4);
+  assert.is(new Set(differing.map(manifestDigest)).size, 4);
   const scaled = (count: number, name = 'b') =>
-    digestOf([`---\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: ${count}\n`]);
+    manifestDigest([`---\nkind: Deployment\nmetadata:\n  name: ${name}\nspec:\n  replicas: ${count}\n`]);
   assert.is.not(scaled(2), scaled(4));
   assert.ok(isSameExceptReplicas(scaled(2), scaled(4)));
   assert.not.ok(isSameExceptReplicas(scaled(2), scaled(4, 'c')));
