@@ -8,7 +8,7 @@ import { fewAtOnce } from '../ground/few-at-once.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { readRotation } from '../rotation/passwords.ts';
-import { stopAgentAtEnd } from '../secrets/keyring.ts';
+import { importKeys } from '../secrets/keyring.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { findTool } from '../tools/tools.ts';
@@ -71,10 +71,11 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
     return `the rotation of ${begun.join(', ')} is not finished: run ${taskCommand('rotate-database-password')}`;
   const keyring = await ifThere(stat(environment.gnupgHome));
   if (keyring === undefined || !(await findTool('sops'))) return undefined;
-  await stopAgentAtEnd(context);
   const settings = await loadSettings(environment).catch(() => undefined);
   // `readStatus` has logged why.
   if (settings === undefined) return 'its passwords cannot be checked, since the settings cannot be read';
+  // After a change of keys; without the key, the decryption says so.
+  await importKeys({ ...context, settings }).catch(() => undefined);
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, write
 import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import * as assert from 'uvu/assert';
+import { databaseProblem } from '../../../lib/operations/servers.ts';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { notEncrypted } from '../../../lib/secrets/encrypted-file.ts';
 import { explainSops } from '../../../lib/secrets/explain.ts';
@@ -205,6 +206,14 @@ test('the text of a key goes to gpg alone, by stdin', async () => {
   // with the public keys, so that new secrets can be encrypted for the backup key
   const publicKeys = ['backup', 'operational'].map((name) => `sops/development-${name}.public.asc`);
   assert.match(project.calls().at(-1) ?? '', `--import ${publicKeys.join(' ')}`);
+});
+
+test('status imports the given key before it checks passwords, as after a change of keys', async () => {
+  gpg();
+  mkdirSync(context.environment.gnupgHome, { recursive: true });
+  const missing = 'Failed to get the data key required to decrypt the SOPS file.';
+  project.script('sops', `[ -e "$GNUPGHOME/imported" ] || { echo '${missing}' >&2; exit 128; }; echo '{}'`);
+  assert.match((await databaseProblem(context)) ?? '', 'has no value `password`');
 });
 
 test('a gpg that fails does not blame the key', async () => {
