@@ -1,7 +1,7 @@
 import type { Options } from '@k8s-deployment/runner';
 import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
-import { type Early, type Input, settingsFor, task } from './environment-task.ts';
+import { type Early, settingsFor, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
 import { tools } from './tools.ts';
 
@@ -34,12 +34,6 @@ const backupFolder = {
 const databaseNames = async (options: Options) =>
   (await import('../lib/database/roles.ts')).databasesOf(await settingsFor(options));
 
-/** Before anything is asked or changed. */
-const checkRestore = async (input: Omit<Input, 'args'> & { readonly args: { readonly folder: string } }) => {
-  await refuseDevelopmentKeys(input);
-  await (await place()).existingPlace(input.args.folder);
-};
-
 export const backupDatabase = task({
   name: 'backup-database',
   description: "dump every application's database to a folder, and try to restore it",
@@ -70,7 +64,10 @@ export const restoreDatabase = task({
     },
     replace: { type: 'boolean', description: 'also replace databases that are not empty' },
   },
-  check: checkRestore,
+  check: async (input) => {
+    await refuseDevelopmentKeys(input);
+    await (await import('../lib/backup/database.ts')).openBackup(input, input.args);
+  },
   confirm: ({ args, environment }) =>
     `restore the databases of environment \`${environment.name}\` from ${args.folder}${args.replace ? ', and delete their present content' : ''}?`,
   needs: databaseNeeds,
@@ -96,7 +93,10 @@ export const restoreVault = task({
   description: 'replace everything in Vault by a snapshot, and open it with the keys of that time',
   lock: true,
   args: { folder: backupFolder },
-  check: checkRestore,
+  check: async (input) => {
+    await refuseDevelopmentKeys(input);
+    await (await import('../lib/backup/vault.ts')).vaultBackup(input.args.folder);
+  },
   confirm: ({ args, environment }) =>
     `replace everything in Vault of environment \`${environment.name}\` by the snapshot in ${args.folder}?`,
   needs: (input) => [...connection(input), importGpgKeys, certificates, ...tools('sops', 'kubectl')],

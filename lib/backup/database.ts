@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseJson, TaskError, UsageError } from '@k8s-deployment/runner';
 import { acceptsLogin } from '../database/login.ts';
 import { databasesOf, decryptPassword, loginRoles, wantedRoles } from '../database/roles.ts';
 import { setUpDatabases } from '../database/set-up.ts';
-import { ifThere, textIfThere } from '../ground/if-there.ts';
+import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWords } from '../ground/shell-words.ts';
 import { isTree } from '../ground/tree.ts';
@@ -113,7 +114,7 @@ export const dumpFile = (folder: string, database: string): string => join(folde
 export const writeRecord = (folder: string, record: DatabaseRecord): Promise<void> =>
   writeWhole(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 
-/** The record of a whole backup. Throws `TaskError` if it is missing, damaged, or a dump differs from it. */
+/** The record of a whole backup. Throws `TaskError` if it is damaged, or a dump differs from it. */
 export async function readRecord(folder: string): Promise<DatabaseRecord> {
   const damaged = (why: string) =>
     new TaskError({
@@ -121,9 +122,7 @@ export async function readRecord(folder: string): Promise<DatabaseRecord> {
       why,
       advice: 'use another backup; nothing was changed',
     });
-  const text = await textIfThere(join(folder, recordFile));
-  if (text === undefined) throw damaged(`it has no ${recordFile}`);
-  const record = parseJson(text) as DatabaseRecord | undefined;
+  const record = parseJson(await readFile(join(folder, recordFile), 'utf8')) as DatabaseRecord | undefined;
   if (!isTree(record) || !isTree(record.databases)) throw damaged(`${recordFile} cannot be read`);
   for (const [database, { digest }] of Object.entries(record.databases)) {
     const found = await ifThere(checksumOf(dumpFile(folder, database)));
@@ -142,15 +141,22 @@ export type Restore = {
   readonly replace: boolean;
 };
 
+/** A backup to be restored, with the names of the databases. Throws `TaskError` if it or one of them cannot be. */
+export async function openBackup(
+  { settings }: Pick<Context, 'settings'>,
+  { folder: named, databases }: Omit<Restore, 'replace'>,
+) {
+  const folder = await existingPlace(named, recordFile);
+  const record = await readRecord(folder);
+  return { folder, record, names: chosen(named, record, databases, databasesOf(settings)) };
+}
+
 /**
  * Restores the databases of a backup. Each is restored and checked under another name, then put in place; until then,
  * the existing database is in use. Throws `TaskError` before any change if one is not empty.
  */
-export async function restoreDatabase(context: Context, { folder: named, databases, replace }: Restore) {
-  const { settings } = context;
-  const folder = await existingPlace(named);
-  const record = await readRecord(folder);
-  const names = chosen(named, record, databases, databasesOf(settings));
+export async function restoreDatabase(context: Context, { replace, ...wantedBackup }: Restore) {
+  const { folder, record, names } = await openBackup(context, wantedBackup);
   const server = await databaseServer(context);
   const programs = await databasePrograms(context, server);
   const existing = await databaseNames(server);

@@ -16,13 +16,14 @@ const timeText = (): string => new Date().toISOString().replace(/[-:]|\.\d+/g, '
 export const newPlace = ({ state }: Environment, kind: string, named: string | undefined): string =>
   named === undefined ? join(state, 'backups', `${kind}-${timeText()}`) : resolve(named);
 
-/** Absolute path of an existing backup. Throws `UsageError` if there is none. */
-export async function existingPlace(named: string): Promise<string> {
+/** Absolute path of an existing backup, which has this file. Throws `UsageError` if there is none. */
+export async function existingPlace(named: string, file: string): Promise<string> {
   const path = resolve(named);
-  if ((await ifThere(stat(path), path))?.isDirectory()) return path;
+  const isFolder = (await ifThere(stat(path), path))?.isDirectory();
+  if (isFolder && (await ifThere(stat(join(path, file))))) return path;
   throw new UsageError({
     what: `there is no backup at ${named}`,
-    why: 'it is not a folder, was moved, or its name is wrong',
+    why: `it has no ${file}: it is another folder, or was moved`,
     advice: 'name the folder that the backup printed',
   });
 }

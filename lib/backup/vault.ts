@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
@@ -25,7 +24,11 @@ import { answerMs, initVault, withAnsweringReplicas } from '../vault/init-vault.
 import { keysFileName, keysPlace } from '../vault/keys-place.ts';
 import { checksumOf, existingPlace, newPlace, wholeFolder } from './place.ts';
 
-const snapshotFile = (folder: string): string => join(folder, 'raft.snap');
+const snapshotName = 'raft.snap';
+const snapshotFile = (folder: string): string => join(folder, snapshotName);
+
+/** The folder of a backup. Throws `UsageError` if there is none. */
+export const vaultBackup = (named: string): Promise<string> => existingPlace(named, snapshotName);
 
 /**
  * Saves a snapshot of Vault into a new folder, and the keys that open it, encrypted. Throws `TaskError` if Vault has no
@@ -67,7 +70,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
  */
 export async function restoreVault(context: Context, named: string): Promise<void> {
   const { environment, secret, signal } = context;
-  const folder = await existingPlace(named);
+  const folder = await vaultBackup(named);
   const file = snapshotFile(folder);
   await checkSnapshot(context, file);
   const keys = await readStoredKeys(context, folder);
@@ -135,7 +138,6 @@ export async function checkSnapshot(context: ShellContext, file: string): Promis
       why,
       advice: 'use another one; nothing was changed',
     });
-  if (!existsSync(file)) throw damaged('there is no such file');
   const folder = await mkdtemp(join(await runFolder(environment.state), 'snapshot-'));
   try {
     const unpacked = await (await sopsShell(context))`tar -xzf ${file} -C ${folder}`;
