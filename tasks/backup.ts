@@ -1,9 +1,9 @@
 import type { Options } from '@k8s-deployment/runner';
 import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
-import { type Early, settingsFor, task } from './environment-task.ts';
+import { type Early, task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
-import { tools } from './tools.ts';
+import { settingsOf, tools } from './tools.ts';
 
 const place = () => import('../lib/backup/place.ts');
 const plain = () => import('../lib/backup/dry-run.ts');
@@ -32,7 +32,7 @@ const backupFolder = {
 } as const;
 
 const databaseNames = async (options: Options) =>
-  (await import('../lib/database/roles.ts')).databasesOf(await settingsFor(options));
+  (await import('../lib/database/roles.ts')).databasesOf(await settingsOf(options));
 
 export const backupDatabase = task({
   name: 'backup-database',

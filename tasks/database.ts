@@ -1,9 +1,9 @@
 import { certificates } from './certificates.ts';
 import { connection } from './connection.ts';
 import { initHelmfile } from './deploy.ts';
-import { settingsFor, task } from './environment-task.ts';
+import { task } from './environment-task.ts';
 import { importGpgKeys, refuseDevelopmentKeys } from './secrets.ts';
-import { tools } from './tools.ts';
+import { settingsOf, tools } from './tools.ts';
 
 const roles = () => import('../lib/database/roles.ts');
 
@@ -17,7 +17,7 @@ export const rotateDatabasePassword = task({
       positional: true,
       default: 'all',
       suggestions: async (options) => {
-        const [, ...others] = (await roles()).loginRoles(await settingsFor(options));
+        const [, ...others] = (await roles()).loginRoles(await settingsOf(options));
         return ['all', 'superuser', ...others.map(({ name }) => name)];
       },
       description: 'superuser, a role with a password of its own, or all',

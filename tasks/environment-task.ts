@@ -77,10 +77,6 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   }));
 }
 
-/** The settings, for the suggestions of an argument. */
-export const settingsFor = async (options: Options) =>
-  (await import('../lib/settings/settings.ts')).loadSettings(environmentOf(options, root));
-
 /** Declares a task without settings, to show or remove an environment whose settings may be damaged. */
 export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArguments>(
   definition: Definition<Specs, Early<Specs>, BodyOf<Specs>>,

@@ -45,7 +45,8 @@ export const chartTools = task({
   },
 });
 
-const settingsOf = async (options: Options) =>
+/** The settings, where only the options are known. */
+export const settingsOf = async (options: Options) =>
   (await import('../lib/settings/settings.ts')).loadSettings(environmentOf(options));
 
 async function chartToolNames(options: Options): Promise<ToolName[]> {

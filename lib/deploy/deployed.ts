@@ -3,13 +3,12 @@ import { promisify } from 'node:util';
 import { parseJson, TaskError } from '@k8s-deployment/runner';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { helmCommand, lastGood, lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
+import { helmCommand, lastGood, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
   namesText,
   needingAny,
-  type Release,
   type Selection,
   selector,
   selectReleases,
@@ -17,6 +16,7 @@ import {
 import { deployedReleases } from '../helm/releases.ts';
 import type { Context, EnvironmentContext, InEnvironment } from '../settings/context.ts';
 import { processEnvironment } from '../settings/environment.ts';
+import { noAnswer } from '../tools/tool-answer.ts';
 import { testWords, uninstallWords } from './commands.ts';
 import { replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
@@ -38,38 +38,36 @@ export async function test(context: Context, selection: Selection): Promise<void
   await runHelmfile(context, 'testing', releases, [...selector(selection), ...testWords]);
 }
 
-/** Throws `TaskError` if helm says that there is no such revision; called before anything is asked. */
-export async function checkRollback(
+/**
+ * The revision to roll back to, by default the last good one; undefined if helm does not answer. Throws `TaskError` if
+ * there is none. Needs no run, so that nothing is asked before.
+ */
+export async function wantedRevision(
   { environment }: InEnvironment,
   name: string,
   revision: number | undefined,
-): Promise<void> {
-  const release = await declaredRelease(environment.root, name);
-  const [helm = '', ...words] = helmCommand(environment, release.namespace);
+): Promise<number | undefined> {
+  const { app, namespace } = await declaredRelease(environment.root, name);
+  const [helm = '', ...words] = helmCommand(environment, namespace);
   const options = { env: await processEnvironment(environment), timeout: 10_000 };
   const asked = promisify(execFile)(helm, [...words, 'history', name, '-o', 'json'], options);
   const { stdout = '', stderr = '' } = await asked.catch((error: ExecFileException) => error);
-  if (/release: not found/.test(stderr)) throw notInstalled(release);
+  if (/release: not found/.test(stderr))
+    throw new TaskError({
+      what: `${name} is not installed`,
+      why: 'the cluster has no revision of it',
+      advice: `run ${taskCommand(`install-app ${app}`)}`,
+    });
   const revisions = parseJson(stdout);
-  // Tool and cluster may only be there when the run has begun.
-  if (!Array.isArray(revisions)) return;
+  if (!Array.isArray(revisions)) return undefined;
   const wanted = revision ?? lastGood(revisions);
-  if (!revisions.some((one) => one.revision === wanted)) throw noRevision(release, wanted);
-}
-
-const notInstalled = ({ name, app }: Release): TaskError =>
-  new TaskError({
-    what: `${name} is not installed`,
-    why: 'the cluster has no revision of it',
-    advice: `run ${taskCommand(`install-app ${app}`)}`,
-  });
-
-const noRevision = ({ name, namespace }: Release, revision: number | undefined): TaskError =>
-  new TaskError({
-    what: `${name} has no ${revision === undefined ? 'earlier revision to roll back to' : `revision ${revision}`}`,
-    why: revision === undefined ? 'only a revision that was once in service counts' : undefined,
+  if (revisions.some((one) => one.revision === wanted)) return wanted;
+  throw new TaskError({
+    what: `${name} has no ${wanted === undefined ? 'earlier revision to roll back to' : `revision ${wanted}`}`,
+    why: wanted === undefined ? 'only a revision that was once in service counts' : undefined,
     advice: `see: eval "$(${taskLine('env')})"; helm --namespace ${namespace} history ${name}`,
   });
+}
 
 /** Rolls a release back to a revision, by default the previous one that was in service. */
 export async function rollBackRelease(
@@ -79,13 +77,11 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
-  const before = deployed.get(release.id);
-  if (before === undefined) throw notInstalled(release);
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
-  const wanted = revision ?? (await lastGoodRevision(context, release));
-  if (wanted === undefined) throw noRevision(release, wanted);
-  await rollBack(context, release, wanted, before);
+  const wanted = await wantedRevision(context, name, revision);
+  if (wanted === undefined) throw noAnswer(`helm history ${name}`);
+  await rollBack(context, release, wanted, deployed.get(release.id));
   await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
 }

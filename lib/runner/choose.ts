@@ -141,16 +141,11 @@ async function ask(asked: Asked, { terminal, stop: { signal } }: Chooser): Promi
   for (let typed = ''; ; ) {
     const over = new AbortController();
     let suspended = false;
-    let pasting = false;
     const leave = (): void => over.abort();
     const onKey = (_: unknown, key: Key): void => {
-      // The search ignores Enter until it has filtered by what came with it.
-      if (key.name === 'return' && pasting)
+      // Once more, since the search ignores Enter until it has filtered by what was pasted with it.
+      if (key.name === 'return' && key.sequence)
         setImmediate(() => process.stdin.emit('keypress', '\r', { name: 'return' }));
-      pasting = true;
-      setImmediate(() => {
-        pasting = false;
-      });
       if (key.name === 'escape' || (key.ctrl && key.name === 'd')) leave();
       if (!key.ctrl || key.name !== 'z') return;
       // Readline would stop only this process, not npx around it.

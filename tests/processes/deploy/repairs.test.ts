@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { checkRollback, rollBackRelease } from '../../../lib/deploy/deployed.ts';
+import { rollBackRelease, wantedRevision } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
 import { context, printing } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
@@ -71,7 +71,8 @@ for (const [title, kind, kept] of [
     const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'devops' } };
     const manifest = JSON.stringify({ ...deployment, spec: { replicas: 2 } });
     cluster('deployed', 1000, { manifest, 'get deployment': 'echo 2' });
-    project.script('helm', { 'get manifest': `printf 'apiVersion: some/v1\\nkind: ${kind}\\n'` });
+    const history = printing([{ revision: 2 }]);
+    project.script('helm', { history, 'get manifest': `printf 'apiVersion: some/v1\\nkind: ${kind}\\n'` });
     await rollBackRelease(context, 'devops', 2);
     assert.is(project.calls(/^kubectl .* apply .*--field-manager k8s-deployment/).length, kept);
   });
@@ -86,15 +87,15 @@ for (const [release, revision, history, what, advice] of [
   test(`a rollback fails before its question: ${what}`, async () => {
     cluster('deployed', 1000);
     project.script('helm', { history });
-    await fails(checkRollback(context, release, revision), { what, advice });
+    await fails(wantedRevision(context, release, revision), { what, advice });
     assert.is(project.calls().length, 1);
-    if (revision === undefined) await fails(rollBackRelease(context, release, revision), { what, advice });
+    await fails(rollBackRelease(context, release, revision), { what, advice });
     assert.equal(helmCalls(' rollback '), []);
   });
 
 test('a rollback whose revisions helm cannot read yet is asked for', async () => {
   project.script('helm', 'echo "Error: Kubernetes cluster unreachable" >&2; exit 1');
-  await checkRollback(context, 'devops', 2);
+  assert.is(await wantedRevision(context, 'devops', 2), undefined);
 });
 
 test('a release is repaired after all checks: a failed one, or a chart that cannot be rendered, changes nothing', async () => {
