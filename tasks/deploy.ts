@@ -235,10 +235,6 @@ export const rollback = task({
   },
   // The keys are for Vault, whose pods are replaced and unsealed.
   needs: (input) => [...tools('helm', 'kubectl', 'sops'), importGpgKeys, ...connection(input)],
-  check: async (input) => {
-    const { wantedRevision } = await import('../lib/deploy/deployed.ts');
-    await wantedRevision(input, input.args.release, input.args.revision);
-  },
   confirm: ({ args }) =>
     `roll \`${args.release}\` back to ${args.revision === undefined ? 'its last good revision' : `revision ${args.revision}`}?`,
   commands: async (input) => (await plain()).rollbackCommands(input, input.args.release, input.args.revision),

@@ -1,9 +1,7 @@
-import { type ExecFileException, execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { parseJson, TaskError } from '@k8s-deployment/runner';
+import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { helmCommand, lastGood, refuseBusy, rollBack } from '../helm/helm.ts';
+import { lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
@@ -14,9 +12,7 @@ import {
   selectReleases,
 } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import type { Context, EnvironmentContext, InEnvironment } from '../settings/context.ts';
-import { processEnvironment } from '../settings/environment.ts';
-import { noAnswer } from '../tools/tool-answer.ts';
+import type { Context, EnvironmentContext } from '../settings/context.ts';
 import { testWords, uninstallWords } from './commands.ts';
 import { replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
@@ -38,37 +34,6 @@ export async function test(context: Context, selection: Selection): Promise<void
   await runHelmfile(context, 'testing', releases, [...selector(selection), ...testWords]);
 }
 
-/**
- * The revision to roll back to, by default the last good one; undefined if helm does not answer. Throws `TaskError` if
- * there is none. Needs no run, so that nothing is asked before.
- */
-export async function wantedRevision(
-  { environment }: InEnvironment,
-  name: string,
-  revision: number | undefined,
-): Promise<number | undefined> {
-  const { app, namespace } = await declaredRelease(environment.root, name);
-  const [helm = '', ...words] = helmCommand(environment, namespace);
-  const options = { env: await processEnvironment(environment), timeout: 10_000 };
-  const asked = promisify(execFile)(helm, [...words, 'history', name, '-o', 'json'], options);
-  const { stdout = '', stderr = '' } = await asked.catch((error: ExecFileException) => error);
-  if (/release: not found/.test(stderr))
-    throw new TaskError({
-      what: `${name} is not installed`,
-      why: 'the cluster has no revision of it',
-      advice: `run ${taskCommand(`install-app ${app}`)}`,
-    });
-  const revisions = parseJson(stdout);
-  if (!Array.isArray(revisions)) return undefined;
-  const wanted = revision ?? lastGood(revisions);
-  if (revisions.some((one) => one.revision === wanted)) return wanted;
-  throw new TaskError({
-    what: `${name} has no ${wanted === undefined ? 'earlier revision to roll back to' : `revision ${wanted}`}`,
-    why: wanted === undefined ? 'only a revision that was once in service counts' : undefined,
-    advice: `see: eval "$(${taskLine('env')})"; helm --namespace ${namespace} history ${name}`,
-  });
-}
-
 /** Rolls a release back to a revision, by default the previous one that was in service. */
 export async function rollBackRelease(
   context: EnvironmentContext,
@@ -77,11 +42,26 @@ export async function rollBackRelease(
 ): Promise<void> {
   const release = await declaredRelease(context.environment.root, name);
   const deployed = await deployedReleases(context);
+  const before = deployed.get(release.id);
+  if (before === undefined)
+    throw new TaskError({
+      what: `${name} is not installed`,
+      why: 'the cluster has no revision of it',
+      advice: `run ${taskCommand(`install-app ${release.app}`)}`,
+    });
   await refuseBusy(context, [release], deployed);
   await tellDrift(context, [release], deployed, context.log);
-  const wanted = await wantedRevision(context, name, revision);
-  if (wanted === undefined) throw noAnswer(`helm history ${name}`);
-  await rollBack(context, release, wanted, deployed.get(release.id));
+  const wanted = revision ?? (await lastGoodRevision(context, release));
+  const advice = `see: eval "$(${taskLine('env')})"; helm --namespace ${release.namespace} history ${name}`;
+  if (wanted === undefined) {
+    const why = 'only a revision that was once in service counts';
+    throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
+  }
+  await rollBack(context, release, wanted, before).catch((error: TaskError) => {
+    const { why = '' } = error;
+    if (!/release has no \d+ version/.test(why)) throw error;
+    throw new TaskError({ what: `${name} has no revision ${wanted}`, why, advice, cause: error });
+  });
   await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
 }

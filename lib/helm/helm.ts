@@ -57,17 +57,13 @@ export async function lastGoodRevision({ $, environment }: ShellContext, release
       why: 'the cluster has at least one',
       advice: 'run again',
     });
-  return lastGood(revisions);
-}
-
-/** The same of these revisions, oldest first. */
-export const lastGood = (revisions: readonly Revision[]): number | undefined =>
-  revisions
+  return revisions
     .slice(0, -1)
     .findLast(
       ({ status, description = '' }) =>
         ['superseded', 'deployed'].includes(status) && !neverInService.test(description),
     )?.revision;
+}
 
 /**
  * helm's arguments to roll a release back, by default to the previous revision; `options` are `takeBack` with Helm 4.

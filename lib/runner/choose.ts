@@ -143,9 +143,6 @@ async function ask(asked: Asked, { terminal, stop: { signal } }: Chooser): Promi
     let suspended = false;
     const leave = (): void => over.abort();
     const onKey = (_: unknown, key: Key): void => {
-      // Once more, since the search ignores Enter until it has filtered by what was pasted with it.
-      if (key.name === 'return' && key.sequence)
-        setImmediate(() => process.stdin.emit('keypress', '\r', { name: 'return' }));
       if (key.name === 'escape' || (key.ctrl && key.name === 'd')) leave();
       if (!key.ctrl || key.name !== 'z') return;
       // Readline would stop only this process, not npx around it.

@@ -50,16 +50,6 @@ test('a task is found by typing, its choice by arrows, and the line that does th
   await ends(terminal, 0);
 });
 
-test('a text and Enter that are pasted at once choose what the text finds', async () => {
-  const terminal = open('--choose');
-  await dialogue(terminal, [
-    ['Esc: leave', 'install\r'],
-    ['<app> (an application):', 'app2\r'],
-  ]);
-  await terminal.shows('$ ./run install-app app2');
-  await ends(terminal, 0);
-});
-
 /** Types each of these keys once what was asked for is shown. */
 async function dialogue(terminal: PseudoTerminal, steps: readonly (readonly [string | RegExp, string])[]) {
   for (const [shown, keys] of steps) {
