@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { dirname, relative } from 'node:path';
 import { providerOf } from '../cluster/providers.ts';
 import { authorityFile } from '../database/certificate.ts';
 import { databasesOf, superuserOf } from '../database/roles.ts';
@@ -112,15 +112,17 @@ const keysText = ({ environment }: Target): string =>
 
 export async function restoreVaultCommands(target: Target, folder: string): Promise<readonly string[]> {
   const { environment } = target;
-  const keys = shellWord(relative(environment.root, localKeys(environment)));
+  const path = relative(environment.root, localKeys(environment));
+  const [keys, next] = [shellWord(path), shellWord(`${path}.next`)];
   const place = shellWord(folder);
   return [
     exportHomes(environment, 'GNUPGHOME'),
     ...(await snapshotAccessCommands(target)),
     '# with a root token, which `vault operator generate-root` creates: export VAULT_TOKEN=…',
     eachAfter([
+      `(umask 077; mkdir -p ${shellWord(dirname(path))}; sops decrypt --output-type json ${place}/keys.yaml > ${next})`,
       `vault operator raft snapshot restore -force ${place}/raft.snap`,
-      `(umask 077; sops decrypt --output-type json ${place}/keys.yaml > ${keys})`,
+      `mv ${next} ${keys}`,
     ]),
     ...(await reopenVaultCommands(target)),
     '# then the commands of init-vault, as far as Vault differs',

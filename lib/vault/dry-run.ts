@@ -138,10 +138,12 @@ const waitForVault = retried('vault status > /dev/null || [ $? -eq 2 ]');
 
 /**
  * The plain commands before those of snapshots, for `--dry-run`. Only the active replica has them: the others redirect
- * to an address of the cluster.
+ * to an address of the cluster. Applications use its Service, too, which only a Vault with several replicas has.
  */
-export const snapshotAccessCommands = async (target: Target) =>
-  reach(await plainAccess(target), 'vault-active');
+export async function snapshotAccessCommands(target: Target): Promise<string[]> {
+  const [service] = new URL(target.settings.vault.address).hostname.split('.');
+  return reach(await plainAccess(target), service === 'vault-active' ? service : 'vault');
+}
 
 const reach = ({ address, trust, kubectl }: PlainAccess, service = 'vault'): string[] => [
   ...(kubectl === undefined
