@@ -139,7 +139,7 @@ const joinMs = 60_000;
 
 /**
  * Unseals every sealed replica of an initialised Vault and returns their names. Replicas with data come first: one
- * without can only join an unsealed one. Throws `KeysError` if the keys do not open one, after the others.
+ * without can only join an unsealed one. Throws `KeysError` if the keys do not open one, after the others with data.
  */
 export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const states = await Promise.all(
@@ -149,31 +149,36 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const known = sealed.filter(({ state }) => state.initialized);
   const joining = sealed.filter(({ state }) => !state.initialized);
   const unsealed: string[] = [];
-  const closed: { readonly name: string; readonly error: KeysError }[] = [];
-  for (const { replica } of [...known, ...joining]) {
+  const closed = new Map<string, KeysError>();
+  for (const { replica, state } of [...known, ...joining]) {
+    if (!state.initialized && closed.size > 0) break;
     await waitUntilJoined(replica, input);
-    try {
-      if (await unsealOne(replica, input)) unsealed.push(replica.name);
-    } catch (error) {
-      if (!(error instanceof KeysError)) throw error;
-      closed.push({ name: replica.name, error });
-    }
+    const opened = await unsealOne(replica, input);
+    if (opened instanceof KeysError) closed.set(replica.name, opened);
+    else if (opened) unsealed.push(replica.name);
   }
-  const [first] = closed;
-  if (first === undefined) return unsealed;
-  if (unsealed.length === 0) throw first.error;
-  const pods = closed.map(({ name }) => name);
+  if (closed.size > 0) throw await closedError(closed, input);
+  return unsealed;
+}
+
+/** The error for replicas that the keys do not open: if the others serve, they can take the data of those. */
+async function closedError(closed: ReadonlyMap<string, KeysError>, input: OpenVaultInput) {
+  const { replicas, absent = [], keysPath } = input;
+  const [first] = closed.values();
+  const isMinority = closed.size * 2 < replicas.length + absent.length;
+  if (!isMinority || !(await activeOf(input).catch(() => false))) return first;
+  const pods = [...closed.keys()];
   const claims = pods.map((name) => `data-${name}`);
-  throw new KeysError({
-    what: `${pods.join(', ')} of Vault: sealed, with other data than the other replicas`,
-    why: `the keys of ${nameOf(input.keysPath)} opened ${unsealed.join(', ')}`,
-    advice: `they can take the data of the others: \`kubectl -n vault delete pvc ${claims.join(' ')} --wait=false\`, \`kubectl -n vault delete pod ${pods.join(' ')}\`, then ${taskCommand('init-vault')}`,
-    cause: first.error,
+  return new KeysError({
+    what: `the keys of ${nameOf(keysPath)} do not open ${pods.join(', ')}, while the other replicas of Vault serve`,
+    why: first?.why,
+    advice: `after a restore that it missed, give it the data of the others, in the shell of ${taskCommand('env')}: \`kubectl -n vault delete pvc ${claims.join(' ')} --wait=false\`, \`kubectl -n vault delete pod ${pods.join(' ')}\`, then ${taskCommand('init-vault')}; otherwise restore the file`,
+    cause: first,
   });
 }
 
-/** True if this call unsealed it; false if Vault or somebody else did. */
-async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput): Promise<boolean> {
+/** True if this call unsealed it; false if Vault or somebody else did; the error if the keys belong to other data. */
+async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput) {
   const state = await sealStatus(client);
   if (!state.sealed) return false;
   if (state.recovery_seal === true) {
@@ -205,12 +210,12 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
-    throw wrongKeys(client, keysPath, error.why);
+    return wrongKeys(client, keysPath, error.why);
   }
   // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
   if (isJoining && (await becomes(client, ({ sealed }) => !sealed, signal))) return true;
-  throw wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
+  return wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
 /** Resolves to true once Vault's status agrees; false after a minute. */

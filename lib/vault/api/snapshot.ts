@@ -5,14 +5,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { VaultClient } from './client.ts';
 import { initialiseVault, unsealAll } from './init.ts';
-import {
-  dropReservation,
-  type KeysPlace,
-  pathOf,
-  replaceKeys,
-  reserveKeysFile,
-  type VaultKeys,
-} from './keys-file.ts';
+import { type KeysPlace, pathOf, replaceKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { endRoot, rootToken } from './operator.ts';
 import { type OpenVaultInput, requireKeys, sealStatus } from './replica.ts';
 import { KeysError, VaultError } from './vault-error.ts';
@@ -42,29 +35,28 @@ async function loadSnapshot(active: VaultClient, file: string, force: boolean, s
 /** Milliseconds for Vault to restore the data that it accepted. */
 const restoreMs = 60_000;
 
+/** The same for the other replicas, after the one that accepted it. */
+const followMs = 15_000;
+
 /**
- * Waits until the replica that accepted a snapshot has restored it: the token's marker is gone, or, with other keys, the
- * replica has sealed itself. Returns whether it has. Throws `TaskError` if it does not end.
+ * Waits until a replica has restored a snapshot: it has sealed itself, or no longer finds the token's marker, for which
+ * a standby asks the active one. Undefined if that does not come.
  */
-async function isSealedByRestore(active: VaultClient, token: string, signal: AbortSignal): Promise<boolean> {
-  const restored = async () => {
-    try {
-      if ((await sealStatus(active)).sealed) return 'sealed';
-      return (await active.withToken(token).read(marker)) === undefined ? 'open' : undefined;
-    } catch (error) {
-      // Vault no longer knows the token. Anything else is said meanwhile, neither sealed nor open.
-      if (error instanceof VaultError) return error.status === 403 ? 'open' : undefined;
-      throw error;
-    }
-  };
-  const state = await poll(restored, restoreMs, signal);
-  if (state !== undefined) return state === 'sealed';
-  throw new TaskError({
-    what: 'Vault does not finish restoring the snapshot',
-    why: `after ${restoreMs / 1000} s, it still has the former data`,
-    advice: `see its log, then run ${taskCommand('init-vault')}`,
-  });
-}
+const restoredState = (client: VaultClient, token: string, waitMs: number, signal: AbortSignal) =>
+  poll(
+    async () => {
+      try {
+        if ((await sealStatus(client)).sealed) return 'sealed';
+        return (await client.withToken(token).read(marker)) === undefined ? 'open' : undefined;
+      } catch (error) {
+        // Vault no longer knows the token. Anything else is said meanwhile, neither sealed nor open.
+        if (error instanceof VaultError) return error.status === 403 ? 'open' : undefined;
+        throw error;
+      }
+    },
+    waitMs,
+    signal,
+  );
 
 type RestoreInput = OpenVaultInput & {
   readonly file: string;
@@ -78,68 +70,62 @@ type RestoreInput = OpenVaultInput & {
 /**
  * Replaces Vault's storage by a snapshot, and the keys file by the snapshot's keys; a new Vault is initialised first.
  * Returns whether the keys are others, which seals Vault, and the names of replicas to restart. Throws `TaskError`
- * without any change if Vault refuses the snapshot. After a killed run, Vault may have the snapshot's data already, but
- * not the keys file its keys.
+ * without any change if Vault refuses the snapshot. The former keys stay until those of the snapshot have opened Vault:
+ * they have no other copy, so after a killed run, the same restore opens it.
  */
 export async function restoreSnapshot(input: RestoreInput) {
-  const { file, keys, keysPath, secret, signal } = input;
+  const { file, keys, keysPath, replicas, secret, signal } = input;
   const { client, root } = await manage(input).catch((error) => {
     if (keys === undefined || !(error instanceof KeysError)) throw error;
     return manage({ ...input, keysPath: offered(keys, keysPath) });
   });
   const { root_token: _, ...present } = await requireKeys(client, keysPath);
   const others = keys !== undefined && !sameKeys(keys, present);
-  const store = others ? await reserveKeysFile(keysPath) : undefined;
+  const place = others ? offered(keys, keysPath) : keysPath;
+  // With auto-unseal, the key service opens the snapshot of any Vault that uses it.
+  const force = others && present.recovery_keys_b64 === undefined;
   try {
-    // With auto-unseal, the key service opens the snapshot of any Vault that uses it.
-    const force = others && present.recovery_keys_b64 === undefined;
     await loadSnapshot(client.withToken(root), file, force, signal);
   } catch (error) {
     // Refused, so that nothing was changed; otherwise the token may be gone.
-    if (error instanceof VaultError && error.status !== undefined) {
-      await dropReservation(keysPath);
+    if (error instanceof VaultError && error.status !== undefined)
       await endRoot({ client, keysPath, secret }, root);
-    }
     throw explained(error, keys);
   }
-  // The root token is gone with the former data.
-  if (others) await store?.(keys);
-  else await replaceKeys(keysPath, present);
-  const sealed = await isSealedByRestore(client, root, signal);
-  return { others, late: sealed ? await openAfter(input, client, present) : [] };
-}
-
-/**
- * Opens the replica that restored a snapshot. Returns the names of those that did not seal themselves with it: Vault
- * sometimes forgets one that has the data, and others missed them; both speak to no other until they are restarted.
- */
-async function openAfter(input: RestoreInput, active: VaultClient, former: VaultKeys): Promise<string[]> {
-  const { keysPath, replicas } = input;
+  const state = await restoredState(client, root, restoreMs, signal);
+  if (state === undefined) throw notRestored(`after ${restoreMs / 1000} s, it still has the former data`);
+  // Vault sometimes leaves one out, and others missed the data; both follow no other until they are restarted.
   const late: string[] = [];
-  for (const { name, client } of replicas)
-    if (await sealStatus(client).then(({ sealed }) => !sealed, isVaultError)) late.push(name);
-  const opened = { ...input, replicas: replicas.filter(({ client }) => client === active) };
-  try {
-    await unsealAll(opened);
-  } catch (error) {
-    if (!(error instanceof KeysError)) throw error;
-    // A restart in between seals it, too, and so does a failure to restore.
-    await unsealAll({ ...opened, keysPath: offered(former, keysPath) });
-    await replaceKeys(keysPath, former);
-    throw new TaskError({
-      what: 'Vault did not restore the snapshot',
-      why: 'it was sealed with the former data, and is open again with the former keys',
-      advice: `see its log, then run ${taskCommand('restore-vault')} again`,
-      cause: error,
-    });
+  for (const replica of replicas.filter((other) => other.client !== client))
+    if ((await restoredState(replica.client, root, followMs, signal)) !== state) late.push(replica.name);
+  if (state === 'sealed') {
+    const restored = { ...input, replicas: replicas.filter((replica) => replica.client === client) };
+    if (!(force && (await opens({ ...restored, keysPath: place })))) {
+      await unsealAll(restored);
+      throw notRestored('it was restarted or failed meanwhile, and is open again with the former keys');
+    }
   }
-  return late;
+  // The root token is gone with the former data.
+  await replaceKeys(place, others ? keys : present);
+  return { others, late };
 }
 
-function isVaultError(error: unknown): boolean {
-  if (error instanceof VaultError) return true;
-  throw error;
-}
+/** Unseals; false if the keys do not. */
+const opens = (input: OpenVaultInput): Promise<boolean> =>
+  unsealAll(input).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof KeysError) return false;
+      throw error;
+    },
+  );
+
+const notRestored = (why: string): TaskError =>
+  new TaskError({
+    what: 'Vault did not restore the snapshot',
+    why,
+    advice: `see its log, then run ${taskCommand('restore-vault')} again`,
+  });
 
 /** Opens Vault with the keys of its place. */
 async function manage(input: RestoreInput) {

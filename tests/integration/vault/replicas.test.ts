@@ -142,8 +142,7 @@ test('a server with auto-unseal needs no key and gets a recovery key', async () 
 test('three servers that lost their disks get back the data of a snapshot, and its keys', async () => {
   const signal = new AbortController().signal;
   const client = await activeClient();
-  const keys = await readKeys(keysPath);
-  const token = await rootToken();
+  const { root_token: token = '', ...keys } = (await readKeys(keysPath)) ?? { unseal_keys_b64: [] };
   const file = join(servers[0]?.folder ?? '', 'raft.snap');
   await client.write('sys/mounts/kv', { type: 'kv' });
   await client.write('kv/word', { value: 'remembered' });
@@ -176,7 +175,7 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     await late?.stop();
     await late?.start();
     const { what, advice } = await failureOf(unseal());
-    assert.match(what, new RegExp(`^vault-${index} of Vault: sealed, with other data`));
+    assert.match(what, `do not open vault-${index}, while the other`);
     assert.match(advice, `delete pvc data-vault-${index}`);
     await late?.stop();
     await late?.lose();
@@ -185,9 +184,11 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     assert.equal(await sealed(replicas), [false, false, false]);
     const { client: active } = await initialiseVault({ replicas, keysPath: path });
     assert.equal(await active.withToken(token).read('kv/word'), { value: 'remembered' });
-    // The same keys: nothing is sealed.
+    // The same keys: nothing is sealed, and one that follows is not restarted.
     await active.withToken(token).write('kv/word', { value: 'lost' });
-    assert.equal(await restoreSnapshot({ ...input, keys }), { others: false, late: [] });
+    const again = await restoreSnapshot({ ...input, keys, secret: () => late?.pause() });
+    late?.resume();
+    assert.equal(again, { others: false, late: [`vault-${index}`] });
   } finally {
     await Promise.all(others.map((server) => server.remove()));
   }

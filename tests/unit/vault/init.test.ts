@@ -97,6 +97,22 @@ test('keys of another Vault are never shown; too few, or kept elsewhere, are an 
   await fails(elsewhere, { what: /holds no unseal key/, advice: /`vault operator unseal`/ });
 });
 
+test('a replica with other data can take that of the others, but only if they serve', async () => {
+  await keep(stored);
+  const other = () => vaultOf({ ...closed(), key: 'b3RoZXI=' });
+  const serving = [await vaultOf(closed()), await vaultOf(closed()), await other()];
+  // Both when it opens the others, and when they are open.
+  for (const _ of serving) {
+    const what = /do not open vault-2, while the other replicas of Vault serve/;
+    await fails(initialiseVault(inputOf(serving)), { what, advice: /delete pvc data-vault-2 / });
+  }
+  // These may have the data of a restore that was interrupted; nor does one that lost its data wait for them.
+  const interrupted = [await other(), await other(), await vaultOf(closed()), await vaultOf(fresh())];
+  const { what, advice } = await failureOf(initialiseVault(inputOf(interrupted)));
+  assert.match(what, /stays sealed/);
+  assert.match(`${advice}`, /^(?!.*pvc).*restore-vault/);
+});
+
 test('a damaged keys file is an error that names it; so is an unreadable one', async () => {
   const wrong = '{"unseal_keys_b64": [1], "root_token": "x"}';
   for (const text of ['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', wrong]) {

@@ -151,6 +151,9 @@ async function openVault(taken: Answer, asked = (): Answer => denied) {
         node.sealed = node.restarts || taken === 'gone';
         if (!node.restarts) node.key = ofSnapshot;
         return taken;
+      case 'POST sys/storage/raft/snapshot':
+        node.sealed = node.restarts;
+        return { status: 204 };
       case 'GET auth/token/lookup-self':
         return denied;
       case 'GET cubbyhole/before-the-restore':
@@ -174,17 +177,17 @@ async function openVault(taken: Answer, asked = (): Answer => denied) {
   };
 }
 
-test('the keys are stored as soon as Vault has taken the snapshot', async () => {
+test('until the keys of the snapshot have opened Vault, the former ones stay, which have no other copy', async () => {
   const controller = new AbortController();
   const vault = await openVault({ status: 204 }, () => {
     controller.abort(new Error('stopped'));
     return data({ value: 'here' });
   });
   assert.match((await failureOf(vault.restore(ofSnapshot, controller))).message, 'abort');
-  assert.equal(await vault.stored(), [ofSnapshot]);
+  assert.equal(await vault.stored(), [former]);
 });
 
-test('after a run killed before that, the same restore opens Vault with the keys of the backup', async () => {
+test('after a run killed meanwhile, the same restore opens Vault with the keys of the backup', async () => {
   const vault = await openVault('gone');
   await fails(vault.restore(ofSnapshot), { what: /cannot be reached/ });
   assert.equal(await vault.stored(), [former]);
@@ -205,6 +208,9 @@ test('after a restart in between, Vault is open again with the former keys', asy
   const what = 'Vault did not restore the snapshot';
   await fails(vault.restore(ofSnapshot), { what, advice: /restore-vault.* again/ });
   assert.equal([await vault.stored(), vault.node.sealed], [[former], false]);
+  assert.is((await readKeys(keysPath))?.root_token, generated, 'the next run revokes it');
+  // With the same keys, too: Vault has no reason to seal itself.
+  await fails(vault.restore(former), { what });
 });
 
 test('so does it if a key service has opened Vault, whose recovery keys are others', async () => {
