@@ -95,9 +95,11 @@ export async function restoreSnapshot(input: RestoreInput) {
   const state = await restoredState(client, root, restoreMs, signal);
   if (state === undefined) throw notRestored(`after ${restoreMs / 1000} s, it still has the former data`);
   // Vault sometimes leaves one out, and others missed the data; both follow no other until they are restarted.
-  const late: string[] = [];
-  for (const replica of replicas.filter((other) => other.client !== client))
-    if ((await restoredState(replica.client, root, followMs, signal)) !== state) late.push(replica.name);
+  const states = replicas.map(async (replica) => ({
+    ...replica,
+    state: replica.client === client ? state : await restoredState(replica.client, root, followMs, signal),
+  }));
+  const late = (await Promise.all(states)).filter((other) => other.state !== state).map(({ name }) => name);
   if (state === 'sealed') {
     const restored = { ...input, replicas: replicas.filter((replica) => replica.client === client) };
     if (!(force && (await opens({ ...restored, keysPath: place })))) {
