@@ -137,8 +137,11 @@ function compare(
     // The server drops empty fields.
     return helm.length > 0 || isEmpty(ours) ? [] : [{ path, manager: undefined, theirs, ours }];
   }
-  // The field has no known owner.
-  if (helm.length === 0 && others.length === 0) return [];
+  // The field has no known owner; so it is after a scale to 0, as the entry of that lacks the number (Kubernetes).
+  if (helm.length === 0 && others.length === 0)
+    return path === '.spec.replicas' && ours !== theirs
+      ? [{ path, manager: 'kubectl scale', theirs, ours }]
+      : [];
   const whole = others.findLast(isWhole);
   if (helm.length === 0 && whole !== undefined)
     return isDeepStrictEqual(ours, theirs) ? [] : [{ path, manager: whole.manager, theirs, ours }];

@@ -30,6 +30,13 @@ test('a field is lost to the manager that changed it', () => {
   assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
 });
 
+test('a scale to 0 leaves replicas without an owner', () => {
+  const owners = [helm({ 'f:spec': { 'f:paused': {} } })];
+  const { lost } = compared({ spec: { replicas: 2 } }, { spec: { replicas: 0 } }, owners);
+  assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl scale', theirs: 0, ours: 2 }]);
+  assert.equal(compared({ spec: { replicas: 2 } }, { spec: { replicas: 2 } }, owners).lost, []);
+});
+
 test('a field is not lost if helm owns it, however the server writes it, if it was changed back, or its manager is unknown', () => {
   const wanted = { cpu: '1000m', gone: '', empty: '', selector: { a: 'b' } };
   const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
