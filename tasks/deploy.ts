@@ -208,8 +208,9 @@ export const uninstallApp = task({
   run: async (context) => {
     const { uninstall } = await import('../lib/deploy/deployed.ts');
     const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
-    await removeRouteCertificates(context, await uninstall(context, context.args));
-    return 'changed';
+    const { releases, installed } = await uninstall(context, context.args);
+    await removeRouteCertificates(context, releases);
+    return installed ? 'changed' : 'unchanged';
   },
 });
 

@@ -68,7 +68,7 @@ export async function rollBackRelease(
 
 /**
  * Uninstalls the selected releases and waits until their objects are gone; logs which others need them. Returns the
- * releases.
+ * releases, and whether any was installed.
  */
 export async function uninstall(context: Context, selection: { readonly app: string }) {
   const { root } = context.environment;
@@ -79,5 +79,5 @@ export async function uninstall(context: Context, selection: { readonly app: str
   if (needing.length > 0)
     context.log(`these installed releases need ${selection.app}: ${namesText(needing)}`);
   await runHelmfile(context, 'uninstalling', releases, [...selector(selection), ...uninstallWords]);
-  return releases;
+  return { releases, installed: releases.some(({ id }) => deployed.has(id)) };
 }

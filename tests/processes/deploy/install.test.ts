@@ -98,9 +98,12 @@ test('what somebody else changes during an install is not taken for what the ins
   assert.is(known().devops, before);
 });
 
-test('an uninstall names the installed releases of other applications that need it', async () => {
+test('an uninstall names the installed releases of other applications that need it, and says if there was one', async () => {
   cluster('deployed', 60, { others: ['vault/vault', 'vault/vault-operator', 'backend/app1-back'] });
-  for (const app of ['vault', 'devops', 'app1']) await uninstall(context, { app });
+  const installed: boolean[] = [];
+  for (const app of ['vault', 'devops', 'app1', 'reloader'])
+    installed.push((await uninstall(context, { app })).installed);
+  assert.equal(installed, [true, true, true, false]);
   assert.equal(context.logged, [
     'these installed releases need vault: app1-back',
     'these installed releases need devops: vault, app1-back',
