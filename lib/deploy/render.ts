@@ -4,7 +4,7 @@ import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
 import { place } from '../certificates/shared-authority.ts';
 import { checkWritable } from '../ground/files.ts';
-import { entriesBelow, ifThere, textIfThere } from '../ground/if-there.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { helmfileText, type Release, selectReleases } from '../helm/helmfile.ts';
 import type { SecretObject } from '../helm/live-objects.ts';
@@ -159,21 +159,26 @@ export const headOf = (environment: string): string =>
   `# Rendered from environment ${environment} by the task \`render\`, which replaces it.`;
 
 /**
- * The files of an earlier rendering by path in the folder; empty if there is no folder. Throws `UsageError` if the
- * folder has anything else.
+ * The files of an earlier rendering by path in the folder; empty if there is no folder. Throws `UsageError` at the first
+ * thing that is not of a rendering, before folders below it are read: the folder may be somebody's home.
  */
 export async function renderedFiles(folder: string, environment: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
-  for (const { entry, path } of (await entriesBelow(folder)) ?? []) {
-    const text = entry.isFile() ? ((await textIfThere(path)) ?? '') : '';
-    const name = relative(folder, path);
-    if (!text.startsWith(`${headOf(environment)}\n`))
-      throw new UsageError({
-        what: `${folder} has ${name}, which was not rendered from environment \`${environment}\``,
-        why: '`render` replaces the whole folder',
-        advice: 'name another folder, or move that file away',
-      });
-    files.set(name, text);
+  const folders = [folder];
+  for (const parent of folders) {
+    for (const entry of (await ifThere(readdir(parent, { withFileTypes: true }), parent)) ?? []) {
+      const path = join(parent, entry.name);
+      const name = relative(folder, path);
+      const text = entry.isFile() && name.endsWith('.yaml') ? ((await textIfThere(path)) ?? '') : '';
+      if (entry.isDirectory() && /^\d\d+-/.test(name)) folders.push(path);
+      else if (text.startsWith(`${headOf(environment)}\n`)) files.set(name, text);
+      else
+        throw new UsageError({
+          what: `${folder} has ${name}, which was not rendered from environment \`${environment}\``,
+          why: '`render` replaces the whole folder',
+          advice: 'name another folder, or move it away',
+        });
+    }
   }
   return files;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -136,6 +136,15 @@ test('a folder with anything else is refused, and a failed write leaves it as it
     assert.match(what, /test has 02-b.own\.yaml, which was not rendered from environment `test`$/);
   }
   rmSync(place('02-b', 'own.yaml'));
+  // Neither read nor walked: a folder of no release, a file too large to read.
+  mkdirSync(place('lost+found', 'deep'), { recursive: true });
+  writeFileSync(place('lost+found', 'deep', 'file'), '');
+  assert.match((await failureOf(renderedFiles(folder, 'test'))).what, /test has lost\+found, which/);
+  rmSync(place('lost+found'), { recursive: true });
+  writeFileSync(place('swap'), '');
+  truncateSync(place('swap'), 3 * 2 ** 30);
+  assert.match((await failureOf(renderedFiles(folder, 'test'))).what, /test has swap, which/);
+  rmSync(place('swap'));
   // A file cannot become a folder.
   await failureOf(write({ '01-a/a.yaml': text('a'), '02-b/b.yaml/c.yaml': text('c') }));
   assert.equal(readdirSync(folder, { recursive: true }), ['02-b', '02-b/b.yaml']);
