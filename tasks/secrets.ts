@@ -1,5 +1,5 @@
-import { root } from '../lib/ground/project.ts';
 import type { Secured } from '../lib/secrets/development-keys.ts';
+import { environmentOf } from '../lib/settings/environment.ts';
 import { task } from './environment-task.ts';
 import { tools } from './tools.ts';
 
@@ -29,14 +29,6 @@ export const databasePasswords = task({
 const editing = () => import('../lib/operations/edit-secrets.ts');
 const rotation = () => import('../lib/secrets/rotate.ts');
 
-/** Names of encrypted files in all environments. */
-async function fileNames(): Promise<string[]> {
-  const { environmentNames } = await import('../lib/settings/settings.ts');
-  const { secretNames } = await import('../lib/secrets/encrypted-file.ts');
-  const names = (await environmentNames(root)).map((name) => secretNames({ name, root }));
-  return [...new Set((await Promise.all(names)).flat())];
-}
-
 export const makeSecrets = task({
   name: 'make-secrets',
   description: 'create the missing secrets files of the environment, with random encrypted values',
@@ -54,11 +46,11 @@ export const editSecrets = task({
   interactive: true,
   args: {
     file: {
-      type: 'choice',
+      type: 'string',
       positional: true,
       optional: true,
-      choices: fileNames,
-      noun: 'secrets file',
+      suggestions: async (options) =>
+        (await import('../lib/secrets/encrypted-file.ts')).secretNames(environmentOf(options)),
       description: 'a file under secrets/; default: database.yaml, or the only one',
     },
   },

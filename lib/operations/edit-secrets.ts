@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { TaskError, UsageError } from '@k8s-deployment/runner';
+import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
 import { decryptPassword, type LoginRole, loginRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
@@ -15,10 +15,14 @@ import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
 import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
-/** The file to edit, which may not exist, and all that do: the named one, the only one, or database.yaml. */
+/**
+ * The file to edit, which may not exist, and all that do: the named one, also without `.yaml`, the only one, or
+ * database.yaml.
+ */
 async function choose({ environment }: InEnvironment, named: string | undefined) {
   const names = await secretNames(environment);
-  const file = named ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
+  const file =
+    named?.replace(/(\.yaml)?$/, '.yaml') ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
   return { file, names, path: secretsFile(environment.name, file) };
 }
 
@@ -30,7 +34,11 @@ async function fileToEdit(context: InEnvironment, named: string | undefined): Pr
   throw new UsageError({
     what: `environment \`${name}\` has no secrets file \`${file}\``,
     why: names.length === 0 ? `environments/${name}/secrets is empty` : `it has ${names.join(', ')}`,
-    advice: `${taskCommand('make-secrets')} creates the missing files, with random values`,
+    advice: didYouMean(
+      file,
+      names,
+      `${taskCommand('make-secrets')} creates the missing files, with random values`,
+    ),
   });
 }
 
@@ -54,7 +62,7 @@ const folderOf = ({ state }: Environment): string => join(state, 'edit');
 /** The plain commands, for `--dry-run`. */
 export async function editCommands(context: InEnvironment, named: string | undefined): Promise<string[]> {
   const { environment } = context;
-  const { path } = await choose(context, named);
+  const path = named === undefined ? (await choose(context, named)).path : await fileToEdit(context, named);
   const folder = `.state/${environment.name}/edit`;
   return [
     exportHomes(environment, 'GNUPGHOME'),

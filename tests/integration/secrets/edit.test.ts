@@ -42,10 +42,15 @@ test('no terminal, and a file that no environment or not this one has, are error
   assert.not.ok(existsSync(sandbox.path('.state')));
   await cp(sandbox.path(file), sandbox.path('environments/staging/secrets/other.yaml'));
   for (const [name, said] of [
-    ['databse.yaml', /unknown secrets file `databse\.yaml`[\s\S]*database\.yaml/],
+    ['databse.yaml', /has no secrets file `databse\.yaml`\n.*\n {2}do: did you mean `database\.yaml`/i],
     ['other.yaml', /`development` has no secrets file `other\.yaml`\n {2}why: it has database\.yaml\n/],
   ] as const)
     await sandbox.refuses(['edit-secrets', name], 2, said);
+  for (const name of ['database', 'database.yaml'])
+    assert.match(
+      (await sandbox.task('edit-secrets', name, '--dry-run')).stdout,
+      / sops edit \S*\/database\.yaml\n/,
+    );
 });
 
 test('the edited file is encrypted, and the text readable by the editor alone', async () => {
