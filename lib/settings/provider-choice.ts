@@ -15,7 +15,12 @@ import {
 /**
  * Tasks that need no cluster, so on an existing one no context. Where nothing was created, nothing has to be destroyed.
  */
-const withoutCluster = ['render', 'update'];
+const withoutCluster = [
+  ...['render', 'update', 'install-tools', 'verify-dependencies', 'build-toolset'],
+  ...['build-backend-verification', 'build-push-backend-verification'],
+  ...['import-gpg-keys', 'make-secrets', 'edit-secrets', 'check-secrets', 'rotate-keys'],
+  ...['new-app', 'remove-app', 'new-environment'],
+];
 
 /** Tasks that work even if the environment's folder under environments/ is gone. */
 const withoutFolder = ['destroy-environment', 'destroy-k8s', 'stop-k8s', 'status'];

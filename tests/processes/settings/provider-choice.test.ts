@@ -89,7 +89,7 @@ test('an existing cluster needs a context, by option, setting or record, and kee
   const provider = 'existing';
   const advice = /--context, CLUSTER_CONTEXT or the setting cluster\.context/;
   await refused(/needs a kube context/, advice, { provider });
-  for (const task of ['render', 'update', 'destroy-environment'])
+  for (const task of ['render', 'make-secrets', 'edit-secrets', 'check-secrets', 'destroy-environment'])
     assert.is((await resolve({ provider }, undefined, task)).context, '');
   assert.is((await resolve({ provider, context: 'team' })).context, 'team');
   const settings = join(folder, 'environments/development/context.yaml');
