@@ -27,7 +27,7 @@ export function notRunning(
     },
     creating: {
       is: 'only half created',
-      why: 'the run that created it was interrupted',
+      why: 'the run that created it did not finish',
       advice: `run ${taskCommand('create-environment')} again`,
     },
     stopped: { is: 'stopped', why: 'this task needs it', advice: `run ${taskCommand('start-k8s')}` },

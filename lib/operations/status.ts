@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { exitCodes, MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
 import type { ClusterPhase } from '../cluster/provider.ts';
@@ -68,7 +69,9 @@ export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_0
       return undefined;
     }
   };
-  const answering = state === 'running' || state === 'degraded' || state === 'creating';
+  // The kubeconfig of a cluster that is being created comes with its API server.
+  const half = state === 'creating' && existsSync(unlimited.environment.kubeconfig);
+  const answering = state === 'running' || state === 'degraded' || half;
   const [version, nodes, releases, vault, reachable, certificates, unready] = answering
     ? await Promise.all([
         ask('the version', serverVersion(context)),

@@ -82,7 +82,7 @@ async function checkFolder(environment: Named, { phase }: EmbeddedState): Promis
   if (phase === 'creating' && missing !== settingsIn(environment)) return;
   throw new TaskError({
     what: `${what}: it is half removed`,
-    why: `${missing} is missing; a run that was to remove the environment was interrupted`,
+    why: `${missing} is missing; a run that was to remove the environment did not finish`,
     advice: `run ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -94,7 +94,7 @@ export const cluster: Cluster = {
         context.log(
           progress === 'complete' && isLost(profile)
             ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
-            : 'an interrupted run left the cluster half created: starting over',
+            : 'a run that did not finish left the cluster half created: starting over',
         );
         await removeProfile(context, profile);
       }

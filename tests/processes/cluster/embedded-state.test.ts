@@ -19,6 +19,7 @@ import * as processes from '../../../lib/cluster/embedded/processes.ts';
 import { logTail, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import * as states from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/messages.ts';
+import { readStatus } from '../../../lib/operations/status.ts';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
@@ -79,7 +80,11 @@ test('a task on a cluster that does not run names its phase, with advice', async
   await fails(requireState(environment), { what: /is not created$/ });
   await ensureState(context);
   requireCreated(environment);
-  await refused('only half created', /^run `npx tsx tasks.ts create-environment` again$/);
+  const again = /^run `npx tsx tasks.ts create-environment` again$/;
+  await refused('only half created', again, /^the run that created it did not finish$/);
+  // Nothing can be asked before kwokctl has written the kubeconfig.
+  assert.is((await readStatus(context)).cluster.state, 'creating');
+  assert.equal(context.logged.splice(0), []);
   await created();
   await refused('stopped', /^run `npx tsx tasks.ts start-k8s`$/);
   await recordService(environment.state, 'etcd', process.pid);
