@@ -1,6 +1,6 @@
-import { lstat, mkdir, readdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
 import { formatSince } from './format.ts';
 import { parseJson } from './parse-json.ts';
@@ -104,7 +104,7 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
  * a tmux session) is not waited for and has to wait itself.
  */
 export async function isHeldAround(path: string): Promise<boolean> {
-  const holder = parseHolder(await contentOf(path).catch(() => ''));
+  const holder = parseHolder(await readFile(path, 'utf8').catch(() => ''));
   return holder !== undefined && (await isAncestor(holder));
 }
 
@@ -124,10 +124,9 @@ const placeOf = ({ host }: LockHolder): string =>
 async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
   const guard = await acquireLock(`${path}.takeover`, { ...request, wait: true, ownsFolder: false });
   try {
-    if ((await contentOf(path).catch(() => undefined)) !== stale) return;
+    if ((await readFile(path, 'utf8').catch(() => undefined)) !== stale) return;
     const holder = parseHolder(stale);
     if (holder !== undefined) await request.onStale?.(holder);
-    await removeName(path);
     await rm(path, { force: true });
   } finally {
     await guard.release();
@@ -144,13 +143,8 @@ async function create(path: string, content: string): Promise<boolean> {
     const { code, syscall } = error as NodeJS.ErrnoException;
     // Taken, or the folder was removed between the two calls, and the next attempt recreates it.
     if (syscall === 'open' && (code === 'EEXIST' || code === 'ENOENT')) return false;
-    if (syscall === 'write') {
-      // One may be left if somebody removed only the lock by hand.
-      await removeName(path);
-      const failed = await writeFile(`${path}.${content.trim()}`, '').catch(() => true);
-      if (!failed) return true;
-      await rm(path, { force: true });
-    }
+    // On a full disk the new file is empty.
+    if (syscall === 'write') await rm(path, { force: true });
     throw new TaskError({
       what: `cannot write the lock ${path}`,
       why: (error as Error).message,
@@ -159,30 +153,10 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/**
- * The file beside a lock that a full disk has left empty. The end of its name is the lock's content, as a file name
- * needs no block of its own.
- */
-async function nameOf(path: string): Promise<string | undefined> {
-  const names = await readdir(dirname(path)).catch(() => []);
-  return names.find((name) => name.startsWith(`${basename(path)}.{`));
-}
-
-async function contentOf(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8');
-  const name = text === '' ? await nameOf(path) : undefined;
-  return name === undefined ? text : `${name.slice(basename(path).length + 1)}\n`;
-}
-
-async function removeName(path: string): Promise<void> {
-  const name = await nameOf(path);
-  if (name !== undefined) await rm(join(dirname(path), name), { force: true });
-}
-
 /** The lock's content; undefined if it was removed meanwhile. Throws TaskError if it is unreadable. */
 async function read(path: string): Promise<string | undefined> {
   try {
-    return await contentOf(path);
+    return await readFile(path, 'utf8');
   } catch (error) {
     const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
     const link = gone && (await lstat(path).catch(() => undefined))?.isSymbolicLink();
@@ -202,8 +176,7 @@ function keep(path: string, content: string, ownsFolder: boolean): () => Promise
   return async () => {
     clearInterval(beats);
     // Somebody may have removed it by hand, and another run taken it.
-    if ((await contentOf(path).catch(() => undefined)) !== content) return;
-    await removeName(path);
+    if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
     await rm(path, { force: true });
     // Fails if the folder is not empty.
     if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
@@ -68,26 +68,6 @@ test('a lock of a dead process, a reused pid, another boot or a killed writer is
     await lock.release();
     assert.equal(await readdir(join(folder, 'state')), []);
   }
-});
-
-test('a full disk has room for a lock that names its holder, and takes over that of a killed run', async () => {
-  const mayWrite = (bytes: string): void =>
-    void execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`]);
-  await writeFile(path, '');
-  await writeFile(`${path}.${await holderOf({ startTime: '1' })}`, '');
-  const killed: string[] = [];
-  const onStale = async ({ task }: LockHolder): Promise<void> => void killed.push(task);
-  mayWrite('0');
-  try {
-    const lock = await acquireLock(path, { task: 'destroy', wait: false, onStale });
-    assert.equal(killed, ['other']);
-    const { what } = await refusalOf(acquireLock(path, { task: 'next', wait: false }), TaskError);
-    assert.match(what, 'run of destroy by pid');
-    await lock.release();
-  } finally {
-    mayWrite('unlimited');
-  }
-  assert.equal(await readdir(join(folder, 'state')), []);
 });
 
 test('a holder on another host or in another container counts as living as long as it touches its lock', async () => {
