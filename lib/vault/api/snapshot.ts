@@ -35,8 +35,8 @@ async function loadSnapshot(active: VaultClient, file: string, force: boolean, s
 /** Milliseconds for Vault to restore the data that it accepted. */
 const restoreMs = 60_000;
 
-/** The same for the other replicas, after the one that accepted it. */
-const followMs = 15_000;
+/** The same for the other replicas, after the one that accepted it, which waits 5 s for them. */
+const followMs = 5_000;
 
 /**
  * Waits until a replica has restored a snapshot: it has sealed itself, or no longer finds the token's marker, for which
