@@ -114,24 +114,29 @@ export const dumpFile = (folder: string, database: string): string => join(folde
 export const writeRecord = (folder: string, record: DatabaseRecord): Promise<void> =>
   writeWhole(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 
-/** The record of a whole backup. Throws `TaskError` if it is damaged, or a dump differs from it. */
-export async function readRecord(folder: string): Promise<DatabaseRecord> {
-  const damaged = (why: string) =>
-    new TaskError({
-      what: `${folder} is no whole backup of the databases`,
-      why,
-      advice: 'use another backup; nothing was changed',
-    });
+/** The record of a backup. Throws `TaskError` if it is damaged. */
+async function readRecord(folder: string): Promise<DatabaseRecord> {
   const record = parseJson(await readFile(join(folder, recordFile), 'utf8')) as DatabaseRecord | undefined;
-  if (!isTree(record) || !isTree(record.databases)) throw damaged(`${recordFile} cannot be read`);
-  for (const [database, { digest }] of Object.entries(record.databases)) {
-    const found = await ifThere(checksumOf(dumpFile(folder, database)));
-    if (found === undefined) throw damaged(`it has no ${database}.dump`);
-    if (found !== digest)
-      throw damaged(`${database}.dump was changed or is incomplete: its checksum is another one`);
-  }
-  return record;
+  if (isTree(record) && isTree(record.databases)) return record;
+  throw damaged(folder, `${recordFile} cannot be read`);
 }
+
+/** Throws `TaskError` if a dump is missing or differs from the record. Reads all of them, which takes a while. */
+export async function checkDumps(folder: string, { databases }: DatabaseRecord): Promise<void> {
+  for (const [database, { digest }] of Object.entries(databases)) {
+    const found = await ifThere(checksumOf(dumpFile(folder, database)));
+    if (found === undefined) throw damaged(folder, `it has no ${database}.dump`);
+    if (found !== digest)
+      throw damaged(folder, `${database}.dump was changed or is incomplete: its checksum is another one`);
+  }
+}
+
+const damaged = (folder: string, why: string): TaskError =>
+  new TaskError({
+    what: `${folder} is no whole backup of the databases`,
+    why,
+    advice: 'use another backup; nothing was changed',
+  });
 
 export type Restore = {
   readonly folder: string;
@@ -157,6 +162,7 @@ export async function openBackup(
  */
 export async function restoreDatabase(context: Context, { replace, ...wantedBackup }: Restore) {
   const { folder, record, names } = await openBackup(context, wantedBackup);
+  await checkDumps(folder, record);
   const server = await databaseServer(context);
   const programs = await databasePrograms(context, server);
   const existing = await databaseNames(server);

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { dumpFile, openBackup, readRecord, writeRecord } from '../../../lib/backup/database.ts';
+import { checkDumps, dumpFile, openBackup, writeRecord } from '../../../lib/backup/database.ts';
 import { databasePrograms } from '../../../lib/backup/database-programs.ts';
 import {
   checkNewPlace,
@@ -55,13 +55,18 @@ test('a backup goes to a new folder, by default in the state folder; a restore n
 });
 
 test('only a whole backup is restored', async () => {
-  const refused = (why: RegExp) => fails(readRecord(folder), { why });
+  const read = async () => {
+    const { record } = await openBackup(given, { folder, databases: [] });
+    await checkDumps(folder, record);
+    return record;
+  };
+  const refused = (why: RegExp) => fails(read(), { why });
   const file = dumpFile(folder, 'app1');
   await writeFile(file, 'dump');
   const app1 = { digest: await checksumOf(file), roles: ['app1'], rows: { 'public.notes': 2 } };
   const record = { environment: 'development', time: '', server: '17.6', databases: { app1 } };
   await writeRecord(folder, record);
-  assert.equal(await readRecord(folder), record);
+  assert.equal(await read(), record);
   assert.is(await modeOf(join(folder, 'backup.json')), 0o600);
   await writeFile(file, 'dum');
   await refused(/app1\.dump was changed or is incomplete/);
