@@ -14,9 +14,6 @@ import {
   stateSchema,
 } from './state-schema.ts';
 
-/** The error for a path of keys in state.yaml. Never shows a value, which may be a password. */
-type Complain = (path: readonly string[], complaint: string) => TaskError;
-
 /**
  * Reads `<folder>/state.yaml` with its policies and statements. Throws `TaskError` with file and key for anything
  * unknown, missing, mistyped, or naming something that does not exist.
@@ -25,24 +22,23 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
   const { file, text } = await readStateFile(folder, 'state.yaml');
   const { value, lineOf } = await readStrictYaml(text, file);
   const place = (path: readonly string[]) => `\`${path.join('.')}\` in ${file}:${lineOf(path)}`;
-  const complain: Complain = (path, complaint) =>
-    new TaskError({ what: `${path.length === 0 ? file : place(path)} ${complaint}` });
+  // Never shows a value, which may be a password.
+  const complaint = (path: readonly string[], problem: string) =>
+    new TaskError({ what: `${path.length === 0 ? file : place(path)} ${problem}` });
   const found = read(stateSchema, value);
   if ('problem' in found) {
     const { path, rule, isUnknown } = found.problem;
     throw isUnknown
       ? new TaskError({ what: `unknown key ${place(path)}`, advice: rule })
-      : complain(path, `must be ${rule}`);
+      : complaint(path, `must be ${rule}`);
   }
   const declared = found.output;
   const files = await readPolicies(folder);
-  checkMounts(declared, complain);
-  checkRoles(declared, files, complain);
+  const [problem] = problemsOf(declared, files);
+  if (problem !== undefined) throw complaint(...problem);
   const { policy: name, period } = declared.operator;
   const policy = files.find((other) => other.name === name);
-  if (policy === undefined) throw complain(['operator', 'policy'], 'names no file of policies/');
-  checkAccess(declared, complain);
-  refuseDuplicates(declared, files, complain);
+  if (policy === undefined) throw complaint(['operator', 'policy'], 'names no file of policies/');
   const { access, audit } = declared;
   const applications = await objectsOfApplications(folder, declared);
   return {
@@ -100,72 +96,47 @@ const unreadable = (path: string, error: unknown): TaskError =>
 /** Keys allowed for one type of engine only. */
 const onlyOf = { version: 'kv', keys: 'transit', connections: 'database' } as const;
 
-function checkMounts({ mounts }: DeclaredState, complain: Complain): void {
+/** What the schema allows but Vault would refuse, shorten or overwrite: each with its path of keys. */
+function* problemsOf(
+  { access, applications, auth, mounts }: DeclaredState,
+  policies: readonly Policy[],
+): Generator<readonly [path: readonly string[], problem: string]> {
   for (const mount of mounts) {
     const { path, type, version } = mount;
     for (const [key, only] of Object.entries(onlyOf))
       if (type !== only && mount[key as keyof typeof onlyOf] !== undefined)
-        throw complain(['mounts', path, key], `is only possible with type ${only}`);
+        yield [['mounts', path, key], `is only possible with type ${only}`];
     if (type === 'kv' && version === undefined)
-      throw complain(['mounts', path, 'version'], 'must be 2, the only one supported');
+      yield [['mounts', path, 'version'], 'must be 2, the only one supported'];
   }
-}
-
-function checkRoles({ auth }: DeclaredState, policies: readonly Policy[], complain: Complain): void {
-  for (const { path, maxTtl, roles } of auth)
-    for (const role of roles) {
-      const place = ['auth', path, 'roles', role.name];
-      const missing = role.policies.find((name) => !policies.some((policy) => policy.name === name));
-      if (missing !== undefined)
-        throw complain(
-          [...place, 'policies'],
-          `names \`${missing}\`, but there is no policies/${missing}.hcl for it`,
-        );
-      checkLongest([...place, 'ttl'], role.ttl, `auth.${path}.maxTtl`, maxTtl, complain);
-    }
-}
-
-function checkAccess({ access, mounts, auth }: DeclaredState, complain: Complain) {
+  const roles = auth.flatMap(({ path, maxTtl, roles }) =>
+    roles.map((role) => ({ ...role, place: ['auth', path, 'roles', role.name], path, maxTtl })),
+  );
+  const taken = new Set(policies.map(({ name }) => name));
+  for (const { place, policies: names } of roles)
+    for (const name of names.filter((name) => !taken.has(name)))
+      yield [[...place, 'policies'], `names \`${name}\`, but there is no policies/${name}.hcl for it`];
   const { database } = access;
   const mountAt = (wanted: string) => mounts.find(({ path }) => path === wanted);
   const engine = mountAt(database.mount);
   if (engine?.type !== 'database')
-    throw complain(['access', 'database', 'mount'], 'is not a database engine of `mounts`');
-  if (!engine.connections?.some(({ name }) => name === database.connection))
-    throw complain(['access', 'database', 'connection'], `is not a connection of \`mounts.${engine.path}\``);
+    yield [['access', 'database', 'mount'], 'is not a database engine of `mounts`'];
+  if (!engine?.connections?.some(({ name }) => name === database.connection))
+    yield [['access', 'database', 'connection'], `is not a connection of \`mounts.${database.mount}\``];
   const method = auth.find(({ path }) => path === access.auth);
-  if (method === undefined) throw complain(['access', 'auth'], 'is not a method of `auth`');
-  if (mountAt(access.secrets)?.type !== 'kv')
-    throw complain(['access', 'secrets'], 'is not a kv engine of `mounts`');
-  for (const [path, seconds, bound, longest] of [
-    ['access.database.maxTtl', database.maxTtl, `mounts.${engine.path}.maxTtl`, engine.maxTtl],
-    ['access.tokenTtl', access.tokenTtl, `auth.${method.path}.maxTtl`, method.maxTtl],
-    ['access.database.ttl', database.ttl, 'access.database.maxTtl', database.maxTtl],
+  if (method === undefined) yield [['access', 'auth'], 'is not a method of `auth`'];
+  if (mountAt(access.secrets)?.type !== 'kv') yield [['access', 'secrets'], 'is not a kv engine of `mounts`'];
+  for (const [path, seconds, bound, longest = Number.POSITIVE_INFINITY] of [
+    ...roles.map(({ place, ttl, path, maxTtl }) => [[...place, 'ttl'], ttl, `auth.${path}`, maxTtl] as const),
+    [['access', 'database', 'maxTtl'], database.maxTtl, `mounts.${database.mount}`, engine?.maxTtl],
+    [['access', 'tokenTtl'], access.tokenTtl, `auth.${access.auth}`, method?.maxTtl],
+    [['access', 'database', 'ttl'], database.ttl, 'access.database', database.maxTtl],
   ] as const)
-    checkLongest(path.split('.'), seconds, bound, longest, complain);
-}
-
-/** Throws for a duration above the one at `bound`: Vault would silently shorten it. */
-function checkLongest(
-  path: readonly string[],
-  seconds: number,
-  bound: string,
-  longest = Number.POSITIVE_INFINITY,
-  complain: Complain,
-): void {
-  if (seconds > longest) throw complain(path, `must not be longer than \`${bound}\``);
-}
-
-/** Throws for a name that is used twice: each run would overwrite one object with the other. */
-function refuseDuplicates(
-  { applications, auth }: DeclaredState,
-  policies: readonly Policy[],
-  complain: Complain,
-): void {
-  const taken = new Set([...policies, ...auth.flatMap(({ roles }) => roles)].map(({ name }) => name));
+    if (seconds > longest) yield [path, `must not be longer than \`${bound}.maxTtl\``];
+  for (const { name } of roles) taken.add(name);
   for (const { name, backend } of applications) {
     if (taken.has(backend))
-      throw complain(['applications', name, 'backend'], `is \`${backend}\`, which is already taken`);
+      yield [['applications', name, 'backend'], `is \`${backend}\`, which is already taken`];
     taken.add(backend);
   }
 }
@@ -174,13 +145,11 @@ function refuseDuplicates(
 async function objectsOfApplications(folder: string, { access, applications }: DeclaredState) {
   const { database } = access;
   const file = (name: string) => readStateFile(folder, name);
-  const [policy, ofDatabase, create, renew, revoke] = await Promise.all([
-    file(access.policy),
-    file(database.policy),
-    file(database.create),
-    file(database.renew),
-    file(database.revoke),
-  ]);
+  const policy = await file(access.policy);
+  const ofDatabase = await file(database.policy);
+  const create = await file(database.create);
+  const renew = await file(database.renew);
+  const revoke = await file(database.revoke);
   return {
     policies: applications.map((application) =>
       policyOf(application, application.database === undefined ? [policy] : [policy, ofDatabase]),
