@@ -80,85 +80,69 @@ function transport({ address, identity }: VaultClientInput): Send {
   };
 }
 
+type Call = Pick<VaultRequest, 'accept' | 'secrets'> & {
+  readonly method: string;
+  readonly path: string;
+  readonly sent: string | Readable | undefined;
+  readonly signal: AbortSignal;
+  /** Throws if this side has ended the call. */
+  readonly check: (call: string) => void;
+};
+
 function clientWith(input: VaultClientInput, send: Send): VaultClient {
-  const { address } = input;
-  const headers = {
-    // Vault can be configured to require it.
-    'X-Vault-Request': 'true',
-    ...(input.token !== undefined && { 'X-Vault-Token': input.token }),
-  };
+  const { address, token } = input;
 
-  const lost = (call: string, error: Error): Error =>
-    (isUntrusted(error) ? untrusted : unreachable)(address, call, error.message);
-
-  /** A standby redirects to the active node; following would send the token to an unchecked address. */
-  function throwIfStandby(call: string, { statusCode = 0, headers: { location } }: IncomingMessage): void {
-    if (statusCode >= 300 && statusCode < 400) throw standby(address, call, location ?? null);
-  }
-
-  const refusal = (call: string, status: number, body?: JsonObject, secrets: readonly string[] = []) =>
-    refused(address, call, status, reasonIn(body, [input.token ?? '', ...secrets]));
-
-  const stream: VaultClient['stream'] = async (method, path, { body, signal }) => {
+  /** Vault's answer, if its status is 2xx or accepted. */
+  async function answerTo({ method, path, sent, signal, accept = [], secrets = [], check }: Call) {
     const call = `${method} ${path}`;
     const unanswered = (error: Error): never => {
-      signal.throwIfAborted();
-      throw lost(call, error);
+      check(call);
+      throw (isUntrusted(error) ? untrusted : unreachable)(address, call, error.message);
     };
-    const response = await send(path, { method, headers, signal }, body).catch(unanswered);
+    const headers = {
+      // Vault can be configured to require it.
+      'X-Vault-Request': 'true',
+      ...(token !== undefined && { 'X-Vault-Token': token }),
+      ...(typeof sent === 'string' && { 'Content-Type': 'application/json' }),
+    };
+    const response = await send(path, { method, headers, signal }, sent).catch(unanswered);
     const { statusCode: status = 0 } = response;
-    throwIfStandby(call, response);
-    if (status >= 200 && status < 300) return response;
-    throw refusal(call, status, parseObject(await textOf(response).catch(unanswered)));
-  };
+    const read = () => textOf(response).catch(unanswered);
+    const succeeded = status >= 200 && status < 300;
+    if (succeeded || accept.includes(status)) return { call, response, status, succeeded, read };
+    const reason = reasonIn(parseObject(await read()), [token ?? '', ...secrets]);
+    // A standby redirects to the active node; following would send the token to an unchecked address.
+    if (status >= 300 && status < 400) throw standby(address, call, response.headers.location ?? null);
+    throw refused(address, call, status, reason);
+  }
 
   async function request(method: string, path: string, options: VaultRequest = {}): Promise<VaultAnswer> {
-    const call = `${method} ${path}`;
     const timeoutMs = options.timeoutMs ?? input.timeoutMs ?? 10_000;
     const timeout = AbortSignal.timeout(timeoutMs);
     const interrupt = options.uninterruptible === true ? undefined : input.signal;
-
-    const unanswered = (error: NodeJS.ErrnoException): never => {
-      if (interrupt?.aborted === true) throw interrupt.reason;
-      if (timeout.aborted) throw unreachable(address, call, `no answer within ${timeoutMs / 1000} s`);
-      throw lost(call, error);
-    };
-    const sent = options.body === undefined ? undefined : JSON.stringify(options.body);
-    const response = await send(
-      path,
-      {
-        method,
-        headers: {
-          ...headers,
-          ...(sent !== undefined && {
-            'Content-Type': 'application/json',
-            'Content-Length': Buffer.byteLength(sent),
-          }),
-        },
-        signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
+    const { call, status, succeeded, read } = await answerTo({
+      ...{ ...options, method, path },
+      sent: options.body && JSON.stringify(options.body),
+      signal: interrupt === undefined ? timeout : AbortSignal.any([timeout, interrupt]),
+      check: (call) => {
+        interrupt?.throwIfAborted();
+        if (timeout.aborted) throw unreachable(address, call, `no answer within ${timeoutMs / 1000} s`);
       },
-      sent,
-    ).catch(unanswered);
-    const { statusCode: status = 0 } = response;
-    const text = await textOf(response).catch(unanswered);
-
-    throwIfStandby(call, response);
+    });
+    const text = await read();
     const body = status === 204 ? {} : parseObject(text);
-    const succeeded = status >= 200 && status < 300;
-    if (succeeded || options.accept?.includes(status) === true) {
-      if (body === undefined) throw unreadable(address, call, `HTTP ${status} without a JSON object`);
-      // A proxy may answer 404 or 403 itself. Vault's own answers have `errors` or `data` (a deleted secret).
-      if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
-      throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
-    }
-    throw refusal(call, status, body, options.secrets);
+    if (body === undefined) throw unreadable(address, call, `HTTP ${status} without a JSON object`);
+    // A proxy may answer 404 or 403 itself. Vault's own answers have `errors` or `data` (a deleted secret).
+    if (succeeded || Array.isArray(body.errors) || objectOf(body.data)) return { status, body };
+    throw unreadable(address, call, `HTTP ${status} without Vault's \`errors\``);
   }
 
   return {
     address,
     withToken: (token) => clientWith({ ...input, token }, send),
     request,
-    stream,
+    stream: async (method, path, { body: sent, signal }) =>
+      (await answerTo({ method, path, sent, signal, check: () => signal.throwIfAborted() })).response,
     read: async (path) => {
       const answer = await request('GET', path, { accept: [404] });
       return answer.status === 404 ? undefined : dataOf(address, `GET ${path}`, answer);
