@@ -14,8 +14,8 @@ import { dropStaged, readStaged, stage } from './staged-files.ts';
 /** Location of a new operational key. Only the development key's private half may be inside the project. */
 export type KeyPlace = {
   readonly kind: 'development' | 'own';
-  /** Absolute path of the private half. */
-  readonly path: string;
+  /** The private half: its path in the project, or an absolute path outside. */
+  readonly file: string;
   readonly name: string;
   /** Path of the public half, relative to the project. */
   readonly publicFile: string;
@@ -25,18 +25,23 @@ export type KeyPlace = {
 export async function keyPlace(target: Target, named: string | undefined): Promise<KeyPlace> {
   const { root } = target.environment;
   const source = keySource(target);
-  if (named === undefined && source.kind === 'text') {
+  const inUse = source.kind === 'file' ? source.path : undefined;
+  const path = named === undefined ? inUse : resolve(named);
+  if (path === undefined) {
     throw new UsageError({
       what: 'the new key needs a file',
       why: 'the key in use comes from SOPS_PGP_KEY',
       advice: 'name a file outside of the project: --key-file <path>',
     });
   }
-  const inUse = source.kind === 'file' ? source.path : undefined;
-  const path = named === undefined ? (inUse ?? '') : resolve(named);
   const name = named ?? source.name;
   if (path === join(root, developmentKeyFile)) {
-    return { kind: 'development', path, name, publicFile: 'sops/development-operational.public.asc' };
+    return {
+      kind: 'development',
+      file: developmentKeyFile,
+      name,
+      publicFile: 'sops/development-operational.public.asc',
+    };
   }
   if (isInProject(root, await withoutLinks(path))) {
     throw new UsageError({
@@ -52,13 +57,13 @@ export async function keyPlace(target: Target, named: string | undefined): Promi
       advice: 'name a new file: --key-file <path>',
     });
   }
-  return { kind: 'own', path, name, publicFile: 'sops/operational.public.asc' };
+  return { kind: 'own', file: path, name, publicFile: 'sops/operational.public.asc' };
 }
 
 /** Throws `UsageError` unless a new key can be stored there and used in the environment. */
 export async function checkPlace(input: Secured, named: string | undefined): Promise<void> {
   const place = await keyPlace(input, named);
-  await checkWritable(dirname(place.path));
+  await checkWritable(dirname(resolve(input.environment.root, place.file)));
   const reason = place.kind === 'development' ? whyNoDevelopmentKeys(input) : undefined;
   if (reason === undefined) return;
   throw new UsageError({
@@ -80,8 +85,6 @@ async function withoutLinks(path: string): Promise<string> {
 export const parametersFile = 'sops/new-key.txt';
 /** Holds the fingerprint of a key that this run created, until the key is in use. */
 export const newKeyFile = 'new-key';
-/** Name of the staged private half. */
-export const privateHalf = 'private.asc';
 
 /** Creates a key in the environment's keyring and returns its fingerprint. */
 export async function generate({ $, environment }: ShellContext, place: KeyPlace): Promise<string> {
@@ -114,15 +117,14 @@ export async function stageKey(context: ShellContext, place: KeyPlace, fresh: st
   const both = await gpg`gpg --batch --armor --export-secret-keys ${fresh}`;
   await checkExport(both.stdout, parts, context);
   const open = await publicHalf(gpg, fresh, parts);
-  const marked = async (path: string, otherwise: string, armour: string): Promise<string> => {
-    const before = (await textIfThere(path)) ?? '';
-    const [line = ''] = before.split('\n');
-    return `${before === '' || line.startsWith('-----') ? otherwise : line}\n\n${armour.trim()}\n`;
+  const stageHalf = async (file: string, otherwise: string, armour: string): Promise<void> => {
+    const [line = ''] = ((await textIfThere(resolve(root, file))) ?? '').split('\n');
+    const mark = line === '' || line.startsWith('-----') ? otherwise : line;
+    await stage(root, file, `${mark}\n\n${armour.trim()}\n`);
   };
   const never = 'Operational SOPS key, both halves, without a passphrase. Not for git.';
-  await stage(root, privateHalf, await marked(place.path, never, both.stdout));
-  const publicPath = join(root, place.publicFile);
-  await stage(root, place.publicFile, await marked(publicPath, 'Operational SOPS key, public half.', open));
+  await stageHalf(place.file, never, both.stdout);
+  await stageHalf(place.publicFile, 'Operational SOPS key, public half.', open);
   if (place.kind === 'own') return;
   const known = await readNeeded(root, developmentKeysFile);
   const lines = parts.map((fingerprint, index) =>

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { eachAfter } from '../ground/shell-words.ts';
@@ -18,7 +18,6 @@ import {
   keyPlace,
   newKeyFile,
   parametersFile,
-  privateHalf,
   stageKey,
 } from './new-key.ts';
 import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
@@ -29,10 +28,10 @@ import {
   digestsOf,
   isSealed,
   putInPlace,
+  readSealed,
   readStaged,
   sealStaged,
   stage,
-  stagedTargets,
   stagingFolder,
 } from './staged-files.ts';
 
@@ -54,7 +53,7 @@ export async function rotateKeysCommands(target: Target, keyFile: string | undef
       ...files
         .map(quote)
         .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
-      plainWriting(root, place.path, 'gpg --batch --armor --export-secret-keys "$new"'),
+      plainWriting(root, resolve(root, place.file), 'gpg --batch --armor --export-secret-keys "$new"'),
       `gpg --batch --armor --export "$new" > ${place.publicFile}`,
       ...(place.kind === 'development'
         ? [
@@ -86,21 +85,11 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const files = await filesFor(old, context);
   await importPublicKeys(context);
   // The private half first, so that nothing is encrypted for a key that could be lost.
-  const inProject = [
-    place.publicFile,
-    ...(place.kind === 'development' ? [developmentKeysFile] : []),
-    ...files,
-    rulesFile,
-  ];
-  const targets = new Map([
-    [privateHalf, place.path],
-    ...inProject.map((file) => [file, join(root, file)] as const),
-  ]);
-  const before = await digestsOf(targets.values());
-  let done = false;
+  const known = place.kind === 'development' ? [developmentKeysFile] : [];
+  const before = await digestsOf(root, [place.file, place.publicFile, ...known, ...files, rulesFile]);
   // Runs after a signal too, when the task itself can start nothing.
   context.onRunEnd(async () => {
-    if (!done && !(await isSealed(root))) await forgetUnfinished(context);
+    if (!(await isSealed(root))) await forgetUnfinished(context);
   });
 
   const fresh = await generate(context, place);
@@ -109,11 +98,10 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const $ = await sopsShell(context);
   for (const file of files) await reencrypt($, root, file, old, fresh);
 
-  await sealStaged(root, targets, before);
+  await sealStaged(root, before);
   // Other tasks may have written one meanwhile, such as init-vault in another environment.
   const since = await changedSince(root, await allSecretFiles(root));
   await finish(context, since, news(place, fresh, files));
-  done = true;
 }
 
 type Since = Awaited<ReturnType<typeof changedSince>>;
@@ -149,21 +137,20 @@ async function stageAgain(context: Context, { changed, isBegun }: Since, old: re
     });
   const fresh = await readStaged(root, newKeyFile);
   await importPublicKeys(context);
-  const targets = await stagedTargets(root);
+  const others = (await readSealed(root)).filter(([file]) => !changed.includes(file));
   // Without them until they are re-encrypted: if this run is killed, too, they count as added.
-  for (const file of changed) targets.delete(file);
-  await sealStaged(root, targets);
-  const [first, ...rest] = targets;
-  const again: [string, string][] = [];
-  const before = await digestsOf(changed.map((file) => join(root, file)));
+  await sealStaged(root, others);
+  const present = (await allSecretFiles(root)).filter((file) => changed.includes(file));
+  const again = [];
   const $ = await sopsShell(context);
-  for (const file of (await allSecretFiles(root)).filter((one) => changed.includes(one))) {
+  for (const secrets of await digestsOf(root, present)) {
+    const [file] = secrets;
     const { recipients } = await readEncrypted(root, file);
     if (!recipients.some((recipient) => isAmong([...old, fresh], recipient))) continue;
     await reencrypt($, root, file, old, fresh);
-    again.push([file, join(root, file)]);
+    again.push(secrets);
   }
-  await sealStaged(root, new Map([...(first ? [first] : []), ...again, ...rest]), before);
+  await sealStaged(root, [...others.slice(0, 1), ...again, ...others.slice(1)]);
 }
 
 const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [

@@ -7,7 +7,14 @@ import { readStoredKeys, writeKeys } from '../../../lib/backup/vault.ts';
 import { root } from '../../../lib/ground/project.ts';
 import { importKeys } from '../../../lib/secrets/keyring.ts';
 import { rotateKeys, rotateKeysCommands } from '../../../lib/secrets/rotate.ts';
-import { dropStaged, isSealed, putInPlace, sealStaged, stage } from '../../../lib/secrets/staged-files.ts';
+import {
+  digestsOf,
+  dropStaged,
+  isSealed,
+  putInPlace,
+  sealStaged,
+  stage,
+} from '../../../lib/secrets/staged-files.ts';
 import { findProgram } from '../../rig/programs.ts';
 import { fails, settledContext } from '../../rig/task-context.ts';
 import { makeSandbox, readText } from '../sandbox.ts';
@@ -214,15 +221,15 @@ test('the files of the development key are replaced and describe themselves', as
 const [one, two] = [sandbox.path('one'), sandbox.path('two')];
 
 /** Stages new texts for two files, as a run that was killed before it replaced them. */
-async function staged(second = two): Promise<void> {
+async function staged(second = 'two'): Promise<void> {
   const { folder } = sandbox;
   await dropStaged(folder);
   await stage(folder, 'one', 'new one');
-  await stage(folder, 'two', 'new two');
+  await stage(folder, second, 'new two');
   // All secrets files count as added, encrypted for other keys.
   await stage(folder, 'new-key', 'none');
   await stage(folder, rules, await read(rules));
-  await sealStaged(folder, new Map(Object.entries({ one, two: second })));
+  await sealStaged(folder, await digestsOf(folder, ['one', second]));
 }
 
 test('the next run finishes a rotation that was killed while it replaced files', async () => {
@@ -267,7 +274,7 @@ test('a rotation that was killed after the first file takes secrets as they are 
   for (const name of names) await stage(sandbox.folder, name, await read(name));
   for (const name of names.slice(1)) await write(name, before.get(name) ?? '');
   await inKeyring(sandbox, 'gpg', '--batch', '--import', kept);
-  await sealStaged(sandbox.folder, new Map(names.map((name) => [name, sandbox.path(name)])));
+  await sealStaged(sandbox.folder, await digestsOf(sandbox.folder, names));
   await setPassword(other, 'newer');
   const added = 'environments/staging/secrets/added.yaml';
   await copyFile(sandbox.path(other), sandbox.path(added));
