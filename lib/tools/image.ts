@@ -3,16 +3,8 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { cacheError, copyFiles, refuseFullDisk } from './cache.ts';
-import type { ArchiveRecipe, ImageRecipe, ToolWith } from './manifest.ts';
-import {
-  contentDigest,
-  type ImageManifest,
-  type OpenRepository,
-  openRepository,
-  reasonOf,
-  saveVerified,
-  serverOf,
-} from './registry.ts';
+import type { ImageRecipe, ToolWith } from './manifest.ts';
+import { contentDigest, openRepository, reasonOf, saveVerified, serverOf } from './registry.ts';
 import { whyUnreachable } from './release-host.ts';
 import {
   bytesDetail,
@@ -20,7 +12,6 @@ import {
   type Failure,
   lastWords,
   type Making,
-  type ToolContext,
   type WayResult,
   withProgress,
 } from './tool-context.ts';
@@ -39,7 +30,7 @@ export async function currentPins(
   signal: AbortSignal,
 ): Promise<{ readonly digest: string; readonly sha256: string }> {
   const { digest } = await openRepository(repository, signal).manifest(tag);
-  const content = await (await fetchArchive(archive, signal)).arrayBuffer();
+  const content = await (await fetchArchive(archive.url, signal)).arrayBuffer();
   return { digest, sha256: contentDigest(Buffer.from(content)).replace('sha256:', '') };
 }
 
@@ -55,21 +46,43 @@ export async function whyNoImage({ image }: ToolWith<'image'>): Promise<Failure 
  */
 export async function getFromImage(making: Making<ToolWith<'image'>>): Promise<WayResult> {
   const { entry, version, folder, signal } = making;
-  const image = entry.image as PinnedImage;
-  const work = join(folder, 'work');
   let detail: Detail = {};
-  const onBytes = (done: number, total: number): void => {
-    detail = bytesDetail(done, total);
+  const work = join(folder, 'work');
+  const file = join(work, 'download');
+  const save = (response: Response, digest: string): Promise<void> =>
+    saveVerified(response, file, digest, signal, (done, total) => {
+      detail = bytesDetail(done, total);
+    });
+  // GNU and BSD tar detect the compression.
+  const tar = async (...words: string[]): Promise<string> => {
+    const run = await making.$({ cwd: work, quiet: true, nothrow: true })`tar ${words}`;
+    signal.throwIfAborted();
+    refuseFullDisk(run.stderr);
+    if (run.exitCode !== 0) throw new Error(`tar failed: ${lastWords(run.stderr)}`);
+    return run.stdout;
   };
-  const take = async (): Promise<void> => {
+  const take = async ({ repository: name, digest, program, archive }: PinnedImage): Promise<void> => {
     await mkdir(work);
-    await takeProgram(openRepository(image.repository, signal), image, work, making, onBytes);
-    await rename(join(work, image.program), join(folder, entry.name));
-    await takeFolders(image.archive, work, folder, making, onBytes);
+    const repository = openRepository(name, signal);
+    let member: string | undefined;
+    for (const layer of await layersOf(repository, name, digest)) {
+      await save(await repository.blob(layer), layer);
+      const members = (await tar('-tf', file)).split('\n');
+      member = members.find((path) => path.replace(/^(\.?\/)+/, '') === program);
+      if (member !== undefined) break;
+    }
+    if (member === undefined) throw new Error(`${name} has no program ${program}`);
+    await tar('-xof', file, member);
+    await rename(join(work, program), join(folder, entry.name));
+    await save(await fetchArchive(archive.url, signal), `sha256:${archive.sha256}`);
+    await tar('-xof', file);
+    for (const [target, source] of Object.entries(archive.folders))
+      copyFiles(join(work, source), join(folder, target));
     await rm(work, { recursive: true });
   };
   try {
-    await withProgress(making, `downloading ${entry.name} ${version}`, take(), () => detail);
+    const taking = take(entry.image as PinnedImage);
+    await withProgress(making, `downloading ${entry.name} ${version}`, taking, () => detail);
     return { program: entry.name };
   } catch (error) {
     signal.throwIfAborted();
@@ -82,64 +95,26 @@ export async function getFromImage(making: Making<ToolWith<'image'>>): Promise<W
 /** Names of architectures in images by Node's, if different. */
 const architectures: { readonly [node: string]: string } = { x64: 'amd64' };
 
-type OnBytes = (done: number, total: number) => void;
-
-async function takeProgram(
-  repository: OpenRepository,
-  { program, repository: name, digest }: PinnedImage,
-  folder: string,
-  context: ToolContext,
-  onBytes: OnBytes,
-): Promise<void> {
+/** Digests of an image's layers for this machine, the top one first, since it hides lower ones. */
+async function layersOf(
+  repository: ReturnType<typeof openRepository>,
+  name: string,
+  digest: string,
+): Promise<string[]> {
   const architecture = architectures[process.arch] ?? process.arch;
-  let { manifest }: { manifest: ImageManifest } = await repository.manifest(digest);
+  let { manifest } = await repository.manifest(digest);
   if (manifest.manifests !== undefined) {
     const build = manifest.manifests.find(
       ({ platform }) => platform?.os === 'linux' && platform.architecture === architecture,
     );
     if (build === undefined) throw new Error(`${name} has no image for linux/${architecture}`);
-    manifest = (await repository.manifest(build.digest)).manifest;
+    ({ manifest } = await repository.manifest(build.digest));
   }
-  const file = join(folder, 'layer');
-  // Top layer first, since it hides lower ones.
-  for (const layer of [...(manifest.layers ?? [])].reverse()) {
-    await saveVerified(await repository.blob(layer.digest), file, layer.digest, context.signal, onBytes);
-    const members = (await tar(context, folder, '-tf', file)).split('\n');
-    const member = members.find((path) => path.replace(/^(\.?\/)+/, '') === program);
-    if (member === undefined) continue;
-    await tar(context, folder, '-xof', file, member);
-    return;
-  }
-  throw new Error(`${name} has no program ${program}`);
+  return (manifest.layers ?? []).map((layer) => layer.digest).reverse();
 }
 
-/** Copies folders out of an archive. */
-async function takeFolders(
-  archive: PinnedImage['archive'],
-  work: string,
-  folder: string,
-  context: ToolContext,
-  onBytes: OnBytes,
-): Promise<void> {
-  const file = join(work, 'archive');
-  const response = await fetchArchive(archive, context.signal);
-  await saveVerified(response, file, `sha256:${archive.sha256}`, context.signal, onBytes);
-  await tar(context, work, '-xof', file);
-  for (const [name, source] of Object.entries(archive.folders))
-    copyFiles(join(work, source), join(folder, name));
-}
-
-async function fetchArchive({ url }: ArchiveRecipe, signal: AbortSignal): Promise<Response> {
+async function fetchArchive(url: string, signal: AbortSignal): Promise<Response> {
   const response = await fetch(url, { signal });
   if (!response.ok) throw new Error(`${url} answered HTTP ${response.status}`);
   return response;
-}
-
-/** Runs tar in a folder and returns its output. GNU and BSD tar detect the compression. */
-async function tar(context: ToolContext, folder: string, ...words: string[]): Promise<string> {
-  const run = await context.$({ cwd: folder, quiet: true, nothrow: true })`tar ${words}`;
-  context.signal.throwIfAborted();
-  refuseFullDisk(run.stderr);
-  if (run.exitCode !== 0) throw new Error(`tar failed: ${lastWords(run.stderr)}`);
-  return run.stdout;
 }

@@ -37,38 +37,6 @@ export function serverOf(repository: string): string {
   return host === 'docker.io' ? 'registry-1.docker.io' : host;
 }
 
-/**
- * Calls paths of a repository, such as `manifests/1.2`, by HTTP (https://github.com/opencontainers/distribution-spec),
- * without a login but with an anonymous token if the registry issues one. Plain HTTP only for loopback, as in Docker.
- */
-function registryCall(repository: string) {
-  const host = serverOf(repository);
-  const scheme = /^(?:localhost|127\.[\d.]+)(?::|$)/.test(host) ? 'http' : 'https';
-  const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
-  let token: string | undefined;
-  return async (method: 'GET' | 'HEAD', path: string, signal: AbortSignal): Promise<Response> => {
-    // fetch drops the token on a redirect to another host.
-    const call = () => {
-      const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
-      return fetch(`${base}/${path}`, {
-        method,
-        headers: { Accept: manifestTypes, ...authorization },
-        signal,
-      });
-    };
-    const first = await call();
-    const tokenUrl = first.status === 401 ? tokenAddress(first.headers.get('www-authenticate') ?? '') : '';
-    if (tokenUrl === '' || token !== undefined) return first;
-    await first.body?.cancel();
-    const handed = await fetch(tokenUrl, { signal });
-    if (!handed.ok) return handed;
-    const answer = (await handed.json()) as { token?: string; access_token?: string };
-    token = answer.token ?? answer.access_token;
-    if (token === undefined) throw new Error(`${tokenUrl} issues no token`);
-    return call();
-  };
-}
-
 /** The token's URL in a challenge, or empty (https://distribution.github.io/distribution/spec/auth/token/). */
 function tokenAddress(challenge: string): string {
   if (!/^bearer /i.test(challenge)) return '';
@@ -96,9 +64,7 @@ const askWithinMs = 20_000;
 /** Asks the registry whether it has a tag or digest of the repository. */
 export async function askRegistry(repository: string, version: string, signal: AbortSignal): Promise<Answer> {
   try {
-    const limit = AbortSignal.any([AbortSignal.timeout(askWithinMs), signal]);
-    const { status } = await registryCall(repository)('HEAD', `manifests/${version}`, limit);
-    return status;
+    return await openRepository(repository, signal).status(version);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     return reasonOf(error as Error);
@@ -108,27 +74,53 @@ export async function askRegistry(repository: string, version: string, signal: A
 /** Milliseconds for a registry to answer. */
 const answerWithinMs = 30_000;
 
-export type ImageManifest = {
+type ImageManifest = {
   /** Manifests by platform, in an index. */
   manifests?: { digest: string; platform?: { os: string; architecture: string } }[];
   /** Archives of an image, lowest first. */
   layers?: { digest: string }[];
 };
 
-export type OpenRepository = ReturnType<typeof openRepository>;
-
+/**
+ * A repository's content by HTTP (https://github.com/opencontainers/distribution-spec), without a login but with an
+ * anonymous token if the registry issues one. Plain HTTP only for loopback, as in Docker.
+ */
 export function openRepository(repository: string, signal: AbortSignal) {
-  const call = registryCall(repository);
+  const host = serverOf(repository);
+  const scheme = /^(?:localhost|127\.[\d.]+)(?::|$)/.test(host) ? 'http' : 'https';
+  const base = `${scheme}://${host}/v2/${parseRepository(repository).path}`;
+  let token: string | undefined;
+  const within = (ms: number): AbortSignal => AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  const call = async (method: 'GET' | 'HEAD', path: string, limit: AbortSignal): Promise<Response> => {
+    // fetch drops the token on a redirect to another host.
+    const ask = () => {
+      const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+      const headers = { Accept: manifestTypes, ...authorization };
+      return fetch(`${base}/${path}`, { method, headers, signal: limit });
+    };
+    const first = await ask();
+    const tokenUrl = first.status === 401 ? tokenAddress(first.headers.get('www-authenticate') ?? '') : '';
+    if (tokenUrl === '' || token !== undefined) return first;
+    await first.body?.cancel();
+    const handed = await fetch(tokenUrl, { signal: limit });
+    if (!handed.ok) return handed;
+    const answer = (await handed.json()) as { token?: string; access_token?: string };
+    token = answer.token ?? answer.access_token;
+    if (token === undefined) throw new Error(`${tokenUrl} issues no token`);
+    return ask();
+  };
   const get = async (path: string, limit: AbortSignal): Promise<Response> => {
     const response = await call('GET', path, limit);
     if (!response.ok) throw new Error(refusal(response));
     return response;
   };
   return {
+    /** The HTTP status for a tag or digest. */
+    status: async (reference: string): Promise<number> =>
+      (await call('HEAD', `manifests/${reference}`, within(askWithinMs))).status,
     /** The manifest of a tag or digest. Throws `Error` with a short reason, `TaskError` for another digest. */
     manifest: async (reference: string): Promise<{ digest: string; manifest: ImageManifest }> => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWithinMs)]);
-      const response = await get(`manifests/${reference}`, limit);
+      const response = await get(`manifests/${reference}`, within(answerWithinMs));
       const content = Buffer.from(await response.arrayBuffer());
       const digest = contentDigest(content);
       if (reference.includes(':')) checkDigest(response.url, reference, digest);
@@ -136,7 +128,7 @@ export function openRepository(repository: string, signal: AbortSignal) {
     },
     /** All tags, from any number of pages. Throws `Error` with a short reason. */
     tags: async (): Promise<readonly string[]> => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(2 * answerWithinMs)]);
+      const limit = within(2 * answerWithinMs);
       const tags: string[] = [];
       let page: string | undefined = 'tags/list?n=1000';
       while (page !== undefined) {
