@@ -8,52 +8,43 @@ import { type JsonObject, objectOf, parseObject, type VaultClient } from './clie
 import { resolveValue, type Sources, settingText } from './key-values.ts';
 import type { AuthMount, DatabaseConnection, Mount, Role } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, type VaultObject, type Written } from './vault-object.ts';
+import type { VaultObject, Written } from './vault-object.ts';
 
 /* Vault's connections: to the database, and to the API server that checks ServiceAccount tokens. */
 
-/**
- * Vault's login to a database server. Vault tries it on each write. Throws `TaskError` if the settings do not give it
- * one.
- */
-export function connectionObject(
+/** Vault's login to a database server. Vault tries it on each write. */
+export async function connectionObject(
   client: VaultClient,
   mount: Mount,
   connection: DatabaseConnection,
   sources: Sources,
-): VaultObject {
-  checkLogin(connection, sources.settings);
+): Promise<VaultObject> {
+  const { record, settings, databaseAuthority: tls_ca } = sources;
   const path = `${mount.path}/config/${connection.name}`;
-  // Read once: decrypting takes far longer than asking Vault.
-  let password = '';
-  const desired = () => connectionValues(mount, connection, sources.settings);
+  const password = await resolveValue(connection.password, sources);
+  const values = { ...connectionValues(mount, connection, settings), password, tls_ca };
   return {
     kind: 'database connection',
     path,
-    find: async () => {
-      password ||= await resolveValue(connection.password, sources);
-      return client.read(path);
-    },
-    compare: async (found) => {
-      const details = objectOf(found.connection_details);
-      const wanted = desired();
-      return differingNames([
-        ['plugin', found.plugin_name, wanted.plugin_name],
-        ['roles', found.allowed_roles ?? [], wanted.allowed_roles],
-        ['url', details?.connection_url, wanted.connection_url],
-        ['username', details?.username, wanted.username],
-        ['passwordAuthentication', details?.password_authentication, wanted.password_authentication],
-        ['authority', details?.tls_ca, sources.databaseAuthority],
-        ['maxOpenConnections', Number(details?.max_open_connections), wanted.max_open_connections],
-        ['password', await isRecorded(sources.record, path, password), true],
-      ]);
+    find: () => client.read(path),
+    compare: async ({ plugin_name, allowed_roles = [], connection_details }) => {
+      const details = objectOf(connection_details);
+      return [
+        ['plugin', plugin_name, values.plugin_name],
+        ['roles', allowed_roles, values.allowed_roles],
+        ['url', details?.connection_url, values.connection_url],
+        ['username', details?.username, values.username],
+        ['passwordAuthentication', details?.password_authentication, values.password_authentication],
+        ['authority', details?.tls_ca, tls_ca],
+        ['maxOpenConnections', Number(details?.max_open_connections), values.max_open_connections],
+        ['password', await isRecorded(record, path, password), true],
+      ];
     },
     write: async () => {
-      const values = { ...desired(), password, tls_ca: sources.databaseAuthority };
       await client
         .write(path, values, { secrets: [password], timeoutMs: 30_000 })
         .catch((error: unknown) => Promise.reject(explain(error, connection)));
-      await recordSecret(sources.record, path, password);
+      await recordSecret(record, path, password);
     },
   };
 }
@@ -77,7 +68,7 @@ export const connectionValues = ({ logins }: Mount, connection: DatabaseConnecti
 const ownServer = /\$\{(?:vault\.databaseAddress|database\.host)\}/;
 
 /** Throws `TaskError` unless the password is the secret that the settings give to this role, which has to exist. */
-function checkLogin({ name, url, username, password }: DatabaseConnection, settings: Tree): void {
+export function checkLogin({ name, url, username, password }: DatabaseConnection, settings: Tree): void {
   const wanted = valueAt(settings, ['database', 'issuers', username, 'password']);
   const named = `sops://${password.file}#/${password.key}`;
   if (wanted === named) return;
@@ -123,12 +114,12 @@ export function kubernetesConfig(
     find: () => client.read(path),
     compare: async (found) => {
       const recorded = !isOutside || (await isRecorded(record, path, reviewer));
-      return differingNames([
+      return [
         ['kubernetes_host', found.kubernetes_host, host],
         ['kubernetes_ca_cert', String(found.kubernetes_ca_cert ?? '').trim(), certificate],
         ['disable_local_ca_jwt', found.disable_local_ca_jwt === true, isOutside],
         ['token_reviewer_jwt', found.token_reviewer_jwt_set === true && recorded, isOutside],
-      ]);
+      ];
     },
     write: async () => {
       const values = { kubernetes_host: host, kubernetes_ca_cert: certificate };

@@ -1,17 +1,11 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Tree } from '../../ground/tree.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import { connectionObject, kubernetesConfig, roleOf } from './connections.ts';
+import { checkLogin, connectionObject, kubernetesConfig, roleOf } from './connections.ts';
 import { keyValuesObject, type Sources, settingText } from './key-values.ts';
 import { applicationOfPolicy } from './state.ts';
 import type { AuditDevice, AuthMount, DesiredState, Mount, Policy, TransitKey } from './state-schema.ts';
-import {
-  cannotChange,
-  differenceOf,
-  differingNames,
-  type VaultObject,
-  writtenObject,
-} from './vault-object.ts';
+import { differenceOf, type VaultObject, writtenObject } from './vault-object.ts';
 
 export type ConvergeInput = {
   /** Its token may manage the whole desired state. */
@@ -36,17 +30,20 @@ export type VaultChange = {
  * first error (`TaskError`); the next run continues there.
  */
 export async function convergeVault(input: ConvergeInput): Promise<void> {
+  const { client, state, sources } = input;
+  for (const connection of state.mounts.flatMap(({ connections }) => connections))
+    checkLogin(connection, sources.settings);
   await convergeAll(allObjects(input), input);
   // Ending their logins needs the connection to the database, which a restored Vault has of an earlier one.
-  await convergeAll(await removedApplications(input.client, input.state), input);
+  await convergeAll(await removedApplications(client, state), input);
 }
 
 /** Converges objects one after another and reports each. */
 export async function convergeAll(
-  objects: readonly VaultObject[],
+  objects: Iterable<VaultObject> | AsyncIterable<VaultObject>,
   { signal, onChange }: Pick<ConvergeInput, 'signal' | 'onChange'>,
 ): Promise<void> {
-  for (const object of objects) {
+  for await (const object of objects) {
     signal?.throwIfAborted();
     onChange(await converge(object));
   }
@@ -74,14 +71,13 @@ async function converge(object: VaultObject): Promise<VaultChange> {
 }
 
 /** All objects in the order of their needs: the audit log first, objects that need another server last. */
-const allObjects = ({ client, state, sources, signal }: ConvergeInput): VaultObject[] => [
-  ...structuralObjects(client, state, sources.settings),
-  ...state.keyValues.map((secret) => keyValuesObject(client, secret, sources, signal)),
-  ...state.auth.map((mount) => kubernetesConfig(client, mount, sources)),
-  ...state.mounts.flatMap((mount) =>
-    mount.connections.map((connection) => connectionObject(client, mount, connection, sources)),
-  ),
-];
+async function* allObjects({ client, state, sources, signal }: ConvergeInput): AsyncGenerator<VaultObject> {
+  yield* structuralObjects(client, state, sources.settings);
+  for (const secret of state.keyValues) yield keyValuesObject(client, secret, sources, signal);
+  for (const mount of state.auth) yield kubernetesConfig(client, mount, sources);
+  for (const mount of state.mounts)
+    for (const connection of mount.connections) yield connectionObject(client, mount, connection, sources);
+}
 
 /** Objects that can be compared without keys or cluster, as `status` does. */
 export const structuralObjects = (client: VaultClient, state: DesiredState, settings: Tree) => [
@@ -108,16 +104,14 @@ function mountObject(client: VaultClient, mount: Mount | AuthMount): VaultObject
     kind,
     path: `${path}/`,
     find: () => inTable(client, table, path),
-    compare: (found) => {
-      if (found.type !== type) throw cannotChange(`the ${kind} ${path}/`, found.type, type);
-      const is = objectOf(found.options)?.version ?? 1;
-      if (version !== undefined && is !== String(version))
-        throw cannotChange(`the ${kind} ${path}/`, `version ${is}`, `version ${version}`);
-      return differingNames([
-        ['description', found.description, description],
-        ['maxTtl', maxTtl && objectOf(found.config)?.max_lease_ttl, maxTtl],
-      ]);
-    },
+    fixed: ({ type: is, options }) => [
+      [is, type],
+      [version && `version ${objectOf(options)?.version ?? 1}`, version && `version ${version}`],
+    ],
+    compare: (found) => [
+      ['description', found.description, description],
+      ['maxTtl', maxTtl && objectOf(found.config)?.max_lease_ttl, maxTtl],
+    ],
     write: (exists) => {
       // Vault expects the lease as text with a unit.
       const config = maxTtl === undefined ? {} : { max_lease_ttl: `${maxTtl}s` };
@@ -135,10 +129,8 @@ function transitKey(client: VaultClient, mount: Mount, { name, type }: TransitKe
     kind: 'transit key',
     path,
     find: () => client.read(path),
-    compare: (found) => {
-      if (found.type !== type) throw cannotChange(`the transit key ${path}`, found.type, type);
-      return undefined;
-    },
+    fixed: (found) => [[found.type, type]],
+    compare: () => [],
     write: () => client.write(path, { type }),
   };
 }
@@ -153,13 +145,11 @@ export function auditObject(
     kind: 'audit device',
     path: `${path}/`,
     find: () => inTable(client, 'sys/audit', path),
-    compare: (found) => {
-      if (found.type !== 'file') throw cannotChange(`the audit device ${path}/`, found.type, 'file');
-      return differingNames([
-        ['description', found.description, description],
-        ['file', objectOf(found.options)?.file_path, settingText(file.setting, settings)],
-      ]);
-    },
+    fixed: (found) => [[found.type, 'file']],
+    compare: (found) => [
+      ['description', found.description, description],
+      ['file', objectOf(found.options)?.file_path, settingText(file.setting, settings)],
+    ],
     write: async (exists) => {
       const options = { file_path: settingText(file.setting, settings) };
       if (exists) await client.request('DELETE', `sys/audit/${path}`);
@@ -174,7 +164,7 @@ export const policyObject = (client: VaultClient, { name, text }: Policy): Vault
   kind: 'policy',
   path: name,
   find: () => client.read(pathOf(name)),
-  compare: ({ policy }) => differingNames([['text', String(policy).trim(), text.trim()]]),
+  compare: ({ policy }) => [['text', String(policy).trim(), text.trim()]],
   write: () => client.write(pathOf(name), { policy: text }),
 });
 
@@ -200,8 +190,9 @@ const removedApplication = (client: VaultClient, state: DesiredState, name: stri
   kind: 'application',
   path: name,
   find: async () => (await client.read(pathOf(name))) ?? {},
-  compare: ({ policy = '' }) =>
-    applicationOfPolicy(String(policy)) === undefined ? undefined : 'no longer declared: removed',
+  compare: ({ policy = '' }) => [
+    ['no longer declared: removed', applicationOfPolicy(String(policy)), undefined],
+  ],
   write: async () => {
     const remove = (path: string) => client.request('DELETE', path, { accept: [404] });
     for (const { path } of state.auth) await remove(`auth/${path}/role/${name}`);

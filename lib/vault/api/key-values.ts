@@ -5,7 +5,7 @@ import { type Tree, valueAt } from '../../ground/tree.ts';
 import { dataOf, objectOf, type VaultClient } from './client.ts';
 import type { KeyValues, Reference } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
-import { differingNames, type VaultObject } from './vault-object.ts';
+import type { VaultObject } from './vault-object.ts';
 
 /** Vault's access to the API server that checks ServiceAccount tokens. */
 export type KubernetesAccess = {
@@ -31,31 +31,25 @@ export type Sources = {
 };
 
 /** A path of a kv engine. Unchanged data creates no new version; a concurrent change by others is an error. */
-export function keyValuesObject(
+export async function keyValuesObject(
   client: VaultClient,
   { mount, path, values }: KeyValues,
   sources: Sources,
   signal?: AbortSignal,
-): VaultObject {
-  // Read once: decrypting takes far longer than asking Vault.
-  let desired: { readonly [name: string]: string } = {};
+): Promise<VaultObject> {
+  const pairs = values.map(async ({ name, from }) => [name, await resolveValue(from, sources)] as const);
+  const desired = Object.fromEntries(await Promise.all(pairs));
   let version = 0;
   return {
     kind: 'secret',
     path: `${mount}/${path}`,
     find: async () => {
-      if (Object.keys(desired).length === 0) {
-        const pairs = values.map(
-          async ({ name, from }) => [name, await resolveValue(from, sources)] as const,
-        );
-        desired = Object.fromEntries(await Promise.all(pairs));
-      }
       const stored = await readSecret(client, mount, path, signal);
       version = stored.version;
       return stored.data;
     },
     compare: (data) =>
-      differingNames(Object.keys({ ...desired, ...data }).map((name) => [name, data[name], desired[name]])),
+      Object.keys({ ...desired, ...data }).map((name) => [name, data[name], desired[name]] as const),
     write: () => {
       const secrets = values.flatMap(({ name, from }) => ('file' in from ? [desired[name] ?? ''] : []));
       return client.write(`${mount}/data/${path}`, { data: desired, options: { cas: version } }, { secrets });

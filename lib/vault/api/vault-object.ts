@@ -1,6 +1,8 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { JsonObject, VaultClient } from './client.ts';
 
+type Pairs = readonly (readonly [name: string, is: unknown, desired: unknown])[];
+
 /** An object in Vault, with functions to compare and write it. */
 export type VaultObject = {
   /** For example `secrets engine`. */
@@ -9,16 +11,27 @@ export type VaultObject = {
   readonly path: string;
   /** Vault's present values; undefined if it is missing. */
   readonly find: () => Promise<JsonObject | undefined>;
-  /** Names of the differences (never values); undefined if there are none. */
-  readonly compare: (found: JsonObject) => string | undefined | Promise<string | undefined>;
+  /** What no write can change: somebody has to remove the object first. */
+  readonly fixed?: (found: JsonObject) => readonly (readonly [is: unknown, desired: unknown])[];
+  /** What a write changes. Only the names are shown. */
+  readonly compare: (found: JsonObject) => Pairs | Promise<Pairs>;
   /** Creates or updates it; called after `find`. */
   readonly write: (exists: boolean) => Promise<unknown>;
 };
 
-/** "missing", or the names of the differences; undefined if there are none. */
-export async function differenceOf({ find, compare }: VaultObject): Promise<string | undefined> {
+/** "missing", or the names of the differences; undefined if there are none. Throws `TaskError` for a fixed one. */
+export async function differenceOf(object: VaultObject): Promise<string | undefined> {
+  const { kind, path, find, fixed, compare } = object;
   const found = await find();
-  return found === undefined ? 'missing' : compare(found);
+  if (found === undefined) return 'missing';
+  for (const [is, desired] of fixed?.(found) ?? [])
+    if (is !== desired)
+      throw new TaskError({
+        what: `the ${kind} ${path} is ${String(is)} in Vault, but the desired state says ${String(desired)}`,
+        why: 'Vault cannot change it in place',
+        advice: 'correct vault/state.yaml, or remove the object in Vault by hand; its data is lost with it',
+      });
+  return differingNames(await compare(found));
 }
 
 /** A path with the values to write; Vault returns them under the same names. */
@@ -28,25 +41,15 @@ export const writtenObject = (client: VaultClient, kind: string, { path, values 
   kind,
   path,
   find: () => client.read(path),
-  compare: (found) =>
-    differingNames(Object.entries(values).map(([name, value]) => [name, found[name], value])),
+  compare: (found) => Object.entries(values).map(([name, value]) => [name, found[name], value]),
   write: () => client.write(path, values),
 });
-
-/** The error for a difference that no write can resolve: somebody has to remove the object first. */
-export function cannotChange(object: string, is: unknown, desired: unknown): TaskError {
-  return new TaskError({
-    what: `${object} is ${String(is)} in Vault, but the desired state says ${String(desired)}`,
-    why: 'Vault cannot change it in place',
-    advice: 'correct vault/state.yaml, or remove the object in Vault by hand; its data is lost with it',
-  });
-}
 
 /**
  * Names of the pairs that differ, joined; undefined if there are none. Lists count as sets, since Vault does not always
  * keep their order, except for statements.
  */
-export function differingNames(pairs: readonly (readonly [name: string, is: unknown, desired: unknown])[]) {
+export function differingNames(pairs: Pairs): string | undefined {
   const text = (name: string, value: unknown) =>
     Array.isArray(value) ? JSON.stringify(name.endsWith('_statements') ? value : [...value].sort()) : value;
   const names = pairs
