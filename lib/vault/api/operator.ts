@@ -25,39 +25,35 @@ export async function operatorToken(input: OperatorInput): Promise<string> {
   const { client, keysPath, state, secret } = input;
   const keys = await requireKeys(client, keysPath);
   for (const text of textsOfKeys(keys)) secret(text);
-  const known = keys.admin_token;
+  const { admin_token: known, root_token: left } = keys;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
-  if (!serves || !(await policyIsRight(client.withToken(known), state))) await setUp(input, keys, serves);
-  const { admin_token: adminToken, root_token: left } = await requireKeys(client, keysPath);
-  if (left !== undefined) await endRoot(input, left);
-  if (adminToken === undefined) throw new Error('Expected a token of the operator in the keys file');
-  await client.withToken(adminToken).write('auth/token/renew-self', {});
-  return adminToken;
+  let token = serves ? known : undefined;
+  if (token === undefined || !(await policyIsRight(client.withToken(token), state)))
+    token = await setUp(input, keys, token);
+  else if (left !== undefined) await endRoot(input, left);
+  await client.withToken(token).write('auth/token/renew-self', {});
+  return token;
 }
 
-/** Repairs the token with a root token; the audit log comes first, to log the rest. `serves`: only its policy differs. */
-async function setUp(input: OperatorInput, keys: VaultKeys, serves: boolean): Promise<void> {
+/**
+ * Repairs the policy with a root token, and the token unless one serves. The audit log comes first, to log the rest.
+ * Returns the token.
+ */
+async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | undefined): Promise<string> {
   const { client, keysPath, state, settings, secret } = input;
   const root = await rootToken(input, keys);
   try {
     const withRoot = client.withToken(root);
-    await convergeAll(
-      [
-        ...state.audit.map((device) => auditObject(withRoot, device, settings)),
-        policyObject(withRoot, state.operator.policy),
-      ],
-      input,
-    );
-    if (serves) return;
+    const devices = state.audit.map((device) => auditObject(withRoot, device, settings));
+    await convergeAll([...devices, policyObject(withRoot, state.operator.policy)], input);
+    if (serving !== undefined) return serving;
     if (keys.admin_token !== undefined) await revokeToken(client, keys.admin_token);
-    const adminToken = await createToken(withRoot, state.operator);
-    secret(adminToken);
-    await replaceKeys(keysPath, { ...keys, admin_token: adminToken, root_token: root });
-    input.onChange({
-      kind: 'token',
-      path: state.operator.policy.name,
-      difference: keys.admin_token === undefined ? 'missing' : 'no longer valid',
-    });
+    const token = await createToken(withRoot, state.operator);
+    secret(token);
+    await replaceKeys(keysPath, { ...keys, admin_token: token, root_token: root });
+    const difference = keys.admin_token === undefined ? 'missing' : 'no longer valid';
+    input.onChange({ kind: 'token', path: state.operator.policy.name, difference });
+    return token;
   } finally {
     await endRoot(input, root);
   }
@@ -83,13 +79,9 @@ export async function endRoot({ client, keysPath }: RootInput, root: string): Pr
 
 /** Creates an orphan token: others are revoked with the root token that created them. */
 async function createToken(client: VaultClient, { policy, period }: DesiredState['operator']) {
+  const properties = { policies: [policy.name], no_default_policy: true, period: `${period}s` };
   const { body } = await client.request('POST', 'auth/token/create-orphan', {
-    body: {
-      policies: [policy.name],
-      no_default_policy: true,
-      period: `${period}s`,
-      display_name: 'init-vault',
-    },
+    body: { ...properties, display_name: 'init-vault' },
     uninterruptible: true,
   });
   const token = objectOf(body.auth)?.client_token;
@@ -120,36 +112,33 @@ async function policyIsRight(client: VaultClient, { operator }: DesiredState): P
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
   const shares = keys.recovery_keys_b64 ?? keys.unseal_keys_b64;
   if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
+  const path = 'sys/generate-root/attempt';
   // An unfinished attempt blocks a new one, and its shares are lost.
-  await client.request('DELETE', 'sys/generate-root/attempt').catch((error: unknown) => {
+  await client.request('DELETE', path).catch((error: unknown) => {
     throw error instanceof VaultError && error.status === 403 ? closed(client, error) : error;
   });
-  const start = 'sys/generate-root/attempt';
-  const attempt = (await client.request('PUT', start, { body: {} })).body;
-  const password = attempt.otp;
-  if (typeof password !== 'string' || typeof attempt.nonce !== 'string')
-    throw unreadable(client.address, `PUT ${start}`, 'it has no attempt');
+  const { nonce, otp: password } = (await client.request('PUT', path, { body: {} })).body;
+  if (typeof password !== 'string' || typeof nonce !== 'string')
+    throw unreadable(client.address, `PUT ${path}`, 'it has no attempt');
   try {
     for (const key of shares) {
       const { body } = await client.request('PUT', 'sys/generate-root/update', {
-        body: { key, nonce: attempt.nonce },
+        body: { key, nonce },
         secrets: [...shares, password],
         // Without this answer, the token could not be revoked.
         uninterruptible: true,
       });
-      if (
-        typeof body.complete !== 'boolean' ||
-        (body.complete && typeof body.encoded_root_token !== 'string')
-      )
+      const { complete, encoded_root_token: encoded } = body;
+      if (typeof complete !== 'boolean' || (complete && typeof encoded !== 'string'))
         throw unreadable(client.address, 'PUT sys/generate-root/update', 'it does not say if it is complete');
-      if (body.complete) return decode(String(body.encoded_root_token), password);
+      if (complete) return decode(String(encoded), password);
     }
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
     throw notEnough(client, error.why);
   }
-  await client.request('DELETE', 'sys/generate-root/attempt');
+  await client.request('DELETE', path);
   throw notEnough(client, `${shares.length} of the keys do not suffice`);
 }
 
