@@ -21,8 +21,10 @@ import { vaultSelector } from './replicas.ts';
 const line = (texts: TemplateStringsArray, ...values: readonly string[]): string =>
   String.raw({ raw: texts }, ...values.map(shellWord));
 
-/** How plain commands reach Vault. */
-type PlainAccess = {
+/** How plain commands reach Vault, and what they write that is not in its desired state. */
+type PlainInput = {
+  /** Names the folder `environments/<environment>/secrets/`. */
+  readonly environment: string;
   readonly address: string;
   readonly trust: ProgramTrust;
   readonly keysPath: string;
@@ -30,12 +32,6 @@ type PlainAccess = {
   readonly shared?: string;
   /** `kubectl` with its cluster's options; undefined if Vault is a process on this machine. */
   readonly kubectl?: string;
-};
-
-type InitCommandsInput = PlainAccess & {
-  readonly state: DesiredState;
-  /** Names the folder `environments/<environment>/secrets/`. */
-  readonly environment: string;
   /** The authority of the database's certificate: a bash word that names a file. */
   readonly databaseAuthorityFile: string;
   readonly settings: Tree;
@@ -48,31 +44,32 @@ type InitCommandsInput = PlainAccess & {
   };
 };
 
-async function plainAccess({ environment, settings }: Target): Promise<PlainAccess> {
-  const servers = await providerOf(environment).servers?.(environment);
-  const access = {
-    address: servers?.settings.address ?? 'https://127.0.0.1:8200',
-    trust: programTrust({ environment, settings }),
-    keysPath: relative(environment.root, localKeys(environment)),
-  };
-  if (servers) return access;
-  const shared = isShared(environment) ? { shared: keysFileName(environment) } : {};
-  return { ...access, ...shared, kubectl: kubectlText(environment) };
-}
+type InitInput = PlainInput & { readonly state: DesiredState };
 
-async function initInput(target: Target): Promise<InitCommandsInput> {
+async function plainInput(target: Target): Promise<PlainInput> {
   const { environment, settings } = target;
   const servers = await providerOf(environment).servers?.(environment);
-  const reviewerTokenCommand = `${kubectlText(environment)} ${reviewerTokenWords.join(' ')}`;
-  return {
-    ...(await plainAccess(target)),
-    state: await desiredState(environment),
+  const kubectl = kubectlText(environment);
+  const input = {
     environment: environment.name,
+    address: servers?.settings.address ?? 'https://127.0.0.1:8200',
+    trust: programTrust(target),
+    keysPath: relative(environment.root, localKeys(environment)),
     databaseAuthorityFile: authorityFile(target),
     settings: vaultSettings(settings, servers?.settings),
-    kubernetes: servers ? { ...servers.api, reviewerTokenCommand } : inClusterApi,
   };
+  if (servers) {
+    const reviewerTokenCommand = `${kubectl} ${reviewerTokenWords.join(' ')}`;
+    return { ...input, kubernetes: { ...servers.api, reviewerTokenCommand } };
+  }
+  const shared = isShared(environment) ? { shared: keysFileName(environment) } : {};
+  return { ...input, ...shared, kubectl, kubernetes: inClusterApi };
 }
+
+const initInput = async (target: Target): Promise<InitInput> => ({
+  ...(await plainInput(target)),
+  state: await desiredState(target.environment),
+});
 
 /** The plain commands of `init-vault`, for `--dry-run`. */
 export const initVaultCommands = async (target: Target) => initCommands(await initInput(target));
@@ -81,7 +78,7 @@ export const initVaultCommands = async (target: Target) => initCommands(await in
  * Plain commands of `init-vault` on a new Vault, one per line for bash. Secrets reach `vault` by stdin,
  * never as an argument.
  */
-export function initCommands(input: InitCommandsInput): string[] {
+export function initCommands(input: InitInput): string[] {
   const { state, keysPath, shared, kubectl, kubernetes, settings } = input;
   const init = 'vault operator init -key-shares=1 -key-threshold=1 -format=json';
   const exec = kubectl === undefined ? '' : `${kubectl} -n vault exec vault-0 -- `;
@@ -142,10 +139,10 @@ const waitForVault = retried('vault status > /dev/null || [ $? -eq 2 ]');
  */
 export async function snapshotAccessCommands(target: Target): Promise<string[]> {
   const [service] = new URL(target.settings.vault.address).hostname.split('.');
-  return reach(await plainAccess(target), service === 'vault-active' ? service : 'vault');
+  return reach(await plainInput(target), service === 'vault-active' ? service : 'vault');
 }
 
-const reach = ({ address, trust, kubectl }: PlainAccess, service = 'vault'): string[] => [
+const reach = ({ address, trust, kubectl }: PlainInput, service = 'vault'): string[] => [
   ...(kubectl === undefined
     ? []
     : [
@@ -158,7 +155,7 @@ const reach = ({ address, trust, kubectl }: PlainAccess, service = 'vault'): str
 /**
  * Unseals each replica, on demand after its restart; a joining one accepts the key only after it has found the others.
  */
-function unsealCommand(access: PlainAccess, { restart = false } = {}): string {
+function unsealCommand(access: PlainInput, { restart = false } = {}): string {
   const { kubectl } = access;
   const key = fromKeys(access, 'unseal_keys_b64[0]');
   if (kubectl === undefined) return `${key} | vault write sys/unseal key=-`;
@@ -173,7 +170,7 @@ const tokenCommand = (command: string): string => `export VAULT_TOKEN="$(${comma
 
 /** The plain commands that unseal Vault, for `--dry-run`. */
 export async function unsealVaultCommands(target: Target): Promise<string[]> {
-  const access = await plainAccess(target);
+  const access = await plainInput(target);
   return [...(access.kubectl === undefined ? reach(access) : []), unsealCommand(access)];
 }
 
@@ -182,11 +179,11 @@ export async function unsealVaultCommands(target: Target): Promise<string[]> {
  * seals itself if the keys are others. A replica that missed that cannot follow until it is restarted.
  */
 export async function reopenVaultCommands(target: Target): Promise<string[]> {
-  const access = await plainAccess(target);
+  const access = await plainInput(target);
   return [
     'for second in $(seq 60); do vault status > /dev/null 2>&1; [ $? -ne 2 ] || break; sleep 1; done',
     unsealCommand(access, { restart: true }),
-    ...sharedCommands({ ...access, environment: target.environment.name }),
+    ...sharedCommands(access),
   ];
 }
 
@@ -207,11 +204,7 @@ function operatorTokenCommands({ policy, period }: DesiredState['operator'], key
 }
 
 /** Encrypts the keys for all who share the cluster. */
-function sharedCommands({
-  environment,
-  keysPath,
-  shared,
-}: Pick<InitCommandsInput, 'environment' | 'keysPath' | 'shared'>): string[] {
+function sharedCommands({ environment, keysPath, shared }: PlainInput): string[] {
   if (shared === undefined) return [];
   const script = `process.stdout.write(JSON.stringify({ environment: process.argv[2], ...JSON.parse(fs.readFileSync(process.argv[1])) }))`;
   return [
@@ -240,7 +233,7 @@ function tuning(mount: Mount | AuthMount): string {
   return ` -description=${shellWord(mount.description)}${maxTtl}`;
 }
 
-function secretCommand(secret: KeyValues, { environment, settings }: InitCommandsInput): string {
+function secretCommand(secret: KeyValues, { environment, settings }: PlainInput): string {
   let pipe = '';
   const values = secret.values.map(({ name, from }) => {
     if ('setting' in from) return `${name}=${shellWord(settingText(from.setting, settings))}`;
@@ -253,7 +246,7 @@ function secretCommand(secret: KeyValues, { environment, settings }: InitCommand
   return `${pipe}vault kv put -mount=${shellWord(secret.mount)} ${shellWord(secret.path)} ${values.join(' ')}`;
 }
 
-function connectionCommands(input: InitCommandsInput): string[] {
+function connectionCommands(input: InitInput): string[] {
   const { state, environment, settings, databaseAuthorityFile } = input;
   const elsewhere = { password: '-', tls_ca: `@${databaseAuthorityFile}` };
   return state.mounts.flatMap((mount) =>
@@ -276,7 +269,7 @@ function writeCommand({ path, values }: Written, words: { readonly [name: string
   return ['vault write', shellWord(path), ...options].join(' ');
 }
 
-function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kubernetes']): string {
+function configCommand({ path }: AuthMount, kubernetes: PlainInput['kubernetes']): string {
   const { host, caCertificateFile, reviewerTokenCommand } = kubernetes;
   const values = {
     kubernetes_host: host,
@@ -288,7 +281,7 @@ function configCommand({ path }: AuthMount, kubernetes: InitCommandsInput['kuber
 }
 
 /** Prints a value of Vault's keys. Uses Node, which is always installed, instead of jq. */
-function fromKeys({ keysPath, shared }: PlainAccess, field: string): string {
+function fromKeys({ keysPath, shared }: PlainInput, field: string): string {
   const print = (source: string): string =>
     `process.stdout.write(JSON.parse(fs.readFileSync(${source})).${field})`;
   if (shared === undefined) return line`node -e ${print('process.argv[1]')} ${keysPath}`;
