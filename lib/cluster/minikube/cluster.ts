@@ -13,21 +13,11 @@ import { notRunning } from '../messages.ts';
 import type { Cluster } from '../provider.ts';
 import { noAnswer, requireEngine } from './engine.ts';
 import { loadCommands, loadImages } from './images.ts';
-import {
-  driverOf,
-  faultsOf,
-  forgetMachines,
-  type Profile,
-  phaseOf,
-  readProfile,
-  removeRemains,
-} from './profile.ts';
+import { driverOf, forgetMachines, type Profile, readProfile, removeRemains } from './profile.ts';
 import { minikubeShell, runMinikube } from './shell.ts';
 import {
   addonArguments,
-  addons,
   afterwards,
-  isLost,
   makeUsable,
   startCommands,
   startCreated,
@@ -40,12 +30,8 @@ export const cluster: Cluster = {
   commands: {
     create: (target) => [
       ...startCommands(target),
-      ...addons(target.settings).map((addon) =>
-        text(target.environment, addonArguments(target.environment, addon)),
-      ),
-      ...afterwards(target.settings).map(
-        (words) => `${kubectlText(target.environment)} ${shellWords(words)}`,
-      ),
+      ...addonArguments(target).map((words) => text(target.environment, words)),
+      ...afterwards(target).map((words) => `${kubectlText(target.environment)} ${shellWords(words)}`),
     ],
     start: (target) => startCommands(target, 'existing'),
     stop: ({ environment }) => [text(environment, ['stop', '--profile', environment.clusterName])],
@@ -69,31 +55,28 @@ export const cluster: Cluster = {
   },
 
   phase: async (context) => {
-    const { environment } = context;
-    const profile = await readProfile(context);
-    if (profile.kind === 'none') return 'absent';
-    return (await readProgress(environment)) === 'complete' ? phaseOf(profile) : 'creating';
+    const { phase } = await readProfile(context);
+    if (phase === 'absent') return phase;
+    return (await readProgress(context.environment)) === 'complete' ? phase : 'creating';
   },
 
-  faults: async (context) => faultsOf(await readProfile(context)),
+  faults: async (context) => (await readProfile(context)).faults,
 
   create: async (context) => {
     const { $, environment, settings } = context;
     const profile = await readProfile(context);
     const progress = await readProgress(environment);
-    if (profile.kind !== 'none' && (await remembered(environment)) === undefined) {
-      throw unknownProfile(environment);
-    }
-    if (progress === 'complete' && profile.kind !== 'none' && !isLost(profile))
-      return startCreated(context, profile);
+    const exists = profile.phase !== 'absent';
+    if (exists && (await remembered(environment)) === undefined) throw unknownProfile(environment);
+    if (exists && progress === 'complete' && !profile.isLost) return startCreated(context, profile);
     if (settings.cluster.driver === 'docker') await checkEngine(context);
     // From now on destroy-environment must find it, even if the rest fails.
     await remember(environment);
-    if (progress !== 'started' || profile.kind !== 'nodes' || phaseOf(profile) !== 'running') {
-      if (profile.kind !== 'none') {
+    if (progress !== 'started' || profile.phase !== 'running') {
+      if (exists) {
         context.log(
-          progress === 'complete' && isLost(profile)
-            ? `the cluster is recreated without its data: ${faultsOf(profile).join(', ')}`
+          progress === 'complete'
+            ? `the cluster is recreated without its data: ${profile.faults.join(', ')}`
             : 'a run that did not finish left the cluster half created: starting over',
         );
         await removeProfile(context, profile);
@@ -101,8 +84,8 @@ export const cluster: Cluster = {
       await startNodes(context);
       await writeWhole(progressFile(environment.state), 'started');
     }
-    for (const addon of addons(settings)) await runMinikube(context, addonArguments(environment, addon));
-    for (const words of afterwards(settings)) await $`${kubectl(environment)} ${words}`;
+    for (const words of addonArguments(context)) await runMinikube(context, words);
+    for (const words of afterwards(context)) await $`${kubectl(environment)} ${words}`;
     await writeWhole(progressFile(environment.state), 'complete');
     return 'changed';
   },
@@ -110,7 +93,7 @@ export const cluster: Cluster = {
   start: async (context) => {
     const { environment } = context;
     const profile = await readProfile(context);
-    if (profile.kind === 'none') throw notRunning(environment, 'absent');
+    if (profile.phase === 'absent') throw notRunning(environment, 'absent');
     if ((await readProgress(environment)) !== 'complete') throw notRunning(environment, 'creating');
     return startCreated(context, profile);
   },
@@ -118,7 +101,7 @@ export const cluster: Cluster = {
   stop: async (context) => {
     const { environment } = context;
     const profile = await readProfile(context);
-    if (profile.kind === 'none' || phaseOf(profile) === 'stopped') return 'unchanged';
+    if (profile.phase === 'absent' || profile.phase === 'stopped') return 'unchanged';
     await makeUsable(context, profile);
     await runMinikube(context, ['stop', '--profile', environment.clusterName]);
     return 'changed';
@@ -150,13 +133,13 @@ async function removeProfile(context: EnvironmentContext, profile: Profile): Pro
   const { environment } = context;
   await unpause(context, profile).catch((error: Error) => context.log(error.message));
   // A start that failed early leaves files but no profile.
-  if (profile.kind !== 'none' || (await remembered(environment)) !== undefined) {
+  if (profile.phase !== 'absent' || (await remembered(environment)) !== undefined) {
     await runMinikube(context, ['delete', '--profile', environment.clusterName]);
   }
   const remains = (await driverOf(context)) === 'docker' && (await removeRemains(context));
   await forgetMachines(environment);
   await rm(progressFile(environment.state), { force: true });
-  return profile.kind !== 'none' || remains;
+  return profile.phase !== 'absent' || remains;
 }
 
 const unknownProfile = ({ clusterName, name }: Environment): TaskError =>

@@ -71,19 +71,15 @@ async function lackingIn(context: EnvironmentContext, images: readonly BuiltImag
     });
   }
   const contents = await Promise.all(
-    nodes.map(async ({ metadata: { name } }) => ({ node: name, images: await imagesOf(context, name) })),
+    nodes.map(async ({ metadata: { name } }) => ({ name, held: await imagesOf(context, name) })),
   );
-  return images
-    .map((image) => {
-      const without = contents.filter(
-        (content) =>
-          !content.images.some(
-            (names) => names.has(fullName(tagged(image))) && names.has(fullName(image.built)),
-          ),
-      );
-      return { image, nodes: without.map(({ node }) => node) };
-    })
-    .filter((image) => image.nodes.length > 0);
+  return images.flatMap((image) => {
+    const wanted = [tagged(image), image.built].map(fullName);
+    const without = contents.filter(
+      ({ held }) => !held.some((names) => wanted.every((one) => names.has(one))),
+    );
+    return without.length === 0 ? [] : [{ image, nodes: without.map(({ name }) => name) }];
+  });
 }
 
 /** Copy of the archive that `minikube image load` leaves in each node. */

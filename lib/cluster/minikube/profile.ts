@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
 import { ifThere } from '../../ground/if-there.ts';
+import { taskCommand } from '../../ground/launcher.ts';
 import type { Environment, Settings, ShellContext } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
 import { endOf, reasonOf, signalOf } from '../../tools/tool-answer.ts';
@@ -10,26 +11,19 @@ import type { ClusterPhase } from '../provider.ts';
 import { noAnswer } from './engine.ts';
 import { minikubeReason, minikubeShell } from './shell.ts';
 
-/** A node in `minikube status -o json`. */
-export type Node = {
-  readonly Name: string;
-  /** State of the machine (with the docker driver, the container): `Running`, `Stopped`, … */
-  readonly Host: string;
-  readonly Kubelet: string;
-  /** `Irrelevant` for workers, like the next one. */
-  readonly APIServer: string;
-  /** `Misconfigured` if the environment's kubeconfig does not lead to the API server. */
-  readonly Kubeconfig: string;
+/** The environment's minikube profile; its phase is that of a completely created cluster. */
+export type Profile = {
+  readonly phase: Exclude<ClusterPhase, 'creating'>;
+  /** Each in a few words. */
+  readonly faults: readonly string[];
+  readonly isPaused?: boolean;
+  /** Nodes whose machine is gone. */
+  readonly missing?: readonly string[];
+  /** True if the control plane's disk is gone, so that the cluster has to be recreated. */
+  readonly isLost?: boolean;
+  /** Advice if minikube can neither start nor stop it without hanging or failing. */
+  readonly repair?: string | undefined;
 };
-
-/** The state of the environment's minikube profile. */
-export type Profile =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'nodes'; readonly nodes: readonly Node[] }
-  /** A node's machine is gone; `dataLost` if the control plane's disk is gone too. */
-  | { readonly kind: 'incomplete'; readonly missing: readonly string[]; readonly dataLost: boolean }
-  /** Its configuration is unreadable. */
-  | { readonly kind: 'unreadable'; readonly reason: string };
 
 /** Exit codes of minikube (pkg/minikube/reason/exitcodes.go): missing profile, invalid configuration. */
 const notFound = 85;
@@ -38,27 +32,42 @@ const invalidConfiguration = 38;
 const everythingStopped = 7;
 
 /**
- * The profile with its nodes, by `minikube status`, as `profile list` shows only the control plane. Throws
- * `TaskError` if minikube or Docker fails, which never means "no cluster".
+ * The profile, by `minikube status`, as `profile list` shows only the control plane. Throws `TaskError` if minikube or
+ * Docker fails, which never means "no cluster".
  */
 export async function readProfile(context: ShellContext): Promise<Profile> {
-  const { environment } = context;
+  const { clusterName } = context.environment;
   const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 120_000 });
-  const output = await $`minikube status --profile ${environment.clusterName} --output json`;
-  if (output.exitCode === notFound) return { kind: 'none' };
-  if (output.exitCode === invalidConfiguration) return { kind: 'unreadable', reason: minikubeReason(output) };
+  const output = await $`minikube status --profile ${clusterName} --output json`;
+  if (output.exitCode === notFound) return { phase: 'absent', faults: [] };
+  const recreate = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;
+  if (output.exitCode === invalidConfiguration)
+    return {
+      phase: 'degraded',
+      faults: [`minikube cannot read its profile: ${minikubeReason(output)}`],
+      repair: `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${recreate}`,
+    };
   const nodes = output.exitCode <= everythingStopped ? parseNodes(output.stdout) : undefined;
-  if (nodes === undefined) throw failed(environment, 'status', output);
+  if (nodes === undefined) throw failed(clusterName, 'status', output);
+  if (nodes.length > 0) return profileOf(nodes);
   // minikube lists no nodes if one machine is gone or Docker does not answer.
-  if (nodes.length > 0) return { kind: 'nodes', nodes };
-  if ((await driverOf(context)) !== 'docker') return { kind: 'incomplete', missing: [], dataLost: false };
+  const unknown: Profile = { phase: 'degraded', faults: ['minikube does not find all machines'] };
+  if ((await driverOf(context)) !== 'docker') return unknown;
   const { containers, volumes } = await findRemains(context);
-  const listed = await $`minikube node list --profile ${environment.clusterName}`;
-  if (listed.exitCode !== 0) throw failed(environment, 'node list', listed);
+  const isLost = !volumes.includes(clusterName);
+  const listed = await $`minikube node list --profile ${clusterName}`;
+  if (listed.exitCode !== 0) throw failed(clusterName, 'node list', listed);
   // Each line has a name and an address.
   const names = listed.stdout.split('\n').flatMap((line) => /^(\S+)\t/.exec(line)?.[1] ?? []);
   const missing = names.filter((name) => !containers.includes(name));
-  return { kind: 'incomplete', missing, dataLost: !volumes.includes(environment.clusterName) };
+  if (missing.length === 0) return { ...unknown, isLost };
+  const advice = isLost
+    ? `its data is lost: ${taskCommand('create-environment')} recreates the cluster`
+    : `its data is still in the Docker volume ${clusterName}: copy what you need; ${recreate}`;
+  return {
+    ...{ phase: 'degraded', missing, isLost, repair: missing.includes(clusterName) ? advice : undefined },
+    faults: [`the machine of ${missing.join(', ')} is gone`],
+  };
 }
 
 /**
@@ -75,7 +84,7 @@ export const driverOf = ({ environment, log }: ShellContext): Promise<Settings['
   );
 
 /** The error of a failed command. Never quotes incomplete or foreign output as the reason. */
-function failed({ clusterName }: Environment, command: string, output: CommandOutput): TaskError {
+function failed(clusterName: string, command: string, output: CommandOutput): TaskError {
   const signal = signalOf(output);
   const reason = minikubeReason(output);
   const quoted = /^\s*[[{<]/.test(output.stdout) && output.stdout.includes(reason);
@@ -92,6 +101,18 @@ function failed({ clusterName }: Environment, command: string, output: CommandOu
   });
 }
 
+/** A node in `minikube status -o json`. */
+type Node = {
+  readonly Name: string;
+  /** State of the machine (with the docker driver, the container): `Running`, `Stopped`, … */
+  readonly Host: string;
+  readonly Kubelet: string;
+  /** `Irrelevant` for workers, like the next one. */
+  readonly APIServer: string;
+  /** `Misconfigured` if the environment's kubeconfig does not lead to the API server. */
+  readonly Kubeconfig: string;
+};
+
 /** One node is an object, several are a list, none is `null`; a failure is an event without `Host`. */
 function parseNodes(text: string): readonly Node[] | undefined {
   const answer = parseJson(text) as Node | readonly Node[] | null | undefined;
@@ -101,42 +122,24 @@ function parseNodes(text: string): readonly Node[] | undefined {
 
 const fine: readonly string[] = ['Running', 'Configured', 'Irrelevant'];
 
-/** The first part of a node that is not as it has to be, with its state; undefined for a node that works. */
-function faultOf({ Name, Host, Kubelet, APIServer, Kubeconfig }: Node): string | undefined {
-  const parts = [
-    ['node', Host],
-    ['API server of', APIServer],
-    ['kubelet of', Kubelet],
-    ['kubeconfig of', Kubeconfig],
-  ] as const;
-  const [part, state] = parts.find(([, state]) => !fine.includes(state)) ?? [];
-  return part && `${part} ${Name}: ${state}`;
-}
-
-/** The phase of a completely created cluster. */
-export function phaseOf(profile: Profile): ClusterPhase {
-  if (profile.kind === 'none') return 'absent';
-  if (profile.kind !== 'nodes') return 'degraded';
-  if (profile.nodes.every((node) => faultOf(node) === undefined)) return 'running';
-  return profile.nodes.every(({ Host }) => Host === 'Stopped') ? 'stopped' : 'degraded';
-}
-
-/** The faults of a profile, each in a few words. */
-export function faultsOf(profile: Profile): readonly string[] {
-  switch (profile.kind) {
-    case 'none':
-      return [];
-    case 'unreadable':
-      return [`minikube cannot read its profile: ${profile.reason}`];
-    case 'incomplete':
-      return [
-        profile.missing.length === 0
-          ? 'minikube does not find all machines'
-          : `the machine of ${profile.missing.join(', ')} is gone`,
-      ];
-    case 'nodes':
-      return profile.nodes.flatMap((node) => faultOf(node) ?? []);
-  }
+function profileOf(nodes: readonly Node[]): Profile {
+  // The first part of each node that is not as it has to be.
+  const faults = nodes.flatMap(({ Name, Host, Kubelet, APIServer, Kubeconfig }) => {
+    const parts = [
+      ['node', Host],
+      ['API server of', APIServer],
+      ['kubelet of', Kubelet],
+      ['kubeconfig of', Kubeconfig],
+    ] as const;
+    const fault = parts.find(([, state]) => !fine.includes(state));
+    return fault ? [`${fault[0]} ${Name}: ${fault[1]}`] : [];
+  });
+  const isStopped = nodes.every(({ Host }) => Host === 'Stopped');
+  return {
+    phase: faults.length === 0 ? 'running' : isStopped ? 'stopped' : 'degraded',
+    faults,
+    isPaused: nodes.some(({ APIServer }) => APIServer === 'Paused'),
+  };
 }
 
 /**
@@ -144,24 +147,22 @@ export function faultsOf(profile: Profile): readonly string[] {
  * volumes (disks, named like their nodes) and networks. Throws `TaskError` if Docker does not answer.
  */
 async function findRemains(context: ShellContext) {
+  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
+  const ours = nodeNames(context.environment);
+  const list = async (words: readonly string[]): Promise<readonly string[]> => {
+    const output = await $`docker ${words}`;
+    if (output.exitCode !== 0) throw noAnswer(reasonOf(output));
+    return output.stdout
+      .split('\n')
+      .filter((name) => ours.test(name))
+      .sort();
+  };
   const [containers, volumes, networks] = await Promise.all([
-    list(context, ['container', 'ls', '--all', '--format', '{{.Names}}']),
-    list(context, ['volume', 'ls', '--format', '{{.Name}}']),
-    list(context, ['network', 'ls', '--format', '{{.Name}}']),
+    list(['container', 'ls', '--all', '--format', '{{.Names}}']),
+    list(['volume', 'ls', '--format', '{{.Name}}']),
+    list(['network', 'ls', '--format', '{{.Name}}']),
   ]);
   return { containers, volumes, networks };
-}
-
-async function list(context: ShellContext, words: readonly string[]): Promise<readonly string[]> {
-  const { environment } = context;
-  const $ = (await minikubeShell(context))({ quiet: true, nothrow: true, timeoutMs: 30_000 });
-  const output = await $`docker ${words}`;
-  if (output.exitCode !== 0) throw noAnswer(reasonOf(output));
-  const ours = nodeNames(environment);
-  return output.stdout
-    .split('\n')
-    .filter((name) => ours.test(name))
-    .sort();
 }
 
 /**

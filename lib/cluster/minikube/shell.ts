@@ -42,12 +42,11 @@ export async function runMinikube(
   throw new TaskError({
     what: `\`minikube ${words[0]}\` failed with exit code ${output.exitCode}`,
     why: minikubeReason(output),
-    advice: suggestionOf(output) ?? `\`minikube logs --profile ${profileOf(words)}\` shows more`,
+    advice:
+      suggestionOf(output) ?? `\`minikube logs --profile ${context.environment.clusterName}\` shows more`,
     exitCode: output.exitCode,
   });
 }
-
-const profileOf = (words: readonly string[]): string => words[words.indexOf('--profile') + 1] ?? '';
 
 /** What minikube printed, stdout first; events as text. */
 const saidIn = (...streams: readonly string[]): string =>

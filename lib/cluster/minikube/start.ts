@@ -1,17 +1,9 @@
 import { TaskError } from '@k8s-deployment/runner';
-import { taskCommand } from '../../ground/launcher.ts';
 import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { kubectl, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
-import type {
-  Context,
-  Environment,
-  EnvironmentContext,
-  Outcome,
-  Settings,
-  Target,
-} from '../../settings/context.ts';
+import type { Context, Environment, EnvironmentContext, Outcome, Target } from '../../settings/context.ts';
 import { tellKept } from '../messages.ts';
-import { faultsOf, forgetMachines, type Profile, phaseOf, readProfile } from './profile.ts';
+import { forgetMachines, type Profile, readProfile } from './profile.ts';
 import { runMinikube } from './shell.ts';
 
 /**
@@ -36,15 +28,11 @@ export function startArguments(target: Target, existing?: 'existing'): readonly 
   ];
 }
 
-export const addonArguments = ({ clusterName }: Environment, addon: string): readonly string[] => [
-  ...['addons', 'enable', addon, '--profile', clusterName],
-];
-
-/** minikube's addon `ingress` is ingress-nginx. */
-export const addons = ({ cluster, ingress }: Settings): readonly string[] => [
-  ...(ingress.controller === 'nginx' ? ['ingress'] : []),
-  ...cluster.addons,
-];
+/** What enables each addon; minikube's addon `ingress` is ingress-nginx. */
+export const addonArguments = ({ environment, settings }: Target): readonly (readonly string[])[] =>
+  [...(settings.ingress.controller === 'nginx' ? ['ingress'] : []), ...settings.cluster.addons].map(
+    (addon) => ['addons', 'enable', addon, '--profile', environment.clusterName],
+  );
 
 /** Waits for nodes: minikube asks each kubelet, but the API server reports the node some seconds later. */
 const waitForNodes: readonly string[] = [
@@ -57,20 +45,20 @@ const waitForAddons: readonly string[] = [
   ...['deployments,statefulsets,daemonsets', '--timeout', '360s'],
 ];
 
-/** Makes another class the default, since minikube's hostPath does not work with several nodes. */
-const storageClassArguments = ({ cluster }: Settings): readonly (readonly string[])[] =>
-  cluster.storageClass === '' ? [] : [setDefault('standard', false), setDefault(cluster.storageClass, true)];
-
 const setDefault = (storageClass: string, isDefault: boolean): readonly string[] => [
   ...['annotate', 'storageclass', storageClass],
   ...[`storageclass.kubernetes.io/is-default-class=${isDefault}`, '--overwrite'],
 ];
 
 /** kubectl calls after the start. */
-export const afterwards = (settings: Settings): readonly (readonly string[])[] => [
-  ...(addons(settings).length === 0 ? [] : [waitForAddons]),
-  ...storageClassArguments(settings),
-];
+export function afterwards(target: Target): readonly (readonly string[])[] {
+  const { storageClass } = target.settings.cluster;
+  return [
+    ...(addonArguments(target).length === 0 ? [] : [waitForAddons]),
+    // minikube's default is hostPath, which does not work with several nodes.
+    ...(storageClass === '' ? [] : [setDefault('standard', false), setDefault(storageClass, true)]),
+  ];
+}
 
 /** A plain minikube command with the environment's kubeconfig, for `--dry-run`. */
 export const text = ({ kubeconfig }: Environment, words: readonly string[]): string =>
@@ -81,19 +69,16 @@ export const startCommands = (target: Target, existing?: 'existing'): readonly s
   `${kubectlText(target.environment)} ${shellWords(waitForNodes)}`,
 ];
 
-/** True if the cluster's data is lost, so that it has to be recreated. */
-export const isLost = (profile: Profile): boolean => profile.kind === 'incomplete' && profile.dataLost;
-
 /**
  * Starts an existing cluster unless it runs. Replaces workers whose machine is gone, for which `minikube start` would
  * create one that never joins and wait six minutes. Logs settings that hold for new clusters only.
  */
 export async function startCreated(context: Context, profile: Profile): Promise<Outcome> {
   const { environment } = context;
-  const outcome = phaseOf(profile) === 'running' ? 'unchanged' : 'changed';
+  const outcome = profile.phase === 'running' ? 'unchanged' : 'changed';
   if (outcome === 'changed') {
     await makeUsable(context, profile);
-    const missing = profile.kind === 'incomplete' ? profile.missing : [];
+    const { missing = [] } = profile;
     for (const node of missing) {
       context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
       await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
@@ -119,41 +104,31 @@ export async function startNodes(context: Context, added?: number): Promise<void
   await runMinikube(context, startArguments(context, existing), settings.cluster.nodes);
   for (let count = 0; count < (added ?? 0); count += 1)
     await runMinikube(context, ['node', 'add', '--worker', '--profile', environment.clusterName]);
-  const profile = await readProfile(context);
-  if (phaseOf(profile) === 'running') {
-    await $`${kubectl(environment)} ${waitForNodes}`;
-    return;
-  }
-  throw new TaskError({
-    what: '`minikube start` ended, but the cluster is not complete',
-    why: faultsOf(profile).join(', '),
-    advice: `see: minikube logs --profile ${environment.clusterName}; then run it again`,
-  });
+  const { phase, faults } = await readProfile(context);
+  if (phase !== 'running')
+    throw new TaskError({
+      what: '`minikube start` ended, but the cluster is not complete',
+      why: faults.join(', '),
+      advice: `see: minikube logs --profile ${environment.clusterName}; then run it again`,
+    });
+  await $`${kubectl(environment)} ${waitForNodes}`;
 }
 
 /**
  * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes
  * neither stop nor can be removed.
  */
-export async function unpause(context: EnvironmentContext, profile: Profile): Promise<void> {
-  if (profile.kind === 'nodes' && profile.nodes.some(({ APIServer }) => APIServer === 'Paused'))
-    await runMinikube(context, ['unpause', '--profile', context.environment.clusterName]);
+export async function unpause(context: EnvironmentContext, { isPaused }: Profile): Promise<void> {
+  if (isPaused) await runMinikube(context, ['unpause', '--profile', context.environment.clusterName]);
 }
 
-/** Unpauses. Throws `TaskError` for a profile that minikube can neither start nor stop without hanging or failing. */
+/** Unpauses. Throws `TaskError` for a profile that minikube cannot use. */
 export async function makeUsable(context: EnvironmentContext, profile: Profile): Promise<void> {
-  const { clusterName, name } = context.environment;
   await unpause(context, profile);
-  const headless = profile.kind === 'incomplete' && profile.missing.includes(clusterName);
-  if (profile.kind !== 'unreadable' && !headless) return;
-  const over = `${taskCommand('destroy-environment')} removes the cluster with its data, then ${taskCommand('create-environment')} creates a new one`;
+  if (profile.repair === undefined) return;
   throw new TaskError({
-    what: `minikube cannot use the cluster of environment \`${name}\``,
-    why: faultsOf(profile).join(', '),
-    advice: isLost(profile)
-      ? `its data is lost: ${taskCommand('create-environment')} recreates the cluster`
-      : profile.kind === 'unreadable'
-        ? `repair ~/.minikube/profiles/${clusterName}/config.json; or: ${over}`
-        : `its data is still in the Docker volume ${clusterName}: copy what you need; ${over}`,
+    what: `minikube cannot use the cluster of environment \`${context.environment.name}\``,
+    why: profile.faults.join(', '),
+    advice: profile.repair,
   });
 }
