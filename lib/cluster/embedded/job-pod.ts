@@ -1,14 +1,22 @@
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { poll } from '../../ground/poll.ts';
 import type { Api } from './api.ts';
 
 /* A simulated pod whose work is done by a process, as the API server sees it. */
 
 export type Pod = {
-  metadata: Workload['metadata'] & { uid: string; annotations?: { [name: string]: string } };
-  spec: { containers: (Container & { image: string })[]; volumes?: Volume[] };
-  status: { phase?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly uid: string;
+    readonly annotations?: StringMap;
+  };
+  readonly spec: PodSpec;
+  readonly status: { readonly phase?: string };
 };
+
+export type PodSpec = { readonly containers: readonly Container[]; readonly volumes?: readonly Volume[] };
 
 export type Result = { readonly ok: boolean; readonly lines: readonly string[] };
 
@@ -82,75 +90,51 @@ async function finish({ api, pod, log }: Run, { ok, lines }: Result): Promise<vo
 const secretsMs = 60_000;
 
 type ResolvedPod = {
-  readonly workload?: Workload;
+  readonly spec?: PodSpec;
   readonly environment: Readonly<Record<string, string>>;
   readonly failures: readonly string[];
 };
 
-const reader =
-  (api: Api, namespace: string): ObjectReader =>
-  async (kind, name) => {
-    const kinds = kind === 'Secret' ? 'secrets' : 'configmaps';
-    const answer = await api.call('GET', `/api/v1/namespaces/${namespace}/${kinds}/${name}`);
-    if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw new Error(`reading ${kinds}/${name} failed with HTTP ${answer.status}`);
-    return (answer.body as { data?: Record<string, string> }).data ?? {};
-  };
-
-/** The environment of a workload's pods once all its objects exist. `find` may return why there is no workload. */
+/** The environment of a pod once all its objects exist. `find` may return why there is no pod. */
 export async function resolvePod(
   api: Api,
   namespace: string,
-  find: () => Promise<Workload | string>,
+  find: () => Promise<PodSpec | string>,
   signal: AbortSignal,
 ): Promise<ResolvedPod> {
-  const read = reader(api, namespace);
-  const deadline = Date.now() + secretsMs;
-  for (;;) {
-    const workload = await find();
-    const resolved: ResolvedPod =
-      typeof workload === 'string'
-        ? { environment: {}, failures: [workload] }
-        : { workload, ...(await podEnvironment(workload, read)) };
-    if (resolved.failures.length === 0 || Date.now() > deadline) return resolved;
-    await delay(500, undefined, { signal });
-  }
+  let resolved: ResolvedPod = { environment: {}, failures: [] };
+  const isComplete = async (): Promise<true | undefined> => {
+    const spec = await find();
+    resolved =
+      typeof spec === 'string'
+        ? { environment: {}, failures: [spec] }
+        : { spec, ...(await podEnvironment(api, namespace, spec)) };
+    return resolved.failures.length === 0 || undefined;
+  };
+  await poll(isComplete, secretsMs, signal);
+  return resolved;
 }
 
 /** Content of a file mounted from a ConfigMap or Secret; undefined if there is none. */
 export async function mountedFile(
   api: Api,
   namespace: string,
-  { spec }: Workload,
+  { containers, volumes }: PodSpec,
   path = '',
 ): Promise<string | undefined> {
-  const { containers, volumes } = spec.template.spec;
   const mount = containers[0]?.volumeMounts?.find(({ mountPath }) => mountPath === dirname(path));
-  const volume = volumes?.find(({ name }) => name === mount?.name);
-  const name = volume?.configMap?.name ?? volume?.secret?.secretName;
-  if (name === undefined) return undefined;
-  const kind = volume?.configMap === undefined ? 'Secret' : 'ConfigMap';
-  const text = (await reader(api, namespace)(kind, name))?.[basename(path)];
-  return text === undefined || kind === 'ConfigMap' ? text : Buffer.from(text, 'base64').toString();
+  const { configMap, secret } = volumes?.find(({ name }) => name === mount?.name) ?? {};
+  const content =
+    (configMap && (await contentOf(api, namespace, 'ConfigMap', configMap.name))) ??
+    (secret && (await contentOf(api, namespace, 'Secret', secret.secretName)));
+  return content?.[basename(path)];
 }
-
-/** The parts of a workload that define its pods' environment. */
-export type Workload = {
-  readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: {
-    readonly template: {
-      readonly spec: {
-        readonly containers: readonly Container[];
-        readonly volumes?: readonly Volume[];
-      };
-    };
-  };
-};
 
 type StringMap = { readonly [key: string]: string | undefined };
 
-export type Container = {
+type Container = {
   readonly name: string;
+  readonly image?: string;
   readonly env?: readonly Variable[];
   readonly envFrom?: readonly VariableSource[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
@@ -178,34 +162,45 @@ type Variable = {
   readonly valueFrom?: { readonly secretKeyRef?: KeyReference; readonly configMapKeyRef?: KeyReference };
 };
 
-/** `data` of a Secret (base64) or ConfigMap (plain); undefined if the object does not exist. */
-export type ObjectReader = (kind: 'Secret' | 'ConfigMap', name: string) => Promise<StringMap | undefined>;
+type Kind = 'Secret' | 'ConfigMap';
+
+/** Decoded content of an object; undefined if it does not exist. */
+async function contentOf(
+  api: Api,
+  namespace: string,
+  kind: Kind,
+  name: string,
+): Promise<StringMap | undefined> {
+  const object = `${kind.toLowerCase()}s/${name}`;
+  const { status, body } = await api.call('GET', `/api/v1/namespaces/${namespace}/${object}`);
+  if (status === 404) return undefined;
+  if (status !== 200) throw new Error(`reading ${object} failed with HTTP ${status}`);
+  const { data = {} } = body as { data?: { [key: string]: string } };
+  if (kind === 'ConfigMap') return data;
+  const decode = (value: string): string => Buffer.from(value, 'base64').toString();
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(value)]));
+}
 
 /**
- * The environment of a workload's first container, built as the kubelet does (Kubernetes v1.31,
+ * The environment of a pod's first container, built as the kubelet does (Kubernetes v1.31,
  * pkg/kubelet/kubelet_pods.go): `envFrom` in order, then `env`, with `$(NAME)` replaced by earlier values. Omits
  * variables of Services (enableServiceLinks), the image, the pod and the node. Failures are reasons why the kubelet would
- * not start the container (CreateContainerConfigError). Rejects only if `read` does.
+ * not start the container (CreateContainerConfigError). Rejects only if an object cannot be read.
  */
-export async function podEnvironment(workload: Workload, read: ObjectReader) {
-  const { envFrom = [], env = [] } = workload.spec.template.spec.containers[0] ?? {};
+export async function podEnvironment(api: Api, namespace: string, { containers }: PodSpec) {
+  const { envFrom = [], env = [] } = containers[0] ?? {};
   const environment = new Map<string, string>();
   const failures = new Set<string>();
   const objects = new Map<string, Promise<StringMap | undefined>>();
 
-  /** Decoded content; undefined if the object is missing, which is a failure unless it is optional. */
-  async function content(kind: 'Secret' | 'ConfigMap', { name, optional }: ObjectReference) {
+  /** Undefined if the object is missing, which is a failure unless it is optional. */
+  async function content(kind: Kind, { name, optional }: ObjectReference) {
     const key = `${kind}/${name}`;
-    const reading = objects.get(key) ?? read(kind, name);
+    const reading = objects.get(key) ?? contentOf(api, namespace, kind, name);
     objects.set(key, reading);
     const data = await reading;
     if (data === undefined && optional !== true) failures.add(`${kind.toLowerCase()} "${name}" not found`);
-    if (data === undefined || kind === 'ConfigMap') return data;
-    const decoded = Object.entries(data).map(([name, value = '']) => [
-      name,
-      Buffer.from(value, 'base64').toString(),
-    ]);
-    return Object.fromEntries(decoded) as StringMap;
+    return data;
   }
 
   for (const { prefix = '', secretRef, configMapRef } of envFrom) {
@@ -224,8 +219,7 @@ export async function podEnvironment(workload: Workload, read: ObjectReader) {
       // Like the kubelet, keep a value of envFrom if an optional source is missing.
       if (found !== undefined) environment.set(name, found);
       else if (data !== undefined && reference.optional !== true) {
-        const place = `${workload.metadata.namespace}/${reference.name}`;
-        failures.add(`couldn't find key ${reference.key} in ${kind} ${place}`);
+        failures.add(`couldn't find key ${reference.key} in ${kind} ${namespace}/${reference.name}`);
       }
     }
   }

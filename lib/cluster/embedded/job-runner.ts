@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { setUpDatabases } from '../../database/set-up.ts';
+import { root } from '../../ground/project.ts';
 import type { Environment } from '../../settings/context.ts';
 import { environmentOf } from '../../settings/environment.ts';
 import { type Api, connectApi } from './api.ts';
-import { mountedFile, type Pod, type Result, resolvePod, type Workload, workOff } from './job-pod.ts';
+import { mountedFile, type Pod, type PodSpec, type Result, resolvePod, workOff } from './job-pod.ts';
 import { runCheck } from './run-check.ts';
 import { requireState } from './state.ts';
 
@@ -14,7 +15,6 @@ import { requireState } from './state.ts';
  */
 
 type Work = {
-  readonly root: string;
   readonly api: Api;
   readonly pod: Pod;
   readonly databasePort: number;
@@ -42,7 +42,7 @@ async function main(environmentName: string): Promise<void> {
       if (target === undefined) continue;
       seen.add(pod.metadata.uid);
       log(pod, `${annotation}: ${target}`);
-      const work = { root: environment.root, api, pod, databasePort: ports.postgresql, signal: stop.signal };
+      const work = { api, pod, databasePort: ports.postgresql, signal: stop.signal };
       void workOff({ ...work, log: (text) => log(pod, text) }, () => job(work, target));
     }
   };
@@ -72,23 +72,25 @@ const notStarted = (failures: readonly string[]): Result => ({
   lines: failures.map((reason) => `FAILED pod environment: ${reason}`),
 });
 
+type Deployment = { readonly spec: { readonly template: { readonly spec: PodSpec } } };
+
 /** Checks that a backend's Deployment has the database parameters and the real server accepts them. */
-async function verify({ root, api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
+async function verify({ api, pod, databasePort, signal }: Work, deployment: string): Promise<Result> {
   const { namespace } = pod.metadata;
   const find = async () => {
     const answer = await api.call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${deployment}`);
-    if (answer.status === 200) return answer.body as Workload;
+    if (answer.status === 200) return (answer.body as Deployment).spec.template.spec;
     return answer.status === 404
       ? `deployment ${deployment} does not exist`
       : `deployment ${deployment} could not be read: HTTP ${answer.status}`;
   };
-  const { failures, environment, workload } = await resolvePod(api, namespace, find, signal);
-  if (failures.length > 0 || workload === undefined) return notStarted(failures);
+  const { failures, environment, spec } = await resolvePod(api, namespace, find, signal);
+  if (failures.length > 0 || spec === undefined) return notStarted(failures);
   return runCheck({
     projectFolder: root,
     environment,
     databaseAddress: `127.0.0.1:${databasePort}`,
-    databaseAuthority: await mountedFile(api, namespace, workload, environment.DB_SSLROOTCERT),
+    databaseAuthority: await mountedFile(api, namespace, spec, environment.DB_SSLROOTCERT),
     signal,
   });
 }
@@ -96,12 +98,10 @@ async function verify({ root, api, pod, databasePort, signal }: Work, deployment
 /** Sets up the roles and databases in the pod's environment, like `set-up.sh` in a real pod. */
 async function setUp({ api, pod, databasePort, signal }: Work): Promise<Result> {
   const { metadata, spec } = pod;
-  const workload: Workload = { metadata, spec: { template: { spec } } };
-  const find = async () => workload;
-  const { failures, environment } = await resolvePod(api, metadata.namespace, find, signal);
+  const { failures, environment } = await resolvePod(api, metadata.namespace, async () => spec, signal);
   if (failures.length > 0) return notStarted(failures);
   const { PGHOST = '', PGUSER = '', PGPASSWORD = '', PGDATABASE = '', DATABASE_ROLES = '' } = environment;
-  const authority = await mountedFile(api, metadata.namespace, workload, environment.PGSSLROOTCERT);
+  const authority = await mountedFile(api, metadata.namespace, spec, environment.PGSSLROOTCERT);
   const identity = { authority: authority ?? '', name: PGHOST };
   const server = { host: '127.0.0.1', port: databasePort, identity };
   const login = { ...server, user: PGUSER, password: PGPASSWORD, database: PGDATABASE };

@@ -1,21 +1,27 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Container, type ObjectReader, podEnvironment } from '../../../lib/cluster/embedded/job-pod.ts';
+import { type PodSpec, podEnvironment } from '../../../lib/cluster/embedded/job-pod.ts';
+import { scriptedApi } from '../../rig/scripted-api.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const encode = (text: string) => Buffer.from(text).toString('base64');
 
 const objects: Record<string, Record<string, string>> = {
-  'Secret/database': { DB_HOST: encode('db'), DB_PASSWORD: encode('pä=ss\n') },
-  'Secret/other': { DB_HOST: encode('other') },
-  'ConfigMap/settings': { DB_HOST: 'configured', MODE: 'fast' },
+  'secrets/database': { DB_HOST: encode('db'), DB_PASSWORD: encode('pä=ss\n') },
+  'secrets/other': { DB_HOST: encode('other') },
+  'configmaps/settings': { DB_HOST: 'configured', MODE: 'fast' },
 };
-const read: ObjectReader = async (kind, name) => objects[`${kind}/${name}`];
+const namespace = '/api/v1/namespaces/backend/';
+const cluster = () =>
+  scriptedApi((_, path) => {
+    const data = objects[path.slice(namespace.length)];
+    return data && path.startsWith(namespace) ? { body: { data } } : { status: 404 };
+  });
 
-function resolve(container: Omit<Container, 'name'>, reader = read) {
-  const containers = [{ name: 'first', ...container }, { name: 'second' }];
-  const metadata = { name: 'back', namespace: 'backend' };
-  return podEnvironment({ metadata, spec: { template: { spec: { containers } } } }, reader);
-}
+type Container = Omit<PodSpec['containers'][number], 'name'>;
+
+const resolve = (container: Container, { api } = cluster()) =>
+  podEnvironment(api, 'backend', { containers: [{ name: 'first', ...container }, { name: 'second' }] });
 
 /** A variable from the key of a Secret. */
 const fromKey = (name: string, secret: string, key = name, optional = false) => ({
@@ -43,7 +49,7 @@ test('values, keys of Secrets and of ConfigMaps', async () => {
 
 test('a later envFrom wins over an earlier one, env over both; a prefix is put before every name', async () => {
   const envFrom = [{ configMapRef: { name: 'settings' } }, secretRef('database')];
-  const hostOf = async (container: Omit<Container, 'name'>) => (await resolve(container)).environment.DB_HOST;
+  const hostOf = async (container: Container) => (await resolve(container)).environment.DB_HOST;
   assert.is(await hostOf({ envFrom }), 'db');
   assert.is(await hostOf({ envFrom: envFrom.reverse() }), 'configured');
   assert.is(await hostOf({ envFrom, env: [{ name: 'DB_HOST', value: 'own' }] }), 'own');
@@ -83,15 +89,17 @@ test('what is optional may be missing and leaves the value of envFrom; what only
   assert.equal(await resolve({ envFrom: [secretRef('other')], env }), { environment: {}, failures: [] });
 });
 
-test('each object is read once', async () => {
-  const names: string[] = [];
-  const reader: ObjectReader = (kind, name) => {
-    names.push(name);
-    return read(kind, name);
-  };
+test('each object is read once; one that cannot be read is an error', async () => {
+  const { api, calls } = cluster();
   const env = [fromKey('DB_HOST', 'database'), fromKey('DB_PASSWORD', 'database')];
-  await resolve({ envFrom: [secretRef('database')], env }, reader);
-  assert.equal(names, ['database']);
+  await resolve({ envFrom: [secretRef('database')], env }, { api, calls });
+  assert.equal(
+    calls.map(({ path }) => path),
+    [`${namespace}secrets/database`],
+  );
+  const failing = scriptedApi(() => ({ status: 503 }));
+  const { message } = await failureOf(resolve({ env }, failing));
+  assert.is(message, 'reading secrets/database failed with HTTP 503');
 });
 
 test.run();
