@@ -56,7 +56,8 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
   const folder = join(tool.folder, 'crds');
   const files = await readdir(folder);
   const manifests = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
-  const types = typesOf(manifests);
+  // Such as secrets.hashicorp.com_vaultauths.yaml.
+  const types = files.map((file) => file.replace(/^.*_|\.yaml$/g, ''));
   const api = await connectApi(environment, ports.kubeApiserver);
   const apply = () => applyManifests(api, manifests.join('\n---\n'));
   const outcome = await ensureService(context, {
@@ -88,35 +89,19 @@ export async function waitForOperator(context: EnvironmentContext): Promise<void
   await waitForService(context, 'vault-secrets-operator', isReady(ports));
 }
 
-/** A type of the API, named by plural and group: `vaultauths.secrets.hashicorp.com`. */
-type ApiType = { readonly name: string; readonly version: string };
-
-/** The types in CustomResourceDefinition manifests. Throws for a manifest without one. */
-export function typesOf(manifests: readonly string[]): ApiType[] {
-  return manifests.map((manifest) => {
-    // With an indent of two, the first `name` belongs to `metadata`; with four, to a version.
-    const name = /^ {2}name: (\S+)$/m.exec(manifest)?.[1];
-    const version = /^ {2}(?: {2}|- )name: (v\d\w*)$/m.exec(manifest)?.[1];
-    if (name === undefined || version === undefined) throw new Error('a manifest names no type');
-    return { name, version };
-  });
-}
+/** The group and version of the operator's types, in which releases declare their objects. */
+const group = 'secrets.hashicorp.com';
+const discovery = `/apis/${group}/v1beta1`;
 
 /**
- * Types that the API server does not serve yet. Its discovery has a few hundred bytes per established type; the
- * definitions have hundreds of thousands.
+ * Types, by plural, that the API server does not serve yet. Its discovery has a few hundred bytes per established type;
+ * the definitions have hundreds of thousands.
  */
-export async function missingTypes(api: Api, types: readonly ApiType[]): Promise<ApiType[]> {
-  const place = ({ name, version }: ApiType): string =>
-    `/apis/${name.slice(name.indexOf('.') + 1)}/${version}`;
-  const served = new Set<string>();
-  for (const path of new Set(types.map(place))) {
-    const { status, body } = await api.call('GET', path);
-    if (status !== 200) continue;
-    for (const { name } of (body as { resources?: readonly { name: string }[] }).resources ?? [])
-      served.add(`${path}/${name}`);
-  }
-  return types.filter((type) => !served.has(`${place(type)}/${type.name.slice(0, type.name.indexOf('.'))}`));
+async function missingTypes(api: Api, types: readonly string[]): Promise<readonly string[]> {
+  const { status, body } = await api.call('GET', discovery);
+  if (status !== 200) return types;
+  const served = (body as { resources: readonly { name: string }[] }).resources.map(({ name }) => name);
+  return types.filter((type) => !served.includes(type));
 }
 
 /** Milliseconds until the touch, then to the failure. Establishing a type takes 0.1 s, on a busy machine 1 to 2 s. */
@@ -129,7 +114,7 @@ const patience = { touchMs: 3000, failMs: 17_000 };
  */
 export async function waitForTypes(
   api: Api,
-  types: readonly ApiType[],
+  types: readonly string[],
   signal: AbortSignal,
   { touchMs, failMs } = patience,
 ): Promise<void> {
@@ -142,15 +127,17 @@ export async function waitForTypes(
   await Promise.all(missing.map((type) => touch(api, type)));
   if (await poll(areServed, failMs, signal)) return;
   throw new TaskError({
-    what: `the API server does not serve ${missing.map(({ name }) => name).join(', ')}`,
+    what: `the API server does not serve ${missing.map(nameOf).join(', ')}`,
     why: 'the types exist, but are not established',
     advice: 'run it again; see the log of kube-apiserver',
   });
 }
 
-async function touch(api: Api, { name }: ApiType): Promise<void> {
+const nameOf = (type: string): string => `${type}.${group}`;
+
+async function touch(api: Api, type: string): Promise<void> {
   const annotations = { 'k8s-deployment/touched': new Date().toISOString() };
-  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
+  const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${nameOf(type)}`;
   const options = { contentType: 'application/merge-patch+json' };
   // A refused patch shows later, as the type is not served.
   await api.call('PATCH', path, { metadata: { annotations } }, options);

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { parse, parseAllDocuments } from 'yaml';
 import { applyManifests } from '../../../lib/cluster/embedded/apply.ts';
 import { type Pod, type Result, workOff } from '../../../lib/cluster/embedded/job-pod.ts';
-import { missingTypes, typesOf, waitForTypes } from '../../../lib/cluster/embedded/operator.ts';
+import { waitForTypes } from '../../../lib/cluster/embedded/operator.ts';
 import { checkPorts, choosePorts, portBlock, portNames } from '../../../lib/cluster/embedded/ports.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
 import { isFree } from '../../../lib/ground/free-port.ts';
@@ -140,19 +140,7 @@ test('a refusal names the object and the reason, and an unknown kind is a bug', 
   assert.is(unknown.message, 'cannot apply Pod `one`');
 });
 
-const manifest = (plural: string, version: string): string => `apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  annotations:
-    name: other
-  name: ${plural}.example.test
-spec:
-  versions:
-${version}
-    served: true
-`;
-const forms = ['  - additionalPrinterColumns: []\n    name: v1beta1', '  - name: v1beta1'] as const;
-const types = typesOf([manifest('keys', forms[0]), manifest('locks', forms[1])]);
+const types = ['keys', 'locks'];
 
 /** An API whose discovery has `served`; `onPatch` is called with the name of a changed type. */
 const scripted = (served: readonly string[] | Set<string>, onPatch: (name: string) => void = () => {}) => {
@@ -166,25 +154,23 @@ const scripted = (served: readonly string[] | Set<string>, onPatch: (name: strin
 
 const hasty = { touchMs: 0, failMs: 60_000 };
 
-test('types that discovery does not list are missing; a group is asked for once', async () => {
-  const { api, called } = scripted(['keys', 'keys/status']);
-  assert.equal(await missingTypes(api, types), [{ name: 'locks.example.test', version: 'v1beta1' }]);
-  assert.equal(called(), ['GET /apis/example.test/v1beta1']);
-  assert.equal(await missingTypes(scripted([]).api, types), types);
-  assert.throws(() => typesOf(['kind: Node\n']), /names no type/);
-});
-
 test('an incomplete CRD is touched once and then awaited; served ones are not changed', async () => {
-  const served = new Set(['keys']);
+  const served = new Set(['keys', 'keys/status']);
   const { api, called } = scripted(served, (name) => served.add(name.split('.')[0] ?? ''));
   await waitForTypes(api, types, signal, hasty);
-  const touched = called().filter((call) => call.startsWith('PATCH'));
-  assert.equal(touched, ['PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/locks.example.test']);
+  const asked = 'GET /apis/secrets.hashicorp.com/v1beta1';
+  const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  assert.equal(called(), [asked, `PATCH ${definitions}/locks.secrets.hashicorp.com`, asked]);
 });
 
-test('a CRD that is still not served is named; the wait ends with the run', async () => {
-  const waiting = waitForTypes(scripted(['keys']).api, types, signal, { ...hasty, failMs: 0 });
-  await fails(waiting, { what: 'the API server does not serve locks.example.test' });
+test('CRDs that are still not served are named; the wait ends with the run', async () => {
+  for (const [served, missing] of [
+    [['keys'], 'locks.secrets.hashicorp.com'],
+    [[], 'keys.secrets.hashicorp.com, locks.secrets.hashicorp.com'],
+  ] as const) {
+    const waiting = waitForTypes(scripted(served).api, types, signal, { ...hasty, failMs: 0 });
+    await fails(waiting, { what: `the API server does not serve ${missing}` });
+  }
   const stop = new AbortController();
   const stopped = scripted(['keys'], () => stop.abort());
   assert.is((await failureOf(waitForTypes(stopped.api, types, stop.signal, hasty))).name, 'AbortError');
