@@ -128,10 +128,8 @@ const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
 
 /** Services that run, also those that a killed run has not recorded. */
-async function runningNames(environment: Environment): Promise<ReadonlySet<string>> {
-  const names = (await findProcesses(environment)).map(({ name }) => name);
-  return new Set(names.filter((name) => allServices.includes(name)));
-}
+const runningNames = async (environment: Environment): Promise<ReadonlySet<string>> =>
+  new Set((await findProcesses(environment, allServices)).map(({ name }) => name));
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */
 async function complete(context: Context): Promise<Outcome> {

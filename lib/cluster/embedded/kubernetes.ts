@@ -189,8 +189,8 @@ export async function prepareFolder(
 /** Records processes that kwokctl started, since it may fail before writing their pid files. */
 async function adoptProcesses(context: EnvironmentContext, before: readonly ServiceRecord[]): Promise<void> {
   const { environment } = context;
-  for (const { pid, name } of await findProcesses(environment)) {
-    if (before.some((known) => known.name === name) || !kubernetesServices.includes(name)) continue;
+  for (const { pid, name } of await findProcesses(environment, kubernetesServices)) {
+    if (before.some((known) => known.name === name)) continue;
     const record = await recordService(environment.state, name, pid);
     if (record) startedByThisRun(context, record);
   }

@@ -18,29 +18,26 @@ import {
 } from './services.ts';
 import { allServices, clusterFolder } from './state.ts';
 
-const names = new Set(['kwokctl', 'gpg-agent', ...allServices]);
+const programs: readonly string[] = ['kwokctl', 'gpg-agent', ...allServices];
 
 type Places = Pick<Environment, 'state' | 'clusterName' | 'gnupgHome' | 'plainState'>;
 
 /**
- * The environment's processes by their service, recorded or not, with `kwokctl` and `gpg-agent`. Their arguments
- * contain a path of the environment or the cluster's name; a user's `tail -f` of a log is ignored.
+ * The environment's processes with these names, recorded or not; by default its services, `kwokctl` and `gpg-agent`.
+ * Their arguments contain a path of the environment or the cluster's name; a user's `tail -f` of a log is ignored.
  */
-export async function findProcesses({
-  state,
-  clusterName,
-  gnupgHome,
-  plainState,
-}: Places): Promise<{ readonly pid: number; readonly name: string }[]> {
-  const found: { pid: number; name: string }[] = [];
-  for (const { pid, program, words } of await commandLines()) {
-    const name = serviceOf(program, words);
-    if (!names.has(name) || pid === process.pid) continue;
+export async function findProcesses(
+  { state, clusterName, gnupgHome, plainState }: Places,
+  names = programs,
+): Promise<readonly { readonly pid: number; readonly name: string }[]> {
+  const found = await commandLines();
+  const named = found.map(({ pid, program, words }) => ({ pid, name: serviceOf(program, words), words }));
+  return named.filter(({ pid, name, words }) => {
+    if (!names.includes(name) || pid === process.pid) return false;
     const line = words.join(' ');
     const hasPath = line.includes(`${state}/`) || line.includes(`${plainState}/`);
-    if (hasPath || words.includes(clusterName) || words.includes(gnupgHome)) found.push({ pid, name });
-  }
-  return found;
+    return hasPath || words.includes(clusterName) || words.includes(gnupgHome);
+  });
 }
 
 /** The service that a program is; most are called like it. */
@@ -60,7 +57,7 @@ export async function refuseElsewhere({ $, environment }: EnvironmentContext): P
   const test = '[ -e "$0" ] && command -v flock >/dev/null || exit 0; exec flock -n "$0" true';
   const { exitCode } = await $({ quiet: true, nothrow: true })`sh -c ${test} ${data}`;
   if (exitCode !== 1) return;
-  if ((await findProcesses(environment)).some(({ name }) => name === 'etcd')) return;
+  if ((await findProcesses(environment, ['etcd'])).length > 0) return;
   throw new TaskError({
     what: `the cluster of environment \`${environment.name}\` runs in another container or on another host`,
     why: `${data} is locked, but no process here has it open`,
@@ -77,21 +74,20 @@ export async function stopEverything(environment: Places): Promise<number> {
 }
 
 /**
- * Stops processes that a killed run started but did not record. Returns their number. `only` limits it to those
- * that nobody else starts at the moment.
+ * Stops processes with these names that a killed run started but did not record. Returns their number. Nobody else may
+ * be starting such processes.
  */
-export async function stopStrays(environment: Places, only?: readonly string[]): Promise<number> {
+export async function stopStrays(environment: Places, names = programs): Promise<number> {
   // kwokctl first, since it would start more of them.
-  const first = only?.includes('kwokctl') === false ? 0 : await endStrays(environment, ['kwokctl']);
-  return first + (await endStrays(environment, only));
+  const first = names.includes('kwokctl') ? await endStrays(environment, ['kwokctl']) : 0;
+  return first + (await endStrays(environment, names));
 }
 
-async function endStrays(environment: Places, only?: readonly string[]): Promise<number> {
+async function endStrays(environment: Places, names: readonly string[]): Promise<number> {
   const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
   const strays: ServiceRecord[] = [];
-  for (const { pid, name } of await findProcesses(environment)) {
-    if (recorded.has(pid) || (only !== undefined && !only.includes(name))) continue;
-    const startTime = await processStartTime(pid);
+  for (const { pid, name } of await findProcesses(environment, names)) {
+    const startTime = recorded.has(pid) ? undefined : await processStartTime(pid);
     if (startTime !== undefined)
       strays.push({ name: `${name}-${pid}`, pid, startTime, bootId: await bootId() });
   }

@@ -43,19 +43,16 @@ export const serviceLog = (state: string, name: string): string => join(state, '
  */
 export async function readServices(state: string): Promise<ServiceRecord[]> {
   const files = (await ifThere(readdir(folder(state)))) ?? [];
-  const records = await Promise.all(
-    files
-      .filter((file) => file.endsWith('.json'))
-      .map(async (file) => {
-        // Another run may have just removed it.
-        const text = (await textIfThere(join(folder(state), file))) ?? '';
-        const record = parseJson(text) as ServiceRecord | null | undefined;
-        // Of an incomplete file after a crash, the process is found as a stray if it runs.
-        if (!record || !Number.isInteger(record.pid)) return undefined;
-        return (await isSameFolder(record.state ?? state, state)) ? record : undefined;
-      }),
-  );
-  return records.filter((record) => record !== undefined);
+  const reading = files.map(async (file) => {
+    if (!file.endsWith('.json')) return undefined;
+    // Another run may have just removed it.
+    const text = (await textIfThere(join(folder(state), file))) ?? '';
+    const record = parseJson(text) as ServiceRecord | null | undefined;
+    // Of an incomplete file after a crash, the process is found as a stray if it runs.
+    if (!record || !Number.isInteger(record.pid)) return undefined;
+    return (await isSameFolder(record.state ?? state, state)) ? record : undefined;
+  });
+  return (await Promise.all(reading)).filter((record) => record !== undefined);
 }
 
 /** True if `recorded` is this folder under another path, or was moved here. */
@@ -131,10 +128,10 @@ export async function startService(
   }
 }
 
-/** The last lines of a service's log. */
-export async function logTail(state: string, name: string, lines = 5): Promise<string> {
+/** The last line of a service's log. */
+export async function lastLogLine(state: string, name: string): Promise<string> {
   const text = await readFile(serviceLog(state, name), 'utf8').catch(() => '');
-  return text.trimEnd().split('\n').slice(-lines).join('\n');
+  return text.trimEnd().split('\n').at(-1) ?? '';
 }
 
 const signal = (pid: number, name: NodeJS.Signals): void => {
@@ -164,12 +161,10 @@ export async function stopServices(
   records: readonly ServiceRecord[],
   graceMs = 10_000,
 ): Promise<void> {
-  const isLast = ({ name }: ServiceRecord): boolean => lastToStop.some((last) => name.startsWith(last));
-  await Promise.all(
-    records.filter((record) => !isLast(record)).map((record) => stopService(state, record, graceMs)),
-  );
-  for (const last of lastToStop) {
-    for (const record of records) if (record.name.startsWith(last)) await stopService(state, record, graceMs);
+  const stageOf = ({ name }: ServiceRecord): number => lastToStop.findIndex((last) => name.startsWith(last));
+  for (const stage of [-1, ...lastToStop.keys()]) {
+    const stopped = records.filter((record) => stageOf(record) === stage);
+    await Promise.all(stopped.map((record) => stopService(state, record, graceMs)));
   }
 }
 
@@ -193,7 +188,7 @@ const ended = 'ended while starting';
 async function startError(state: string, name: string, what: string): Promise<TaskError> {
   return new TaskError({
     what: `${name} ${what}`,
-    why: (await logTail(state, name, 1)) || 'its log is empty',
+    why: (await lastLogLine(state, name)) || 'its log is empty',
     advice: `see ${serviceLog(state, name)}, then run again`,
   });
 }

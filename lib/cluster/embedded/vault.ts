@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Environment, EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
+import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
 import { vaultCertificate, vaultIdentity } from '../../vault/api/certificate.ts';
@@ -25,15 +25,11 @@ export async function vaultCommands({ environment }: InEnvironment): Promise<rea
   ];
 }
 
-const configurationValues = (state: string, ports: Ports): TemplateValues => ({
-  data: dataFolder(state),
-  certificate: vaultCertificate({ state }).certificate,
-  key: vaultCertificate({ state }).key,
-  port: ports.vault,
-  clusterPort: ports.vaultCluster,
-});
-
-const dataFolder = (state: string): string => join(state, 'vault', 'data');
+function configurationValues(state: string, ports: Ports): TemplateValues {
+  const { certificate, key } = vaultCertificate({ state });
+  const data = `${state}/vault/data`;
+  return { data, certificate, key, port: ports.vault, clusterPort: ports.vaultCluster };
+}
 
 /** Starts the real Vault server, sealed, with data in the state folder. */
 export async function ensureVault(context: EnvironmentContext): Promise<Outcome> {
@@ -49,15 +45,18 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
       () => true,
       () => false,
     );
-  const keys = join(environment.state, 'vault', 'keys.json');
-  const data = dataFolder(environment.state);
+  const folder = join(environment.state, 'vault');
+  const data = join(folder, 'data');
+  const keys = join(folder, 'keys.json');
   if (await keysNeverStored(keys)) {
     context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
     await clearService(environment, 'vault');
     await rm(data, { recursive: true, force: true });
     await dropReservation(keys);
   }
-  const configuration = await configurationText(environment, ports);
+  // HCL escapes a quoted path as JSON does.
+  const escaped = JSON.stringify(environment.state).slice(1, -1);
+  const configuration = await fillTemplate('vault.hcl', configurationValues(escaped, ports));
   const outcome = await ensureService(context, {
     name: 'vault',
     ports: { vault: ports.vault, 'vault (cluster)': ports.vaultCluster },
@@ -65,11 +64,11 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     configuration,
     certificate: vaultCertificate(environment).certificate,
     // Vault's Snowflake plugin creates ~/.cache/snowflake at every start.
-    env: { HOME: join(environment.state, 'vault') },
+    env: { HOME: folder },
     command: async () => {
       const tool = await findTool('vault');
       if (!tool) throw new Error('the need for the tool vault was not declared');
-      const file = join(environment.state, 'vault', 'server.hcl');
+      const file = join(folder, 'server.hcl');
       await writeWhole(file, configuration);
       await mkdir(data, { recursive: true, mode: 0o700 });
       return [tool.path, 'server', '-config', file];
@@ -78,7 +77,3 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
   await waitForService(context, 'vault', ready);
   return outcome;
 }
-
-/** HCL escapes a quoted path as JSON does. */
-const configurationText = ({ state }: Environment, ports: Ports): Promise<string> =>
-  fillTemplate('vault.hcl', configurationValues(JSON.stringify(state).slice(1, -1), ports));

@@ -16,7 +16,7 @@ import { sourcesDigest } from '../../../lib/cluster/embedded/cluster.ts';
 import { linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import * as processes from '../../../lib/cluster/embedded/processes.ts';
-import { logTail, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
+import { lastLogLine, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
 import * as states from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/messages.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
@@ -156,7 +156,7 @@ test('kwokctl never sees a pid file of an earlier life, and its servers log besi
   await prepareFolder(environment, [{ name: 'vault', pid: 7, startTime: '', bootId: '' }]);
   assert.equal(readdirSync(pids), ['vault.pid']);
   writeFileSync(join(cluster, 'logs', 'etcd.log'), 'ready\n');
-  assert.is(await logTail(environment.state, 'etcd'), 'ready');
+  assert.is(await lastLogLine(environment.state, 'etcd'), 'ready');
 });
 
 test('a program that was removed after the cluster was created is replaced, and no other', async () => {

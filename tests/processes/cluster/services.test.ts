@@ -12,7 +12,7 @@ import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
 import { environmentIn, fails } from '../../rig/task-context.ts';
 
-const { logTail, readServices, recordService, serviceLog, stopServices, waitForService } = services;
+const { lastLogLine, readServices, recordService, serviceLog, stopServices, waitForService } = services;
 type ServiceRecord = services.ServiceRecord;
 
 useFolder(test);
@@ -43,7 +43,7 @@ const { signal } = new AbortController();
 
 /** Resolves when the service's log holds the text. */
 const said = (record: ServiceRecord, text: string): Promise<void> => {
-  const ready = async () => (await logTail(folder, record.name)).includes(text);
+  const ready = async () => (await lastLogLine(folder, record.name)).includes(text);
   return wait(record, ready);
 };
 
