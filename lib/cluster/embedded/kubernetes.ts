@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { type CommandOutput, TaskError } from '@k8s-deployment/runner';
+import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Context, Environment, EnvironmentContext, Outcome, Target } from '../../settings/context.ts';
@@ -230,10 +230,10 @@ async function createArguments(target: Target, ports: Ports): Promise<string[]> 
 
 /** kwokctl logs a JSON object per line; the last `err` is the reason. */
 function kwokctlFailed({ name }: Environment, output: CommandOutput): TaskError {
-  const reasons = [...output.stderr.matchAll(/"err":"((?:[^"\\\\]|\\\\.)*)"/g)].map(([, reason]) => reason);
+  const messages = output.stderr.split('\n').map((line) => Object(parseJson(line)) as { err?: string });
   return new TaskError({
     what: 'kwokctl could not start the cluster',
-    why: reasons.at(-1) ?? reasonOf(output),
+    why: messages.findLast(({ err }) => err !== undefined)?.err ?? reasonOf(output),
     advice: `run it again; the logs of its servers: .state/${name}/logs`,
     exitCode: output.exitCode,
   });

@@ -13,7 +13,7 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
 import { sourcesDigest } from '../../../lib/cluster/embedded/cluster.ts';
-import { linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kubernetes.ts';
+import { ensureKubernetes, linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import * as processes from '../../../lib/cluster/embedded/processes.ts';
 import { lastLogLine, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
@@ -168,6 +168,14 @@ test('a program that was removed after the cluster was created is replaced, and 
   await linkPrograms(environment, now);
   const links = ['etcd', 'kwok-controller'].map((name) => readlinkSync(join(bin, name)));
   assert.equal(links, ['/cache/new/etcd', '/bin/sh']);
+});
+
+test('why kwokctl failed is the last error that it logs', async () => {
+  await ensureState(context);
+  const why = 'invalid argument "a\\b"';
+  const lines = [{ err: 'first' }, { err: why }, { msg: 'bye' }].map((line) => JSON.stringify(line));
+  project.script('kwokctl', `cat >&2 <<'END'\n${lines.join('\n')}\nEND\nexit 1`);
+  await fails(ensureKubernetes(context), { what: 'kwokctl could not start the cluster', why });
 });
 
 test('the job runner starts again for any source that tells what a pod is given', async () => {
