@@ -25,11 +25,16 @@ export const platform = [
 
 /** True if a Linux program uses musl: its loader is named near the beginning (ELF's PT_INTERP). */
 export function usesMusl(program: string): boolean {
-  const file = openSync(program, 'r');
+  return beginningOf(program, 4096).includes('/ld-musl-');
+}
+
+/** The first bytes of a file, as latin1. */
+export function beginningOf(path: string, length: number): string {
+  const file = openSync(path, 'r');
   try {
-    const start = Buffer.alloc(4096);
-    readSync(file, start, 0, start.length, 0);
-    return start.includes('/ld-musl-');
+    const start = Buffer.alloc(length);
+    readSync(file, start);
+    return start.toString('latin1');
   } finally {
     closeSync(file);
   }
@@ -57,11 +62,19 @@ export function findEntry(entry: CacheEntry): string | undefined {
   try {
     const [name = ''] = readFileSync(join(folder, 'program'), 'utf8').split('\n');
     const program = join(folder, name);
-    accessSync(program, constants.X_OK);
-    const file = statSync(program);
-    return file.isFile() && file.size > 0 ? program : undefined;
+    return isExecutable(program) && statSync(program).size > 0 ? program : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** True for an executable file. */
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
 }
 

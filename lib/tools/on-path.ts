@@ -1,6 +1,6 @@
-import { accessSync, constants, readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join, sep } from 'node:path';
-import { cacheFolder } from './cache.ts';
+import { cacheFolder, isExecutable } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import { askVersion } from './program-version.ts';
 import type { Failure } from './tool-context.ts';
@@ -63,15 +63,5 @@ function expand(pattern: string): string[] {
     return names.map((name) => before + name + after);
   } catch {
     return [];
-  }
-}
-
-/** True for an executable file. */
-export function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
   }
 }

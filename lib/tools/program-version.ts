@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, realpathSync, statSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type CacheEntry, cacheFolder, fillEntry } from './cache.ts';
+import { beginningOf, type CacheEntry, cacheFolder, fillEntry } from './cache.ts';
 import type { ToolEntry } from './manifest.ts';
 import type { Failure, ToolContext, WayResult } from './tool-context.ts';
 import { versionIn } from './versions.ts';
@@ -14,8 +13,6 @@ export const patience = { ms: 15_000 };
 const silent = new Map<string, Failure>();
 
 type CachedVersion = { readonly size: number; readonly modified: number; readonly version: string };
-
-let cache: { file: string; programs: Map<string, CachedVersion> } | undefined;
 
 type Asked = Pick<ToolEntry, 'versionCommand' | 'answers'>;
 
@@ -33,17 +30,14 @@ export async function askVersion(
     ' ',
   );
   const steady = isSteady(program, real);
-  const known = steady ? programs().get(key) : undefined;
+  const known = steady ? cachedVersions()[key] : undefined;
   const cached = known?.size === size && known.modified === mtimeMs ? versionIn(known.version) : undefined;
   if (cached !== undefined) return { version: cached };
   const answer = await ask(program, entry.versionCommand);
   if ('reason' in answer) return answer;
   const version = versionOf(answer.output, entry);
   if (version === undefined) return { reason: `is another program: it prints ${firstLine(answer.output)}` };
-  if (steady) {
-    programs().set(key, { size, modified: mtimeMs, version });
-    await save();
-  }
+  if (steady) cacheVersion(key, { size, modified: mtimeMs, version });
   return { version };
 }
 
@@ -59,15 +53,7 @@ const firstLine = (output: string): string => JSON.stringify(output.trim().split
  * run another version, so they are always asked.
  */
 function isSteady(program: string, real: string): boolean {
-  if (basename(program) !== basename(real)) return false;
-  const file = openSync(real, 'r');
-  try {
-    const start = Buffer.alloc(2);
-    readSync(file, start, 0, 2, 0);
-    return start.toString('latin1') !== '#!';
-  } finally {
-    closeSync(file);
-  }
+  return basename(program) === basename(real) && beginningOf(real, 2) !== '#!';
 }
 
 /** A program's stdout (or else stderr), or why it prints nothing. */
@@ -110,27 +96,24 @@ const cannotRun: { readonly [code: string]: string } = {
 
 const cacheFile = (): string => join(cacheFolder(), 'versions.json');
 
-function programs(): Map<string, CachedVersion> {
-  const file = cacheFile();
-  if (cache?.file === file) return cache.programs;
-  let entries: [string, CachedVersion][] = [];
+/** Read each time, since other runs add to it. */
+function cachedVersions(): { readonly [key: string]: CachedVersion } {
   try {
-    entries = Object.entries(JSON.parse(readFileSync(file, 'utf8')));
+    return { ...JSON.parse(readFileSync(cacheFile(), 'utf8')) };
   } catch {
     // Without a valid file, programs are asked again.
+    return {};
   }
-  cache = { file, programs: new Map(entries) };
-  return cache.programs;
 }
 
-/** Ignores failures: the next run asks the programs again. */
-async function save(): Promise<void> {
+/** Ignores failures: the next run asks the program again. Not async, so that no answer in between is lost. */
+function cacheVersion(key: string, version: CachedVersion): void {
   const file = cacheFile();
+  const temporary = `${file}.${process.pid}`;
   try {
-    await mkdir(dirname(file), { recursive: true });
-    const temporary = `${file}.${process.pid}`;
-    await writeFile(temporary, JSON.stringify(Object.fromEntries(programs())));
-    await rename(temporary, file);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(temporary, JSON.stringify({ ...cachedVersions(), [key]: version }));
+    renameSync(temporary, file);
   } catch {}
 }
 

@@ -6,10 +6,9 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { TaskError } from '@k8s-deployment/runner';
 import { passedOn } from '../ground/variables.ts';
-import { cacheFolder, platform, refuseFullDisk } from './cache.ts';
+import { cacheFolder, isExecutable, platform, refuseFullDisk } from './cache.ts';
 import { loadManifest, type ReleaseRecipe, type ToolWith } from './manifest.ts';
 import { installNpmPackage } from './npm-package.ts';
-import { isExecutable } from './on-path.ts';
 import { whyNoPrebuilt } from './prebuilt.ts';
 import { keepTool } from './program-version.ts';
 import { whyUnreachable } from './release-host.ts';
@@ -173,53 +172,36 @@ export function releaseFailure(entry: ReleasedTool, version: string, stderr: str
   const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
   refuseFullDisk(last);
   if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, version, last);
-  const known = kinds.find(({ sign }) => sign.test(last));
-  return (
-    known?.tell(last) ?? { reason: `mise could not install ${entry.release.package}: ${lastWords(last)}` }
-  );
-}
-
-const kinds: readonly { readonly sign: RegExp; readonly tell: (text: string) => Failure }[] = [
-  {
-    sign: /rate limit: 0\/|rate limit exceeded/i,
-    tell: (text) => {
-      const [, seconds] = /resets at (\d+)/i.exec(text) ?? [];
-      const reset = seconds && `${new Date(Number(seconds) * 1000).toISOString().slice(11, 16)} UTC`;
-      return {
-        reason: `GitHub's rate limit is used up${reset ? ` until ${reset}` : ''}`,
-        advice: `set GITHUB_TOKEN, or wait${reset ? ` until ${reset}` : ''}`,
-      };
-    },
-  },
-  {
-    sign: /401 Unauthorized|bad credentials/i,
-    tell: (text) => {
-      const name = /token from (\w+)/.exec(text)?.[1] ?? 'GITHUB_TOKEN';
-      return { reason: `GitHub refuses the token in ${name}`, advice: `renew or unset ${name}` };
-    },
-  },
-  {
-    sign: /invalid peer certificate|TLS certificate/i,
-    tell: (text) => ({
-      reason: `the host's certificate is not trusted (TLS: ${after(text, 'invalid peer certificate: ').split(';')[0]})`,
+  if (/rate limit: 0\/|rate limit exceeded/i.test(last)) {
+    const [, seconds] = /resets at (\d+)/i.exec(last) ?? [];
+    const reset = seconds && new Date(Number(seconds) * 1000).toISOString().slice(11, 16);
+    const until = reset ? ` until ${reset} UTC` : '';
+    return {
+      reason: `GitHub's rate limit is used up${until}`,
+      advice: `set GITHUB_TOKEN, or wait${until}`,
+    };
+  }
+  if (/401 Unauthorized|bad credentials/i.test(last)) {
+    const name = /token from (\w+)/.exec(last)?.[1] ?? 'GITHUB_TOKEN';
+    return { reason: `GitHub refuses the token in ${name}`, advice: `renew or unset ${name}` };
+  }
+  if (/invalid peer certificate|TLS certificate/i.test(last))
+    return {
+      reason: `the host's certificate is not trusted (TLS: ${after(last, 'invalid peer certificate: ').split(';')[0]})`,
       advice: "set SSL_CERT_FILE to your proxy's certificate authority",
-    }),
-  },
-  {
-    sign: /dns error|failed to lookup address/i,
-    tell: () => ({
+    };
+  if (/dns error|failed to lookup address/i.test(last))
+    return {
       reason: "a host's name was not found (DNS)",
       advice: 'check the name server, or set HTTPS_PROXY behind a proxy',
-    }),
-  },
-  {
-    sign: /timed out/i,
-    tell: () => ({
+    };
+  if (/timed out/i.test(last))
+    return {
       reason: 'the host did not answer (timeout)',
       advice: 'try again; on a slow network with a longer MISE_HTTP_TIMEOUT',
-    }),
-  },
-];
+    };
+  return { reason: `mise could not install ${entry.release.package}: ${lastWords(last)}` };
+}
 
 const after = (text: string, words: string): string => text.split(words)[1]?.split('\n')[0] ?? 'no details';
 

@@ -37,11 +37,10 @@ export function toolFailure(command: string, output: Ended, advice?: string): Ta
   const missing = missingTool(`\`${command}\``, output.exitCode, output.stderr);
   if (missing !== undefined) return missing;
   const signal = signalOf(output);
-  const reason = reasonOf(output);
   const ended = signal === undefined ? `failed with exit code ${output.exitCode}` : `was ended by ${signal}`;
   return new TaskError({
     what: `\`${command}\` ${tookTooLong(output) ? 'took too long' : ended}`,
-    why: reason === endOf(output) ? 'it printed no reason' : reason,
+    why: reasonIn(output.stderr) ?? 'it printed no reason',
     advice:
       spaceAdvice(output.stderr) ??
       advice ??

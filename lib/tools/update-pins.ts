@@ -1,6 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Scalar, YAMLMap } from 'yaml';
 import { shellWord } from '../ground/shell-words.ts';
@@ -33,35 +32,41 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
   const mise = await getMise(context);
   if ('reason' in mise) throw new TaskError({ what: 'mise could not be installed', why: mise.reason });
   const failed: string[] = [];
-  const before = await readFile(lockFile, 'utf8');
+  const changed: string[] = [];
   // Above a folder of the cache, mise looks for no configuration.
   const temporary = join(cacheFolder(), 'temporary');
   await mkdir(temporary, { recursive: true });
   const folder = await mkdtemp(join(temporary, 'update-tools~'));
-  let after = before;
+  let pins = await readFile(lockFile, 'utf8');
   try {
     const lock = join(folder, 'mise.lock');
     await writeFile(join(folder, 'mise.toml'), miseConfig(entries));
     const $ = context.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
     // One by one, as mise writes nothing if one of several fails.
     for (const entry of entries) {
-      await writeFile(lock, after);
+      await writeFile(lock, pins);
       const asking = $`${mise.program} --yes lock --platform ${platformList} ${entry.name}`;
       const run = await withProgress(context, `asking for ${entry.name}`, asking);
       const answer = await readFile(lock, 'utf8');
-      const [had, has] = [after, answer].map((pins) => checksums([entry], pins));
+      const now = checksums([entry], answer);
+      const others = [...checksums([entry], pins)].filter(([line, checksum]) => checksum !== now.get(line));
+      const replaced = others.filter(([, checksum]) => checksum !== undefined).map(([line]) => line);
       // If mise finds no file, it drops the checksum and succeeds.
-      const lost = [...(had ?? [])].some(([line, checksum]) => checksum && !has?.get(line));
+      if (run.exitCode !== 0 || replaced.some((line) => now.get(line) === undefined)) {
+        failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
+        continue;
+      }
+      // Published versions never change: another checksum means a wrong file or an attack.
+      changed.push(...replaced.map((line) => `${line}: ${now.get(line)}`));
       // Without a new checksum, keeps the old text.
-      if (run.exitCode === 0 && !lost) after = isDeepStrictEqual(had, has) ? after : answer;
-      else failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
+      if (others.length > 0) pins = answer;
     }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  refuseChanges(entries, before, after);
-  await writeFile(lockFile, after);
-  const missing = missingPins(entries, after);
+  if (changed.length > 0) throw otherChecksum(changed, 'lib/tools/mise.lock', 'the tool');
+  await writeFile(lockFile, pins);
+  const missing = missingPins(entries, pins);
   if (failed.length === 0) return missing;
   throw new TaskError({
     what: `${failed.length} of ${entries.length} releases could not be looked up`,
@@ -113,15 +118,6 @@ export const releasedTools = async (): Promise<ReleasedTool[]> =>
   Object.values((await loadManifest()).tools).filter(
     (entry): entry is ReleasedTool => entry.release !== undefined,
   );
-
-/** Published versions never change: another checksum means a wrong file or an attack. */
-function refuseChanges(entries: readonly ReleasedTool[], before: string, after: string): void {
-  const now = checksums(entries, after);
-  const changed = [...checksums(entries, before)]
-    .filter(([line, checksum]) => checksum !== undefined && checksum !== now.get(line))
-    .map(([line]) => `${line}: ${now.get(line)}`);
-  if (changed.length > 0) throw otherChecksum(changed, 'lib/tools/mise.lock', 'the tool');
-}
 
 /**
  * The error for checksums that differ from those in `file`, which is unchanged; `pin` is what to remove there if they

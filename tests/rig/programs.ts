@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Ended, ended } from '../../lib/runner/tests/rig/ended.ts';
+import { isExecutable } from '../../lib/tools/cache.ts';
 import type { FoundTool } from '../../lib/tools/get-tool.ts';
 import type { ToolName } from '../../lib/tools/manifest.ts';
-import { isExecutable } from '../../lib/tools/on-path.ts';
 import { findTool } from '../../lib/tools/tools.ts';
 
 /** Folder and variables of a program. */
