@@ -55,12 +55,12 @@ export async function renderManifests(context: Context, { output, format }: Rend
   const { installed: releases } = await selectReleases(context);
   const encryptedBefore = new Map([...before].filter(([name]) => name.endsWith(encryptedEnding)));
   const earlier = await decryptObjects<SecretObject>(context, encryptedBefore);
-  if (isShared(environment)) await bringCertificates(context, [...earlier.values()]);
+  if (isShared(environment)) await bringCertificates(context, earlier.values());
   const texts = await render(context, releases, templateWords(context));
   const certificates = await routeSecrets(context, releases);
   const steps = stepsOf(releases);
   const files = new Map<string, string>();
-  const secrets: { name: string; object: SecretObject }[] = [];
+  const secrets = new Map<string, SecretObject>();
   const rendered = releases.map((release) => {
     const { name } = release;
     const step = steps.get(name) ?? 1;
@@ -68,32 +68,26 @@ export async function renderManifests(context: Context, { output, format }: Rend
     const manifests = manifestsOf(release, texts.get(name) ?? [], format);
     const own = certificates.filter(({ metadata }) => metadata.labels['app.kubernetes.io/instance'] === name);
     for (const object of [...manifests.secrets, ...own])
-      secrets.push({ name: join(place, secretName(object, release)), object });
+      secrets.set(join(place, secretName(object, release)), object);
     for (const [file, text] of manifests.files) files.set(join(place, file), text);
     return { ...release, step, folder: place, hasHooks: manifests.files.has(hooksFile) };
   });
   await refuseSecrets(context, files);
-  const encrypted = await encryptObjects(
-    context,
-    secrets.map(({ name, object }) => ({ object, earlier: earlier.get(name) })),
-  );
-  secrets.forEach(({ name }, index) => {
-    files.set(name, encrypted[index] ?? '');
-  });
+  for (const [name, text] of await encryptObjects(context, secrets, earlier)) files.set(name, text);
   if (format !== undefined) {
     const place = { environment: environment.name, path: await pathInRepository(folder) };
     if (format === 'argocd') {
       const { repository } = settings.gitops;
-      files.set('applicationset.yaml', stringify(applicationSet({ ...place, repository }, rendered)));
+      files.set('applicationset.yaml', stringify(await applicationSet({ ...place, repository }, rendered)));
     } else {
-      const objects = kustomizations(place, rendered);
+      const objects = await kustomizations(place, rendered);
       files.set('releases.yaml', objects.map((object) => `---\n${stringify(object)}`).join(''));
       for (const [name, resources] of resourcesOf(files)) files.set(name, resources);
     }
   }
   const head = `${headOf(environment.name)}\n`;
-  const whole = [...files].map(([name, text]) => [name, text.startsWith(head) ? text : head + text] as const);
-  return replaceFolder(folder, before, new Map(whole));
+  for (const [name, text] of files) if (!text.startsWith(head)) files.set(name, head + text);
+  return replaceFolder(folder, before, files);
 }
 
 const secretName = ({ metadata }: SecretObject, release: Release): string =>
@@ -103,8 +97,9 @@ const secretName = ({ metadata }: SecretObject, release: Release): string =>
  * Takes the servers' certificates from the earlier rendering, as an install takes them from the cluster, so that each
  * machine renders the same. Those that another authority signed, or that expire, are replaced.
  */
-async function bringCertificates(context: Context, earlier: readonly EncryptedObject<SecretObject>[]) {
-  for (const { metadata, data = {}, stringData = {} } of earlier.map(({ object }) => object)) {
+async function bringCertificates(context: Context, earlier: Iterable<EncryptedObject<SecretObject>>) {
+  for (const { object } of earlier) {
+    const { metadata, data = {}, stringData = {} } = object;
     if (!metadata.name.endsWith('-tls')) continue;
     const value = (key: string) => stringData[key] ?? Buffer.from(data[key] ?? '', 'base64').toString();
     const pair = { certificate: value('tls.crt'), key: value('tls.key') };

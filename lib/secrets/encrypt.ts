@@ -82,28 +82,30 @@ export async function decryptObjects<Content extends object>(
 }
 
 /**
- * Encrypts Kubernetes Secrets for the keys of the environment's own secrets files; plain values reach sops on stdin.
- * SOPS never prints the same text twice, so the `earlier` text of a Secret is returned if it holds the same values for
- * the same keys. Throws `TaskError` if a key cannot be used.
+ * Encrypts Kubernetes Secrets, by name, for the keys of the environment's own secrets files; plain values reach sops on
+ * stdin. SOPS never prints the same text twice, so the text of a Secret from `before` is returned if it holds the same
+ * values for the same keys. Throws `TaskError` if a key cannot be used.
  */
 export async function encryptObjects(
   context: SecretContext,
-  objects: readonly { readonly object: object; readonly earlier: EncryptedObject | undefined }[],
-): Promise<readonly string[]> {
-  if (objects.length === 0) return [];
+  objects: ReadonlyMap<string, object>,
+  before: ReadonlyMap<string, EncryptedObject>,
+): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  if (objects.size === 0) return texts;
   const { name, root } = context.environment;
   await importPublicKeys(context);
   const $ = await sopsShell(context);
   const file = secretsFile(name, (await secretNames(context.environment))[0] ?? 'database.yaml');
-  const texts: string[] = [];
   // One after another: gpg marks the keys of sops as trusted, and loses a mark if two calls do so at the same time.
-  for (const { object, earlier } of objects) {
+  for (const [place, object] of objects) {
+    const earlier = before.get(place);
     const { text, recipients } = await encrypted($, root, file, encryptWords(file), object);
     const isSame =
       earlier !== undefined &&
       isDeepStrictEqual(earlier.object, object) &&
       isDeepStrictEqual((await parseEncrypted(earlier.text))?.recipients, recipients);
-    texts.push(isSame ? earlier.text : text);
+    texts.set(place, isSame ? earlier.text : text);
   }
   return texts;
 }

@@ -75,14 +75,14 @@ const inOrder = releases.map((one) => {
 });
 
 /** Of each Kustomization its name, its path, and the names of those that it waits for. */
-const orderOf = (environment: string, path: string, all: Parameters<typeof kustomizations>[1]) =>
-  (kustomizations({ environment, path }, all) as Kustomization[]).map(({ metadata, spec }) => [
+const orderOf = async (environment: string, path: string, all: Parameters<typeof kustomizations>[1]) =>
+  ((await kustomizations({ environment, path }, all)) as Kustomization[]).map(({ metadata, spec }) => [
     ...[metadata.name, spec.path, ...spec.dependsOn.map(({ name }) => name)],
   ]);
 type Kustomization = { metadata: { name: string }; spec: { path: string; dependsOn: { name: string }[] } };
 
-test('a Kustomization waits for those of the needed releases, their hooks included', () => {
-  assert.equal(orderOf('test', 'clusters/test', inOrder), [
+test('a Kustomization waits for those of the needed releases, their hooks included', async () => {
+  assert.equal(await orderOf('test', 'clusters/test', inOrder), [
     ['test-front', './clusters/test/3-front', 'test-back-hooks'],
     ['test-back', './clusters/test/2-back', 'test-base'],
     ['test-back-hooks', './clusters/test/2-back/hooks', 'test-back'],
@@ -90,18 +90,18 @@ test('a Kustomization waits for those of the needed releases, their hooks includ
   ]);
 });
 
-test("a Kustomization's name fits a label, which Flux gives each of its objects", () => {
+test("a Kustomization's name fits a label, which Flux gives each of its objects", async () => {
   const all = inOrder.map((one) => ({ ...one, name: `${one.name}-${'r'.repeat(45)}`, hasHooks: true }));
-  const made = orderOf('e'.repeat(50), '', all);
+  const made = await orderOf('e'.repeat(50), '', all);
   const names = made.map(([name = '']) => name);
   assert.is(new Set(names).size, 6);
   for (const name of names) assert.match(name, /^[a-z0-9-]{1,62}[a-z0-9]$/);
   for (const [, , ...others] of made) for (const other of others) assert.ok(names.includes(other), other);
 });
 
-test('an ApplicationSet synchronises the steps in order: a release comes a step after the last one that it needs', () => {
+test('an ApplicationSet synchronises the steps in order: a release comes a step after the last one that it needs', async () => {
   const place = { environment: 'test', path: '', repository: 'https://git.example/team/clusters.git' };
-  const { generators, strategy } = Object(applicationSet(place, inOrder)).spec;
+  const { generators, strategy } = Object(await applicationSet(place, inOrder)).spec;
   const element = (step: string, release: string) => ({
     ...{ release, namespace: 'here', step, path: `${step}-${release}` },
   });
