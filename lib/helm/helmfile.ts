@@ -15,43 +15,43 @@ const id = 'an id such as `core/devops`';
 const seconds = v.nullish(wholeNumber('a whole number of seconds, at least 1'));
 
 /** What the tasks read; helmfile checks the other keys. */
-const release = mapWith({
-  name: text(),
-  namespace: text(),
-  /** A path in the project, or a template of a setting. */
-  chart: text(),
-  labels: mapWith({ tier: text(), app: text() }, 'a map with `tier` and `app`'),
-  needs: v.nullish(v.pipe(v.array(text(id, /^[^/]+\/[^/]+$/), `a list, each ${id}`), v.readonly()), []),
-  timeout: seconds,
-  /** True if the release contains its own namespace, which has to exist before. */
-  createNamespace: v.optional(flag),
-  /** `helm-legacy`: waits for pods, but not for conditions of other objects. */
-  trackMode: v.optional(text()),
-});
-
-const schema = mapWith(
-  {
-    helmDefaults: v.nullish(mapWith({ timeout: seconds })),
-    releases: v.array(release, 'a list of releases'),
-    /** Chart repositories. */
-    repositories: v.nullish(v.array(mapWith({ name: text(), url: text() }), 'a list of repositories'), []),
-  },
-  'a map with `releases`',
+const release = v.pipe(
+  mapWith({
+    name: text(),
+    namespace: text(),
+    /** A path in the project, or a template of a setting. */
+    chart: text(),
+    labels: mapWith({ tier: text(), app: text() }, 'a map with `tier` and `app`'),
+    needs: v.nullish(v.pipe(v.array(text(id, /^[^/]+\/[^/]+$/), `a list, each ${id}`), v.readonly()), []),
+    timeout: seconds,
+    /** True if the release contains its own namespace, which has to exist before. */
+    createNamespace: v.optional(flag),
+    /** `helm-legacy`: waits for pods, but not for conditions of other objects. */
+    trackMode: v.optional(text()),
+  }),
+  v.transform(({ labels, ...one }) => ({ ...one, ...labels, id: `${one.namespace}/${one.name}` })),
 );
 
-type Declared = v.InferOutput<typeof release>;
+const schema = v.pipe(
+  mapWith(
+    {
+      helmDefaults: v.nullish(mapWith({ timeout: seconds })),
+      releases: v.array(release, 'a list of releases'),
+      /** Chart repositories. */
+      repositories: v.nullish(v.array(mapWith({ name: text(), url: text() }), 'a list of repositories'), []),
+    },
+    'a map with `releases`',
+  ),
+  v.transform(({ helmDefaults, releases, repositories }) => ({
+    repositories,
+    releases: releases.map((one) => ({ ...one, timeout: one.timeout ?? helmDefaults?.timeout ?? 300 })),
+  })),
+);
 
-/** A release of `helmfile.yaml`. */
-export type Release = Readonly<Omit<Declared, 'labels'> & Declared['labels']> & {
-  /** Namespace and name, such as `core/devops`. */
-  readonly id: string;
-  /** Seconds. */
-  readonly timeout: number;
-};
+type Helmfile = v.InferOutput<typeof schema>;
 
-type Helmfile = Pick<v.InferOutput<typeof schema>, 'repositories'> & {
-  readonly releases: readonly Release[];
-};
+/** A release of `helmfile.yaml`; `id` is its namespace and name, such as `core/devops`, `timeout` in seconds. */
+export type Release = Readonly<Helmfile['releases'][number]>;
 
 let last: { readonly text: string; readonly helmfile: Helmfile } | undefined;
 
@@ -98,17 +98,8 @@ export async function readHelmfile(root: string): Promise<Helmfile> {
       advice: 'correct it; README.md shows an entry under "A release"',
     });
   }
-  const { helmDefaults, releases, repositories } = found.output;
-  const helmfile = {
-    repositories,
-    releases: releases.map(({ labels, ...release }) => ({
-      ...{ ...release, ...labels },
-      id: `${release.namespace}/${release.name}`,
-      timeout: release.timeout ?? helmDefaults?.timeout ?? 300,
-    })),
-  };
-  last = { text: content, helmfile };
-  return helmfile;
+  last = { text: content, helmfile: found.output };
+  return found.output;
 }
 
 /** The selected releases and what they need among `all`, in the order of `all`. */

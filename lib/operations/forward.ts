@@ -18,11 +18,10 @@ type Name = (typeof forwardNames)[number];
 
 const schemes = { vault: 'https://', postgresql: '' };
 
-/** Access to a server: an address reachable from this machine, or a forwarded port. */
+/** Access to a server: an address reachable from this machine, or a forwarded port, and the local one to try first. */
 type Way = { readonly scheme: string } & (
   | { readonly at: Connection }
-  /** `port` is the first local port to try. */
-  | { readonly target: ForwardTarget; readonly port: number }
+  | { readonly target: ForwardTarget; readonly localPort: number }
 );
 
 /** The longest delay of a timer: 24 days. */
@@ -34,24 +33,20 @@ const longestMs = 2 ** 31 - 1;
  */
 export async function forward(context: Context, asked: readonly Name[]): Promise<void> {
   const names = serversToForward(context, asked);
-  const ways = await Promise.all(names.map((name) => wayTo(name, context)));
+  const ways = await Promise.all(names.map(async (name) => ({ name, ...(await wayTo(name, context)) })));
   const addresses = new Map<Name, string>();
-  const opened = (name: Name, { scheme }: Way, { host, port }: Connection): void => {
-    const again = addresses.has(name);
-    addresses.set(name, `${scheme}${host}:${port}`);
-    if (again) context.log(`${name}: connected again`);
-    else if (addresses.size === names.length) tell(context, names, addresses);
-  };
   await Promise.all(
-    names.map(async (name, index) => {
-      const way = ways[index] as Way;
-      if ('at' in way) return opened(name, way, way.at);
-      const localPort = (await isFree(way.port)) ? way.port : undefined;
-      const target = { ...way.target, localPort, waitMs: podStartMs };
-      await keepForward(context, target, {
-        onOpen: (connection) => opened(name, way, connection),
-        onLost: (reason) => context.log(`${name}: ${reason}; connecting again`),
-      });
+    ways.map(async ({ name, scheme, ...way }) => {
+      const onOpen = ({ host, port }: Connection): void => {
+        const again = addresses.has(name);
+        addresses.set(name, `${scheme}${host}:${port}`);
+        if (again) context.log(`${name}: connected again`);
+        else if (addresses.size === names.length) tell(context, names, addresses);
+      };
+      if ('at' in way) return onOpen(way.at);
+      const localPort = (await isFree(way.localPort)) ? way.localPort : undefined;
+      const onLost = (reason: string) => context.log(`${name}: ${reason}; connecting again`);
+      await keepForward(context, { ...way.target, localPort, waitMs: podStartMs }, { onOpen, onLost });
     }),
   );
   // A signal listener alone would not keep the process running.
@@ -81,7 +76,7 @@ async function wayTo(name: Name, context: Context): Promise<Way> {
   const scheme = schemes[name];
   if (servers) return { scheme, at: { host: '127.0.0.1', port: servers[name] } };
   const target = name === 'vault' ? await vaultTarget(context) : postgresqlTarget(context.settings);
-  return { scheme, target, port: target.port };
+  return { scheme, target, localPort: target.port };
 }
 
 async function wayToIngress(context: Context): Promise<Way> {
@@ -90,7 +85,7 @@ async function wayToIngress(context: Context): Promise<Way> {
   const way = await findWay(context);
   const { port, localPort } = ingressPorts(tls);
   if ('forward' in way)
-    return { scheme, target: { ...way.forward, port, answers: answersAny(scheme) }, port: localPort };
+    return { scheme, target: { ...way.forward, port, answers: answersAny(scheme) }, localPort };
   const { address, http, https } = way.entrance;
   return { scheme, at: { host: address, port: (tls ? https : http) ?? port } };
 }
