@@ -106,7 +106,7 @@ type Changed = {
   readonly unchanged: readonly Release[];
   /** Unchanged ones with pods of an older revision, which helm does not replace. */
   readonly unfinished: readonly Release[];
-  /** Replicas set by autoscalers, by release; an install keeps them. */
+  /** Replicas set by autoscalers, by release: an install keeps them. */
   readonly scaled: ReadonlyMap<string, number>;
 };
 
@@ -148,8 +148,7 @@ export async function findChanged(
     (release) =>
       all || statusOf(release) !== 'deployed' || isDrift(drifts.get(release.name)) || !isAsRendered(release),
   );
-  const kept = [...scaled].filter(([scaledName]) => changed.some(({ name }) => name === scaledName));
   const unchanged = releases.filter((release) => !changed.includes(release));
   const unfinished = unchanged.filter(({ name }) => drifts.get(name)?.unfinished);
-  return { changed, unchanged, unfinished, scaled: new Map(kept) };
+  return { changed, unchanged, unfinished, scaled };
 }

@@ -29,9 +29,7 @@ export type SetName = { readonly namespace: string; readonly name: string };
 /** A StatefulSet with its pods, the highest ordinal first. */
 export type PodSet = SetName & {
   readonly replicas: number;
-  /** Pods of the newest revision. */
-  readonly newer: readonly SetPod[];
-  /** The others. */
+  /** Pods of another than the newest revision. */
   readonly older: readonly SetPod[];
 };
 
@@ -54,14 +52,10 @@ export async function readPodSet(context: EnvironmentContext, { namespace, name 
       why: `Kubernetes has not seen its change within ${seenMs / 1000} s`,
       advice: `check the cluster with ${taskCommand('status')}, then install again`,
     });
-  const pods = await podsOf(context, { namespace, name });
-  const isNewest = ({ metadata }: SetPod) =>
-    metadata.labels?.[revisionLabel] === found.status?.updateRevision;
-  return {
-    ...{ namespace, name, replicas: found.spec.replicas ?? 1 },
-    newer: pods.filter(isNewest),
-    older: pods.filter((pod) => !isNewest(pod)),
-  };
+  const older = (await podsOf(context, { namespace, name })).filter(
+    ({ metadata }) => metadata.labels?.[revisionLabel] !== found.status?.updateRevision,
+  );
+  return { namespace, name, replicas: found.spec.replicas ?? 1, older };
 }
 
 const podsOf = async (context: ShellContext, { namespace, name }: SetName): Promise<readonly SetPod[]> =>

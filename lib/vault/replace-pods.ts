@@ -135,7 +135,7 @@ async function settled(
   };
   await poll(all, waitMs, context.signal);
   for (const { replica, state } of idle())
-    if (set.newer.some(({ metadata }) => metadata.name === replica.name))
+    if (set.older.every(({ metadata }) => metadata.name !== replica.name))
       throw notBack(context, set, replica.name, whyIdle(state, agreed) ?? '');
   return { members, idle: idle() };
 }
