@@ -186,10 +186,10 @@ export const parts = {
     commands: stateCommands,
     ensure: async (context, mode) => {
       if (mode === 'start') await requireState(context.environment);
-      await ensureState(context);
+      const state = await ensureState(context);
       if ((await cluster.phase(context)) === 'running') return undefined;
       await refuseElsewhere(context);
-      await checkSpace(context.environment);
+      await checkSpace(context.environment, state);
       return undefined;
     },
   },

@@ -76,20 +76,20 @@ export async function databaseCommands(target: Target, mode: Mode): Promise<read
 
 /** Starts the real PostgreSQL behind the simulated pod. Creates missing data and roles. */
 export async function ensureDatabase(context: Context): Promise<Outcome> {
-  const server = await ensureServer(context);
-  const roles = await ensureRoles(context);
+  const { ports } = await requireState(context.environment);
+  const server = await ensureServer(context, ports.postgresql);
+  const roles = await ensureRoles(context, ports.postgresql);
   return server === 'changed' ? server : roles;
 }
 
-async function ensureServer(context: Context): Promise<Outcome> {
+async function ensureServer(context: Context, port: number): Promise<Outcome> {
   const { $, environment } = context;
-  const { ports } = await requireState(environment);
-  const ready = () => isPostgresqlReady('127.0.0.1', ports.postgresql);
+  const ready = () => isPostgresqlReady('127.0.0.1', port);
   const data = dataFolder(environment);
-  const settled = serverArguments(environment, ports.postgresql);
+  const settled = serverArguments(environment, port);
   const outcome = await ensureService(context, {
     name: 'postgresql',
-    ports: { postgresql: ports.postgresql },
+    ports: { postgresql: port },
     ready,
     configuration: JSON.stringify(settled),
     certificate: databaseCertificate(environment).certificate,
@@ -153,13 +153,12 @@ const rolesMarker = (state: string): string => join(state, 'postgresql', 'roles-
  * Creates roles and databases once, because Vault logs in as one of the roles while releases are still being
  * installed. Later the chart's Job sets them up, as on other clusters.
  */
-async function ensureRoles(context: Context): Promise<Outcome> {
+async function ensureRoles(context: Context, port: number): Promise<Outcome> {
   const { environment, settings } = context;
   const done = rolesMarker(environment.state);
   if ((await textIfThere(done)) !== undefined) return 'unchanged';
-  const { ports } = await requireState(environment);
   const { name: user, secret } = superuserOf(settings);
-  const login = { host: '127.0.0.1', port: ports.postgresql, ...(await superuserLogin(context)) };
+  const login = { host: '127.0.0.1', port, ...(await superuserLogin(context)) };
   const wanted = await wantedRoles(context);
   await setUpDatabases((use) => use(login), wanted).catch((error: Error) => {
     throw new TaskError({

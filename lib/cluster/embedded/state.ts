@@ -187,8 +187,8 @@ const spaceToCreate = 256;
 const spaceToStart = 32;
 
 /** Throws `TaskError` if the disk is too full to create or start the cluster. */
-export async function checkSpace(environment: Environment): Promise<void> {
-  const neededMiB = (await readState(environment))?.phase === 'created' ? spaceToStart : spaceToCreate;
+export async function checkSpace(environment: Environment, { phase }: EmbeddedState): Promise<void> {
+  const neededMiB = phase === 'created' ? spaceToStart : spaceToCreate;
   const { bavail, bsize } = await statfs(environment.state);
   const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
   if (freeMiB >= neededMiB) return;

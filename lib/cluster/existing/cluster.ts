@@ -57,14 +57,14 @@ export const cluster: Cluster = {
 
   phase: async (context) => {
     const { environment } = context;
-    if ((await remembered(environment)) !== undefined) await connectExisting(context).catch(() => undefined);
-    else {
+    if ((await remembered(environment)) === undefined) {
       // Only a cluster that answers can tell that it does not have the environment, whichever machine created it.
       await connectExisting(context);
       await checkReachable(context);
       const namespaces = await existingNamespaces(context);
-      if (!namespaces.some((one) => isOurs(environment, one))) return 'absent';
+      return namespaces.some((one) => isOurs(environment, one)) ? 'running' : 'absent';
     }
+    await connectExisting(context).catch(() => undefined);
     const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
     const output = await $`${kubectl(environment)} get --raw /readyz`;
     return output.exitCode === 0 ? 'running' : 'degraded';

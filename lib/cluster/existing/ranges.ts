@@ -58,8 +58,9 @@ export async function checkRanges(context: Context, ourMetrics: boolean): Promis
   const { environment, settings } = context;
   const behind = await kubectlList<Slice>(context, ...slices);
   checkApiPorts(context, behind);
+  const services = await kubectlList<Service>(context, ...service);
   const wanted: { readonly [setting in Setting]: readonly string[] } = {
-    apiServerCidrs: await apiServer(context, behind),
+    apiServerCidrs: [...services.map(({ spec }) => spec.clusterIP), ...addressesBehind(behind)],
     nodeCidrs: ourMetrics ? await kubelets(context) : [],
     dnsCidrs: await nameServers(context),
   };
@@ -67,7 +68,7 @@ export async function checkRanges(context: Context, ourMetrics: boolean): Promis
     const open = openRanges(settings, setting);
     const isOpen = (address: string): boolean =>
       open.some(({ cidr, except = [] }) => isAllowed(address, [cidr]) && !isAllowed(address, except));
-    const closed = wanted[setting].filter((address) => !isOpen(address));
+    const closed = [...new Set(wanted[setting])].filter((address) => !isOpen(address));
     const [first] = closed;
     if (first === undefined) continue;
     const now = settings.cluster[setting].join(', ');
@@ -111,17 +112,11 @@ function checkApiPorts({ environment, settings }: Target, behind: readonly Slice
 const addressesBehind = (slices: readonly Slice[]): string[] =>
   slices.flatMap(({ endpoints }) => endpoints ?? []).flatMap(({ addresses }) => addresses);
 
-async function apiServer(context: Context, behind: readonly Slice[]): Promise<readonly string[]> {
-  const [found] = await kubectlList<Service>(context, ...service);
-  return [...new Set([found?.spec.clusterIP ?? [], addressesBehind(behind)].flat())];
-}
-
 async function kubelets(context: Context): Promise<readonly string[]> {
   const found = await kubectlList<Node>(context, ...nodes);
-  return found.flatMap(({ status }) => {
-    const internal = status.addresses?.find(({ type }) => type === 'InternalIP');
-    return internal?.address ?? [];
-  });
+  return found.flatMap(
+    ({ status }) => status.addresses?.find(({ type }) => type === 'InternalIP')?.address ?? [],
+  );
 }
 
 /** The addresses of name servers that policies do not know as pods, such as those in the network of their nodes. */
@@ -130,7 +125,7 @@ async function nameServers(context: Context): Promise<readonly string[]> {
   const known = pods.flatMap(({ spec, status }) => (spec.hostNetwork ? [] : status.podIP));
   const behind = addressesBehind(await kubectlList<Slice>(context, ...dnsSlices));
   const others = behind.filter((address) => !known.includes(address));
-  return [...new Set([...others, ...(await localCaches(context))])];
+  return [...others, ...(await localCaches(context))];
 }
 
 /** The addresses on which NodeLocal DNS answers in the network of each node. */

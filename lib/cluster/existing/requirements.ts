@@ -45,20 +45,11 @@ type Need = {
 
 type Problem = { readonly what: string; readonly why: string; readonly advice: string };
 
-const frontsOf = ({ database }: Settings): string[] =>
-  Object.keys(database.applications).map((app) => `${app}-front`);
-
-/** The types of the fronts' routes. create-k8s does not look for them: it may install them with the controller. */
-function routeNeeds(settings: Settings): Need[] {
-  const { controller, kind } = settings.ingress;
-  if (controller !== 'traefik') return [];
-  const releases = frontsOf(settings);
-  const needs: Need[] = [{ type: 'traefik', setting: 'ingress.controller', releases }];
-  return kind === 'ingress' ? needs : [...needs, { type: 'gatewayApi', setting: 'ingress.kind', releases }];
-}
-
-/** The types that these settings need. */
-function needsOf(settings: Settings): Need[] {
+/**
+ * The types that these settings need, `withRoutes` also those of the fronts' routes: create-k8s does not look for them,
+ * as it may install them with the controller.
+ */
+function needsOf(settings: Settings, withRoutes = false): Need[] {
   const { database, ingress, monitoring } = settings;
   const applications = Object.keys(database.applications);
   const postgresql = releaseValues(settings, { name: 'postgresql', chart: 'postgresql' });
@@ -77,7 +68,9 @@ function needsOf(settings: Settings): Need[] {
   const isCluster = valueAt(postgresql, ['kind']) === 'cloudnative-pg';
   const bySnapshot = isCluster && backup === true && method === 'volumeSnapshot';
   const byPlugin = isCluster && backup === true && method === 'plugin';
+  const fronts = applications.map((app) => `${app}-front`);
   const issued = ingress.tls.enabled && ingress.tls.clusterIssuer !== '';
+  const routed = withRoutes && ingress.controller === 'traefik';
   const rows: readonly (readonly [boolean, Need['type'], setting: string, releases: readonly string[]])[] = [
     [isCluster, 'cloudNativePg', 'releases.postgresql.kind', ['postgresql']],
     [bySnapshot, 'volumeSnapshot', 'releases.postgresql.cluster.backup', ['postgresql']],
@@ -85,7 +78,9 @@ function needsOf(settings: Settings): Need[] {
     [bySnapshot && store, 'plugin', 'releases.postgresql.cluster.backup.objectStore', ['postgresql']],
     ...scaled.map((name) => [true, 'keda', `releases.${name}.autoscaling.kind`, [name]] as const),
     [monitoring.enabled, 'prometheus', 'monitoring.enabled', ['devops']],
-    [issued, 'certManager', 'ingress.tls.clusterIssuer', frontsOf(settings)],
+    [issued, 'certManager', 'ingress.tls.clusterIssuer', fronts],
+    [routed, 'traefik', 'ingress.controller', fronts],
+    [routed && ingress.kind !== 'ingress', 'gatewayApi', 'ingress.kind', fronts],
   ];
   return rows
     .filter(([isNeeded, , , releases]) => isNeeded && releases.some((name) => !isLeftOut(settings, name)))
@@ -117,7 +112,7 @@ export async function checkRequirements(context: Context, releases?: readonly st
   const uses = (names: readonly string[]) => names.some((name) => releases?.includes(name) ?? true);
   const problems = [await versionProblemOf(context)];
   if (uses(['vault', 'postgresql'])) problems.push(await storageProblem(context));
-  for (const need of [...needsOf(settings), ...(releases ? routeNeeds(settings) : [])]) {
+  for (const need of needsOf(settings, releases !== undefined)) {
     if (!uses(need.releases)) continue;
     const missing = await typeProblem(context, need);
     if (missing !== undefined) problems.push(missing);
