@@ -11,19 +11,8 @@ import { clusterFolder } from './state.ts';
  * A client of the embedded API server, whose client certificate is in the state folder. A readiness probe costs 3 ms
  * of CPU, through kubectl 80. Other clusters are only accessed by kubectl.
  */
-export type Api = {
-  /** Returns status and parsed body. Sends a string unchanged. Rejects after `timeoutMs` (5 s) without answer. */
-  call(
-    method: string,
-    path: string,
-    body?: unknown,
-    options?: CallOptions,
-  ): Promise<{ status: number; body: unknown }>;
-  /** Calls `onEvent` for each event until the server or `signal` ends the watch. */
-  watch(path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void>;
-};
+export type Api = Awaited<ReturnType<typeof connectApi>>;
 
-type CallOptions = { readonly contentType?: string; readonly timeoutMs?: number };
 // biome-ignore lint/suspicious/noExplicitAny: callers read Kubernetes objects field by field
 type WatchEvent = { readonly type: string; readonly object: any };
 
@@ -33,7 +22,7 @@ type Place = Pick<Environment, 'state' | 'clusterName'>;
 const agent = new Agent({ keepAlive: true });
 
 /** A client of the environment's API server. Throws if the cluster's certificates do not exist yet. */
-export async function connectApi(cluster: Place, port: number): Promise<Api> {
+export async function connectApi(cluster: Place, port: number) {
   const pki = join(clusterFolder(cluster), 'pki');
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'admin.crt', 'admin.key'].map((file) => readFile(join(pki, file))),
@@ -52,7 +41,14 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
   };
 
   return {
-    call: async (method, path, body, { contentType = 'application/json', timeoutMs = 5000 } = {}) => {
+    /** Returns status and parsed body. Sends a string unchanged. Rejects after `timeoutMs` (5 s) without answer. */
+    call: async (
+      method: string,
+      path: string,
+      body?: unknown,
+      options: { readonly contentType?: string; readonly timeoutMs?: number } = {},
+    ): Promise<{ status: number; body: unknown }> => {
+      const { contentType = 'application/json', timeoutMs = 5000 } = options;
       const headers = body === undefined ? {} : { 'content-type': contentType };
       const response = await send(
         { method, path, headers, timeout: timeoutMs },
@@ -63,7 +59,8 @@ export async function connectApi(cluster: Place, port: number): Promise<Api> {
       return { status: response.statusCode ?? 0, body: json ? JSON.parse(answer) : answer };
     },
 
-    watch: async (path, onEvent, signal) => {
+    /** Calls `onEvent` for each event until the server or `signal` ends the watch. */
+    watch: async (path: string, onEvent: (event: WatchEvent) => void, signal: AbortSignal): Promise<void> => {
       const response = await send({ path, signal });
       if (response.statusCode !== 200) {
         response.resume();

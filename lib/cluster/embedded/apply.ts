@@ -77,20 +77,20 @@ const createdNodes = async ({ state }: Environment): Promise<number> =>
   (await textIfThere(manifestsOf(state)))?.match(/^ {2}name: /gm)?.length ?? 0;
 
 /**
- * Applies the simulated nodes: during `creating`, the number in the settings; later, those with which the cluster was
- * created, and logs that it keeps them. Throws `TaskError` if the API server refuses one.
+ * The simulated nodes: during `creating`, the number in the settings; later, those with which the cluster was created,
+ * and logs that it keeps them.
  */
-export async function applyNodes(context: Context, api: Api, phase: 'creating' | 'created'): Promise<void> {
+export async function nodeManifests(context: Context, phase: 'creating' | 'created'): Promise<string> {
   const { environment, settings } = context;
   const count = (phase === 'created' && (await createdNodes(environment))) || settings.cluster.nodes;
   tellKept(context, 'nodes', count);
-  const manifests = await Promise.all(
-    Array.from({ length: count }, (_, index) =>
-      fillTemplate('node.yaml', nodeValues(context, String(index + 1))),
-    ),
+  const numbers = Array.from({ length: count }, (_, index) => String(index + 1));
+  const nodes = await Promise.all(
+    numbers.map((number) => fillTemplate('node.yaml', nodeValues(context, number))),
   );
-  await writeWhole(manifestsOf(environment.state), manifests.join('---\n'));
-  await applyManifests(api, manifests.join('---\n'));
+  const text = nodes.join('---\n');
+  await writeWhole(manifestsOf(environment.state), text);
+  return text;
 }
 
 /** Traefik's types; on other clusters its upstream chart has them. */
@@ -102,19 +102,19 @@ function valuesOf(settings: Settings): TemplateValues | undefined {
 }
 
 /**
- * Applies what the API server needs to accept routes: the ingress controller's class and Traefik's types. The
- * controller itself would be a simulated pod.
+ * What the API server needs to accept routes: the ingress controller's class and Traefik's types. The controller itself
+ * would be a simulated pod.
  */
-export async function applyIngress(api: Api, { environment, settings }: Target): Promise<void> {
+export async function ingressManifests({ environment, settings }: Target): Promise<readonly string[]> {
   const values = valuesOf(settings);
-  if (values === undefined) return;
-  const manifests = [await fillTemplate('ingress-class.yaml', values)];
-  if (settings.ingress.controller === 'traefik') {
-    const folder = join(environment.root, types);
-    for (const file of namesEnding(types, await readdir(folder), '.yaml'))
-      manifests.push(await readFile(join(folder, file), 'utf8'));
-  }
-  await Promise.all(manifests.map((manifest) => applyManifests(api, manifest)));
+  if (values === undefined) return [];
+  const folder = join(environment.root, types);
+  const files =
+    settings.ingress.controller === 'traefik' ? namesEnding(types, await readdir(folder), '.yaml') : [];
+  return Promise.all([
+    fillTemplate('ingress-class.yaml', values),
+    ...files.map((file) => readFile(join(folder, file), 'utf8')),
+  ]);
 }
 
 /** The same for `--dry-run`: commands that write files, and these files for `kubectl apply`. */

@@ -10,7 +10,7 @@ import type { ToolName } from '../../tools/manifest.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool } from '../../tools/tools.ts';
 import { connectApi, isApiReady } from './api.ts';
-import { applyIngress, applyManifests, applyNodes, ingressCommands, nodeValues } from './apply.ts';
+import { applyManifests, ingressCommands, ingressManifests, nodeManifests, nodeValues } from './apply.ts';
 import { checkPorts, type Ports } from './ports.ts';
 import { findProcesses, startedByThisRun, stopStrays } from './processes.ts';
 import {
@@ -65,9 +65,9 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
   }
   const restored = await restoreKubeconfig(context);
   const api = await connectApi(environment, state.ports.kubeApiserver);
-  await applyNodes(context, api, state.phase);
-  await applyManifests(api, await fillTemplate('system.yaml', {}));
-  await applyIngress(api, context);
+  const system = await fillTemplate('system.yaml', {});
+  const manifests = [await nodeManifests(context, state.phase), system, ...(await ingressManifests(context))];
+  await applyManifests(api, manifests.join('\n---\n'));
   await writeState(environment, { ...state, phase: 'created' });
   return isUp && !restored ? 'unchanged' : 'changed';
 }

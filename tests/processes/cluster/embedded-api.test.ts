@@ -4,13 +4,13 @@ import type { ServerResponse } from 'node:http';
 import { globalAgent } from 'node:https';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
+import { parseAllDocuments } from 'yaml';
 import { type Api, connectApi } from '../../../lib/cluster/embedded/api.ts';
-import { applyNodes } from '../../../lib/cluster/embedded/apply.ts';
+import { nodeManifests } from '../../../lib/cluster/embedded/apply.ts';
 import { findAccount, otherUserWords } from '../../../lib/cluster/embedded/database.ts';
 import { restoreKubeconfig } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
 import { serveTls } from '../../rig/loopback.ts';
-import { scriptedApi } from '../../rig/scripted-api.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 
@@ -71,12 +71,10 @@ test('a watch does not use Node’s agent, which ends a quiet one and may lead t
   assert.equal(events, [{ type: 'ADDED' }]);
 });
 
-/** The nodes that an API server is given for this number in the settings. */
+/** The nodes of a cluster for this number in the settings. */
 async function applied(nodes: number, phase: 'creating' | 'created'): Promise<string[]> {
-  const { api, calls } = scriptedApi();
-  await applyNodes(withSettings({ cluster: { nodes } }), api, phase);
-  const patched = calls.filter(({ method }) => method === 'PATCH');
-  return [...new Set(patched.flatMap(({ path }) => /^\/api\/v1\/nodes\/([^?/]+)/.exec(path)?.[1] ?? []))];
+  const text = await nodeManifests(withSettings({ cluster: { nodes } }), phase);
+  return parseAllDocuments(text).map((node) => node.toJS().metadata.name);
 }
 
 test('a new cluster, or a half created one, gets the number of nodes in the settings', async () => {
