@@ -93,7 +93,7 @@ function importChanged(command: string, output: CommandOutput): boolean {
 }
 
 /** Stops the keyring's gpg-agent at the end of the run, unless another run uses it, which then does. */
-export async function stopAgentAtEnd(context: EnvironmentContext): Promise<void> {
+async function stopAgentAtEnd(context: EnvironmentContext): Promise<void> {
   const { gnupgHome } = context.environment;
   // The folder of a run in the keyring says that it uses the agent.
   await runFolder(gnupgHome, (leave) =>

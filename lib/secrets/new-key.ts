@@ -1,6 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Shell, TaskError, UsageError } from '@k8s-deployment/runner';
+import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { checkWritable } from '../ground/files.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import type { ShellContext, Target } from '../settings/context.ts';
@@ -110,13 +110,15 @@ export async function generate({ $, environment }: ShellContext, place: KeyPlace
 export async function stageKey(context: ShellContext, place: KeyPlace, fresh: string): Promise<void> {
   const { root } = context.environment;
   const gpg = context.$({ quiet: true });
-  const shown = await gpg`gpg --batch --with-colons --list-keys ${fresh}`;
-  const parts = keysIn(shown.stdout).flatMap((key) => key.parts.map(({ fingerprint }) => fingerprint));
-  if (parts[0] !== fresh) throw noAnswer(`gpg --list-keys ${fresh}`);
+  const open = await gpg`gpg --batch --armor --export ${fresh}`;
+  const shown = await gpg({ nothrow: true, input: open.stdout })`gpg --batch --with-colons --show-keys`;
+  const [half] = keysIn(shown.stdout);
+  if (half?.isPrivate !== false || half.fingerprint !== fresh)
+    throw noAnswer(`gpg --export ${fresh}`, 'it is not the public half of the key');
+  const parts = half.parts.map(({ fingerprint }) => fingerprint);
   // If a private half is missing, gpg omits it and still succeeds.
   const both = await gpg`gpg --batch --armor --export-secret-keys ${fresh}`;
   await checkExport(both.stdout, parts, context);
-  const open = await publicHalf(gpg, fresh, parts);
   const stageHalf = async (file: string, otherwise: string, armour: string): Promise<void> => {
     const [line = ''] = ((await textIfThere(resolve(root, file))) ?? '').split('\n');
     const mark = line === '' || line.startsWith('-----') ? otherwise : line;
@@ -124,25 +126,13 @@ export async function stageKey(context: ShellContext, place: KeyPlace, fresh: st
   };
   const never = 'Operational SOPS key, both halves, without a passphrase. Not for git.';
   await stageHalf(place.file, never, both.stdout);
-  await stageHalf(place.publicFile, 'Operational SOPS key, public half.', open);
+  await stageHalf(place.publicFile, 'Operational SOPS key, public half.', open.stdout);
   if (place.kind === 'own') return;
   const known = await readNeeded(root, developmentKeysFile);
   const lines = parts.map((fingerprint, index) =>
     index === 0 ? `- ${fingerprint} # operational\n` : `- ${fingerprint} # its part that encrypts\n`,
   );
   await stage(root, developmentKeysFile, `${known.trimEnd()}\n${lines.join('')}`);
-}
-
-async function publicHalf(gpg: Shell, fresh: string, parts: readonly string[]): Promise<string> {
-  const open = await gpg`gpg --batch --armor --export ${fresh}`;
-  const reread = await gpg({
-    nothrow: true,
-    input: open.stdout,
-  })`gpg --batch --with-colons --show-keys`;
-  const [half] = keysIn(reread.stdout);
-  if (half?.isPrivate === false && half.parts.map(({ fingerprint }) => fingerprint).join() === parts.join())
-    return open.stdout;
-  throw noAnswer(`gpg --export ${fresh}`, 'it is not the public half of the whole key');
 }
 
 /** Removes a key from the keyring. */

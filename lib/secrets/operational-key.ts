@@ -174,7 +174,7 @@ export async function checkPrivateHalf(key: OperationalKey, context: ShellContex
   });
 }
 
-/** Throws `TaskError` unless gpg exported this key with a usable private half of each part. */
+/** Throws `TaskError` unless gpg exported a key of these parts, with a usable private half of each. */
 export async function checkExport(exported: string, parts: readonly string[], context: ShellContext) {
   const name = 'what gpg exported';
   const incomplete = (why: string): TaskError =>
@@ -187,11 +187,13 @@ export async function checkExport(exported: string, parts: readonly string[], co
     throw incomplete(error.why ?? error.what);
   });
   const found = await privateParts(key, context);
-  for (const part of parts) {
-    const own = found.find(({ fingerprint }) => fingerprint === part);
-    const problem = own === undefined ? absent : own.problem;
-    if (problem !== undefined) throw incomplete(`${part}: ${problem.what}`);
-  }
+  const exportedParts = found.map(({ fingerprint }) => fingerprint);
+  if (exportedParts.join() !== parts.join())
+    throw incomplete(
+      `it exported ${exportedParts.join(', ')}, and the public half is of ${parts.join(', ')}`,
+    );
+  for (const { fingerprint, problem } of found)
+    if (problem !== undefined) throw incomplete(`${fingerprint}: ${problem.what}`);
 }
 
 /** Each part of a key with the problem of its private half. */
