@@ -15,32 +15,27 @@ export function* rangeProblems(settings: Settings, provider: ProviderName): Gene
     };
   const filled = (value: unknown) =>
     addressRange(value === '{{ .Values.cluster.podCidr }}' ? podCidr : value);
-  yield* whitelistProblems(settings, filled);
-  yield* loadBalancerProblems(settings, filled);
+  const whitelists = Object.keys(settings.releases)
+    .flatMap((name) =>
+      ['adminWhitelist', 'internalWhitelist'].map((key) => ['releases', name, 'ingress', key]),
+    )
+    .map((path) => ({ path, ranges: listAt(settings, path).flatMap((range) => filled(range) ?? []) }));
+  for (const { path, ranges } of whitelists)
+    if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
+  yield* loadBalancerProblems(settings, whitelists);
   yield* exceptProblems(settings, filled);
 }
 
-type Filled = (value: unknown) => AddressRange | undefined;
-
-/** Whitelists that allow everybody. */
-function* whitelistProblems(settings: Settings, filled: Filled): Generator<Problem> {
-  for (const path of whitelists(settings)) {
-    const ranges = listAt(settings, path).flatMap((range) => filled(range) ?? []);
-    if (holdEverybody(ranges)) yield { path, rule: 'ranges that do not take in everybody together' };
-  }
-}
-
-const whitelists = ({ releases }: Settings): string[][] =>
-  Object.keys(releases).flatMap((name) =>
-    ['adminWhitelist', 'internalWhitelist'].map((key) => ['releases', name, 'ingress', key]),
-  );
+type Whitelist = { readonly path: readonly string[]; readonly ranges: readonly AddressRange[] };
 
 /**
  * Load balancers that hide the client's address give every caller their own: a range with it would open /admin or
  * /api/internal to everybody.
  */
-function* loadBalancerProblems(settings: Settings, filled: Filled): Generator<Problem> {
-  const { cluster, ingress } = settings;
+function* loadBalancerProblems(
+  { cluster: { podCidr }, ingress }: Settings,
+  whitelists: readonly Whitelist[],
+): Generator<Problem> {
   const { cidrs, proxyProtocol } = ingress.loadBalancer;
   const path = ['ingress', 'loadBalancer'];
   if (proxyProtocol && ingress.controller !== 'traefik')
@@ -51,23 +46,22 @@ function* loadBalancerProblems(settings: Settings, filled: Filled): Generator<Pr
   if (proxyProtocol && cidrs.length === 0)
     yield { path: [...path, 'cidrs'], rule: 'the load balancers from which the PROXY protocol is accepted' };
   if (proxyProtocol) return;
-  const hidden = cidrs.flatMap((cidr) => addressRange(cidr) ?? []);
-  const hides = (value: unknown): boolean => {
-    const range = filled(value);
-    return range !== undefined && hidden.some((other) => overlap(range, other));
-  };
-  if (hides(cluster.podCidr))
+  const hidden = rangesIn(cidrs);
+  const hide = (range: AddressRange): boolean => hidden.some((other) => overlap(range, other));
+  if (rangesIn([podCidr]).some(hide))
     yield {
       path: [...path, 'cidrs'],
-      rule: `outside cluster.podCidr (${cluster.podCidr}), or /api/internal would be open to all callers; or set proxyProtocol`,
+      rule: `outside cluster.podCidr (${podCidr}), or /api/internal would be open to all callers; or set proxyProtocol`,
     };
   const rule =
     'ranges without the load balancers (ingress.loadBalancer.cidrs), whose address every caller has';
-  for (const list of whitelists(settings)) if (listAt(settings, list).some(hides)) yield { path: list, rule };
+  for (const list of whitelists) if (list.ranges.some(hide)) yield { path: list.path, rule };
 }
 
+const rangesIn = (values: readonly unknown[]) => values.flatMap((value) => addressRange(value) ?? []);
+
 /** A NetworkPolicy's exception must be inside its range, and therefore of the same family. */
-function* exceptProblems(settings: Settings, filled: Filled): Generator<Problem> {
+function* exceptProblems(settings: Settings, filled: typeof addressRange): Generator<Problem> {
   const path = ['releases', 'devops', 'outside'];
   const outside = valueAt(settings, path);
   for (const name of Object.keys(isTree(outside) ? outside : {}))
