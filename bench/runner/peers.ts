@@ -82,7 +82,7 @@ async function getPackages(context: TaskContext): Promise<string> {
   const hash = createHash('sha256');
   for (const file of files) hash.update(await readFile(join(source, file)));
   const id = `bench-peers-${hash.digest('hex').slice(0, 12)}`;
-  const filled = await fillEntry({ id, version: '1' }, context, async (folder) => {
+  const filled = await fillEntry(id, context, async (folder) => {
     for (const file of files) await copyFile(join(source, file), join(folder, file));
     const $ = context.$({ cwd: folder, env: npmEnvironment(process.env), quiet: true, nothrow: true });
     // Not `npm ci`: it refuses a lockfile without the programs of other platforms, which not every registry has.

@@ -14,6 +14,7 @@ import { access, constants, mkdir, mkdtemp, open, readdir, rename, rm, writeFile
 import { homedir } from 'node:os';
 import { basename, isAbsolute, join } from 'node:path';
 import { acquireLock, spaceAdvice, TaskError } from '@k8s-deployment/runner';
+import type { PinnedTool } from './manifest.ts';
 import { lastWords, type ToolContext, type WayResult } from './tool-context.ts';
 
 /** This platform in Node's terms, such as `linux-x64`; with `-musl` (Alpine), glibc programs do not run. */
@@ -47,18 +48,15 @@ export function cacheFolder(): string {
   return join(base, 'k8s-deployment');
 }
 
-/** An installed tool: a folder that exists only when complete. */
-export type CacheEntry = { readonly id: string; readonly version: string };
-
-/** The cache entry of a tool installed in one way; each recipe has its own. */
-export function entryFor(name: string, version: string, way: string, recipe: string): CacheEntry {
+/** The name of an installed tool's entry, a folder that exists only when complete; each recipe has its own. */
+export function entryId({ name, version }: PinnedTool, way: string, recipe: string): string {
   const hash = createHash('sha256').update(recipe).digest('hex').slice(0, 12);
-  return { id: `${name}-${version}-${way}-${hash}`, version };
+  return `${name}-${version}-${way}-${hash}`;
 }
 
 /** The program of an entry; undefined if the entry does not exist or is damaged, as by a crash of the machine. */
-export function findEntry(entry: CacheEntry): string | undefined {
-  const folder = entryFolder(entry);
+export function findEntry(id: string): string | undefined {
+  const folder = entryFolder(id);
   try {
     const [name = ''] = readFileSync(join(folder, 'program'), 'utf8').split('\n');
     const program = join(folder, name);
@@ -84,7 +82,7 @@ export function isExecutable(path: string): boolean {
  * runs. Of several processes, one works and the others wait. Throws `TaskError` if the cache is not writable.
  */
 export async function fillEntry(
-  entry: CacheEntry,
+  id: string,
   context: ToolContext,
   make: (folder: string) => Promise<WayResult>,
 ): Promise<WayResult> {
@@ -100,17 +98,17 @@ export async function fillEntry(
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw cacheError(missing ? Object.assign(error as Error, { code: 'EROFS' }) : error);
   }
-  const lock = await acquireLock(join(root, 'locks', `${platform}-${entry.id}`), {
-    task: `install-tool ${entry.id}`,
+  const lock = await acquireLock(join(root, 'locks', `${platform}-${id}`), {
+    task: `install-tool ${id}`,
     wait: true,
     onWait: ({ pid, elsewhere = '' }) =>
-      context.log(`${entry.id}: waiting for process ${pid}, which is installing it${elsewhere}`),
+      context.log(`${id}: waiting for process ${pid}, which is installing it${elsewhere}`),
     signal: context.signal,
   });
   try {
-    const existing = findEntry(entry);
+    const existing = findEntry(id);
     if (existing !== undefined) return { program: existing };
-    const prefix = `${entry.id}~`;
+    const prefix = `${id}~`;
     // Remains of killed runs: the lock excludes others.
     for (const name of await readdir(temporary))
       if (name.startsWith(prefix)) await rm(join(temporary, name), { recursive: true, force: true });
@@ -121,9 +119,9 @@ export async function fillEntry(
       await writeFile(join(folder, 'program'), `${made.program}\n`);
       await writeToDisk(folder);
       // A folder without its program would block the rename.
-      await rm(entryFolder(entry), { recursive: true, force: true });
-      await rename(folder, entryFolder(entry));
-      return { program: join(entryFolder(entry), made.program) };
+      await rm(entryFolder(id), { recursive: true, force: true });
+      await rename(folder, entryFolder(id));
+      return { program: join(entryFolder(id), made.program) };
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -171,9 +169,7 @@ function diskFull(why: string, cause?: unknown): TaskError {
   });
 }
 
-function entryFolder(entry: CacheEntry): string {
-  return join(cacheFolder(), 'tools', platform, entry.id);
-}
+const entryFolder = (id: string): string => join(cacheFolder(), 'tools', platform, id);
 
 /**
  * Copies a folder, or one file into a new folder. Not a recursive copy: Go's module folders are read-only, and the

@@ -1,6 +1,6 @@
 import type { ProviderName } from '../cluster/providers.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { type FoundTool, lookForTool, pinnedVersion, waysOf } from './get-tool.ts';
+import { type FoundTool, isPinned, lookForTool, waysOf } from './get-tool.ts';
 import { loadManifest, type ToolEntry, type ToolName, toolNames, toolsOf } from './manifest.ts';
 import { nixosAdvice } from './prebuilt.ts';
 import { describeTool, type Requirement } from './versions.ts';
@@ -63,7 +63,7 @@ async function possibleWay(
   requirement: Requirement,
   canBuild: () => Promise<boolean>,
 ): Promise<PossibleWay | undefined> {
-  if (pinnedVersion(entry, requirement) === undefined) return undefined;
+  if (!isPinned(entry, requirement)) return undefined;
   for (const { source, how, obstacle } of waysOf(entry)) {
     const isPossible = source === 'go' ? await canBuild() : (await obstacle?.(entry)) === undefined;
     if (isPossible) return { source, how: `${taskCommand('install-tools')} ${how(entry)}` };

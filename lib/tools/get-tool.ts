@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import { MissingToolError } from '@k8s-deployment/runner';
-import { type CacheEntry, cacheFolder, entryFor, findEntry } from './cache.ts';
+import { cacheFolder, entryId, findEntry } from './cache.ts';
 import { buildWithGo, goRecipe } from './go-build.ts';
 import { getFromImage, whyNoImage } from './image.ts';
-import { loadManifest, type ToolEntry, type ToolWith } from './manifest.ts';
+import { loadManifest, type PinnedTool, type ToolEntry, type ToolWith } from './manifest.ts';
 import { installNpmPackage, npmRecipe } from './npm-package.ts';
 import { findOnPath } from './on-path.ts';
 import { nixosAdvice, whyNoPrebuilt } from './prebuilt.ts';
@@ -37,11 +37,10 @@ export async function lookForTool(entry: ToolEntry, requirement: Requirement): P
 async function look(entry: ToolEntry, requirement: Requirement): Promise<FoundTool | Failure> {
   const onPath = await findOnPath(entry, requirement);
   if ('program' in onPath) return found(onPath.version, onPath.program, 'PATH');
-  const version = pinnedVersion(entry, requirement);
-  if (version === undefined) return onPath;
+  if (!isPinned(entry, requirement)) return onPath;
   for (const way of waysOf(entry)) {
-    const program = findEntry(cacheEntry(way, entry, version));
-    if (program !== undefined) return found(version, program, way.source);
+    const program = findEntry(idOf(way, entry));
+    if (program !== undefined) return found(entry.version, program, way.source);
   }
   return onPath;
 }
@@ -59,18 +58,17 @@ export async function getTool(
   const there = await lookForTool(entry, requirement);
   if (!('reason' in there)) return there;
   const failed: Attempt[] = [{ label: 'PATH', reason: there.reason, advice: nixosAdvice(entry.name) }];
-  const version = pinnedVersion(entry, requirement);
-  if (version === undefined) throw missing(entry, requirement, failed);
+  if (!isPinned(entry, requirement)) throw missing(entry, requirement, failed);
   for (const way of waysOf(entry)) {
     context.signal.throwIfAborted();
     const { source, label } = way;
-    const make = (folder: string) => way.make({ ...context, entry, version, folder });
-    const result =
-      (await way.obstacle?.(entry)) ??
-      (await keepTool(cacheEntry(way, entry, version), entry, context, make));
+    const make = (folder: string) => way.make({ ...context, entry, folder });
+    const result = (await way.obstacle?.(entry)) ?? (await keepTool(idOf(way, entry), entry, context, make));
     if ('program' in result) {
-      context.log(`${entry.name} ${version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`);
-      return found(version, result.program, source);
+      context.log(
+        `${entry.name} ${entry.version} ${source === 'go' ? 'built from Go modules' : 'downloaded'}`,
+      );
+      return found(entry.version, result.program, source);
     }
     failed.push({ label, ...result });
     if (['release', 'image'].includes(source) && entry.go !== undefined) sayOnce(entry, result, context);
@@ -78,12 +76,10 @@ export async function getTool(
   throw missing(entry, requirement, failed);
 }
 
-/** The pinned version; undefined if the environment requires another one. */
-export function pinnedVersion(entry: ToolEntry, requirement: Requirement): string | undefined {
+/** False if no version is pinned, or the environment requires another one. */
+export function isPinned(entry: ToolEntry, requirement: Requirement): entry is PinnedTool {
   const version = versionIn(entry.version ?? '');
-  if (version === undefined || versionProblem(version, versionRange(entry, requirement)) !== undefined)
-    return undefined;
-  return entry.version;
+  return version !== undefined && versionProblem(version, versionRange(entry, requirement)) === undefined;
 }
 
 /** A way to get a tool. Its functions get entries with the recipe for it. */
@@ -91,11 +87,11 @@ type Way = {
   readonly source: Exclude<FoundTool['source'], 'PATH'>;
   readonly label: string;
   /** What install-tools does with the entry. */
-  how(entry: ToolEntry): string;
+  how(entry: PinnedTool): string;
   /** What the tool is made of: another recipe is another entry of the cache. */
-  recipe(entry: ToolEntry, version: string): string;
+  recipe(entry: PinnedTool): string;
   /** Why it cannot succeed on this machine, if that is known without an attempt. */
-  obstacle?(entry: ToolEntry): Failure | undefined | Promise<Failure | undefined>;
+  obstacle?(entry: PinnedTool): Failure | undefined | Promise<Failure | undefined>;
   /** Returns the program's path in the folder. */
   make(making: Making): Promise<WayResult>;
 };
@@ -145,8 +141,7 @@ export const waysOf = (entry: ToolEntry): Way[] =>
     ({ source }) => entry[source] !== undefined && (source !== 'image' || process.platform === 'linux'),
   );
 
-const cacheEntry = ({ source, recipe }: Way, entry: ToolEntry, version: string): CacheEntry =>
-  entryFor(entry.name, version, source, recipe(entry, version));
+const idOf = ({ source, recipe }: Way, entry: PinnedTool): string => entryId(entry, source, recipe(entry));
 
 /** The Go toolchain, also a tool of the manifest. */
 async function getGo(context: ToolContext): Promise<FoundTool | Failure> {
@@ -180,7 +175,7 @@ type Attempt = Failure & { readonly label: string };
 
 function missing(entry: ToolEntry, requirement: Requirement, failed: readonly Attempt[]): MissingToolError {
   const tool = describeTool(entry, requirement);
-  const other = entry.version !== undefined && pinnedVersion(entry, requirement) === undefined;
+  const other = entry.version !== undefined && !isPinned(entry, requirement);
   const reasons = failed.map(({ label, reason }) => `${label}: ${reason}`);
   if (other) reasons.push(`this project installs ${entry.version} only`);
   const setting =

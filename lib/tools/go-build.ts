@@ -44,12 +44,12 @@ function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayRes
 
 /** Builds a tool from its pinned module with the Go toolchain `go`. Throws `TaskError` if the disk is full. */
 export async function buildWithGo(making: Making<GoTool>, go: string): Promise<WayResult> {
-  const { entry, version, folder, signal } = making;
+  const { entry, folder, signal } = making;
   const work = join(folder, 'go-work');
   await mkdir(work);
   const env = goEnvironment(entry.go, work);
   const $ = making.$({ cwd: moduleFolder(entry.go), env, quiet: true, nothrow: true });
-  const tool = `${entry.name} ${version}`;
+  const tool = `${entry.name} ${entry.version}`;
   // With the same flags as the build, which otherwise compiles others.
   const listing = $`${go} list -deps ${buildFlags(entry.go)} -f ${'{{if .Stale}}{{.ImportPath}}{{end}}'} ${entry.go.package}`;
   const fetched = downloads(listing.stderr);

@@ -45,7 +45,7 @@ export async function whyNoImage({ image }: ToolWith<'image'>): Promise<Failure 
  * Docker. Throws `TaskError` for another checksum or a full disk, as no other way would help.
  */
 export async function getFromImage(making: Making<ToolWith<'image'>>): Promise<WayResult> {
-  const { entry, version, folder, signal } = making;
+  const { entry, folder, signal } = making;
   let detail: Detail = {};
   const work = join(folder, 'work');
   const file = join(work, 'download');
@@ -82,7 +82,7 @@ export async function getFromImage(making: Making<ToolWith<'image'>>): Promise<W
   };
   try {
     const taking = take(entry.image as PinnedImage);
-    await withProgress(making, `downloading ${entry.name} ${version}`, taking, () => detail);
+    await withProgress(making, `downloading ${entry.name} ${entry.version}`, taking, () => detail);
     return { program: entry.name };
   } catch (error) {
     signal.throwIfAborted();

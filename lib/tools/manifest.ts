@@ -108,8 +108,11 @@ export type ToolEntry = {
 /** The program that is asked for the tool's version. */
 export const programOf = ({ name, path }: ToolEntry): string => (path || undefined)?.programs[0] ?? name;
 
+/** A tool that can be installed, in its version only. */
+export type PinnedTool = ToolEntry & { readonly version: string };
+
 /** A tool that can be installed in this way. */
-export type ToolWith<Way extends 'release' | 'image' | 'go' | 'npm'> = ToolEntry &
+export type ToolWith<Way extends 'release' | 'image' | 'go' | 'npm'> = PinnedTool &
   Required<Pick<ToolEntry, Way>>;
 
 export type Manifest = {

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { beginningOf, type CacheEntry, cacheFolder, fillEntry } from './cache.ts';
-import type { ToolEntry } from './manifest.ts';
+import { beginningOf, cacheFolder, fillEntry } from './cache.ts';
+import type { PinnedTool, ToolEntry } from './manifest.ts';
 import type { Failure, ToolContext, WayResult } from './tool-context.ts';
 import { versionIn } from './versions.ts';
 
@@ -122,18 +122,18 @@ function cacheVersion(key: string, version: CachedVersion): void {
  * the entry only if the program prints its name and version, as a publisher may ship another program under that name.
  */
 export function keepTool(
-  cached: CacheEntry,
-  entry: Asked & Pick<ToolEntry, 'name'>,
+  id: string,
+  entry: Asked & Pick<PinnedTool, 'name' | 'version'>,
   context: ToolContext,
   make: (folder: string) => Promise<WayResult>,
 ): Promise<WayResult> {
-  return fillEntry(cached, context, async (folder) => {
+  return fillEntry(id, context, async (folder) => {
     const made = await make(folder);
     if ('reason' in made) return made;
     const answer = await ask(join(folder, made.program), entry.versionCommand);
     if ('reason' in answer) return { reason: `the downloaded or built ${entry.name} ${answer.reason}` };
-    if (versionOf(answer.output, entry) === cached.version) return made;
-    const tool = `${entry.name} ${cached.version}`;
+    if (versionOf(answer.output, entry) === entry.version) return made;
+    const tool = `${entry.name} ${entry.version}`;
     return {
       reason: `the downloaded or built program is not ${tool}: it prints ${firstLine(answer.output)}`,
     };

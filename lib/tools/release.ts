@@ -30,8 +30,8 @@ export async function getMise(context: ToolContext): Promise<WayResult> {
   if (problem !== undefined) return problem;
   const { mise } = await loadManifest();
   return keepTool(
-    { id: `mise-${mise.version}`, version: mise.version },
-    { name: 'mise', versionCommand: ['--version'] },
+    `mise-${mise.version}`,
+    { name: 'mise', version: mise.version, versionCommand: ['--version'] },
     context,
     (folder) => installNpmPackage({ ...mise, program: 'bin/mise' }, folder, context),
   );
@@ -42,7 +42,7 @@ export function miseConfig(entries: readonly ReleasedTool[]): string {
   const lines = (value: (entry: ReleasedTool) => string) =>
     entries.map((entry) => `${entry.name} = ${JSON.stringify(value(entry))}\n`).join('');
   const aliases = lines(({ release }) => release.package);
-  return `[tool_alias]\n${aliases}\n[tools]\n${lines(({ version = '' }) => version)}`;
+  return `[tool_alias]\n${aliases}\n[tools]\n${lines(({ version }) => version)}`;
 }
 
 /** Settings of mise for users: tokens, mirrors and timeouts. */
@@ -87,8 +87,8 @@ export const pinnedPlatforms: { readonly [platform: string]: string } = {
 };
 
 /** The tool's pinned checksum for this platform; undefined if another version is pinned. */
-function pinnedChecksum(tool: string, version: string): string | undefined {
-  const pin = pinIn(readFileSync(lockFile, 'utf8'), tool, platform);
+function pinnedChecksum({ name, version }: ReleasedTool): string | undefined {
+  const pin = pinIn(readFileSync(lockFile, 'utf8'), name, platform);
   return pin?.version === version ? pin.checksum : undefined;
 }
 
@@ -106,8 +106,8 @@ export function pinIn(text: string, tool: string, place: string) {
 }
 
 /** A published release's package and pinned checksum. */
-export const releaseRecipe = ({ name, release }: ReleasedTool, version: string): string =>
-  `${release.package}@${version} ${pinnedChecksum(name, version) ?? ''}`.trim();
+export const releaseRecipe = (entry: ReleasedTool): string =>
+  `${entry.release.package}@${entry.version} ${pinnedChecksum(entry) ?? ''}`.trim();
 
 /** True if this operating system has a release. */
 export const isPublished = ({ systems = [process.platform] }: ReleaseRecipe): boolean =>
@@ -123,26 +123,27 @@ export async function whyNotReleased({ release }: ReleasedTool): Promise<Failure
  * `TaskError` for a wrong checksum or a full disk: building the tool instead would hide that.
  */
 export async function getRelease(making: Making<ReleasedTool>): Promise<WayResult> {
-  const { entry, version, folder } = making;
+  const { entry, folder } = making;
+  const { name, version, release } = entry;
   const mise = await getMise(making);
   if ('reason' in mise) return mise;
-  await writeFile(join(folder, 'mise.toml'), miseConfig([{ ...entry, version }]));
+  await writeFile(join(folder, 'mise.toml'), miseConfig([entry]));
   await copyFile(lockFile, join(folder, 'mise.lock'));
   const $ = making.$({ cwd: folder, env: miseEnvironment(folder), quiet: true, nothrow: true });
   const install = $`${mise.program} --yes install`;
   const detail = downloaded(install.stderr);
-  const run = await withProgress(making, `downloading ${entry.name} ${version}`, install, detail);
-  if (run.exitCode !== 0) return releaseFailure(entry, version, run.stderr);
+  const run = await withProgress(making, `downloading ${name} ${version}`, install, detail);
+  if (run.exitCode !== 0) return releaseFailure(entry, run.stderr);
   // mise records the checksum; one that it computed itself proves nothing.
-  const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), entry.name, platform);
+  const checked = pinIn(await readFile(join(folder, 'mise.lock'), 'utf8'), name, platform);
   if (!checked?.checksum?.startsWith('sha'))
-    return { reason: `${entry.release.package} ${version} has no published checksum, and none is pinned` };
-  await rename(join(folder, 'data', 'installs', entry.name, version), join(folder, 'release'));
+    return { reason: `${release.package} ${version} has no published checksum, and none is pinned` };
+  await rename(join(folder, 'data', 'installs', name, version), join(folder, 'release'));
   await rm(join(folder, 'data'), { recursive: true });
-  const name = entry.release.program ?? entry.name;
-  const program = await findProgram(folder, 'release', name);
+  const wanted = release.program ?? name;
+  const program = await findProgram(folder, 'release', wanted);
   return program === undefined
-    ? { reason: `${entry.release.package} ${version} has no program ${name}` }
+    ? { reason: `${release.package} ${version} has no program ${wanted}` }
     : { program };
 }
 
@@ -168,10 +169,10 @@ async function findProgram(root: string, folder: string, name: string): Promise<
 }
 
 /** Why mise failed, by its stderr, with advice. Throws `TaskError` for a full disk or wrong checksum. */
-export function releaseFailure(entry: ReleasedTool, version: string, stderr: string): Failure {
+export function releaseFailure(entry: ReleasedTool, stderr: string): Failure {
   const last = stderr.slice(Math.max(0, stderr.indexOf('mise ERROR')));
   refuseFullDisk(last);
-  if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, version, last);
+  if (/(checksum|size) mismatch/i.test(last)) throw wrongFile(entry, last);
   if (/rate limit: 0\/|rate limit exceeded/i.test(last)) {
     const [, seconds] = /resets at (\d+)/i.exec(last) ?? [];
     const reset = seconds && new Date(Number(seconds) * 1000).toISOString().slice(11, 16);
@@ -205,11 +206,11 @@ export function releaseFailure(entry: ReleasedTool, version: string, stderr: str
 
 const after = (text: string, words: string): string => text.split(words)[1]?.split('\n')[0] ?? 'no details';
 
-function wrongFile(entry: ReleasedTool, version: string, text: string): TaskError {
+function wrongFile(entry: ReleasedTool, text: string): TaskError {
   const [expected, actual] = ['Expected', 'Actual'].map((word) => after(text, `${word}:`).trim());
-  const whose = pinnedChecksum(entry.name, version) ? 'lib/tools/mise.lock has' : 'its publisher has';
+  const whose = pinnedChecksum(entry) ? 'lib/tools/mise.lock has' : 'its publisher has';
   return new TaskError({
-    what: `the downloaded file for ${entry.name} ${version} is not the published one; it was not kept`,
+    what: `the downloaded file for ${entry.name} ${entry.version} is not the published one; it was not kept`,
     why: `${whose} the checksum ${expected}, the file has ${actual}`,
     advice: `check if a proxy or a login page answers instead of ${entry.release.host}, then run again`,
   });

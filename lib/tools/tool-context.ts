@@ -1,15 +1,11 @@
 import { reasonIn, type Share, type TaskContext } from '@k8s-deployment/runner';
-import type { ToolEntry } from './manifest.ts';
+import type { PinnedTool } from './manifest.ts';
 
 /** The part of a task's context needed to install a tool. */
 export type ToolContext = Pick<TaskContext, '$' | 'signal' | 'log' | 'progress'>;
 
 /** The context of one attempt, which puts the tool into an empty folder. */
-export type Making<Entry = ToolEntry> = ToolContext & {
-  readonly entry: Entry;
-  readonly version: string;
-  readonly folder: string;
-};
+export type Making<Entry = PinnedTool> = ToolContext & { readonly entry: Entry; readonly folder: string };
 
 /** Why a tool could not be got, with advice. */
 export type Failure = { readonly reason: string; readonly advice?: string | undefined };

@@ -53,7 +53,7 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
       const replaced = others.filter(([, checksum]) => checksum !== undefined).map(([line]) => line);
       // If mise finds no file, it drops the checksum and succeeds.
       if (run.exitCode !== 0 || replaced.some((line) => now.get(line) === undefined)) {
-        failed.push(`${entry.name}: ${releaseFailure(entry, entry.version ?? '', run.stderr).reason}`);
+        failed.push(`${entry.name}: ${releaseFailure(entry, run.stderr).reason}`);
         continue;
       }
       // Published versions never change: another checksum means a wrong file or an attack.
