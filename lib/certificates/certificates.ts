@@ -70,8 +70,9 @@ async function replacePair(
 export async function authorityProblem(environment: Environment, now: Date): Promise<string | undefined> {
   const authority = await readPair(environment, 'ca');
   if (typeof authority === 'string') return authority;
-  const isFine = authorityLasts(authority, now) && (isShared(environment) || hasBegun(authority, now));
-  return isFine ? undefined : `the authority ${validity(authority)}`;
+  const certificate = new X509Certificate(authority.certificate);
+  const isFine = authorityLasts(certificate, now) && (isShared(environment) || hasBegun(certificate, now));
+  return isFine ? undefined : `the authority ${validity(certificate)}`;
 }
 
 /** `is valid from … to …`. */
@@ -95,17 +96,16 @@ export const authorityLasts = (authority: X509Certificate, now: Date): boolean =
 export const lasts = (certificate: X509Certificate, now: Date): boolean =>
   hasBegun(certificate, now) && endsLater(certificate, now);
 
-/** A certificate with a matching key, or the problem of the files. Throws `TaskError` if they are unreadable. */
-export async function readPair({ root, state }: Environment, name: string) {
-  const file = join(folderOf(state), name);
-  const [crt, pem] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
-  if (crt === undefined || pem === undefined) return `${name} does not exist`;
+/** PEM texts of a certificate and its key, or the problem of the files. Throws `TaskError` if they are unreadable. */
+export async function readPair(environment: Environment, name: string) {
+  const files = certificateFiles(environment, name);
+  const [certificate, key] = await Promise.all([textIfThere(files.certificate), textIfThere(files.key)]);
+  if (certificate === undefined || key === undefined) return `${name} does not exist`;
   try {
-    const certificate = new X509Certificate(crt);
-    const matches = certificate.checkPrivateKey(createPrivateKey(pem));
-    return matches ? certificate : `${name}.key belongs to another certificate`;
+    const matches = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+    return matches ? { certificate, key } : `${name}.key belongs to another certificate`;
   } catch {
-    const damaged = relative(root, file);
+    const damaged = relative(environment.root, join(folderOf(environment.state), name));
     if (name !== 'ca') return `${damaged} is damaged`;
     // Clients that imported it would not trust a new one.
     throw new TaskError({
@@ -206,8 +206,9 @@ export async function certificateProblem(
 ): Promise<string | undefined> {
   const authority = await authorityProblem(environment, now);
   if (authority !== undefined) return authority;
-  const certificate = await readPair(environment, name);
-  if (typeof certificate === 'string') return certificate;
+  const pair = await readPair(environment, name);
+  if (typeof pair === 'string') return pair;
+  const certificate = new X509Certificate(pair.certificate);
   const signer = new X509Certificate(await readFile(certificateFiles(environment, name).authority));
   if (!certificate.verify(signer.publicKey)) return `${name} was signed by another authority`;
   if (!lasts(certificate, now)) return `${name} ${validity(certificate)}`;

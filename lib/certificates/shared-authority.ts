@@ -18,7 +18,7 @@ import {
   createAuthority,
   readPair,
 } from './certificates.ts';
-import { folderOf, issuedWords } from './files.ts';
+import { certificateFiles, issuedWords } from './files.ts';
 
 /** PEM texts of a certificate and its key. */
 type Pair = { readonly certificate: string; readonly key: string };
@@ -117,10 +117,8 @@ function matches({ certificate, key }: Pair): boolean {
 
 /** The authority in the environment's folder. Throws `TaskError` if it is damaged. */
 async function localPair(environment: Environment): Promise<Pair | undefined> {
-  if (typeof (await readPair(environment, 'ca')) === 'string') return undefined;
-  const file = join(folderOf(environment.state), 'ca');
-  const [certificate, key] = await Promise.all([textIfThere(`${file}.crt`), textIfThere(`${file}.key`)]);
-  return certificate === undefined || key === undefined ? undefined : { certificate, key };
+  const pair = await readPair(environment, 'ca');
+  return typeof pair === 'string' ? undefined : pair;
 }
 
 /** The servers' certificates that the tasks put into the cluster, signed by any authority of this environment. */
@@ -150,13 +148,10 @@ const isSignedBy = (certificate: string, authority: Pair): boolean =>
   new X509Certificate(certificate).verify(new X509Certificate(authority.certificate).publicKey);
 
 /** Writes a certificate and its key to the environment's folder. */
-export async function place({ state }: Environment, name: string, { certificate, key }: Pair): Promise<void> {
-  const file = join(folderOf(state), name);
-  for (const [path, text] of [
-    [`${file}.key`, key],
-    [`${file}.crt`, certificate],
-  ] as const)
-    if ((await textIfThere(path)) !== text) await writeWhole(path, text);
+export async function place(environment: Environment, name: string, pair: Pair): Promise<void> {
+  const files = certificateFiles(environment, name);
+  for (const part of ['key', 'certificate'] as const)
+    if ((await textIfThere(files[part])) !== pair[part]) await writeWhole(files[part], pair[part]);
 }
 
 function differs(environment: Environment, file: string, own: Pair | undefined, foreign: readonly Issued[]) {
