@@ -153,7 +153,25 @@ export async function openBackup(
 ) {
   const folder = await existingPlace(named, recordFile);
   const record = await readRecord(folder);
-  return { folder, record, names: chosen(named, record, databases, databasesOf(settings)) };
+  const contained = Object.keys(record.databases);
+  const names = databases.length > 0 ? databases : contained;
+  const missing = names.find((name) => !contained.includes(name));
+  if (missing !== undefined) {
+    throw new UsageError({
+      what: `the backup has no database \`${missing}\``,
+      why: `possible: ${contained.join(', ')}`,
+      advice: 'use one of these',
+    });
+  }
+  const declared = databasesOf(settings);
+  const unknown = names.filter((name) => !declared.includes(name));
+  if (unknown.length === 0) return { folder, record, names };
+  const rest = contained.filter((name) => declared.includes(name));
+  throw new UsageError({
+    what: `the backup has databases of applications that do not exist: ${unknown.join(', ')}`,
+    why: '`database.applications` of the settings does not declare them',
+    advice: `add them (${taskCommand(`new-app ${unknown[0]}`)})${rest.length > 0 ? `, or restore the rest: ${taskCommand(shellWords(['restore-database', named, ...rest]))}` : ''}`,
+  });
 }
 
 /**
@@ -190,32 +208,6 @@ export async function restoreDatabase(context: Context, { replace, ...wantedBack
   });
   await requireLogins(context, server, names);
   context.report('changed');
-}
-
-function chosen(
-  folder: string,
-  { databases }: DatabaseRecord,
-  only: readonly string[],
-  declared: readonly string[],
-): readonly string[] {
-  const contained = Object.keys(databases);
-  const names = only.length > 0 ? only : contained;
-  const missing = names.find((name) => !contained.includes(name));
-  if (missing !== undefined) {
-    throw new UsageError({
-      what: `the backup has no database \`${missing}\``,
-      why: `possible: ${contained.join(', ')}`,
-      advice: 'use one of these',
-    });
-  }
-  const unknown = names.filter((name) => !declared.includes(name));
-  if (unknown.length === 0) return names;
-  const rest = contained.filter((name) => declared.includes(name));
-  throw new UsageError({
-    what: `the backup has databases of applications that do not exist: ${unknown.join(', ')}`,
-    why: '`database.applications` of the settings does not declare them',
-    advice: `add them (${taskCommand(`new-app ${unknown[0]}`)})${rest.length > 0 ? `, or restore the rest: ${taskCommand(shellWords(['restore-database', folder, ...rest]))}` : ''}`,
-  });
 }
 
 async function requireEmpty(server: DatabaseServer, name: string): Promise<void> {

@@ -54,14 +54,13 @@ export async function checkNewPlace(named: string | undefined): Promise<void> {
  * Calls `fill` with a new folder of mode 0700, which is at `path` only once it is complete; after a failure nothing is
  * left. Rejects if there is anything.
  */
-export async function wholeFolder<Result>(path: string, fill: (folder: string) => Promise<Result>) {
+export async function wholeFolder(path: string, fill: (folder: string) => Promise<void>): Promise<void> {
   const partial = partialOf(path);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await mkdir(partial, { mode: 0o700 });
   try {
-    const result = await fill(partial);
+    await fill(partial);
     await rename(partial, path);
-    return result;
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
