@@ -6,7 +6,7 @@ import { type Tree, valueAt } from '../../ground/tree.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { type JsonObject, objectOf, parseObject, type VaultClient } from './client.ts';
 import { resolveValue, type Sources, settingText } from './key-values.ts';
-import type { AuthMount, DatabaseConnection, Mount, Role } from './state-schema.ts';
+import type { AuthMount, DatabaseConnection, Mount } from './state-schema.ts';
 import { VaultError } from './vault-error.ts';
 import type { VaultObject, Written } from './vault-object.ts';
 
@@ -131,7 +131,7 @@ export function kubernetesConfig(
 }
 
 /** A role: the ServiceAccounts that may log in, and their policies. */
-export const roleOf = (mount: AuthMount, role: Role): Written => ({
+export const roleOf = (mount: AuthMount, role: AuthMount['roles'][number]): Written => ({
   path: `auth/${mount.path}/role/${role.name}`,
   values: {
     bound_service_account_names: role.serviceAccounts,

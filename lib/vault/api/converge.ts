@@ -4,7 +4,7 @@ import { type JsonObject, objectOf, type VaultClient } from './client.ts';
 import { checkLogin, connectionObject, kubernetesConfig, roleOf } from './connections.ts';
 import { keyValuesObject, type Sources, settingText } from './key-values.ts';
 import { applicationOfPolicy } from './state.ts';
-import type { AuditDevice, AuthMount, DesiredState, Mount, Policy, TransitKey } from './state-schema.ts';
+import type { AuthMount, DesiredState, Mount, Policy } from './state-schema.ts';
 import { differenceOf, type VaultObject, writtenObject } from './vault-object.ts';
 
 export type ConvergeInput = {
@@ -123,7 +123,7 @@ function mountObject(client: VaultClient, mount: Mount | AuthMount): VaultObject
 }
 
 /** A key of a transit engine; an existing one is never changed. */
-function transitKey(client: VaultClient, mount: Mount, { name, type }: TransitKey): VaultObject {
+function transitKey(client: VaultClient, mount: Mount, { name, type }: Mount['keys'][number]): VaultObject {
   const path = `${mount.path}/keys/${name}`;
   return {
     kind: 'transit key',
@@ -138,7 +138,7 @@ function transitKey(client: VaultClient, mount: Mount, { name, type }: TransitKe
 /** A file audit device. Vault cannot change one: it is disabled and enabled again, with new hashes. */
 export function auditObject(
   client: VaultClient,
-  { path, description, file }: AuditDevice,
+  { path, description, file }: DesiredState['audit'][number],
   settings: Tree,
 ): VaultObject {
   return {

@@ -156,7 +156,8 @@ export type DesiredState = {
     /** Lifetime of the token; each init-vault renews it. */
     readonly period: number;
   };
-  readonly audit: readonly AuditDevice[];
+  /** Where Vault logs every request and response, with secrets as hashes. */
+  readonly audit: DeclaredState['audit'];
   readonly mounts: readonly Mount[];
   readonly auth: readonly AuthMount[];
   /** All except the operator's. */
@@ -164,33 +165,22 @@ export type DesiredState = {
   readonly keyValues: readonly KeyValues[];
 };
 
-/** Where Vault logs every request and response, with secrets as hashes. */
-export type AuditDevice = DeclaredState['audit'][number];
-
 type DeclaredMount = DeclaredState['mounts'][number];
 
 /** A secrets engine. */
 export type Mount = DeclaredMount & {
   /** Transit engines only: name and type of each key. */
-  readonly keys: readonly TransitKey[];
-  /** Database engines only. */
-  readonly connections: readonly DatabaseConnection[];
-  /** Database engines only: one role per application, which creates its logins. */
-  readonly logins: readonly DatabaseRole[];
+  readonly keys: NonNullable<DeclaredMount['keys']>;
+  /** Database engines only: logins to a server. `${setting}` in the URL is a setting by its dotted name. */
+  readonly connections: NonNullable<DeclaredMount['connections']>;
+  /** Database engines only: for each application, the statements that create, renew and revoke its logins. */
+  readonly logins: readonly (Written & { readonly name: string })[];
 };
 
-export type TransitKey = NonNullable<DeclaredMount['keys']>[number];
-
-/** A database engine's login to a server; `${setting}` in the URL is a setting by its dotted name. */
-export type DatabaseConnection = NonNullable<DeclaredMount['connections']>[number];
-
-/** A role of a database engine: the statements that create, renew and revoke an application's logins. */
-export type DatabaseRole = Written & { readonly name: string };
+export type DatabaseConnection = Mount['connections'][number];
 
 /** A method to log in with a Kubernetes ServiceAccount. */
 export type AuthMount = DeclaredState['auth'][number];
-
-export type Role = AuthMount['roles'][number];
 
 export type Policy = {
   readonly name: string;
@@ -200,15 +190,12 @@ export type Policy = {
   readonly text: string;
 };
 
-/** An application that gets its secrets from Vault. */
-export type Application = DeclaredState['applications'][number];
-
-/** The source of a value: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
-export type Reference = Application['secrets'][string][string];
-
 export type KeyValues = {
   /** The kv engine and the path in it. */
   readonly mount: string;
   readonly path: string;
   readonly values: readonly { readonly name: string; readonly from: Reference }[];
 };
+
+/** The source of a value: a setting by its dotted name, or a key of a SOPS file. Never a literal. */
+export type Reference = v.InferOutput<typeof reference>;

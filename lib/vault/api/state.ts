@@ -5,14 +5,7 @@ import { namesEnding } from '../../ground/file-names.ts';
 import { checkLineEnds } from '../../ground/files.ts';
 import { read } from '../../ground/schema.ts';
 import { readStrictYaml } from '../../ground/strict-yaml.ts';
-import {
-  type Application,
-  type DatabaseRole,
-  type DeclaredState,
-  type DesiredState,
-  type Policy,
-  stateSchema,
-} from './state-schema.ts';
+import { type DeclaredState, type DesiredState, type Policy, stateSchema } from './state-schema.ts';
 
 /**
  * Reads `<folder>/state.yaml` with its policies and statements. Throws `TaskError` with file and key for anything
@@ -46,14 +39,14 @@ export async function loadDesiredState(folder: string): Promise<DesiredState> {
     audit,
     mounts: declared.mounts.map(({ keys = [], connections = [], ...mount }) => ({
       ...{ ...mount, keys, connections },
-      logins: mount.path === access.database.mount ? applications.logins : [],
+      logins: mount.path === access.database.mount ? applications.flatMap(({ logins }) => logins) : [],
     })),
     auth: declared.auth.map(({ roles, ...mount }) => ({
       ...mount,
-      roles: mount.path === access.auth ? [...roles, ...applications.roles] : roles,
+      roles: mount.path === access.auth ? [...roles, ...applications.map(({ role }) => role)] : roles,
     })),
-    policies: [...files.filter((other) => other !== policy), ...applications.policies],
-    keyValues: applications.keyValues,
+    policies: [...files.filter((other) => other !== policy), ...applications.map(({ policy }) => policy)],
+    keyValues: applications.flatMap(({ keyValues }) => keyValues),
   };
 }
 
@@ -141,70 +134,53 @@ function* problemsOf(
   }
 }
 
-/** What `access` gives each of the applications: a policy, roles and secrets. */
-async function objectsOfApplications(folder: string, { access, applications }: DeclaredState) {
-  const { database } = access;
-  const file = (name: string) => readStateFile(folder, name);
-  const policy = await file(access.policy);
-  const ofDatabase = await file(database.policy);
-  const create = await file(database.create);
-  const renew = await file(database.renew);
-  const revoke = await file(database.revoke);
-  return {
-    policies: applications.map((application) =>
-      policyOf(application, application.database === undefined ? [policy] : [policy, ofDatabase]),
-    ),
-    keyValues: applications.flatMap(({ name, secrets }) =>
-      Object.entries(secrets).map(([path, values]) => ({
-        ...{ mount: access.secrets, path: `${name}/${path}` },
-        values: Object.entries(values).map(([name, from]) => ({ name, from })),
-      })),
-    ),
-    roles: applications.map(({ backend, namespace }) => ({
-      ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
-      ...{ audience: access.audience, ttl: access.tokenTtl },
-    })),
-    logins: applications
-      .filter((application) => application.database !== undefined)
-      .map((application): DatabaseRole => {
-        const statements = (template: StateFile) => vaultStatements(fill(template, valuesOf(application)));
-        const { backend: name } = application;
-        return {
-          ...{ name, path: `${database.mount}/roles/${name}` },
-          values: {
-            db_name: database.connection,
-            creation_statements: statements(create),
-            renew_statements: statements(renew),
-            revocation_statements: statements(revoke),
-            default_ttl: database.ttl,
-            max_ttl: database.maxTtl,
-          },
-        };
-      }),
-  };
-}
-
-const valuesOf = ({ name, backend, database }: Application) => ({
-  application: name,
-  backend,
-  ...(database === undefined ? {} : { database }),
-});
-
 /** First line of an application's policy, which outlives the application's removal from the state. */
 const mark = /^# Of the application ([a-z0-9_-]+); written by init-vault\b/;
 
 /** The application that a policy's text belongs to; undefined for policies of others. */
 export const applicationOfPolicy = (text: string): string | undefined => mark.exec(text)?.[1];
 
-function policyOf(application: Application, templates: readonly StateFile[]): Policy {
-  const values = valuesOf(application);
-  const text = templates.map((template) => fill(template, values)).join('');
-  if (applicationOfPolicy(text) === application.name)
-    return { name: application.backend, files: templates.map(({ file }) => file), values, text };
-  throw new TaskError({
-    what: `${templates[0]?.file} lacks its first line`,
-    why: 'init-vault recognises the policies of removed applications by it',
-    advice: `begin with: # Of the application \${application}; written by init-vault`,
+/** What `access` gives each of the applications. */
+async function objectsOfApplications(folder: string, { access, applications }: DeclaredState) {
+  const file = (name: string) => readStateFile(folder, name);
+  const policy = await file(access.policy);
+  const ofDatabase = await file(access.database.policy);
+  const create = await file(access.database.create);
+  const renew = await file(access.database.renew);
+  const revoke = await file(access.database.revoke);
+  return applications.map(({ name, backend, namespace, database, secrets }) => {
+    const values = { application: name, backend, ...(database === undefined ? {} : { database }) };
+    const templates = database === undefined ? [policy] : [policy, ofDatabase];
+    const text = templates.map((template) => fill(template, values)).join('');
+    if (applicationOfPolicy(text) !== name)
+      throw new TaskError({
+        what: `${policy.file} lacks its first line`,
+        why: 'init-vault recognises the policies of removed applications by it',
+        advice: `begin with: # Of the application \${application}; written by init-vault`,
+      });
+    const login = () => ({
+      ...{ name: backend, path: `${access.database.mount}/roles/${backend}` },
+      values: {
+        db_name: access.database.connection,
+        creation_statements: vaultStatements(fill(create, values)),
+        renew_statements: vaultStatements(fill(renew, values)),
+        revocation_statements: vaultStatements(fill(revoke, values)),
+        default_ttl: access.database.ttl,
+        max_ttl: access.database.maxTtl,
+      },
+    });
+    return {
+      policy: { name: backend, files: templates.map(({ file }) => file), values, text },
+      role: {
+        ...{ name: backend, serviceAccounts: [backend], namespaces: [namespace], policies: [backend] },
+        ...{ audience: access.audience, ttl: access.tokenTtl },
+      },
+      keyValues: Object.entries(secrets).map(([path, values]) => ({
+        ...{ mount: access.secrets, path: `${name}/${path}` },
+        values: Object.entries(values).map(([name, from]) => ({ name, from })),
+      })),
+      logins: database === undefined ? [] : [login()],
+    };
   });
 }
 
