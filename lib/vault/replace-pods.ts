@@ -14,11 +14,10 @@ import { withVaultReplicas } from './replicas.ts';
 /** Vault's StatefulSet, with any chart. */
 export const vaultSet = { namespace: 'vault', name: 'vault' } as const;
 
-type Member = {
-  readonly replica: Replica;
-  /** Undefined without an answer. */
-  readonly state: Membership | undefined;
-};
+/** A replica with what it says about itself; undefined without an answer. */
+type Member = Replica & { readonly state: Membership | undefined };
+
+const nameOf = ({ metadata }: SetPod): string => metadata.name;
 
 /**
  * The pod of Vault to replace next, once all others serve: first one that does not serve, then the standbys, the active
@@ -37,14 +36,13 @@ export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, w
     await unsealEach(context, set, first);
     const { members, idle } = await settled(context, set, replicas, waitMs);
     await awaitNewer(context, set, 'ready', waitMs);
-    const is = (pod: SetPod, { replica }: Member) => replica.name === pod.metadata.name;
     const active = members.find(({ state }) => state?.active);
     const [next] = [
-      ...set.older.filter((pod) => idle.some((member) => is(pod, member))),
-      ...set.older.filter((pod) => active === undefined || !is(pod, active)),
+      ...set.older.filter((pod) => idle.some(({ name }) => name === nameOf(pod))),
+      ...set.older.filter((pod) => nameOf(pod) !== active?.name),
       ...set.older,
     ];
-    if (next !== undefined && active !== undefined && is(next, active) && replicas.length > 1)
+    if (next !== undefined && active?.name === nameOf(next) && replicas.length > 1)
       await handOver(context, active, replicas, keys?.admin_token, waitMs);
     return next;
   });
@@ -81,7 +79,7 @@ const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
         if (!(error instanceof VaultError)) throw error;
         return undefined;
       });
-      return { replica, state };
+      return { ...replica, state };
     }),
   );
 
@@ -99,10 +97,10 @@ async function unsealEach(
   members: readonly Member[],
 ): Promise<boolean> {
   let any = false;
-  const isOlder = ({ replica }: Member) => set.older.some(({ metadata }) => metadata.name === replica.name);
+  const older = set.older.map(nameOf);
   const withData = members.filter(({ state }) => state?.initialized === true);
-  const joining = members.filter((member) => member.state?.initialized === false && !isOlder(member));
-  for (const { replica } of [...withData, ...joining]) {
+  const joining = members.filter(({ name, state }) => state?.initialized === false && !older.includes(name));
+  for (const replica of [...withData, ...joining]) {
     const input = { replicas: [replica], keysPath: keysPlace(context), signal: context.signal };
     const opened = await unsealAll(input).catch((error: unknown) => {
       if (!(error instanceof TaskError)) throw error;
@@ -130,13 +128,13 @@ async function settled(
     agreed ||= members.find(({ state }) => state?.active)?.state?.index ?? 0;
     const [late] = idle();
     if (late === undefined) return true;
-    context.progress(`waiting for ${late.replica.name}: ${whyIdle(late.state, agreed)}`);
+    context.progress(`waiting for ${late.name}: ${whyIdle(late.state, agreed)}`);
     return undefined;
   };
   await poll(all, waitMs, context.signal);
-  for (const { replica, state } of idle())
-    if (set.older.every(({ metadata }) => metadata.name !== replica.name))
-      throw notBack(context, set, replica.name, whyIdle(state, agreed) ?? '');
+  for (const { name, state } of idle())
+    if (set.older.every((pod) => nameOf(pod) !== name))
+      throw notBack(context, set, name, whyIdle(state, agreed) ?? '');
   return { members, idle: idle() };
 }
 
@@ -152,21 +150,21 @@ function whyIdle(state: Membership | undefined, agreed: number): string | undefi
 /** Lets another replica become the active one, which is faster than its end. */
 async function handOver(
   context: EnvironmentContext,
-  { replica: { name, client } }: Member,
+  { name, client }: Member,
   replicas: readonly Replica[],
   token: string | undefined,
   waitMs: number,
 ): Promise<void> {
   const others = replicas.filter((replica) => replica.name !== name);
+  if (token === undefined) return;
   try {
-    if (token === undefined) return;
     await stepDown(client.withToken(token));
   } catch (error) {
     // An older token has this right only after the next init-vault. The replica then steps down when it ends.
     if (!(error instanceof VaultError) || error.status !== 403) throw error;
     return context.log(`${name} is not asked to step down: ${error.why}`);
   }
-  const taken = async () => (await membersOf(others)).find(({ state }) => state?.active)?.replica.name;
+  const taken = async () => (await membersOf(others)).find(({ state }) => state?.active)?.name;
   const next = await poll(taken, waitMs, context.signal);
   if (next !== undefined) return context.log(`${name} stepped down, ${next} is active`);
   throw new TaskError({
