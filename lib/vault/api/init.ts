@@ -67,23 +67,21 @@ async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): 
   }
   const hasAutoUnseal = (await sealStatus(client)).recovery_seal === true;
   const store = await reserveKeysFile(keysPath);
-  let keys: VaultKeys | undefined;
-  try {
+  const request = {
+    body: hasAutoUnseal
+      ? { recovery_shares: 1, recovery_threshold: 1 }
+      : { secret_shares: 1, secret_threshold: 1 },
     // A minute, since the keys of a late answer are lost.
-    const { body } = await client.request('PUT', 'sys/init', {
-      body: hasAutoUnseal
-        ? { recovery_shares: 1, recovery_threshold: 1 }
-        : { secret_shares: 1, secret_threshold: 1 },
-      timeoutMs: 60_000,
-      uninterruptible: true,
-    });
-    keys = keysOf(body, hasAutoUnseal);
-    if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it has no keys');
-  } catch (error) {
+    timeoutMs: 60_000,
+    uninterruptible: true,
+  };
+  const { body } = await client.request('PUT', 'sys/init', request).catch(async (error: unknown) => {
     // Vault may be initialised without having answered: the reservation records that it was asked.
     if (!(error instanceof VaultError && error.status === undefined)) await dropReservation(keysPath);
     throw error;
-  }
+  });
+  const keys = keysOf(body, hasAutoUnseal);
+  if (keys === undefined) throw unreadable(client.address, 'PUT sys/init', 'it has no keys');
   await store(keys);
 }
 
@@ -152,7 +150,6 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
   const closed = new Map<string, KeysError>();
   for (const { replica, state } of [...known, ...joining]) {
     if (!state.initialized && closed.size > 0) break;
-    await waitUntilJoined(replica, input);
     const opened = await unsealOne(replica, input);
     if (opened instanceof KeysError) closed.set(replica.name, opened);
     else if (opened) unsealed.push(replica.name);
@@ -178,11 +175,18 @@ async function closedError(closed: ReadonlyMap<string, KeysError>, input: OpenVa
 }
 
 /** True if this call unsealed it; false if Vault or somebody else did; the error if the keys belong to other data. */
-async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInput) {
-  const state = await sealStatus(client);
+async function unsealOne({ name, client }: Replica, { keysPath, signal }: OpenVaultInput) {
+  const state = await statusWhen(client, ({ initialized }) => initialized, signal);
+  if (state === undefined)
+    throw new TaskError({
+      what: `${name} of Vault does not join the other replicas`,
+      why: `it found no leader within ${joinMs / 1000} s`,
+      advice: 'its configuration needs a `retry_join` for each of the others; check its log',
+    });
   if (!state.sealed) return false;
+  const isOpen = () => statusWhen(client, ({ sealed }) => !sealed, signal);
   if (state.recovery_seal === true) {
-    if (await becomes(client, ({ sealed }) => !sealed, signal)) return false;
+    if (await isOpen()) return false;
     throw new TaskError({
       what: `Vault at ${client.address} stays sealed`,
       why: `its seal \`${String(state.type)}\` did not unseal it within ${joinMs / 1000} s`,
@@ -214,24 +218,13 @@ async function unsealOne({ client }: Replica, { keysPath, signal }: OpenVaultInp
   }
   // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
-  if (isJoining && (await becomes(client, ({ sealed }) => !sealed, signal))) return true;
+  if (isJoining && (await isOpen())) return true;
   return wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
-/** Resolves to true once Vault's status agrees; false after a minute. */
-async function becomes(client: VaultClient, is: (status: SealStatus) => boolean, signal?: AbortSignal) {
-  const says = async () => is(await sealStatus(client)) || undefined;
-  return (await poll(says, joinMs, signal)) === true;
-}
-
-async function waitUntilJoined({ name, client }: Replica, { signal }: OpenVaultInput): Promise<void> {
-  if (await becomes(client, ({ initialized }) => initialized, signal)) return;
-  throw new TaskError({
-    what: `${name} of Vault does not join the other replicas`,
-    why: `it found no leader within ${joinMs / 1000} s`,
-    advice: 'its configuration needs a `retry_join` for each of the others; check its log',
-  });
-}
+/** Vault's status once it is so; undefined after a minute. */
+const statusWhen = (client: VaultClient, is: (status: SealStatus) => boolean, signal?: AbortSignal) =>
+  poll(() => sealStatus(client).then((status) => (is(status) ? status : undefined)), joinMs, signal);
 
 function wrongKeys(client: VaultClient, keysPath: KeysPlace, why: string | undefined): KeysError {
   return new KeysError({
