@@ -9,12 +9,10 @@ import { fileURLToPath } from 'node:url';
 const listFile = fileURLToPath(new URL('../../environments/variables.json', import.meta.url));
 
 /** Variables for the tasks only: secrets, and those that influence other programs. */
-const forTasks = patternOf(
-  [
-    'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
-    'NODE_OPTIONS NO_COLOR FORCE_COLOR COLUMNS TASKS_PACKAGES_INSTALLED TASKS_CALLED_IN TASKS_CALLED_AS GIT_INDEX_FILE',
-  ].flatMap((names) => names.split(' ')),
-);
+const forTasks = patternOf([
+  'ENVIRONMENT CLUSTER_PROVIDER CLUSTER_CONTEXT KUBECONFIG SOPS_PGP_KEY SOPS_PGP_KEY_FILE SOPS_EDITOR',
+  'NODE_OPTIONS NO_COLOR FORCE_COLOR COLUMNS TASKS_PACKAGES_INSTALLED TASKS_CALLED_IN TASKS_CALLED_AS GIT_INDEX_FILE',
+]);
 
 /**
  * Variables to pass to programs, listed in environments/variables.json. Others could run code in a shell (BASH_ENV),
@@ -34,12 +32,10 @@ export function npmEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEn
 }
 
 /** Variables that contain paths. */
-const withPaths = patternOf(
-  [
-    'KUBECONFIG SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GIT_SSL_CAINFO',
-    'GIT_INDEX_FILE SOPS_AGE_KEY_FILE GOOGLE_APPLICATION_CREDENTIALS AWS_CA_BUNDLE AWS_*_FILE AZURE_*_FILE',
-  ].flatMap((names) => names.split(' ')),
-);
+const withPaths = patternOf([
+  'KUBECONFIG SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS CURL_CA_BUNDLE REQUESTS_CA_BUNDLE GIT_SSL_CAINFO',
+  'GIT_INDEX_FILE SOPS_AGE_KEY_FILE GOOGLE_APPLICATION_CREDENTIALS AWS_CA_BUNDLE AWS_*_FILE AZURE_*_FILE',
+]);
 
 /**
  * Cleans up the variables of this process and its children. `folder` is the project's; its `.home` becomes the home
@@ -93,8 +89,9 @@ function listedNames(): RegExp {
   return listedOnce;
 }
 
+/** Matches these names; one text may have several. */
 function patternOf(names: readonly string[]): RegExp {
-  return new RegExp(`^(?:${names.join('|').replaceAll('*', '.*')})$`);
+  return new RegExp(`^(?:${names.join(' ').replaceAll(' ', '|').replaceAll('*', '.*')})$`);
 }
 
 /** The home of this user's account; empty without one, as with an arbitrary user id in a container. */

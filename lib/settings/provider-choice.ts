@@ -8,7 +8,7 @@ import {
   environmentNames,
   foldersIn,
   loadSettings,
-  readTexts,
+  readText,
   settingsFiles,
 } from './settings.ts';
 
@@ -95,7 +95,7 @@ export async function resolveOptions(
 /** The provider that the environment's settings require, if any. */
 async function onlyProvider(environment: string, root: string): Promise<ProviderName | undefined> {
   const files = await settingsFiles(environment, 'existing', root);
-  const texts = await readTexts(root, files);
+  const texts = await Promise.all(files.map((file) => readText(root, file)));
   // Most settings require none, and parsing YAML takes longer than the rest.
   if (!texts.some((text) => /\bprovider["']?\s*:\s*(?!["']{2})\S/.test(text))) return undefined;
   return (

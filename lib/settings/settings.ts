@@ -101,7 +101,7 @@ async function includedFiles(root: string, own: readonly string[]): Promise<stri
   return names.map((name) => `environments/${name}`);
 }
 
-async function readText(root: string, file: string): Promise<string> {
+export async function readText(root: string, file: string): Promise<string> {
   return readFile(resolve(root, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' && file.startsWith('.state/')) return '';
     throw new TaskError({
@@ -112,17 +112,14 @@ async function readText(root: string, file: string): Promise<string> {
   });
 }
 
-export const readTexts = (root: string, files: readonly string[]): Promise<string[]> =>
-  Promise.all(files.map((file) => readText(root, file)));
-
-const parseAll = (files: readonly string[], texts: readonly string[]): Promise<Layer[]> =>
-  Promise.all(files.map((file, index) => parse(texts[index] ?? '', file)));
+const readLayers = (files: readonly string[], root: string): Promise<Layer[]> =>
+  Promise.all(files.map(async (file) => parse(await readText(root, file), file)));
 
 async function parse(text: string, file: string): Promise<Layer> {
   const { value, lineOf } = parsed.get(text) ?? (await readStrictYaml(text, file));
   parsed.set(text, { value, lineOf });
   const tree = value ?? {};
-  if (isTree(tree)) return { file, tree, lineOf };
+  if (isTree(tree)) return { file, text, tree, lineOf };
   throw new TaskError({
     what: `${file} is not a map`,
     why: 'settings are maps of names',
@@ -134,12 +131,10 @@ type Place = Pick<Environment, 'name' | 'provider' | 'root'>;
 
 /** Loads an environment's merged settings. Throws `TaskError` with file and setting if one is wrong. */
 export async function loadSettings({ name, provider, root }: Place): Promise<Settings> {
-  const files = await settingsFiles(name, provider, root);
-  const texts = await readTexts(root, files);
-  const key = JSON.stringify([provider, texts]);
+  const layers = await readLayers(await settingsFiles(name, provider, root), root);
+  const key = JSON.stringify([provider, layers.map(({ text }) => text)]);
   const known = checked.get(key);
   if (known !== undefined) return known;
-  const layers = await parseAll(files, texts);
   const nested = layers.find(({ file, tree }) => /^environments\/cloud\//.test(file) && 'include' in tree);
   if (nested !== undefined)
     throw new TaskError({
@@ -159,8 +154,7 @@ export async function placeOf(
   { name, provider, root }: Place,
   settings: readonly (readonly string[])[],
 ): Promise<string | undefined> {
-  const files = await settingsFiles(name, provider, root);
-  const layers = await parseAll(files, await readTexts(root, files));
+  const layers = await readLayers(await settingsFiles(name, provider, root), root);
   for (const path of settings) {
     const place = placeIn(layers, path);
     if (place !== undefined) return `\`${path.join('.')}\` in ${place}`;
@@ -170,7 +164,7 @@ export async function placeOf(
 
 /** The arguments with which helmfile reads settings files as `loadSettings` does. */
 export async function stateValues(files: readonly string[], root: string): Promise<string[]> {
-  const layers = await parseAll(files, await readTexts(root, files));
+  const layers = await readLayers(files, root);
   return [
     ...files.flatMap((file) => ['--state-values-file', file]),
     ...digestWords(layers.map(({ tree }) => tree)),
@@ -180,6 +174,7 @@ export async function stateValues(files: readonly string[], root: string): Promi
 /** A settings file with each setting's line. */
 export type Layer = {
   readonly file: string;
+  readonly text: string;
   readonly tree: Tree;
   readonly lineOf: (path: readonly string[]) => number;
 };
