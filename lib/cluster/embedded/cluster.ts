@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { databaseCertificate } from '../../database/certificate.ts';
@@ -22,6 +23,7 @@ import { livingServices, loadRenewed } from './services.ts';
 import {
   allServices,
   checkSpace,
+  clusterFolder,
   ensureState,
   type Mode,
   readState,
@@ -30,10 +32,7 @@ import {
 } from './state.ts';
 import { ensureVault, vaultCommands } from './vault.ts';
 
-/**
- * The cluster's files in the state folder. The settings are removed first: without them, a half removed cluster is
- * known as such. The record is removed last, so that an interrupted destroy can be repeated.
- */
+/** The cluster's files in the state folder. The record is removed last: an interrupted destroy can be repeated. */
 const files = [
   ...['cluster.yaml', 'kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache'],
   ...['vault', 'postgresql', 'services', 'embedded.json'],
@@ -73,7 +72,7 @@ export const cluster: Cluster = {
       await refuseElsewhere(context);
       return 'stopped';
     }
-    const complete = allServices.every((name) => alive.has(name));
+    const complete = missingFiles(environment).length === 0 && allServices.every((name) => alive.has(name));
     const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
     return ready ? 'running' : 'degraded';
   },
@@ -81,11 +80,11 @@ export const cluster: Cluster = {
   faults: async ({ environment }) => {
     const alive = await livingNames(environment.state);
     const running = await runningNames(environment);
-    const dead = allServices.filter((name) => !alive.has(name));
-    if (dead.length === 0) return ['the API server does not answer'];
-    return dead.map(
-      (name) => `${name} ${running.has(name) ? 'runs, but no task recorded it' : 'does not run'}`,
-    );
+    const dead = allServices
+      .filter((name) => !alive.has(name))
+      .map((name) => `${name} ${running.has(name) ? 'runs, but no task recorded it' : 'does not run'}`);
+    const faults = [...missingFiles(environment), ...dead];
+    return faults.length > 0 ? faults : ['the API server does not answer'];
   },
 
   create: complete,
@@ -101,6 +100,8 @@ export const cluster: Cluster = {
     const stopped = await stopEverything(environment);
     // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
+    // Without this and the settings, a half removed cluster is known as such.
+    await rm(join(clusterFolder(environment), 'kwok.yaml'), { force: true });
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';
   },
@@ -123,6 +124,12 @@ export const cluster: Cluster = {
     await loadRenewed(state, 'vault', vaultCertificate(environment).certificate);
   },
 };
+
+/** Files of a created cluster that were lost; a start restores them. */
+const missingFiles = ({ name, state }: Environment): readonly string[] =>
+  ['cluster.yaml', 'kubeconfig']
+    .filter((file) => !existsSync(join(state, file)))
+    .map((file) => `.state/${name}/${file} is missing`);
 
 const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
   new Set((await livingServices(state)).map(({ name }) => name));
@@ -148,13 +155,12 @@ type Part = {
 };
 
 const jobRunner = 'lib/cluster/embedded/job-runner.ts';
-/** Folders with its sources. */
-const sources = ['lib/cluster/embedded', 'lib/database'];
 
-export async function sourcesDigest(root: string): Promise<string> {
-  const files = await Promise.all(sources.map((folder) => filesBelow(root, folder)));
-  return fileDigest(root, files.flat());
-}
+export const sourcesDigest = async (root: string): Promise<string> =>
+  fileDigest(root, [
+    ...(await filesBelow(root, 'lib/cluster/embedded')),
+    ...(await filesBelow(root, 'lib/database')),
+  ]);
 
 /** processes.ts finds the process by the state folder, which the program itself does not read. */
 const jobRunnerWords = (node: string, path: string, { name, state }: Environment): readonly string[] => [

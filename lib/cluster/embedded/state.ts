@@ -66,9 +66,8 @@ const newOne = (): string =>
 /** kwokctl's files contain the clone's path, as does the cluster's name. */
 async function checkFolder(environment: Named, { phase }: EmbeddedState): Promise<void> {
   const folder = clusterFolder(environment);
-  // The settings are written before the record, and removed first.
-  const missing = [settingsIn(environment), join(folder, 'kwok.yaml')].find((path) => !existsSync(path));
-  if (missing === undefined) return;
+  const missing = join(folder, 'kwok.yaml');
+  if (existsSync(missing)) return;
   const found = (await ifThere(readdir(dirname(folder)))) ?? [];
   const what = `the cluster of environment \`${environment.name}\` cannot be used`;
   const of = found.find((name) => name !== environment.clusterName);
@@ -79,7 +78,8 @@ async function checkFolder(environment: Named, { phase }: EmbeddedState): Promis
       advice: `use the clone at that path, or move it back; ${newOne()}`,
     });
   }
-  if (phase === 'creating' && missing !== settingsIn(environment)) return;
+  // The settings are written before the record.
+  if (phase === 'creating' && existsSync(settingsIn(environment))) return;
   throw new TaskError({
     what: `${what}: it is half removed`,
     why: `${missing} is missing; a run that was to remove the environment did not finish`,

@@ -88,13 +88,16 @@ test('a task on a cluster that does not run names its phase, with advice', async
   await created();
   await refused('stopped', /^run `npx tsx tasks.ts start-k8s`$/);
   await recordService(environment.state, 'etcd', process.pid);
-  await refused('degraded', /start-k8s/, /kube-apiserver does not run/);
+  rmSync(join(environment.state, 'cluster.yaml'));
+  const missing =
+    /^\.state\/development\/cluster.yaml is missing, \S+\/kubeconfig is missing, .*kube-apiserver does not run/;
+  await refused('degraded', /start-k8s/, missing);
 });
 
 test('a server that a killed run has started but not recorded counts as running', async () => {
   await created();
   const etcd = await standIn('etcd', [`${clusterFolder(environment)}/etcd`]);
-  const why = /^etcd runs, but no task recorded it, kube-apiserver does not run, /;
+  const why = /, etcd runs, but no task recorded it, kube-apiserver does not run, /;
   await fails(requireCluster(context), { what: /is degraded$/, why });
   etcd.child.stdin.end();
   await etcd.ended;
@@ -108,13 +111,10 @@ test('a cluster that belongs to another path, or is half removed, is neither sta
   };
   await writeState(environment, { ...state, phase: 'created' });
   await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
-  // What a destroy removes first, also of a cluster that was never complete.
+  // Also a cluster that was never complete.
   await writeState(environment, state);
-  const settings = join(environment.state, 'cluster.yaml');
-  const text = readFileSync(settings);
-  rmSync(settings);
+  rmSync(join(environment.state, 'cluster.yaml'));
   await refused(/is half removed$/, /^run `npx tsx tasks.ts destroy-environment`, then /);
-  writeFileSync(settings, text);
   await writeState(environment, { ...state, phase: 'created' });
   const other = join(dirname(clusterFolder(environment)), 'development-0a1b2c3d');
   await writeWhole(join(other, 'kwok.yaml'), '');
