@@ -2,13 +2,14 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Tree } from '../ground/tree.ts';
 import type { Release } from '../helm/helmfile.ts';
+import { kubectlText } from '../kubernetes/kubectl.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
 import type { VaultClient } from './api/client.ts';
 import { policyObject, removedApplications, structuralObjects } from './api/converge.ts';
 import { readSecret } from './api/key-values.ts';
 import { readKeys } from './api/keys-file.ts';
-import { type Replica, sealStatus } from './api/replica.ts';
+import { awaitServing, type Replica, sealStatus } from './api/replica.ts';
 import type { DesiredState } from './api/state-schema.ts';
 import { VaultError } from './api/vault-error.ts';
 import { differenceOf } from './api/vault-object.ts';
@@ -26,6 +27,9 @@ export type VaultStatus = {
   readonly configured: boolean | null;
 };
 
+/** Milliseconds for a replica to follow the active one, as after a restart. */
+const followMs = 5000;
+
 /** Vault's part of `status`. Throws `TaskError` if Vault cannot be reached. */
 export async function readVaultStatus(context: HealthContext): Promise<VaultStatus> {
   const { environment } = context;
@@ -42,6 +46,12 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
     const status = await vaultStatus(replicas, state, settings);
+    const members = replicas.length > 1 && !status.sealed ? await awaitServing(replicas, followMs) : [];
+    for (const { name, why } of members)
+      if (why !== undefined)
+        context.log(
+          `${name} of Vault does not serve: ${why}; if that lasts: \`${kubectlText(environment)} -n vault delete pod ${name}\`, then ${taskCommand('init-vault')}`,
+        );
     if (!isSetUp) return { ...status, configured: false };
     const { configured } = status;
     if (typeof configured === 'boolean') return { ...status, configured };

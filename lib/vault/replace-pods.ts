@@ -5,7 +5,7 @@ import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { unsealAll } from './api/init.ts';
 import type { VaultKeys } from './api/keys-file.ts';
-import { type Membership, membershipOf, type Replica, stepDown } from './api/replica.ts';
+import { awaitServing, type Member, membersOf, type Replica, stepDown } from './api/replica.ts';
 import { VaultError } from './api/vault-error.ts';
 import { redactedKeys } from './init-vault.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
@@ -13,9 +13,6 @@ import { withVaultReplicas } from './replicas.ts';
 
 /** Vault's StatefulSet, with any chart. */
 export const vaultSet = { namespace: 'vault', name: 'vault' } as const;
-
-/** A replica with what it says about itself; undefined without an answer. */
-type Member = Replica & { readonly state: Membership | undefined };
 
 const nameOf = ({ metadata }: SetPod): string => metadata.name;
 
@@ -34,7 +31,10 @@ export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, w
     if (first.every(({ state }) => state?.initialized === false)) return set.older[0];
     if (!canUnseal(first, keys)) return leftToPeople(context, set);
     await unsealEach(context, set, first);
-    const { members, idle } = await settled(context, set, replicas, waitMs);
+    const members = await awaitServing(replicas, waitMs, context.signal, context.progress);
+    const idle = members.filter(({ why }) => why !== undefined);
+    const late = idle.find(({ name }) => !set.older.map(nameOf).includes(name));
+    if (late !== undefined) throw notBack(context, set, late.name, late.why ?? '');
     await awaitNewer(context, set, 'ready', waitMs);
     const active = members.find(({ state }) => state?.active);
     const [next] = [
@@ -72,17 +72,6 @@ function leftToPeople({ log, environment }: EnvironmentContext, { older, replica
   );
 }
 
-const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
-  Promise.all(
-    replicas.map(async (replica) => {
-      const state = await membershipOf(replica.client).catch((error: unknown) => {
-        if (!(error instanceof VaultError)) throw error;
-        return undefined;
-      });
-      return { ...replica, state };
-    }),
-  );
-
 /** False if people hold the keys: a replaced pod would stay sealed until they come. */
 const canUnseal = (members: readonly Member[], keys: VaultKeys | undefined): boolean =>
   members.some(({ state }) => state?.autoUnseal === true) || (keys?.unseal_keys_b64 ?? []).length > 0;
@@ -96,55 +85,17 @@ async function unsealEach(
   set: Parameters<typeof notBack>[1],
   members: readonly Member[],
 ): Promise<boolean> {
-  let any = false;
   const older = set.older.map(nameOf);
-  const withData = members.filter(({ state }) => state?.initialized === true);
-  const joining = members.filter(({ name, state }) => state?.initialized === false && !older.includes(name));
-  for (const replica of [...withData, ...joining]) {
-    const input = { replicas: [replica], keysPath: keysPlace(context), signal: context.signal };
-    const opened = await unsealAll(input).catch((error: unknown) => {
-      if (!(error instanceof TaskError)) throw error;
-      throw notBack(context, set, replica.name, [error.what, error.why].join(': '), error.advice);
-    });
-    if (opened.length > 0) context.log(`unsealed: ${replica.name}`);
-    any ||= opened.length > 0;
-  }
-  return any;
-}
-
-/** The members, and those that do not serve, which after the time limit only an older one may not. */
-async function settled(
-  context: EnvironmentContext,
-  set: PodSet,
-  replicas: readonly Replica[],
-  waitMs: number,
-) {
-  let members: readonly Member[] = [];
-  let agreed = 0;
-  const idle = () => members.filter(({ state }) => whyIdle(state, agreed) !== undefined);
-  const all = async () => {
-    members = await membersOf(replicas);
-    // Later entries may be under way.
-    agreed ||= members.find(({ state }) => state?.active)?.state?.index ?? 0;
-    const [late] = idle();
-    if (late === undefined) return true;
-    context.progress(`waiting for ${late.name}: ${whyIdle(late.state, agreed)}`);
-    return undefined;
-  };
-  await poll(all, waitMs, context.signal);
-  for (const { name, state } of idle())
-    if (set.older.every((pod) => nameOf(pod) !== name))
-      throw notBack(context, set, name, whyIdle(state, agreed) ?? '');
-  return { members, idle: idle() };
-}
-
-/** Why a replica does not serve; undefined if it does. `agreed`: an entry that it must have. */
-function whyIdle(state: Membership | undefined, agreed: number): string | undefined {
-  if (state === undefined) return 'Vault does not answer';
-  if (!state.initialized) return 'it has not joined the others';
-  if (state.sealed) return 'it is sealed';
-  if (!state.joined) return 'it follows no active replica';
-  return state.index < agreed ? 'its data are behind' : undefined;
+  const replicas = members.filter(({ name, state }) => state && (state.initialized || !older.includes(name)));
+  const absent = members.filter((member) => !replicas.includes(member)).map(({ name }) => name);
+  const input = { replicas, absent, keysPath: keysPlace(context), signal: context.signal };
+  const opened = await unsealAll(input).catch(async (error: unknown) => {
+    if (!(error instanceof TaskError)) throw error;
+    const closed = (await membersOf(replicas)).find(({ state }) => state?.sealed !== false);
+    throw notBack(context, set, closed?.name ?? '', [error.what, error.why].join(': '), error.advice);
+  });
+  if (opened.length > 0) context.log(`unsealed: ${opened.join(', ')}`);
+  return opened.length > 0;
 }
 
 /** Lets another replica become the active one, which is faster than its end. */

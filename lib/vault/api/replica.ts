@@ -1,7 +1,8 @@
 import { taskCommand } from '../../ground/launcher.ts';
+import { poll } from '../../ground/poll.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
 import { type KeysPlace, nameOf, readKeys, type VaultKeys } from './keys-file.ts';
-import { KeysError, unreadable } from './vault-error.ts';
+import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /** A server of Vault: the only one, or one of several with shared raft data. */
 export type Replica = {
@@ -32,7 +33,10 @@ export async function sealStatus(client: VaultClient): Promise<SealStatus> {
   );
 }
 
-export type Membership = Awaited<ReturnType<typeof membershipOf>>;
+/** A replica with what it says about itself; undefined without an answer. */
+export type Member = Replica & { readonly state: Membership | undefined };
+
+type Membership = Awaited<ReturnType<typeof membershipOf>>;
 
 /** Any state of Vault is an answer, not an error. */
 const healthPath =
@@ -60,6 +64,48 @@ export async function membershipOf(client: VaultClient) {
     joined: active || (typeof address === 'string' && address !== ''),
     index: typeof index === 'number' ? index : 0,
   };
+}
+
+export const membersOf = (replicas: readonly Replica[]): Promise<Member[]> =>
+  Promise.all(
+    replicas.map(async (replica) => {
+      const state = await membershipOf(replica.client).catch((error: unknown) => {
+        if (!(error instanceof VaultError)) throw error;
+        return undefined;
+      });
+      return { ...replica, state };
+    }),
+  );
+
+/** The members, once all serve or after `waitMs` milliseconds; `why` one does not, with the same sent to `onWait`. */
+export async function awaitServing(
+  replicas: readonly Replica[],
+  waitMs: number,
+  signal?: AbortSignal,
+  onWait?: (text: string) => void,
+) {
+  let members: readonly (Member & { readonly why: string | undefined })[] = [];
+  let agreed = 0;
+  const all = async () => {
+    const found = await membersOf(replicas);
+    // Later entries may be under way.
+    agreed ||= found.find(({ state }) => state?.active)?.state?.index ?? 0;
+    members = found.map((member) => ({ ...member, why: whyIdle(member.state, agreed) }));
+    const late = members.find(({ why }) => why !== undefined);
+    if (late !== undefined) onWait?.(`waiting for ${late.name}: ${late.why}`);
+    return late === undefined || undefined;
+  };
+  await poll(all, waitMs, signal);
+  return members;
+}
+
+/** Why a replica does not serve; undefined if it does. `agreed`: an entry that it must have. */
+function whyIdle(state: Membership | undefined, agreed: number): string | undefined {
+  if (state === undefined) return 'Vault does not answer';
+  if (!state.initialized) return 'it has not joined the others';
+  if (state.sealed) return 'it is sealed';
+  if (!state.joined) return 'it follows no active replica';
+  return state.index < agreed ? 'its data are behind' : undefined;
 }
 
 /** Makes another replica the active one. Throws `VaultError`, with status 403 if the token may not. */

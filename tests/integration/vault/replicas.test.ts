@@ -8,7 +8,7 @@ import { type VaultClient, vaultClient } from '../../../lib/vault/api/client.ts'
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { generateRootToken } from '../../../lib/vault/api/operator.ts';
-import { membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/replica.ts';
+import { awaitServing, membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/replica.ts';
 import { restoreSnapshot, saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { newPlace, type RealVault, realVault, startMs, type VaultPlace } from './real-vault.ts';
@@ -172,6 +172,13 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     assert.equal(await readKeys(path), keys);
     assert.ok(existsSync(`${path}.1`), 'the other keys are kept');
     late?.resume();
+    await unseal();
+    const found = await awaitServing(replicas, 10_000);
+    const behind = replicas.map((_, other) => (other === index ? 'its data are behind' : undefined));
+    assert.equal(
+      found.map(({ why }) => why),
+      behind,
+    );
     await late?.stop();
     await late?.start();
     const { what, advice } = await failureOf(unseal());

@@ -37,8 +37,8 @@ function pod(name: string, { revision = 'old', waiting, ready = waiting === unde
   });
 }
 
-/** Of a server: it never joined; it follows no leader once replaced; it may not be asked to step down. */
-type Fault = 'new' | 'lost' | 'leading';
+/** Of a server: it never joined; replaced, it follows no leader, or has other data; it may not be asked to step down. */
+type Fault = 'new' | 'lost' | 'other' | 'leading';
 
 /** Servers of Vault by pod: a replaced pod's is sealed, and does not lead, as the last one does at first. */
 async function servers(names: readonly string[], faults: Readonly<Record<string, Fault>> = {}) {
@@ -63,6 +63,7 @@ async function servers(names: readonly string[], faults: Readonly<Record<string,
     },
     'PUT sys/unseal': (key) => {
       assert.is(key, 'the key');
+      if (faults[name] === 'other') return refused(400, 'message authentication failed');
       open.set(name, uidOf(name));
       appendFileSync(events, `unseal ${name}\n`);
       return { body: { sealed: false } };
@@ -156,6 +157,15 @@ test('so does one that is never ready, or that follows no leader', async () => {
   assert.equal(told(), ['delete vault-1', 'unseal vault-1']);
   await servers(three, { 'vault-1': 'lost' });
   await fails(replace(300), { why: 'it follows no active replica' });
+});
+
+test('of one with other data, the error says how it gets those of the others', async () => {
+  await servers(three, { 'vault-2': 'other' });
+  await fails(replace(300), {
+    what: 'pod vault/vault-2 is not back in service after its replacement',
+    why: /do not open vault-2, while the other replicas of Vault serve: message authentication failed$/,
+    advice: /delete pvc data-vault-2 .*; fix it and install again$/,
+  });
 });
 
 test('after a run that was killed, the last pod is unsealed, and nothing is replaced', async () => {
