@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readServices, type ServiceRecord } from '../../../lib/cluster/embedded/services.ts';
@@ -56,14 +55,8 @@ trouble('a taken port is named, and start-k8s restores all but touches no proces
   await succeeds('stop-k8s');
   const { ports } = JSON.parse(await readFile(state('embedded.json'), 'utf8')) as EmbeddedState;
   const bystander = spawn('sleep', ['600']);
-  const pid = bystander.pid ?? 0;
-  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
-  const record = { name: 'vault', pid, startTime: '1', bootId: boot };
-  await mkdir(state('services'), { recursive: true });
-  await writeFile(state('services', 'vault.json'), JSON.stringify(record));
-  const clusters = state('kwok', 'clusters');
-  const [cluster = ''] = await readdir(clusters);
-  await writeFile(join(clusters, cluster, 'pids', 'etcd.pid'), String(pid));
+  const [cluster = ''] = await readdir(state('kwok', 'clusters'));
+  await writeFile(state('kwok', 'clusters', cluster, 'pids', 'etcd.pid'), String(bystander.pid));
 
   const server = createServer().listen(ports.vault, '127.0.0.1');
   await once(server, 'listening');

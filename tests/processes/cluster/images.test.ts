@@ -65,12 +65,6 @@ test('an image with other inputs, even in one node alone, is replaced by the com
   const whole = join(project.folder, archive);
   const changed = changes().map((line) => line.replace(whole, archive));
   assert.equal(changed, lines.slice(0, -1));
-  assert.equal(lines, [
-    `docker tag ${built} ${asked}`,
-    `docker save --output ${archive} ${asked} ${built}`,
-    `minikube image load ${archive} --profile ${environment.clusterName}`,
-    `rm ${archive}`,
-  ]);
   assert.not.ok(existsSync(whole));
   // minikube keeps a copy in every node.
   const removal = 'rm -f /var/lib/minikube/images/images.tar';

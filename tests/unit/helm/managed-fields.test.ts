@@ -22,14 +22,6 @@ const lost = (wanted: object, actual: object, ...entries: ManagedFields[]): stri
     ({ path, manager = 'nobody', ours }) => `${path} by ${manager}: ${JSON.stringify(ours)}`,
   );
 
-test('a field is lost to the manager that changed it', () => {
-  const { lost } = compared({ spec: { replicas: 2 } }, { spec: { replicas: 4 } }, [
-    helm({ 'f:spec': { 'f:paused': {} } }),
-    by('kubectl', { 'f:spec': { 'f:replicas': {} } }, { subresource: 'scale' }),
-  ]);
-  assert.equal(lost, [{ path: '.spec.replicas', manager: 'kubectl', theirs: 4, ours: 2 }]);
-});
-
 test('a scale to 0 leaves replicas without an owner', () => {
   const owners = [helm({ 'f:spec': { 'f:paused': {} } })];
   const { lost } = compared({ spec: { replicas: 2 } }, { spec: { replicas: 0 } }, owners);
@@ -42,15 +34,6 @@ test('a field is not lost if helm owns it, however the server writes it, if it w
   const actual = { cpu: '1', selector: { a: 'b', added: 'by a default' } };
   assert.equal(lost(wanted, actual, helm({ 'f:cpu': {}, 'f:gone': {}, 'f:selector': {} })), []);
   assert.equal(lost({ a: { x: 1, y: 2 }, b: 1 }, { a: { y: 2, x: 1 }, b: 2 }, helm({}), by('edit', a)), []);
-});
-
-test('a removed field has no manager, and the topmost removed field is named', () => {
-  const wanted = { metadata: { labels: { 'a/b': 'c', d: 'e' } }, data: { x: 'y' } };
-  const owned = helm({ 'f:metadata': { 'f:labels': { 'f:d': {} } } });
-  assert.equal(lost(wanted, { metadata: { labels: { d: 'e' } } }, owned), [
-    '.metadata.labels[a/b] by nobody: "c"',
-    '.data by nobody: {"x":"y"}',
-  ]);
 });
 
 test('elements of a list are found by their keys, which may have parts of the server; those of a set are their own', () => {

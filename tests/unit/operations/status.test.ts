@@ -90,11 +90,7 @@ test('what is known of cluster, Vault and database is said in words', async () =
     [true, false, null, 'unsealed; whether it is configured is not known'],
   ] as const)
     assert.is((await lines({ vault: { initialized, sealed, configured } }))[2], `vault        ${words}`);
-  for (const [reachable, words] of [
-    [true, 'reachable'],
-    [false, 'not reachable'],
-  ] as const)
-    assert.is((await lines({ database: { reachable } }))[3], `database     ${words}`);
+  assert.is((await lines({ database: { reachable: true } }))[3], 'database     reachable');
 });
 
 test('releases stand in columns, and simulated parts are marked', async () => {

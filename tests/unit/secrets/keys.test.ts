@@ -44,16 +44,6 @@ test('the reason why a key cannot encrypt has its date', () => {
     assert.equal(keysIn(listing).map(encryptionProblem), [reason]);
 });
 
-test('a listing may hold several keys, or none', () => {
-  assert.equal(keysIn('gpg: no valid OpenPGP data found.\n'), []);
-  const private_ = key('-', '', 'scESC', part('-', '')).replace('pub:', 'sec:').replace('sub:', 'ssb:');
-  const fingerprint = '9A48DF663A2A48118E9A15F27971F8B9DCB2DC3C';
-  assert.equal(
-    keysIn(private_ + key('-', '', 'scSC')).map((one) => [one.isPrivate, one.parts.length, one.fingerprint]),
-    [true, false].map((isPrivate) => [isPrivate, isPrivate ? 2 : 1, fingerprint]),
-  );
-});
-
 const target = (key: string) => ({
   environment: environmentIn('/project'),
   settings: { sops: { key } } as Settings,

@@ -4,11 +4,9 @@ import { buildGraph } from '../../../lib/runner/graph.ts';
 import { needsOf } from '../../../lib/runner/task.ts';
 import { config, tasks } from '../../../tasks/all.ts';
 import { restoreDatabase } from '../../../tasks/backup.ts';
-import { createK8s } from '../../../tasks/cluster.ts';
 import { rotateDatabasePassword } from '../../../tasks/database.ts';
-import { createEnvironment, verifyEnvironment } from '../../../tasks/environment.ts';
+import { verifyEnvironment } from '../../../tasks/environment.ts';
 import { task } from '../../../tasks/environment-task.ts';
-import { databasePasswords } from '../../../tasks/secrets.ts';
 import { chartTools, installTools } from '../../../tasks/tools.ts';
 import { fails, taskContext } from '../../rig/task-context.ts';
 
@@ -25,7 +23,7 @@ const declared = task({
 
 test('a task is declared where the factory is called; the runner sees only what it declares', () => {
   assert.match(declared.file, /tasks\/environment\.test\.ts$/);
-  assert.is(declared.line, 19);
+  assert.is(declared.line, 17);
   for (const name of ['after', 'check', 'needs', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
 });
 
@@ -53,26 +51,13 @@ test('tasks that change the project’s files, or all encrypted ones, wait for e
   assert.is(locks[0], locks[1]);
 });
 
-test('what will be removed is marked before anything is created, and removed after everything', async () => {
-  for (const provider of ['embedded', 'minikube']) {
-    const call = { task: verifyEnvironment, ...inputOf(provider) };
-    const { nodes } = await buildGraph([call], call.options, 'run');
-    const steps = nodes.map(({ label }) => label).filter((label) => !label.startsWith('install-tool '));
-    assert.equal(steps.slice(0, 2), ['unused-environment', 'scratch-environment'], provider);
-    assert.equal(steps.slice(-2), ['verify-environment', 'remove-scratch'], provider);
-    const main = ['create-k8s', 'create-environment', 'install-all', 'test', 'verify-environment'];
-    const inOrder = steps.filter((label) => main.includes(label));
-    assert.equal(inOrder, main);
-  }
+test('what will be removed is marked before anything is created, and is never an existing cluster', async () => {
+  const call = { task: verifyEnvironment, ...inputOf('embedded') };
+  const { nodes } = await buildGraph([call], call.options, 'run');
+  const steps = nodes.map(({ label }) => label).filter((label) => !label.startsWith('install-tool '));
+  assert.equal(steps.slice(0, 2), ['unused-environment', 'scratch-environment']);
   const input = { ...inputOf('existing'), args: { logs: undefined } };
   await fails(async () => verifyEnvironment.check?.(input, []), { exitCode: 2 });
-});
-
-test('passwords are checked before the cluster is created', () => {
-  const isNeeded = (provider: string) =>
-    needsOf(createEnvironment, inputOf(provider)).some(({ task }) => task === databasePasswords);
-  assert.equal(['minikube', 'existing', 'embedded'].map(isNeeded), [true, true, false]);
-  assert.equal(createK8s.after, [databasePasswords]);
 });
 
 test('install-tools installs tools that contain charts, even if the provider does not need them', async () => {
