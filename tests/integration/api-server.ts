@@ -11,7 +11,6 @@ import { callIn, outputOf, type Place } from '../rig/programs.ts';
 
 export type ApiServer = Awaited<ReturnType<typeof startApiServer>>;
 
-/** Time limit until it is ready, on a busy machine. */
 const readyMs = 120_000;
 
 /**
@@ -89,7 +88,6 @@ export async function startApiServer(
   /** kubectl as administrator; throws its error if it fails. */
   const kubectl = (args: readonly string[], stdin?: string): Promise<string> =>
     outputOf({ folder, env }, 'kubectl', args, stdin);
-  /** File of its self-signed certificate. */
   const authority = join(folder, 'certificates', 'apiserver.crt');
   return { folder, env, kubeconfig, address, token, authority, kubectl, stop };
 }
@@ -104,7 +102,6 @@ const kubeconfigOf = (server: string, token: string) => ({
   'current-context': 'test',
 });
 
-/** A list of objects for `kubectl -f -`. */
 export const list = (objects: readonly object[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
 

@@ -51,13 +51,11 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
   const run: typeof start = (...words) => (isStopped ? new Promise(() => {}) : start(...words));
   /** Runs a task by `./run`, which starts in a third of the time of the sources. */
   const task = (...words: readonly string[]) => run('./run', words);
-  /** Runs a task that has to succeed. */
   const succeeds = async (...words: readonly string[]): Promise<Ended> => {
     const ended = await task(...words);
     assert.is(ended.exitCode, 0, `${words.join(' ')}: ${ended.stderr}`);
     return ended;
   };
-  /** Runs a bash script that has to succeed. */
   const script = async (text: string): Promise<Ended> => {
     const ended = await run('bash', ['-c', `set -euo pipefail\n${text}`]);
     assert.is(ended.exitCode, 0, ended.stderr);
@@ -82,7 +80,6 @@ export async function makeSandbox(prefix = 'kd-', place?: string) {
     refuses: async (words: readonly string[], exitCode: number, said: RegExp) =>
       assertRefused(await task(...words), exitCode, said),
     status: async () => JSON.parse((await succeeds('status', '--json')).stdout) as Status,
-    /** Path of a file in the folder. */
     path: (...names: readonly string[]) => join(folder, ...names),
     /** Destroys the environments and removes everything after the suite, or when a signal ends the tests. */
     removeAfter: (tests: { after(hook: () => Promise<void>): void }, ...environments: readonly string[]) => {

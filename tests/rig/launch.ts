@@ -81,7 +81,6 @@ export class Launched {
     this.exit.catch(() => this.end());
   }
 
-  /** Presses a key: `\x03` is Ctrl-C. */
   type(text: string): void {
     this.child.stdin?.write(text);
   }
@@ -90,7 +89,6 @@ export class Launched {
     return this.#shown.text;
   }
 
-  /** Resolves when this was shown. */
   shows(text: string | RegExp): Promise<void> {
     return this.#shown.holds(text);
   }

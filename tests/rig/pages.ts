@@ -35,10 +35,8 @@ export function codeOf({ text }: Page): { readonly language: string; readonly co
   }));
 }
 
-/** The page without fenced code. */
 export const proseOf = ({ text }: Page): string => text.replace(/^( *)```[\s\S]*?^\1```$/gm, '');
 
-/** Inline code of the prose. */
 export const inlineCodeOf = (page: Page): string[] =>
   [...proseOf(page).matchAll(/(`+)(.+?)\1(?!`)/g)].map(([, , code = '']) => code.trim());
 

@@ -10,7 +10,6 @@ import { findTool } from '../../lib/tools/tools.ts';
 /** Folder and variables of a program. */
 export type Place = { readonly folder: string; readonly env: NodeJS.ProcessEnv };
 
-/** Runs a program to its end. A missing program is an error. */
 export function callIn(place: Place, program: string, args: readonly string[], stdin = ''): Promise<Ended> {
   const child = spawn(program, args, { cwd: place.folder, env: place.env });
   // a program that reads no stdin may end before it is written
@@ -27,7 +26,6 @@ export async function outputOf(...call: Parameters<typeof callIn>): Promise<stri
   throw new Error(`\`${program} ${args.join(' ')}\` ended with ${exitCode}:\n${stderr}`);
 }
 
-/** Runs a bash script. */
 export const bash = (script: string, place: Place): Promise<Ended> => callIn(place, 'bash', ['-c', script]);
 
 /**

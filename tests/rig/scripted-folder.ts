@@ -22,7 +22,6 @@ export type CloneContext = RecordedContext & Target;
 export const printing = (value: unknown): string =>
   `printf '%s\\n' '${JSON.stringify(value).replaceAll("'", "'\\''")}'`;
 
-/** Shell code that prints objects as kubectl does. */
 export const listing = (...items: readonly object[]): string => printing({ items });
 
 /** A revision as helm keeps it: gzipped JSON, in base64, in the base64 of a Secret. */

@@ -4,7 +4,6 @@ import type { Test } from 'uvu';
 
 const playing: ChildProcess[] = [];
 
-/** Ends the stand-ins of each test. */
 export function useStandIns<State>(test: Test<State>): void {
   test.after.each(() => {
     for (const child of playing.splice(0)) child.kill('SIGKILL');

@@ -51,7 +51,6 @@ export async function realPostgresql(
   return {
     address: `127.0.0.1:${port}`,
     port,
-    /** The server's log so far. */
     log: () => log,
     remove: async () => {
       // "Fast" does not wait for clients.
@@ -73,7 +72,6 @@ export async function databaseServer(name: string, settings: Readonly<Record<str
     ...{ ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key, ...settings },
     hba_file: join(root, 'charts', 'postgresql', 'files', 'server', 'pg_hba.conf'),
   });
-  /** The superuser's. */
   const login: Login = { host: '127.0.0.1', port, identity: { authority, name }, ...superuser };
   const ask = (sql: string, as: Partial<Login> = {}) => withLogin({ ...login, ...as }, (query) => query(sql));
   return {

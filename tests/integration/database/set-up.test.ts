@@ -37,10 +37,8 @@ type As = { readonly user: string; readonly password: string; readonly database:
 const app2 = (password: string): As => ({ user: 'app2', password, database: 'app2' });
 const vaultAs = (password: string): As => ({ user: 'vault', password, database: 'postgres' });
 
-/** The message of an attempt's error; empty if there is none. */
 const messageOf = (attempt: Promise<unknown>): Promise<string> => attempt.then(() => '', String);
 
-/** The server's error for a statement. */
 const refusal = (sql: string, as?: Partial<Login>) => messageOf(ask(sql, as));
 
 const accepts = (as: As) => acceptsLogin({ ...login, ...as });

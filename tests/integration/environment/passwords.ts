@@ -17,8 +17,6 @@ import {
   withFile,
 } from './shared.ts';
 
-/* Rotation of database passwords in all places that use them. */
-
 export const passwords = suite('passwords');
 
 passwords('a rotation that failed half-way is completed with the same passwords, everywhere', async () => {

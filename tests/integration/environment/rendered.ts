@@ -18,14 +18,11 @@ import {
   withFile,
 } from './shared.ts';
 
-/* What `render` writes, beside what is installed. */
-
 export const rendered = suite('rendered');
 
 const folder = sandbox.path('gitops', 'development');
 const render = (...words: readonly string[]) => succeeds('render', '--output', folder, ...words);
 
-/** Paths of the rendered files in the folder, sorted. */
 const files = async (): Promise<string[]> => (await filesIn(folder)).sort();
 
 /** Objects that an install creates, by kind and name, with their namespaces. */

@@ -15,7 +15,6 @@ export const restore = suite('restore');
 const backups = join(sandbox.home, 'backups');
 const database = join(backups, 'database');
 
-/** Runs SQL as an application; returns the server's refusal. */
 const sql = async (app: string, statement: string) => login(await loginOf(app), undefined, statement);
 
 /** Undefined if the table has that many rows. */

@@ -7,11 +7,8 @@ import { callIn, outputOf, type Place } from '../../rig/programs.ts';
 import { dryRunOn, list } from '../api-server.ts';
 import { sandbox, state } from './shared.ts';
 
-/* What pods, teams and deployers may do: Pod Security, LimitRanges, quotas and RBAC, as set up by the charts. */
-
 export const rights = suite('rights');
 
-/** The cluster of the sandbox. */
 const place: Place = {
   folder: sandbox.folder,
   env: {
@@ -45,7 +42,6 @@ const podOf = (namespace: string, change: Tree = {}, resources: Tree = {}) => ({
 /** Verbs by resource. */
 type Rights = Readonly<Record<string, string>>;
 
-/** Of the API `authorization.k8s.io/v1`. */
 type Rule = {
   readonly verbs: readonly string[];
   readonly apiGroups?: readonly string[];
@@ -53,10 +49,8 @@ type Rule = {
   readonly resourceNames?: readonly string[];
 };
 
-/** kubectl arguments to act as a member of a team. */
 const asTeam = (team: string) => ['--as', 'somebody', '--as-group', `k8s-deployment:${team}`];
 
-/** Review of all rights of its creator. */
 const rulesReview = (namespace: string) => ({
   apiVersion: 'authorization.k8s.io/v1',
   kind: 'SelfSubjectRulesReview',
@@ -112,7 +106,6 @@ const observes: Rights = {
   'nodes.metrics.k8s.io': 'get list',
 };
 
-/** Rights in a comparable form. */
 function normal(rights: Rights): Rights {
   const sorted = (verbs: string) => [...new Set(verbs.split(' '))].sort().join(' ');
   return Object.fromEntries(Object.entries(rights).map(([resource, verbs]) => [resource, sorted(verbs)]));

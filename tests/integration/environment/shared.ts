@@ -5,9 +5,6 @@ import * as assert from 'uvu/assert';
 import { poll } from '../../../lib/ground/poll.ts';
 import { atDatabase, makeSandbox, secretOf } from '../sandbox.ts';
 
-/* What the scenarios of one environment share, see `environment.test.ts`. */
-
-/** The clone that all scenarios use. */
 export const sandbox = await makeSandbox();
 /** `somebody` is an administrator with a shell. */
 export const { succeeds, refuses, status, shell: somebody } = sandbox;
@@ -41,27 +38,22 @@ export async function withFile(
   }
 }
 
-/** Files below a folder, relative to it. */
 export async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());
   return files.map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)));
 }
 
-/** Waits for what a controller does, on a busy machine. */
 export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
   assert.ok(await poll(async () => (await holds()) || undefined, 180_000), `${what} within 180 s`);
 }
 
-/** A field of an object in the namespace of the backends. */
 export const fieldOf = (object: string, path: string): Promise<string> =>
   somebody(`kubectl -n backend get ${object} -o jsonpath={${path}}`);
 
-/** Rises with each restart. */
 export const generationOf = async (deployment: string): Promise<number> =>
   Number(await fieldOf(`deployment/${deployment}`, '.metadata.generation'));
 
-/** The parameters with which an application's backend logs in. */
 export const loginOf = (app: string) => secretOf(sandbox, 'backend', `${app}-back-database`);
 
 /** Logs in with the parameters of an application. Returns the server's refusal, or undefined. */

@@ -10,11 +10,8 @@ import { isSameProcess } from '../../../lib/runner/process-identity.ts';
 import { eventOf, leftovers, openVault, startRun } from '../sandbox.ts';
 import { refuses, sandbox, somebody, state, status, succeeds, until } from './shared.ts';
 
-/* Failures of a cluster: dead processes, a sealed Vault, ports in use, and a stopped cluster. */
-
 export const trouble = suite('trouble');
 
-/** Kills services, and returns the records of the others. */
 async function killServices(...names: string[]): Promise<ServiceRecord[]> {
   const records = await readServices(state());
   const killed = records.filter(({ name }) => names.includes(name));

@@ -37,7 +37,6 @@ async function namespaces(): Promise<Map<string, Metadata>> {
   return new Map(items.map(({ metadata }: { metadata: Metadata }) => [metadata.name, metadata]));
 }
 
-/** Those of the project. */
 const ours = async () => [...(await namespaces()).keys()].filter((name) => projectNamespaces.includes(name));
 
 /** In place of the controller that a bare API server lacks. */

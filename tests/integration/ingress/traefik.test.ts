@@ -45,9 +45,7 @@ let api: ApiServer;
 let traefik: ChildProcess | undefined;
 let log = '';
 let ports = { http: 0, https: 0 };
-/** PEM of the CA that signed the certificate of the routes. */
 let authority = '';
-/** Requests that arrived at the front. */
 const reached: string[] = [];
 const front = createServer((request, response) => {
   reached.push(`${request.url} ${request.headers['x-ingress-route']}`);
@@ -56,7 +54,6 @@ const front = createServer((request, response) => {
 
 const chart = (values: Tree) => render('traefik', { release: 'traefik', namespace: 'ingress', values });
 
-/** The container's arguments, for an API server outside the cluster. */
 const argumentsIn = (objects: readonly KubernetesObject[]): string[] =>
   objects.find(({ kind }) => kind === 'Deployment')?.spec.template.spec.containers[0].args;
 

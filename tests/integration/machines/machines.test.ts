@@ -33,7 +33,6 @@ async function on(prefix: readonly string[], command: readonly string[], more: N
   return undefined;
 }
 
-/** Starts a part of the embedded cluster on such a machine. False where that is not allowed. */
 async function starts(part: string, prefix: readonly string[], more?: NodeJS.ProcessEnv): Promise<boolean> {
   const command = [process.execPath, '--import', 'tsx', `${here}/start-part.ts`, part];
   const started = await on(prefix, command, more);

@@ -74,7 +74,6 @@ Object.assign(process.env, {
 });
 const context = { ...taskContext({ env: 'development', provider: 'minikube' }), environment, settings };
 
-/** Exit code and output of minikube. */
 async function minikube(...words: readonly string[]) {
   const { exitCode, stdout, stderr } = await run([...asUser, tool?.path ?? '', ...words]);
   return { exitCode, output: stdout + stderr };
@@ -82,7 +81,6 @@ async function minikube(...words: readonly string[]) {
 const start = (...words: readonly string[]) =>
   minikube(...startArguments({ environment, settings }), '--dry-run', '--alsologtostderr', ...words);
 
-/** All our minikube commands besides `start`. */
 async function commands(of = environment): Promise<readonly string[]> {
   const { create, stop, destroy } = provider.commands;
   const given = { environment: of, settings };
@@ -93,7 +91,6 @@ async function commands(of = environment): Promise<readonly string[]> {
   return [...others, `status ${profile} --output json`, `ip ${profile}`];
 }
 
-/** Exit codes of minikube: wrong command line; profile not found. */
 const usage = 14;
 const noProfile = 85;
 

@@ -15,7 +15,6 @@ sandbox.removeAfter(test, 'development', 'staging', 'first');
 const author = ['-c', 'user.name=test', '-c', 'user.email=test@localhost'];
 const git = (...words: string[]) => outputOf(sandbox, 'git', [...author, ...words]);
 
-/** What git would commit. */
 const changes = (): Promise<string> => git('status', '--porcelain', '--untracked-files=all');
 
 await git('init', '--quiet');

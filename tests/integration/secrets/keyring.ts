@@ -17,7 +17,6 @@ async function withHome({ folder, env }: Sandbox, home: string, words: readonly 
   return result;
 }
 
-/** The output of a program that has to succeed with the keyring of the environment `development`. */
 export async function inKeyring(sandbox: Sandbox, ...words: readonly string[]): Promise<string> {
   const home = sandbox.path('.state/development/gnupg');
   const { exitCode, stdout, stderr } = await withHome(sandbox, home, words);

@@ -59,7 +59,6 @@ const exported = (...words: readonly string[]): string => gpg('--armor', ...word
 
 const long = ['--faked-system-time', '20200101T000000'];
 
-/** Gives a text as the key of the next import. */
 function give(text: string): void {
   process.env.SOPS_PGP_KEY_FILE = join(home, 'given.asc');
   writeFileSync(process.env.SOPS_PGP_KEY_FILE, text);

@@ -62,14 +62,12 @@ const secretKeys = async (): Promise<string[]> => {
   return [...listed.matchAll(/^sec:.*\n(?:fpr|grp):+([0-9A-F]{40}):/gm)].map(([, found = '']) => found);
 };
 
-/** A task's context with the keyring of the environment `development`. */
 async function prepared() {
   const context = await settledContext({}, sandbox.folder);
   await importKeys(context);
   return context;
 }
 
-/** What a rotation says, or its error. */
 async function rotate(keyFile?: string): Promise<string> {
   const context = await prepared();
   const failure = await rotateKeys(context, keyFile)
@@ -99,7 +97,6 @@ const fastKeys = async () => {
 /** The values of a secrets file that a key opens, by default that of the project; undefined if it does not. */
 const opened = (name: string, key = sandbox.path(developmentKey)) => openedBy(sandbox, [key], name);
 
-/** Sets a value of a secrets file as another task does. */
 const setPassword = (name: string, value: string) =>
   inKeyring(sandbox, 'sops', 'set', name, '["password"]', `"${value}"`);
 

@@ -17,7 +17,6 @@ export type VaultPlace = { readonly port: number; readonly clusterPort: number }
 
 type Options = {
   readonly place?: VaultPlace;
-  /** Servers to join; default: none. */
   readonly joins?: readonly VaultPlace[];
   /** A seal that unseals it without keys. */
   readonly seal?: object;
@@ -28,7 +27,6 @@ export const newPlace = async (): Promise<VaultPlace> => ({
   clusterPort: await freePort(),
 });
 
-/** Time limit until servers are started, or agree on something, on a busy machine. */
 export const startMs = 120_000;
 
 const serverName = 'vault.vault.svc';
@@ -85,7 +83,6 @@ export async function realVault({ place, joins, seal }: Options = {}) {
     /** Neither answers nor follows until it is resumed. */
     pause: () => child?.kill('SIGSTOP'),
     resume: () => child?.kill('SIGCONT'),
-    /** Removes its data. */
     lose: async () => {
       await rm(path, { recursive: true });
       await mkdir(path);
@@ -93,7 +90,6 @@ export async function realVault({ place, joins, seal }: Options = {}) {
     keysPath: join(folder, 'keys', 'keys.json'),
     /** File of the authority. */
     authorityFile: files.certificate,
-    /** Ends the process and removes its data. */
     remove: async () => {
       await stop();
       await rm(folder, { recursive: true });

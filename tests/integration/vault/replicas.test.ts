@@ -41,7 +41,6 @@ async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
 
 const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.root_token ?? '';
 
-/** The active one, with the root token. */
 const activeClient = async (): Promise<VaultClient> =>
   (await initialise()).client.withToken(await rootToken());
 

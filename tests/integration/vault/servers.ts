@@ -62,7 +62,6 @@ export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Pr
   await revokeToken(anonymous, token);
 }
 
-/** Initialised, sealed and configured. */
 export const status = async () => {
   const replicas = [{ name: 'vault', client: await operatorClient() }];
   const found = await vaultStatus(replicas, given.state, settingsOf(vault));

@@ -48,9 +48,7 @@ function makeClone() {
   return {
     folder,
     bin,
-    /** Puts a shell script named `npm` on PATH. */
     npm: (text: string) => fs.writeFileSync(join(bin, 'npm'), `${head}${text}\n`, { mode: 0o755 }),
-    /** Lines that `npm` appended to `$LOG`. */
     calls: () => (fs.existsSync(log) ? fs.readFileSync(log, 'utf8').trim().split('\n') : []),
     /** `clone` is where it is by now. */
     start: (

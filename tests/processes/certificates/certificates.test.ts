@@ -36,7 +36,6 @@ const ensure = (change: Partial<CertificateRequest> = {}, now?: Date, of = conte
 const problem = (change: Partial<CertificateRequest> = {}, now?: Date, of = context) =>
   certificateProblem(of.environment, { ...request, ...change }, now);
 
-/** Runs the printed commands, and returns the paths of what they create. */
 function print() {
   const commands = certificateCommands(context.environment, request);
   execFileSync('bash', ['-euc', commands.join('\n')], { cwd: project.folder, stdio: 'pipe' });

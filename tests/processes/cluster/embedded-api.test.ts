@@ -14,8 +14,6 @@ import { serveTls } from '../../rig/loopback.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 
-/* The API server of the embedded cluster, its nodes and kubeconfig, and the account of PostgreSQL. */
-
 const { test, project } = scriptedSuite('embedded-api', 'embedded', 'environments');
 let answer: (response: ServerResponse) => void;
 let api: Api;
@@ -30,7 +28,6 @@ test.before(async () => {
   project.reset();
 });
 
-/** The events of a watch, or its error's message. */
 async function watched(): Promise<unknown> {
   const events: unknown[] = [];
   const watch = api.watch('/api/v1/pods', (event) => events.push(event), new AbortController().signal);
@@ -71,7 +68,6 @@ test('a watch does not use Node’s agent, which ends a quiet one and may lead t
   assert.equal(events, [{ type: 'ADDED' }]);
 });
 
-/** The nodes of a cluster for this number in the settings. */
 async function applied(nodes: number, phase: 'creating' | 'created'): Promise<string[]> {
   const text = await nodeManifests(withSettings({ cluster: { nodes } }), phase);
   return parseAllDocuments(text).map((node) => node.toJS().metadata.name);

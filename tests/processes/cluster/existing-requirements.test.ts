@@ -7,8 +7,6 @@ import { context, listing, printing, withSettings } from '../../rig/scripted-fol
 import { fails } from '../../rig/task-context.ts';
 import { type Changes, kubectl, operatorOf, test } from './scripted-existing.ts';
 
-/* What an existing cluster must have, by the settings. */
-
 const storageClass = (name: string) => ({ 'get storageclass': listing({ metadata: { name } }) });
 const type = (answer: string) => ({ customresourcedefinition: answer });
 const noType = type('');

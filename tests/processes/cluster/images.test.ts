@@ -11,8 +11,6 @@ import * as tasks from '../../../tasks/images.ts';
 import { context, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
 
-/* Docker, minikube and its nodes, played. */
-
 const files = ['environments', 'docker', 'helmfile.yaml'];
 const { test, project } = scriptedSuite('images for minikube', 'minikube', ...files);
 
@@ -20,7 +18,6 @@ const asked = 'k8s-deployment/backend-verification:0.1.0';
 const first = await project.context('minikube');
 const { environment, settings } = first;
 const images = await imagesToBuild(first, ownImages(settings, await declaredReleases(project.folder)));
-/** The image by its inputs. */
 const [{ built } = { built: '' }] = images;
 const build = () => buildImages(context, images);
 const load = () => loadImages(context, images);

@@ -1,7 +1,5 @@
 import { listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 
-/* An existing cluster with scripted answers of kubectl. */
-
 export const { test, project } = scriptedSuite('existing', 'existing', 'environments', 'helmfile.yaml');
 
 const defaultClass = { annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } };
@@ -37,5 +35,4 @@ const answers = {
 
 export type Changes = Partial<typeof answers>;
 
-/** A kubectl that answers in this way. */
 export const kubectl = (changes: Changes = {}): void => project.script('kubectl', { ...answers, ...changes });

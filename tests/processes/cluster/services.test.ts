@@ -29,7 +29,6 @@ async function start(name: string, words: string[], digest?: string): Promise<Se
   return record;
 }
 
-/** Services that say in their log what they do. */
 const shell = (script: string): string[] => ['sh', '-c', script];
 const server = shell('echo ready; exec sleep 1000');
 
@@ -41,7 +40,6 @@ const heeding = (signal: string, action: string): string[] => [
 
 const { signal } = new AbortController();
 
-/** Resolves when the service's log holds the text. */
 const said = (record: ServiceRecord, text: string): Promise<void> => {
   const ready = async () => (await lastLogLine(folder, record.name)).includes(text);
   return wait(record, ready);

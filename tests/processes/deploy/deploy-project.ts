@@ -22,7 +22,6 @@ export const emptyFolders = `folder=; last=
 for word; do [ "$last" = --output-dir ] && folder=$word; last=$word; done
 [ -z "$folder" ] || for word; do case "$word" in name=*) mkdir -p "$folder/\${word#name=}";; esac; done`;
 
-/** A helmfile that does this for some words of its command line. */
 export const helmfile = (words: string, body: string): void =>
   project.script('helmfile', `${emptyFolders}\ncase "$*" in *${words}*) ${body};; esac`);
 
@@ -54,7 +53,6 @@ export function cluster(status: string, ageSeconds: number, changes: Cluster = {
 export const helm = (history: readonly object[]): void =>
   project.script('helm', { history: printing(history) });
 
-/** A helmfile call that installs devops and reverts manual changes. */
 export const sync =
   /^helmfile .* -l name=devops sync --concurrency 10 --sync-args --force-conflicts --server-side=true$/;
 

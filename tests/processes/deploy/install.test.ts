@@ -55,7 +55,6 @@ const manifest = '---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: backe
 const namespace = listing({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } });
 const cached = () => join(context.environment.state, 'rendered.json');
 
-/** A helmfile that renders that manifest. */
 const rendering = (): void =>
   project.script('helmfile', {
     '--output-dir': `while [ "$1" != --output-dir ]; do shift; done; mkdir -p "$2/devops"; cat > "$2/devops/a.yaml" <<'END'\n${manifest}END\n`,

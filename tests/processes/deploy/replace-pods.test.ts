@@ -20,7 +20,6 @@ let certificate: TestCertificate;
 
 type PodOptions = { readonly revision?: 'old' | 'new'; readonly waiting?: string; readonly ready?: boolean };
 
-/** A pod of the StatefulSet `vault`, as kubectl prints it. */
 function pod(name: string, { revision = 'old', waiting, ready = waiting === undefined }: PodOptions = {}) {
   const state = waiting === undefined ? {} : { waiting: { reason: waiting } };
   return JSON.stringify({

@@ -25,7 +25,6 @@ await onlyExamples(folder);
 const [readme] = codeOf(pageOf('README.md')).filter(({ language }) => language === 'ts');
 appendFileSync(join(folder, 'tasks/deploy.ts'), readme?.code ?? '');
 
-/** Lines of the `sh` blocks, without comments. */
 const lines = pages.flatMap((page) =>
   codeOf(page)
     .filter(({ language }) => language === 'sh')

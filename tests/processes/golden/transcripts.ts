@@ -11,7 +11,6 @@ import { outputOf } from '../../rig/programs.ts';
 
 export type Transcript = { readonly exitCode: number; readonly text: string };
 
-/** Arguments for the tasks that need some. */
 const examples: { readonly [task: string]: readonly string[] } = {
   'install-tier': ['apps'],
   'diff-tier': ['apps'],
@@ -52,7 +51,6 @@ export async function printedBy(
   return JSON.parse(await outputOf({ folder, env: nowhere }, process.execPath, args));
 }
 
-/** The dry run of every public task by its name, for each list of further words. */
 export async function dryRuns(
   folder: string,
   words: readonly (readonly string[])[],
@@ -89,7 +87,6 @@ export function normalise(text: string, folder: string): string {
 
 const folderOf = (provider: ProviderName): string => join(root, 'tests/golden', provider);
 
-/** The stored transcripts of a provider by task. */
 export function stored(provider: ProviderName): Map<string, string> {
   const read = (file: string) => readFileSync(join(folderOf(provider), file), 'utf8');
   return new Map(readdirSync(folderOf(provider)).map((file) => [file.replace(/\.txt$/, ''), read(file)]));

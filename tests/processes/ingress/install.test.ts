@@ -57,7 +57,6 @@ const ensure = (ingress: Parameters<typeof withSettings>[0]['ingress'] = {}, of 
 
 const localChart = { chart: './charts/traefik', repository: '', version: '', values: { replicas: 1 } };
 
-/** Without the arguments that choose the cluster. */
 const shortly = (line: string): string => line.replace(/ --kubeconfig \S+ --(?:kube-)?context \S+/, '');
 
 const changes = (words = /apply|delete|upgrade|uninstall/): string[] => project.calls(words).map(shortly);

@@ -9,11 +9,8 @@ import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { portOf } from '../../rig/loopback.ts';
 import { context, listing, printing, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 
-/* Addresses and certificates of the routes. */
-
 const cnf = 'lib/certificates/certificates.cnf';
 const { test, project } = scriptedSuite('routes', 'minikube', 'environments', cnf);
-/** Of a server that answers. */
 const nodePort = await portOf(createServer());
 
 const route = (namespace: string, name: string, host: string | undefined, path: string) => ({
@@ -101,7 +98,6 @@ const file = join(project.folder, '..', 'applied');
 type Made = { metadata: { name: string }; type: string };
 const applied = () => JSON.parse(readFileSync(file, 'utf8')).items;
 
-/** A cluster that keeps what is applied. */
 const cluster = (secrets = `cat ${file} 2> /dev/null || ${listing()}`) =>
   project.script('kubectl', { apply: `cat > ${file}`, 'get secrets': secrets });
 

@@ -17,7 +17,6 @@ const { test, project } = scriptedSuite('test-ingress', 'existing', 'environment
 const host = 'app1-front.development.k8s-deployment.test';
 const request = { name: 'app1-front', hosts: [host] };
 
-/** A certificate of the environment's authority, and the authority. */
 async function makeKeys(of = context) {
   const { certificate, key, authority } = await ensureCertificate(of, request);
   return {

@@ -39,7 +39,6 @@ const leases = (...times: string[]) =>
 const postgresql = { 'get service postgresql': ['echo service/postgresql'] };
 const refused = 'echo "error: unable to upgrade connection: pod does not exist" >&2; exit 1';
 
-/** The questions in the order in which they were first asked. */
 function asked(): readonly string[] {
   const question = /leases|port-forward|get pods|service|statefulsets/;
   return [...new Set(project.calls().map((line) => question.exec(line)?.[0] ?? line))];

@@ -14,7 +14,6 @@ export type Fault = {
   readonly play: (response: ServerResponse, content: Buffer, request: IncomingMessage) => void;
 };
 
-/** All simulated host names; /etc/hosts maps them here. */
 export const hostNames = [
   'api.github.com',
   'dl.google.com',
@@ -90,7 +89,6 @@ export async function playHosts(folder: string) {
   return hosts;
 }
 
-/** A compressed tar archive of one executable file. */
 function tarGz(path: string, text: string): Buffer {
   const folder = mkdtempSync(join(tmpdir(), 'archive-'));
   mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -164,7 +162,6 @@ const shapes: { readonly [tool: string]: Shape } = {
   k9s: [github('derailed/k9s', 'k9s_{Os}_{arch}.tar.gz'), 'checksums.sha256', 'k9s'],
 };
 
-/** The tools whose releases are played. */
 export const playedTools = Object.keys(shapes);
 
 /** What the publishers of these tools have for Linux and macOS, by `host/path`. A program prints its name and version. */

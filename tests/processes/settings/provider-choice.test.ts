@@ -14,7 +14,6 @@ const { folder } = project;
 const resolve = (options: Options = {}, user = 1000, task = 'create-k8s'): Promise<Options> =>
   resolveOptions({ env: 'development', ...options }, [{ name: task }], folder, user);
 
-/** Records that the environment was made with this provider. */
 const made = (provider: string, context = '') =>
   remember({ ...environmentOf({ env: 'development', provider }, folder), context });
 

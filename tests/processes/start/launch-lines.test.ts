@@ -7,7 +7,6 @@ import { type Launched, launchFolder } from '../../rig/launch.ts';
 const project = await launchFolder(test);
 useRig(test);
 
-/** The ways to start the tasks of a project, as a user types them in its folder. */
 const launchLines = ['npx tsx tasks.ts', 'tsx tasks.ts', 'node --import tsx tasks.ts', './run'] as const;
 
 /** Ways to ask a launch line to stop, and what it must exit with. */

@@ -14,7 +14,6 @@ test.before.each(async () => {
   program = await makeProgram();
 });
 
-/** What a command line prints. */
 async function answer(argv: readonly string[]): Promise<string> {
   const { exitCode: code, stdout, stderr } = await program.run(argv);
   assert.is(code, 0, stderr);

@@ -74,7 +74,6 @@ test('replicas whose pods do not run yet, or do not even exist, are waited for',
   assert.ok(requests().includes('GET sys/seal-status'));
 });
 
-/** Unseals a Vault in this state. */
 async function unsealed(body: { initialized: boolean; sealed: boolean }) {
   cluster({ 'vault-0': 'Running' }, (await scriptedVault(() => ({ body }), certificate)).address);
   return unseal(context);

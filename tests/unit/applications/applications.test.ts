@@ -40,7 +40,6 @@ async function add(name: string, secrets: SecretsKind): Promise<void> {
 const remove = async (app: string): Promise<void> =>
   makeChanges(folder, (await removeApp(input, app)).changes);
 
-/** Every environment's settings are valid, on the provider that each may have. */
 async function loadAll(): Promise<void> {
   for (const name of await environmentNames(folder))
     await loadSettings({ name, provider: 'existing', root: folder });

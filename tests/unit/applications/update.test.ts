@@ -37,7 +37,6 @@ const index = `entries:
     - { version: 0.4.0-beta1, appVersion: 5.0.0 }
 `;
 
-/** A registry with pages, and a chart repository. */
 const host = await serve((request, response) => {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://here');
   if (pathname === '/charts/index.yaml') return response.end(index);

@@ -23,7 +23,6 @@ type Container = Omit<PodSpec['containers'][number], 'name'>;
 const resolve = (container: Container, { api } = cluster()) =>
   podEnvironment(api, 'backend', { containers: [{ name: 'first', ...container }, { name: 'second' }] });
 
-/** A variable from the key of a Secret. */
 const fromKey = (name: string, secret: string, key = name, optional = false) => ({
   ...{ name, valueFrom: { secretKeyRef: { name: secret, key, optional } } },
 });

@@ -28,14 +28,12 @@ function part(file: string, head = true): string {
   return `${first}--- ${live}${time}\n+++ ${merged}${time}\n@@ -1 +1 @@\n--- of ${file}\n+++ of ${file}\n`;
 }
 
-/** The same as it is shown. */
 const shown = (file: string): string =>
   `--- LIVE/${file}\n+++ MERGED/${file}\n@@ -1 +1 @@\n--- of ${file}\n+++ of ${file}`;
 
 const deployment = 'apps.v1.Deployment.backend.app1-back';
 const service = 'v1.Service.backend.app1-back';
 
-/** The differences of the known objects after these answers of kubectl. */
 async function compared(...answers: { exitCode: number; stderr?: string; stdout?: string }[]) {
   const $ = answeringShell(() => answers.shift() ?? {});
   return Object.fromEntries(await compare({ $, environment: environmentIn('/project') }, known));

@@ -101,7 +101,6 @@ test('docs/licences.md names the licences of all npm packages', () => {
     assert.match(pageOf('docs/licences.md').text, licence);
 });
 
-/** The anchors that GitHub gives to the headings of a page. */
 function anchorsOf(file: string): string[] {
   const headings = proseOf({ file, text: read(file) }).matchAll(/^#+ (.+)$/gm);
   const words = Array.from(headings, ([, heading = '']) => heading.toLowerCase());

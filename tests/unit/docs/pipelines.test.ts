@@ -17,7 +17,6 @@ const { default: _, ...jobs } = gitLab;
 
 type Steps = { readonly steps: readonly { readonly run?: string }[] };
 
-/** Every command line of a pipeline, in order. */
 const lines = {
   GitHub: gitHub
     .flatMap((workflow) => Object.values<Steps>(workflow.jobs).flatMap(({ steps }) => steps))

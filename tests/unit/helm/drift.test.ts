@@ -35,7 +35,6 @@ metadata: {name: [
 
 const devops = { name: 'devops', namespace: 'core', status: 'deployed', manifest } as DeployedRelease;
 
-/** The objects of that manifest in the cluster. */
 const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'backend' } };
 const front = { name: 'front', namespace: 'frontend' };
 const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: front };

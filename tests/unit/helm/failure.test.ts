@@ -27,7 +27,6 @@ const release = (name: string, chart = './charts/backend'): Release => ({
 const environment = environmentOf({ env: 'development', provider: 'embedded' });
 const releases = [release('vault', '{{ .Values.chart }}'), release('app1-back'), release('app1-front')];
 
-/** helmfile's output for a failed helm. */
 function told(name: string, ...lines: string[]): string {
   const words = ['helm', 'upgrade', '--install', name, 'charts/backend', '--namespace', 'vault'];
   return [

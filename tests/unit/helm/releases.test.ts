@@ -19,7 +19,6 @@ const secret = ({ id = 'core/devops', version, status = 'deployed', hooks = [], 
   return helmRecord(id, status, { manifest, hooks: hooks.map((manifest) => ({ manifest })), info }, version);
 };
 
-/** A cluster with these Secrets. */
 const cluster = (...items: readonly object[]) => ({
   $: answeringShell((command) => {
     assert.match(command, ' get secrets -A -l owner=helm,status!=superseded ');

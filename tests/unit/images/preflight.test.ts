@@ -57,7 +57,6 @@ test('how to push: into a registry of the user’s, by the task where one does i
   assert.is(howToPush({ ...elsewhere, digest }), `run ${task}, and ${digestTo}`);
 });
 
-/** Requests of a registry on loopback, and how it answers. */
 const asked: string[] = [];
 let answer: RequestListener;
 const host = await serve((request, response) => {

@@ -120,7 +120,6 @@ test('the progress names a pod that is waited for, and why', async () => {
 
 const environment = environmentIn('/project');
 
-/** A kubectl that prints this. */
 const printing = (stdout: string, stderr = '') => ({
   $: answeringShell(() => ({ stdout, stderr })),
   environment,

@@ -83,7 +83,6 @@ test.before.each(() => {
     cpSync(join(root, entry), join(folder, entry), { recursive: true });
 });
 
-/** Replaces a fingerprint in a file; the rest of the text stays. */
 function rename(path: string, from: string, to: string): void {
   const full = join(folder, path);
   writeFileSync(full, readFileSync(full, 'utf8').replaceAll(from, to));

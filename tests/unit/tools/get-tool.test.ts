@@ -18,7 +18,6 @@ const npm = { package: '@smith/{platform}', version: '1.2.3', program: 'hammer' 
 const host = await serve((_, response) => response.end());
 const release = { host, package: 'aqua:smith/hammer' };
 
-/** Puts a program in the place of the real mise. */
 async function fakeMise({ cache }: Place, body: string): Promise<void> {
   const { mise } = await loadManifest();
   const folder = join(cache, 'tools', platform, `mise-${mise.version}`);

@@ -19,7 +19,6 @@ import { builtTool, entryOf, inPlace, type Place, placed } from './tool-fixture.
 
 const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-/** A packed archive of these files. */
 function packed(files: Readonly<Record<string, string>>): Buffer {
   const folder = temporaryFolder();
   for (const [path, content] of Object.entries(files)) {
@@ -103,10 +102,8 @@ type PlayedRegistry = Awaited<ReturnType<typeof playedRegistry>>;
 
 const tool = (image: ImageRecipe) => entryOf({ version: '1.2.3', path: false, image });
 
-/** The same tool with a Go module as the next way. */
 const withGo = (place: Place, image: ImageRecipe) => ({ ...builtTool(place), path: false as const, image });
 
-/** A test with a registry of the image. */
 const withImage = (name: string, body: (registry: PlayedRegistry, place: Place) => Promise<void>) =>
   placed(name, async (place) => body(await playedRegistry(), place));
 

@@ -33,15 +33,12 @@ function placeIn(folder: string) {
     inCache: () => ({
       ...{ tools: list('tools', platform), temporary: list('temporary', platform), locks: list('locks') },
     }),
-    /** The log of the context. */
     logged,
     context,
     abort,
     get: (entry: ToolEntry, requirement: Requirement = {}, more: Partial<ToolContext> = {}) =>
       withToolchain(() => getTool(entry, requirement, { ...context, ...more })),
-    /** Puts a shell script on PATH. */
     script: (name: string, text: string): string => writeScript(join(bin, name), text),
-    /** Lines that scripts appended to `$LOG`. */
     calls: (): string[] => {
       const log = join(folder, 'calls');
       return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : [];
@@ -49,7 +46,6 @@ function placeIn(folder: string) {
   };
 }
 
-/** A test in a place of its own. */
 export const placed = (name: string, body: (place: Place) => Promise<void> | void): void =>
   test(name, () => inPlace(body));
 
@@ -81,7 +77,6 @@ export function writeScript(path: string, body: string): string {
   return path;
 }
 
-/** A tool that no machine has. */
 export function entryOf(changes: Partial<ToolEntry>): ToolEntry {
   return { name: 'hammer', for: 'tests', versionCommand: ['--version'], advice: 'ask the smith', ...changes };
 }

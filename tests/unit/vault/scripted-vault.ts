@@ -32,7 +32,6 @@ export const missing = refused(404);
 export type ScriptedVault = {
   readonly address: string;
   readonly calls: readonly Call[];
-  /** The calls as `GET sys/mounts`. */
   readonly requests: () => string[];
 };
 
@@ -86,7 +85,6 @@ export const vaultWith = (answers: Answers) => scriptedVault(answering(answers))
 
 export const denied = refused(403, 'permission denied');
 
-/** The root token that a Vault of these tests generates. */
 export const generated = 'hvs.generated';
 const masked = Buffer.from(Buffer.from(generated).map((byte) => byte ^ 48)).toString('base64');
 
