@@ -7,43 +7,16 @@ import { eventOf, leftovers, makeSandbox, openVault, startRun } from './sandbox.
 
 /*
  * Runs that are stopped in the middle by Ctrl-C, SIGTERM and SIGKILL, and the plain rerun after each. In a clone whose
- * path is difficult, in a copied environment, with nonsensical variables, for a user whose files are private. The
- * tests build on each other.
+ * path is difficult, in a copied environment, for a user whose files are private. The tests build on each other.
  */
-
-/** Variables that configure the programs of a run; none may have an effect. */
-const nonsense: NodeJS.ProcessEnv = {
-  KUBECONFIG: '/nowhere/kubeconfig',
-  GNUPGHOME: '/nowhere/gnupg',
-  HELM_KUBEAPISERVER: 'https://192.0.2.1',
-  HELM_KUBECONTEXT: 'nowhere',
-  HELM_NAMESPACE: 'nowhere',
-  HELM_DRIVER: 'memory',
-  HELMFILE_ENVIRONMENT: 'nowhere',
-  HELMFILE_FILE_PATH: '/nowhere/helmfile.yaml',
-  KWOK_WORKDIR: '/nowhere/kwok',
-  KWOK_CONFIG: '/nowhere/kwok.yaml',
-  KWOK_KUBE_APISERVER_PORT: '1',
-  ETCD_NAME: 'nowhere',
-  ETCD_LISTEN_CLIENT_URLS: 'http://192.0.2.1:1',
-  VAULT_ADDR: 'http://192.0.2.1:8200',
-  VAULT_TOKEN: 'nonsense',
-  VAULT_CACERT: '/nowhere/ca.crt',
-  VAULT_SEAL_TYPE: 'awskms',
-  SOPS_GPG_EXEC: '/nowhere/gpg',
-  SOPS_PGP_FP: 'ABCDEF',
-  PGDATA: '/nowhere/data',
-  PGPORT: '1',
-  VSO_CLIENT_CACHE_SIZE: 'nonsense',
-  KUBERNETES_MASTER: 'http://192.0.2.1',
-};
 
 const stopped = suite('stopped runs');
 const name = 'trial';
 process.umask(0o077);
 const sandbox = await makeSandbox(`kd 'a' "b" #1, ü ${'so long that no socket fits '.repeat(3)}`);
 sandbox.removeAfter(stopped, name);
-Object.assign(sandbox.env, nonsense, { ENVIRONMENT: name });
+// That variables of programs are dropped: tests/unit/ground/variables.test.ts.
+Object.assign(sandbox.env, { KUBECONFIG: '/nowhere', HELM_NAMESPACE: 'nowhere', ENVIRONMENT: name });
 const environments = sandbox.path('environments');
 await cp(join(environments, 'development'), join(environments, name), { recursive: true });
 

@@ -117,11 +117,7 @@ test('start accepts every flag and configures the cluster of the settings', asyn
   const [, config = ''] = /cluster config:\n(.*)/.exec(output) ?? [];
   for (const part of [
     `Name:${environment.clusterName} `,
-    'Memory:3072 ',
-    'CPUs:2 ',
-    'Driver:docker ',
-    'KubernetesVersion:v1.31.0 ',
-    'CNI:calico}',
+    ...['Memory:3072 ', 'CPUs:2 ', 'Driver:docker ', 'KubernetesVersion:v1.31.0 ', 'CNI:calico}'],
     'MultiNodeRequested:true ',
     'VerifyComponents:map[apiserver:true apps_running:true default_sa:true extra:true kubelet:true node_ready:true system_pods:true]',
   ]) {

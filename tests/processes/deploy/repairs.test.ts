@@ -27,25 +27,16 @@ for (const [title, calls, ...statuses] of [
     assert.is(project.calls(sync).length, 1);
   });
 
+const first = 'superseded Install complete';
+const notRolledBack = 'failed Rollback "devops" failed: a conflict';
 for (const [title, good, ...revisions] of [
   [
-    'a revision that failed and was replaced by a rollback that failed, too',
-    4,
-    'superseded Install complete',
-    'deployed Upgrade complete',
-    'superseded Upgrade "devops" failed: context deadline exceeded',
-    'failed Rollback "devops" failed: a conflict',
-    'superseded Release "devops" failed: a hook',
-    'superseded Preparing upgrade',
-    'failed Rollback "devops" failed: a conflict',
+    ...(['a revision that failed and was replaced by a rollback that failed, too', 4, first] as const),
+    ...['deployed Upgrade complete', 'superseded Upgrade "devops" failed: context deadline exceeded'],
+    ...[notRolledBack, 'superseded Release "devops" failed: a hook', 'superseded Preparing upgrade'],
+    notRolledBack,
   ],
-  [
-    'a killed upgrade',
-    4,
-    'superseded Install complete',
-    'deployed Rollback to 3',
-    'pending-upgrade Preparing upgrade',
-  ],
+  ['a killed upgrade', 4, first, 'deployed Rollback to 3', 'pending-upgrade Preparing upgrade'],
   ['a good upgrade', 3, 'superseded of our own, since the last one failed', 'deployed Upgrade complete'],
   ['nothing good', 0, 'superseded Release "devops" failed: a hook', 'deployed Upgrade complete'],
 ] as readonly (readonly [string, number, ...string[]])[])

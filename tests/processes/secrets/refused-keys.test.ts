@@ -6,18 +6,8 @@ import { tasks } from '../../../tasks/all.ts';
 import { callIn } from '../../rig/programs.ts';
 import { copyProject, filesOf } from '../../rig/project-copy.ts';
 
-const guarded = [
-  'embedded-database',
-  'install-all',
-  'install-tier',
-  'install-app',
-  'init-vault',
-  'make-secrets',
-  'render',
-  'restore-database',
-  'restore-vault',
-  'rotate-database-password',
-];
+const guarded =
+  'embedded-database init-vault install-all install-app install-tier make-secrets render restore-database restore-vault rotate-database-password';
 
 const elsewhere: Options = { env: 'development', provider: 'existing', context: 'team' };
 
@@ -32,7 +22,7 @@ test('tasks that bring secrets to a cluster or into manifests check first; other
       if (/for a development key/.test(error.what)) refusing.push(task.name);
     });
   }
-  assert.equal(refusing.sort(), [...guarded].sort());
+  assert.is(refusing.sort().join(' '), guarded);
 });
 
 test('a run whose task needs such a task is refused before it does anything', async () => {

@@ -27,7 +27,9 @@ test('only variables of the list are kept, and those that the tasks read', () =>
   const others = [
     'BASH_ENV ENV SHELLOPTS PS4 CDPATH IFS BASH_FUNC_helm%% POSIXLY_CORRECT GREP_OPTIONS OPENSSL_CONF DEBUG',
     'GIT_DIR PGHOST PGSERVICE HELM_KUBEAPISERVER VAULT_TOKEN GNUPGHOME KUBECTL_EXTERNAL_DIFF ETCD_NAME',
-    'PATH_INFO MYHOME',
+    'HELM_KUBECONTEXT HELM_NAMESPACE HELM_DRIVER HELMFILE_ENVIRONMENT HELMFILE_FILE_PATH KWOK_WORKDIR KWOK_CONFIG',
+    'KWOK_KUBE_APISERVER_PORT ETCD_LISTEN_CLIENT_URLS VAULT_ADDR VAULT_CACERT VAULT_SEAL_TYPE SOPS_GPG_EXEC SOPS_PGP_FP',
+    'PATH_INFO MYHOME PGDATA PGPORT VSO_CLIENT_CACHE_SIZE KUBERNETES_MASTER',
   ].flatMap((names) => names.split(' '));
   const dropped = Object.fromEntries([...others, 'odd name'].map((name) => [name, 'x']));
   assert.equal(settled({ ...kept, ...dropped }), kept);
