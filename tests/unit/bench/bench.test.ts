@@ -21,12 +21,8 @@ test('contenders take turns after a round to warm up, and each begins a round', 
 
 test('a process is measured to its end, and a failing one is an error with its last output', async () => {
   const timed = (...words: Parameters<typeof program>) => timesOf({ $: plainShell() }, program(...words));
-  const { wall, cpu } = await timed(
-    'busy',
-    'bash',
-    '-c',
-    'sleep 0.2; for i in {1..20000}; do :; done; echo done',
-  );
+  const script = 'sleep 0.2; for i in {1..20000}; do :; done; echo done';
+  const { wall, cpu } = await timed('busy', 'bash', '-c', script);
   assert.ok(cpu > 0 && wall >= 200, `${wall} ms, ${cpu} ms of CPU`);
   const failed = await failureOf(timed('peer', 'sh', '-c', 'echo something is wrong; exit 3'));
   assert.match(String(failed), /^TaskError: peer: `sh -c .*` ended with 3: something is wrong$/s);
@@ -72,25 +68,19 @@ test('the ratio is that of the two minima, or of the two medians', () => {
   assert.equal([row.ratio, row.minMs, row.peerMedianMs, row.runs], [0.5, 200, 500, 3]);
   assert.is(timeRow(step, peer, 0.7, 'median').ratio, 0.42);
   assert.is(median([4, 1, 3, 2]), 2.5);
-});
-
-test('a limit in extra milliseconds includes its value', () => {
-  const row = (ms: number) => overRow(measured('graph', ms), measured('empty', 200), 50, 1000);
-  assert.equal([row(249).limit, row(249).note], [1.25, '0.049 ms each over it, 0.05 allowed']);
-  assert.ok(row(249).ratio <= 1.25 && row(251).ratio > 1.25);
+  // A limit in extra milliseconds includes its value.
+  const over = (ms: number) => overRow(measured('graph', ms), measured('empty', 200), 50, 1000);
+  assert.equal([over(249).limit, over(249).note], [1.25, '0.049 ms each over it, 0.05 allowed']);
+  assert.ok(over(249).ratio <= 1.25 && over(251).ratio > 1.25);
 });
 
 test('the table marks rows over their limit, and none without a limit', () => {
   const row = (ms: number, limit: number | null) =>
     timeRow(measured('step', ms), measured('peer', 10), limit);
   const text = table([row(9, 0.7), row(1, 0.7), row(1, null), memoryRow('memory', [200], 150)]);
-  const expected = [
-    /\| +0\.90 \| +0\.70 \| OVER +\|$/,
-    /\| +0\.10 \| +0\.70 \| within +\|$/,
-    /\| +0\.10 \| +\| +\|$/,
-    /\| 200 MiB \| 150 MiB \| OVER +\|$/,
-  ];
-  for (const [index, pattern] of expected.entries()) assert.match(text.split('\n')[index + 2] ?? '', pattern);
+  const ends = ['0.90 | 0.70 | OVER |', '0.10 | 0.70 | within |', '0.10 | | |', '200 MiB | 150 MiB | OVER |'];
+  for (const [index, line] of text.replaceAll(/ +/g, ' ').split('\n').slice(2).entries())
+    assert.ok(line.endsWith(`| ${ends[index]}`), line);
 });
 
 test.run();

@@ -32,20 +32,6 @@ const fromMap = (name: string, map: string) => ({
 });
 const secretRef = (name: string) => ({ secretRef: { name } });
 
-test('values, keys of Secrets and of ConfigMaps', async () => {
-  const plain = { name: 'PLAIN', value: 'text' };
-  const env = [
-    plain,
-    fromKey('PASSWORD', 'database', 'DB_PASSWORD'),
-    fromMap('MODE', 'settings'),
-    { name: 'EMPTY' },
-  ];
-  assert.equal(await resolve({ env }), {
-    environment: { PLAIN: 'text', PASSWORD: 'pä=ss\n', MODE: 'fast', EMPTY: '' },
-    failures: [],
-  });
-});
-
 test('a later envFrom wins over an earlier one, env over both; a prefix is put before every name', async () => {
   const envFrom = [{ configMapRef: { name: 'settings' } }, secretRef('database')];
   const hostOf = async (container: Container) => (await resolve(container)).environment.DB_HOST;
@@ -80,9 +66,13 @@ test('all missing objects and keys are failures, each once, worded like the kube
 test('what is optional may be missing and leaves the value of envFrom; what only the pod knows is left out', async () => {
   const found = await resolve({
     envFrom: [secretRef('database'), { configMapRef: { name: 'gone', optional: true } }],
-    env: [fromKey('DB_HOST', 'gone', 'x', true), fromKey('EXTRA', 'database', 'x', true)],
+    env: [
+      ...[fromKey('DB_HOST', 'gone', 'x', true), fromKey('EXTRA', 'database', 'x', true), { name: 'EMPTY' }],
+      ...[fromKey('OWN', 'database', 'DB_PASSWORD'), fromMap('MODE', 'settings')],
+    ],
   });
-  assert.equal(found, { environment: { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n' }, failures: [] });
+  const database = { DB_HOST: 'db', DB_PASSWORD: 'pä=ss\n', OWN: 'pä=ss\n' };
+  assert.equal(found, { environment: { ...database, MODE: 'fast', EMPTY: '' }, failures: [] });
   // Fields of the pod and its resources are left out.
   const env = [{ name: 'DB_HOST', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } as object }];
   assert.equal(await resolve({ envFrom: [secretRef('other')], env }), { environment: {}, failures: [] });
