@@ -78,13 +78,6 @@ test('keys of an earlier Vault are kept aside', async () => {
   assert.is(await readFile(`${keysPath}.2`, 'utf8'), 'earlier');
 });
 
-test('keys that a killed run did not move into place are found', async () => {
-  await keep(stored.padEnd(4096), `${keysPath}.pending`);
-  const { initialised, unsealed } = await initialise(await vaultOf(closed()));
-  assert.equal([initialised, unsealed], [false, ['vault-0']]);
-  assert.equal(await readdir(dirname(keysPath)), ['keys.json']);
-});
-
 test('keys of another Vault are never shown; too few, or kept elsewhere, are an error with advice', async () => {
   await keep(stored.replace('a2V5', 'b3RoZXI='));
   const vault = await vaultOf(closed());
