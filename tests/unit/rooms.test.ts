@@ -27,12 +27,14 @@ const files = (readdirSync(lib, { recursive: true }) as string[]).filter(
 /** Types and what is loaded later, too. */
 const anyImport = /\b(?:from|import)\s*\(?\s*'(\.[^']*)'/g;
 
-const loadedBefore = /^(?:import|export) (?!type)[^;]*?from '(\.[^']*)'/gm;
+const loadedBefore = /^(?:import|export) (?!type)(?:[^;']*? from )?'(\.[^']*|@k8s-deployment\/runner)'/gm;
 
 function importsOf(path: string, form = anyImport): string[] {
   const text = readFileSync(join(lib, path), 'utf8');
   const found = text.matchAll(isProvider(path) ? loadedBefore : form);
-  return [...found].map(([, to = '']) => relative(lib, join(lib, path, '..', to)));
+  return [...found].map(([, to = '']) =>
+    to.startsWith('.') ? relative(lib, join(lib, path, '..', to)) : 'runner/runner.ts',
+  );
 }
 
 test('every file of lib/ is in a room, and imports only from the rooms below it', () => {
@@ -59,6 +61,19 @@ test('no circular imports; in the runner not even of types', () => {
   };
   files.forEach(visit);
   assert.equal(circles, []);
+});
+
+test('declaring a task loads few modules, because each costs time at every start, and not the code of its run', () => {
+  const loaded = new Set(['../tasks/all.ts']);
+  for (const path of loaded) for (const to of importsOf(path, loadedBefore)) loaded.add(to);
+  assert.ok(loaded.has('runner/task.ts'));
+  const own = [...loaded].filter((path) => !path.startsWith('runner/'));
+  assert.ok(own.length <= 28, `${own.length}:\n${own.join('\n')}`);
+  const light = /^(?:\.\.\/tasks|ground|settings|tools)\/|^cluster\/(?:providers|(\w+)\/\1)\.ts$/;
+  assert.equal(
+    own.filter((path) => !light.test(path)),
+    [],
+  );
 });
 
 test.run();

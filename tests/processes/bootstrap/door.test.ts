@@ -246,11 +246,16 @@ test('a signal is passed on to the repeated run, and its exit code is kept', asy
   assert.is((await door.end).exitCode, 130);
 });
 
-test('an old Node is reported before anything is installed', async () => {
+test('an old Node, and Windows, are reported before anything is installed', async () => {
   const { npm, start, calls } = makeClone();
   npm(installs);
-  const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } })`;
-  await fails(start(['0'], { imports: [old] }).end, 127, 'Node 18\\.20\\.8 is too old', '.*20 or newer');
+  const having = (property: string, value: string) =>
+    start(['0'], {
+      imports: [`data:text/javascript,Object.defineProperty(process, '${property}', { value: ${value} })`],
+    }).end;
+  const old = having('versions', "{ ...process.versions, node: '18.20.8' }");
+  await fails(old, 127, 'Node 18\\.20\\.8 is too old', '.*20 or newer');
+  await fails(having('platform', "'win32'"), 1, 'the tasks do not run on Windows itself');
   assert.equal(calls(), []);
 });
 
