@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -14,7 +14,7 @@ import { environmentIn } from '../../rig/task-context.ts';
 import { printedBy } from '../golden/transcripts.ts';
 
 /*
- * Commands in `sh` blocks and in inline code run. Commands that a reader must adapt are in `bash` blocks or have a
+ * Commands in `sh` blocks, inline code and pipelines run. Commands that a reader must adapt are in `bash` blocks or have a
  * <placeholder>.
  */
 
@@ -38,7 +38,13 @@ const wordsOf = (line: string): string[] =>
 
 /** Words of every call of a task, each once: from the start of a line, from `$(…)`, up to `|`. */
 const call = /(?:^|\$\()(?:\.\/run|npx tsx tasks\.ts) ([^<…)|]+)(?:\)"| \| .*)?$/;
-const named = [...lines, ...pages.flatMap(inlineCodeOf)];
+const workflows = readdirSync(join(root, '.github/workflows')).map((name) => `.github/workflows/${name}`);
+const pipelines = ['.gitlab-ci.yml', ...workflows].flatMap((file) =>
+  [...readFileSync(join(root, file), 'utf8').matchAll(/^ +(?:- )?(?:run: )?(\S.*)$/gm)].map(
+    ([, line = '']) => line,
+  ),
+);
+const named = [...lines, ...pages.flatMap(inlineCodeOf), ...pipelines];
 const calls = named.flatMap((line) => call.exec(line)?.[1]?.trim() ?? []);
 const commands = [...new Set(calls)].map(wordsOf);
 

@@ -5,9 +5,8 @@ import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
 import type { Tree } from '../../../lib/ground/tree.ts';
-import { tasks } from '../../../tasks/all.ts';
 
-/* The pipelines that come with the project. actionlint checks those of GitHub further, in tests/integration. */
+/* The pipelines that come with the project. tests/processes/docs calls their tasks, actionlint checks those of GitHub. */
 
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const workflows = readdirSync(join(root, '.github/workflows'));
@@ -26,24 +25,13 @@ const lines = {
   ),
 };
 
-for (const [name, commands] of Object.entries(lines)) {
-  test(`${name}: every called task and script exists`, () => {
-    const { scripts } = JSON.parse(read('package.json'));
-    const called = commands.flatMap((line) => [...line.matchAll(/\.\/run (\S+)|npm run (\S+)/g)]);
-    assert.ok(called.length > 4);
-    for (const [line, task, script] of called) {
-      assert.ok(task === undefined || tasks.some((known) => known.name === task), line);
-      assert.ok(script === undefined || script in scripts, line);
-    }
-  });
-
+for (const [name, commands] of Object.entries(lines))
   test(`${name}: tools are installed first, and the environment is destroyed at the end`, () => {
     const called = commands.flatMap((line) => /^\.\/run (\S+)/.exec(line)?.[1] ?? []);
     assert.is(called[0], 'install-tools');
     // It removes what it has created.
     assert.is(called.at(-1), 'verify-environment');
   });
-}
 
 test('GitHub: the job gets every secret that docs/ci.md names', () => {
   const [, secrets = ''] = /\| secret ([^|]*)/.exec(read('docs/ci.md')) ?? [];
