@@ -38,18 +38,13 @@ applications('each route has its source ranges and a certificate of the environm
   assert.not.match(await somebody('helm -n frontend get values app1-front --all'), 'PRIVATE KEY');
 });
 
-applications('kubectl, helm, helmfile, sops and vault work with the variables of env', async () => {
-  const values = '--state-values-file environments/common.yaml';
-  const printed = await somebody(`
-    kubectl get nodes -o name | wc -l
-    helm -n core list -q --filter devops
-    helmfile --skip-deps ${values} --state-values-set environment=development list --output json | cut -c1-2
-    sops decrypt --extract '["password"]' environments/development/secrets/database.yaml | wc -c
-    vault kv get -mount=kv -field=DB_PORT app1/database`);
-  const [nodes, release, list, password, port] = printed.split('\n').map((line) => line.trim());
-  assert.equal([nodes, release, list, port], ['3', 'devops', '[{', '5432']);
-  assert.ok(Number(password) > 10);
-});
+applications(
+  'helmfile works with the variables of env, as kubectl, helm, sops and vault do in other tests',
+  async () => {
+    const values = '--state-values-file environments/common.yaml --state-values-set environment=development';
+    assert.match(await somebody(`helmfile --skip-deps ${values} list --output json`), /^\[\{/);
+  },
+);
 
 applications('init-vault reverts manual changes in Vault, and the audit log has every request', async () => {
   await somebody('vault kv patch -mount=kv app1/database DB_HOST=somewhere >&2');

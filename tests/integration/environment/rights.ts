@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { releaseObjects } from '../../charts/environments.ts';
 import { render, type Tree } from '../../charts/render.ts';
 import { ourNamespaces } from '../../network/connections.ts';
-import { callIn, outputOf, type Place } from '../../rig/programs.ts';
+import { outputOf, type Place } from '../../rig/programs.ts';
 import { dryRunOn, list } from '../api-server.ts';
 import { sandbox, state } from './shared.ts';
 
@@ -192,13 +192,6 @@ rights('teams have exactly the rights of their table', async () => {
       assert.equal(found, expected(namespace), `${team} in ${namespace}`);
     }
   }
-});
-
-rights('only the platform reads helm’s Secrets', async () => {
-  const words = ['get', 'secrets', '-n', 'core', '-l', 'owner=helm', '-o', 'name'];
-  assert.match(await run('kubectl', words), 'secret/sh.helm.release.v1.devops.');
-  const { stderr } = await callIn(place, 'kubectl', [...words, ...asTeam('deployers')]);
-  assert.match(stderr, 'cannot list resource "secrets"');
 });
 
 rights('the rights of deployers suffice for the applications, not for the platform', async () => {

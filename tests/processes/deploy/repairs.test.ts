@@ -10,22 +10,19 @@ const { cluster, helm, helmCalls, project, secrets, sync, test } = deploy;
 useStandIns(test);
 
 const devops = { app: 'devops' };
-const removal = 'uninstall devops --wait --timeout 300s';
 
-for (const [title, calls, ...statuses] of [
-  ['a first install is removed', ['history devops -o json', removal], 'pending-install'],
-  ['a removal is finished', [removal], 'superseded', 'uninstalling'],
-] as const)
-  test(`before an install, what a killed run left is repaired: ${title}`, async () => {
-    // One that only renders does not work on it.
-    await standIn('helm', ['template', 'devops']);
-    cluster(statuses.at(-1) ?? '', 1);
-    helm(statuses.map((status, index) => ({ revision: index + 1, status })));
-    await install(context, devops);
-    const expected = calls.map((words) => `helm --namespace core ${words}`);
-    assert.equal(helmCalls(), expected);
-    assert.is(project.calls(sync).length, 1);
-  });
+test('before an install, the first one is removed if a killed run left it', async () => {
+  // One that only renders does not work on it.
+  await standIn('helm', ['template', 'devops']);
+  cluster('pending-install', 1);
+  helm([{ revision: 1, status: 'pending-install' }]);
+  await install(context, devops);
+  assert.equal(helmCalls(), [
+    'helm --namespace core history devops -o json',
+    'helm --namespace core uninstall devops --wait --timeout 300s',
+  ]);
+  assert.is(project.calls(sync).length, 1);
+});
 
 const first = 'superseded Install complete';
 const notRolledBack = 'failed Rollback "devops" failed: a conflict';
@@ -54,18 +51,14 @@ for (const [title, good, ...revisions] of [
     assert.match(helmCalls().at(-1) ?? '', ` rollback devops ${good} --wait`);
   });
 
-for (const [title, kind, kept] of [
-  ['an autoscaler, which takes it over', 'HorizontalPodAutoscaler', 1],
-  ['a number of its own, which stays only helm’s', 'PodDisruptionBudget', 0],
-] as const)
-  test(`a rollback keeps the number of pods for ${title}`, async () => {
-    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'devops' } };
-    const manifest = JSON.stringify({ ...deployment, spec: { replicas: 2 } });
-    cluster('deployed', 1000, { manifest, 'get deployment': 'echo 2' });
-    project.script('helm', { 'get manifest': `printf 'apiVersion: some/v1\\nkind: ${kind}\\n'` });
-    await rollBackRelease(context, 'devops', 2);
-    assert.is(project.calls(/^kubectl .* apply .*--field-manager k8s-deployment/).length, kept);
-  });
+test('a rollback leaves the number of pods to helm where no autoscaler takes it over', async () => {
+  const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'devops' } };
+  const manifest = JSON.stringify({ ...deployment, spec: { replicas: 2 } });
+  cluster('deployed', 1000, { manifest, 'get deployment': 'echo 2' });
+  project.script('helm', { 'get manifest': `printf 'apiVersion: some/v1\\nkind: PodDisruptionBudget\\n'` });
+  await rollBackRelease(context, 'devops', 2);
+  assert.equal(project.calls(/^kubectl .* apply /), []);
+});
 
 for (const [release, revision, said, what, advice] of [
   ['app1-back', undefined, 'release: not found', 'app1-back is not installed', /install-app app1`/],
