@@ -57,12 +57,11 @@ export async function updateSettings(
 
 /** The plain commands of `updateSettings`. */
 export async function settingsCommands(root: string, settings: Tree): Promise<string[]> {
-  const repositories = await chartRepositories(root);
-  const indexes = chartsIn(settings, settings).flatMap((chart) => placeOf(chart, repositories)?.index ?? []);
+  const charts = chartsIn(settings, settings, await chartRepositories(root));
   const images = Object.values(mapsAt(settings, 'images')).filter(({ build }) => build === '');
   return [
     '# newer charts, and the versions of their programs:',
-    ...new Set(indexes.map((index) => `curl --fail ${index}`)),
+    ...new Set(charts.flatMap(({ index }) => (index === undefined ? [] : [`curl --fail ${index}`]))),
     '# newer images, and their digests:',
     ...images.flatMap(({ repository, tag }) => [
       `crane ls ${repository}`,
@@ -78,16 +77,8 @@ const chartRepositories = async (root: string): Promise<ReadonlyMap<string, stri
 const mapsAt = (settings: Tree, key: string) =>
   (valueAt(settings, [key]) ?? {}) as { readonly [name: string]: { readonly [key: string]: string } };
 
-type Chart = {
-  readonly name: string;
-  readonly path: readonly string[];
-  readonly chart: string;
-  readonly version: string;
-  readonly repository: string;
-};
-
-/** Charts of a repository, whose version a layer has. */
-function chartsIn(own: Tree, merged: Tree): Chart[] {
+/** Charts of a repository, whose version a layer has; with the repository's index, if it is known. */
+function chartsIn(own: Tree, merged: Tree, repositories: ReadonlyMap<string, string>) {
   const places = [
     ...Object.keys(mapsAt(own, 'charts')).map((name) => ({ name, path: ['charts', name] })),
     { name: 'traefik', path: ['ingress', 'chart'] },
@@ -95,31 +86,24 @@ function chartsIn(own: Tree, merged: Tree): Chart[] {
   return places.flatMap(({ name, path }) => {
     const { chart, repository = '' } = (valueAt(merged, path) ?? {}) as { [key: string]: string };
     const version = valueAt(own, [...path, 'version']) as string | undefined;
-    return chart && version ? [{ name, path: [...path, 'version'], chart, version, repository }] : [];
+    if (!chart || !version) return [];
+    const [alias = '', inRepository = ''] = chart.split('/');
+    const index = (repository || repositories.get(alias))?.replace(/\/?$/, '/index.yaml');
+    const entry = repository ? chart : inRepository;
+    return [{ name, path: [...path, 'version'], chart, version, index, entry }];
   });
-}
-
-/** A chart's name in its repository, and the repository's index. */
-function placeOf({ chart, repository }: Chart, repositories: ReadonlyMap<string, string>) {
-  const [alias = '', inRepository = ''] = chart.split('/');
-  const url = repository || repositories.get(alias);
-  if (url === undefined) return undefined;
-  return { name: repository ? chart : inRepository, index: `${url.replace(/\/$/, '')}/index.yaml` };
 }
 
 async function chartEdits(run: Run, own: Tree, merged: Tree): Promise<Edit[]> {
   const edits: Edit[] = [];
-  for (const entry of chartsIn(own, merged)) {
-    const { name, path, chart, version } = entry;
-    const place = placeOf(entry, run.repositories);
-    if (place === undefined) {
+  for (const { name, path, chart, version, index, entry } of chartsIn(own, merged, run.repositories)) {
+    if (index === undefined) {
       run.failed.push(`${chart}: helmfile.yaml does not have its repository`);
       continue;
     }
-    const versions = await asked(run, chart, () => chartVersions(place.index, place.name, run.signal));
+    const versions = await asked(run, chart, () => chartVersions(index, entry, run.signal));
     if (versions === undefined) continue;
-    const { newest, ofAll } = newestLike(version, [...versions.keys()]);
-    noteMajor(run, chart, newest, ofAll);
+    const newest = newestOf(run, chart, version, [...versions.keys()]);
     run.programs.set(name, versions.get(newest) ?? '');
     if (newest !== version) edits.push({ path, value: newest });
   }
@@ -146,35 +130,28 @@ async function chartVersions(
 async function imageEdits(run: Run, own: Tree, merged: Tree): Promise<Edit[]> {
   const edits: Edit[] = [];
   for (const [name, image] of Object.entries(mapsAt(own, 'images'))) {
-    const { repository, build, tag } = (valueAt(merged, ['images', name]) ?? {}) as { [key: string]: string };
+    const { repository, build, tag } = mapsAt(merged, 'images')[name] ?? {};
     // Own images get their version from their folder.
     if (image.tag === undefined || repository === undefined || tag === undefined || build) continue;
-    const found = await asked(run, repository, () =>
-      newestImage(run, repository, tag, run.programs.get(name) ?? ''),
-    );
-    if (found === undefined) continue;
-    const path = ['images', name];
-    if (found.tag !== tag) edits.push({ path: [...path, 'tag'], value: found.tag });
-    if (image.digest !== undefined && found.digest !== image.digest)
-      edits.push({ path: [...path, 'digest'], value: found.digest });
+    const found = await asked(run, repository, async () => {
+      const images = openRepository(repository, run.signal);
+      const newest =
+        writtenLike(tag, run.programs.get(name) ?? '') ?? newestOf(run, repository, tag, await images.tags());
+      return { tag: newest, digest: (await images.manifest(newest)).digest };
+    });
+    for (const key of ['tag', 'digest'] as const)
+      if (found !== undefined && image[key] !== undefined && found[key] !== image[key])
+        edits.push({ path: ['images', name, key], value: found[key] });
   }
   return edits;
 }
 
-async function newestImage(run: Run, repository: string, current: string, program: string) {
-  const images = openRepository(repository, run.signal);
-  let tag = writtenLike(current, program);
-  if (tag === undefined) {
-    const { newest, ofAll } = newestLike(current, await images.tags());
-    noteMajor(run, repository, newest, ofAll);
-    tag = newest;
-  }
-  return { tag, digest: (await images.manifest(tag)).digest };
-}
-
-function noteMajor(run: Run, what: string, newest: string, ofAll: string): void {
+/** The newest version with the same major version; notes one of another. */
+function newestOf(run: Run, what: string, current: string, all: readonly string[]): string {
+  const { newest, ofAll } = newestLike(current, all);
   if (newest !== ofAll)
     run.notes.push(`${what}: ${ofAll} is another major version; read its changelog and write it by hand`);
+  return newest;
 }
 
 /** An answer; undefined, with a line for the report, if there is none. */
