@@ -133,16 +133,15 @@ export const status = taskWithoutSettings({
   commands: async (input) => (await import('../lib/operations/dry-run.ts')).statusCommands(input),
   run: async (context) => {
     const { watch, html } = context.args;
-    if (watch) return (await import('../lib/operations/status-text.ts')).watchStatus(context);
+    const text = await import('../lib/operations/status-text.ts');
+    if (watch) return text.watchStatus(context);
     const { openReportFile } = await import('@k8s-deployment/runner/report');
-    const { pageMark } = await import('../lib/operations/status-text.ts');
-    const file = html === undefined ? undefined : await openReportFile(html, '--html', pageMark);
+    const file = html === undefined ? undefined : await openReportFile(html, '--html', text.pageMark);
     const { readStatus } = await import('../lib/operations/status.ts');
-    const { formatPage, formatStatus } = await import('../lib/operations/status-text.ts');
     const result = await readStatus(context);
     if (context.options.json) return context.print(JSON.stringify(result, null, 2));
-    if (file === undefined) return context.print(await formatStatus(result, context));
-    await file.write(await formatPage(result, context));
+    if (file === undefined) return context.print(await text.formatStatus(result, context));
+    await file.write(await text.formatPage(result, context));
     context.log(`written: ${html}`);
   },
 });

@@ -37,7 +37,7 @@ export const testIngress = task({
     const { args, environment, provider } = input;
     if (provider.simulatedPods)
       return [`# the ${environment.provider} cluster has no ingress: nothing listens behind it`];
-    return (await code()).testIngressCommands(input, args.app, args.path);
+    return (await code()).testIngressCommands(input, args);
   },
   onCluster: ({ provider }) => !provider.simulatedPods,
   run: async (context) => (await code()).testIngress(context, context.args),
@@ -51,12 +51,11 @@ export const testRoutes = task({
   needs: (input) => [...tools('kubectl'), ...connection(input)],
   commands: async (input) => {
     const { testIngressCommands } = await code();
-    return (await appsWithFront()).flatMap((app) => testIngressCommands(input, app, undefined));
+    return (await appsWithFront()).flatMap((app) => testIngressCommands(input, { app }));
   },
   onCluster: true,
   run: async (context) => {
     const { testIngress } = await code();
-    for (const app of await appsWithFront())
-      await testIngress(context, { app, path: undefined, expect: undefined });
+    for (const app of await appsWithFront()) await testIngress(context, { app });
   },
 });

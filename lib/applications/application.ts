@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { parse } from 'yaml';
@@ -7,18 +7,17 @@ import { clusterOf } from '../cluster/cluster.ts';
 import { namesEnding } from '../ground/file-names.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { otherReading, readStrictYaml } from '../ground/strict-yaml.ts';
-import { isTree, valueAt } from '../ground/tree.ts';
-import { declaredReleases, namesText, needingAny, type Release } from '../helm/helmfile.ts';
+import { valueAt } from '../ground/tree.ts';
+import { declaredReleases, namesText, needingAny } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import { allSecretFiles, secretNames, secretsFile } from '../secrets/encrypted-file.ts';
-import type { NewSecrets } from '../secrets/make.ts';
+import { allSecretFiles, editCommand } from '../secrets/encrypted-file.ts';
 import { sharedFiles } from '../secrets/shared-file.ts';
 import { roleProblems } from '../settings/check.ts';
 import type { EnvironmentContext, InEnvironment, Target } from '../settings/context.ts';
 import { remembered } from '../settings/environment.ts';
 import { roleForm } from '../settings/schema.ts';
 import { type SecretKey, secretKey } from '../settings/secret-reference.ts';
-import { environmentNames, foldersIn } from '../settings/settings.ts';
+import { foldersIn } from '../settings/settings.ts';
 import { checkChanges, type Plan } from './changes.ts';
 import { addEntries, type Path, removeEntries } from './yaml-edits.ts';
 
@@ -44,8 +43,7 @@ const template = async (): Promise<Template> =>
  * The plan to add an application, with its secrets. helmfile.yaml comes first: `remove-app` finds what a killed run has
  * begun. Throws `UsageError` for an unfit name.
  */
-export async function newApp(target: Target, wanted: Wanted): Promise<Plan> {
-  const { name, secrets } = wanted;
+export async function newApp(target: Target, { name, secrets }: Wanted): Promise<Plan> {
   await checkName(target, name);
   const { root } = target.environment;
   const { secrets: kinds, additions } = await template();
@@ -60,22 +58,16 @@ export async function newApp(target: Target, wanted: Wanted): Promise<Plan> {
     changes.set(file, addEntries(before, path, fill(text)));
   }
   await checkChanges(changes, (file) => `${name} cannot be added to ${file}`);
+  // Environments without secrets get theirs by `make-secrets`.
+  const folders = secrets === 'vault' ? [] : (await allSecretFiles(root)).map((file) => dirname(file));
   const install = `${secrets === 'vault' ? 'init-vault , ' : ''}install-app ${name} , test-app ${name}`;
   return {
     changes,
-    secrets: await newSecrets(root, wanted),
+    secrets: [...new Set(folders)].map((folder) => ({
+      ...{ file: join(folder, `${name}.yaml`), keys: { password: '' } },
+    })),
     next: `new application \`${name}\`: ${taskCommand(install)} installs and tests it`,
   };
-}
-
-/** The secrets files of an application in all environments that have secrets; others get theirs by `make-secrets`. */
-async function newSecrets(root: string, { name, secrets }: Wanted): Promise<NewSecrets[]> {
-  if (secrets === 'vault') return [];
-  const files: NewSecrets[] = [];
-  for (const environment of await environmentNames(root))
-    if ((await secretNames({ name: environment, root })).length > 0)
-      files.push({ file: secretsFile(environment, `${name}.yaml`), keys: { password: '' } });
-  return files;
 }
 
 /** Words that a setting or an argument uses for something else. */
@@ -137,13 +129,18 @@ async function takenProblem({ environment, settings }: Target, name: string): Pr
 export async function removeApp({ environment: { root } }: InEnvironment, app: string): Promise<Plan> {
   const releases = await declaredReleases(root);
   const own = releases.filter((release) => release.app === app);
-  checkNeeds(releases, own, app);
-  const names = own.map(({ name }) => name);
+  const [other] = needingAny(releases, own);
+  if (other !== undefined)
+    throw new TaskError({
+      what: `\`${app}\` cannot be removed`,
+      why: `the release \`${other.name}\` needs it`,
+      advice: 'remove it from `needs` in helmfile.yaml, then run again; nothing was changed',
+    });
   const isOwn = (key: string | undefined): boolean => key === app;
   const rules: readonly (readonly [Path, (key: string | undefined, value: unknown) => boolean])[] = [
     [['database', 'applications'], isOwn],
     [['releases', 'devops', 'databaseSecrets'], (_, value) => valueAt(value, ['user']) === app],
-    [['releases'], (key) => key !== undefined && names.includes(key)],
+    [['releases'], (key) => own.some(({ name }) => name === key)],
   ];
   const files = await settingsOfAll(root);
   const changes = new Map<string, string | undefined>();
@@ -154,13 +151,12 @@ export async function removeApp({ environment: { root } }: InEnvironment, app: s
   };
   const keysLeft: string[] = [];
   const secrets = await secretsOf(root, app, files);
-  for (const secret of secrets)
-    for (const environment of await environmentNames(root)) {
-      if (!(await secretNames({ name: environment, root })).includes(secret.file)) continue;
-      if (secret.file === `${app}.yaml`) changes.set(secretsFile(environment, secret.file), undefined);
+  const secretFiles = await allSecretFiles(root);
+  for (const { file, key } of secrets)
+    for (const path of secretFiles.filter((one) => basename(one) === file))
+      if (file === `${app}.yaml`) changes.set(path, undefined);
       // The file holds other secrets, too.
-      else keysLeft.push(keyLeft(environment, secret));
-    }
+      else keysLeft.push(`${path} keeps \`${key}\`: remove it with ${editCommand(path)}`);
   for (const file of files) await edit(file, rules);
   await edit('vault/state.yaml', [[['applications'], isOwn]]);
   await edit('helmfile.yaml', [[['releases'], (_, value) => valueAt(value, ['labels', 'app']) === app]]);
@@ -174,19 +170,6 @@ export async function removeApp({ environment: { root } }: InEnvironment, app: s
     ...keysLeft,
   ];
   return { changes, left };
-}
-
-const keyLeft = (environment: string, { file, key }: SecretKey): string =>
-  `${secretsFile(environment, file)} keeps \`${key}\`: remove it with ${taskCommand(`edit-secrets ${file}`, environment)}`;
-
-function checkNeeds(releases: readonly Release[], own: readonly Release[], app: string): void {
-  const [other] = needingAny(releases, own);
-  if (other === undefined) return;
-  throw new TaskError({
-    what: `\`${app}\` cannot be removed`,
-    why: `the release \`${other.name}\` needs it`,
-    advice: 'remove it from `needs` in helmfile.yaml, then run again; nothing was changed',
-  });
 }
 
 /** Paths of all settings files, relative to the project. */
@@ -206,8 +189,7 @@ async function secretsOf(root: string, app: string, files: readonly string[]): P
   const found = new Map<string, SecretKey>();
   for (const file of files) {
     const { value } = await readStrictYaml(await readFile(join(root, file), 'utf8'), file);
-    const role = valueAt(value, ['database', 'applications', app]);
-    const secret = isTree(role) ? secretKey(String(role.password)) : undefined;
+    const secret = secretKey(String(valueAt(value, ['database', 'applications', app, 'password'])));
     if (secret !== undefined) found.set(JSON.stringify(secret), secret);
   }
   return [...found.values()];

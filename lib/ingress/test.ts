@@ -15,9 +15,9 @@ import { isAllowed, placesOf, publishedIn, type RouteObject, redirectPort } from
 /** What to test: a path, or by default all routes. */
 export type Wanted = {
   readonly app: string;
-  readonly path: string | undefined;
+  readonly path?: string | undefined;
   /** Expected status; by default it follows from the source ranges. */
-  readonly expect: number | undefined;
+  readonly expect?: number | undefined;
 };
 
 /**
@@ -125,7 +125,8 @@ export async function checkSite({ site, entrance, authority, wanted, context }: 
   if (port === undefined) return [`the ingress controller offers no ${scheme}`];
   const redirected = redirectPort(settings);
   const origin = new URL(`${scheme}://${site.host}:${redirected ?? port}`);
-  const ask = (path: string): Promise<Answer> => call({ ...entrance, port, origin, path, authority, signal });
+  const ask = (path: string, at = { origin, port }): Promise<Answer> =>
+    call({ ...at, address: entrance.address, path, authority, signal });
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
   // NAT may change our address; the backend shows the one that the controller sees.
@@ -144,8 +145,7 @@ export async function checkSite({ site, entrance, authority, wanted, context }: 
   }
   if (all && scheme === 'https' && entrance.http !== undefined) {
     const plain = new URL(`http://${site.host}:${entrance.http}`);
-    const called = { ...entrance, port: entrance.http, origin: plain, path: '/', authority, signal };
-    const { status, location = '' } = await call(called);
+    const { status, location = '' } = await ask('/', { origin: plain, port: entrance.http });
     const target = URL.canParse(location) ? new URL(location) : undefined;
     // The redirect's port is known for Traefik only.
     const leads = redirected === undefined ? target?.hostname === site.host : target?.host === origin.host;
@@ -167,8 +167,7 @@ function seenAddress({ body, from }: Answer): string {
 /** Plain commands of `test-ingress`, which print each route's status. */
 export function testIngressCommands(
   { environment, settings }: Target,
-  app: string,
-  path: string | undefined,
+  { app, path }: Wanted,
 ): readonly string[] {
   const controller = controllerOf(settings);
   if (controller === undefined) return ['# ingress.controller is none: there are no routes'];

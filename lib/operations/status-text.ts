@@ -102,7 +102,7 @@ async function statusRows(status: Status, context: EnvironmentContext): Promise<
 const newsMs = 24 * 3_600_000;
 
 /** The newest failed installs with their details, which `Diagnosis.save` has kept. */
-async function lastFailures({ name, state }: Environment, now = Date.now()): Promise<readonly string[]> {
+async function lastFailures({ name, state }: Environment): Promise<readonly string[]> {
   const files = (await ifThere(readdir(join(state, 'diagnostics')))) ?? [];
   return files
     .sort()
@@ -111,7 +111,7 @@ async function lastFailures({ name, state }: Environment, now = Date.now()): Pro
     .flatMap((file) => {
       const [, day, hours, minutes, seconds, of] =
         /^(.+)T(\d\d)-(\d\d)-(\d\d)-.*?Z-(.+)\.txt$/.exec(file) ?? [];
-      const age = now - Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`);
+      const age = Date.now() - Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`);
       return age < newsMs ? [`${of}, ${formatDuration(age)} ago: .state/${name}/diagnostics/${file}`] : [];
     });
 }
