@@ -79,25 +79,20 @@ export async function databaseProblem(context: EnvironmentContext): Promise<stri
   const identity = serverIdentity({ ...context, settings });
   identity.catch(() => undefined);
   const roles = loginRoles(settings);
-  const check = async ({ name: user, database, secret }: LoginRole): Promise<boolean> => {
+  const accepts = async ({ name: user, database, secret }: LoginRole): Promise<boolean> => {
     const password = await decryptPassword(context, secret);
     const login = { user, password, database, identity: await identity, timeoutMs: answerMs };
     return withPostgresql(context, (address) => acceptsLogin({ ...address, ...login }), 0);
   };
-  const tried = (await fewAtOnce(roles, (role) => Promise.allSettled([check(role)]))).flat();
-  const refused = roles.filter((_, index) => {
-    const result = tried[index];
-    return result?.status === 'fulfilled' && !result.value;
-  });
   // Without an answer in time, the password is neither accepted nor refused.
-  const failed = tried.find((result) => result.status === 'rejected');
-  if (refused.length === 0) return failed && unchecked(failed.reason);
+  const answers = await fewAtOnce(roles, (role) => accepts(role).catch((error: Error) => error));
+  const refused = roles.filter((_, index) => answers[index] === false);
+  const failed = answers.find((answer) => answer instanceof Error);
+  if (refused.length === 0)
+    return failed && `its passwords cannot be checked: ${failed.message.split('\n')[0]}`;
   const what = 'refuses the password of the encrypted file';
   const rotate = `run ${taskCommand('rotate-database-password')}`;
   if (refused.some(({ kind }) => kind === 'superuser')) return `${what}: ${rotate}`;
   const names = refused.map(({ name }) => name).join(', ');
   return `${what} for ${names}: ${rotate}, or ${taskCommand('install-app postgresql')} if the role is new`;
 }
-
-const unchecked = ({ message }: Error): string =>
-  `its passwords cannot be checked: ${message.split('\n')[0]}`;
