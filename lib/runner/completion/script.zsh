@@ -1,3 +1,9 @@
+# zsh completion for @names@. To install it:
+#  @command@ > ~/.task-completion.zsh
+#  echo 'source ~/.task-completion.zsh' >> ~/.zshrc   # after compinit
+# Another clone has its own script: append it (>>).
+# Tasks, options and values are always those of the moment.
+@variables@
 typeset -g _task_runner_mains="${_task_runner_mains:+$_task_runner_mains
 }$_task_runner_main"
 typeset -g _task_runner_launchers="${_task_runner_launchers-} $_task_runner_launcher"

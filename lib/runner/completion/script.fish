@@ -1,3 +1,8 @@
+# fish completion for @names@. To install it:
+#  @command@ > ~/.config/fish/conf.d/task-completion.fish
+# Another clone has its own script: append it (>>).
+# Tasks, options and values are always those of the moment.
+@variables@
 set -g _task_runner_mains $_task_runner_mains $_task_runner_main
 set -g _task_runner_launchers $_task_runner_launchers $_task_runner_launcher
 

@@ -1,3 +1,9 @@
+# bash completion for @names@. To install it:
+#  @command@ > ~/.task-completion.bash
+#  echo 'source ~/.task-completion.bash' >> ~/.bashrc
+# Another clone has its own script: append it (>>).
+# Tasks, options and values are always those of the moment.
+@variables@
 _task_runner_mains=${_task_runner_mains:+$_task_runner_mains$'\n'}$_task_runner_main
 _task_runner_launchers="${_task_runner_launchers-} $_task_runner_launcher"
 
