@@ -195,8 +195,7 @@ export class BackPressure {
   }
 
   #hold(source: Readable): void {
-    // A stream that somebody else paused is not ours to resume.
-    if (this.#released || this.#held.has(source) || source.isPaused()) return;
+    if (this.#released || this.#held.has(source)) return;
     this.#held.add(source);
     source.pause();
   }

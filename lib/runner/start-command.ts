@@ -192,7 +192,10 @@ function readFrom(pipe: OnePipe, child: ChildProcess): void {
  */
 function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
   const streams = [child.stdout, child.stderr].filter((stream) => stream !== null && stream !== undefined);
-  for (const stream of streams) pressure?.watch(stream);
+  // Afterwards, since zx reads it by `pipe`, which resumes a paused stream.
+  process.nextTick(() => {
+    for (const stream of streams) pressure?.watch(stream);
+  });
   child.once('exit', () => {
     let timer: NodeJS.Timeout;
     const wait = (): void => {

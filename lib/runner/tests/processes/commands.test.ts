@@ -155,32 +155,43 @@ test('of a logged command the end is kept', async () => {
   assert.is(shown.join('').replaceAll('stdout: ', '').length, 6_888_896);
 });
 
-test('nothing more is read while what was read cannot be written', async () => {
-  const pressure = new BackPressure();
-  let take: (() => void) | undefined;
-  let open = false;
-  const target = new Writable({
-    write: (_chunk, _encoding, done) => {
-      if (open) done();
-      else take = done;
-    },
+for (const [how, goOn] of [
+  ['it is written', (_: BackPressure, take: () => void) => take()],
+  ['its reader is gone', (_: BackPressure, __: () => void, target: Writable) => target.destroy()],
+  ['the run stops, which drops the rest', (pressure: BackPressure) => pressure.release()],
+] as const)
+  test(`no command is read while what was read cannot be written, until ${how}`, async () => {
+    const pressure = new BackPressure();
+    let take: (() => void) | undefined;
+    const target = new Writable({
+      write: (_chunk, _encoding, done) => {
+        if (take === undefined) take = done;
+        else done();
+      },
+    });
+    const received = [0, 0];
+    const print = (index: number) => {
+      const show: Show = (_stream, chunk) => {
+        received[index] = (received[index] ?? 0) + chunk.length;
+        if (target.destroyed) return;
+        target.write(chunk);
+        pressure.note(target);
+      };
+      return plainShell(show, { pressure })`head -c ${16 * mebibyte} /dev/zero`;
+    };
+    const first = print(0);
+    while (!pressure.holds(first.stdout)) await turn();
+    const later = print(1);
+    while (later.pid === undefined) await turn();
+    for (let turns = 0; turns < 100; turns += 1) await turn();
+    assert.ok(later.stdout.isPaused() && (received[0] ?? 0) < 2 * mebibyte, received.join());
+    assert.not(pressure.overflows(target));
+    goOn(pressure, () => take?.(), target);
+    await Promise.all([first, later]);
+    // And the line break for what has none.
+    assert.equal(received, Array(2).fill(16 * mebibyte + 1));
+    assert.is(pressure.overflows(target), how.startsWith('the run'));
   });
-  let received = 0;
-  const show: Show = (_stream, chunk) => {
-    received += chunk.length;
-    target.write(chunk);
-    pressure.note(target);
-  };
-  const command = plainShell(show, { pressure })`head -c ${64 * mebibyte} /dev/zero`;
-  while (!pressure.holds(command.stdout) && received < 2 * mebibyte) await turn();
-  for (let turns = 0; turns < 100; turns += 1) await turn();
-  assert.ok(received < 2 * mebibyte, `${received} bytes`);
-  open = true;
-  take?.();
-  await command;
-  // And the line break for what has none.
-  assert.is(received, 64 * mebibyte + 1);
-});
 
 test('what only a shell can do is done by one', async () => {
   assert.is((await $`echo a | tr a b`).stdout, 'b\n');
