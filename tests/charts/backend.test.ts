@@ -4,7 +4,7 @@ import { containerOf, type KubernetesObject, only, podOf, render, type Tree } fr
 
 const test = suite('backend');
 
-const backend = (values: Tree = {}, release = 'app') => render('backend', { values, release });
+const backend = (values: Tree = {}) => render('backend', { values });
 
 test('applications get the limits of the specification', async () => {
   for (const [chart, memory] of [
@@ -16,55 +16,32 @@ test('applications get the limits of the specification', async () => {
   }
 });
 
+// What its values do: values.test.ts.
 test('an autoscaler is either an HPA or a ScaledObject, with the same behavior, and sets the number of pods', async () => {
-  const hours = { timezone: 'Etc/UTC', start: '0 8 * * *', desiredReplicas: '6' };
-  const load = { serverAddress: 'http://prometheus:9090', query: 'sum(rate(a[1m]))', threshold: '5' };
-  const triggers = {
-    hours: { type: 'cron', metadata: hours },
-    load: { type: 'prometheus', metadata: load, authentication: 'prometheus-reader' },
-    none: null,
-  };
-  const scaler = async (kind: 'hpa' | 'keda', more: Tree = {}) => {
-    const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
-    const autoscaling = { enabled: true, kind, minReplicas: 4, maxReplicas: 2, behavior, keda: { triggers } };
-    const objects = await backend({ autoscaling: { ...autoscaling, ...more }, replicas: 7 });
+  const scaler = async (kind: string, enabled = true) => {
+    const triggers = { load: { type: 'prometheus', metadata: { serverAddress: 'http://a' } }, none: null };
+    const memory = { targetMemoryUtilizationPercentage: 70 };
+    const autoscaling = { enabled, kind, minReplicas: 4, maxReplicas: 2, ...memory, keda: { triggers } };
+    const objects = await backend({ autoscaling, replicas: 7 });
     const found = objects.filter((object) => /^(HorizontalPodAutoscaler|ScaledObject)$/.test(object.kind));
     const { replicas } = only(objects, 'Deployment').spec;
-    assert.equal([found.length, replicas], more.enabled === false ? [0, 7] : [1, undefined]);
-    return found[0] as KubernetesObject;
+    assert.equal([found.length, replicas], enabled ? [1, undefined] : [0, 7]);
+    return found[0]?.spec;
   };
-  await scaler('hpa', { enabled: false });
-  const memory = { targetMemoryUtilizationPercentage: 70 };
-  const [hpa, both] = [await scaler('hpa'), await scaler('hpa', memory)];
-  const [keda, all] = [await scaler('keda'), await scaler('keda', memory)];
-  assert.equal([hpa.kind, keda.kind], ['HorizontalPodAutoscaler', 'ScaledObject']);
-  const { scaleTargetRef, behavior } = hpa.spec;
-  assert.equal(scaleTargetRef, { apiVersion: 'apps/v1', kind: 'Deployment', name: 'app' });
-  assert.equal(behavior.scaleDown, {
-    stabilizationWindowSeconds: 600,
-    policies: [{ type: 'Pods', value: 2, periodSeconds: 90 }],
-  });
-  assert.is(behavior.scaleUp.stabilizationWindowSeconds, 0);
-  const { advanced, minReplicaCount, maxReplicaCount } = keda.spec;
-  assert.equal(
-    [keda.spec.scaleTargetRef, advanced.horizontalPodAutoscalerConfig.behavior],
-    [scaleTargetRef, behavior],
-  );
+  await scaler('hpa', false);
+  const [hpa, keda] = [await scaler('hpa'), await scaler('keda')];
+  assert.equal(keda.scaleTargetRef, hpa.scaleTargetRef);
+  assert.equal(keda.advanced.horizontalPodAutoscalerConfig.behavior, hpa.behavior);
   // at least the minimum
-  const numbers = [hpa.spec.minReplicas, hpa.spec.maxReplicas, minReplicaCount, maxReplicaCount];
+  const numbers = [hpa.minReplicas, hpa.maxReplicas, keda.minReplicaCount, keda.maxReplicaCount];
   assert.equal(numbers, [4, 4, 4, 4]);
-  const used = both.spec.metrics.map(({ resource }: KubernetesObject) => [
-    resource.name,
-    resource.target.averageUtilization,
-  ]);
-  assert.equal(used.flat(), ['cpu', 80, 'memory', 70]);
-  const own = (type: string, value: string) => ({ type, metricType: 'Utilization', metadata: { value } });
-  const others = [
-    { name: 'hours', type: 'cron', metadata: hours },
-    { name: 'load', type: 'prometheus', metadata: load, authenticationRef: { name: 'prometheus-reader' } },
-  ];
-  assert.equal(keda.spec.triggers, [own('cpu', '80'), ...others]);
-  assert.equal(all.spec.triggers, [own('cpu', '80'), own('memory', '70'), ...others]);
+  type Any = KubernetesObject['spec'];
+  const used = hpa.metrics.map(
+    ({ resource: { name, target } }: Any) => `${name} ${target.averageUtilization}`,
+  );
+  assert.equal(used, ['cpu 80', 'memory 70']);
+  const triggers = keda.triggers.map(({ type, metadata }: Any) => `${type} ${metadata.value}`);
+  assert.equal(triggers, [...used, 'prometheus undefined']);
 });
 
 test('the check is always a helm test, and with autoRollback also a hook that can fail the release', async () => {
@@ -80,24 +57,18 @@ test('the check is always a helm test, and with autoRollback also a hook that ca
     assert.is(annotations['k8s-deployment/verify-deployment'], 'app');
 });
 
-test('the database Secret comes from Vault or SOPS, and only one component restarts the pods', async () => {
-  const vault = await backend({}, 'app1-back');
-  const { spec } = only(vault, 'VaultDynamicSecret');
-  assert.equal([spec.destination.name, spec.vaultAuthRef], ['app1-back-database', 'app1-back']);
-  assert.equal(only(vault, 'VaultAuth').spec.kubernetes, {
-    role: 'app1-back',
-    serviceAccount: only(vault, 'ServiceAccount').metadata.name,
-    audiences: ['vault'],
-  });
-  const sops = await backend({ secrets: { managedBy: 'sops' } }, 'app2-back');
+// That of Vault holds what the backend needs, and reaches it: tests/integration/applications.
+test('without Vault, the database Secret restarts the pods by Reloader; neither is optional', async () => {
+  const sops = await backend({ secrets: { managedBy: 'sops' } });
   assert.not.ok(sops.some(({ kind }) => /^Vault|^Secret$/.test(kind)));
-  for (const [objects, name, annotations] of [
-    [vault, 'app1-back-database', undefined],
-    [sops, 'app2-back-database', { 'secret.reloader.stakater.com/reload': 'app2-back-database' }],
+  const reload = { 'secret.reloader.stakater.com/reload': 'app-database' };
+  for (const [objects, annotations] of [
+    [await backend(), undefined],
+    [sops, reload],
   ] as const) {
     assert.equal(only(objects, 'Deployment').metadata.annotations, annotations);
     // not optional: no Secret, no running container
-    assert.equal(containerOf(objects).envFrom, [{ secretRef: { name } }]);
+    assert.equal(containerOf(objects).envFrom, [{ secretRef: { name: 'app-database' } }]);
   }
 });
 
@@ -111,44 +82,14 @@ test('variables of the values stand beside those of the database, whose Secret i
   assert.equal([container.env[0].value, container.ports[0].containerPort], ['9000', 9000]);
 });
 
-test('another handler replaces the default one of a probe, and its times stay', async () => {
-  const exec = { command: ['/bin/true'] };
-  for (const [chart, path] of [
-    ['backend', '/health'],
-    ['frontend', '/ready'],
-  ] as const) {
-    const { livenessProbe, readinessProbe } = containerOf(
-      await render(chart, { values: { livenessProbe: { exec } } }),
-    );
-    const { exec: found, httpGet, periodSeconds } = livenessProbe;
-    assert.equal([found, httpGet, periodSeconds], [exec, undefined, 10]);
-    assert.is(readinessProbe.httpGet.path, path);
-  }
-});
-
-test('a dynamic secret has the login from Vault and the address from the values, a static one has all from Vault', async () => {
-  const secrets = async (vault: Tree) => {
-    const database = { host: 'db.example', name: 'app1', port: 5433 };
-    const values = { secrets: { vault: { path: 'some/path', ...vault } }, database };
-    const [found, ...others] = (await backend(values)).filter(({ kind }) => /^Vault.*Secret$/.test(kind));
-    assert.equal(others, []);
-    const { kind, spec } = found as KubernetesObject;
-    assert.is(spec.destination.transformation.excludeRaw, true);
-    assert.equal(spec.rolloutRestartTargets, [{ kind: 'Deployment', name: 'app' }]);
-    return { name: `${kind} ${spec.mount}/${spec.path}`, ...spec.destination.transformation };
-  };
-  const { name, excludes, templates } = await secrets({});
-  assert.equal([name, excludes], ['VaultDynamicSecret database/some/path', ['.*']]);
-  assert.equal(templates, {
-    DB_HOST: { text: 'db.example' },
-    DB_PORT: { text: '5433' },
-    DB_NAME: { text: 'app1' },
-    DB_USER: { text: '{{ .Secrets.username }}' },
-    DB_PASSWORD: { text: '{{ .Secrets.password }}' },
-  });
-  const fixed = await secrets({ kind: 'static' });
-  assert.is(fixed.name, 'VaultStaticSecret kv/some/path');
-  for (const variable of Object.keys(templates)) assert.match(variable, new RegExp(fixed.includes[0]));
+// A dynamic one: tests/integration/applications.
+test('a static secret of Vault has all parameters', async () => {
+  const objects = await backend({ secrets: { vault: { kind: 'static', path: 'some/path' } } });
+  const { spec } = only(objects, 'VaultStaticSecret');
+  const { includes, excludeRaw } = spec.destination.transformation;
+  assert.equal([spec.mount, spec.path, excludeRaw], ['kv', 'some/path', true]);
+  for (const name of ['HOST', 'PORT', 'NAME', 'USER', 'PASSWORD'])
+    assert.match(`DB_${name}`, RegExp(includes[0]));
 });
 
 test('a backend and its check mount the database CA at the path in their variable', async () => {

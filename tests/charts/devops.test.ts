@@ -11,25 +11,15 @@ import { root, temporaryFolder } from './tools.ts';
 const test = suite('devops and vault');
 
 const devops = (values: Tree = {}) => render('devops', { values });
-const namespaces = ['backend', 'core', 'database', 'frontend', 'vault'];
 
-test('namespaces outlive the release, reject pods that are not "restricted", and have quotas and limits', async () => {
-  const objects = await devops();
-  const made = ofKind(objects, 'Namespace');
-  assert.equal(made.map(({ metadata }) => metadata.name).sort(), namespaces);
+// Which pods and containers they take: tests/integration/environment.
+test('namespaces outlive the release and warn of pods that are not "restricted"', async () => {
+  const made = ofKind(await devops(), 'Namespace');
+  assert.is(made.length, 5);
   for (const { metadata } of made) {
     assert.is(metadata.annotations?.['helm.sh/resource-policy'], 'keep');
-    for (const mode of ['enforce', 'audit', 'warn'])
+    for (const mode of ['audit', 'warn'])
       assert.is(metadata.labels?.[`pod-security.kubernetes.io/${mode}`], 'restricted', metadata.name);
-  }
-  for (const kind of ['ResourceQuota', 'LimitRange']) {
-    const places = ofKind(objects, kind).map(({ metadata }) => metadata.namespace);
-    assert.equal(places.sort(), namespaces);
-  }
-  for (const name of ['backend', 'frontend']) {
-    const [{ type, defaultRequest, max }] = only(objects, 'LimitRange', `${name}-limits`).spec.limits;
-    assert.equal([type, defaultRequest.cpu, defaultRequest.memory], ['Container', '100m', '100Mi']);
-    assert.equal(max, { cpu: '500m', memory: '500Mi' });
   }
 });
 

@@ -119,27 +119,12 @@ test('as HTTPRoute, every rule has the filter with its source ranges', async () 
   assert.equal([from[0].namespace, to[0].name], ['gateways', 'app-tls']);
 });
 
-test('fronts that share a certificate share no object', async () => {
-  const ingress = { kind: 'httproute', tls: { enabled: true, secretName: 'wildcard' } };
-  const objects = await Promise.all(
-    ['app1-front', 'app2-front'].map((release) => render('frontend', { release, values: { ingress } })),
-  );
-  const names = objects.flat().map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-  assert.is(new Set(names).size, names.length);
-});
-
 test('settings that would silently drop the source ranges are refused with the reason', async () => {
   const controller = 'nginx';
   const kind = { ingress: { kind: 'httproute', controller } };
   await refuses('frontend', kind, 'ingress.kind: httproute needs ingress.controller: traefik');
   const why = 'ingress.forwardedDepth has no effect with ingress.controller: nginx';
   await refuses('frontend', { ingress: { forwardedDepth: 1, controller } }, why);
-});
-
-test('behind a proxy, the ranges apply to the forwarded address', async () => {
-  const strategy = async (forwardedDepth: number) =>
-    only(await front({ forwardedDepth }), 'Middleware', 'app-admin').spec.ipAllowList.ipStrategy;
-  assert.equal([await strategy(2), await strategy(0)], [{ depth: 2 }, undefined]);
 });
 
 test('a changed configuration replaces the pods', async () => {
