@@ -85,78 +85,61 @@ const deploy = plain('deploy', {
 const pass = plain('pass', { description: 'p', passThrough: true });
 const hidden = plain('hidden', { private: true });
 
-/** The words, or the one word that stands for others. */
-async function at(...words: readonly string[]): Promise<string[]> {
+/** The words, or the one word that stands for others; options without their descriptions. */
+async function at(line: string): Promise<string[]> {
   const specs = {
     env: { ...text, short: 'e', default: 'dev', suggestions: ['dev', 'prod'] },
     wait: { ...flag, default: true },
     jobs: { ...number, short: 'j', default: 4 },
   } as const;
   const tasks = [deploy, pass, hidden, graphTask];
-  const found = await candidates(words, { tasks, specs, program: 'x', config: {} });
+  const found = await candidates(line.split(' '), { tasks, specs, program: 'x', config: {} });
   const lines = found.trimEnd().split('\n');
-  return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$/, '')) : lines;
+  return lines[0] === 'words' ? lines.slice(1).map((line) => line.replace(/\t$|(?<=^-.*)\t.*/, '')) : lines;
 }
 
-test('tasks and aliases with their descriptions in one line, without private ones', async () => {
-  const [first, ...rest] = await at('');
-  assert.is(first, 'deploy\tdeploys one application');
-  const graph = 'graph\tdraw what a task needs';
-  assert.equal(rest, ['d\tdeploys one application (deploy)', 'pass\tp', graph]);
-});
+// In one line, without private ones.
+const all = [
+  ...['deploy\tdeploys one application', 'd\tdeploys one application (deploy)'],
+  ...['pass\tp', 'graph\tdraw what a task needs'],
+];
 
-test('what stands by place, one after the other; a word with a space cannot be offered', async () => {
-  assert.equal(await at('deploy', ''), ['app1']);
-  assert.equal(await at('-e', 'prod', 'd', '-n', ''), ['app1']);
-  assert.equal(await at('deploy', 'app1', ''), ['yes', 'no']);
-  assert.equal(await at('deploy', 'app1', 'yes', 'x', ''), ['files']);
-});
-
-test('after -- only words: those by place, or files for a task that passes them on', async () => {
-  assert.equal(await at('deploy', '--', ''), ['app1']);
-  assert.equal(await at('deploy', '--', 'app1', '--'), ['yes', 'no']);
-  assert.equal((await at('--', 'dep')).length, 4);
-  assert.equal(await at('pass', '--', '-'), ['files']);
-  assert.equal(await at('pass', '--', 'x', '--env='), ['files']);
-  assert.equal(await at('--env', '--', ''), ['none']);
-});
-
-test('after a , the next task and what it takes', async () => {
-  assert.equal(await at('deploy', 'app1', ',', 'pa'), await at(''));
-  assert.equal(await at('pass', ',', 'deploy', ''), ['app1']);
-  assert.equal(await at('pass', ',', ',', ''), ['none']);
-});
-
-test('what `graph` draws: tasks with what they take, and its own option', async () => {
-  assert.equal(await at('graph', 'de'), await at(''));
-  assert.equal(await at('-e', 'prod', 'graph', '--format', 'dot', 'd', ''), ['app1']);
-  assert.equal(await at('graph', 'pass', ',', 'deploy', '--format', ''), ['mermaid', 'dot', 'json']);
-});
-
-test('values of options, written in any way', async () => {
-  assert.equal(await at('-e', ''), ['dev', 'prod']);
-  assert.equal(await at('--env=p'), ['--env=dev', '--env=prod']);
-  assert.equal(await at('deploy', '-ne', 'p'), ['dev', 'prod']);
-  assert.equal(await at('-j', ''), ['none']);
-  assert.equal(await at('deploy', '--other=r'), ['--other=red', '--other=green']);
-  assert.equal(await at('--env=prod', 'deploy', '--tier', ''), ['core-prod']);
-  assert.equal(await at('deploy', '--broken', ''), ['files'], 'choices that cannot be read');
-  assert.equal(await at('--wait='), ['--wait=true', '--wait=false']);
-  assert.equal(await at('--no-wait='), ['none']);
-});
-
-test('options that are left, in the form in which they say something', async () => {
-  const forms = async (...words: readonly string[]): Promise<string[]> =>
-    (await at(...words)).map((line) => line.replace(/\t.*/, ''));
-  assert.equal(await forms('--'), ['--env', '--no-wait', '--jobs']);
-  assert.equal(await forms('-'), ['--env', '-e', '--no-wait', '--jobs', '-j']);
-  const left = ['--no-wait', '--jobs', '--dry-run', '--tier', '--broken'];
-  assert.equal(await forms('-e', 'x', 'deploy', '--other', 'red', '--'), left);
-});
-
-test('nothing where the line cannot be understood', async () => {
-  for (const words of [['nonsense', ''], ['hidden', ''], ['--nonsense', ''], ['--nonsense=']])
-    assert.equal(await at(...words), ['none'], words.join(' '));
-});
+for (const [line, ...offered] of [
+  ['', ...all],
+  // A word with a space cannot be offered.
+  ['deploy ', 'app1'],
+  ['-e prod d -n ', 'app1'],
+  ['deploy app1 ', 'yes', 'no'],
+  ['deploy app1 yes x ', 'files'],
+  // After -- only words: those by place, or files for a task that passes them on.
+  ['deploy -- ', 'app1'],
+  ['deploy -- app1 --', 'yes', 'no'],
+  ['-- dep', ...all],
+  ['pass -- -', 'files'],
+  ['pass -- x --env=', 'files'],
+  ['--env -- ', 'none'],
+  ['deploy app1 , pa', ...all],
+  ['pass , deploy ', 'app1'],
+  ['pass , , ', 'none'],
+  ['graph de', ...all],
+  ['-e prod graph --format dot d ', 'app1'],
+  ['graph pass , deploy --format ', 'mermaid', 'dot', 'json'],
+  ['-e ', 'dev', 'prod'],
+  ['--env=p', '--env=dev', '--env=prod'],
+  ['deploy -ne p', 'dev', 'prod'],
+  ['-j ', 'none'],
+  ['deploy --other=r', '--other=red', '--other=green'],
+  ['--env=prod deploy --tier ', 'core-prod'],
+  // Choices that cannot be read.
+  ['deploy --broken ', 'files'],
+  ['--wait=', '--wait=true', '--wait=false'],
+  ['--no-wait=', 'none'],
+  // Those that are left, in the form in which they say something.
+  ['--', '--env', '--no-wait', '--jobs'],
+  ['-', '--env', '-e', '--no-wait', '--jobs', '-j'],
+  ['-e x deploy --other red --', '--no-wait', '--jobs', '--dry-run', '--tier', '--broken'],
+  ...['nonsense ', 'hidden ', '--nonsense ', '--nonsense='].map((line) => [line, 'none']),
+])
+  test(`offered after: ${line}`, async () => assert.equal(await at(line ?? ''), offered));
 
 test.run();
