@@ -54,11 +54,8 @@ export async function podOf(stack: Stack, options: PodOptions): Promise<object> 
           ...(ports ? { ports } : {}),
           resources: { requests: { cpu: '5m', memory: '24Mi' }, limits: { cpu, memory: '128Mi' } },
           securityContext: {
-            ...{
-              allowPrivilegeEscalation: false,
-              readOnlyRootFilesystem: true,
-              capabilities: { drop: ['ALL'] },
-            },
+            ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
+            capabilities: { drop: ['ALL'] },
           },
         },
       ],
@@ -76,6 +73,14 @@ export const isReady = ({ metadata, status }: KubernetesObject): boolean =>
 /** Pods of a namespace with these labels. */
 export const podsOf = (stack: Stack, namespace: string, selector: string): Promise<KubernetesObject[]> =>
   stack.list('pods', '-n', namespace, '-l', selector);
+
+/** Waits until all pods of a namespace with these labels, at least so many, are ready. Those of Jobs end. */
+export const areReady = (stack: Stack, namespace: string, selector = '', least = 1) =>
+  until(`ready pods of ${namespace} ${selector}`, 120, async () => {
+    const all = await podsOf(stack, namespace, selector);
+    const running = all.filter(({ status }) => status.phase !== 'Succeeded');
+    return running.length >= least && running.every(isReady);
+  });
 
 /** Creates a missing namespace, which `removePods` removes. */
 export async function ensureNamespace(stack: Stack, name: string): Promise<void> {

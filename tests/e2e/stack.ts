@@ -101,5 +101,3 @@ export async function until<Result>(
   if (found) return found;
   throw new Error(`${what}: not within ${seconds} s`);
 }
-
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -3,7 +3,7 @@ import { copyFile, rm } from 'node:fs/promises';
 import * as assert from 'uvu/assert';
 import { makeSandbox, openVault, readText } from '../../integration/sandbox.ts';
 import { isOurs, ourNamespaces } from '../../network/connections.ts';
-import { isReady, podsOf } from '../pods.ts';
+import { areReady, podsOf } from '../pods.ts';
 import { environment, type Stack, until } from '../stack.ts';
 
 /** `create-environment` and `install-tier apps`, the latter a second time without changes. */
@@ -25,12 +25,7 @@ export async function statusIsGreen(stack: Stack): Promise<void> {
 
 /** The namespaces admit only pods that comply with the level `restricted`. */
 export async function podsAreReady(stack: Stack): Promise<void> {
-  for (const namespace of ourNamespaces)
-    await until(`pods of ${namespace}`, 120, async () => {
-      const all = await stack.list('pods', '-n', namespace);
-      const running = all.filter(({ status }) => status.phase !== 'Succeeded');
-      return running.length > 0 && running.every(isReady);
-    });
+  for (const namespace of ourNamespaces) await areReady(stack, namespace);
 }
 
 export function assertLogins(said: string): void {

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert';
 import type { KubernetesObject } from '../../charts/render.ts';
 import { openVault } from '../../integration/sandbox.ts';
-import { endWithoutLoss, isReady, podsOf, runPod, startCaller } from '../pods.ts';
+import { areReady, endWithoutLoss, isReady, podsOf, runPod, startCaller } from '../pods.ts';
 import { type Stack, until } from '../stack.ts';
 
 /** Runs SQL as an application, and returns the rows. */
@@ -88,9 +88,7 @@ export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
     const left = await podsOf(stack, 'backend', 'app.kubernetes.io/component=server');
     assert.is(counted(node, left), 0);
     for (const namespace of ['backend', 'frontend'])
-      await until(`pods of ${namespace} elsewhere`, 120, async () =>
-        (await podsOf(stack, namespace, 'app.kubernetes.io/component=server')).every(isReady),
-      );
+      await areReady(stack, namespace, 'app.kubernetes.io/component=server');
   } finally {
     await stack.kubectl(['uncordon', node]);
   }

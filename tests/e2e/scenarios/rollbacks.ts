@@ -1,8 +1,8 @@
 import { rootCertificates } from 'node:tls';
 import * as assert from 'uvu/assert';
 import { readText } from '../../integration/sandbox.ts';
-import { endWithoutLoss, isReady, podsOf, startCaller } from '../pods.ts';
-import { type Stack, until } from '../stack.ts';
+import { areReady, endWithoutLoss, startCaller } from '../pods.ts';
+import type { Stack } from '../stack.ts';
 
 /** A change that cannot work. */
 type Breach = {
@@ -77,10 +77,7 @@ export async function isRolledBack(stack: Stack, { app, values, cause }: Breach)
   assert.match(last?.description ?? '', `Rollback to ${before.revision}`);
   assert.is(await manifest(), before.manifest);
   const selector = `app.kubernetes.io/instance=${release},app.kubernetes.io/component=server`;
-  await until(`pods of ${release}`, 120, async () => {
-    const servers = await podsOf(stack, 'backend', selector);
-    return servers.length >= 2 && servers.every(isReady);
-  });
+  await areReady(stack, 'backend', selector, 2);
   await endWithoutLoss(caller);
 
   await stack.succeeds('test-app', app);
