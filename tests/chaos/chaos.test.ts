@@ -23,7 +23,6 @@ import { chooseTrial, environment, leftOut, type Trial, trials } from './tasks.t
 
 const rounds = Number(process.env.TEST_ROUNDS || 20);
 const firstSeed = Number(process.env.TEST_SEED || Math.floor(Math.random() * 1e6));
-/** Milliseconds after which a run hangs. */
 const hangMs = 600_000;
 
 const test = suite('chaos');
@@ -33,7 +32,6 @@ let home: readonly string[] = [];
 let pace = 1;
 let well = false;
 
-/** Runs a task, disturbs it, and says what was hit. */
 async function disturb(
   { words, ms, endless }: Trial,
   what: Disturbance,

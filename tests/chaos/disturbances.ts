@@ -42,7 +42,6 @@ export async function enterMachine(file: string): Promise<number> {
 const resize = (size: string | number) =>
   run('mount', ['-o', `remount,size=${size}`, 'chaos', disk as string]);
 
-/** Leaves so many bytes free. */
 async function fillDisk(left: number): Promise<void> {
   const { blocks, bfree, bsize } = await statfs(disk as string);
   await resize((blocks - bfree) * bsize + left);
@@ -87,7 +86,6 @@ async function hit(pids: readonly number[], number: number, signal: NodeJS.Signa
   return words.slice(0, 100);
 }
 
-/** The command line of a process; empty if it has ended. */
 export async function commandOf(pid: number): Promise<string> {
   const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return text.replaceAll('\0', ' ').trim();

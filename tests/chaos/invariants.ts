@@ -66,7 +66,6 @@ async function output(program: string, words: readonly string[], input = ''): Pr
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-/** Every file of a folder with its mode, size and time, a line each. */
 export const files = (folder: string): Promise<string[]> =>
   output('find', [folder, '-printf', '%P %y %m %s %T@\n']);
 

@@ -11,15 +11,12 @@ export type Trial = {
   readonly weight?: number;
   /** Changes files, so that it has something to do. */
   readonly change?: (sandbox: Sandbox, number: number) => Promise<unknown>;
-  /** Tasks before it. */
   readonly before?: readonly (readonly string[])[];
   /** Tasks that lead back to an environment with everything installed. */
   readonly after?: readonly (readonly string[])[];
   /** Why a rerun may refuse, when the first run had already done all. */
   readonly done?: RegExp;
-  /** It removes all data. */
   readonly removes?: true;
-  /** Runs until it is interrupted. */
   readonly endless?: true;
 };
 
@@ -36,7 +33,6 @@ const otherValues = (sandbox: Sandbox, number: number) =>
 `,
   );
 
-/** Vault has to be configured again. */
 const otherVault = (sandbox: Sandbox, number: number) =>
   appendFile(sandbox.path('vault/policies/operations.hcl'), `# ${number}\n`);
 
@@ -118,7 +114,6 @@ export const trials: readonly Trial[] = [
   { words: ['completion', 'bash'], ms: 300 },
 ];
 
-/** Tasks without a trial, and why. */
 export const leftOut: { readonly [task: string]: string } = {
   dashboard: 'needs a terminal',
   'edit-secrets': 'needs a terminal',

@@ -81,7 +81,6 @@ export async function helmfile(
   return run(program, args, { environment: await keyring(), folder });
 }
 
-/** helmfile's stdout; throws its error if it fails. */
 export async function helmfileText(...call: Parameters<typeof helmfile>): Promise<string> {
   const { exitCode, stdout, stderr } = await helmfile(...call);
   if (exitCode !== 0) throw new Error(`helmfile ended with ${exitCode}:\n${stderr}`);
@@ -134,14 +133,12 @@ async function renderOnce(provider: ProviderName, environment: string, key: stri
   return texts;
 }
 
-/** All objects of an environment. */
 export const environmentObjects = async (
   provider: ProviderName,
   environment?: string,
 ): Promise<KubernetesObject[]> =>
   [...(await renderEnvironment(provider, environment)).values()].flatMap(objectsOf);
 
-/** The objects of one release of an environment. */
 export const releaseObjects = async (
   release: string,
   provider: ProviderName,

@@ -49,7 +49,6 @@ const key = ({ kind, metadata }: KubernetesObject): string => `${kind}/${metadat
 
 const parts = variants.map(([chart, values]) => ({ chart, values: merge(required[chart], values) }));
 
-/** The objects of every variant, by release. */
 const allOfThem = once(() =>
   inPairs(releases, async (release) =>
     (await renderEach(parts, { release })).map(({ text, error }) => {

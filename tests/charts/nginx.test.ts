@@ -20,7 +20,6 @@ if (program === undefined)
 const suiteTest = suite('nginx of the front');
 const test = program === undefined ? suiteTest.skip : suiteTest;
 
-/** Time limit for nginx, on a busy machine. */
 const limitMs = 60_000;
 
 let port = 0;
@@ -36,7 +35,6 @@ const backend = createServer((request, response) => {
   response.setHeader('X-Request-ID', 'of the backend').end('the page');
 });
 
-/** The configuration with these values. */
 const configuration = async (values: Tree = {}): Promise<string> =>
   only(await render('frontend', { values }), 'ConfigMap').data['nginx.conf'];
 
@@ -121,7 +119,6 @@ const ask = (target: string, method = 'GET', header = ''): Promise<string> =>
     socket.on('close', () => resolve(answer)).on('error', reject);
   });
 
-/** The status with which a request is answered. */
 const get = async (...request: Parameters<typeof ask>): Promise<number> =>
   Number((await ask(...request)).split(' ')[1]);
 

@@ -25,7 +25,6 @@ const cluster = (values: Tree = {}) =>
     namespace: 'database',
     values: { kind: 'cloudnative-pg', ...values },
   });
-/** The Cluster with some values under `cluster`. */
 const clusterOf = async (values: Tree = {}) => only(await cluster({ cluster: values }), 'Cluster').spec;
 const serverOf = (objects: readonly KubernetesObject[]) => ({
   ...podOf(objects, 'StatefulSet'),
@@ -36,7 +35,6 @@ const argument = (objects: readonly KubernetesObject[], name: string): string | 
   (serverOf(objects).args as string[])
     .findLast((word) => word.startsWith(`${name}=`))
     ?.slice(name.length + 1);
-/** The variables of the set-up. */
 const variable = (objects: readonly KubernetesObject[], wanted: string) =>
   containerOf(objects, 'Job').env.find(({ name }: Tree) => name === wanted);
 

@@ -13,7 +13,6 @@ import { root, succeed, temporaryFolder } from './tools.ts';
 
 const test = suite('folders of charts');
 
-/** A value of a chart as its README shows it. */
 type Row = {
   readonly path: string;
   /** Absent for a map, whose values have rows of their own. */
@@ -41,7 +40,6 @@ const words: Readonly<Record<string, string>> = {
   ...{ volumes: 'list of volumes', volumeMounts: 'list of mounts' },
 };
 
-/** What a schema accepts, in a few words. */
 function allowed(schema: Schema | undefined): string {
   const { definition = '', enum: choices, type = '', items, minimum, maximum, pattern } = schema ?? {};
   if (schema === undefined || words[definition]) return words[definition] ?? '';

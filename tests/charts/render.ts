@@ -106,14 +106,12 @@ function tryRender(chart: ChartName, options: RenderOptions = {}): Promise<Ended
   return ended;
 }
 
-/** The objects of a chart; throws helm's error if it fails. */
 export async function render(chart: ChartName, options: RenderOptions = {}): Promise<KubernetesObject[]> {
   const ended = await tryRender(chart, options);
   if (ended.exitCode !== 0) throw new Error(`helm template ${chart}: ${ended.stderr}`);
   return objectsOf(ended.stdout);
 }
 
-/** The chart refuses values, and says why. */
 export async function refuses(chart: ChartName, values: Tree, why: string | RegExp): Promise<void> {
   const { exitCode, stderr } = await tryRender(chart, { values });
   assert.is(exitCode, 1, String(why));
@@ -144,11 +142,9 @@ export const podTemplates = (objects: readonly KubernetesObject[]): [string, Kub
     .filter(podTemplateOf)
     .map((object) => [`${object.kind} ${object.metadata.name}`, podTemplateOf(object).spec]);
 
-/** The pods of the only workload of a kind. */
 export const podOf = (objects: readonly KubernetesObject[], kind = 'Deployment', name?: string) =>
   podTemplateOf(only(objects, kind, name)).spec;
 
-/** The first container of such a pod. */
 export const containerOf = (...workload: Parameters<typeof podOf>) => podOf(...workload).containers[0];
 
 export async function readYaml(path: string): Promise<Tree> {

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type ChartName, isTree } from './render.ts';
 import { root } from './tools.ts';
 
-/** The part of JSON schema that the charts use. */
 export type Schema = {
   /** The name of the definition that it came from. */
   readonly definition?: string;
@@ -35,7 +34,6 @@ export async function readSchema(chart: ChartName): Promise<Schema> {
   return whole(schema) as Schema;
 }
 
-/** The schema of any further key. */
 export const otherOf = ({ additionalProperties: other }: Schema): Schema | undefined =>
   typeof other === 'object' ? other : undefined;
 

@@ -134,7 +134,6 @@ test('a wrong value is refused and named', async () => {
   }
 });
 
-/** Paths of maps with fixed keys. */
 const closedMaps = ({ additionalProperties, properties = {} }: Schema, path = ''): string[] => [
   ...(additionalProperties === false ? [path] : []),
   ...Object.entries(properties).flatMap(([key, inner]) => closedMaps(inner, `${path}${key}.`)),

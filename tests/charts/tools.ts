@@ -42,7 +42,6 @@ const placeOf = ({ folder = root, environment }: Options): Place => ({
 export const run = (program: string, args: readonly string[], options: Options = {}) =>
   callIn(placeOf(options), program, args, options.stdin);
 
-/** stdout of such a program; throws its error if it fails. */
 export const succeed = (program: string, args: readonly string[], options: Options = {}) =>
   outputOf(placeOf(options), program, args, options.stdin);
 
@@ -53,7 +52,6 @@ export function newKeyring(): { readonly GNUPGHOME: string } {
   return { GNUPGHOME };
 }
 
-/** A function whose result is kept. */
 export function once<Result>(make: () => Result): () => Result {
   let made: { readonly result: Result } | undefined;
   return () => {
@@ -62,7 +60,6 @@ export function once<Result>(make: () => Result): () => Result {
   };
 }
 
-/** The keyring with the development key. */
 export const keyring = once(async () => {
   const environment = newKeyring();
   const keys = ['sops/development-operational.asc', 'sops/development-backup.public.asc'];

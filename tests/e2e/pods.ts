@@ -4,7 +4,6 @@ import type { KubernetesObject, Tree } from '../charts/render.ts';
 import { list } from '../integration/api-server.ts';
 import { type Stack, until } from './stack.ts';
 
-/** Label of objects that the tests create. */
 export const mark = { 'k8s-deployment/e2e': 'true' } as const;
 const marked = 'k8s-deployment/e2e=true';
 
@@ -12,10 +11,8 @@ export type PodOptions = {
   readonly name: string;
   readonly namespace: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** A file of tests/e2e/programs. */
   readonly program: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** A Secret whose values become variables. */
   readonly secret?: string;
   /** Named ports, like those of another pod. */
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
@@ -70,7 +67,6 @@ export const isReady = ({ metadata, status }: KubernetesObject): boolean =>
   metadata.deletionTimestamp === undefined &&
   (status.conditions ?? []).some(({ type, status }: Tree) => type === 'Ready' && status === 'True');
 
-/** Pods of a namespace with these labels. */
 export const podsOf = (stack: Stack, namespace: string, selector: string): Promise<KubernetesObject[]> =>
   stack.list('pods', '-n', namespace, '-l', selector);
 
@@ -88,7 +84,6 @@ export async function ensureNamespace(stack: Stack, name: string): Promise<void>
     await create(stack, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: mark } }]);
 }
 
-/** Starts a pod instead of an earlier one of its name. */
 async function start(stack: Stack, options: PodOptions): Promise<void> {
   const { namespace, name } = options;
   await stack.kubectl(['delete', 'pod', '-n', namespace, name, '--ignore-not-found', '--wait']);
@@ -122,13 +117,11 @@ export type Tally = {
   readonly ok: number;
   readonly failed: number;
   readonly failures: readonly string[];
-  /** Longest time without a success. */
   readonly gapMs: number;
 };
 /** Stops it after some more calls and returns all results. */
 export type Caller = { end(): Promise<Tally> };
 
-/** Ends a caller, none of whose calls may have failed. */
 export async function endWithoutLoss(caller: Caller): Promise<void> {
   const { ok, failed, failures } = await caller.end();
   assert.equal([failed, failures], [0, []]);

@@ -39,10 +39,8 @@ export async function openStack() {
   /** stdout of kubectl. Throws with its error when it fails. */
   const kubectl = (args: readonly string[], stdin?: string) =>
     outputOf(inClone, 'kubectl', inContext(args), stdin);
-  /** An object of the cluster. */
   const get = async (...args: readonly string[]): Promise<KubernetesObject> =>
     JSON.parse(await kubectl(['get', ...args, '-o', 'json']));
-  /** Runs with extra settings, which are removed afterwards. */
   async function withSettings<Result>(settings: object, run: () => Promise<Result>): Promise<Result> {
     await writeFile(further, stringify(settings));
     return run().finally(() => rm(further));
@@ -58,16 +56,13 @@ export async function openStack() {
     ...sandbox,
     ...{ kubectl, get, withSettings, impatiently },
     settings: await loadSettings({ name: environment, provider: 'existing', root }),
-    /** Runs a task with extra settings. */
     taskWith: (settings: object, ...words: readonly string[]) =>
       withSettings(settings, () => sandbox.task(...words)),
-    /** Like kubectl, without throwing. */
     tryKubectl: (args: readonly string[], stdin?: string) =>
       callIn(inClone, 'kubectl', inContext(args), stdin),
     /** Like kubectl, with the user's kubeconfig; works without the environment. */
     user: (args: readonly string[], stdin?: string) =>
       outputOf({ ...inClone, env: { ...env, KUBECONFIG: userConfig } }, 'kubectl', inContext(args), stdin),
-    /** Objects of a kind. */
     list: async (...args: readonly string[]): Promise<KubernetesObject[]> => (await get(...args)).items,
     helm: (...args: readonly string[]) => outputOf(inClone, 'helm', ['--kube-context', context, ...args]),
     /** Names of the files with explanations of failures, oldest first. */
@@ -76,7 +71,6 @@ export async function openStack() {
       const names = await readdir(folder).catch(() => []);
       return names.sort().map((name) => join(folder, name));
     },
-    /** PEM of the environment's authority. */
     authority: () => readText(sandbox.path('.state', environment, 'certificates', 'ca.crt')),
     /** The value of a Secret in the namespace backend. */
     secret: async (name: string, key: string): Promise<string> => {

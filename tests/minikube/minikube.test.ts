@@ -36,7 +36,6 @@ async function makeClone(prefix: string): Promise<Clone> {
   return { ...sandbox, profile: `${environment}-${cloneKey(environment, sandbox.folder)}` };
 }
 
-/** stdout of a docker command. Throws when it fails. */
 async function docker(...args: readonly string[]): Promise<string> {
   return (await promisify(execFile)('docker', args)).stdout.trim();
 }
@@ -66,7 +65,6 @@ async function threeNodesRun(): Promise<void> {
   assert.equal([cluster.state, cluster.nodes.map(({ ready }) => ready)], ['running', [true, true, true]]);
 }
 
-/** Asserts that everything works: three nodes, Vault open, both applications' checks. */
 async function everythingWorks(): Promise<void> {
   await threeNodesRun();
   const { vault, database } = await clone.status();
@@ -153,7 +151,6 @@ const destroyLeavesNothing = async (made: Clone): Promise<void> => {
 
 timed('destroy-environment leaves nothing', () => destroyLeavesNothing(clone));
 
-/** A moment of `create-k8s`: the progress of the cluster. */
 type Moment = { readonly name: string; readonly reached: () => Promise<boolean> };
 
 /** True when Docker has this container or network. */
@@ -171,7 +168,6 @@ const joined = (suffix: string) => () =>
 
 const written = (file: string) => async () => existsSync(clone.path('.state', environment, file));
 
-/** Eight moments, in their order. */
 const moments: readonly Moment[] = [
   { name: 'the environment is recorded', reached: written('environment.json') },
   { name: 'there is a network', reached: has('network') },

@@ -4,7 +4,6 @@ import { parse } from 'yaml';
 import { sample } from '../rig/applications.ts';
 import type { Port } from './verdict.ts';
 
-/** A party of the table. */
 export type Described = {
   readonly namespace?: string;
   /** `Kind/name` of the pod's owner. */
@@ -31,7 +30,6 @@ export const connectionName = (from: string, to: string, { port, protocol }: Por
 /** Namespaces that the release devops isolates. */
 export const ourNamespaces = ['core', 'vault', 'database', 'backend', 'frontend'] as const;
 
-/** True for a pod in one of them. */
 export const isOurs = (pod: { readonly namespace?: string } | undefined): boolean =>
   ourNamespaces.some((name) => name === pod?.namespace);
 

@@ -57,7 +57,6 @@ export function selects(selector: Selector, labels: Labels): boolean {
   return Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
 }
 
-/** True when a range contains an address. */
 function holds(cidr: string, address: string): boolean {
   const [base = '', length] = cidr.split('/');
   const range = new BlockList();
@@ -121,7 +120,6 @@ function lets(
   });
 }
 
-/** True when `from` may connect to `to`: the policies of both ends must allow it. */
 export function verdict(policies: readonly Policy[], from: Party, to: Party, asked: Port) {
   const egress = lets(policies, 'Egress', from, to, asked);
   const ingress = lets(policies, 'Ingress', to, from, asked);

@@ -66,7 +66,6 @@ async function makeTwins(stack: Stack, { parties, ports }: Connections): Promise
   return twins;
 }
 
-/** The twins by party, once all run. */
 function runningTwins(stack: Stack, twins: readonly Twin[]): Promise<ReadonlyMap<string, KubernetesObject>> {
   return until('the twins', 300, async () => {
     const all = await stack.list('pods', '-A', '-l', Object.keys(mark).join(','));

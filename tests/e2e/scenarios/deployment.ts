@@ -6,7 +6,6 @@ import { isOurs, ourNamespaces } from '../../network/connections.ts';
 import { areReady, podsOf } from '../pods.ts';
 import { environment, type Stack, until } from '../stack.ts';
 
-/** `create-environment` and `install-tier apps`, the latter a second time without changes. */
 export async function deploy(stack: Stack): Promise<void> {
   await stack.succeeds('create-environment');
   await stack.succeeds('install-tier', 'apps');
@@ -33,12 +32,10 @@ export function assertLogins(said: string): void {
     assert.match(said, new RegExp(`${app}-back-verification-\\w+: .*ok database login`), said);
 }
 
-/** Both sources of secrets lead to a login; the checks run as pods. */
 export async function logsIn(stack: Stack): Promise<void> {
   assertLogins((await stack.succeeds('test')).stderr);
 }
 
-/** A new login from Vault reaches app1's Secret, the operator restarts its pods, and they log in with it. */
 export async function aNewLoginOfVaultReachesApp1(stack: Stack): Promise<void> {
   const login = () => stack.secret('app1-back-database', 'DB_USER');
   const servers = 'app.kubernetes.io/instance=app1-back,app.kubernetes.io/component=server';
@@ -111,7 +108,6 @@ export async function aSecondCloneChangesNothing(stack: Stack): Promise<void> {
   }
 }
 
-/** Cluster-scoped kinds that our releases create. */
 const clusterWide = [
   'apiservices.apiregistration.k8s.io',
   'clusterroles.rbac.authorization.k8s.io',
@@ -131,7 +127,6 @@ export async function clusterWideObjects(kubectl: Stack['kubectl']): Promise<str
   return [...names.split('\n'), ...system.split('\n')].filter((name) => name !== '').sort();
 }
 
-/** `destroy-environment` restores the initial state of the cluster. */
 export async function nothingIsLeftBehind(stack: Stack, before: readonly string[]): Promise<void> {
   await stack.succeeds('destroy-environment', '--yes');
   assert.not.ok(existsSync(stack.path('.state', environment)), 'the state folder is gone');

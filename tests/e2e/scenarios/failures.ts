@@ -4,7 +4,6 @@ import { openVault } from '../../integration/sandbox.ts';
 import { areReady, endWithoutLoss, isReady, podsOf, runPod, startCaller } from '../pods.ts';
 import { type Stack, until } from '../stack.ts';
 
-/** Runs SQL as an application, and returns the rows. */
 export const query = async (stack: Stack, statement: string, app = 'app2'): Promise<string> =>
   runPod(stack, {
     name: 'query',
@@ -65,7 +64,6 @@ export async function vaultSurvivesItsPod(stack: Stack): Promise<void> {
   await stack.succeeds('test-app', 'app1');
 }
 
-/** A node is drained while a client calls both fronts: disruption budgets keep enough pods, and no request is lost. */
 export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
   const items = await stack.list('pods', '-A');
   const single = items.filter(
@@ -96,7 +94,6 @@ export async function aDrainLosesNoCall(stack: Stack): Promise<void> {
   await stack.task('init-vault');
 }
 
-/** Under load, app2 gets more pods, based on metrics-server. */
 export async function loadScalesApp2(stack: Stack): Promise<void> {
   const scaler = () => stack.get('horizontalpodautoscaler', '-n', 'backend', 'app2-back');
   const { minReplicas } = (await scaler()).spec;

@@ -34,7 +34,6 @@ export async function vaultIsBackedUpBySchedule(stack: Stack): Promise<void> {
   }
 }
 
-/** All data are destroyed with their volumes, and brought back by the runbook; the applications log in again. */
 export async function everythingIsBroughtBack(stack: Stack): Promise<void> {
   await rm(join(stack.home, 'backups'), { recursive: true, force: true });
   const fill = "create table notes as select n, 'word ' || n as word from generate_series(1, 1000) as n";

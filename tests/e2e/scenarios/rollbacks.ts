@@ -4,10 +4,8 @@ import { readText } from '../../integration/sandbox.ts';
 import { areReady, endWithoutLoss, startCaller } from '../pods.ts';
 import type { Stack } from '../stack.ts';
 
-/** A change that cannot work. */
 type Breach = {
   readonly app: 'app1' | 'app2';
-  /** Values of its backend. */
   readonly values: object;
   /** Text that the error and the saved explanation must contain. */
   readonly cause: RegExp;

@@ -107,7 +107,6 @@ export async function drainsNeverSealVault(stack: Stack): Promise<void> {
   assert.ok(fewest > 0, 'never all sealed');
 }
 
-/** While one replica is sealed, none of the others can be evicted. */
 async function evictionsWaitForUnsealing(stack: Stack): Promise<void> {
   const evict = (name: string) => {
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace: 'vault' } };
@@ -126,7 +125,6 @@ async function evictionsWaitForUnsealing(stack: Stack): Promise<void> {
   await allUnsealed(stack);
 }
 
-/** Runs init-vault until every replica is ready. */
 async function allUnsealed(stack: Stack): Promise<void> {
   await until('all replicas unsealed', 300, async () => {
     const pods = await vaultPods(stack);

@@ -9,8 +9,6 @@ import { temporaryFolder } from '../rig/folder.ts';
 import { edge, node } from '../rig/graphs.ts';
 import { ran, recordedRun, unstarted } from '../unit/report/fixture.ts';
 
-/* The report of a run, opened from its file in a real browser. */
-
 const browserTest = useBrowser(test);
 const folder = temporaryFolder();
 const file = join(folder, 'run.html');

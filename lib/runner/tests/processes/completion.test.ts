@@ -50,7 +50,6 @@ async function complete(words: readonly string[]): Promise<string[]> {
   return stdout.split('\n').filter(Boolean);
 }
 
-/** Tests of a shell that is not installed are left out. */
 function itOf(shell: (typeof shells)[number]): typeof test | typeof test.skip {
   if (findProgram(`COMPLETED_${shell}`, shell) !== undefined) return test;
   process.stdout.write(`left out: completion in ${shell}, which is not installed\n`);
@@ -67,7 +66,6 @@ test('bash: every form of launching', async () => {
 });
 
 for (const shell of shells) {
-  /** Runs a script in the shell without configuration. */
   const inShell = (script: string) => {
     const options = { bash: ['--norc'], zsh: ['-f'], fish: ['--no-config'] }[shell];
     const begin = shell === 'zsh' ? 'autoload -Uz compinit && compinit -u -D;' : '';

@@ -33,7 +33,6 @@ function fileOf(body: string, last = usual): string {
   return file;
 }
 
-/** Runs the task `top` of such a file. */
 const run = (body: string, last?: string): Promise<Ended> =>
   runFile(process.execPath, [fileOf(body, last), 'top'], folder);
 
@@ -41,7 +40,6 @@ const run = (body: string, last?: string): Promise<Ended> =>
 const inShell = (file: string, line: string): Promise<Ended> =>
   runFile('bash', ['-c', line.replace('$0', `"${process.execPath}" "${file}"`)], folder);
 
-/** A file with only that task. */
 const top = (more: string): string => `const tasks = [named('top', { ${more} })];`;
 const then = '.then((code) => { process.exitCode = code; });';
 

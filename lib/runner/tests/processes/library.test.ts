@@ -17,7 +17,6 @@ useFolder(test);
 
 const ran = new Set<string>();
 
-/** Runs an example as a user would. */
 function run(example: string, ...words: readonly string[]): Promise<Ended> {
   ran.add(example);
   // What the examples read from the environment, as if it were not set.
@@ -25,7 +24,6 @@ function run(example: string, ...words: readonly string[]): Promise<Ended> {
   return runFile(process.execPath, ['--import', loader, join(examples, example), ...words], folder, unset);
 }
 
-/** How many lines of the log are exactly this text. */
 const times = (log: string, line: string): number =>
   log.split('\n').filter((candidate) => candidate.trim() === line).length;
 

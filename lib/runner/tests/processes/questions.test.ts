@@ -50,7 +50,6 @@ test('a task is found by typing, its choice by arrows, and the line that does th
   await ends(terminal, 0);
 });
 
-/** Types each of these keys once what was asked for is shown. */
 async function dialogue(terminal: PseudoTerminal, steps: readonly (readonly [string | RegExp, string])[]) {
   for (const [shown, keys] of steps) {
     await terminal.shows(shown);
@@ -133,7 +132,6 @@ const tasks: RigTask[] = [
   { name: 'wipe', confirm: 'Remove all?', commands: ['echo wiped'] },
   { name: 'reset', confirm: 'Sure?', needs: ['destroy', 'wipe'], commands: ['echo reset'] },
 ];
-/** Needs a word. */
 const dear: RigTask[] = [{ ...destroy, name: 'reset', confirm: { question: 'All?', word: 'production' } }];
 
 /** Answers each question on a terminal, and returns all that was shown and the exit code. */

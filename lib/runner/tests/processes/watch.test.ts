@@ -20,7 +20,6 @@ const build = ({ inputs = ['src/**'], watched, ...more }: Partial<RigTask> = {})
 });
 const below = (glob: string): string => glob.replace(/^!?/, `$&${folder}/`);
 
-/** Starts to watch, and lets the first run come to its end. */
 async function watching(...tasks: readonly RigTask[]): Promise<RunnerProcess> {
   const run = rig.run(tasks, ['build', '--watch']);
   await rig.pass('build');

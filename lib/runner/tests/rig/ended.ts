@@ -27,7 +27,6 @@ export const loader = pathToFileURL(join(root, 'node_modules', 'tsx', 'dist', 'l
 /** Far more than anything here takes: what never ends is a failure, not a hang. */
 const limitMs = 60_000;
 
-/** Runs a program to its end, without a terminal and without colours. */
 export function runFile(
   program: string,
   words: readonly string[],

@@ -3,7 +3,6 @@ import type { OutputMode } from '../../global-options.ts';
 import { createRenderer } from '../../output/renderer.ts';
 import { createStyle, type Terminal } from '../../output/terminal.ts';
 
-/** A terminal that keeps what is written. */
 export type Log = Terminal & { shown: string; results: string };
 
 export function logOf(isTerminal = false, columns = 80): Log {

@@ -18,7 +18,6 @@ export function temporaryFolder(): string {
 /** Of the test that runs, see `useFolder`. */
 export let folder: string;
 
-/** Gives each test of a file an empty folder of its own. */
 export function useFolder(test: Test): void {
   test.before.each(() => {
     folder = temporaryFolder();

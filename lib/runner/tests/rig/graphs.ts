@@ -11,13 +11,11 @@ import {
   task,
 } from '../../task.ts';
 
-/** Arguments: a text by its place, and options. */
 export const word = { type: 'string', positional: true, description: 'd' } as const;
 export const text = { type: 'string', description: 'd' } as const;
 export const number = { type: 'number', description: 'd' } as const;
 export const flag = { type: 'boolean', description: 'd' } as const;
 
-/** A task that does nothing but what `more` says. */
 export function plain<const Specs extends ArgumentSpecs = Record<never, never>>(
   name: string,
   more: Partial<TaskDefinition<Specs>> = {},
@@ -25,7 +23,6 @@ export function plain<const Specs extends ArgumentSpecs = Record<never, never>>(
   return task({ name, description: 'd', commands: () => [], ...more }, plain);
 }
 
-/** The graph of a run of one task. */
 export function graphOf(
   requested: AnyTask,
   args: ArgumentValues = {},
@@ -43,7 +40,6 @@ export function edge(from: string, to: string, kind: EdgeKind = 'need'): ViewEdg
   return { from, to, kind };
 }
 
-/** Every mark and every kind of edge. */
 export const sample: GraphView = {
   title: 'top',
   nodes: [

@@ -88,7 +88,6 @@ export async function makeProgram() {
     /** The environment in which each start of Node is counted. */
     env,
     nodeStarts: (): number => readFileSync(log, 'utf8').length,
-    /** Any command, in its folder. */
     command,
     run: (argv: readonly string[], further?: NodeJS.ProcessEnv) =>
       command('node', ['program.mjs', ...argv], further),

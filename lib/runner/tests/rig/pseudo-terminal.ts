@@ -22,12 +22,10 @@ export class PseudoTerminal {
     this.exit.catch(() => this.child.kill('SIGKILL'));
   }
 
-  /** All that was shown so far. */
   get raw(): string {
     return this.#shown.text;
   }
 
-  /** What was shown, without colours and movements of the cursor. */
   get text(): string {
     return stripVTControlCharacters(this.raw);
   }

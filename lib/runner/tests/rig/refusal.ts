@@ -4,7 +4,6 @@ import { type TaskError, UsageError } from '../../errors.ts';
 /** An error with its reason and advice; a missing one fails what is asserted about it. */
 export type Failed = TaskError & { readonly why: string; readonly advice: string };
 
-/** A promise, or a function that throws. */
 export type Attempt = Promise<unknown> | (() => unknown);
 
 /** The error that an attempt ends with; of a class that may have been loaded from a copy of the project. */

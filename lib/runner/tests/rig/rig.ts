@@ -62,7 +62,6 @@ class Arrivals {
     for (const look of [...this.#looks]) look();
   }
 
-  /** Resolves with what is found, as soon as something is. */
   until<Found>(find: () => Found | undefined, what: string): Promise<Found> {
     const found = new Promise<Found>((resolve) => {
       const look = (): void => {
@@ -92,7 +91,6 @@ export class Arriving extends Arrivals {
     });
   }
 
-  /** Resolves when it holds this. */
   async holds(wanted: string | RegExp): Promise<void> {
     const has = () => (typeof wanted === 'string' ? this.text.includes(wanted) : wanted.test(this.text));
     await this.until(() => has() || undefined, `"${wanted}"`);
@@ -124,7 +122,6 @@ class Mailbox<Item> extends Arrivals {
 export class Invocation {
   readonly name: string;
   readonly pid: number;
-  /** What stood after its name. */
   readonly words: readonly string[];
   /** Resolves when its process is gone, however it ended. */
   readonly ended: Promise<void>;
@@ -141,7 +138,6 @@ export class Invocation {
     this.ended.catch(() => {});
   }
 
-  /** What it tells. */
   hear(message: Message): void {
     this.#messages.put(message);
   }
@@ -167,7 +163,6 @@ export class Invocation {
     this.#send({ action: 'spawn', name });
   }
 
-  /** Resolves when a trapped signal has arrived. */
   async signalled(signal: NodeJS.Signals): Promise<void> {
     await this.#messages.take((message) => message.signal === signal, `${signal} at ${this.name}`);
   }
@@ -192,7 +187,6 @@ export class Invocation {
   }
 }
 
-/** A run in a process of its own. */
 export class RunnerProcess {
   readonly child: ChildProcess;
   stdout = '';
@@ -211,7 +205,6 @@ export class RunnerProcess {
     this.exit.catch(() => child.kill('SIGKILL'));
   }
 
-  /** Resolves when it has ended with this code. */
   async ends(code: number): Promise<this> {
     assert.is(await this.exit, code, this.stderr);
     return this;
@@ -225,7 +218,6 @@ export class RunnerProcess {
     return this.#stderr.text;
   }
 
-  /** Resolves when stderr holds this text. */
   says(text: string | RegExp): Promise<void> {
     return this.#stderr.holds(text);
   }
@@ -249,7 +241,6 @@ export class Rig {
   readonly memory: string;
   readonly lock: string;
 
-  /** The bundled program. */
   readonly program: string;
 
   private constructor(server: Server, memory: string, program: string) {
@@ -266,13 +257,11 @@ export class Rig {
     return new Rig(server, temporaryFolder(), await rigProgram());
   }
 
-  /** The shell command of an invocation with this name. */
   command(name: string): string {
     const { port } = this.#server.address() as AddressInfo;
     return `${process.execPath} ${here}child.mjs ${port} ${name}`;
   }
 
-  /** The next command of this name to be started. */
   next(name: string): Promise<Invocation> {
     return this.#invocations.take((invocation) => invocation.name === name, `the start of ${name}`);
   }
@@ -351,7 +340,6 @@ export function driven(name: string, more: Partial<RigTask> = {}): RigTask {
   return { name, commands: [rig.command(name)], ...more };
 }
 
-/** Gives each test of a file a rig and a folder of its own. */
 export function useRig(test: Test): void {
   useFolder(test);
   test.before.each(async () => {

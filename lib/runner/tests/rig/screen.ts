@@ -33,7 +33,6 @@ export class Screen {
     });
   }
 
-  /** Index of the cursor's row. */
   get #row(): number {
     return this.#rows.findLastIndex(({ line, start }) => line === this.#at.line && start <= this.#at.start);
   }
@@ -52,7 +51,6 @@ export class Screen {
     return { row, column: this.#at.start - (this.#rows[row]?.start ?? 0) };
   }
 
-  /** A terminal of this size that writes here. */
   terminal(): Terminal {
     return {
       out: (text) => this.write(text),

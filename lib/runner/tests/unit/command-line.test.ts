@@ -25,7 +25,6 @@ const known = {
   specs: { ...runnerOptions, environment: { ...text, short: 'e' } },
 };
 
-/** A line of at most one task. */
 function parseWords(words: readonly string[], tasks: readonly AnyTask[] = known.tasks) {
   const { calls, options, isOpen } = parseCommandLine(words, { ...known, tasks });
   assert.ok(calls.length < 2);

@@ -134,7 +134,6 @@ test('refuses what never ends, with the way, and a finaliser that is needed in t
     assert.match((await refusalOf(build(refused))).message, message);
 });
 
-/** The order of a run of several tasks. */
 async function orderOf(...requested: readonly AnyTask[]): Promise<string[]> {
   const calls = requested.map((task) => ({ task, args: {}, passThrough: [] }));
   return orderIn(await buildGraph(calls, {}, 'run'));

@@ -36,7 +36,6 @@ const fails = (): never => {
 const ok = (name: string, ...needs: AnyTask[]): AnyTask =>
   plain(name, { needs, commands: () => [`: ${name}`] });
 const bad = (name: string, ...needs: AnyTask[]): AnyTask => plain(name, { needs, run: fails });
-/** Fails the first times. */
 function gated(name: string, times: number, ...needs: AnyTask[]): AnyTask {
   let left = times;
   return plain(name, {

@@ -1,7 +1,6 @@
 import type { RecordedRun, RecordedTask } from '../../../report/recorder.ts';
 import { openTally } from '../../../summary.ts';
 
-/** Of a run without tasks. */
 export const summary = openTally({ reason: undefined }).summarize(true, 0);
 
 /** Milliseconds since 1970 at which a recorded run begins. */
@@ -21,7 +20,6 @@ export function ran(
   };
 }
 
-/** Of a task that never began. */
 export const unstarted = { startedAt: undefined, endedAt: undefined, lane: undefined };
 
 export function recordedRun(tasks: readonly RecordedTask[], more: Partial<RecordedRun> = {}): RecordedRun {

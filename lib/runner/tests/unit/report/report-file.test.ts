@@ -87,7 +87,6 @@ test('a failed write has advice', async () => {
   assert.match(advice, '`--report`');
 });
 
-/** The exit code and the log of a run of a task that has this body. */
 async function ran(body: () => void, settings: Partial<RunnerSettings>) {
   const graph = await graphOf(plain('a', { run: body }));
   const { exitCode, stderr } = runInProcess(graph, 1, 'no-new', { output: 'plain', ...settings });
