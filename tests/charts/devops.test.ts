@@ -70,22 +70,19 @@ test('a team of an unknown namespace is refused, and a backup of Vault without i
     await refuses('devops', values, `${place} does not exist`);
 });
 
+// What its values do: values.test.ts.
 test('backups of Vault: an account for the task, and by the CronJob with its own token to a volume that is kept', async () => {
   const off = await devops();
   only(off, 'ServiceAccount', 'vault-backup');
   assert.equal(ofKind(off, 'CronJob'), []);
-  const address = 'https://vault-active.vault.svc:8200';
-  const backup = { enabled: true, schedule: '5 4 * * *', keep: 3, address };
-  const objects = await devops({ vaultBackup: backup });
+  const objects = await devops({ vaultBackup: { enabled: true } });
   const { metadata, spec } = only(objects, 'CronJob');
-  assert.equal([metadata.namespace, spec.schedule, spec.concurrencyPolicy], ['vault', '5 4 * * *', 'Forbid']);
-  const { serviceAccountName, volumes } = podOf(objects, 'CronJob');
-  const { env, image } = containerOf(objects, 'CronJob');
-  const variables = env.map(({ name, value }: Tree) => `${name}=${value}`);
-  const authority = 'VAULT_CACERT=/run/vault-tls/ca.crt';
-  assert.equal(variables, [`VAULT_ADDR=${address}`, authority, 'KEEP=3', 'HOME=/tmp']);
+  assert.equal([metadata.namespace, spec.concurrencyPolicy], ['vault', 'Forbid']);
+  const { serviceAccountName, volumes, containers } = podOf(objects, 'CronJob');
   assert.is(serviceAccountName, 'vault-backup');
-  assert.match(image, /^docker\.io\/hashicorp\/vault:[\d.]+$/);
+  const variables = containers[0].env.map(({ name, value }: Tree) => `${name}=${value}`);
+  for (const own of ['VAULT_CACERT=/run/vault-tls/ca.crt', 'HOME=/tmp'])
+    assert.ok(variables.includes(own), own);
   const login = volumes.find(({ name }: Tree) => name === 'login');
   assert.is(login.projected.sources[0].serviceAccountToken.audience, 'vault');
   const claim = only(objects, 'PersistentVolumeClaim');
@@ -93,7 +90,7 @@ test('backups of Vault: an account for the task, and by the CronJob with its own
   // it binds the claim, which helm waits for, where that takes a pod
   assert.equal(podOf(objects, 'Job').volumes, volumes);
   assert.equal(containerOf(objects, 'Job').command, ['test', '-w', '/backups']);
-  const changed = await devops({ vaultBackup: { ...backup, image: { tag: '2.0.5' } } });
+  const changed = await devops({ vaultBackup: { enabled: true, image: { tag: '2.0.5' } } });
   assert.is.not(only(changed, 'Job').metadata.name, only(objects, 'Job').metadata.name);
   const other = await devops({ vaultBackup: { enabled: true, volume: { existingClaim: 'bucket' } } });
   assert.equal([...ofKind(other, 'PersistentVolumeClaim'), ...ofKind(other, 'Job')], []);

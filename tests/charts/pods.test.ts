@@ -38,8 +38,8 @@ const charts: readonly (readonly [ChartName, Tree])[] = [
 /** Pods that call the API server and have a token for it. */
 const askers: readonly ChartName[] = ['metrics-server', 'traefik', 'vault'];
 
-for (const [chart, values] of charts) {
-  test(`${chart}: pods have the image of the values, no service links, a token only if they need one, probes`, async () => {
+for (const [chart, values] of charts)
+  test(`${chart}: pods have the image of the values, no service links, a token only if they need one, probes, one selector`, async () => {
     const all = await render(chart, { values });
     for (const [name, pod] of podTemplates(all)) {
       assert.ok(pod.securityContext.runAsUser > 0, name);
@@ -54,14 +54,9 @@ for (const [chart, values] of charts) {
     }
     const { spec } = workloadOf(all);
     assert.is(spec.revisionHistoryLimit, 5);
-    if (chart === 'stand-in') return;
     for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
-      assert.ok(spec.template.spec.containers[0][probe], probe);
-  });
-
-  test(`${chart}: Service, budget, spread and workload share one selector, free of versions`, async () => {
-    const all = await render(chart, { values });
-    const { spec } = workloadOf(all);
+      assert.ok(chart === 'stand-in' || spec.template.spec.containers[0][probe], probe);
+    // Service, budget, spread and workload share one selector, free of versions.
     const { matchLabels: selector } = spec.selector;
     assert.not.ok(Object.keys(selector).some((label) => /version|chart/.test(label)));
     assert.ok(selects(spec.selector, spec.template.metadata.labels));
@@ -73,7 +68,6 @@ for (const [chart, values] of charts) {
     for (const one of [...topologySpreadConstraints, ...terms])
       assert.equal((one.podAffinityTerm ?? one).labelSelector.matchLabels, selector);
   });
-}
 
 function workloadOf(objects: readonly KubernetesObject[]): KubernetesObject {
   const [workload] = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
