@@ -25,28 +25,22 @@ const states: { readonly [letter: string]: KeyPart['state'] } = {
   i: 'invalid',
 };
 
-/** Parses the keys in a listing of `gpg --with-colons` (GnuPG: doc/DETAILS, "Format of the colon listings"). */
+/** A key or part, with the fingerprint in one of the next records (GnuPG: doc/DETAILS, "Format of the colon listings"). */
+const record = /^(pub|sec|sub|ssb):(.*)\n(?:(?!pub:|sec:|sub:|ssb:|fpr:).*\n)*fpr:+([0-9A-F]+):/gm;
+
+/** Parses the keys in a listing of `gpg --with-colons`. */
 export function keysIn(listing: string): OpenPgpKey[] {
   const keys: { fingerprint: string; isPrivate: boolean; parts: KeyPart[] }[] = [];
-  let part: Omit<KeyPart, 'fingerprint'> | undefined;
-  for (const line of listing.split('\n')) {
-    const [kind = '', validity = '', , , id = '', , expires = '', , , fingerprint = '', , uses = ''] =
-      line.split(':');
-    if (/^(?:pub|sec|sub|ssb)$/.test(kind)) {
-      part = {
-        id,
-        encrypts: uses.includes('e'),
-        state: uses.includes('D') ? 'disabled' : (states[validity] ?? 'usable'),
-        expires: expires === '' ? undefined : new Date(Number(expires) * 1000),
-      };
-      if (kind === 'pub' || kind === 'sec')
-        keys.push({ fingerprint: '', isPrivate: kind === 'sec', parts: [] });
-    }
-    const key = keys.at(-1);
-    if (kind !== 'fpr' || part === undefined || key === undefined) continue;
-    if (key.parts.length === 0) key.fingerprint = fingerprint;
-    key.parts.push({ ...part, fingerprint });
-    part = undefined;
+  for (const [, kind = '', fields = '', fingerprint = ''] of listing.matchAll(record)) {
+    const [validity = '', , , id = '', , expires = '', , , , , uses = ''] = fields.split(':');
+    if (kind === 'pub' || kind === 'sec') keys.push({ fingerprint, isPrivate: kind === 'sec', parts: [] });
+    keys.at(-1)?.parts.push({
+      fingerprint,
+      id,
+      encrypts: uses.includes('e'),
+      state: uses.includes('D') ? 'disabled' : (states[validity] ?? 'usable'),
+      expires: expires === '' ? undefined : new Date(Number(expires) * 1000),
+    });
   }
   return keys;
 }

@@ -73,7 +73,7 @@ export type ReleaseRecipe = {
   readonly program?: string;
 };
 
-export type ArchiveRecipe = {
+type ArchiveRecipe = {
   readonly url: string;
   readonly sha256?: string;
   readonly folders: { readonly [name: string]: string };
