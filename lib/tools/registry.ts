@@ -99,8 +99,9 @@ export function openRepository(repository: string, signal: AbortSignal) {
       return fetch(`${base}/${path}`, { method, headers, signal: limit });
     };
     const first = await ask();
+    // Also if a token has ended, as Docker Hub's does after five minutes.
     const tokenUrl = first.status === 401 ? tokenAddress(first.headers.get('www-authenticate') ?? '') : '';
-    if (tokenUrl === '' || token !== undefined) return first;
+    if (tokenUrl === '') return first;
     await first.body?.cancel();
     const handed = await fetch(tokenUrl, { signal: limit });
     if (!handed.ok) return handed;

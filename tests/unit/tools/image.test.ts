@@ -56,6 +56,8 @@ async function playedRegistry(architectures: readonly string[] = ['amd64', 'arm6
   type Answer = { status?: number; body?: Uint8Array } | 'hang' | undefined;
   /** Takes the place of the usual answer to a path; by default all is well. */
   const fault: { answer: (path: string) => Answer } = { answer: () => undefined };
+  /** The token that the registry issues and accepts. */
+  const issued = { token: 'pass' };
   const played = (usual: (...call: Parameters<RequestListener>) => unknown): Promise<string> =>
     serve((request, response) => {
       const path = request.url ?? '';
@@ -76,8 +78,8 @@ async function playedRegistry(architectures: readonly string[] = ['amd64', 'arm6
   });
   const host: string = await played((request, response) => {
     const [path = ''] = (request.url ?? '').split('?');
-    if (path === '/token') return response.end(JSON.stringify({ token: 'pass' }));
-    if (request.headers.authorization !== 'Bearer pass') {
+    if (path === '/token') return response.end(JSON.stringify(issued));
+    if (request.headers.authorization !== `Bearer ${issued.token}`) {
       const challenge = `Bearer realm="http://${host}/token",service="played",scope="repository:smith/hammer:pull"`;
       return response.writeHead(401, { 'WWW-Authenticate': challenge }).end('{}');
     }
@@ -95,7 +97,7 @@ async function playedRegistry(architectures: readonly string[] = ['amd64', 'arm6
     ...{ repository: `${host}/smith/hammer`, tag: '1.2.3', digest: digestOf(list), program: 'hammer' },
     archive: { url: `http://${files}/hammer.tgz`, sha256: sha256(archive), folders },
   };
-  return { recipe, asked, fault };
+  return { recipe, asked, fault, issued };
 }
 
 type PlayedRegistry = Awaited<ReturnType<typeof playedRegistry>>;
@@ -139,6 +141,14 @@ withImage('a program is extracted from its image with its files', async ({ recip
   const requests = asked.length;
   assert.equal(await lookForTool(tool(recipe), {}), found);
   assert.is(asked.length, requests);
+});
+
+withImage('a token that ends between two layers is replaced', async ({ recipe, fault, issued }, place) => {
+  fault.answer = (path) => {
+    if (/blobs/.test(path)) issued.token = `after ${path.slice(-8)}`;
+    return undefined;
+  };
+  assert.is((await place.get(tool(recipe))).source, 'image');
 });
 
 for (const wrong of [/manifests\/sha256/, /^\/[0-9a-f]{64}/, /hammer\.tgz/])
