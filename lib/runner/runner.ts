@@ -6,7 +6,7 @@ export { formatDuration } from './format.ts';
 export type { CliConfig } from './global-options.ts';
 export { acquireLock } from './lock.ts';
 export { parseJson } from './parse-json.ts';
-export { bootId, childrenOf, isSameProcess, processStartTime } from './process-identity.ts';
+export { childrenOf, isSameProcess, type ProcessIdentity, processIdentity } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
 export { missingTool, quote, reasonIn, spaceAdvice } from './shell.ts';

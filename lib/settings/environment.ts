@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readlink, rename, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { bootId, type Options, processStartTime, type TaskContext, TaskError } from '@k8s-deployment/runner';
+import { type Options, processIdentity, type TaskContext, TaskError } from '@k8s-deployment/runner';
 import { type ProviderName, providerNames, providerOf } from '../cluster/providers.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
 import { adviseOn, taskCommand } from '../ground/launcher.ts';
@@ -211,11 +211,9 @@ const temporaryFolder = (state: string): string => join(state, 'tmp');
 
 /** The name of a process's folder, which another process with its pid does not get; undefined if it has ended. */
 async function runNameOf(pid: number): Promise<string | undefined> {
-  const start = await processStartTime(pid);
-  if (start === undefined) return undefined;
-  const digest = createHash('sha256')
-    .update(`${start}\n${await bootId()}`)
-    .digest('hex');
+  const identity = await processIdentity(pid);
+  if (identity === undefined) return undefined;
+  const digest = createHash('sha256').update(`${identity.startTime}\n${identity.bootId}`).digest('hex');
   return `run-${pid}-${digest.slice(0, 8)}`;
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { bootId, processStartTime, TaskError } from '@k8s-deployment/runner';
+import { processIdentity, TaskError } from '@k8s-deployment/runner';
 import { commandLines } from '../../ground/command-lines.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { shellWords } from '../../ground/shell-words.ts';
@@ -87,9 +87,8 @@ async function endStrays(environment: Places, names: readonly string[]): Promise
   const recorded = new Set((await readServices(environment.state)).map(({ pid }) => pid));
   const strays: ServiceRecord[] = [];
   for (const { pid, name } of await findProcesses(environment, names)) {
-    const startTime = recorded.has(pid) ? undefined : await processStartTime(pid);
-    if (startTime !== undefined)
-      strays.push({ name: `${name}-${pid}`, pid, startTime, bootId: await bootId() });
+    const identity = recorded.has(pid) ? undefined : await processIdentity(pid);
+    if (identity !== undefined) strays.push({ name: `${name}-${pid}`, ...identity });
   }
   await stopServices(environment.state, strays, 3000);
   return strays.length;

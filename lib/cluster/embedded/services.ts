@@ -5,11 +5,11 @@ import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  bootId,
   childrenOf,
   isSameProcess,
+  type ProcessIdentity,
   parseJson,
-  processStartTime,
+  processIdentity,
   TaskError,
 } from '@k8s-deployment/runner';
 import { fileDigest } from '../../ground/files.ts';
@@ -17,12 +17,9 @@ import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import type { Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
-/** A process that outlives its run, with start time and boot, since pids are reused. */
-export type ServiceRecord = {
+/** A process that outlives its run. */
+export type ServiceRecord = ProcessIdentity & {
   readonly name: string;
-  readonly pid: number;
-  readonly startTime: string;
-  readonly bootId: string;
   /** The state folder it was started for; older versions did not record it. */
   readonly state?: string;
   /** SHA-256 (hexadecimal) of its configuration, if a change requires a restart. */
@@ -76,9 +73,9 @@ export async function recordService(
   pid: number,
   digests: Digests = {},
 ): Promise<ServiceRecord | undefined> {
-  const startTime = await processStartTime(pid);
-  if (startTime === undefined) return undefined;
-  const record = { name, pid, startTime, bootId: await bootId(), state, ...digests };
+  const identity = await processIdentity(pid);
+  if (identity === undefined) return undefined;
+  const record = { name, ...identity, state, ...digests };
   await writeRecord(state, record);
   return record;
 }

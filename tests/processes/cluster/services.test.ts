@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { isSameProcess, processStartTime } from '@k8s-deployment/runner';
+import { isSameProcess, processIdentity } from '@k8s-deployment/runner';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findProcesses, isUp } from '../../../lib/cluster/embedded/processes.ts';
@@ -48,11 +48,11 @@ const said = (record: ServiceRecord, text: string): Promise<void> => {
 const wait = ({ name }: ServiceRecord, ready: () => Promise<boolean>, timeoutMs = 30_000, stop = signal) =>
   waitForService({ environment: { state: folder }, signal: stop }, name, ready, timeoutMs);
 
-test('a service is recorded by pid, start time and boot, its output goes to its log, and stopped it is forgotten', async () => {
+test('a service is recorded by its identity, its output goes to its log, and stopped it is forgotten', async () => {
   const record = await start('vault', server);
   await said(record, 'ready');
   assert.equal(await readServices(folder), [record]);
-  assert.is(record.startTime, await processStartTime(record.pid));
+  assert.equal({ ...record, ...(await processIdentity(record.pid)) }, record);
   assert.is(await isSameProcess(record), true);
   assert.is(fs.readFileSync(serviceLog(folder, 'vault'), 'utf8'), 'ready\n');
   assert.is(fs.statSync(serviceLog(folder, 'vault')).mode & 0o777, 0o600);

@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { processStartTime, type Question, type Readiness, type TaskDefinition } from '../../runner.ts';
+import { processStartTime } from '../../process-identity.ts';
+import type { Question, Readiness, TaskDefinition } from '../../runner.ts';
 import { bundled } from './ended.ts';
 import { temporaryFolder, useFolder } from './folder.ts';
 
