@@ -199,7 +199,7 @@ async function secretsOf(root: string, app: string, files: readonly string[]): P
 export async function checkNotInstalled(context: EnvironmentContext, app: string): Promise<void> {
   const { environment } = context;
   if ((await remembered(environment)) === undefined) return;
-  const phase = await (await clusterOf(environment)).phase(context);
+  const { phase } = await (await clusterOf(environment)).state(context);
   if (phase === 'absent') return;
   if (phase !== 'running')
     return context.log(

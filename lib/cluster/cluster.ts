@@ -20,10 +20,8 @@ export async function requireCluster(context: EnvironmentContext, purpose: Purpo
   const { environment } = context;
   const cluster = await clusterOf(environment);
   if (cluster.requireAnswer) return cluster.requireAnswer(context, purpose);
-  const phase = await cluster.phase(context);
-  if (phase === 'running') return;
-  const faults = phase === 'degraded' ? await cluster.faults?.(context) : [];
-  throw notRunning(environment, phase, faults);
+  const { phase, faults } = await cluster.state(context);
+  if (phase !== 'running') throw notRunning(environment, phase, faults);
 }
 
 export const postgresqlTarget = ({ database }: Settings) => ({

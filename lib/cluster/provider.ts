@@ -13,6 +13,9 @@ import type { BuiltImage } from './images/own-images.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
+/** The faults of a degraded cluster are in a few words each. */
+export type ClusterState = { readonly phase: ClusterPhase; readonly faults?: readonly string[] };
+
 /** A kind of cluster. Every start loads this small part; `load` imports the implementation. */
 export type ClusterProvider = {
   /** True if the tasks create and destroy the cluster on this machine. */
@@ -84,9 +87,7 @@ export type Cluster = {
    * Throws `TaskError` if the cluster lacks what these releases (by default all) need; before anything is installed.
    */
   checkRequirements?(context: Context, releases?: readonly string[]): Promise<void>;
-  /** The faults of a degraded cluster, each in a few words. */
-  faults?(context: EnvironmentContext): Promise<readonly string[]>;
-  phase(context: EnvironmentContext): Promise<ClusterPhase>;
+  state(context: EnvironmentContext): Promise<ClusterState>;
   create(context: Context): Promise<Outcome>;
   start(context: Context): Promise<Outcome>;
   stop(context: EnvironmentContext): Promise<Outcome>;

@@ -59,7 +59,7 @@ export const destroyCommands = async ({ environment }: InEnvironment): Promise<r
 /** Throws `UsageError` if the environment has a cluster, running or not, since the test removes it in the end. */
 export async function requireUnused(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  const phase = await (await clusterOf(environment)).phase(context);
+  const { phase } = await (await clusterOf(environment)).state(context);
   if (phase === 'absent') return;
   const { name } = environment;
   throw new UsageError({

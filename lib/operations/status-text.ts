@@ -54,10 +54,8 @@ async function statusRows(status: Status, context: EnvironmentContext): Promise<
   const ready = cluster.nodes.length - unready.length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
-  const known =
-    cluster.state === 'degraded'
-      ? await (await clusterOf(environment)).faults?.(context).catch(() => undefined)
-      : undefined;
+  const ask = async () => (await (await clusterOf(environment)).state(context)).faults;
+  const known = cluster.state === 'degraded' ? await ask().catch(() => undefined) : undefined;
   const faults = known === undefined ? '' : ` (${known.join(', ')})`;
   const vault = await describeVault(context, status);
   const database = await describeDatabase(context, status);

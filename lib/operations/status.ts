@@ -138,7 +138,7 @@ async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
       advice: `run ${taskCommand('install-tools')}`,
     });
   }
-  return (await clusterOf(environment)).phase(context);
+  return (await (await clusterOf(environment)).state(context)).phase;
 }
 
 async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {

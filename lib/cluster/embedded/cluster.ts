@@ -62,29 +62,24 @@ export const cluster: Cluster = {
     ],
   },
 
-  phase: async (context) => {
+  state: async (context) => {
     const { environment } = context;
-    const state = await readState(environment);
-    if (!state) return 'absent';
-    if (state.phase === 'creating') return 'creating';
-    const alive = await livingNames(environment.state);
-    if (alive.size === 0 && (await runningNames(environment)).size === 0) {
+    const record = await readState(environment);
+    if (!record) return { phase: 'absent' };
+    if (record.phase === 'creating') return { phase: 'creating' };
+    const alive = (await livingServices(environment.state)).map(({ name }) => name);
+    const dead = allServices.filter((name) => !alive.includes(name));
+    const found = dead.length === 0 ? [] : await findProcesses(environment, dead);
+    if (dead.length === allServices.length && found.length === 0) {
       await refuseElsewhere(context);
-      return 'stopped';
+      return { phase: 'stopped' };
     }
-    const complete = missingFiles(environment).length === 0 && allServices.every((name) => alive.has(name));
-    const ready = complete && (await isApiReady(environment, state.ports.kubeApiserver));
-    return ready ? 'running' : 'degraded';
-  },
-
-  faults: async ({ environment }) => {
-    const alive = await livingNames(environment.state);
-    const running = await runningNames(environment);
-    const dead = allServices
-      .filter((name) => !alive.has(name))
-      .map((name) => `${name} ${running.has(name) ? 'runs, but no task recorded it' : 'does not run'}`);
-    const faults = [...missingFiles(environment), ...dead];
-    return faults.length > 0 ? faults : ['the API server does not answer'];
+    const whyOf = (dead: string): string =>
+      found.some(({ name }) => name === dead) ? 'runs, but no task recorded it' : 'does not run';
+    const faults = [...missingFiles(environment), ...dead.map((name) => `${name} ${whyOf(name)}`)];
+    if (faults.length > 0) return { phase: 'degraded', faults };
+    const isReady = await isApiReady(environment, record.ports.kubeApiserver);
+    return isReady ? { phase: 'running' } : { phase: 'degraded', faults: ['the API server does not answer'] };
   },
 
   create: complete,
@@ -130,13 +125,6 @@ const missingFiles = ({ name, state }: Environment): readonly string[] =>
   ['cluster.yaml', 'kubeconfig']
     .filter((file) => !existsSync(join(state, file)))
     .map((file) => `.state/${name}/${file} is missing`);
-
-const livingNames = async (state: string): Promise<ReadonlySet<string>> =>
-  new Set((await livingServices(state)).map(({ name }) => name));
-
-/** Services that run, also those that a killed run has not recorded. */
-const runningNames = async (environment: Environment): Promise<ReadonlySet<string>> =>
-  new Set((await findProcesses(environment, allServices)).map(({ name }) => name));
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */
 async function complete(context: Context): Promise<Outcome> {
@@ -193,7 +181,7 @@ export const parts = {
     ensure: async (context, mode) => {
       if (mode === 'start') await requireState(context.environment);
       const state = await ensureState(context);
-      if ((await cluster.phase(context)) === 'running') return undefined;
+      if ((await cluster.state(context)).phase === 'running') return undefined;
       await refuseElsewhere(context);
       await checkSpace(context.environment, state);
       return undefined;

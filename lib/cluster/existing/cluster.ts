@@ -55,24 +55,20 @@ export const cluster: Cluster = {
   },
   checkRequirements,
 
-  phase: async (context) => {
+  state: async (context) => {
     const { environment } = context;
     if ((await remembered(environment)) === undefined) {
       // Only a cluster that answers can tell that it does not have the environment, whichever machine created it.
       await connectExisting(context);
       await checkReachable(context);
       const namespaces = await existingNamespaces(context);
-      return namespaces.some((one) => isOurs(environment, one)) ? 'running' : 'absent';
+      return { phase: namespaces.some((one) => isOurs(environment, one)) ? 'running' : 'absent' };
     }
     await connectExisting(context).catch(() => undefined);
-    const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 15_000 });
-    const output = await $`${kubectl(environment)} get --raw /readyz`;
-    return output.exitCode === 0 ? 'running' : 'degraded';
-  },
-
-  faults: async (context) => {
-    const reached = await checkReachable(context).catch((error: unknown) => error);
-    return reached instanceof TaskError ? [reached.why ?? reached.what] : [];
+    const failure: unknown = await checkReachable(context).catch((error: unknown) => error);
+    if (failure === undefined) return { phase: 'running' };
+    if (!(failure instanceof TaskError)) throw failure;
+    return { phase: 'degraded', faults: [failure.why ?? failure.what] };
   },
 
   create: async (context) => {

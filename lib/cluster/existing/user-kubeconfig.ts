@@ -53,10 +53,10 @@ export const connectCommand = ({ name, context }: Environment): string =>
 const movedText = ({ context }: Environment, server: string): string =>
   `context \`${context}\` of your kubeconfig leads to another server, ${server}`;
 
-/** Throws `TaskError` with kubectl's reason unless the API server answers within 15 s. */
+/** Throws `TaskError` with kubectl's reason unless the API server answers within 15 s, and its plugin within 20 s. */
 export async function checkReachable(context: KubeContext): Promise<void> {
   const { environment } = context;
-  const $ = context.$({ quiet: true, nothrow: true });
+  const $ = context.$({ quiet: true, nothrow: true, timeoutMs: 20_000 });
   const ready = await $`${kubectl(environment)} get --raw /readyz --request-timeout 15s`;
   if (ready.exitCode === 0) return;
   throw new TaskError({

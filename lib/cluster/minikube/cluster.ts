@@ -54,13 +54,11 @@ export const cluster: Cluster = {
     await requireEngine();
   },
 
-  phase: async (context) => {
-    const { phase } = await readProfile(context);
-    if (phase === 'absent') return phase;
-    return (await readProgress(context.environment)) === 'complete' ? phase : 'creating';
+  state: async (context) => {
+    const { phase, faults } = await readProfile(context);
+    const isComplete = (await readProgress(context.environment)) === 'complete';
+    return { phase: isComplete || phase === 'absent' ? phase : 'creating', faults };
   },
-
-  faults: async (context) => (await readProfile(context)).faults,
 
   create: async (context) => {
     const { $, environment, settings } = context;

@@ -158,16 +158,16 @@ test('without a Docker engine nothing is created, and nothing counts as removed'
   for (const attempt of [() => provider.create(context), () => provider.destroy(context)])
     await fails(attempt(), { what: 'Docker does not answer', why: /nowhere\.sock/ });
   process.env.DOCKER_HOST = `unix://${socket}`;
-  assert.is(await provider.phase(context), 'absent');
+  assert.is((await provider.state(context)).phase, 'absent');
 });
 
 test('a damaged profile differs from a missing one', async () => {
   const profile = join(folder, '.minikube', 'profiles', environment.clusterName);
   mkdirSync(profile, { recursive: true });
   writeFileSync(join(profile, 'config.json'), '{');
-  assert.is(await provider.phase(context), 'creating');
+  assert.is((await provider.state(context)).phase, 'creating');
   const said = /cannot read its profile: HOST_CONFIG_LOAD: .*unexpected end of JSON input/;
-  assert.match((await provider.faults?.(context))?.join() ?? '', said);
+  assert.match((await provider.state(context)).faults?.join() ?? '', said);
   assert.is(await provider.destroy(context), 'changed');
   assert.not.ok(existsSync(profile));
   await fails(provider.start(context), { what: /is not created/ });

@@ -38,11 +38,13 @@ test('create checks the cluster without changing it; only the call that reads th
 });
 
 test('the fault of a cluster is what kubectl says', async () => {
+  kubectl();
+  await provider.create(context);
   const noPlugin = 'Unable to connect to the server: getting credentials: exec: executable acme not found';
   const noLogin = 'the server has asked for the client to provide credentials';
   for (const [said, more = ''] of [[noPlugin, 'It looks like you …'], [noLogin]] as const) {
     kubectl({ readyz: `printf '%s\n' "${said}" "${more}" >&2; exit 1` });
-    assert.equal(await provider.faults?.(context), [said]);
+    assert.equal((await provider.state(context)).faults, [said]);
   }
 });
 
@@ -131,18 +133,18 @@ const noContext = { 'config view': `echo 'error: cannot locate context "some-con
 
 test('an environment is absent only from a cluster that answers; one that was created there is degraded', async () => {
   kubectl();
-  assert.is(await provider.phase(context), 'absent');
+  assert.is((await provider.state(context)).phase, 'absent');
   for (const changes of [noAnswer, noContext, { 'get namespaces': 'echo Forbidden >&2; exit 1' }]) {
     rmSync(context.environment.kubeconfig, { force: true });
     kubectl(changes);
-    const { what } = await failureOf(provider.phase(context));
+    const { what } = await failureOf(provider.state(context));
     await fails(provider.destroy(context), { what });
   }
   kubectl();
   await provider.create(context);
-  assert.is(await provider.phase(context), 'running');
+  assert.is((await provider.state(context)).phase, 'running');
   kubectl({ readyz: 'exit 1' });
-  assert.is(await provider.phase(context), 'degraded');
+  assert.is((await provider.state(context)).phase, 'degraded');
 });
 
 test('a task that changes a cluster first looks whose its namespaces are', async () => {

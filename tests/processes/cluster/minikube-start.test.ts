@@ -42,7 +42,7 @@ test('create runs what its dry run prints, for the environment’s kubeconfig; m
   const [place, ...others] = new Set(readFileSync(places, 'utf8').trim().split('\n'));
   assert.equal([place, others], [`${environment.kubeconfig} /tmp`, []]);
   assert.ok(existsSync(join(environment.state, 'environment.json')));
-  assert.is(await provider.phase(context), 'running');
+  assert.is((await provider.state(context)).phase, 'running');
 });
 
 test('addons and the storage class are those of the settings; the controller nginx is an addon, too', () => {
@@ -92,11 +92,11 @@ test('a cluster whose first start was interrupted is recreated', async () => {
     delete: `touch ${deleted}`,
     start: `touch ${started}`,
   });
-  assert.is(await provider.phase(context), 'creating');
+  assert.is((await provider.state(context)).phase, 'creating');
   await fails(provider.start(context), { advice: 'run `npx tsx tasks.ts create-environment` again' });
   assert.is(await provider.create(context), 'changed');
   assert.equal(shortly(2).slice(0, 2), ['minikube delete', 'minikube start']);
-  assert.is(await provider.phase(context), 'running');
+  assert.is((await provider.state(context)).phase, 'running');
 });
 
 test('a cluster whose addons were interrupted continues with them', async () => {
@@ -104,13 +104,13 @@ test('a cluster whose addons were interrupted continues with them', async () => 
   status(running);
   assert.is(await provider.create(context), 'changed');
   assert.is(changes()[0], `minikube addons enable volumesnapshots --profile ${clusterName}`);
-  assert.is(await provider.phase(context), 'running');
+  assert.is((await provider.state(context)).phase, 'running');
 });
 
 test('a start that ends with a node that does not run is a failure', async () => {
   untilStart(nodes({}, { Name: 'X-m02', Kubelet: 'Stopped' }, {}));
   await fails(provider.create(context), { why: 'kubelet of X-m02: Stopped' });
-  assert.is(await provider.phase(context), 'creating');
+  assert.is((await provider.state(context)).phase, 'creating');
 });
 
 test('a control plane whose disk is gone is recreated by create, and start says so', async () => {
@@ -153,7 +153,7 @@ test('a worker whose machine is gone is replaced by start', async () => {
     'node add': `touch ${added}`,
     start: `touch ${started}`,
   });
-  assert.equal(await provider.faults?.(context), [`the machine of ${clusterName}-m02 is gone`]);
+  assert.equal((await provider.state(context)).faults, [`the machine of ${clusterName}-m02 is gone`]);
   assert.is(await provider.start(context), 'changed');
   assert.equal(shortly(4), [
     'minikube node delete X-m02',

@@ -13,8 +13,8 @@ const { progressFile, project, running, status, stopped, test, untilStart } = mi
 test('the phase is that of all nodes', async () => {
   const isPhase = async (phase: string, text: string, exitCode?: number, fault?: string) => {
     status(text, exitCode);
-    assert.is(await provider.phase(context), phase, text);
-    if (fault) assert.equal(await provider.faults?.(context), [fault]);
+    assert.is((await provider.state(context)).phase, phase, text);
+    if (fault) assert.equal((await provider.state(context)).faults, [fault]);
   };
   await isPhase('absent', '* Profile "x" not found.', 85);
   await isPhase('creating', running);
@@ -47,18 +47,18 @@ test('a minikube or a Docker that fails is an error, not the absence of a cluste
     [running, 137, 'ended by SIGKILL'],
   ] as const) {
     status(text, exitCode);
-    await fails(provider.phase(context), { ...failed, why, exitCode: exitCode === 137 ? 137 : 1 });
+    await fails(provider.state(context), { ...failed, why, exitCode: exitCode === 137 ? 137 : 1 });
   }
   project.script('minikube', 'kill -9 $$');
   for (const attempt of ['destroy', 'stop'] as const)
     await fails(provider[attempt](context), { ...failed, why: 'ended by SIGKILL' });
   assert.equal(changes(), []);
   status('null', 7, 'echo "no such file" >&2; exit 1');
-  await fails(provider.phase(context), { what: '`minikube node list` failed', why: 'no such file' });
+  await fails(provider.state(context), { what: '`minikube node list` failed', why: 'no such file' });
   // minikube answers like this when Docker is down, and also when a container is missing.
   status('null', 7);
   project.script('docker', 'echo "Cannot connect to the Docker daemon" >&2; exit 1');
-  for (const attempt of ['phase', 'destroy', 'stop'] as const)
+  for (const attempt of ['state', 'destroy', 'stop'] as const)
     await fails(provider[attempt](context), { what: 'Docker does not answer' });
   assert.ok(existsSync(progressFile));
 });

@@ -19,8 +19,9 @@ const cluster: Cluster = {
     destroy: ({ environment: { context } }) => [`rm ${context}`],
     services: ({ environment: { context } }) => [`cat ${context}`],
   },
-  phase: async ({ environment }) =>
-    (await readFile(file(environment), 'utf8').catch(() => 'absent')) as ClusterPhase,
+  state: async ({ environment }) => ({
+    phase: (await readFile(file(environment), 'utf8').catch(() => 'absent')) as ClusterPhase,
+  }),
   create: async ({ environment }) => {
     await write(environment, 'stopped');
     return 'unchanged';
