@@ -15,7 +15,7 @@ import { recordFile } from './existing.ts';
 import { checkRanges, rangeChecks } from './ranges.ts';
 import { removeCommands, removeFromCluster } from './remove.ts';
 import { checkRequirements, requirementChecks } from './requirements.ts';
-import { checkReachable, connectExisting } from './user-kubeconfig.ts';
+import { checkReachable, connectExisting, failureOf } from './user-kubeconfig.ts';
 
 /** Rights that an install needs, for `kubectl auth can-i`. */
 const rights = [
@@ -65,10 +65,8 @@ export const cluster: Cluster = {
       return { phase: namespaces.some((one) => isOurs(environment, one)) ? 'running' : 'absent' };
     }
     await connectExisting(context).catch(() => undefined);
-    const failure: unknown = await checkReachable(context).catch((error: unknown) => error);
-    if (failure === undefined) return { phase: 'running' };
-    if (!(failure instanceof TaskError)) throw failure;
-    return { phase: 'degraded', faults: [failure.why ?? failure.what] };
+    const failure = await checkReachable(context).catch(failureOf);
+    return failure ? { phase: 'degraded', faults: [failure.why ?? failure.what] } : { phase: 'running' };
   },
 
   create: async (context) => {

@@ -14,7 +14,7 @@ import { removeController, removeControllerCommands } from '../../ingress/instal
 import { helmText, installedTypes, kubectl, kubectlText, removeTypes } from '../../kubernetes/kubectl.ts';
 import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
-import { checkReachable, connectCommand, connectExisting } from './user-kubeconfig.ts';
+import { checkReachable, connectCommand, connectExisting, failureOf } from './user-kubeconfig.ts';
 
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
 const ownTypes = /\.secrets\.hashicorp\.com$/;
@@ -44,10 +44,9 @@ export async function removeFromCluster(context: EnvironmentContext): Promise<Ou
 async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   const { $, environment } = context;
   await checkReachable(context).catch((error: unknown) => {
-    if (!(error instanceof TaskError)) throw error;
-    const { name } = environment;
-    const advice = `${error.advice}; if the cluster is gone for good, remove what is kept of it here: rm -r .state/${name}`;
-    throw new TaskError({ what: error.what, why: error.why, advice });
+    const { what, why, advice } = failureOf(error);
+    const gone = `if the cluster is gone for good, remove what is kept of it here: rm -r .state/${environment.name}`;
+    throw new TaskError({ what, why, advice: `${advice}; ${gone}` });
   });
   const namespaces = (await existingNamespaces(context)).filter((one) => isOurs(environment, one));
   const names = namespaces.map(({ metadata }) => metadata.name);

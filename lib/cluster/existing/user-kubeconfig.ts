@@ -20,11 +20,6 @@ type Kubeconfig = {
 /** A credential plugin of kubectl. */
 type Plugin = { command?: string; readonly interactiveMode?: string };
 
-/** The environment's context from the user's kubeconfig, or why it is unavailable. */
-type UserContext =
-  | { readonly text: string; readonly server: string; readonly plugin: Plugin | undefined }
-  | { readonly error: TaskError };
-
 /**
  * Copies the context and its credentials to the environment's kubeconfig, whatever the user's current context; never
  * changes the user's file. Later calls copy changes such as a new token, unless the context points to another server.
@@ -33,17 +28,21 @@ type UserContext =
 export async function connectExisting(context: KubeContext): Promise<void> {
   const { environment } = context;
   const copy = await readFile(environment.kubeconfig, 'utf8').catch(() => undefined);
-  const own = await userContext(context);
-  if (copy === undefined) {
-    if ('error' in own) throw own.error;
-    return writeWhole(environment.kubeconfig, own.text);
-  }
-  if ('error' in own || own.text === copy) return;
+  const reading = userContext(context);
+  if (copy === undefined) return writeWhole(environment.kubeconfig, (await reading).text);
+  const own = await reading.catch(failureOf);
+  if (own instanceof TaskError || own.text === copy) return;
   const server = await serverOf(copy);
-  if (server === own.server || server === '') {
-    await writeWhole(environment.kubeconfig, own.text);
-    context.log(`context \`${environment.context}\` changed in your kubeconfig: updated the copy`);
-  } else context.log(`${movedText(environment, own.server)}: the environment stays with ${server}`);
+  if (server !== own.server && server !== '')
+    return context.log(`${movedText(environment, own.server)}: the environment stays with ${server}`);
+  await writeWhole(environment.kubeconfig, own.text);
+  context.log(`context \`${environment.context}\` changed in your kubeconfig: updated the copy`);
+}
+
+/** The error as a value, if it is expected. */
+export function failureOf(error: unknown): TaskError {
+  if (error instanceof TaskError) return error;
+  throw error;
 }
 
 /** `connectExisting` as a plain command. */
@@ -70,9 +69,9 @@ export async function checkReachable(context: KubeContext): Promise<void> {
 /** Advice if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
 export async function connectionAdvice(context: KubeContext, said: string): Promise<string> {
   const { environment } = context;
-  const own = await userContext(context);
-  if ('error' in own)
-    return `credentials come from your kubeconfig, but: ${own.error.what}; restore it there, then run again`;
+  const own = await userContext(context).catch(failureOf);
+  if (own instanceof TaskError)
+    return `credentials come from your kubeconfig, but: ${own.what}; restore it there, then run again`;
   const copy = `.state/${environment.name}/kubeconfig`;
   const server = await serverOf(await readFile(environment.kubeconfig, 'utf8').catch(() => ''));
   if (server !== own.server)
@@ -85,7 +84,11 @@ export async function connectionAdvice(context: KubeContext, said: string): Prom
     : works;
 }
 
-async function userContext(context: KubeContext): Promise<UserContext> {
+/**
+ * The environment's context from the user's kubeconfig. Throws `UsageError` if it has no such context, `TaskError` if it
+ * cannot be read.
+ */
+async function userContext(context: KubeContext) {
   const { environment } = context;
   const files = userFiles(environment.root);
   const env = { ...(await processEnvironment(environment)), KUBECONFIG: files.join(delimiter) };
@@ -102,23 +105,19 @@ async function userContext(context: KubeContext): Promise<UserContext> {
     };
   const otherwise = output.exitCode === 0 ? 'it names no server' : `kubectl ended with ${output.exitCode}`;
   const reason = reasonIn(output.stderr) ?? otherwise;
-  if (!reason.includes('cannot locate context')) {
-    return {
-      error: new TaskError({
-        what: `your kubeconfig (${files.join(', ')}) does not give the context \`${environment.context}\``,
-        why: reason,
-        advice: `make this work first: ${shellWords(['kubectl', 'config', 'view', '--minify', '--context', environment.context])}`,
-      }),
-    };
-  }
+  const place = `your kubeconfig (${files.join(', ')})`;
+  if (!reason.includes('cannot locate context'))
+    throw new TaskError({
+      what: `${place} does not give the context \`${environment.context}\``,
+      why: reason,
+      advice: `make this work first: ${shellWords(['kubectl', 'config', 'view', '--minify', '--context', environment.context])}`,
+    });
   const known = await $`kubectl config get-contexts -o name`;
-  return {
-    error: new UsageError({
-      what: `unknown kube context \`${environment.context}\``,
-      why: `your kubeconfig (${files.join(', ')}) has: ${known.stdout.trim().split('\n').join(', ') || 'none'}`,
-      advice: 'name one with --context, CLUSTER_CONTEXT or the setting cluster.context',
-    }),
-  };
+  throw new UsageError({
+    what: `unknown kube context \`${environment.context}\``,
+    why: `${place} has: ${known.stdout.trim().split('\n').join(', ') || 'none'}`,
+    advice: 'name one with --context, CLUSTER_CONTEXT or the setting cluster.context',
+  });
 }
 
 /**
