@@ -74,8 +74,8 @@ export const cluster: Cluster = {
       await refuseElsewhere(context);
       return { phase: 'stopped' };
     }
-    const whyOf = (dead: string): string =>
-      found.some(({ name }) => name === dead) ? 'runs, but no task recorded it' : 'does not run';
+    const whyOf = (server: string): string =>
+      found.some(({ name }) => name === server) ? 'runs, but no task recorded it' : 'does not run';
     const faults = [...missingFiles(environment), ...dead.map((name) => `${name} ${whyOf(name)}`)];
     if (faults.length > 0) return { phase: 'degraded', faults };
     const isReady = await isApiReady(environment, record.ports.kubeApiserver);
