@@ -37,10 +37,14 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
 
   const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
   const consumers = await consumersOf(context, applications);
+  const files = [...new Set(chosen.map(({ secret }) => secretsFile(environment.name, secret.file)))];
   const before = new Map<string, string>();
   let inUse = false;
   try {
-    await replaceInFiles(context, chosen, rotation, before);
+    for (const path of files.map((file) => join(environment.root, file)))
+      before.set(path, await readFile(path, 'utf8'));
+    for (const { name, secret } of chosen)
+      await encryptValue(context, secret.file, secret.key, rotation[name]?.new ?? '');
     await replaceInServer(context, roles, rotation, () => {
       inUse = true;
     });
@@ -56,41 +60,19 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   }
   await keepRotation(environment, {});
   context.report('changed');
-  const written = new Set(chosen.map(({ secret }) => secretsFile(environment.name, secret.file)));
-  context.print(`commit: ${[...written].join(' ')}`);
+  context.print(`commit: ${files.join(' ')}`);
 }
 
 async function choosePasswords(context: Context, roles: readonly LoginRole[], begun: Rotation) {
-  const { environment } = context;
-  const pairs = await Promise.all(
-    roles.map(async ({ name, secret }) => {
-      const pair = begun[name] ?? {
-        old: await decryptValue(context, secret.file, secret.key),
-        new: newPassword(),
-      };
-      context.secret(pair.old);
-      context.secret(pair.new);
-      return [name, pair] as const;
-    }),
-  );
-  const rotation = Object.fromEntries(pairs);
-  await keepRotation(environment, rotation);
+  const pairs = roles.map(async ({ name, secret: { file, key } }) => {
+    const pair = begun[name] ?? { old: await decryptValue(context, file, key), new: newPassword() };
+    context.secret(pair.old);
+    context.secret(pair.new);
+    return [name, pair] as const;
+  });
+  const rotation = Object.fromEntries(await Promise.all(pairs));
+  await keepRotation(context.environment, rotation);
   return rotation;
-}
-
-/** Writes the new passwords to the encrypted files, whose previous contents `before` gets by path. */
-async function replaceInFiles(
-  context: Context,
-  roles: readonly LoginRole[],
-  rotation: Rotation,
-  before: Map<string, string>,
-): Promise<void> {
-  const { environment } = context;
-  for (const { name, secret } of roles) {
-    const path = join(environment.root, secretsFile(environment.name, secret.file));
-    if (!before.has(path)) before.set(path, await readFile(path, 'utf8'));
-    await encryptValue(context, secret.file, secret.key, rotation[name]?.new ?? '');
-  }
 }
 
 /** Passes the new passwords to Vault, which logs in with one, and to the releases, which set them again. */
