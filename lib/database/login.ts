@@ -82,23 +82,19 @@ async function connect<Result>(config: ClientConfig, use: (client: Client) => Pr
 }
 
 /** True for SQLSTATE `invalid_password` and `invalid_authorization_specification`: the server refused the login. */
-export const isRefusedLogin = (error: unknown): boolean =>
-  ['28P01', '28000'].includes(String((error as { readonly code?: unknown } | undefined)?.code));
+export const isRefusedLogin = (error: unknown): boolean => ['28P01', '28000'].includes(Object(error).code);
 
 /** True if the server rejected a statement, which therefore has no effect. */
-export const isRefusedStatement = (error: unknown): boolean =>
-  (error as { readonly severity?: unknown } | undefined)?.severity === 'ERROR';
+export const isRefusedStatement = (error: unknown): boolean => Object(error).severity === 'ERROR';
 
 /**
  * True if the connection was lost. kubectl ends a port-forward ("lost connection to pod") if either side resets one of
  * its connections, as at the end of a TLS session.
  */
 export const isLostConnection = (error: unknown): boolean => {
-  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
-  return (
-    ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(String(code)) ||
-    /^Connection terminated|socket disconnected/.test(String(message))
-  );
+  const { code, message } = Object(error);
+  const isReset = ['ECONNRESET', 'ECONNREFUSED', 'EPIPE'].includes(code);
+  return isReset || /^Connection terminated|socket disconnected/.test(message);
 };
 
 /** True if the server accepts the password. Rejects if it does not answer. */

@@ -21,20 +21,14 @@ type DatabaseSecrets = {
 /** Reloader restarts workloads whose annotation names a changed Secret. */
 const annotation = 'secret.reloader.stakater.com/reload';
 
-/** Those that environments/values.yaml.gotmpl gives the release devops, one for each application with a password. */
-const ofApplications = ({ applications }: Settings['database']): DatabaseSecrets =>
-  Object.fromEntries(
-    Object.entries(applications).flatMap(([user, role]) =>
-      role === null || role.password === ''
-        ? []
-        : [[`${user}-back-database`, { namespace: 'backend', user }]],
-    ),
-  );
-
 /** Secrets of the release devops that contain a login of these roles. */
-export function consumerSecrets(settings: Settings, roles: readonly string[]) {
-  const { devops } = (settings.releases ?? {}) as { devops?: { databaseSecrets?: DatabaseSecrets } };
-  const all = { ...ofApplications(settings.database), ...devops?.databaseSecrets };
+export function consumerSecrets({ database, releases }: Settings, roles: readonly string[]) {
+  const { devops } = (releases ?? {}) as { devops?: { databaseSecrets?: DatabaseSecrets } };
+  // Those that environments/values.yaml.gotmpl gives it, one for each application with a password.
+  const ofApplications = Object.entries(database.applications).flatMap(([user, role]) =>
+    role?.password ? [[`${user}-back-database`, { namespace: 'backend', user }] as const] : [],
+  );
+  const all: DatabaseSecrets = { ...Object.fromEntries(ofApplications), ...devops?.databaseSecrets };
   return Object.entries(all).flatMap(([name, secret]) =>
     secret !== null && roles.includes(secret.user) ? [{ name, namespace: secret.namespace }] : [],
   );

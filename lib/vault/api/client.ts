@@ -112,7 +112,7 @@ function clientWith(input: VaultClientInput, send: Send): VaultClient {
     if (succeeded || accept.includes(status)) return { call, response, status, succeeded, read };
     const reason = reasonIn(parseObject(await read()), [token ?? '', ...secrets]);
     // A standby redirects to the active node; following would send the token to an unchecked address.
-    if (status >= 300 && status < 400) throw standby(address, call, response.headers.location ?? null);
+    if (status >= 300 && status < 400) throw standby(address, call, response.headers.location);
     throw refused(address, call, status, reason);
   }
 

@@ -111,11 +111,15 @@ async function policyIsRight(client: VaultClient, { operator }: DesiredState): P
  */
 export async function generateRootToken(client: VaultClient, keys: VaultKeys): Promise<string> {
   const shares = keys.recovery_keys_b64 ?? keys.unseal_keys_b64;
-  if (shares.length === 0) throw notEnough(client, 'the keys are kept elsewhere');
+  if (shares.length === 0) throw noRootToken(client, 'the keys are kept elsewhere');
   const path = 'sys/generate-root/attempt';
   // An unfinished attempt blocks a new one, and its shares are lost.
   await client.request('DELETE', path).catch((error: unknown) => {
-    throw error instanceof VaultError && error.status === 403 ? closed(client, error) : error;
+    if (!(error instanceof VaultError) || error.status !== 403) throw error;
+    const why = `it wants a token for that, as Vault 2 does by default: ${error.why}`;
+    const setting = 'enable_unauthenticated_access = ["generate-root"]';
+    const advice = `add \`${setting}\` to its configuration, as environments/common.yaml has it, then run again`;
+    throw noRootToken(client, why, advice);
   });
   const { nonce, otp: password } = (await client.request('PUT', path, { body: {} })).body;
   if (typeof password !== 'string' || typeof nonce !== 'string')
@@ -136,10 +140,10 @@ export async function generateRootToken(client: VaultClient, keys: VaultKeys): P
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
-    throw notEnough(client, error.why);
+    throw noRootToken(client, error.why);
   }
   await client.request('DELETE', path);
-  throw notEnough(client, `${shares.length} of the keys do not suffice`);
+  throw noRootToken(client, `${shares.length} of the keys do not suffice`);
 }
 
 /** The properties of a token; undefined if it is invalid. Throws `VaultError` if Vault does not say. */
@@ -163,22 +167,11 @@ function decode(encoded: string, password: string): string {
   return Buffer.from(bytes).toString();
 }
 
-const noRootToken = ({ address }: VaultClient): string =>
-  `Vault at ${address} generates no root token, which is needed to set up the token of init-vault`;
-
-function closed(client: VaultClient, { why }: VaultError): KeysError {
-  return new KeysError({
-    what: noRootToken(client),
-    why: `it wants a token for that, as Vault 2 does by default: ${why}`,
-    advice:
-      'add `enable_unauthenticated_access = ["generate-root"]` to its configuration, as environments/common.yaml has it, then run again',
-  });
-}
-
-function notEnough(client: VaultClient, why: string | undefined): KeysError {
-  return new KeysError({
-    what: noRootToken(client),
-    why,
-    advice: `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,
-  });
+function noRootToken(
+  { address }: VaultClient,
+  why: string | undefined,
+  advice = `whoever has the keys runs \`vault operator generate-root\`; put the token into the keys file as \`root_token\` and run ${taskCommand('init-vault')}, which revokes it`,
+): KeysError {
+  const what = `Vault at ${address} generates no root token, which is needed to set up the token of init-vault`;
+  return new KeysError({ what, why, advice });
 }

@@ -41,8 +41,8 @@ export const unreadable = (address: string, call: string, why: string): VaultErr
     advice: 'check that this is the address of a Vault server',
   });
 
-export function standby(address: string, call: string, location: string | null): VaultError {
-  const target = location === null || !URL.canParse(location) ? 'another node' : new URL(location).origin;
+export function standby(address: string, call: string, location = ''): VaultError {
+  const target = URL.canParse(location) ? new URL(location).origin : 'another node';
   return new VaultError({
     what: `Vault at ${address} is not the active node`,
     why: `${call}: it points to ${target}`,
