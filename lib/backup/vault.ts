@@ -69,7 +69,7 @@ export async function backupVault(context: EnvironmentContext, named: string | u
  * Throws `TaskError` before any change if the backup is damaged or cannot be opened.
  */
 export async function restoreVault(context: Context, named: string): Promise<void> {
-  const { environment, secret, signal } = context;
+  const { environment, signal } = context;
   const folder = await vaultBackup(named);
   const file = snapshotFile(folder);
   await checkSnapshot(context, file);
@@ -77,7 +77,7 @@ export async function restoreVault(context: Context, named: string): Promise<voi
   const late = await withAnsweringReplicas(context, answerMs, async (replicas, absent) => {
     // What the snapshot's Vault was given may be older, such as a password.
     await rm(writtenPath(environment), { force: true });
-    const input = { replicas, absent, keysPath: keysPlace(context), file, keys, secret, signal };
+    const input = { replicas, absent, keysPlace: keysPlace(context), file, keys, signal };
     const restored = await restoreSnapshot(input);
     if (restored.others)
       context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);

@@ -10,8 +10,10 @@ import { secretsFile } from '../secrets/encrypted-file.ts';
 import { newPassword } from '../secrets/make.ts';
 import { decryptValue, encryptValue } from '../secrets/sops.ts';
 import type { Context, Environment } from '../settings/context.ts';
+import { readKeys } from '../vault/api/keys-file.ts';
 import { isInitialised } from '../vault/health.ts';
-import { initVault, redactedKeys } from '../vault/init-vault.ts';
+import { initVault } from '../vault/init-vault.ts';
+import { keysPlace } from '../vault/keys-place.ts';
 import { type Consumer, consumersOf, ensureRestarted } from './consumers.ts';
 import { checkOthers, keepRotation, type Rotation, readRotation, replaceInServer } from './passwords.ts';
 
@@ -25,7 +27,7 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
   const wanted = selectRoles(roles, name);
   const begun = await readRotation(environment);
   // Damaged keys fail here: they are needed once the server has the new passwords.
-  await redactedKeys(context);
+  await readKeys(keysPlace(context));
   const chosen = roles.filter((role) => wanted.includes(role) || role.name in begun);
   await checkOthers(
     context,

@@ -13,7 +13,7 @@ import { writeWhole } from '../settings/environment.ts';
 import { convergeVault, formatChange, type VaultChange } from './api/converge.ts';
 import { initialiseVault, unsealVault, waitForVault } from './api/init.ts';
 import type { KubernetesAccess } from './api/key-values.ts';
-import { readKeys, textsOfKeys, type VaultKeys } from './api/keys-file.ts';
+import { readKeys } from './api/keys-file.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
 import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenPath } from './desired.ts';
@@ -32,13 +32,13 @@ const loadMs = (environment: Environment): number =>
  * whether any changed.
  */
 export async function initVault(context: Context): Promise<void> {
-  const { environment, secret, signal } = context;
+  const { environment, signal } = context;
   if (isLeftOut(context.settings, 'vault')) return context.log('left out by the settings: nothing to do');
   const settings = vaultSettings(context.settings);
   const state = await desiredState(environment);
   const { authority } = await serverIdentity(context);
   await withAnsweringReplicas(context, loadMs(environment), async (replicas, absent) => {
-    const input = { keysPath: keysPlace(context), signal };
+    const input = { keysPlace: keysPlace(context), signal };
     const { client, initialised, unsealed } = await initialiseVault({ ...input, replicas, absent });
     if (initialised)
       context.log(
@@ -51,7 +51,7 @@ export async function initVault(context: Context): Promise<void> {
       context.log(formatChange(change));
       changed ||= change.difference !== undefined;
     };
-    const token = await operatorToken({ ...input, client, state, settings, secret, onChange });
+    const token = await operatorToken({ ...input, client, state, settings, onChange });
     await convergeVault({
       client: client.withToken(token),
       state,
@@ -78,7 +78,7 @@ export async function unseal(context: EnvironmentContext): Promise<Outcome> {
   if (!(await hasVault(context))) return 'unchanged';
   return withAnsweringReplicas(context, answerMs, async (replicas) => {
     const { signal } = context;
-    const outcome = await unsealVault({ replicas, keysPath: keysPlace(context), signal });
+    const outcome = await unsealVault({ replicas, keysPlace: keysPlace(context), signal });
     if (outcome === 'changed') context.log('Vault is unsealed');
     return outcome;
   });
@@ -91,18 +91,12 @@ export async function withAnsweringReplicas<Result>(
   use: (replicas: readonly Replica[], absent: readonly string[]) => Promise<Result>,
 ): Promise<Result> {
   const { signal } = context;
-  await redactedKeys(context);
+  // Redacts them.
+  await readKeys(keysPlace(context));
   return withVaultReplicas(context, podStartMs, { signal }, async (replicas, absent) => {
     await Promise.all(replicas.map(({ client }) => waitForVault(client, verifiedMs, signal)));
     return use(replicas, absent);
   });
-}
-
-/** The keys of this Vault, redacted from the run's output. Throws `TaskError` for a damaged file. */
-export async function redactedKeys(context: EnvironmentContext): Promise<VaultKeys | undefined> {
-  const keys = await readKeys(keysPlace(context));
-  for (const text of keys ? textsOfKeys(keys) : []) context.secret(text);
-  return keys;
 }
 
 /**

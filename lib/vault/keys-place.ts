@@ -16,16 +16,17 @@ export const keysFileName = (environment: Environment): string =>
 
 /** Where an environment's Vault keys are: on a shared cluster, in an encrypted file that the team commits. */
 export function keysPlace(context: SecretContext): KeysPlace {
-  const { environment } = context;
+  const { environment, secret } = context;
   const path = localKeys(environment);
-  if (!isShared(environment)) return path;
+  if (!isShared(environment)) return { name: path, path, secret };
   return {
-    name: keysFileName(environment),
-    path,
-    read: async () => {
-      const values = await readShared(context, vaultKeysFile);
-      return values && JSON.stringify(values);
+    ...{ name: keysFileName(environment), path, secret },
+    encrypted: {
+      read: async () => {
+        const values = await readShared(context, vaultKeysFile);
+        return values && JSON.stringify(values);
+      },
+      write: (keys) => writeShared(context, vaultKeysFile, keys),
     },
-    write: (keys) => writeShared(context, vaultKeysFile, keys),
   };
 }

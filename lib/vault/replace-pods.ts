@@ -4,10 +4,9 @@ import { awaitNewer, isRunning, notBack, type PodSet, type SetPod } from '../kub
 import { podStartMs } from '../kubernetes/port-forward.ts';
 import type { EnvironmentContext } from '../settings/context.ts';
 import { unsealAll } from './api/init.ts';
-import type { VaultKeys } from './api/keys-file.ts';
+import { readKeys, type VaultKeys } from './api/keys-file.ts';
 import { awaitServing, type Member, membersOf, type Replica, stepDown } from './api/replica.ts';
 import { VaultError } from './api/vault-error.ts';
-import { redactedKeys } from './init-vault.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
 import { withVaultReplicas } from './replicas.ts';
 
@@ -25,7 +24,7 @@ export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, w
   await awaitNewer(context, set, 'running', waitMs);
   const broken = set.older.find((pod) => !isRunning(pod));
   if (broken !== undefined) return broken;
-  const keys = await redactedKeys(context);
+  const keys = await readKeys(keysPlace(context));
   return withVaultReplicas(context, waitMs, { signal: context.signal }, async (replicas) => {
     const first = await membersOf(replicas);
     if (first.every(({ state }) => state?.initialized === false)) return set.older[0];
@@ -54,7 +53,7 @@ export async function nextPodOfVault(context: EnvironmentContext, set: PodSet, w
  */
 export async function unsealRunning(context: EnvironmentContext): Promise<boolean> {
   try {
-    const keys = await redactedKeys(context);
+    const keys = await readKeys(keysPlace(context));
     return await withVaultReplicas(context, 0, { signal: context.signal }, async (replicas) => {
       const withData = (await membersOf(replicas)).filter(({ state }) => state?.initialized === true);
       return canUnseal(withData, keys) && unsealEach(context, { ...vaultSet, older: [] }, withData);
@@ -88,7 +87,7 @@ async function unsealEach(
   const older = set.older.map(nameOf);
   const replicas = members.filter(({ name, state }) => state && (state.initialized || !older.includes(name)));
   const absent = members.filter((member) => !replicas.includes(member)).map(({ name }) => name);
-  const input = { replicas, absent, keysPath: keysPlace(context), signal: context.signal };
+  const input = { replicas, absent, keysPlace: keysPlace(context), signal: context.signal };
   const opened = await unsealAll(input).catch(async (error: unknown) => {
     if (!(error instanceof TaskError)) throw error;
     const closed = (await membersOf(replicas)).find(({ state }) => state?.sealed !== false);

@@ -3,19 +3,12 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { Outcome } from '../../settings/context.ts';
 import type { JsonObject, VaultClient } from './client.ts';
-import {
-  dropReservation,
-  type KeysPlace,
-  nameOf,
-  readKeys,
-  reserveKeysFile,
-  type VaultKeys,
-} from './keys-file.ts';
+import { dropReservation, type KeysPlace, readKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { type OpenVaultInput, type Replica, requireKeys, type SealStatus, sealStatus } from './replica.ts';
 import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /**
- * Initialises a new Vault with one key share, stores the keys at `keysPath` first, and unseals every sealed replica.
+ * Initialises a new Vault with one key share, stores the keys at `keysPlace` first, and unseals every sealed replica.
  * A Vault with auto-unseal unseals itself; its recovery key is stored instead. Returns the client of the active
  * replica, to which the others forward, and the names of the unsealed replicas. Throws `TaskError` if the keys are
  * lost, damaged or another Vault's, or if replicas that do not run may be theirs.
@@ -55,18 +48,18 @@ async function anyInitialised({ replicas }: OpenVaultInput): Promise<boolean> {
   return states.some(({ initialized }) => initialized);
 }
 
-async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): Promise<void> {
+async function initialise({ replicas, absent = [], keysPlace }: OpenVaultInput): Promise<void> {
   const client = replicas[0]?.client;
   if (client === undefined) throw new Error('Expected at least one replica');
-  if (absent.length > 0 && (await readKeys(keysPath)) !== undefined) {
+  if (absent.length > 0 && (await readKeys(keysPlace)) !== undefined) {
     throw new TaskError({
-      what: `Vault at ${client.address} is new, but ${nameOf(keysPath)} has keys`,
+      what: `Vault at ${client.address} is new, but ${keysPlace.name} has keys`,
       why: `${absent.join(', ')} do not run, and may hold the data of these keys, which a new Vault would not share`,
-      advice: `start them, then run again; if their data is lost, move ${nameOf(keysPath)} away first`,
+      advice: `start them, then run again; if their data is lost, move ${keysPlace.name} away first`,
     });
   }
   const hasAutoUnseal = (await sealStatus(client)).recovery_seal === true;
-  const store = await reserveKeysFile(keysPath);
+  const store = await reserveKeysFile(keysPlace);
   const request = {
     body: hasAutoUnseal
       ? { recovery_shares: 1, recovery_threshold: 1 }
@@ -77,7 +70,7 @@ async function initialise({ replicas, absent = [], keysPath }: OpenVaultInput): 
   };
   const { body } = await client.request('PUT', 'sys/init', request).catch(async (error: unknown) => {
     // Vault may be initialised without having answered: the reservation records that it was asked.
-    if (!(error instanceof VaultError && error.status === undefined)) await dropReservation(keysPath);
+    if (!(error instanceof VaultError && error.status === undefined)) await dropReservation(keysPlace.path);
     throw error;
   });
   const keys = keysOf(body, hasAutoUnseal);
@@ -160,14 +153,14 @@ export async function unsealAll(input: OpenVaultInput): Promise<string[]> {
 
 /** The error for replicas that the keys do not open: if the others serve, they can take the data of those. */
 async function closedError(closed: ReadonlyMap<string, KeysError>, input: OpenVaultInput) {
-  const { replicas, absent = [], keysPath } = input;
+  const { replicas, absent = [], keysPlace } = input;
   const [first] = closed.values();
   const isMinority = closed.size * 2 < replicas.length + absent.length;
   if (!isMinority || !(await activeOf(input).catch(() => false))) return first;
   const pods = [...closed.keys()];
   const claims = pods.map((name) => `data-${name}`);
   return new KeysError({
-    what: `the keys of ${nameOf(keysPath)} do not open ${pods.join(', ')}, while the other replicas of Vault serve`,
+    what: `the keys of ${keysPlace.name} do not open ${pods.join(', ')}, while the other replicas of Vault serve`,
     why: first?.why,
     advice: `after a restore that it missed, give it the data of the others, in the shell of ${taskCommand('env')}: \`kubectl -n vault delete pvc ${claims.join(' ')} --wait=false\`, \`kubectl -n vault delete pod ${pods.join(' ')}\`, then ${taskCommand('init-vault')}; otherwise restore the file`,
     cause: first,
@@ -175,7 +168,7 @@ async function closedError(closed: ReadonlyMap<string, KeysError>, input: OpenVa
 }
 
 /** True if this call unsealed it; false if Vault or somebody else did; the error if the keys belong to other data. */
-async function unsealOne({ name, client }: Replica, { keysPath, signal }: OpenVaultInput) {
+async function unsealOne({ name, client }: Replica, { keysPlace, signal }: OpenVaultInput) {
   const state = await statusWhen(client, ({ initialized }) => initialized, signal);
   if (state === undefined)
     throw new TaskError({
@@ -193,10 +186,10 @@ async function unsealOne({ name, client }: Replica, { keysPath, signal }: OpenVa
       advice: 'check the log of Vault: the key service has to be reachable and to have its key',
     });
   }
-  const { unseal_keys_b64: unsealKeys } = await requireKeys(client, keysPath);
+  const { unseal_keys_b64: unsealKeys } = await requireKeys(client, keysPlace);
   if (unsealKeys.length === 0) {
     throw new KeysError({
-      what: `Vault at ${client.address} is sealed, and ${nameOf(keysPath)} holds no unseal key`,
+      what: `Vault at ${client.address} is sealed, and ${keysPlace.name} holds no unseal key`,
       why: 'the keys are kept elsewhere',
       advice: 'have their owner run `vault operator unseal` for each pod of Vault',
     });
@@ -214,21 +207,21 @@ async function unsealOne({ name, client }: Replica, { keysPath, signal }: OpenVa
   } catch (error) {
     // Vault's answer to a wrong key; any other status is about Vault itself.
     if (!(error instanceof VaultError) || error.status !== 400) throw error;
-    return wrongKeys(client, keysPath, error.why);
+    return wrongKeys(client, keysPlace, error.why);
   }
   // With all keys entered, it stays sealed only until it has its first data.
   const isJoining = answer.storage_type === 'raft' && answer.progress === 0;
   if (isJoining && (await isOpen())) return true;
-  return wrongKeys(client, keysPath, `it is still sealed after ${unsealKeys.length} of the keys`);
+  return wrongKeys(client, keysPlace, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
 /** Vault's status once it is so; undefined after a minute. */
 const statusWhen = (client: VaultClient, is: (status: SealStatus) => boolean, signal?: AbortSignal) =>
   poll(() => sealStatus(client).then((status) => (is(status) ? status : undefined)), joinMs, signal);
 
-function wrongKeys(client: VaultClient, keysPath: KeysPlace, why: string | undefined): KeysError {
+function wrongKeys(client: VaultClient, keysPlace: KeysPlace, why: string | undefined): KeysError {
   return new KeysError({
-    what: `Vault at ${client.address} stays sealed: the keys of ${nameOf(keysPath)} do not open it`,
+    what: `Vault at ${client.address} stays sealed: the keys of ${keysPlace.name} do not open it`,
     why,
     advice: `they belong to other data: after an interrupted ${taskCommand('restore-vault')}, run it again, since the backup has the right ones; otherwise restore the file, or ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
   });

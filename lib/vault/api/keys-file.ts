@@ -19,24 +19,19 @@ export type VaultKeys = {
 };
 
 /** Where the keys are kept: a file of mode 0600, or an encrypted one that others read too. */
-export type KeysPlace = string | SharedKeys;
-
-type SharedKeys = {
-  /** The encrypted file, for messages. */
+export type KeysPlace = {
+  /** For messages. */
   readonly name: string;
-  /** A file on this machine for the keys of a new Vault, until they are encrypted; without its ending `.pending`. */
+  /** A file on this machine; for an encrypted one, it has the keys of a new Vault as `.pending` until then. */
   readonly path: string;
-  /** JSON; undefined if there is none. */
-  readonly read: () => Promise<string | undefined>;
-  readonly write: (keys: VaultKeys) => Promise<void>;
+  /** Called with each text of keys that are read or written. */
+  readonly secret: (text: string) => void;
+  /** How an encrypted file is read, as JSON, and written. */
+  readonly encrypted?: {
+    readonly read: () => Promise<string | undefined>;
+    readonly write: (keys: VaultKeys) => Promise<void>;
+  };
 };
-
-export const pathOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.path);
-
-export const nameOf = (place: KeysPlace): string => (typeof place === 'string' ? place : place.name);
-
-const readText = (place: KeysPlace): Promise<string | undefined> =>
-  typeof place === 'string' ? textIfThere(place) : place.read();
 
 // More than the keys need, so that storing them cannot run out of space.
 const reservedBytes = 4096;
@@ -48,13 +43,15 @@ const pendingPath = (path: string): string => `${path}.pending`;
  * `TaskError` for a damaged file.
  */
 export async function readKeys(place: KeysPlace): Promise<VaultKeys | undefined> {
-  const pending = parseKeys(await textIfThere(pendingPath(pathOf(place))));
+  const { name, path, encrypted } = place;
+  const pending = parseKeys(await textIfThere(pendingPath(path)));
   if (pending !== undefined) await putInPlace(place, pending);
-  const text = await readText(place);
+  const text = await (encrypted === undefined ? textIfThere(path) : encrypted.read());
   const keys = parseKeys(text);
+  if (keys !== undefined) redact(place, keys);
   if (text === undefined || keys !== undefined) return keys;
   throw new TaskError({
-    what: `the Vault keys in ${nameOf(place)} are damaged`,
+    what: `the Vault keys in ${name} are damaged`,
     why: 'Expected JSON with `unseal_keys_b64` or `admin_token`',
     advice: `restore the file from a copy; without it, ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} start over`,
   });
@@ -65,6 +62,10 @@ export const textsOfKeys = (keys: VaultKeys): string[] =>
   [...keys.unseal_keys_b64, ...(keys.recovery_keys_b64 ?? []), keys.admin_token, keys.root_token].filter(
     (secret) => secret !== undefined,
   );
+
+function redact({ secret }: KeysPlace, keys: VaultKeys): void {
+  for (const text of textsOfKeys(keys)) secret(text);
+}
 
 /**
  * True if a run was killed between asking Vault for its keys and storing them. If Vault answered, the keys are lost,
@@ -77,7 +78,7 @@ export async function keysNeverStored(path: string): Promise<boolean> {
 }
 
 /** Removes the reservation of such a run. */
-export const dropReservation = (place: KeysPlace) => rm(pendingPath(pathOf(place)), { force: true });
+export const dropReservation = (path: string): Promise<void> => rm(pendingPath(path), { force: true });
 
 /**
  * Creates a file of mode 0600 beside the place and reserves disk space, before Vault returns its keys for the only
@@ -85,12 +86,12 @@ export const dropReservation = (place: KeysPlace) => rm(pendingPath(pathOf(place
  * encrypted file are in git. Throws `TaskError` if the folder is not writable.
  */
 export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKeys) => Promise<void>> {
-  const path = pathOf(place);
+  const { path } = place;
   const pending = pendingPath(path);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     if (parseKeys(await textIfThere(pending)) !== undefined) await rename(pending, freeName(path));
-    await dropReservation(place);
+    await dropReservation(path);
     await synced(pending, 'wx', ' '.repeat(reservedBytes));
   } catch (error) {
     throw new TaskError({
@@ -101,26 +102,28 @@ export async function reserveKeysFile(place: KeysPlace): Promise<(keys: VaultKey
     });
   }
   return async (keys) => {
+    redact(place, keys);
     await synced(pending, 'r+', formatKeys(keys).padEnd(reservedBytes));
     await putInPlace(place, keys);
   };
 }
 
 /** Moves the pending file to its place, or encrypts its keys. */
-async function putInPlace(place: KeysPlace, keys: VaultKeys): Promise<void> {
-  if (typeof place !== 'string') {
-    await place.write(keys);
-    return dropReservation(place);
+async function putInPlace({ path, encrypted }: KeysPlace, keys: VaultKeys): Promise<void> {
+  if (encrypted !== undefined) {
+    await encrypted.write(keys);
+    return dropReservation(path);
   }
-  if (existsSync(place)) await rename(place, freeName(place));
-  await rename(pendingPath(place), place);
-  await synced(dirname(place), 'r');
+  if (existsSync(path)) await rename(path, freeName(path));
+  await rename(pendingPath(path), path);
+  await synced(dirname(path), 'r');
 }
 
 /** Replaces the keys atomically. */
 export async function replaceKeys(place: KeysPlace, keys: VaultKeys): Promise<void> {
-  if (typeof place !== 'string') return place.write(keys);
-  const path = place;
+  const { path, encrypted } = place;
+  redact(place, keys);
+  if (encrypted !== undefined) return encrypted.write(keys);
   const next = `${path}.next`;
   await rm(next, { force: true });
   await synced(next, 'wx', formatKeys(keys));

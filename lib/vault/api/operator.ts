@@ -3,17 +3,15 @@ import { taskCommand } from '../../ground/launcher.ts';
 import type { Tree } from '../../ground/tree.ts';
 import { dataOf, type JsonObject, objectOf, type VaultClient } from './client.ts';
 import { auditObject, type ConvergeInput, convergeAll, policyObject } from './converge.ts';
-import { type KeysPlace, replaceKeys, textsOfKeys, type VaultKeys } from './keys-file.ts';
+import { type KeysPlace, replaceKeys, type VaultKeys } from './keys-file.ts';
 import { requireKeys } from './replica.ts';
 import type { DesiredState } from './state-schema.ts';
 import { KeysError, unreadable, VaultError } from './vault-error.ts';
 import { differenceOf } from './vault-object.ts';
 
 type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChange'> & {
-  readonly keysPath: KeysPlace;
+  readonly keysPlace: KeysPlace;
   readonly settings: Tree;
-  /** Called with each secret before it is used. */
-  readonly secret: (text: string) => void;
 };
 
 /**
@@ -22,9 +20,8 @@ type OperatorInput = Pick<ConvergeInput, 'client' | 'state' | 'signal' | 'onChan
  * this returns or throws.
  */
 export async function operatorToken(input: OperatorInput): Promise<string> {
-  const { client, keysPath, state, secret } = input;
-  const keys = await requireKeys(client, keysPath);
-  for (const text of textsOfKeys(keys)) secret(text);
+  const { client, keysPlace, state } = input;
+  const keys = await requireKeys(client, keysPlace);
   const { admin_token: known, root_token: left } = keys;
   const serves = known !== undefined && (await isOperators(client, known, state.operator));
   let token = serves ? known : undefined;
@@ -40,7 +37,7 @@ export async function operatorToken(input: OperatorInput): Promise<string> {
  * Returns the token.
  */
 async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | undefined): Promise<string> {
-  const { client, keysPath, state, settings, secret } = input;
+  const { client, keysPlace, state, settings } = input;
   const root = await rootToken(input, keys);
   try {
     const withRoot = client.withToken(root);
@@ -49,8 +46,7 @@ async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | un
     if (serving !== undefined) return serving;
     if (keys.admin_token !== undefined) await revokeToken(client, keys.admin_token);
     const token = await createToken(withRoot, state.operator);
-    secret(token);
-    await replaceKeys(keysPath, { ...keys, admin_token: token, root_token: root });
+    await replaceKeys(keysPlace, { ...keys, admin_token: token, root_token: root });
     const difference = keys.admin_token === undefined ? 'missing' : 'no longer valid';
     input.onChange({ kind: 'token', path: state.operator.policy.name, difference });
     return token;
@@ -59,22 +55,21 @@ async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | un
   }
 }
 
-type RootInput = Pick<OperatorInput, 'client' | 'keysPath' | 'secret'>;
+type RootInput = Pick<OperatorInput, 'client' | 'keysPlace'>;
 
 /** The keys file's root token if still valid; otherwise a new one, stored there for the next run to revoke. */
-export async function rootToken({ client, keysPath, secret }: RootInput, keys: VaultKeys): Promise<string> {
+export async function rootToken({ client, keysPlace }: RootInput, keys: VaultKeys): Promise<string> {
   if (keys.root_token !== undefined && (await lookUpToken(client, keys.root_token))) return keys.root_token;
   const root = await generateRootToken(client, keys);
-  secret(root);
-  await replaceKeys(keysPath, { ...keys, root_token: root });
+  await replaceKeys(keysPlace, { ...keys, root_token: root });
   return root;
 }
 
 /** Revokes a root token and removes it from the keys file. */
-export async function endRoot({ client, keysPath }: RootInput, root: string): Promise<void> {
+export async function endRoot({ client, keysPlace }: RootInput, root: string): Promise<void> {
   await revokeToken(client, root);
-  const { root_token, ...rest } = await requireKeys(client, keysPath);
-  if (root_token !== undefined) await replaceKeys(keysPath, rest);
+  const { root_token, ...rest } = await requireKeys(client, keysPlace);
+  if (root_token !== undefined) await replaceKeys(keysPlace, rest);
 }
 
 /** Creates an orphan token: others are revoked with the root token that created them. */

@@ -1,7 +1,7 @@
 import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import { type JsonObject, objectOf, type VaultClient } from './client.ts';
-import { type KeysPlace, nameOf, readKeys, type VaultKeys } from './keys-file.ts';
+import { type KeysPlace, readKeys, type VaultKeys } from './keys-file.ts';
 import { KeysError, unreadable, VaultError } from './vault-error.ts';
 
 /** A server of Vault: the only one, or one of several with shared raft data. */
@@ -16,7 +16,7 @@ export type OpenVaultInput = {
   readonly replicas: readonly Replica[];
   /** Names of the replicas that do not run, and may hold data. */
   readonly absent?: readonly string[];
-  readonly keysPath: KeysPlace;
+  readonly keysPlace: KeysPlace;
   readonly signal?: AbortSignal;
 };
 
@@ -114,12 +114,12 @@ export const stepDown = async (active: VaultClient): Promise<void> => {
 };
 
 /** The keys of this Vault. Throws `KeysError` if there are none. */
-export async function requireKeys(client: VaultClient, keysPath: KeysPlace): Promise<VaultKeys> {
-  const keys = await readKeys(keysPath);
+export async function requireKeys(client: VaultClient, place: KeysPlace): Promise<VaultKeys> {
+  const keys = await readKeys(place);
   if (keys !== undefined) return keys;
   throw new KeysError({
-    what: `Vault at ${client.address} is initialised, but its keys are not in ${nameOf(keysPath)}`,
+    what: `Vault at ${client.address} is initialised, but its keys are not in ${place.name}`,
     why: 'Vault shows its keys only once; without them its data cannot be read',
-    advice: `${typeof keysPath === 'string' ? 'restore the file from a copy' : 'get the file from whoever initialised Vault (git pull)'}, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
+    advice: `${place.encrypted === undefined ? 'restore the file from a copy' : 'get the file from whoever initialised Vault (git pull)'}, or start over: ${taskCommand('destroy-environment')}, then ${taskCommand('create-environment')}`,
   });
 }

@@ -5,7 +5,7 @@ import { taskCommand } from '../../ground/launcher.ts';
 import { poll } from '../../ground/poll.ts';
 import type { VaultClient } from './client.ts';
 import { initialiseVault, unsealAll } from './init.ts';
-import { type KeysPlace, pathOf, replaceKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
+import { type KeysPlace, replaceKeys, reserveKeysFile, type VaultKeys } from './keys-file.ts';
 import { endRoot, rootToken } from './operator.ts';
 import { type OpenVaultInput, requireKeys, sealStatus } from './replica.ts';
 import { KeysError, VaultError } from './vault-error.ts';
@@ -62,8 +62,6 @@ type RestoreInput = OpenVaultInput & {
   readonly file: string;
   /** The keys that open the snapshot; undefined if they are those of the running Vault. */
   readonly keys: VaultKeys | undefined;
-  /** Called with each secret before it is used. */
-  readonly secret: (text: string) => void;
   readonly signal: AbortSignal;
 };
 
@@ -74,22 +72,21 @@ type RestoreInput = OpenVaultInput & {
  * they have no other copy, so after a killed run, the same restore opens it.
  */
 export async function restoreSnapshot(input: RestoreInput) {
-  const { file, keys, keysPath, replicas, secret, signal } = input;
+  const { file, keys, keysPlace, replicas, signal } = input;
   const { client, root } = await manage(input).catch((error) => {
     if (keys === undefined || !(error instanceof KeysError)) throw error;
-    return manage({ ...input, keysPath: offered(keys, keysPath) });
+    return manage({ ...input, keysPlace: offered(keys, keysPlace) });
   });
-  const { root_token: _, ...present } = await requireKeys(client, keysPath);
+  const { root_token: _, ...present } = await requireKeys(client, keysPlace);
   const others = keys !== undefined && !sameKeys(keys, present);
-  const place = others ? offered(keys, keysPath) : keysPath;
+  const place = others ? offered(keys, keysPlace) : keysPlace;
   // With auto-unseal, the key service opens the snapshot of any Vault that uses it.
   const force = others && present.recovery_keys_b64 === undefined;
   try {
     await loadSnapshot(client.withToken(root), file, force, signal);
   } catch (error) {
     // Refused, so that nothing was changed; otherwise the token may be gone.
-    if (error instanceof VaultError && error.status !== undefined)
-      await endRoot({ client, keysPath, secret }, root);
+    if (error instanceof VaultError && error.status !== undefined) await endRoot({ client, keysPlace }, root);
     throw explained(error, keys);
   }
   const state = await restoredState(client, root, restoreMs, signal);
@@ -102,7 +99,7 @@ export async function restoreSnapshot(input: RestoreInput) {
   const late = (await Promise.all(states)).filter((other) => other.state !== state).map(({ name }) => name);
   if (state === 'sealed') {
     const restored = { ...input, replicas: replicas.filter((replica) => replica.client === client) };
-    if (!(force && (await opens({ ...restored, keysPath: place })))) {
+    if (!(force && (await opens({ ...restored, keysPlace: place })))) {
       await unsealAll(restored);
       throw notRestored('it was restarted or failed meanwhile, and is open again with the former keys');
     }
@@ -131,18 +128,19 @@ const notRestored = (why: string): TaskError =>
 
 /** Opens Vault with the keys of its place. */
 async function manage(input: RestoreInput) {
-  const { keysPath, secret } = input;
+  const { keysPlace } = input;
   const { client } = await initialiseVault(input);
-  const root = await rootToken({ client, keysPath, secret }, await requireKeys(client, keysPath));
+  const root = await rootToken({ client, keysPlace }, await requireKeys(client, keysPlace));
   return { client, root };
 }
 
 /** Keys that are stored only once they have opened Vault. */
 const offered = (keys: VaultKeys, place: KeysPlace): KeysPlace => ({
-  name: 'the backup',
-  path: pathOf(place),
-  read: async () => JSON.stringify(keys),
-  write: async (changed) => (await reserveKeysFile(place))(changed),
+  ...{ ...place, name: 'the backup' },
+  encrypted: {
+    read: async () => JSON.stringify(keys),
+    write: async (changed) => (await reserveKeysFile(place))(changed),
+  },
 });
 
 const sameKeys = (left: VaultKeys, right: VaultKeys): boolean =>

@@ -9,6 +9,7 @@ import { freePort } from '../../../lib/runner/tests/rig/free-port.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { waitForVault } from '../../../lib/vault/api/init.ts';
 import { makeCertificate } from '../../rig/certificate.ts';
+import { keysAt } from '../../rig/keys-place.ts';
 
 export type RealVault = Awaited<ReturnType<typeof realVault>>;
 
@@ -40,6 +41,7 @@ export async function realVault({ place, joins, seal }: Options = {}) {
   const address = `https://127.0.0.1:${port}`;
   const identity = { authority: files.authority, name: serverName };
   const path = join(folder, 'data');
+  const keysPath = join(folder, 'keys', 'keys.json');
   await mkdir(path);
   const raft = {
     ...{ path, node_id: `node-${port}` },
@@ -87,7 +89,7 @@ export async function realVault({ place, joins, seal }: Options = {}) {
       await rm(path, { recursive: true });
       await mkdir(path);
     },
-    keysPath: join(folder, 'keys', 'keys.json'),
+    ...{ keysPath, keysPlace: keysAt(keysPath) },
     /** File of the authority. */
     authorityFile: files.certificate,
     remove: async () => {

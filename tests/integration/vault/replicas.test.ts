@@ -10,13 +10,14 @@ import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { generateRootToken } from '../../../lib/vault/api/operator.ts';
 import { awaitServing, membershipOf, sealStatus, stepDown } from '../../../lib/vault/api/replica.ts';
 import { restoreSnapshot, saveSnapshot } from '../../../lib/vault/api/snapshot.ts';
+import { keysAt } from '../../rig/keys-place.ts';
 import { failureOf } from '../../rig/task-context.ts';
 import { newPlace, type RealVault, realVault, startMs, type VaultPlace } from './real-vault.ts';
 
 const test = suite('vault, several real servers');
 const places = [await newPlace(), await newPlace(), await newPlace()];
 const servers = await serversAt(places);
-const { keysPath } = servers[0] as RealVault;
+const { keysPlace } = servers[0] as RealVault;
 test.after(async () => {
   for (const server of servers) await server.remove();
 });
@@ -26,7 +27,7 @@ const replicasOf = (servers: RealVault[]) =>
 const replicas = replicasOf(servers);
 
 /** Initialises and unseals those that need it; its client is the active one's. */
-const initialise = (of = replicas) => initialiseVault({ replicas: of, keysPath });
+const initialise = (of = replicas) => initialiseVault({ replicas: of, keysPlace });
 
 const sealed = (of = replicas) =>
   Promise.all(of.map(async ({ client }) => (await sealStatus(client)).sealed));
@@ -39,7 +40,7 @@ async function serversAt(places: readonly VaultPlace[]): Promise<RealVault[]> {
   return servers;
 }
 
-const rootToken = async (): Promise<string> => (await readKeys(keysPath))?.root_token ?? '';
+const rootToken = async (): Promise<string> => (await readKeys(keysPlace))?.root_token ?? '';
 
 const activeClient = async (): Promise<VaultClient> =>
   (await initialise()).client.withToken(await rootToken());
@@ -123,10 +124,10 @@ test('a server with auto-unseal needs no key and gets a recovery key', async () 
   const own = await realVault({ seal });
   try {
     await own.start();
-    const input = { replicas: replicasOf([own]), keysPath: own.keysPath };
+    const input = { replicas: replicasOf([own]), keysPlace: own.keysPlace };
     const first = await initialiseVault(input);
     assert.equal([first.initialised, first.unsealed], [true, []]);
-    const keys = await readKeys(own.keysPath);
+    const keys = await readKeys(own.keysPlace);
     assert.equal([keys?.unseal_keys_b64.length, keys?.recovery_keys_b64?.length], [0, 1]);
     assert.ok(keys && (await generateRootToken(first.client, keys)) !== '');
     await own.stop();
@@ -141,7 +142,7 @@ test('a server with auto-unseal needs no key and gets a recovery key', async () 
 test('three servers that lost their disks get back the data of a snapshot, and its keys', async () => {
   const signal = new AbortController().signal;
   const client = await activeClient();
-  const { root_token: token = '', ...keys } = (await readKeys(keysPath)) ?? { unseal_keys_b64: [] };
+  const { root_token: token = '', ...keys } = (await readKeys(keysPlace)) ?? { unseal_keys_b64: [] };
   const file = join(servers[0]?.folder ?? '', 'raft.snap');
   await client.write('sys/mounts/kv', { type: 'kv' });
   await client.write('kv/word', { value: 'remembered' });
@@ -153,22 +154,22 @@ test('three servers that lost their disks get back the data of a snapshot, and i
   try {
     const replicas = replicasOf(others);
     const path = others[0]?.keysPath ?? '';
-    const secret = () => undefined;
-    const input = { replicas, keysPath: path, file, secret, signal };
+    const keysPlace = keysAt(path);
+    const input = { replicas, keysPlace, file, signal };
     const refused = await failureOf(restoreSnapshot({ ...input, keys: undefined }));
     assert.match(refused.message, /Vault refused the snapshot/);
-    const own = (await readKeys(path)) ?? { unseal_keys_b64: [] };
+    const own = (await readKeys(keysPlace)) ?? { unseal_keys_b64: [] };
     assert.is(own.root_token, undefined, 'the root token is revoked');
 
     // One misses the restore, and cannot follow: the others have the snapshot's certificates of raft, too.
-    const unseal = async () => (await initialiseVault({ replicas, keysPath: path })).unsealed;
-    const { client: leader } = await initialiseVault({ replicas, keysPath: path });
+    const unseal = async () => (await initialiseVault({ replicas, keysPlace })).unsealed;
+    const { client: leader } = await initialiseVault({ replicas, keysPlace });
     await waitForVotes(leader.withToken(await generateRootToken(leader, own)));
     const index = replicas.findIndex((replica) => replica.client !== leader);
     const late = others[index];
-    const restored = await restoreSnapshot({ ...input, keys, secret: () => late?.pause() });
+    const restored = await restoreSnapshot({ ...input, keys, keysPlace: keysAt(path, () => late?.pause()) });
     assert.equal(restored, { others: true, late: [`vault-${index}`] });
-    assert.equal(await readKeys(path), keys);
+    assert.equal(await readKeys(keysPlace), keys);
     assert.ok(existsSync(`${path}.1`), 'the other keys are kept');
     late?.resume();
     await unseal();
@@ -188,11 +189,11 @@ test('three servers that lost their disks get back the data of a snapshot, and i
     await late?.start();
     assert.equal(await unseal(), [`vault-${index}`]);
     assert.equal(await sealed(replicas), [false, false, false]);
-    const { client: active } = await initialiseVault({ replicas, keysPath: path });
+    const { client: active } = await initialiseVault({ replicas, keysPlace });
     assert.equal(await active.withToken(token).read('kv/word'), { value: 'remembered' });
     // The same keys: nothing is sealed, and one that follows is not restarted.
     await active.withToken(token).write('kv/word', { value: 'lost' });
-    const again = await restoreSnapshot({ ...input, keys, secret: () => late?.pause() });
+    const again = await restoreSnapshot({ ...input, keys, keysPlace: keysAt(path, () => late?.pause()) });
     late?.resume();
     assert.equal(again, { others: false, late: [`vault-${index}`] });
   } finally {

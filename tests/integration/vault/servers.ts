@@ -51,11 +51,11 @@ export const anonymous = vaultClient(vault);
 export const replicas = [{ name: 'vault', client: anonymous }];
 
 export const operatorClient = async (): Promise<VaultClient> =>
-  anonymous.withToken((await readKeys(vault.keysPath))?.admin_token ?? '');
+  anonymous.withToken((await readKeys(vault.keysPlace))?.admin_token ?? '');
 
 /** Calls `use` with a root token generated with the unseal key. */
 export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Promise<void> {
-  const keys = await readKeys(vault.keysPath);
+  const keys = await readKeys(vault.keysPlace);
   if (keys === undefined) throw new Error('no keys');
   const token = await generateRootToken(anonymous, keys);
   await use(anonymous.withToken(token));
@@ -70,15 +70,14 @@ export const status = async () => {
 
 /** The whole of init-vault. Returns what it changed, as `path: difference`. */
 export async function converge(of = vault): Promise<string[]> {
-  const { keysPath } = of;
+  const { keysPlace } = of;
   const { state, password } = given;
   const settings = settingsOf(of);
   const replicas = [{ name: 'vault', client: vaultClient(of) }];
-  const { client } = await initialiseVault({ replicas, keysPath });
-  const secret = () => undefined;
+  const { client } = await initialiseVault({ replicas, keysPlace });
   const changes: VaultChange[] = [];
   const onChange = (change: VaultChange) => changes.push(change);
-  const token = await operatorToken({ client, keysPath, state, settings, secret, onChange });
+  const token = await operatorToken({ client, keysPlace, state, settings, onChange });
   await convergeVault({
     client: client.withToken(token),
     state,

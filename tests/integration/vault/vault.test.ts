@@ -39,7 +39,7 @@ test.after(removeServers);
 
 test('a new Vault is initialised and unsealed, and its keys are stored', async () => {
   assert.equal(await status(), [false, true, false]);
-  const input = { replicas, keysPath: vault.keysPath };
+  const input = { replicas, keysPlace: vault.keysPlace };
   const first = await initialiseVault(input);
   assert.equal([first.initialised, first.unsealed], [true, ['vault']]);
   assert.is((await stat(vault.keysPath)).mode & 0o777, 0o600);
@@ -52,7 +52,7 @@ test('a new Vault is initialised and unsealed, and its keys are stored', async (
 });
 
 test('the first run changes every object and revokes the root token, the second changes none', async () => {
-  const { root_token: rootToken = '' } = (await readKeys(vault.keysPath)) ?? {};
+  const { root_token: rootToken = '' } = (await readKeys(vault.keysPlace)) ?? {};
   assert.ok(await lookUpToken(anonymous, rootToken));
   const first = await converge();
   assert.ok(first.length >= 16);
@@ -202,12 +202,12 @@ test('only manual changes are corrected', async () => {
 });
 
 test('a lost or revoked token is replaced, and no root token is left', async () => {
-  const { keysPath } = vault;
-  const kept = await readKeys(keysPath);
+  const { keysPlace } = vault;
+  const kept = await readKeys(keysPlace);
   if (kept?.admin_token === undefined) throw new Error('no token');
-  await replaceKeys(keysPath, { unseal_keys_b64: kept.unseal_keys_b64 });
+  await replaceKeys(keysPlace, { unseal_keys_b64: kept.unseal_keys_b64 });
   assert.equal(await converge(), ['operations: missing']);
-  await revokeToken(anonymous, (await readKeys(keysPath))?.admin_token ?? '');
+  await revokeToken(anonymous, (await readKeys(keysPlace))?.admin_token ?? '');
   assert.equal(await converge(), ['operations: no longer valid']);
   await asRoot(async (client) => {
     const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };
@@ -262,8 +262,8 @@ test('an entry adds an application; without it only its secrets stay', async () 
 });
 
 test('foreign keys are an error, and the right ones still unseal it', async () => {
-  const { keysPath } = vault;
-  const input = { replicas, keysPath };
+  const { keysPath, keysPlace } = vault;
+  const input = { replicas, keysPlace };
   // In an emergency, the token may seal Vault.
   await (await operatorClient()).request('PUT', 'sys/seal');
   assert.equal(await status(), [true, true, false]);
@@ -307,7 +307,7 @@ test('the plain commands of the dry run configure another Vault in the same way'
   assert.is((await stat(keysPath)).mode & 0o777, 0o600);
   assert.not.match(await readFile(keysPath, 'utf8'), 'root_token');
   // Pasted again, where vault has a token: the operator's is not revoked.
-  await writeFile(join(folder, '.vault-token'), String((await readKeys(keysPath))?.admin_token));
+  await writeFile(join(folder, '.vault-token'), String((await readKeys(other.keysPlace))?.admin_token));
   assert.match((await paste('-uc')).stderr, /path is already in use/);
   // Only the record of values that Vault does not show is missing, since no command writes it.
   assert.equal(await converge(other), [

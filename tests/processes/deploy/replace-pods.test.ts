@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { finishReplacement, replaceOlderPods } from '../../../lib/deploy/replace-pods.ts';
 import type { Deployed, DeployedRelease } from '../../../lib/helm/releases.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
+import { keysPlace } from '../../../lib/vault/keys-place.ts';
 import { makeAuthority, type TestCertificate } from '../../rig/certificate.ts';
 import { context, forwarding, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { fails } from '../../rig/task-context.ts';
@@ -107,7 +108,6 @@ const deployed: Deployed = new Map([
 ]);
 const told = () => readFileSync(events, 'utf8').trim().split('\n');
 const replace = (waitMs = 30_000) => replaceOlderPods(context, releases, deployed, waitMs);
-const keys = () => join(context.environment.state, 'vault', 'keys.json');
 const setPod = (name: string, options?: PodOptions, folder = pods) =>
   writeFileSync(join(folder, name), pod(name, options));
 
@@ -120,7 +120,7 @@ test.before.each(async () => {
   }
   certificate = await makeAuthority(context.environment);
   mkdirSync(join(context.environment.state, 'vault'));
-  await replaceKeys(keys(), { unseal_keys_b64: ['the key'], admin_token: 'the token' });
+  await replaceKeys(keysPlace(context), { unseal_keys_b64: ['the key'], admin_token: 'the token' });
 });
 
 test('standbys come first, each is unsealed before the next, and the active one steps down before its end', async () => {
@@ -189,7 +189,7 @@ test('without the right to ask for it, the active one steps down when it ends', 
 
 test('nothing is deleted that only people can unseal', async () => {
   await servers(three);
-  await replaceKeys(keys(), { unseal_keys_b64: [], admin_token: 'the token' });
+  await replaceKeys(keysPlace(context), { unseal_keys_b64: [], admin_token: 'the token' });
   assert.is(await replace(), false);
   assert.equal(told(), ['']);
   const older = /3 of 3 pods of Vault run an older revision, and their unseal keys/;

@@ -1,11 +1,12 @@
 import { rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import * as assert from 'uvu/assert';
 import { writeWhole } from '../../../lib/settings/environment.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { snapshotAccessCommands, unsealVaultCommands } from '../../../lib/vault/dry-run.ts';
 import { unseal } from '../../../lib/vault/init-vault.ts';
+import { keysPlace } from '../../../lib/vault/keys-place.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { makeAuthority, makeCertificate, type TestCertificate } from '../../rig/certificate.ts';
 import { serveTls } from '../../rig/loopback.ts';
@@ -95,9 +96,9 @@ test('a new, unsealed or missing Vault is left alone; keys of a missing one caus
     assert.is(await unsealed(vault), 'unchanged');
   cluster({});
   assert.is(await unseal(context), 'unchanged');
-  const keys = join(context.environment.state, 'vault', 'keys.json');
-  await writeWhole(keys, '');
-  await replaceKeys(keys, { unseal_keys_b64: ['a'], root_token: 'b' });
+  const place = keysPlace(context);
+  await writeWhole(place.path, '');
+  await replaceKeys(place, { unseal_keys_b64: ['a'], root_token: 'b' });
   assert.is(await unseal(context), 'unchanged');
 });
 

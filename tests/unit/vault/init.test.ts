@@ -6,6 +6,7 @@ import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault, waitForVault } from '../../../lib/vault/api/init.ts';
 import { keysNeverStored, readKeys } from '../../../lib/vault/api/keys-file.ts';
+import { keysAt } from '../../rig/keys-place.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import {
   type Answer,
@@ -33,7 +34,7 @@ const vaultWith = (node: Node, path: string, answer: () => Answer | undefined) =
   vaultOf(node, (call) => (call.path === path ? answer() : undefined));
 
 const inputOf = (servers: readonly ScriptedVault[], { signal } = new AbortController()) => ({
-  ...{ keysPath, signal },
+  ...{ keysPlace: keysAt(keysPath), signal },
   replicas: servers.map(({ address }, index) => ({
     name: `vault-${index}`,
     client: vaultClient({ address, signal }),
@@ -56,7 +57,7 @@ test('an interrupted run still gets and keeps the keys', async () => {
     return undefined;
   });
   assert.is((await failureOf(initialise(vault, controller))).message, 'stopped');
-  assert.equal((await readKeys(keysPath))?.unseal_keys_b64, ['a2V5']);
+  assert.equal((await readKeys(keysAt(keysPath)))?.unseal_keys_b64, ['a2V5']);
 });
 
 test('Vault is not initialised if its keys cannot be stored; if it refuses, no file stays', async () => {
@@ -110,11 +111,11 @@ test('a damaged keys file is an error that names it; so is an unreadable one', a
   const wrong = '{"unseal_keys_b64": [1], "root_token": "x"}';
   for (const text of ['', '{"unseal_keys_b64": ["a2V5"', '{"unseal_keys_b64": []}', wrong]) {
     await keep(text);
-    await fails(readKeys(keysPath), { what: `the Vault keys in ${keysPath} are damaged` });
+    await fails(readKeys(keysAt(keysPath)), { what: `the Vault keys in ${keysPath} are damaged` });
   }
   await rm(keysPath);
   await mkdir(keysPath);
-  await fails(readKeys(keysPath), { what: `cannot read ${keysPath}` });
+  await fails(readKeys(keysAt(keysPath)), { what: `cannot read ${keysPath}` });
 });
 
 test('a first replica that lost its data joins the others instead of being initialised again', async () => {
@@ -172,7 +173,7 @@ test('an answer without a state does not mean a new Vault', async () => {
   ] as const) {
     const vault = await vaultWith(fresh(), 'sys/init', () => answer);
     await fails(initialise(vault), { what });
-    assert.equal([await keysNeverStored(keysPath), await readKeys(keysPath)], [true, undefined]);
+    assert.equal([await keysNeverStored(keysPath), await readKeys(keysAt(keysPath))], [true, undefined]);
   }
 });
 

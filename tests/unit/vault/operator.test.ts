@@ -10,6 +10,7 @@ import { unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
 import { restoreSnapshot } from '../../../lib/vault/api/snapshot.ts';
+import { keysAt } from '../../rig/keys-place.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import {
   type Answer,
@@ -64,8 +65,8 @@ async function run(keys: object, tokens: Tokens, overrides: Script = () => undef
   const secrets: string[] = [];
   const changes: VaultChange[] = [];
   const token = await operatorToken({
-    ...{ client: vaultClient(vault), keysPath, state: emptyState('rights'), settings: {} },
-    secret: (text) => secrets.push(text),
+    ...{ client: vaultClient(vault), state: emptyState('rights'), settings: {} },
+    keysPlace: keysAt(keysPath, (text) => secrets.push(text)),
     onChange: (change) => changes.push(change),
   });
   return { token, changes, secrets };
@@ -168,12 +169,12 @@ async function openVault(taken: Answer, asked = (): Answer => denied) {
   const replicas = [{ name: 'vault-0', client: vaultClient(vault) }];
   const restore = (key: string, { signal } = new AbortController()) =>
     restoreSnapshot({
-      ...{ replicas, keysPath, file, keys: { unseal_keys_b64: [key] }, signal, secret: () => undefined },
+      ...{ replicas, keysPlace: keysAt(keysPath), file, keys: { unseal_keys_b64: [key] }, signal },
     });
   return {
     ...{ node, restore, requests: vault.requests },
-    unseal: () => unsealVault({ replicas, keysPath }),
-    stored: async () => (await readKeys(keysPath))?.unseal_keys_b64,
+    unseal: () => unsealVault({ replicas, keysPlace: keysAt(keysPath) }),
+    stored: async () => (await readKeys(keysAt(keysPath)))?.unseal_keys_b64,
   };
 }
 
@@ -208,7 +209,7 @@ test('after a restart in between, Vault is open again with the former keys', asy
   const what = 'Vault did not restore the snapshot';
   await fails(vault.restore(ofSnapshot), { what, advice: /restore-vault.* again/ });
   assert.equal([await vault.stored(), vault.node.sealed], [[former], false]);
-  assert.is((await readKeys(keysPath))?.root_token, generated, 'the next run revokes it');
+  assert.is((await readKeys(keysAt(keysPath)))?.root_token, generated, 'the next run revokes it');
   // With the same keys, too: Vault has no reason to seal itself.
   await fails(vault.restore(former), { what });
 });
