@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readServices } from '../../lib/cluster/embedded/services.ts';
 import { runningProcesses } from '../../lib/runner/process-identity.ts';
-import type { Random } from '../../lib/runner/tests/rig/random-graph.ts';
+import { pick, type Random } from '../../lib/runner/tests/rig/random-graph.ts';
 
 /*
  * A machine of its own for the rounds, made of Linux namespaces: its processes are all ours, its network is only
@@ -67,9 +67,6 @@ export type Disturbance = {
   /** The exit code of a run that was asked to stop; nothing of it may be left. */
   readonly exitCode?: number;
 };
-
-export const pick = <Item>(random: Random, items: readonly Item[]): Item =>
-  items[Math.floor(random() * items.length)] as Item;
 
 const signals = ['SIGTERM', 'SIGINT', 'SIGKILL'] as const;
 

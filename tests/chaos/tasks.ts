@@ -1,6 +1,6 @@
 import { appendFile, rm, writeFile } from 'node:fs/promises';
+import { pick } from '../../lib/runner/tests/rig/random-graph.ts';
 import type { Sandbox } from '../integration/sandbox.ts';
-import { pick } from './disturbances.ts';
 
 /** A task to disturb, in an environment with everything installed. */
 export type Trial = {

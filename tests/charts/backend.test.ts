@@ -20,8 +20,9 @@ test('applications get the limits of the specification', async () => {
 test('an autoscaler is either an HPA or a ScaledObject, with the same behavior, and sets the number of pods', async () => {
   const scaler = async (kind: string, enabled = true) => {
     const triggers = { load: { type: 'prometheus', metadata: { serverAddress: 'http://a' } }, none: null };
-    const memory = { targetMemoryUtilizationPercentage: 70 };
-    const autoscaling = { enabled, kind, minReplicas: 4, maxReplicas: 2, ...memory, keda: { triggers } };
+    const behavior = { scaleDown: { stabilizationSeconds: 600, pods: 2, periodSeconds: 90 } };
+    const more = { targetMemoryUtilizationPercentage: 70, behavior, keda: { triggers } };
+    const autoscaling = { enabled, kind, minReplicas: 4, maxReplicas: 2, ...more };
     const objects = await backend({ autoscaling, replicas: 7 });
     const found = objects.filter((object) => /^(HorizontalPodAutoscaler|ScaledObject)$/.test(object.kind));
     const { replicas } = only(objects, 'Deployment').spec;
@@ -32,6 +33,8 @@ test('an autoscaler is either an HPA or a ScaledObject, with the same behavior, 
   const [hpa, keda] = [await scaler('hpa'), await scaler('keda')];
   assert.equal(keda.scaleTargetRef, hpa.scaleTargetRef);
   assert.equal(keda.advanced.horizontalPodAutoscalerConfig.behavior, hpa.behavior);
+  const policies = [{ type: 'Pods', value: 2, periodSeconds: 90 }];
+  assert.equal(hpa.behavior.scaleDown, { stabilizationWindowSeconds: 600, policies });
   // at least the minimum
   const numbers = [hpa.minReplicas, hpa.maxReplicas, keda.minReplicaCount, keda.maxReplicaCount];
   assert.equal(numbers, [4, 4, 4, 4]);

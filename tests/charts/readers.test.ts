@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Random, randomOf, withSeeds } from '../../lib/runner/tests/rig/random-graph.ts';
+import { pick, type Random, randomOf, withSeeds } from '../../lib/runner/tests/rig/random-graph.ts';
 import type { ImageSetting } from '../../lib/settings/context.ts';
 import { loadSettings } from '../../lib/settings/settings.ts';
 import { copyOfReleases, objectsWith } from './environments.ts';
@@ -20,9 +20,6 @@ const parts = [
   ...'019aexobnyT_-+.:/~=< "\'\\{}[],&*!|>%@`?$é\u00a0\t\n',
   ...['07', ': ', ' #', 'inf', 'nan', 'true', 'null', 'yes', 'Off', '0x', '0o', '2001-01-01', '12:30', '😀'],
 ];
-
-const pick = <Item>(items: readonly Item[], random: Random): Item =>
-  items[Math.floor(random() * items.length)] as Item;
 
 const forms: readonly ((text: string) => string)[] = [
   ...Array(3).fill((text: string) => text),
@@ -43,8 +40,8 @@ test('a text setting is either refused or reaches helm unchanged', async () => {
     const taken: { readonly scalar: string; readonly text: string }[] = [];
     let refused = 0;
     for (let index = 0; index < 250; index += 1) {
-      const text = Array.from({ length: 1 + Math.floor(random() * 5) }, () => pick(parts, random)).join('');
-      const scalar = pick(forms, random)(text);
+      const text = Array.from({ length: 1 + Math.floor(random() * 5) }, () => pick(random, parts)).join('');
+      const scalar = pick(random, forms)(text);
       await writeFile(join(folder, file), `buildArguments:\n  X: ${scalar}\n`);
       const settings = await load().catch(() => undefined);
       const read = settings?.buildArguments.X;
@@ -75,7 +72,7 @@ const layer = (random: Random): string => {
       repository: ['a', 'b'].map((host) => `${host}.test/${name.toLowerCase()}`),
       tag: ['"1"', '"2"'],
       digest: ['""', ...['a', 'b'].map((digit) => `sha256:${digit.repeat(64)}`)],
-    }).flatMap(([key, values]) => (random() < 0.7 ? [`${key}: ${pick(values, random)}`] : []));
+    }).flatMap(([key, values]) => (random() < 0.7 ? [`${key}: ${pick(random, values)}`] : []));
   return ['images:', ...rendered.map((name) => `  ${name}: { ${image(name).join(', ')} }`), ''].join('\n');
 };
 const rendered = ['backend', 'backendVerification', 'frontend', 'postgresql'];

@@ -15,6 +15,9 @@ export function randomOf(seed: number): Random {
   };
 }
 
+export const pick = <Item>(random: Random, items: readonly Item[]): Item =>
+  items[Math.floor(random() * items.length)] as Item;
+
 /** Calls the trial with so many seeds, or with that of RANDOM_SEED alone. An error says which one it was. */
 export async function withSeeds(count: number, trial: (seed: number) => Promise<void>): Promise<void> {
   const { RANDOM_SEED } = process.env;
@@ -35,11 +38,10 @@ export async function randomGraph(
   run: (context: TaskContext, name: string) => Promise<void>,
 ): Promise<Graph> {
   const has = (share: number): boolean => random() < share;
-  const one = (from: readonly AnyTask[]): AnyTask => from[Math.floor(random() * from.length)] as AnyTask;
-  const pick = (from: readonly AnyTask[], few: number): AnyTask[] =>
-    from.length === 0
-      ? []
-      : [...new Set(Array.from({ length: Math.floor(random() * (few + 1)) }, () => one(from)))];
+  const some = (from: readonly AnyTask[], few: number): AnyTask[] => {
+    const count = from.length === 0 ? 0 : Math.floor(random() * (few + 1));
+    return [...new Set(Array.from({ length: count }, () => pick(random, from)))];
+  };
   const make = (name: string, more: Plain, isGroup = false): AnyTask =>
     plain(name, {
       commands: () => (isGroup ? [] : ['true']),
@@ -57,16 +59,16 @@ export async function randomGraph(
   for (let index = 0; index < size; index += 1) {
     const owned: AnyTask[] = [];
     if (has(0.1)) {
-      helpers.push(make(`h${index}`, { needs: pick(steady, 1) }));
+      helpers.push(make(`h${index}`, { needs: some(steady, 1) }));
       const own = make(`f${index}`, {
-        needs: [...pick(helpers, 2), ...pick(steady, 1)],
-        finally: finalisers.length > 0 && has(0.2) ? [one(finalisers)] : [],
+        needs: [...some(helpers, 2), ...some(steady, 1)],
+        finally: finalisers.length > 0 && has(0.2) ? [pick(random, finalisers)] : [],
       });
       finalisers.push(own);
-      owned.push(own, ...pick(finalisers, 1));
+      owned.push(own, ...some(finalisers, 1));
     }
-    const needs = pick(tasks, 5);
-    const after = pick(tasks, 1);
+    const needs = some(tasks, 5);
+    const after = some(tasks, 1);
     const ready = has(0.06);
     const interactive = !ready && has(0.02);
     const more = { needs, after, finally: owned, interactive, ...(ready && { ready: { log: 'up' } }) };

@@ -10,7 +10,7 @@ import { runScheduled, type Work } from '../../schedule.ts';
 import type { AnyTask, TaskContext } from '../../task.ts';
 import { graphOf, plain, word } from '../rig/graphs.ts';
 import { checkEvents, runInProcess } from '../rig/in-process-run.ts';
-import { randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
+import { pick, randomGraph, randomOf, withSeeds } from '../rig/random-graph.ts';
 
 async function nodesOf(...tasks: AnyTask[]): Promise<readonly TaskNode[]> {
   const top = plain('top', { needs: tasks });
@@ -163,7 +163,7 @@ async function trial(seed: number): Promise<void> {
     // What is up stays up, most of the time.
     const all = [...bodies];
     const free = all.filter(({ isUp }) => !isUp || random() < failing / 10);
-    const chosen = free[Math.floor(random() * free.length)];
+    const chosen: Body | undefined = pick(random, free);
     if (chosen !== undefined) {
       idle = 0;
       steps += 1;
