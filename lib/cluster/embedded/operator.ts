@@ -34,14 +34,11 @@ const operatorArguments = (kubeconfig: string, ports: Ports): readonly string[] 
 /** Variables that the operator's chart sets. */
 const variablesOfPod = { OPERATOR_NAMESPACE: 'vault', OPERATOR_POD_NAME: 'vault-secrets-operator' };
 
-const isReady = (ports: Ports) => (): Promise<boolean> => {
-  const server = { address: '127.0.0.1', port: ports.operatorHealth };
-  const origin = new URL(`http://${server.address}:${server.port}`);
-  return call({ ...server, origin, path: '/readyz', timeoutMs: 2000 }).then(
-    ({ status }) => status === 200,
-    () => false,
-  );
-};
+async function isReady({ operatorHealth: port }: Ports): Promise<boolean> {
+  const origin = new URL(`http://127.0.0.1:${port}`);
+  const { status } = await call({ address: '127.0.0.1', port, origin, path: '/readyz', timeoutMs: 2000 });
+  return status === 200;
+}
 
 /**
  * Applies the operator's types, even if it is running, and starts the real Vault Secrets Operator. Waits until the
@@ -66,7 +63,7 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
       'the operator (metrics)': ports.operatorMetrics,
       'the operator (health)': ports.operatorHealth,
     },
-    ready: isReady(ports),
+    ready: () => isReady(ports),
     env: variablesOfPod,
     command: async () => {
       await apply();
@@ -86,7 +83,7 @@ export async function ensureOperator(context: EnvironmentContext): Promise<Outco
 export async function waitForOperator(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
   const { ports } = await requireState(environment);
-  await waitForService(context, 'vault-secrets-operator', isReady(ports));
+  await waitForService(context, 'vault-secrets-operator', () => isReady(ports));
 }
 
 /** The group and version of the operator's types, in which releases declare their objects. */

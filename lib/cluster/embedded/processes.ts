@@ -121,7 +121,7 @@ type Service = {
   readonly name: string;
   /** Its loopback ports, by their names in errors. */
   readonly ports?: { readonly [name: string]: number };
-  /** Default: it answers as long as it runs. */
+  /** Default: it answers as long as it runs. It does not if this rejects. */
   readonly ready?: () => Promise<boolean>;
   /** A running service with another configuration is restarted. */
   readonly configuration?: string;
@@ -138,7 +138,7 @@ export async function isUp(
   { name, digest, ready = async () => true }: Pick<ServiceRecord, 'name' | 'digest'> & Pick<Service, 'ready'>,
 ): Promise<boolean> {
   const running = (await livingServices(state)).find((record) => record.name === name);
-  return running !== undefined && running.digest === digest && ready();
+  return running !== undefined && running.digest === digest && ready().catch(() => false);
 }
 
 /** Stops a service, recorded or not. */

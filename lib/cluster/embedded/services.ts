@@ -191,8 +191,8 @@ async function startError(state: string, name: string, what: string): Promise<Ta
 }
 
 /**
- * Waits until a started service answers. Throws `TaskError` with the end of its log if it ends, or takes longer than
- * `timeoutMs` milliseconds.
+ * Waits until a started service answers; `ready` may reject before. Throws `TaskError` with the end of its log if it
+ * ends, or takes longer than `timeoutMs` milliseconds.
  */
 export async function waitForService(
   { environment, signal }: { readonly environment: { readonly state: string }; readonly signal: AbortSignal },
@@ -205,7 +205,7 @@ export async function waitForService(
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     signal.throwIfAborted();
-    if (await ready()) return;
+    if (await ready().catch(() => false)) return;
     if (record === undefined || !(await isSameProcess(record))) throw await startError(state, name, ended);
     if (Date.now() > deadline)
       throw await startError(state, name, `was not ready after ${timeoutMs / 1000} s`);
