@@ -48,26 +48,22 @@ function* problems(merged: Tree, common: Tree, provider: ProviderName): Generato
   yield* rangeProblems(found.output, provider);
   yield* roleProblems(found.output);
   yield* textProblems(found.output);
-  yield* vaultProblems(found.output, provider);
-  yield* certificateProblems(found.output);
+  yield* issuerProblems(found.output, provider);
 }
 
-/** cert-manager writes the certificate of one front into the Secret, and gives the others none. */
-function* certificateProblems({ ingress: { kind, tls } }: Settings): Generator<Problem> {
-  if (kind === 'ingress' && tls.existingSecret !== '' && tls.clusterIssuer !== '')
-    yield {
-      path: ['ingress', 'tls', 'existingSecret'],
-      rule: 'empty with `clusterIssuer`, which creates a Secret for each front',
-    };
-}
-
-/** Vault serves only TLS. */
-function* vaultProblems({ vault }: Settings, provider: ProviderName): Generator<Problem> {
-  if (!vault.address.startsWith('https:')) yield { path: ['vault', 'address'], rule: 'an https URL' };
+/** Problems with certificates of cert-manager. */
+function* issuerProblems({ vault, ingress }: Settings, provider: ProviderName): Generator<Problem> {
   if (provider === 'embedded' && vault.tls.clusterIssuer !== '')
     yield {
       path: ['vault', 'tls', 'clusterIssuer'],
       rule: 'empty with the provider embedded, whose Vault is no pod',
+    };
+  // It writes the certificate of one front into the Secret, and gives the others none.
+  const { existingSecret, clusterIssuer } = ingress.tls;
+  if (ingress.kind === 'ingress' && existingSecret !== '' && clusterIssuer !== '')
+    yield {
+      path: ['ingress', 'tls', 'existingSecret'],
+      rule: 'empty with `clusterIssuer`, which creates a Secret for each front',
     };
 }
 

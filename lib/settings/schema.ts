@@ -142,7 +142,8 @@ export const settingsSchema = map({
     sslmode: v.picklist(['verify-full', 'verify-ca', 'require'], '`verify-full`, `verify-ca` or `require`'),
   }),
   vault: map({
-    address: text('a URL', /^https?:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/),
+    // Vault serves only TLS.
+    address: text('an https URL', /^https:\/\/[\w.:[\]-]+(?:\/[\w./-]*)?$/),
     tls: map({
       clusterIssuer: text('the name of an issuer, or empty', nameOrEmpty),
       hosts: v.pipe(
