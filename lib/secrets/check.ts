@@ -14,7 +14,7 @@ import {
   secretsFile,
 } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
-import { type GitContent, gitContents, gitFiles, indexOfHook } from './git-contents.ts';
+import { gitContents, gitFiles, indexOfHook } from './git-contents.ts';
 import { ensureHome, importCommands, importKeys } from './keyring.ts';
 import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } from './leaks.ts';
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
@@ -65,24 +65,21 @@ export async function checkSecrets(context: Context): Promise<void> {
   const known = await developmentKeys(root);
   /** Described without the value. */
   const findings: string[] = [];
-  const placeOf = ({ file, inIndexOnly }: GitContent) => (inIndexOnly ? `${file} (in the index)` : file);
   const files = await gitFiles(git);
   const secretFiles = new Set(await allSecretFiles(root));
   const lacking = [rulesFile, ...secretFiles].find((file) => !files.has(file));
   if (lacking !== undefined) {
     throw noAnswer('git ls-files', `${lacking} is missing: it is ignored, or the list is incomplete`);
   }
-  for (const found of await gitContents(git, ['-e', '', '--', ':(glob)environments/*/secrets/**'])) {
-    const place = placeOf(found);
-    secretFiles.delete(found.file);
-    if (ruleFor(rules, found.file) === undefined)
-      findings.push(`${place}: no rule of ${rulesFile} matches it`);
-    findings.push(...(await plainIn(place, found.content.toString())));
+  const wanted = ['-e', '', '--', ':(glob)environments/*/secrets/**'];
+  for (const { file, place, content } of await gitContents(git, wanted)) {
+    secretFiles.delete(file);
+    if (ruleFor(rules, file) === undefined) findings.push(`${place}: no rule of ${rulesFile} matches it`);
+    findings.push(...(await plainIn(place, content.toString())));
   }
   const texts = [...keyMarks, ...values.flatMap(({ forms }) => forms.map(({ text }) => longestLine(text)))];
-  for (const found of await gitContents(git, ['--fixed-strings', '-f', '-'], `${texts.join('\n')}\n`)) {
-    const { file, content } = found;
-    const place = placeOf(found);
+  const searched = ['--fixed-strings', '-f', '-'];
+  for (const { file, place, content } of await gitContents(git, searched, `${texts.join('\n')}\n`)) {
     for (const { line, what, armour } of findPrivateKeys(content.toString('latin1'))) {
       if (armour !== undefined && (await isDevelopmentKey($, armour, known))) continue;
       findings.push(`${place}:${line}: ${what}`);

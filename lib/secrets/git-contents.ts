@@ -2,14 +2,6 @@ import { dirname } from 'node:path';
 import { type CommandOutput, exitCodes, type Shell, TaskError } from '@k8s-deployment/runner';
 import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answer.ts';
 
-/** A version of a file that git has or would add. */
-export type GitContent = {
-  readonly file: string;
-  /** True if the work tree has a different version or none. */
-  readonly inIndexOnly: boolean;
-  readonly content: Buffer;
-};
-
 /**
  * The index of the git hook that started this run, since `git commit FILE` uses a temporary one. Undefined for the
  * repository's usual index, and for another repository's, whose hook may also call this one.
@@ -33,7 +25,10 @@ export async function gitFiles($: Shell): Promise<Set<string>> {
   return new Set(files.map(readable));
 }
 
-/** Both versions, if they differ, of each file that `git grep` finds by `wanted`; `input` is its stdin. */
+/**
+ * The versions in the work tree and the index, if they differ, of each file that `git grep` finds by `wanted`; `input`
+ * is its stdin. `place` is for messages.
+ */
 export async function gitContents($: Shell, wanted: readonly string[], input = '') {
   const inTree = await search($, '--untracked', wanted, input);
   const inIndex = await search($, '--cached', wanted, input);
@@ -41,7 +36,7 @@ export async function gitContents($: Shell, wanted: readonly string[], input = '
   return [inTree, inIndex].flatMap((found) =>
     [...found].map(([name, content]) => ({
       file: readable(name),
-      inIndexOnly: found === inIndex,
+      place: `${readable(name)}${found === inIndex ? ' (in the index)' : ''}`,
       content: Buffer.from(content, 'latin1'),
     })),
   );

@@ -30,10 +30,7 @@ const shell = (variables: NodeJS.ProcessEnv = {}) =>
 /** As `file: content`, with `(index)` for what only the index has, of files with one of the texts. */
 async function contents(variables?: NodeJS.ProcessEnv, texts = 'clean\nstaged\n') {
   const found = await gitContents(shell(variables), ['--fixed-strings', '-f', '-'], texts);
-  return found.map(
-    ({ file, inIndexOnly, content }) =>
-      `${file}${inIndexOnly ? ' (index)' : ''}: ${content.toString('latin1')}`,
-  );
+  return found.map(({ place, content }) => `${place}: ${content.toString('latin1')}`);
 }
 
 test('staged content is found even if the work tree has another version, or none', async () => {
@@ -51,9 +48,9 @@ test('staged content is found even if the work tree has another version, or none
   assert.equal(await contents(), [
     'a: clean\n',
     'b: clean, a file\n',
-    'a (index): first\r\n--\n\0staged\0\n\nlast\n',
-    'b/key (index): staged, too\n',
-    'gone (index): staged, too\n',
+    'a (in the index): first\r\n--\n\0staged\0\n\nlast\n',
+    'b/key (in the index): staged, too\n',
+    'gone (in the index): staged, too\n',
   ]);
 });
 
@@ -75,7 +72,7 @@ test('a name is bytes, not UTF-8', async () => {
     'a: clean\n',
     'café "\n.pem: clean, in UTF-8\n',
     'caf\\xe9.pem: clean, untracked\n',
-    'caf\\xe8.pem (index): staged\n',
+    'caf\\xe8.pem (in the index): staged\n',
   ]);
   assert.equal([...(await gitFiles(shell()))].sort(), ['a', 'caf\\xe8.pem', 'caf\\xe9.pem', 'café "\n.pem']);
 });
