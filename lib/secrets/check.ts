@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import { type Shell, TaskError } from '@k8s-deployment/runner';
 import { shellWord } from '../ground/shell-words.ts';
+import { leavesOf } from '../ground/tree.ts';
 import type { Context, Target } from '../settings/context.ts';
 import { noAnswer } from '../tools/tool-answer.ts';
 import { developmentKeys } from './development-keys.ts';
@@ -9,7 +9,6 @@ import {
   extractText,
   noMap,
   parseEncrypted,
-  readDecrypted,
   readEncrypted,
   secretsFile,
 } from './encrypted-file.ts';
@@ -20,7 +19,7 @@ import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } f
 import { isGiven, keySource, shownKeys } from './operational-key.ts';
 import { creationRules, isAmong, keyKinds, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
-import { isPublic } from './sops.ts';
+import { isPublic, openFile } from './sops.ts';
 
 /** Options of `git grep` for the work tree and the index. */
 const places = ['--untracked', '--cached'];
@@ -156,17 +155,17 @@ async function openValues(context: Context) {
   }
   const $ = await sopsShell(context);
   for (const owner of owners) {
-    const opened = await $`sops decrypt --output-type json ${join(root, owner)}`;
-    if (opened.exitCode === 0) {
-      for (const { path, value } of await readDecrypted(root, owner, opened)) {
+    const opened = await openFile($, root, owner);
+    if (opened.failure === undefined) {
+      for (const { path, value } of leavesOf(opened.values)) {
         const text = String(value);
         if (value === null || text.length < shortestSecret || isPublic(text, owner)) continue;
         context.secret(text);
         values.push({ owner, key: path.join('.'), forms: secretForms(text) });
       }
-    } else if (readSopsFailure(opened).kind !== 'no key' || owner.startsWith(secretsFile(name, ''))) {
+    } else if (readSopsFailure(opened.failure).kind !== 'no key' || owner.startsWith(secretsFile(name, ''))) {
       // Other environments may have their own keys, but this one's key was given.
-      fail(await explainSops(root, owner, opened), owner);
+      fail(await explainSops(root, owner, opened.failure), owner);
     } else {
       context.log(`the given key does not open ${owner}: its values are not searched for`);
       closed.push(owner);

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type CommandOutput, quote, TaskError } from '@k8s-deployment/runner';
+import { quote, TaskError } from '@k8s-deployment/runner';
 import { namesEnding } from '../ground/file-names.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
@@ -9,7 +9,6 @@ import { isTree, leavesOf, type Tree } from '../ground/tree.ts';
 import type { Environment } from '../settings/context.ts';
 import type { SecretKey } from '../settings/secret-reference.ts';
 import { environmentNames } from '../settings/settings.ts';
-import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
 import { howToRestore, readNeeded } from './how-to-restore.ts';
 import { recipientsIn } from './recipients.ts';
 
@@ -101,15 +100,3 @@ export const notEncrypted = (file: string): TaskError =>
     why: 'it has no metadata of SOPS',
     advice: `encrypt it in the shell of ${taskCommand('env')}: sops encrypt --in-place ${quote(file)}; without a cluster, move it away, take the committed one (git checkout HEAD -- ${quote(file)}) or a new one (${taskCommand('make-secrets', environmentOf(file))}), and enter the values with ${editCommand(file)}`,
   });
-
-/**
- * The values that `sops decrypt --output-type json` printed for a file. Throws `TaskError` if the output cannot be
- * parsed or lacks a value.
- */
-export async function readDecrypted(root: string, file: string, output: Pick<CommandOutput, 'stdout'>) {
-  const leaves = leavesOf(parseAnswer(`sops decrypt ${file}`, output));
-  const given = new Set(leaves.map(({ path }) => path.join('.')));
-  const lacking = (await readEncrypted(root, file)).values.find((path) => !given.has(path.join('.')));
-  if (lacking === undefined) return leaves;
-  throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
-}

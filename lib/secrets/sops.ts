@@ -1,27 +1,30 @@
 import { join } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
-import type { Tree } from '../ground/tree.ts';
+import { type Shell, TaskError } from '@k8s-deployment/runner';
+import { leavesOf, type Tree, valueAt } from '../ground/tree.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
-import { parseAnswer } from '../tools/tool-answer.ts';
-import {
-  editCommand,
-  environmentOf,
-  readDecrypted,
-  readEncrypted,
-  secretNames,
-  secretsFile,
-} from './encrypted-file.ts';
+import { noAnswer, parseAnswer } from '../tools/tool-answer.ts';
+import { editCommand, environmentOf, readEncrypted, secretNames, secretsFile } from './encrypted-file.ts';
 import { explainSops, readSopsFailure } from './explain.ts';
 import { type SecretContext, sopsShell } from './shell.ts';
+
+/** The values of an encrypted file of the project, or sops' failure. Throws `TaskError` if sops leaves one out. */
+export async function openFile($: Shell, root: string, file: string) {
+  // Unlike `--extract`, JSON distinguishes text from other types and keeps a final line break.
+  const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
+  if (opened.exitCode !== 0) return { failure: opened };
+  const values = parseAnswer<Tree>(`sops decrypt ${file}`, opened);
+  const all = (await readEncrypted(root, file)).values;
+  const lacking = all.find((path) => valueAt(values, path) === undefined);
+  if (lacking === undefined) return { values };
+  throw noAnswer(`sops decrypt ${file}`, `the value \`${lacking.join('.')}\` of the file is missing`);
+}
 
 /** The values of an encrypted file of the project. Throws `TaskError` if it is damaged or no key opens it. */
 export async function decryptFile(context: ShellContext, file: string): Promise<Tree> {
   const { root } = context.environment;
-  const $ = await sopsShell(context);
-  // Unlike `--extract`, JSON distinguishes text from other types and keeps a final line break.
-  const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
-  if (opened.exitCode !== 0) throw await explainSops(root, file, opened);
-  return parseAnswer(`sops decrypt ${file}`, opened);
+  const { values, failure } = await openFile(await sopsShell(context), root, file);
+  if (failure !== undefined) throw await explainSops(root, file, failure);
+  return values;
 }
 
 /**
@@ -80,12 +83,10 @@ export async function redactSecrets(context: SecretContext): Promise<readonly st
   const $ = await sopsShell(context);
   const secrets: string[] = [];
   for (const file of (await secretNames(context.environment)).map((one) => secretsFile(name, one))) {
-    const opened = await $`sops decrypt --output-type json ${join(root, file)}`;
-    if (opened.exitCode !== 0) {
-      if (/ failed$/.test(readSopsFailure(opened).kind)) throw await explainSops(root, file, opened);
-      continue;
-    }
-    for (const { value } of await readDecrypted(root, file, opened))
+    const { values, failure } = await openFile($, root, file);
+    if (failure !== undefined && / failed$/.test(readSopsFailure(failure).kind))
+      throw await explainSops(root, file, failure);
+    for (const { value } of leavesOf(values ?? {}))
       if (typeof value === 'string' && !isPublic(value, file)) secrets.push(value);
   }
   for (const value of secrets) context.secret(value);

@@ -50,7 +50,7 @@ async function replaced(answer: (password: string, login: number) => string, sta
   };
   const port = await scriptedPostgresql(context, login, statement);
   const secret = { data: { password: Buffer.from('installed').toString('base64') } };
-  project.script('sops', printing({ password: 'of the file' }));
+  project.script('sops', printing({ password: 'of the file', app2Password: '', vaultPassword: '' }));
   project.script('kubectl', { 'port-forward': forwarding(port), '': listing(secret) });
   const rotation = { postgres: { old: 'old', new: 'new' } };
   let changed = false;

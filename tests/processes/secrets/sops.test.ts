@@ -17,8 +17,12 @@ const { test, project } = scriptedSuite('sops', 'embedded', '.sops.yaml', 'envir
 
 const decrypt = (): Promise<string> => decryptValue(context, 'database.yaml', 'password');
 
+/** A sops that prints all values of the file. */
+const decrypting = (password: unknown, more: object = {}): string =>
+  printing({ password, app2Password: '', vaultPassword: '', ...more });
+
 test('a decrypted value is redacted from then on', async () => {
-  project.script('sops', `echo "$GNUPGHOME" >&2; echo '{"password": "s3cr3t value"}'`);
+  project.script('sops', `echo "$GNUPGHOME" >&2; ${decrypting('s3cr3t value')}`);
   assert.is(await decrypt(), 's3cr3t value');
   assert.equal(context.secrets, ['s3cr3t value']);
   const file = join(project.folder, 'environments/development/secrets/database.yaml');
@@ -27,18 +31,19 @@ test('a decrypted value is redacted from then on', async () => {
 
 test('a value that is not a text, and output that cannot be parsed, are errors that do not show it', async () => {
   for (const [answer, what] of [
-    ['{"password": 42798}', `the value \`password\` of ${file} is not a text`],
-    ['{"app1": {"password": "hidden"}}', `${file} has no value \`password\``],
-    ['password: hidden', `\`sops decrypt ${file}\` gave no readable answer`],
+    [decrypting(42798), `the value \`password\` of ${file} is not a text`],
+    [printing({ app1: { password: 'hidden' } }), `\`sops decrypt ${file}\` gave no readable answer`],
+    ["echo 'password: hidden'", `\`sops decrypt ${file}\` gave no readable answer`],
   ] as const) {
-    project.script('sops', `echo '${answer}'`);
+    project.script('sops', answer);
     assert.not.match(JSON.stringify(await fails(decrypt(), { what })), /42798|hidden/);
   }
+  project.script('sops', decrypting('hidden'));
+  await fails(decryptValue(context, 'database.yaml', 'app1'), { what: `${file} has no value \`app1\`` });
 });
 
 test('all values of an environment are redacted; a file that no key opens is skipped', async () => {
-  const rest = '"app2Password": "", "vaultPassword": 4';
-  project.script('sops', `echo '{"password": "first", "more": {"list": ["second", 3]}, ${rest}}'`);
+  project.script('sops', decrypting('first', { vaultPassword: 4, more: { list: ['second', 3] } }));
   await redactSecrets(context);
   assert.equal(context.secrets, ['first', 'second']);
   // What it does not say would show.
@@ -136,7 +141,7 @@ test('a sops that is killed, or has no disk space, is named, and the file is not
 
 test('a failure of helmfile is that of the secrets file only if it cannot be decrypted', async () => {
   const failure = new TaskError({ what: 'x', why: `expand sops://${file}#/password: signal: killed` });
-  project.script('sops', `echo '{"password": "value"}'`);
+  project.script('sops', decrypting('value'));
   assert.is(await secretFailure(context, failure), failure);
   project.script('sops', 'echo "MAC mismatch" >&2; exit 51');
   const found = await secretFailure(context, failure);
@@ -213,7 +218,7 @@ test('status imports the given key before it checks passwords, as after a change
   mkdirSync(context.environment.gnupgHome, { recursive: true });
   const missing = 'Failed to get the data key required to decrypt the SOPS file.';
   project.script('sops', `[ -e "$GNUPGHOME/imported" ] || { echo '${missing}' >&2; exit 128; }; echo '{}'`);
-  assert.match((await databaseProblem(context)) ?? '', 'has no value `password`');
+  assert.match((await databaseProblem(context)) ?? '', 'the value `password` of the file is missing');
 });
 
 test('a gpg that fails does not blame the key', async () => {
