@@ -193,13 +193,4 @@ for (const [body, ended, exitCode] of [
     await fails(testReleases(context, devops), { what, why: `helmfile: ${ended}` });
   });
 
-// The last one: which helm is used is asked once.
-test('Helm 3 gets no options that it does not know', async () => {
-  cluster('failed', 60);
-  const program = join(project.folder, '..', 'bin', 'helm');
-  writeFileSync(program, '#!/bin/sh\necho v3.18.6\n', { mode: 0o755 });
-  await install(context, devops);
-  assert.is(project.calls(/ -l name=devops sync --concurrency 10$/).length, 1);
-});
-
 test.run();

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { installPlugins } from '../../../lib/helm/helm.ts';
+import { installPlugins, takeBackOptions } from '../../../lib/helm/helm.ts';
 import type { Release } from '../../../lib/helm/helmfile.ts';
 import { render } from '../../../lib/helm/rendered.ts';
 import { scriptedFolder } from '../../rig/scripted-folder.ts';
@@ -31,24 +31,20 @@ test('rendered files are for the user alone, and are removed; a release without 
   assert.not.ok(left.some((name) => name.includes('rendered-')));
 });
 
-for (const [version, refused] of [
-  ['v3.18.6', '--verify'],
-  ['v4.3.1', '--none'],
-] as const)
-  test(`helm ${version} installs the plugins with options that it has`, async () => {
+for (const version of ['v3.18.6', 'v4.3.1'])
+  test(`helm ${version} gets only options that it has`, async () => {
     // Another folder for each: the version of a program is asked once.
     const bin = join(project.folder, '..', version);
     mkdirSync(bin);
-    const script = `[ "$1" != version ] || exec echo ${version}
-case "$*" in *${refused}*) echo "Error: unknown flag: ${refused}" >&2; exit 1;; esac
-echo "helm $*" >> "${process.env.CALLS}"`;
+    const script = `[ "$1" != version ] || exec echo ${version}; echo "helm $*" >> "${process.env.CALLS}"`;
     writeFileSync(join(bin, 'helm'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     process.env.PATH = [bin, process.env.PATH].join(delimiter);
     project.forget();
     assert.is(await installPlugins(await project.context('embedded')), 'changed');
     const installed = project.calls().filter((call) => call.startsWith('helm plugin install'));
     const unverified = installed.filter((call) => call.includes('--verify=false'));
-    assert.equal([installed.length, unverified.length], [2, version.startsWith('v4') ? 2 : 0]);
+    const found = [installed.length, unverified.length, (await takeBackOptions()).length];
+    assert.equal(found, version.startsWith('v4') ? [2, 2, 2] : [2, 0, 0]);
   });
 
 test.run();
