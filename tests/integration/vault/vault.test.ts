@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { ended } from '../../../lib/runner/tests/rig/ended.ts';
-import { objectOf } from '../../../lib/vault/api/client.ts';
+import { type JsonObject, objectOf } from '../../../lib/vault/api/client.ts';
 import { initialiseVault, unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys, replaceKeys } from '../../../lib/vault/api/keys-file.ts';
 import { lookUpToken, revokeToken } from '../../../lib/vault/api/operator.ts';
@@ -201,7 +201,7 @@ test('only manual changes are corrected', async () => {
   assert.equal(await converge(), []);
 });
 
-test('a lost or revoked token is replaced, and no root token is left', async () => {
+test('a lost, revoked or other token is replaced and revoked, and no root token is left, even of a killed run', async () => {
   const { keysPlace } = vault;
   const kept = await readKeys(keysPlace);
   if (kept?.admin_token === undefined) throw new Error('no token');
@@ -209,6 +209,30 @@ test('a lost or revoked token is replaced, and no root token is left', async () 
   assert.equal(await converge(), ['operations: missing']);
   await revokeToken(anonymous, (await readKeys(keysPlace))?.admin_token ?? '');
   assert.equal(await converge(), ['operations: no longer valid']);
+  const create = async (token: JsonObject) => {
+    let created: unknown;
+    await asRoot(async (client) => {
+      created = objectOf((await client.write('auth/token/create-orphan', token)).body.auth)?.client_token;
+    });
+    return String(created);
+  };
+  const operations = { policies: ['operations'], no_default_policy: true, period: '720h' };
+  for (const other of [
+    { ...operations, policies: ['operations', 'app1-back'] },
+    { ...operations, period: '1h' },
+    { policies: ['root'] },
+  ]) {
+    const admin_token = await create(other);
+    await replaceKeys(keysPlace, { ...kept, admin_token });
+    assert.equal(await converge(), ['operations: no longer valid']);
+    assert.is(await lookUpToken(anonymous, admin_token), undefined);
+  }
+  const now = await readKeys(keysPlace);
+  assert.ok(now);
+  const root_token = await create({ policies: ['root'] });
+  await replaceKeys(keysPlace, { ...now, root_token });
+  assert.equal(await converge(), []);
+  assert.equal([await lookUpToken(anonymous, root_token), await readKeys(keysPlace)], [undefined, now]);
   await asRoot(async (client) => {
     const { keys } = (await client.read('auth/token/accessors?list=true')) as { keys: string[] };
     const look = (accessor: string) => client.write('auth/token/lookup-accessor', { accessor });

@@ -5,7 +5,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { folder } from '../../../lib/runner/tests/rig/folder.ts';
 import { vaultClient } from '../../../lib/vault/api/client.ts';
-import type { VaultChange } from '../../../lib/vault/api/converge.ts';
 import { unsealVault } from '../../../lib/vault/api/init.ts';
 import { readKeys } from '../../../lib/vault/api/keys-file.ts';
 import { operatorToken } from '../../../lib/vault/api/operator.ts';
@@ -30,46 +29,23 @@ import {
 
 useKeys(test);
 
-type Tokens = { [token: string]: { policies: string[]; period: number } };
-const root = { policies: ['root'], period: 0 };
-const operations = { policies: ['operations'], period: 60 };
 const one = { unseal_keys_b64: ['a2V5'] };
 
-/** The outcome with this keys file, of a Vault that opens with `a2V5` and has these valid tokens. */
-async function run(keys: object, tokens: Tokens, overrides: Script = () => undefined) {
+const answers: { readonly [call: string]: Answer } = {
+  'GET auth/token/lookup-self': denied,
+  'GET sys/policies/acl/operations': data({ policy: 'rights' }),
+  'PUT auth/token/revoke-self': { status: 204 },
+};
+
+/** Asks for the token with this keys file, of a Vault that opens with `a2V5` and has no valid token. */
+async function run(keys: object, overrides: Script = () => undefined, secrets: string[] = []) {
   await keep(JSON.stringify(keys));
-  let policy = 'rights';
-  const vault = await vaultOf({ initialized: true, sealed: false, key: 'a2V5' }, (call) => {
-    const { method, path, token = '', body } = call;
-    const answer = overrides(call);
-    if (answer !== undefined) return answer;
-    if (path.startsWith('sys/generate-root/')) {
-      if (body.key === 'a2V5') tokens[generated] = root;
-      return undefined;
-    }
-    const known = tokens[token];
-    if (known === undefined) return denied;
-    if (path === 'auth/token/revoke-self') delete tokens[token];
-    if (path === 'auth/token/create-orphan') tokens['hvs.new'] = operations;
-    const answers: { readonly [path: string]: Answer } = {
-      'auth/token/lookup-self': data(known),
-      'auth/token/renew-self': { body: { auth: {} } },
-      'auth/token/create-orphan': { body: { auth: { client_token: 'hvs.new' } } },
-    };
-    if (path !== 'sys/policies/acl/operations') return answers[path] ?? { status: 204 };
-    if (method === 'GET') return data({ policy });
-    if (known !== root) return denied;
-    policy = String(body.policy);
-    return { status: 204 };
-  });
-  const secrets: string[] = [];
-  const changes: VaultChange[] = [];
-  const token = await operatorToken({
-    ...{ client: vaultClient(vault), state: emptyState('rights'), settings: {} },
+  const node = { initialized: true, sealed: false, key: 'a2V5' };
+  const vault = await vaultOf(node, (call) => overrides(call) ?? answers[`${call.method} ${call.path}`]);
+  await operatorToken({
+    ...{ client: vaultClient(vault), state: emptyState('rights'), settings: {}, onChange: () => undefined },
     keysPlace: keysAt(keysPath, (text) => secrets.push(text)),
-    onChange: (change) => changes.push(change),
   });
-  return { token, changes, secrets };
 }
 
 const kept = async () => JSON.parse(await readFile(keysPath, 'utf8'));
@@ -84,8 +60,7 @@ test('an answer that is not Vault’s says nothing about a token', async () => {
     ['sys/generate-root/update', { body: {} }],
     ['sys/generate-root/update', { body: { complete: true } }],
   ] as const) {
-    const tokens: Tokens = path.startsWith('auth') ? { 'hvs.admin': operations } : {};
-    const running = run(keys, tokens, (call) =>
+    const running = run(keys, (call) =>
       call.path === path && call.method !== 'DELETE' ? answer : undefined,
     );
     await fails(running, { what: new RegExp(`^the answer of .* to \\w+ ${path} is not Vault's$`) });
@@ -93,43 +68,28 @@ test('an answer that is not Vault’s says nothing about a token', async () => {
   }
 });
 
-test('a token with other rights or another period, or of root, is replaced by means of the unseal key, and revoked', async () => {
-  for (const admin of [
-    { ...operations, policies: ['operations', 'more'] },
-    { ...operations, period: 30 },
-    root,
-  ]) {
-    const tokens: Tokens = { 'hvs.admin': admin };
-    const { token, changes, secrets } = await run({ ...one, admin_token: 'hvs.admin' }, tokens);
-    assert.equal([token, changes.at(-1)?.difference], ['hvs.new', 'no longer valid']);
-    assert.equal(Object.keys(tokens), ['hvs.new']);
-    assert.equal(await kept(), { ...one, admin_token: 'hvs.new' });
-    for (const secret of [generated, 'hvs.new', 'a2V5']) assert.ok(secrets.includes(secret), secret);
-  }
-});
-
-test('a root token is revoked: that of a killed run, and even after a failure; the next run continues', async () => {
-  const tokens: Tokens = { 'hvs.admin': operations, 'hvs.left': root };
-  const keys = { ...one, admin_token: 'hvs.admin' };
-  await run({ ...keys, root_token: 'hvs.left' }, tokens);
-  assert.equal([Object.keys(tokens), await kept()], [['hvs.admin'], keys]);
-
-  const others: Tokens = { 'hvs.root': root };
-  const failing = run({ ...one, root_token: 'hvs.root' }, others, ({ path }) =>
-    path === 'auth/token/create-orphan' ? refused(500, 'disk') : undefined,
+test('a root token is revoked and forgotten, even after a failure', async () => {
+  const revoked: unknown[] = [];
+  const secrets: string[] = [];
+  const failing = run(
+    one,
+    ({ path, token }) => {
+      if (path === 'auth/token/revoke-self') revoked.push(token);
+      return path === 'auth/token/create-orphan' ? refused(500, 'disk') : undefined;
+    },
+    secrets,
   );
   await fails(failing, { why: 'disk' });
-  assert.equal([others, await kept()], [{}, one]);
-  assert.is((await run(one, others)).token, 'hvs.new');
+  assert.equal([revoked, [...new Set(secrets)], await kept()], [[generated], ['a2V5', generated], one]);
 });
 
 test('without keys there is no root token, and the error says who can generate one', async () => {
-  const none = run({ admin_token: 'hvs.admin' }, {});
+  const none = run({ admin_token: 'hvs.admin' });
   await fails(none, { why: /the keys are kept elsewhere/, advice: /`vault operator generate-root`/ });
   const foreign = { unseal_keys_b64: ['b3RoZXI='], admin_token: 'hvs.admin' };
-  await fails(run(foreign, {}), { why: 'wrong ***' });
+  await fails(run(foreign), { why: 'wrong ***' });
   // A Vault that generates them for token holders only.
-  const closed = run(one, {}, ({ path, token }) =>
+  const closed = run(one, ({ path, token }) =>
     path.startsWith('sys/generate-root/') && token === undefined ? denied : undefined,
   );
   await fails(closed, { advice: /enable_unauthenticated_access = \["generate-root"\]/ });
