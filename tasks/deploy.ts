@@ -205,13 +205,7 @@ export const uninstallApp = task({
   confirm: ({ args, environment }) =>
     `remove the releases of \`${args.app}\` from environment \`${environment.name}\`?`,
   commands: async (input) => (await plain()).uninstallCommands(input),
-  run: async (context) => {
-    const { uninstall } = await import('../lib/deploy/deployed.ts');
-    const { removeRouteCertificates } = await import('../lib/ingress/certificates.ts');
-    const { releases, installed } = await uninstall(context, context.args);
-    await removeRouteCertificates(context, releases);
-    return installed ? 'changed' : 'unchanged';
-  },
+  run: async (context) => (await import('../lib/deploy/deployed.ts')).uninstall(context, context.args),
 });
 
 export const rollback = task({

@@ -12,7 +12,8 @@ import {
   selectReleases,
 } from '../helm/helmfile.ts';
 import { deployedReleases } from '../helm/releases.ts';
-import type { Context, EnvironmentContext } from '../settings/context.ts';
+import { removeRouteCertificates } from '../ingress/certificates.ts';
+import type { Context, EnvironmentContext, Outcome } from '../settings/context.ts';
 import { testWords, uninstallWords } from './commands.ts';
 import { replaceOlderPods } from './replace-pods.ts';
 import { runHelmfile } from './run-helmfile.ts';
@@ -66,11 +67,8 @@ export async function rollBackRelease(
   context.report('changed');
 }
 
-/**
- * Uninstalls the selected releases and waits until their objects are gone; logs which others need them. Returns the
- * releases, and whether any was installed.
- */
-export async function uninstall(context: Context, selection: { readonly app: string }) {
+/** Uninstalls an application and waits until its objects are gone; logs which other releases need it. */
+export async function uninstall(context: Context, selection: { readonly app: string }): Promise<Outcome> {
   const { root } = context.environment;
   const releases = await declaredReleases(root, selection);
   const deployed = await deployedReleases(context);
@@ -79,5 +77,6 @@ export async function uninstall(context: Context, selection: { readonly app: str
   if (needing.length > 0)
     context.log(`these installed releases need ${selection.app}: ${namesText(needing)}`);
   await runHelmfile(context, 'uninstalling', releases, [...selector(selection), ...uninstallWords]);
-  return { releases, installed: releases.some(({ id }) => deployed.has(id)) };
+  await removeRouteCertificates(context, releases);
+  return releases.some(({ id }) => deployed.has(id)) ? 'changed' : 'unchanged';
 }

@@ -1,5 +1,5 @@
 import { readdir, rmdir } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { stringify } from 'yaml';
 import { place } from '../certificates/shared-authority.ts';
@@ -111,10 +111,10 @@ async function bringCertificates(context: Context, earlier: Iterable<EncryptedOb
 
 /** Lists the files of each folder for Flux, which would otherwise add those of the folders below, such as hooks. */
 function resourcesOf(files: ReadonlyMap<string, string>): [name: string, text: string][] {
-  const folders = new Map<string, string[]>([['', []]]);
+  const folders = new Map<string, string[]>();
   for (const name of files.keys()) {
-    const [folder = '', file = '', below] = name.includes('/') ? name.split('/') : ['', name];
-    if (below === undefined) folders.set(folder, [...(folders.get(folder) ?? []), file]);
+    const folder = dirname(name);
+    if (!folder.includes('/')) folders.set(folder, [...(folders.get(folder) ?? []), basename(name)]);
   }
   return [...folders].map(([folder, resources]) => [
     join(folder, 'kustomization.yaml'),

@@ -13,22 +13,21 @@ type ToolChart = {
   readonly folder: string;
 };
 
-const scheme = 'tool://';
-
 const chartsOf = ({ charts }: Settings): [string, ChartSetting][] => Object.entries(charts);
 
 /** Charts whose setting is `tool://<tool>/<folder>`. Throws `TaskError` for an unknown tool. */
 export function toolCharts(settings: Settings): ToolChart[] {
   return chartsOf(settings).flatMap(([name, { chart }]) => {
-    if (!chart.startsWith(scheme)) return [];
-    const [tool = '', ...folder] = chart.slice(scheme.length).split('/');
-    if (!toolNames.some((known) => known === tool) || folder.join('/') === '')
+    const [, named, folder] = /^tool:\/\/([^/]*)\/?(.*)$/.exec(chart) ?? [];
+    if (named === undefined) return [];
+    const tool = toolNames.find((known) => known === named);
+    if (tool === undefined || !folder)
       throw new TaskError({
         what: `expected setting \`charts.${name}.chart\` to be tool://<tool>/<folder>, got \`${chart}\``,
         why: 'the chart is part of a tool',
-        advice: didYouMean(tool, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
+        advice: didYouMean(named, toolNames, 'see lib/tools/manifest.yaml for the tools and their folders'),
       });
-    return [{ setting: `charts.${name}.chart`, chart, tool: tool as ToolName, folder: folder.join('/') }];
+    return [{ setting: `charts.${name}.chart`, chart, tool, folder }];
   });
 }
 

@@ -37,8 +37,6 @@ export const asHelm: ParseOptions & DocumentOptions & SchemaOptions = {
     ),
 };
 
-type Owner = { readonly name: string; readonly namespace: string };
-
 /**
  * Types of a manifest's objects in kubectl's form, with their API group. Reads only the lines that name types, so
  * kubectl can run while the rest is parsed.
@@ -54,7 +52,10 @@ export const typesOf = (manifest: string): string[] =>
  * Objects of a release's manifest as helm applies them: with its labels, annotations and namespace, which the API
  * server ignores for cluster-scoped ones. Skips documents that cannot be parsed or are not objects.
  */
-export async function manifestObjects(manifest: string, release: Owner): Promise<AppliedObject[]> {
+export async function manifestObjects(
+  manifest: string,
+  release: Pick<DeployedRelease, 'name' | 'namespace'>,
+): Promise<AppliedObject[]> {
   const { parseAllDocuments } = await import('yaml');
   // The API server refuses duplicate keys; checking for them here is slow.
   return [...parseAllDocuments(manifest, { ...asHelm, uniqueKeys: false })].flatMap((document) => {

@@ -102,7 +102,6 @@ async function installIfMissing(context: Context): Promise<Outcome> {
   const controller = controllerOf(settings);
   if (controller === undefined) return 'unchanged';
   const { namespace } = controller;
-  const $ = context.$({ quiet: true });
   const classes = await classesOf(context, controller.class);
   const record = await readRecord(context);
   checkPlace(context, record);
@@ -129,10 +128,10 @@ async function installIfMissing(context: Context): Promise<Outcome> {
     namespace,
     timeout: timeoutSeconds,
   };
-  const deployed = await deployedReleases({ $, environment });
+  const deployed = await deployedReleases(context);
   await refuseBusy(context, [release], deployed);
   await writeRecord(context, { ...started, digest: '' });
-  await repairReleases({ ...context, $ }, [release], deployed);
+  await repairReleases({ ...context, $: context.$({ quiet: true }) }, [release], deployed);
   context.log(`installing the ingress controller traefik into namespace ${namespace}`);
   await upgrade(context, namespace);
   await writeRecord(context, { ...started, digest });
@@ -152,7 +151,7 @@ async function upgrade(context: Context, namespace: string): Promise<void> {
     if (output.exitCode === 0) return;
     const seen = diagnosis.findings();
     // The watch sees no pods that have not changed since an earlier failed run.
-    const pods = seen.length > 0 ? [] : await readPods({ $, environment }, namespaces).catch(() => []);
+    const pods = seen.length > 0 ? [] : await readPods(context, namespaces).catch(() => []);
     const lines = shownLinesOf([...seen, ...unreadyOf(pods)]);
     if (lines.length === 0) throw notInstalled(settings, reasonOf(output));
     throw new TaskError({

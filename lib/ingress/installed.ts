@@ -105,10 +105,10 @@ export async function removeController(context: EnvironmentContext): Promise<voi
   const { $, environment } = context;
   const record = await readRecord(context);
   if (record === undefined) return;
-  const { namespace, ownNamespace } = record;
+  const { namespace, ownNamespace, typesBefore } = record;
   await $`${helmCommand(environment, namespace)} uninstall ${releaseName} --ignore-not-found --wait`;
-  const own = ownNamespace ? { namespace } : {};
-  await removeTypes(context, traefikTypes, 'the ingress controller', { before: record.typesBefore, ...own });
+  const own = ownNamespace ? namespace : undefined;
+  await removeTypes(context, traefikTypes, 'the ingress controller', typesBefore, own);
   // The record goes last, so that an interrupted run can be repeated.
   if (ownNamespace)
     await $`${kubectl(environment)} delete namespace ${namespace} --ignore-not-found --wait --timeout 300s`;

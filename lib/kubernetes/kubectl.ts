@@ -123,14 +123,15 @@ export async function installedTypes(context: ShellContext, pattern: RegExp): Pr
 }
 
 /**
- * Deletes the types of `owner` that match, with their objects in `namespace`. Objects in other namespaces may belong to
- * others, and would be deleted with their type: then all stay.
+ * Deletes the types of `owner` that match and were not there `before`, with their objects in `namespace`. Objects in
+ * other namespaces may belong to others, and would be deleted with their type: then all stay.
  */
 export async function removeTypes(
   context: EnvironmentContext,
   pattern: RegExp,
   owner: string,
-  { before = [], namespace }: { readonly before?: readonly string[]; readonly namespace?: string } = {},
+  before: readonly string[] = [],
+  namespace?: string,
 ): Promise<void> {
   const { $, environment } = context;
   const own = (await installedTypes(context, pattern)).filter((name) => !before.includes(name));

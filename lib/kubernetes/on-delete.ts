@@ -67,9 +67,7 @@ export const podsAmong = <Item extends SetPod>(objects: readonly Item[], set: st
     .filter(({ metadata }) =>
       metadata.ownerReferences?.some((owner) => owner.kind === 'StatefulSet' && owner.name === set),
     )
-    .sort((left, right) => ordinal(right) - ordinal(left));
-
-const ordinal = ({ metadata }: Pod): number => Number(/-(\d+)$/.exec(metadata.name)?.[1] ?? 0);
+    .sort((left, right) => right.metadata.name.localeCompare(left.metadata.name, 'en', { numeric: true }));
 
 /** Deletes a pod and waits until there is another of its name. Throws `TaskError` if there is none in time. */
 export async function replacePod(context: EnvironmentContext, set: PodSet, pod: SetPod): Promise<void> {
