@@ -130,7 +130,7 @@ export async function checkSite({ site, entrance, authority, wanted, context }: 
   const all = wanted.path === undefined && wanted.expect === undefined;
   const paths = all ? site.routes.map((route) => route.path) : [wanted.path ?? '/'];
   // NAT may change our address; the backend shows the one that the controller sees.
-  const seen = all || wanted.expect === undefined ? seenAddress(await ask('/')) : '';
+  const seen = wanted.expect === undefined ? seenAddress(await ask('/')) : '';
   const problems: string[] = [];
   for (const path of paths.sort()) {
     const { status } = await ask(path);

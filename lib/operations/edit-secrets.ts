@@ -16,21 +16,19 @@ import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
 /**
- * The file to edit, which may not exist, and all that do: the named one, also without `.yaml`, the only one, or
- * database.yaml.
+ * Path of the file to edit: the named one, also without `.yaml`, the only one, or database.yaml. Throws `UsageError` if
+ * it does not exist; for a dry run only if it is named.
  */
-async function choose({ environment }: InEnvironment, named: string | undefined) {
+async function fileToEdit(
+  { environment }: InEnvironment,
+  named: string | undefined,
+  isDryRun = false,
+): Promise<string> {
+  const { name } = environment;
   const names = await secretNames(environment);
-  const file =
-    named?.replace(/(\.yaml)?$/, '.yaml') ?? (names.length === 1 ? names[0] : undefined) ?? 'database.yaml';
-  return { file, names, path: secretsFile(environment.name, file) };
-}
-
-/** Path of the file to edit. Throws `UsageError` if it does not exist. */
-async function fileToEdit(context: InEnvironment, named: string | undefined): Promise<string> {
-  const { name } = context.environment;
-  const { file, names, path } = await choose(context, named);
-  if (names.includes(file)) return path;
+  const only = names.length === 1 ? names[0] : undefined;
+  const file = named?.replace(/(\.yaml)?$/, '.yaml') ?? only ?? 'database.yaml';
+  if (names.includes(file) || (isDryRun && named === undefined)) return secretsFile(name, file);
   throw new UsageError({
     what: `environment \`${name}\` has no secrets file \`${file}\``,
     why: names.length === 0 ? `environments/${name}/secrets is empty` : `it has ${names.join(', ')}`,
@@ -54,15 +52,12 @@ export async function checkEdit(context: InEnvironment, named: string | undefine
   });
 }
 
-/** The user's editor; if empty, sops tries vim, nano and vi. */
-const editor = (): string => process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
-
 const folderOf = ({ state }: Environment): string => join(state, 'edit');
 
 /** The plain commands, for `--dry-run`. */
 export async function editCommands(context: InEnvironment, named: string | undefined): Promise<string[]> {
   const { environment } = context;
-  const path = named === undefined ? (await choose(context, named)).path : await fileToEdit(context, named);
+  const path = await fileToEdit(context, named, true);
   const folder = `.state/${environment.name}/edit`;
   return [
     exportHomes(environment, 'GNUPGHOME'),
@@ -90,7 +85,8 @@ export async function editSecrets(context: Context, named: string | undefined): 
   await removeFolder();
   context.onRunEnd(removeFolder);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const chosen = editor();
+  // Without one, sops tries vim, nano and vi.
+  const chosen = process.env.SOPS_EDITOR || process.env.VISUAL || process.env.EDITOR || '';
   const path = join(environment.root, file);
   // First, to explain a problem with the file or its key.
   const values = await decryptFile(context, file);
