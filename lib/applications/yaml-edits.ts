@@ -1,6 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
 import {
-  type Document,
   isCollection,
   isMap,
   isPair,
@@ -24,19 +23,6 @@ type Entry = Node | Pair<Node, Node | null>;
 
 /** Adds entries, in lines without indentation, after the last one of the map or list at a path. */
 export function addEntries(text: string, path: Path, entries: string): string {
-  const added = withEntries(text, path, entries);
-  const after = parseDocument(added, { merge: true });
-  // Who writes the file says what is wrong with one that is no YAML.
-  if (after.errors.length === 0 && !isCollection(after.getIn(path, true)))
-    throw new TaskError({
-      what: `nothing can be added to \`${path.join('.')}\``,
-      why: 'what follows its key is neither a map nor a list',
-      advice: 'give it the value {}, then run again',
-    });
-  return added;
-}
-
-function withEntries(text: string, path: Path, entries: string): string {
   const { found, entries: present, colon, column } = entriesAt(text, path);
   const last = present.at(-1);
   if (last === undefined) {
@@ -44,6 +30,12 @@ function withEntries(text: string, path: Path, entries: string): string {
       throw new TaskError({
         what: `there is no \`${path.join('.')}\``,
         advice: 'add it, with the value {}, then run again',
+      });
+    if (!isCollection(found) && !(isScalar(found) && found.value === null))
+      throw new TaskError({
+        what: `nothing can be added to \`${path.join('.')}\``,
+        why: 'what follows its key is neither a map nor a list',
+        advice: 'give it the value {}, then run again',
       });
     // Without the brackets of an empty map or list.
     const behind = isCollection(found) ? rangeOf(found)[1] : colon;
@@ -145,24 +137,18 @@ const lead = /(?<=^|\n)\n?(?: *#[^\n]*\n)*$/;
 function entriesAt(text: string, path: Path) {
   const document = parseDocument(text, { merge: true });
   const found = document.getIn(path, true) as Node | undefined;
-  const place = placeOf(document, text, path);
-  if (!isCollection(found)) return { document, found, entries: [] as Entry[], ...place };
-  const entries = found.items as Entry[];
-  if (found.flow && entries.length > 0)
+  const entries = isCollection(found) ? (found.items as Entry[]) : [];
+  if (isCollection(found) && found.flow && entries.length > 0)
     throw new TaskError({
       what: `\`${path.join('.')}\` is written in brackets`,
       why: 'entries are added and removed by lines',
       advice: 'write each of its entries on a line of its own, without brackets, then run again',
     });
-  return { document, found, entries, ...place };
-}
-
-function placeOf(document: Document, text: string, path: Path) {
   const above = document.getIn(path.slice(0, -1), true);
-  const pair = isMap<Node>(above) ? above.items.find(({ key }) => String(key) === path.at(-1)) : undefined;
-  if (pair === undefined) return { colon: 0, column: 0 };
-  const [start, end] = rangeOf(pair.key);
-  return { colon: text.indexOf(':', end) + 1, column: start - startOfLine(text, start) };
+  const pairs = isMap<Node>(above) ? above.items : [];
+  const [start, end] = rangeOf(pairs.find(({ key }) => String(key) === path.at(-1))?.key);
+  const colon = end === 0 ? 0 : text.indexOf(':', end) + 1;
+  return { document, found, entries, colon, column: start - startOfLine(text, start) };
 }
 
 const rangeOf = (node: Node | undefined): readonly [start: number, end: number] => {
