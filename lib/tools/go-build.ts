@@ -34,12 +34,11 @@ export function goRecipe(entry: GoTool): string {
   return [...pins, JSON.stringify([name, buildFlags(entry.go), folders, ...more])].join('');
 }
 
-const proxy = 'make a Go module proxy available';
-
 function whyFailed({ exitCode, stderr }: CommandOutput, command: string): WayResult | undefined {
   if (exitCode === 0) return undefined;
   refuseFullDisk(stderr);
-  return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice: proxy };
+  const advice = 'make a Go module proxy available';
+  return { reason: `\`${command}\` failed: ${lastWords(stderr)}`, advice };
 }
 
 /** Builds a tool from its pinned module with the Go toolchain `go`. Throws `TaskError` if the disk is full. */
@@ -61,17 +60,22 @@ export async function buildWithGo(making: Making<GoTool>, go: string): Promise<W
   const run = await withProgress(making, `building ${tool}`, command, compiled);
   const unbuilt = whyFailed(run, `go build ${entry.go.package}`);
   if (unbuilt !== undefined) return unbuilt;
+  const copy = async (name: string, words: readonly string[], of: string, path: string) => {
+    const list = await $`${go} list -mod=readonly ${words} ${of}`;
+    const unlisted = whyFailed(list, `go list ${of}`);
+    if (unlisted === undefined) copyFiles(join(list.stdout.trim(), path), join(folder, name));
+    return unlisted;
+  };
   for (const [name, source] of Object.entries(entry.go.folders ?? {})) {
-    const list = await $`${go} list -mod=readonly -f ${'{{.Module.Dir}}'} ${entry.go.package}`;
-    copyFiles(join(list.stdout.trim(), source), join(folder, name));
+    const uncopied = await copy(name, ['-f', '{{.Module.Dir}}'], entry.go.package, source);
+    signal.throwIfAborted();
+    if (uncopied !== undefined) return uncopied;
   }
   for (const [name, { module, path }] of Object.entries(entry.go.files ?? {})) {
-    const got = await $`${go} mod download ${module}`;
+    const missing = whyFailed(await $`${go} mod download ${module}`, `go mod download ${module}`);
+    const uncopied = missing ?? (await copy(name, ['-m', '-f', '{{.Dir}}'], module, path));
     signal.throwIfAborted();
-    const missing = whyFailed(got, `go mod download ${module}`);
-    if (missing !== undefined) return missing;
-    const list = await $`${go} list -mod=readonly -m -f ${'{{.Dir}}'} ${module}`;
-    copyFiles(join(list.stdout.trim(), path), join(folder, name));
+    if (uncopied !== undefined) return uncopied;
   }
   await rm(work, { recursive: true, force: true });
   return { program: entry.name };

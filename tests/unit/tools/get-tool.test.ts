@@ -93,6 +93,14 @@ placed('a failing build leaves nothing and names every way', async (place) => {
   assert.equal(place.inCache(), nothing);
 });
 
+placed('a folder of a module that go does not find is a reason', async (place) => {
+  const { go, ...entry } = builtTool(place);
+  const script = readFileSync(join(place.bin, 'fake-go'), 'utf8');
+  place.script('fake-go', `case "$*" in *.Module.Dir*) echo "go: not found" >&2; exit 1 ;; esac\n${script}`);
+  const why = /^Go modules: `go list example\.org\/hammer` failed: go: not found$/m;
+  await fails(place.get({ ...entry, go: { ...go, folders: { crds: 'config' } } }), { why });
+});
+
 placed('the error says what a way lacks: Go, a source, the version, a build for here', async (place) => {
   const entry = builtTool(place);
   rmSync(join(place.bin, 'fake-go'));
