@@ -121,13 +121,6 @@ export async function expectedServers(environment: Environment): Promise<Servers
 /** A layer of settings with the servers' addresses, for the tasks and helmfile. */
 const settingsIn = ({ state }: Pick<Environment, 'state'>): string => join(state, 'cluster.yaml');
 
-async function writeSettings(environment: Environment, ports: Ports): Promise<void> {
-  // YAML escapes a quoted path as JSON does.
-  const escaped = JSON.stringify(environment.state).slice(1, -1);
-  const text = await fillTemplate('cluster.yaml', settingsValues(ports, escaped));
-  await writeWhole(settingsIn(environment), text);
-}
-
 /** The plain commands of `ensureState`, for `--dry-run`. */
 export async function stateCommands(
   { environment, settings: { cluster } }: Target,
@@ -162,23 +155,23 @@ export const writeState = (environment: Pick<Environment, 'state'>, state: Embed
  */
 export async function ensureState({ environment, settings: { cluster } }: Target): Promise<EmbeddedState> {
   const known = await readState(environment);
-  if (known) {
-    // The folder has another path in a container, or was moved.
-    await writeSettings(environment, known.ports);
-    return known;
+  if (known === undefined) {
+    // Not for those who only read the record.
+    const { readServices, stopServices } = await import('./services.ts');
+    await stopServices(environment.state, await readServices(environment.state));
+    // Vault would use the old cluster's token for the new one.
+    await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   }
-  // Not for those who only read the record.
-  const { readServices, stopServices } = await import('./services.ts');
-  await stopServices(environment.state, await readServices(environment.state));
-  // Vault would use the old cluster's token for the new one.
-  await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
-  const state: EmbeddedState = {
+  const state: EmbeddedState = known ?? {
     phase: 'creating',
     kubernetesVersion: cluster.kubernetesVersion,
     ports: await choosePorts(cloneKey(environment.name, environment.root)),
   };
-  await writeSettings(environment, state.ports);
-  await writeState(environment, state);
+  // Always: the folder has another path in a container, or was moved. YAML escapes a quoted path as JSON does.
+  const escaped = JSON.stringify(environment.state).slice(1, -1);
+  const text = await fillTemplate('cluster.yaml', settingsValues(state.ports, escaped));
+  await writeWhole(settingsIn(environment), text);
+  if (known === undefined) await writeState(environment, state);
   return state;
 }
 
