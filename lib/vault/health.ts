@@ -39,24 +39,22 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
     return undefined;
   });
   const token = keys?.admin_token;
-  // Keys without the token of `init-vault` mean that it was interrupted.
-  const isSetUp = keys === undefined || token !== undefined;
   const state = await desiredState(environment);
   const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
-    const status = await vaultStatus(replicas, state, settings);
-    const members = replicas.length > 1 && !status.sealed ? await awaitServing(replicas, followMs) : [];
+    const { configured: found, ...states } = await vaultStatus(replicas, state, settings);
+    const members = replicas.length > 1 && !states.sealed ? await awaitServing(replicas, followMs) : [];
     for (const { name, why } of members)
       if (why !== undefined)
         context.log(
           `${name} of Vault does not serve: ${why}; if that lasts: \`${kubectlText(environment)} -n vault delete pod ${name}\`, then ${taskCommand('init-vault')}`,
         );
-    if (!isSetUp) return { ...status, configured: false };
-    const { configured } = status;
-    if (typeof configured === 'boolean') return { ...status, configured };
+    // Keys without the token of `init-vault` mean that it was interrupted.
+    const configured = keys !== undefined && token === undefined ? false : found;
+    if (typeof configured === 'boolean') return { ...states, configured };
     context.log(`unknown: whether Vault is configured (${keys === undefined ? noKeys : configured})`);
-    return { ...status, configured: null };
+    return { ...states, configured: null };
   });
 }
 

@@ -27,7 +27,7 @@ export async function operatorToken(input: OperatorInput): Promise<string> {
   let token = serves ? known : undefined;
   if (token === undefined || !(await policyIsRight(client.withToken(token), state)))
     token = await setUp(input, keys, token);
-  else if (left !== undefined) await endRoot(input, left);
+  else if (left !== undefined) await endRoot(client, keysPlace, left);
   await client.withToken(token).write('auth/token/renew-self', {});
   return token;
 }
@@ -38,7 +38,7 @@ export async function operatorToken(input: OperatorInput): Promise<string> {
  */
 async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | undefined): Promise<string> {
   const { client, keysPlace, state, settings } = input;
-  const root = await rootToken(input, keys);
+  const root = await rootToken(client, keysPlace);
   try {
     const withRoot = client.withToken(root);
     const devices = state.audit.map((device) => auditObject(withRoot, device, settings));
@@ -51,25 +51,24 @@ async function setUp(input: OperatorInput, keys: VaultKeys, serving: string | un
     input.onChange({ kind: 'token', path: state.operator.policy.name, difference });
     return token;
   } finally {
-    await endRoot(input, root);
+    await endRoot(client, keysPlace, root);
   }
 }
 
-type RootInput = Pick<OperatorInput, 'client' | 'keysPlace'>;
-
 /** The keys file's root token if still valid; otherwise a new one, stored there for the next run to revoke. */
-export async function rootToken({ client, keysPlace }: RootInput, keys: VaultKeys): Promise<string> {
+export async function rootToken(client: VaultClient, place: KeysPlace): Promise<string> {
+  const keys = await requireKeys(client, place);
   if (keys.root_token !== undefined && (await lookUpToken(client, keys.root_token))) return keys.root_token;
   const root = await generateRootToken(client, keys);
-  await replaceKeys(keysPlace, { ...keys, root_token: root });
+  await replaceKeys(place, { ...keys, root_token: root });
   return root;
 }
 
 /** Revokes a root token and removes it from the keys file. */
-export async function endRoot({ client, keysPlace }: RootInput, root: string): Promise<void> {
+export async function endRoot(client: VaultClient, place: KeysPlace, root: string): Promise<void> {
   await revokeToken(client, root);
-  const { root_token, ...rest } = await requireKeys(client, keysPlace);
-  if (root_token !== undefined) await replaceKeys(keysPlace, rest);
+  const { root_token, ...rest } = await requireKeys(client, place);
+  if (root_token !== undefined) await replaceKeys(place, rest);
 }
 
 /** Creates an orphan token: others are revoked with the root token that created them. */

@@ -86,8 +86,14 @@ export async function restoreSnapshot(input: RestoreInput) {
     await loadSnapshot(client.withToken(root), file, force, signal);
   } catch (error) {
     // Refused, so that nothing was changed; otherwise the token may be gone.
-    if (error instanceof VaultError && error.status !== undefined) await endRoot({ client, keysPlace }, root);
-    throw explained(error, keys);
+    if (error instanceof VaultError && error.status !== undefined) await endRoot(client, keysPlace, root);
+    if (!(error instanceof VaultError) || error.status !== 400 || keys !== undefined) throw error;
+    throw new TaskError({
+      what: 'Vault refused the snapshot',
+      why: error.why,
+      advice: 'the keys of that time are needed: `keys.yaml` beside the snapshot, encrypted with SOPS',
+      cause: error,
+    });
   }
   const state = await restoredState(client, root, restoreMs, signal);
   if (state === undefined) throw notRestored(`after ${restoreMs / 1000} s, it still has the former data`);
@@ -128,10 +134,8 @@ const notRestored = (why: string): TaskError =>
 
 /** Opens Vault with the keys of its place. */
 async function manage(input: RestoreInput) {
-  const { keysPlace } = input;
   const { client } = await initialiseVault(input);
-  const root = await rootToken({ client, keysPlace }, await requireKeys(client, keysPlace));
-  return { client, root };
+  return { client, root: await rootToken(client, input.keysPlace) };
 }
 
 /** Keys that are stored only once they have opened Vault. */
@@ -146,13 +150,3 @@ const offered = (keys: VaultKeys, place: KeysPlace): KeysPlace => ({
 const sameKeys = (left: VaultKeys, right: VaultKeys): boolean =>
   JSON.stringify([left.unseal_keys_b64, left.recovery_keys_b64]) ===
   JSON.stringify([right.unseal_keys_b64, right.recovery_keys_b64]);
-
-function explained(error: unknown, keys: VaultKeys | undefined): unknown {
-  if (!(error instanceof VaultError) || error.status !== 400 || keys !== undefined) return error;
-  return new TaskError({
-    what: 'Vault refused the snapshot',
-    why: error.why,
-    advice: 'the keys of that time are needed: `keys.yaml` beside the snapshot, encrypted with SOPS',
-    cause: error,
-  });
-}
