@@ -33,12 +33,12 @@ export async function rotatePasswords(context: Context, name: string): Promise<v
     context,
     roles.filter((role) => !chosen.includes(role)),
   );
+  const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
+  const consumers = await consumersOf(context, applications);
   const rotation = await choosePasswords(context, chosen, begun);
   if (Object.keys(begun).length > 0)
     context.log(`completing the interrupted rotation: ${Object.keys(begun).join(', ')}`);
 
-  const applications = chosen.filter(({ kind }) => kind === 'application').map((role) => role.name);
-  const consumers = await consumersOf(context, applications);
   const files = [...new Set(chosen.map(({ secret }) => secretsFile(environment.name, secret.file)))];
   const before = new Map<string, string>();
   let inUse = false;

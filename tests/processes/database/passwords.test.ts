@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs';
 import * as assert from 'uvu/assert';
 import { loginRoles } from '../../../lib/database/roles.ts';
 import { databaseProblem } from '../../../lib/operations/servers.ts';
-import { checkOthers, replaceInServer } from '../../../lib/rotation/passwords.ts';
+import { checkOthers, readRotation, replaceInServer } from '../../../lib/rotation/passwords.ts';
+import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
 import { context, forwarding, listing, printing, scriptedSuite } from '../../rig/scripted-folder.ts';
 import { scriptedPostgresql } from '../../rig/scripted-postgresql.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
@@ -78,6 +79,16 @@ test('a connection that is lost three times is an error, and nothing was changed
   assert.equal([changed, given], [false, ['old', 'old', 'old']]);
   // Nor does it mean that a role which is not rotated has another password.
   await fails(checkOthers(context, loginRoles(context.settings)), { what: failed, why: /ECONNRESET/ });
+});
+
+test('a rotation that fails before it changes anything is not unfinished', async () => {
+  project.script(
+    'sops',
+    printing({ password: 'of postgres', app2Password: 'of app2', vaultPassword: 'of vault' }),
+  );
+  project.script('kubectl', 'echo no cluster >&2; exit 1');
+  await fails(rotatePasswords(context, 'all'), { why: /no cluster/ });
+  assert.equal(await readRotation(context.environment), {});
 });
 
 test('unless the server refuses the new password, any failure counts as changed', async () => {
