@@ -145,9 +145,9 @@ export const verifyDependencies = task({
 async function requirementOf(options: Options): Promise<Requirement> {
   const { cluster } = await settingsOf(options);
   const version = join(environmentOf(options).state, 'postgresql', 'data', 'PG_VERSION');
-  const major = (await textIfThere(version)) ?? '';
+  const major = await textIfThere(version);
   return {
     kubernetesVersion: cluster.kubernetesVersion,
-    postgresqlMajor: major === '' ? undefined : Number.parseInt(major, 10),
+    postgresqlMajor: major ? Number.parseInt(major, 10) : undefined,
   };
 }

@@ -142,19 +142,17 @@ async function lastLines({ $, environment }: ShellContext, namespace: string, po
 type SeenPod = {
   readonly status: PodStatus;
   /** Last problem seen; kept even if a rollback ends the pod cleanly. */
-  readonly problem?: string;
+  readonly problem: string | undefined;
   /** True if it was ever ready. */
-  readonly wasReady?: boolean;
+  readonly wasReady: boolean;
   logs?: Promise<string>;
 };
 
 /** Updates a pod's status; a pod that becomes ready loses its earlier problem. */
 export function seen(before: SeenPod | undefined, status: PodStatus): SeenPod {
-  const { problem: earlier, ...rest } = before ?? {};
   const ready = status.containerStatuses?.every((container) => container.ready) ?? false;
-  const problem = problemOf(status) ?? (ready ? undefined : earlier);
-  const wasReady = ready || before?.wasReady === true;
-  return { ...rest, status, wasReady, ...(problem === undefined ? {} : { problem }) };
+  const problem = problemOf(status) ?? (ready ? undefined : before?.problem);
+  return { ...before, status, problem, wasReady: ready || before?.wasReady === true };
 }
 
 /** A pod's problem for a message; undefined if there is none. */
