@@ -70,15 +70,11 @@ function starting(): RequestListener {
 const passed = ['ok backend', 'ok database variables', 'ok database login'];
 const [why, notTried] = ['not tried, the variables are not known', 'FAILED database'];
 const unknown = [`${notTried} variables: ${why}`, `${notTried} login: ${why}`];
+const noAddress = { DATABASE_ADDRESS: '' };
 const own = { DB_HOST: '127.0.0.1', DB_PORT: postgresql.address.split(':')[1] as string };
 
 for (const [title, backend, expected, settings = {}] of [
-  [
-    'good variables pass, with their own address',
-    whoami({ ...good, ...own }),
-    passed,
-    { DATABASE_ADDRESS: '' },
-  ],
+  ['good variables pass, with their own address', whoami({ ...good, ...own }), passed, noAddress],
   ['a backend that is still starting is asked again', starting(), passed],
   [
     'a wrong password fails with the server’s own reason',
@@ -90,11 +86,9 @@ for (const [title, backend, expected, settings = {}] of [
     whoami({ DB_PORT: '54x32', DB_USER: '' }),
     [
       'ok backend',
-      'FAILED database variables: DB_HOST is missing',
-      'FAILED database variables: DB_PORT is not a port number',
-      'FAILED database variables: DB_NAME is missing',
-      'FAILED database variables: DB_USER is empty',
-      'FAILED database variables: DB_PASSWORD is missing',
+      ...['HOST is missing', 'PORT is not a port number', 'NAME is missing', 'USER is empty']
+        .concat('PASSWORD is missing')
+        .map((problem) => `FAILED database variables: DB_${problem}`),
       'FAILED database login: not tried, the database variables are not complete',
     ],
   ],

@@ -65,15 +65,12 @@ test('settings that it names exist', () => {
   const layers = ['common', 'minikube', 'embedded', 'existing', 'production/settings'].map((name) =>
     parse(read(`environments/${name}.yaml`)),
   );
-  const releases = {
-    'app-back': 'backend',
-    'app-front': 'frontend',
-    devops: 'devops',
-    postgresql: 'postgresql',
-  };
-  const ofCharts = Object.entries(releases).map(([release, chart]) => ({
-    releases: { [release]: parse(read(`charts/${chart}/values.yaml`)) },
-  }));
+  const releases = ['app-back backend', 'app-front frontend', 'devops devops', 'postgresql postgresql'];
+  const ofCharts = releases
+    .map((names) => names.split(' '))
+    .map(([release = '', chart]) => ({
+      releases: { [release]: parse(read(`charts/${chart}/values.yaml`)) },
+    }));
   const settings = [...layers, ...ofCharts];
   const dotted = new RegExp(`^(?:${Object.keys(layers[0]).join('|')})(?:\\.[\\w<> -]+)+$`);
   const named = pages
