@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { didYouMean, TaskError, UsageError } from '@k8s-deployment/runner';
 import { decryptPassword, type LoginRole, loginRoles } from '../database/roles.ts';
 import { taskCommand } from '../ground/launcher.ts';
@@ -108,7 +109,7 @@ export async function editSecrets(context: Context, named: string | undefined): 
       what: byEditor ? 'the editor failed' : `sops could not write ${file}`,
       why: `${why}${untouched ? `; ${file} was not changed` : ''}`,
       advice: !byEditor
-        ? 'run again'
+        ? 'run again; if sops names an error in the text, Enter returns to the editor, with the text'
         : chosen === ''
           ? 'name your editor in VISUAL or EDITOR'
           : `check the editor: ${chosen}${/\s/.test(chosen) ? ' (a path with a blank needs quotes of its own)' : ''}`,
@@ -126,9 +127,9 @@ export async function editSecrets(context: Context, named: string | undefined): 
     });
   }
   const now = await decryptFile(context, file);
-  if (JSON.stringify(now) === JSON.stringify(values)) return context.print(`no value of ${file} has changed`);
+  if (isDeepStrictEqual(now, values)) return context.print(`no value of ${file} has changed`);
   const isChanged = ({ secret: { key } }: { readonly secret: SecretKey }): boolean =>
-    JSON.stringify(now[key]) !== JSON.stringify(values[key]);
+    !isDeepStrictEqual(now[key], values[key]);
   context.print(howToApply(file, uses.filter(isChanged), roles.filter(isChanged)));
 }
 

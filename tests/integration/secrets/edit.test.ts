@@ -16,6 +16,8 @@ sandbox.removeAfter(test, 'development');
 const file = 'environments/development/secrets/database.yaml';
 const encrypted = await readText(sandbox.path(file));
 
+const broken = 'echo "no: valid: YAML" >> "$1"';
+
 /**
  * What the task prints on a terminal, with a shell script as the editor: `$1` is the decrypted file. Nothing decrypted
  * may stay, not even what the editor put beside its file.
@@ -28,6 +30,10 @@ async function edit(script: string, exitCode = 0, variable = 'VISUAL', name = 'e
     cwd: sandbox.folder,
     env: { ...env, EDITOR: 'false', [variable]: path },
   });
+  if (script === broken) {
+    await terminal.shows('Ctrl+C to exit');
+    terminal.type('\u0003');
+  }
   assert.is(await terminal.exit, exitCode, terminal.text);
   assert.not.ok(existsSync(sandbox.path('.state/development/edit')));
   return terminal.text.replaceAll('\r', '');
@@ -67,7 +73,10 @@ test('the edited file is encrypted, and the text readable by the editor alone', 
   const [modes, place = ''] = (await readText(note)).split('\n');
   assert.is(modes, '600 700');
   assert.ok(place.startsWith(sandbox.path('.state/development/edit/')), place);
-  assert.match(await edit('echo "# a comment" >> "$1"'), `no value of ${file} has changed`);
+  assert.match(
+    await edit('text="# a comment\n$(tac "$1")"; echo "$text" > "$1"'),
+    `no value of ${file} has changed`,
+  );
 });
 
 const set = (key: string, value: string) => `sed -i 's/^${key}: .*/${key}: ${value}/' "$1"`;
@@ -117,6 +126,12 @@ test('what an editor left unchanged, or failed with, stays as it was; EDITOR cou
   for (const [script, variable, exitCode, said] of [
     ['exit 0', 'EDITOR', 0, /database\.yaml was not changed\n[\s\S]*nothing changed/],
     ['echo lost: 1 >> "$1"; exit 3', 'VISUAL', 1, /error: the editor failed\n {2}why: .*was not changed\n/],
+    [
+      broken,
+      'VISUAL',
+      1,
+      /not changed\n {2}do: run again; if sops .* Enter returns to the editor, with the text\n/,
+    ],
     [
       'rm "$1"',
       'VISUAL',
