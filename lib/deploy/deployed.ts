@@ -1,17 +1,20 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { certificateFiles } from '../certificates/files.ts';
+import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
+import { helmCommand, lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
   namesText,
   needingAny,
+  type Release,
   type Selection,
   selector,
   selectReleases,
 } from '../helm/helmfile.ts';
-import { deployedReleases } from '../helm/releases.ts';
+import { type DeployedRelease, deployedReleases } from '../helm/releases.ts';
 import { removeRouteCertificates } from '../ingress/certificates.ts';
 import type { Context, EnvironmentContext, Outcome } from '../settings/context.ts';
 import { testWords, uninstallWords } from './commands.ts';
@@ -58,6 +61,7 @@ export async function rollBackRelease(
     const why = 'only a revision that was once in service counts';
     throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
   }
+  await refuseFormerAuthority(context, release, before, wanted);
   await rollBack(context, release, wanted, before).catch((error: TaskError) => {
     const { why = '' } = error;
     if (!/release has no \d+ version/.test(why)) throw error;
@@ -65,6 +69,33 @@ export async function rollBackRelease(
   });
   await replaceOlderPods(context, [release], await deployedReleases(context));
   context.report('changed');
+}
+
+/** Throws `TaskError` if a revision has certificates of another authority than the present one, which its pods trust. */
+async function refuseFormerAuthority(
+  { $, environment }: EnvironmentContext,
+  { app, name, namespace }: Release,
+  { manifest }: DeployedRelease,
+  revision: number,
+): Promise<void> {
+  const authority = await textIfThere(certificateFiles(environment, 'ca').certificate);
+  const hasAuthority = (text: string) => text.includes(JSON.stringify(authority?.trim()).slice(1, -1));
+  if (authority === undefined || !hasAuthority(manifest)) return;
+  const words = [
+    ...helmCommand(environment, namespace),
+    'get',
+    'manifest',
+    name,
+    '--revision',
+    `${revision}`,
+  ];
+  const { stdout } = await $({ quiet: true, nothrow: true })`${words}`;
+  if (!stdout.includes('BEGIN CERTIFICATE') || hasAuthority(stdout)) return;
+  throw new TaskError({
+    what: `revision ${revision} of ${name} has certificates of a former authority`,
+    why: 'servers and pods of the present authority could not verify each other; nothing was changed',
+    advice: `restore the files of that time, such as by \`git revert\`, then run ${taskCommand(`install-app ${app}`)}`,
+  });
 }
 
 /** Uninstalls an application and waits until its objects are gone; logs which other releases need it. */

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import { rollBackRelease } from '../../../lib/deploy/deployed.ts';
 import { install } from '../../../lib/deploy/install.ts';
+import { makeAuthority } from '../../rig/certificate.ts';
 import { context, printing } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
 import { fails } from '../../rig/task-context.ts';
@@ -58,6 +59,17 @@ test('a rollback leaves the number of pods to helm where no autoscaler takes it 
   project.script('helm', { 'get manifest': `printf 'apiVersion: some/v1\\nkind: PodDisruptionBudget\\n'` });
   await rollBackRelease(context, 'devops', 2);
   assert.equal(project.calls(/^kubectl .* apply /), []);
+});
+
+test('a rollback to certificates of a former authority is refused', async () => {
+  const { authority } = await makeAuthority(context.environment);
+  const trusting = (text: string) => `ca.crt: ${JSON.stringify(text.trim())}\n`;
+  cluster('deployed', 1000, { manifest: trusting(authority) });
+  project.script('helm', { 'get manifest': `echo '${trusting('-----BEGIN CERTIFICATE-----')}'` });
+  await fails(rollBackRelease(context, 'devops', 2), { what: /^revision 2 of devops .* former authority$/ });
+  assert.equal(project.calls(/^helm .* rollback /), []);
+  cluster('deployed', 1000, { manifest: trusting('-----BEGIN CERTIFICATE-----') });
+  await rollBackRelease(context, 'devops', 2);
 });
 
 for (const [release, revision, said, what, advice] of [
