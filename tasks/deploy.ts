@@ -169,7 +169,7 @@ export const render = task({
     await (await manifests()).checkOutput(input, input.args);
     // Manifests have the addresses of servers beside the cluster.
     if (!names.includes('create-k8s') && input.provider.servers)
-      (await import('../lib/cluster/messages.ts')).requireCreated(input.environment);
+      await (await import('../lib/cluster/messages.ts')).requireCreated(input.environment);
   },
   commands: async (input) => (await manifests()).renderCommands(input, input.args),
   run: async (context) => (await manifests()).renderManifests(context, context.args),

@@ -114,7 +114,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
       const given = await known(input);
       await check?.(given, names);
       if (onCluster !== true || names.includes('create-k8s')) return;
-      (await import('../lib/cluster/messages.ts')).requireCreated(given.environment);
+      await (await import('../lib/cluster/messages.ts')).requireCreated(given.environment);
     };
   if (run)
     fields.run = async (context: TaskContext<Specs>) => {

@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Context, Environment } from '../settings/context.ts';
+import { remembered } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
 import { providerOf } from './providers.ts';
 
-/** Throws `TaskError` if nothing was created of an environment that has a cluster of its own. */
-export function requireCreated(environment: Environment): void {
+/** Throws `TaskError` if nothing was created of an environment that has a cluster of its own, or its settings are lost. */
+export async function requireCreated(environment: Environment): Promise<void> {
   const { ownsCluster, settingsFile = '' } = providerOf(environment);
-  if (ownsCluster && !existsSync(join(environment.state, settingsFile)))
-    throw notRunning(environment, 'absent');
+  if (!ownsCluster || existsSync(join(environment.state, settingsFile))) return;
+  if ((await remembered(environment)) === undefined) throw notRunning(environment, 'absent');
+  throw notRunning(environment, 'degraded', [`.state/${environment.name}/${settingsFile} is missing`]);
 }
 
 /** The error of a task that cannot use the cluster in this phase; `faults` are a degraded cluster's. */

@@ -95,7 +95,7 @@ export const cluster: Cluster = {
     const stopped = await stopEverything(environment);
     // A damaged record counts as one.
     const known = await readState(environment).catch(() => true);
-    // Without this and the settings, a half removed cluster is known as such.
+    // Without it, and while it is created without its settings, a cluster counts as half removed.
     await rm(join(clusterFolder(environment), 'kwok.yaml'), { force: true });
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
     return known || stopped > 0 ? 'changed' : 'unchanged';

@@ -20,7 +20,7 @@ import { lastLogLine, readServices, recordService } from '../../../lib/cluster/e
 import * as states from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/messages.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
-import { writeWhole } from '../../../lib/settings/environment.ts';
+import { remember, writeWhole } from '../../../lib/settings/environment.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
@@ -76,10 +76,10 @@ test('a task on a cluster that does not run names its phase, with advice', async
   await refused('not created', /create-environment/);
   // As import-gpg-keys leaves it, without a cluster.
   mkdirSync(environment.gnupgHome, { recursive: true });
-  assert.throws(() => requireCreated(environment), /is not created/);
+  await fails(requireCreated(environment), { what: /is not created$/ });
   await fails(requireState(environment), { what: /is not created$/ });
   await ensureState(context);
-  requireCreated(environment);
+  await requireCreated(environment);
   const again = /^run `npx tsx tasks.ts create-environment` again$/;
   await refused('only half created', again, /^the run that created it did not finish$/);
   // Nothing can be asked before kwokctl has written the kubeconfig.
@@ -92,6 +92,9 @@ test('a task on a cluster that does not run names its phase, with advice', async
   const missing =
     /^\.state\/development\/cluster.yaml is missing, \S+\/kubeconfig is missing, .*kube-apiserver does not run/;
   await refused('degraded', /start-k8s/, missing);
+  await remember(environment);
+  const why = '.state/development/cluster.yaml is missing';
+  await fails(requireCreated(environment), { what: /is degraded$/, why });
 });
 
 test('a server that a killed run has started but not recorded counts as running', async () => {
