@@ -3,7 +3,7 @@ import { certificateFiles } from '../certificates/files.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { helmCommand, lastGoodRevision, refuseBusy, rollBack } from '../helm/helm.ts';
+import { lastGoodRevision, manifestOf, refuseBusy, rollBack } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
@@ -71,26 +71,22 @@ export async function rollBackRelease(
   context.report('changed');
 }
 
-/** Throws `TaskError` if a revision has certificates of another authority than the present one, which its pods trust. */
+/**
+ * Throws `TaskError` if a revision has certificates of another authority than the present one, which pods of other
+ * releases trust.
+ */
 async function refuseFormerAuthority(
-  { $, environment }: EnvironmentContext,
-  { app, name, namespace }: Release,
+  context: EnvironmentContext,
+  release: Release,
   { manifest }: DeployedRelease,
   revision: number,
 ): Promise<void> {
-  const authority = await textIfThere(certificateFiles(environment, 'ca').certificate);
+  const { app, name } = release;
+  const authority = await textIfThere(certificateFiles(context.environment, 'ca').certificate);
   const hasAuthority = (text: string) => text.includes(JSON.stringify(authority?.trim()).slice(1, -1));
   if (authority === undefined || !hasAuthority(manifest)) return;
-  const words = [
-    ...helmCommand(environment, namespace),
-    'get',
-    'manifest',
-    name,
-    '--revision',
-    `${revision}`,
-  ];
-  const { stdout } = await $({ quiet: true, nothrow: true })`${words}`;
-  if (!stdout.includes('BEGIN CERTIFICATE') || hasAuthority(stdout)) return;
+  const wanted = await manifestOf(context, release, revision);
+  if (!wanted.includes('BEGIN CERTIFICATE') || hasAuthority(wanted)) return;
   throw new TaskError({
     what: `revision ${revision} of ${name} has certificates of a former authority`,
     why: 'servers and pods of the present authority could not verify each other; nothing was changed',

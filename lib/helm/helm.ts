@@ -12,7 +12,7 @@ import type {
 } from '../settings/context.ts';
 import { exportHomes, helmHomes } from '../settings/environment.ts';
 import { isReachable } from '../tools/release-host.ts';
-import { parseAnswer } from '../tools/tool-answer.ts';
+import { parseAnswer, toolFailure } from '../tools/tool-answer.ts';
 import { findTool } from '../tools/tools.ts';
 import type { Release as Declared } from './helmfile.ts';
 import { keepReplicas, typesOf } from './live-objects.ts';
@@ -89,14 +89,26 @@ export async function rollBack(
   revision: number,
   before: DeployedRelease | undefined,
 ): Promise<void> {
-  const { $, environment } = context;
-  const helm = helmCommand(environment, release.namespace);
-  const ask = $({ quiet: true, nothrow: true });
-  const next = await ask`${helm} get manifest ${release.name} --revision ${revision}`;
+  const next = await manifestOf(context, release, revision);
   // Otherwise the number stays helm's alone: a later `helm upgrade` by hand would conflict with us.
-  if (typesOf(next.stdout).some((type) => autoscalers.test(type))) await keepReplicas(context, before);
+  if (typesOf(next).some((type) => autoscalers.test(type))) await keepReplicas(context, before);
+  const { $, environment } = context;
   const words = rollbackWords(release, revision, await takeBackOptions());
-  await $`${helm} ${words}`.catch(throwAdvised);
+  await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
+}
+
+/** The manifest of a revision; empty if there is none. Throws `TaskError` if helm fails. */
+export async function manifestOf(
+  { $, environment }: ShellContext,
+  { name, namespace }: Pick<Release, 'name' | 'namespace'>,
+  revision: number,
+): Promise<string> {
+  const ask = $({ quiet: true, nothrow: true });
+  const output =
+    await ask`${helmCommand(environment, namespace)} get manifest ${name} --revision ${revision}`;
+  if (output.exitCode === 0) return output.stdout;
+  if (output.stderr.includes('release: not found')) return '';
+  throw toolFailure(`helm get manifest ${name}`, output);
 }
 
 /** helm waits up to its time limit twice: for objects, then for hooks. */

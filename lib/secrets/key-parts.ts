@@ -25,7 +25,7 @@ const states: { readonly [letter: string]: KeyPart['state'] } = {
   i: 'invalid',
 };
 
-/** A key or part, with the fingerprint in one of the next records (GnuPG: doc/DETAILS, "Format of the colon listings"). */
+/** A key or part, and the fingerprint in a record after it (GnuPG: doc/DETAILS, "Format of the colon listings"). */
 const record = /^(pub|sec|sub|ssb):(.*)\n(?:(?!pub:|sec:|sub:|ssb:|fpr:).*\n)*fpr:+([0-9A-F]+):/gm;
 
 /** Parses the keys in a listing of `gpg --with-colons`. */

@@ -85,8 +85,8 @@ export async function connectionAdvice(context: KubeContext, said: string): Prom
 }
 
 /**
- * The environment's context from the user's kubeconfig. Throws `UsageError` if it has no such context, `TaskError` if it
- * cannot be read.
+ * The environment's context from the user's kubeconfig. Throws `UsageError` if it has no such context, `TaskError` if
+ * it cannot be read.
  */
 async function userContext(context: KubeContext) {
   const { environment } = context;

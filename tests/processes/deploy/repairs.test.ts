@@ -67,7 +67,10 @@ test('a rollback to certificates of a former authority is refused', async () => 
   cluster('deployed', 1000, { manifest: trusting(authority) });
   project.script('helm', { 'get manifest': `echo '${trusting('-----BEGIN CERTIFICATE-----')}'` });
   await fails(rollBackRelease(context, 'devops', 2), { what: /^revision 2 of devops .* former authority$/ });
+  project.script('helm', { 'get manifest': 'echo "Error: cluster unreachable" >&2; exit 1' });
+  await fails(rollBackRelease(context, 'devops', 2), { why: 'Error: cluster unreachable' });
   assert.equal(project.calls(/^helm .* rollback /), []);
+  project.script('helm', { 'get manifest': 'echo "Error: release: not found" >&2; exit 1' });
   cluster('deployed', 1000, { manifest: trusting('-----BEGIN CERTIFICATE-----') });
   await rollBackRelease(context, 'devops', 2);
 });
@@ -78,7 +81,8 @@ for (const [release, revision, said, what, advice] of [
 ] as const)
   test(`a rollback fails: ${what}`, async () => {
     cluster('deployed', 1000);
-    project.script('helm', `echo "Error: ${said}" >&2; exit 1`);
+    const fail = (why: string) => `echo "Error: ${why}" >&2; exit 1`;
+    project.script('helm', { 'get manifest': fail('release: not found'), '': fail(said) });
     await fails(rollBackRelease(context, release, revision), { what, advice });
   });
 

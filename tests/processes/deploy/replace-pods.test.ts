@@ -37,7 +37,7 @@ function pod(name: string, { revision = 'old', waiting, ready = waiting === unde
   });
 }
 
-/** Of a server: it never joined; replaced, it follows no leader, or has other data; it may not be asked to step down. */
+/** Of a server: it never joined; replaced, it follows no leader or has other data; it may not be asked to step down. */
 type Fault = 'new' | 'lost' | 'other' | 'leading';
 
 /** Servers of Vault by pod: a replaced pod's is sealed, and does not lead, as the last one does at first. */

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { root } from '../../../lib/ground/project.ts';
 import type { Tree } from '../../../lib/ground/tree.ts';
 
-/* The pipelines that come with the project. tests/processes/docs calls their tasks, actionlint checks those of GitHub. */
+/* The pipelines of the project. tests/processes/docs calls their tasks, actionlint checks those of GitHub. */
 
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
 const workflows = readdirSync(join(root, '.github/workflows'));
