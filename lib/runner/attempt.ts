@@ -145,7 +145,7 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
         throw new TaskError({
           what: `task \`${label}\` starts a command after it has ended`,
           why: 'something that it began was not waited for',
-          advice: `\`await\` all of it in \`run\`, see ${formatPlace(task)}`,
+          advice: `\`await\` all of it in \`run\`, see ${formatPlace(task.place)}`,
         });
       },
       spawn: (command, args, options, kind) =>

@@ -4,11 +4,10 @@ import { fileURLToPath } from 'node:url';
 export type Place = { readonly file: string; readonly line: number };
 
 /**
- * What knows the place of a function call, such as a task of its declaration. Captures the stack now and formats it on
- * request, because mapping it to TypeScript costs far more. A class, because own getters would turn each task into a
- * slow dictionary object.
+ * The place of a function call, such as the declaration of a task. Captures the stack now and formats it on request,
+ * because mapping it to TypeScript costs far more.
  */
-export class CallSite {
+export class CallSite implements Place {
   // Another object, as the stack would be a slow property of this one.
   readonly #trace: { stack?: string } = {};
   #place: Place | undefined;
@@ -21,7 +20,6 @@ export class CallSite {
     Error.stackTraceLimit = stackTraceLimit;
   }
 
-  /** File in which the function was called. */
   get file(): string {
     return this.#called.file;
   }
@@ -36,10 +34,9 @@ export class CallSite {
   }
 }
 
-/** `tasks/vault.ts:12`, relative if below the working directory. A copied task (`{ ...build }`) has no place. */
-export function formatPlace(place: Partial<Place>): string {
-  if (place.file === undefined) return 'an unknown place (a copy of a task)';
-  return `${shortPath(place.file)}:${place.line}`;
+/** `tasks/vault.ts:12`, relative if below the working directory. */
+export function formatPlace({ file, line }: Place): string {
+  return `${shortPath(file)}:${line}`;
 }
 
 export function shortPath(file: string): string {

@@ -69,8 +69,8 @@ export function listJson(tasks: readonly AnyTask[], options: Options): string {
       ...(Array.isArray(choices) && { choices }),
     })),
     needs: neededNames(entry, options),
-    file: shortPath(entry.file),
-    line: entry.line,
+    file: shortPath(entry.place.file),
+    line: entry.place.line,
   }));
   return `${JSON.stringify(entries, undefined, 2)}\n`;
 }
@@ -112,7 +112,7 @@ export function taskHelpText(task: AnyTask, view: HelpView): string {
   const facts = [
     ['needs', neededNames(task, {}).join(', ')],
     ['also', (task.aliases ?? []).join(', ')],
-    ['declared', formatPlace(task)],
+    ['declared', formatPlace(task.place)],
   ].filter(([, text]) => text !== '');
   const parts = [
     `${usageLine(task, view.program)}\n`,

@@ -106,7 +106,7 @@ function cycleError(path: readonly TaskNode[]): Error {
   const circle = [...path, ...path.slice(0, 1)];
   return new UsageError({
     what: 'tasks need each other in a circle',
-    why: circle.map(({ label, task }) => `${label} (${formatPlace(task)})`).join(' -> '),
+    why: circle.map(({ label, task }) => `${label} (${formatPlace(task.place)})`).join(' -> '),
     advice: 'remove one of these needs, or a finaliser',
   });
 }

@@ -119,7 +119,7 @@ function settle(node: TaskNode, result: NodeResult, startedAt: number, emit: Emi
   else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
   else {
     const { failure, lastLines } = result;
-    const place = formatPlace(node.task);
+    const place = formatPlace(node.task.place);
     emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
   }
   return result.status === 'done';
@@ -151,7 +151,7 @@ function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
     name: task.name,
     private: task.private === true,
     needs: Array.from(needs, (needed) => needed.id),
-    place: () => task,
+    place: () => task.place,
   };
 }
 

@@ -21,7 +21,7 @@ export function claimName(
   else if (owner !== task)
     throw new UsageError({
       what: `two tasks are called \`${name}\``,
-      why: `\`${owner.name}\` at ${formatPlace(owner)} and \`${task.name}\` at ${formatPlace(task)}`,
+      why: `\`${owner.name}\` at ${formatPlace(owner.place)} and \`${task.name}\` at ${formatPlace(task.place)}`,
       advice: 'give one of them another name or alias, and call `task()` once for each',
     });
 }
@@ -37,7 +37,7 @@ export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpe
       if (name in globals && !spec.hidesGlobal) {
         throw new UsageError({
           what: `argument \`${name}\` of task \`${task.name}\` hides a global option`,
-          advice: `give it another name, at ${formatPlace(task)}`,
+          advice: `give it another name, at ${formatPlace(task.place)}`,
         });
       }
     }
@@ -47,7 +47,7 @@ export function checkDefinitions(tasks: readonly AnyTask[], globals: ArgumentSpe
 
 /** The error for a mistake in the declaration of a task, with its place. */
 export function mistakeIn(task: AnyTask, what: string, why?: string, more = ''): UsageError {
-  return new UsageError({ what, why, advice: `see ${formatPlace(task)}${more}` });
+  return new UsageError({ what, why, advice: `see ${formatPlace(task.place)}${more}` });
 }
 
 /**

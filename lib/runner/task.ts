@@ -1,4 +1,4 @@
-import { CallSite } from './call-site.ts';
+import { CallSite, type Place } from './call-site.ts';
 import type { Shell } from './shell.ts';
 
 /** Allowed or suggested words; a function may read files and is called only when needed. */
@@ -217,9 +217,10 @@ export type TaskDefinition<Specs extends ArgumentSpecs> = {
   readonly run?: (context: TaskContext<Specs>) => void | Promise<void>;
 };
 
-/** A declared task, with the place of the call of `task()`. */
-export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> &
-  Pick<CallSite, 'file' | 'line'>;
+/** A declared task, with the place of the call of `task()`, which a copy (`{ ...build }`) keeps. */
+export type Task<Specs extends ArgumentSpecs = ArgumentSpecs> = TaskDefinition<Specs> & {
+  readonly place: Place;
+};
 
 /** A task with any arguments. */
 // biome-ignore lint/suspicious/noExplicitAny: a task of any arguments; contravariance of `run` leaves no other type
@@ -235,7 +236,7 @@ export function task<const Specs extends ArgumentSpecs = NoArguments>(
   definition: TaskDefinition<Specs>,
   callee: (...args: never[]) => unknown = task,
 ): Task<Specs> {
-  return Object.assign(new CallSite(callee), definition);
+  return { ...definition, place: new CallSite(callee) };
 }
 
 /** Arguments that a need must give: without a default, not optional, and without a variable. */

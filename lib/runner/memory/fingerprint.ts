@@ -91,7 +91,7 @@ export function openFingerprints({ memory, options, base, force, askStatus }: Fi
       throw new UsageError({
         what: `input \`${unmatched[0]}\` of task \`${node.label}\` matches no file`,
         why: `it was looked for in ${base}`,
-        advice: `correct \`inputs\` at ${formatPlace(task)}, or make what it names`,
+        advice: `correct \`inputs\` at ${formatPlace(task.place)}, or make what it names`,
       });
     }
     const needs = trackedNeeds(node).map((needed) => [

@@ -141,7 +141,7 @@ export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean 
       ...state,
       label: node.label,
       description: node.task.description,
-      place: formatPlace(node.task),
+      place: formatPlace(node.task.place),
       needs: needs.map((need) => need.place),
       endedAt: state.endedAt ?? (status === 'running' ? durationMs : undefined),
       waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),

@@ -22,8 +22,8 @@ const declared = task({
 });
 
 test('a task is declared where the factory is called; the runner sees only what it declares', () => {
-  assert.match(declared.file, /tasks\/environment\.test\.ts$/);
-  assert.is(declared.line, 17);
+  assert.match(declared.place.file, /tasks\/environment\.test\.ts$/);
+  assert.is(declared.place.line, 17);
   for (const name of ['after', 'check', 'needs', 'mutex', 'onCluster']) assert.not.ok(name in declared, name);
 });
 

@@ -72,6 +72,9 @@ test('the list for programs has every field of every public task', () => {
   const { line, file, ...entry } = entries[1];
   assert.match(file, /list\.test\.ts$/);
   assert.type(line, 'number');
+  // A copied task is declared where the original is.
+  const [copy] = JSON.parse(listJson([{ ...install }], {}));
+  assert.equal([copy.file, copy.line], [file, line]);
   assert.equal(entry, {
     name: 'install-app',
     aliases: ['install'],
