@@ -128,12 +128,6 @@ function wrongType(name: string, spec: ArgumentSpec, expected: string, value: un
   });
 }
 
-/** The placeholder for a value in advice. */
-export function placeholder({ type }: ArgumentSpec): string {
-  if (type === 'boolean') return 'true';
-  return type === 'number' ? 'NUMBER' : 'VALUE';
-}
-
 /**
  * "Did you mean `x`?", the candidate that was probably meant, or `otherwise`. Tolerates a few wrong, missing, extra or
  * swapped letters, and the beginning of a single candidate.

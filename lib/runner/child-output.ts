@@ -148,23 +148,14 @@ const mostWaiting = 1 << 20;
  */
 export class BackPressure {
   readonly #sources = new Set<Readable>();
-  readonly #held = new Set<Readable>();
   readonly #full = new Set<Writable>();
   #released = false;
 
   /** Pauses this stream while there is no room, until it ends. */
   watch(source: Readable): void {
     this.#sources.add(source);
-    source.once('close', () => {
-      this.#sources.delete(source);
-      this.#held.delete(source);
-    });
-    if (this.#full.size > 0) this.#hold(source);
-  }
-
-  /** True if the stream is silent only because the run does not read it. */
-  holds(source: Readable): boolean {
-    return this.#held.has(source);
+    source.once('close', () => this.#sources.delete(source));
+    if (this.#full.size > 0) source.pause();
   }
 
   /** Call after each write to an output stream. */
@@ -177,7 +168,7 @@ export class BackPressure {
       if (this.#full.size === 0) this.#resume();
     };
     for (const event of ['drain', 'close', 'error']) target.on(event, done);
-    for (const source of this.#sources) this.#hold(source);
+    for (const source of this.#sources) source.pause();
   }
 
   /**
@@ -186,6 +177,7 @@ export class BackPressure {
    */
   release(): void {
     this.#released = true;
+    this.#full.clear();
     this.#resume();
   }
 
@@ -194,15 +186,7 @@ export class BackPressure {
     return this.#released && target.writableLength > 2 * mostWaiting;
   }
 
-  #hold(source: Readable): void {
-    if (this.#released || this.#held.has(source)) return;
-    this.#held.add(source);
-    source.pause();
-  }
-
   #resume(): void {
-    const held = [...this.#held];
-    this.#held.clear();
-    for (const source of held) source.resume();
+    for (const source of this.#sources) source.resume();
   }
 }

@@ -1,14 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import {
-  argumentForm,
-  didYouMean,
-  isRequired,
-  kebab,
-  optionForm,
-  placeholder,
-  specsOf,
-} from './arguments.ts';
+import { argumentForm, didYouMean, isRequired, kebab, optionForm, specsOf } from './arguments.ts';
 import { UsageError } from './errors.ts';
 import type { CliConfig } from './global-options.ts';
 import type { AnyTask, ArgumentSpec, ArgumentSpecs, ArgumentValues, OptionValue } from './task.ts';
@@ -50,9 +42,10 @@ export class MissingValueError extends UsageError {
   /** `mark`: the `--` or `,` found instead. */
   constructor(written: string, spec: ArgumentSpec, mark: string | undefined) {
     const literally = mark === undefined ? '' : `, or \`${written}=${mark}\` for \`${mark}\``;
+    const value = spec.type === 'number' ? 'NUMBER' : 'VALUE';
     super({
       what: `option \`${written}\` needs a value`,
-      advice: `write \`${written}=${placeholder(spec)}\`${literally}: ${spec.description}`,
+      advice: `write \`${written}=${value}\`${literally}: ${spec.description}`,
     });
     this.spec = spec;
   }

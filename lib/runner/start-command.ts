@@ -201,7 +201,8 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
     const wait = (): void => {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        if (streams.some((stream) => pressure?.holds(stream))) wait();
+        // Silent only because the run does not read it.
+        if (streams.some((stream) => stream.isPaused())) wait();
         else for (const stream of streams) stream.destroy();
       }, silenceMs);
     };

@@ -180,7 +180,7 @@ for (const [how, goOn] of [
       return plainShell(show, { pressure })`head -c ${16 * mebibyte} /dev/zero`;
     };
     const first = print(0);
-    while (!pressure.holds(first.stdout)) await turn();
+    while (target.writableLength < mebibyte) await turn();
     const later = print(1);
     while (later.pid === undefined) await turn();
     for (let turns = 0; turns < 100; turns += 1) await turn();
