@@ -23,21 +23,17 @@ export type Row = {
 /** A name and the milliseconds that were measured for it. */
 export type Measured = { readonly name: string; readonly times: readonly number[] };
 
-/** How the ratio is derived from the repetitions. */
-type Basis = 'min' | 'median';
-
 /**
  * Compares the times of a step with those of its peer. By default the ratio is that of the two minima: what else runs
  * on the machine can only make a measurement longer.
  */
-export function timeRow(own: Measured, peer: Measured, limit: number | null, basis: Basis = 'min'): Row {
-  const [value, peerValue] = basis === 'min' ? [least(own), least(peer)] : [middle(own), middle(peer)];
+export function timeRow(own: Measured, peer: Measured, limit: number | null, timeOf = least): Row {
   return {
     ...{ name: own.name, peer: peer.name },
-    ...{ minMs: rounded(least(own)), medianMs: rounded(middle(own)) },
-    ...{ peerMinMs: rounded(least(peer)), peerMedianMs: rounded(middle(peer)) },
-    ratio: Number((value / peerValue).toFixed(3)),
-    limit: limit === null ? null : Number(limit.toFixed(3)),
+    ...{ minMs: rounded(least(own)), medianMs: rounded(median(own)) },
+    ...{ peerMinMs: rounded(least(peer)), peerMedianMs: rounded(median(peer)) },
+    ratio: Number((timeOf(own) / timeOf(peer)).toFixed(3)),
+    limit: limit && Number(limit.toFixed(3)),
     ...{ unit: 'times', runs: own.times.length, peerRuns: peer.times.length, note: '' },
   };
 }
@@ -58,40 +54,37 @@ export function memoryRow(name: string, peaksMiB: readonly number[], limit: numb
 }
 
 const least = ({ times }: Measured): number => Math.min(...times);
-const middle = ({ times }: Measured): number => median(times);
+
+/** For an even number of times, the mean of the middle two. */
+export function median({ times }: Measured): number {
+  const sorted = times.toSorted((left, right) => left - right);
+  const at = (place: number): number => sorted[place] ?? Number.NaN;
+  return (at((sorted.length - 1) >> 1) + at(sorted.length >> 1)) / 2;
+}
 
 /** Milliseconds, with decimals where they matter. */
 function rounded(ms: number): number {
   return Number(ms.toFixed(ms < 1 ? 3 : ms < 100 ? 1 : 0));
 }
 
-/** Median; for an even number of values, the mean of the middle two. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((left, right) => left - right);
-  const half = sorted.length >> 1;
-  const upper = sorted[half] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : ((sorted[half - 1] ?? upper) + upper) / 2;
-}
-
 const head = ['what', 'compared with', 'min', 'median', "peer's min", "peer's median", 'ratio', 'limit', ''];
-const leftAligned = 2;
+/** The columns between the names and the note are numbers. */
+const isNumber = (column: number): boolean => column >= 2 && column < head.length - 1;
 
 /** The rows as a Markdown table. */
 export function table(rows: readonly Row[]): string {
-  const lines = [head, ...rows.map(cells)];
-  const widths = head.map((_, column) => Math.max(2, ...lines.map((line) => (line[column] ?? '').length)));
-  const line = (texts: readonly string[]): string => {
-    const padded = texts.map((text, column) => {
-      const width = widths[column] ?? 0;
-      return column < leftAligned || column === head.length - 1 ? text.padEnd(width) : text.padStart(width);
-    });
+  const body = rows.map(cells);
+  const widths = head.map((_, column) =>
+    Math.max(2, ...[head, ...body].map((line) => (line[column] ?? '').length)),
+  );
+  const line = (texts: readonly string[], fill?: string): string => {
+    const padded = texts.map((text, column) =>
+      isNumber(column) ? text.padStart(widths[column] ?? 0, fill) : text.padEnd(widths[column] ?? 0, fill),
+    );
     return `| ${padded.join(' | ')} |`;
   };
-  const rule = widths.map((width, column) =>
-    column < leftAligned || column === head.length - 1 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
-  );
-  const [titles = '', ...body] = lines.map(line);
-  return [titles, line(rule), ...body].join('\n');
+  const rule = head.map((_, column) => (isNumber(column) ? '-:' : '-'));
+  return [line(head), line(rule, '-'), ...body.map((texts) => line(texts))].join('\n');
 }
 
 function cells(row: Row): string[] {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { TaskContext } from '@k8s-deployment/runner';
 import { root } from '../../lib/ground/project.ts';
-import { overRow, type Row, timeRow } from '../report.ts';
+import { median, overRow, type Row, timeRow } from '../report.ts';
 import { tree } from './graph-shape.ts';
 import { type BenchRun, bareNode, type Contender, checkPeer, openBenchRun, programs } from './measure.ts';
 import { getPeers } from './peers.ts';
@@ -50,8 +50,8 @@ async function startRows(run: BenchRun): Promise<Row[]> {
   const empty: Contender = { name: 'npx tsx, an empty file', command: ['npx', 'tsx', file] };
   const fromSources = await run.compare(list.name, [empty, list], rounds, 'cpu');
   return [
-    ...asked.map(([name, , limit]) => timeRow(times(name), times(bareNode.name), limit, 'median')),
-    timeRow(fromSources(list.name), fromSources(empty.name), 1.6, 'median'),
+    ...asked.map(([name, , limit]) => timeRow(times(name), times(bareNode.name), limit, median)),
+    timeRow(fromSources(list.name), fromSources(empty.name), 1.6, median),
   ];
 }
 
@@ -124,7 +124,7 @@ async function wallTimeRows(run: BenchRun): Promise<Row[]> {
     };
     const times = await run.compare(own.name, [own], 5);
     const least = { name: 'critical path = work / jobs', times: [length * ms] };
-    rows.push(timeRow(times(own.name), least, limit, 'median'));
+    rows.push(timeRow(times(own.name), least, limit, median));
   }
   return rows;
 }

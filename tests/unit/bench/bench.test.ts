@@ -66,8 +66,8 @@ test('the ratio is that of the two minima, or of the two medians', () => {
   const [step, peer] = [measured('step', 300, 200.4, 210), measured('peer', 900, 400.8, 500)];
   const row = timeRow(step, peer, 0.7);
   assert.equal([row.ratio, row.minMs, row.peerMedianMs, row.runs], [0.5, 200, 500, 3]);
-  assert.is(timeRow(step, peer, 0.7, 'median').ratio, 0.42);
-  assert.is(median([4, 1, 3, 2]), 2.5);
+  assert.is(timeRow(step, peer, 0.7, median).ratio, 0.42);
+  assert.is(median(measured('step', 4, 1, 3, 2)), 2.5);
   // A limit in extra milliseconds includes its value.
   const over = (ms: number) => overRow(measured('graph', ms), measured('empty', 200), 50, 1000);
   assert.equal([over(249).limit, over(249).note], [1.25, '0.049 ms each over it, 0.05 allowed']);
