@@ -91,9 +91,9 @@ const shownFindings = 3;
 
 /** The findings as lines for an error's `why`, without duplicates: every attempt of a Job reports the same. */
 export function shownLinesOf(findings: readonly Finding[]): readonly string[] {
-  const byText = new Map(findings.toReversed().map((finding) => [finding.text, finding]));
-  const lines = [...byText.values()].reverse().map(({ object, text }) => `${object}: ${text}`);
-  return lines.slice(0, shownFindings);
+  const texts = findings.map(({ text }) => text);
+  const first = findings.filter(({ text }, index) => texts.indexOf(text) === index);
+  return first.slice(0, shownFindings).map(({ object, text }) => `${object}: ${text}`);
 }
 
 /** The diagnostics file for an error's advice, relative to the project. */

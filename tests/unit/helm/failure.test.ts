@@ -12,6 +12,7 @@ import {
   readHelmFailure,
   renderingFailure,
   saidByHelm,
+  shownLinesOf,
 } from '../../../lib/helm/failure.ts';
 import { namesText, type Release } from '../../../lib/helm/helmfile.ts';
 import { deployedReleases } from '../../../lib/helm/releases.ts';
@@ -126,6 +127,14 @@ test('a failure is explained by problems of the failed releases, else by those o
     const own = failed === undefined ? [] : [release(failed)];
     assert.equal(findingsOf(own, findings(seen), declared), findings(found));
   }
+});
+
+test('of findings with the same text, the first is shown, in its place', () => {
+  const findings = ['a x', 'b y', 'c x'].map((words) => ({
+    object: words.slice(0, 1),
+    text: words.slice(2),
+  }));
+  assert.equal(shownLinesOf(findings), ['a: x', 'b: y']);
 });
 
 test('a check with another CA gets the advice to install its tier, other failures do not', () => {
