@@ -37,58 +37,42 @@ export type TaskFailure = {
   readonly place: string;
 };
 
-/** All events of a run; the only input of renderers. */
-export type RunEventBody =
-  | { readonly type: 'run-started'; readonly nodes: readonly NodeSummary[]; readonly jobs: number }
-  | { readonly type: 'lock-waiting'; readonly holder: LockHolder }
+/** Events about the whole run. */
+type OfRun =
+  | { type: 'run-started'; nodes: readonly NodeSummary[]; jobs: number }
+  | { type: 'lock-waiting'; holder: LockHolder }
   /** Leftover commands of a killed run were ended. */
-  | { readonly type: 'orphans-ended'; readonly holder: LockHolder; readonly count: number }
-  | { readonly type: 'task-started'; readonly id: string }
+  | { type: 'orphans-ended'; holder: LockHolder; count: number }
+  | { type: 'watch-waiting'; files: number; tasks: number }
+  | { type: 'watch-changed'; changes: readonly string[] }
+  | { type: 'run-stopping'; reason: Exclude<StopReason, { type: 'crash' }> }
+  | ({ type: 'run-ended' } & RunSummary);
+
+/** Events about a task, beside its id. */
+type OfTask =
+  | { type: 'task-started' }
   /** A long-running process is ready; `task-done` follows when it is stopped because nobody needs it. */
-  | { readonly type: 'task-ready'; readonly id: string; readonly durationMs: number }
-  | { readonly type: 'task-command'; readonly id: string; readonly command: string }
-  | {
-      readonly type: 'task-output';
-      readonly id: string;
-      /** `output`: stdout and stderr in the order of a command's writes. */
-      readonly stream: 'stdout' | 'stderr' | 'output' | 'log';
-      readonly line: string;
-    }
-  | {
-      readonly type: 'task-progress';
-      readonly id: string;
-      readonly text: string;
-      readonly share?: Share | undefined;
-    }
-  | { readonly type: 'task-page'; readonly id: string; readonly rows: readonly PageRow[] }
-  | { readonly type: 'task-result'; readonly id: string; readonly text: string }
-  | {
-      readonly type: 'task-retried';
-      readonly id: string;
-      readonly attempt: number;
-      readonly attempts: number;
-      readonly failure: Failure;
-    }
-  | {
-      readonly type: 'task-done';
-      readonly id: string;
-      readonly report: 'changed' | 'unchanged' | undefined;
-      readonly durationMs: number;
-    }
-  | ({ readonly type: 'task-failed'; readonly durationMs: number } & TaskFailure)
-  | { readonly type: 'task-interrupted'; readonly id: string; readonly durationMs: number }
+  | { type: 'task-ready'; durationMs: number }
+  | { type: 'task-command'; command: string }
+  /** `output`: stdout and stderr in the order of a command's writes. */
+  | { type: 'task-output'; stream: 'stdout' | 'stderr' | 'output' | 'log'; line: string }
+  | { type: 'task-progress'; text: string; share?: Share | undefined }
+  | { type: 'task-page'; rows: readonly PageRow[] }
+  | { type: 'task-result'; text: string }
+  | { type: 'task-retried'; attempt: number; attempts: number; failure: Failure }
+  | { type: 'task-done'; report: 'changed' | 'unchanged' | undefined; durationMs: number }
+  | ({ type: 'task-failed'; durationMs: number } & TaskFailure)
+  | { type: 'task-interrupted'; durationMs: number }
   /** Never started, because of the failed or interrupted node with this id, or because the run stops. */
-  | { readonly type: 'task-skipped'; readonly id: string; readonly because: string | undefined }
+  | { type: 'task-skipped'; because: string | undefined }
   /** Skipped: nothing has to be done. With an explanation on request. */
-  | { readonly type: 'task-up-to-date'; readonly id: string; readonly explanation?: string }
-  | { readonly type: 'task-resumed'; readonly id: string; readonly explanation?: string }
+  | { type: 'task-up-to-date' | 'task-resumed'; explanation?: string }
   /** Why a task runs, right before it starts; on request only. */
-  | { readonly type: 'task-explained'; readonly id: string; readonly explanation: string }
-  | { readonly type: 'watch-waiting'; readonly files: number; readonly tasks: number }
-  | { readonly type: 'watch-changed'; readonly changes: readonly string[] }
-  | { readonly type: 'run-stopping'; readonly reason: Exclude<StopReason, { type: 'crash' }> }
-  | { readonly type: 'cleanup-failed'; readonly id: string; readonly failure: Failure }
-  | ({ readonly type: 'run-ended' } & RunSummary);
+  | { type: 'task-explained'; explanation: string }
+  | { type: 'cleanup-failed'; failure: Failure };
+
+/** All events of a run; the only input of renderers. */
+export type RunEventBody = Readonly<OfRun | (OfTask & { id: string })>;
 
 /** `at`: milliseconds since 1970. */
 export type RunEvent = RunEventBody & { readonly at: number };

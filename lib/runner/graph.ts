@@ -38,7 +38,7 @@ export async function buildGraph(
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
   const names = new Map<string, AnyTask>();
-  const requests: Request[] = [];
+  const requests: (Request & { readonly neededBy: TaskNode })[] = [];
   const roots: TaskNode[] = [];
   const labels: string[] = [];
   for (const call of calls) {
@@ -79,16 +79,9 @@ export async function buildGraph(
 
   /** Creates the node and all its needs. */
   async function expand(first: Request, turn: number): Promise<TaskNode> {
-    let top: TaskNode | undefined;
-    requests.push(first);
-    for (let request = requests.pop(); request !== undefined; request = requests.pop()) {
-      // Most tasks take no arguments, so there is nothing to check.
-      const plain = request.task.args === undefined && Object.keys(request.args).length === 0;
-      const node = find(request, plain ? {} : await checkRequest(request), turn);
-      top ??= node;
-      if (request.neededBy !== undefined && request !== first) connect(node, request.neededBy);
-    }
-    if (top === undefined) throw new Error('no task was requested');
+    const top = await find(first, turn);
+    for (let request = requests.pop(); request !== undefined; request = requests.pop())
+      connect(await find(request, turn), request.neededBy);
     return top;
   }
 
@@ -112,7 +105,11 @@ export async function buildGraph(
     }
   }
 
-  function find({ task, neededBy, passThrough = [] }: Request, args: Options, turn: number): TaskNode {
+  async function find(request: Request, turn: number): Promise<TaskNode> {
+    const { task, neededBy, passThrough = [] } = request;
+    // Most tasks take no arguments, so there is nothing to check.
+    const plain = task.args === undefined && Object.keys(request.args).length === 0;
+    const args = plain ? {} : await checkRequest(request);
     claimName(task.name, task, names, listed);
     // Without undefined arguments; the specs define the order.
     const given = Object.entries(args).filter(([, value]) => value !== undefined);
