@@ -135,15 +135,12 @@ function wrongType(name: string, spec: ArgumentSpec, expected: string, value: un
 export function didYouMean(word: string, candidates: readonly string[], otherwise: string): string {
   const wanted = word.toLowerCase();
   const allowed = Math.max(1, Math.floor(wanted.length / 3));
-  let best: string | undefined;
-  let bestDistance = allowed + 1;
-  for (const candidate of candidates) {
-    const name = candidate.toLowerCase();
-    const distance = editDistance(wanted, name);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
+  const [best] = candidates
+    .map((name) => ({ name, distance: editDistance(wanted, name.toLowerCase()) }))
+    .filter(({ distance }) => distance <= allowed)
+    .sort((left, right) => left.distance - right.distance);
   const longer = wanted.length < 2 ? [] : candidates.filter((name) => name.toLowerCase().startsWith(wanted));
-  const found = best ?? (longer.length === 1 ? longer[0] : undefined);
+  const found = best?.name ?? (longer.length === 1 ? longer[0] : undefined);
   return found === undefined ? otherwise : `Did you mean \`${found}\`?`;
 }
 
@@ -156,12 +153,12 @@ function editDistance(left: string, right: string): number {
     for (let column = 0; column <= right.length; column += 1) {
       const same = left[row - 1] === right[column - 1];
       const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
-      const one = Math.min(
-        at(row, column - 1),
-        at(row - 1, column),
-        swapped ? at(row - 2, column - 2) : Infinity,
+      const cost = Math.min(
+        at(row, column - 1) + 1,
+        at(row - 1, column) + 1,
+        at(row - 1, column - 1) + (same ? 0 : 1),
+        swapped ? at(row - 2, column - 2) + 1 : Infinity,
       );
-      const cost = Math.min(one + 1, at(row - 1, column - 1) + (same ? 0 : 1));
       distances[row]?.push(row + column === 0 ? 0 : cost);
     }
   }

@@ -188,29 +188,21 @@ export async function runScheduled(
   }
 }
 
-/** More dependents, higher priority; sorting keeps the order of equals. */
-function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
-  const counts = countDependents(nodes);
-  const of = (node: TaskNode): number => counts.get(node) ?? 0;
-  const sorted = [...nodes].sort((left, right) => of(right) - of(left));
-  return new Map(sorted.map((node, place) => [node, -place]));
-}
-
 /** Nodes that must not start after this one failed; for a long-running process also those behind a group. */
 function dependentsOf(node: TaskNode): TaskNode[] {
   return [...node.dependents, ...(node.longRunning?.keptBy ?? [])];
 }
 
 /**
- * Roughly how many nodes depend on each, directly or not, to choose among ready ones. Counts paths, up to the number
- * of nodes. `nodes` is in dependency order.
+ * More dependents, higher priority; of equals, the first in order. Roughly how many nodes depend on each, directly or
+ * not: counts paths, up to the number of nodes. `nodes` is in dependency order.
  */
-function countDependents(nodes: readonly TaskNode[]): Map<TaskNode, number> {
+function prioritiesOf(nodes: readonly TaskNode[]): Map<TaskNode, number> {
   const counts = new Map<TaskNode, number>();
   for (const node of nodes.toReversed()) {
     let paths = 0;
     for (const dependent of node.dependents) paths += 1 + (counts.get(dependent) ?? 0);
     counts.set(node, Math.min(paths, nodes.length));
   }
-  return counts;
+  return new Map(nodes.map((node, place) => [node, (counts.get(node) ?? 0) - place / nodes.length]));
 }
