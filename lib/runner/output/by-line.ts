@@ -10,29 +10,26 @@ import type { Terminal } from './terminal.ts';
 export function plainRenderer(terminal: Terminal, verbose: boolean): Renderer {
   const { style } = terminal;
   const view = new RunView(style, verbose);
-  const pages = (): PageRow[] => [...view.running.values()].flatMap(({ page }) => page);
-  const frame =
-    terminal.isTerminal && !terminal.isPiped
-      ? new Frame(terminal, (width, height) => pageRows(pages(), width, height, style))
-      : undefined;
-  const write = (lines: string): void => (frame === undefined ? terminal.err(lines) : frame.redraw(lines));
-  const line = (text: string): void => write(`${text}\n`);
-  return Object.assign(frame ?? {}, {
+  const isInPlace = terminal.isTerminal && !terminal.isPiped;
+  const pages = (): PageRow[] => (isInPlace ? [...view.running.values()].flatMap(({ page }) => page) : []);
+  const frame = new Frame(terminal, (width, height) => pageRows(pages(), width, height, style));
+  const line = (text: string): void => frame.redraw(`${text}\n`);
+  return Object.assign(frame, {
     onEvent: (event: RunEvent) => {
-      if (event.type === 'task-result') frame?.hide();
-      if (event.type === 'task-page' && frame !== undefined) {
+      if (event.type === 'task-result') frame.hide();
+      if (event.type === 'task-page' && isInPlace) {
         view.note(event);
         frame.redraw();
         return;
       }
-      const page = frame && isEnd(event) ? view.running.get(event.id)?.page : undefined;
+      const page = isInPlace && isEnd(event) ? view.running.get(event.id)?.page : undefined;
       if (event.type === 'task-started' && view.size > 1)
         line(`${style.cyan(style.symbols.arrow)} ${view.label(event.id)}`);
       view.tell(event, terminal, {
         own: line,
         about: line,
         end: (ended) => {
-          if (page?.length) write(lastPage(page, terminal));
+          if (page?.length) frame.redraw(lastPage(page, terminal));
           if (view.size > 1) line(view.endText(ended));
         },
       });

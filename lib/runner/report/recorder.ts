@@ -70,20 +70,14 @@ export type RecordedRun = {
 
 type Mutable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
 
+type AtEnd = 'label' | 'description' | 'place' | 'needs' | 'waitedMs' | 'lines' | 'dropped';
+
 /** A task's state from events; the rest is read at the end. */
-type State = Mutable<
-  Pick<
-    RecordedTask,
-    'status' | 'report' | 'startedAt' | 'endedAt' | 'lane' | 'attempts' | 'failure' | 'chain'
-  >
-> & {
+type State = Mutable<Omit<RecordedTask, AtEnd>> & {
   readonly node: TaskNode;
-  readonly place: number;
   readonly kept: Newest<RecordedLine> | undefined;
   /** When its dependents could start, if not at its end. */
   readyAt?: number;
-  /** An id. */
-  because?: string | undefined;
 };
 
 /** Limits for the last lines of a task: their number, and the characters of each. */
@@ -97,55 +91,50 @@ export type RunRecorder = ReturnType<typeof openRecorder>;
  * All times are milliseconds since the start of the run.
  */
 export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean }) {
-  /** From the first to the last event. */
-  let durationMs = 0;
-  const states = graph.nodes.map((node, place): State => {
+  const states = graph.nodes.map((node): State => {
     const most = { lines: linesOfTask, characters: Number.POSITIVE_INFINITY };
     const kept = lines ? new Newest<RecordedLine>(most) : undefined;
-    return { node, place, kept, status: 'waiting', chain: [], attempts: 1 };
+    return { node, kept, status: 'waiting', chain: [], attempts: 1, because: undefined };
   });
-  const byId = new Map(states.map((state) => [state.node.id, state]));
+  const places = new Map(graph.nodes.map(({ id }, place) => [id, place]));
   const view = new RunView(createStyle(false, true));
   const notes: { at: number; text: string }[] = [];
   /** Lanes of the timeline; true if taken. */
   const lanes: boolean[] = [];
-  const run: Mutable<Omit<RecordedRun, 'durationMs' | 'notes' | 'tasks'>> = {
-    ...{ label: graph.label, startedAt: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 },
+  const run: Mutable<Omit<RecordedRun, 'notes' | 'tasks'>> = {
+    ...{ label: graph.label, startedAt: 0, durationMs: 0, jobs: 1, outcome: 'interrupted', exitCode: 1 },
   };
   return { onEvent, recorded };
 
   function onEvent(event: RunEvent): void {
     if (event.type === 'run-started') Object.assign(run, { startedAt: event.at, jobs: event.jobs });
-    durationMs = event.at - run.startedAt;
+    run.durationMs = event.at - run.startedAt;
     if (lines) noteRun(event);
-    const state = 'id' in event ? byId.get(event.id) : undefined;
     if (event.type === 'run-ended') Object.assign(run, { outcome: event.outcome, exitCode: event.exitCode });
-    else if ('id' in event && state !== undefined) noteTask(state, event, durationMs);
+    const state = 'id' in event ? states[places.get(event.id) ?? -1] : undefined;
+    if ('id' in event && state !== undefined) noteTask(state, event, run.durationMs);
   }
 
   /** The run so far; tasks that are still running end with the last event. */
   function recorded(): RecordedRun {
-    const first = states.reduce((least, { startedAt = least }) => Math.min(least, startedAt), durationMs);
-    return { ...run, durationMs, notes, tasks: states.map((state) => recordedTask(state, first)) };
+    const first = states.reduce((least, { startedAt = least }) => Math.min(least, startedAt), run.durationMs);
+    return { ...run, notes, tasks: states.map((state) => recordedTask(state, first)) };
   }
 
-  function recordedTask(
-    { node, kept, readyAt: _, because, place: __, ...state }: State,
-    first: number,
-  ): RecordedTask {
+  function recordedTask({ node, kept, readyAt: _, ...state }: State, first: number): RecordedTask {
     const { startedAt, status } = state;
-    const needs = [...node.needs].flatMap((needed) => byId.get(needed.id) ?? []);
+    const needs = [...node.needs].flatMap(({ id }) => places.get(id) ?? []);
+    const readyAt = (need: number): number => states[need]?.readyAt ?? states[need]?.endedAt ?? first;
     // Before the first task, the run waited for its lock.
-    const couldAt = needs.reduce((at, need) => Math.max(at, need.readyAt ?? need.endedAt ?? first), first);
+    const couldAt = needs.reduce((at, need) => Math.max(at, readyAt(need)), first);
     return {
       ...state,
       label: node.label,
       description: node.task.description,
       place: formatPlace(node.task.place),
-      needs: needs.map((need) => need.place),
-      endedAt: state.endedAt ?? (status === 'running' ? durationMs : undefined),
+      needs,
+      endedAt: state.endedAt ?? (status === 'running' ? run.durationMs : undefined),
       waitedMs: startedAt === undefined ? 0 : Math.max(0, startedAt - couldAt),
-      because: because === undefined ? undefined : byId.get(because)?.place,
       ...(kept?.kept(linesOfTask) ?? { lines: [], dropped: 0 }),
     };
   }
@@ -162,7 +151,8 @@ export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean 
     else if (event.type === 'task-up-to-date') note({ status: 'up-to-date', readyAt: at });
     else if (event.type === 'task-resumed') note({ status: 'resumed', readyAt: at });
     else if (event.type === 'task-ready') note({ readyAt: at });
-    else if (event.type === 'task-skipped') note({ status: 'skipped', because: event.because });
+    else if (event.type === 'task-skipped')
+      note({ status: 'skipped', because: places.get(event.because ?? '') });
     else if (event.type === 'task-command') keep('command', event.command);
     else if (event.type === 'task-output') keep(event.stream, event.line);
     else if (event.type === 'task-result')
@@ -177,7 +167,7 @@ export function openRecorder(graph: Graph, { lines }: { readonly lines: boolean 
   function noteRun(event: RunEvent): void {
     view.note(event);
     const text = event.type === 'task-retried' ? undefined : view.runLine(event);
-    if (text !== undefined) notes.push({ at: durationMs, text });
+    if (text !== undefined) notes.push({ at: run.durationMs, text });
   }
 
   function end(state: State, at: number, result: Partial<State>): void {
