@@ -53,30 +53,14 @@ const batchLength = 64 * 1024;
  */
 export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
   const { stdout, stderr, env } = process;
-  let outGone = false;
-  let errGone = false;
-  const onOutError = (error: NodeJS.ErrnoException): void => {
-    outGone = true;
-    tellLost(error);
-  };
-  const onErrError = (error: NodeJS.ErrnoException): void => {
-    if (errGone) return;
-    errGone = true;
-    if (isReaderGone(error)) {
-      onLogLost();
-      return;
-    }
-    // The only place left for a message, unless it could be taken for a result.
-    if (stdout.isTTY && !outGone) stdout.write(`error: cannot write the log\n  why: ${error.message}\n`);
-    onLogLost(new TaskError({ what: 'cannot write the log', why: error.message }));
-  };
-  stdout.on('error', onOutError);
-  stderr.on('error', onErrError);
+  for (const stream of [stdout, stderr])
+    if (!stream.listeners('error').includes(onError)) stream.on('error', onError);
+  loseLog = onLogLost;
   let waiting = '';
   const flush = (): void => {
     const text = waiting;
     waiting = '';
-    if (text === '' || errGone || terminal.pressure?.overflows(stderr)) return;
+    if (text === '' || gone.has(stderr) || terminal.pressure?.overflows(stderr)) return;
     stderr.write(text);
     terminal.pressure?.note(stderr);
   };
@@ -85,7 +69,7 @@ export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
   const terminal: Terminal = {
     out: (text) => {
       flush();
-      if (!outGone) stdout.write(text);
+      if (!gone.has(stdout)) stdout.write(text);
     },
     err: (text) => {
       // Lines of one chunk, or of many small tasks, are written together, before the process does anything else.
@@ -103,31 +87,37 @@ export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
     close: () => {
       flush();
       process.removeListener('exit', flush);
-      // A pending write may fail with EPIPE, which would be thrown without a handler.
-      if (!stdout.listeners('error').includes(tellLost)) stdout.on('error', tellLost);
-      if (!stderr.listeners('error').includes(tellLost)) stderr.on('error', tellLost);
-      stdout.removeListener('error', onOutError);
-      stderr.removeListener('error', onErrError);
+      loseLog = undefined;
     },
   };
   return terminal;
 }
 
-function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
-  return code === 'EPIPE' || code === 'EIO';
-}
+/** Streams of this process that cannot be written any more. */
+const gone = new Set<unknown>();
+/** What the open terminal does without a log. */
+let loseLog: ((error?: TaskError) => void) | undefined;
 
-let lost = false;
-
-/** Losing results to a full disk is a failure, unlike losing a reader. */
-function tellLost(error: NodeJS.ErrnoException): void {
-  if (lost || isReaderGone(error)) return;
-  lost = true;
-  process.stderr.write(`error: cannot write all results\n  why: ${error.message}\n`);
-  // May come after the run has ended and set its exit code.
-  process.once('exit', () => {
-    process.exitCode ||= 1;
-  });
+/** Stays after the end of a run: a pending write may fail, which would be thrown without a listener. */
+function onError(this: NodeJS.WriteStream, { code, message }: NodeJS.ErrnoException): void {
+  if (gone.has(this)) return;
+  gone.add(this);
+  const { stdout, stderr } = process;
+  const isReaderGone = code === 'EPIPE' || code === 'EIO';
+  if (this === stderr && loseLog !== undefined) {
+    const what = 'cannot write the log';
+    // The only place left for a message, unless it could be taken for a result.
+    if (!isReaderGone && stdout.isTTY && !gone.has(stdout))
+      stdout.write(`error: ${what}\n  why: ${message}\n`);
+    loseLog(isReaderGone ? undefined : new TaskError({ what, why: message }));
+  } else if (!isReaderGone) {
+    // Losing results to a full disk is a failure, unlike losing a reader.
+    stderr.write(`error: cannot write all results\n  why: ${message}\n`);
+    // May come after the run has ended and set its exit code.
+    process.once('exit', () => {
+      process.exitCode ||= 1;
+    });
+  }
 }
 
 export function createStyle(color: boolean, isUnicode: boolean) {
