@@ -7,7 +7,7 @@ import { remembered } from '../settings/environment.ts';
 import type { ClusterPhase } from './provider.ts';
 import { providerOf } from './providers.ts';
 
-/** Throws `TaskError` if an environment that has a cluster of its own was not created, or has lost the settings of it. */
+/** Throws `TaskError` if an environment with its own cluster was not created, or has lost the cluster's settings. */
 export async function requireCreated(environment: Environment): Promise<void> {
   const { ownsCluster, settingsFile = '' } = providerOf(environment);
   if (!ownsCluster || existsSync(join(environment.state, settingsFile))) return;

@@ -40,7 +40,7 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
     identity: await vaultIdentity(context),
     timeoutMs: 2000,
   });
-  const ready = async () => Boolean(await sealStatus(client));
+  const ready = () => sealStatus(client).then(() => true);
   const folder = join(environment.state, 'vault');
   const data = join(folder, 'data');
   const keys = join(folder, 'keys.json');

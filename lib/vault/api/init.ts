@@ -215,7 +215,7 @@ async function unsealOne({ name, client }: Replica, { keysPlace, signal }: OpenV
   return wrongKeys(client, keysPlace, `it is still sealed after ${unsealKeys.length} of the keys`);
 }
 
-/** Vault's status once it is so; undefined after a minute. */
+/** Vault's status once `is` accepts it; undefined after a minute. */
 const statusWhen = (client: VaultClient, is: (status: SealStatus) => boolean, signal?: AbortSignal) =>
   poll(() => sealStatus(client).then((status) => (is(status) ? status : undefined)), joinMs, signal);
 

@@ -14,8 +14,8 @@ import { environmentIn } from '../../rig/task-context.ts';
 import { printedBy } from '../golden/transcripts.ts';
 
 /*
- * Commands in `sh` blocks, inline code and pipelines run. Commands that a reader must adapt are in `bash` blocks or have
- * a <placeholder>.
+ * Commands in `sh` blocks, inline code and pipelines run. Those that a reader must adapt are in `bash` blocks or have a
+ * <placeholder>.
  */
 
 const clone = copyProject();
