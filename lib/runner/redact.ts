@@ -17,7 +17,6 @@ const shortestLine = 4;
  * although that may make a log hard to read; what was written before stays.
  */
 export class Redactor {
-  readonly #known = new Set<string>();
   /**
    * Patterns by their anchor, to find candidates in a text: a key of 50 lines has hundreds of forms, and trying all
    * everywhere would take longer than the rest of a run. Those without one, under '', are tried on each text.
@@ -42,7 +41,7 @@ export class Redactor {
   }
 
   redact(text: string): string {
-    if (this.#known.size === 0) return text;
+    if (this.#patterns.size === 0) return text;
     let redacted = this.#broken.redact(text);
     this.#anchors ??= new RegExp([...this.#patterns.keys()].filter(Boolean).join('|'));
     const parts = new Set(['']);
@@ -62,7 +61,7 @@ export class Redactor {
 
   /** The value with every text redacted, except names by which parts refer to each other. */
   redactAll<Value>(value: Value): Value {
-    if (this.#known.size === 0) return value;
+    if (this.#patterns.size === 0) return value;
     if (typeof value === 'string') return this.redact(value) as Value;
     if (Array.isArray(value)) return value.map((item) => this.redactAll(item)) as Value;
     if (typeof value !== 'object' || value === null) return value;
@@ -72,11 +71,11 @@ export class Redactor {
   }
 
   #add(pattern: SecretPattern): void {
-    if (this.#known.has(pattern.source)) return;
-    this.#known.add(pattern.source);
-    this.longest = Math.max(this.longest, pattern.longest);
     const { anchor = '' } = pattern;
-    this.#patterns.set(anchor, [...(this.#patterns.get(anchor) ?? []), pattern]);
+    const others = this.#patterns.get(anchor) ?? [];
+    if (others.some(({ source }) => source === pattern.source)) return;
+    this.#patterns.set(anchor, [...others, pattern]);
+    this.longest = Math.max(this.longest, pattern.longest);
     this.#anchors = undefined;
   }
 }

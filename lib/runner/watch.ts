@@ -32,14 +32,11 @@ async function openChanges(folders: readonly string[], ignored: (path: string) =
   const watcher = watch([...folders], { ignored, ignoreInitial: true });
   let dirty = false;
   let error: Error | undefined;
-  let wake = (): void => {};
   watcher.on('all', () => {
     dirty = true;
-    wake();
   });
   watcher.on('error', (thrown) => {
     error = thrown as Error;
-    wake();
   });
   await once(watcher, 'ready');
   return {
@@ -54,12 +51,8 @@ async function openChanges(folders: readonly string[], ignored: (path: string) =
      * watching fails.
      */
     next: async (signal: AbortSignal): Promise<void> => {
-      if (!dirty && error === undefined && !signal.aborted) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          signal.addEventListener('abort', () => resolve(), { once: true });
-        });
-      }
+      // It rejects for an error, kept above, and on the signal.
+      if (!dirty && error === undefined) await once(watcher, 'all', { signal }).catch(() => {});
       if (error !== undefined) {
         throw new TaskError({
           what: 'cannot watch all inputs',
