@@ -1,6 +1,6 @@
 import type { Key } from 'node:readline';
 import { argumentForm, checkArguments, isRequired, kebab, specsOf } from './arguments.ts';
-import type { Call, CommandLine, Program } from './command-line.ts';
+import type { CommandLine, Program } from './command-line.ts';
 import { offered } from './completion/completion.ts';
 import { TaskError, UsageError } from './errors.ts';
 import { taskForm } from './list.ts';
@@ -20,60 +20,48 @@ type Chooser = Program & { readonly terminal: Terminal; readonly stop: Stop };
 export async function choose(
   argv: readonly string[],
   { calls, options }: CommandLine,
-  program: Chooser,
+  chooser: Chooser,
 ): Promise<readonly string[] | undefined> {
-  const { terminal } = program;
+  const { terminal, specs, config, program } = chooser;
   if (calls.length > 1) throw new UsageError({ what: '`--choose` is for one task, and several are named' });
   if (!process.stdin.isTTY || !terminal.isTerminal) {
     throw new UsageError({
       what: '`--choose` needs a terminal',
       why: 'tasks are picked with the keys, and this is no terminal that can show them',
-      advice: `name the task: \`${program.program} list\` shows all`,
+      advice: `name the task: \`${program} list\` shows all`,
     });
   }
-  let words: readonly string[];
-  try {
-    words = await completeLine(argv, { ...calls[0], options }, program);
-  } catch (error) {
-    if (error instanceof Left) return undefined;
-    throw error;
-  }
-  terminal.err(`${terminal.style.dim('$')} ${[program.program, ...words.map(quote)].join(' ')}\n`);
-  return words;
-}
-
-async function completeLine(
-  argv: readonly string[],
-  line: Partial<Call> & Pick<CommandLine, 'options'>,
-  chooser: Chooser,
-): Promise<string[]> {
-  const { specs, config } = chooser;
-  const task = line.task ?? (await askTask(chooser));
+  const [call] = calls;
+  const task = call?.task ?? (await askTask(chooser));
+  if (task === undefined) return undefined;
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
   const words = argv.slice(0, end).filter((word) => word !== '--choose' && word !== '--choose=true');
-  if (line.task === undefined) words.push(task.name);
-  const checked = await checkArguments(specs, line.options, { options: line.options, usage: '' });
+  if (call === undefined) words.push(task.name);
+  const checked = await checkArguments(specs, options, { options, usage: '' });
   const missing = specsOf(task).filter(
     ([name, spec]) =>
-      line.args?.[name] === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]),
+      call?.args[name] === undefined && isRequired(spec) && !(spec.env && process.env[spec.env]),
   );
-  const options = missing.length > 0 ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
+  const resolved = missing.length > 0 ? ((await config.resolve?.(checked, [task])) ?? checked) : checked;
   const own: string[] = [];
   const places: string[] = [];
   for (const [name, spec] of missing) {
     // A positional that begins with a dash can be written after `--`.
-    const answer = await askArgument(name, spec, options, chooser, !task.passThrough);
+    const answer = await askArgument(name, spec, resolved, chooser, !task.passThrough);
+    if (answer === undefined) return undefined;
     if (spec.positional) places.push(answer);
     else own.push(`--${kebab(name)}=${answer}`);
   }
   const rest = argv.slice(end);
   const dashed = !task.passThrough && (rest.length > 0 || places.some((word) => word.startsWith('-')));
-  return dashed
+  const line = dashed
     ? [...words, ...own, '--', ...rest.slice(1), ...places]
     : [...words, ...places, ...own, ...rest];
+  terminal.err(`${terminal.style.dim('$')} ${[program, ...line.map(quote)].join(' ')}\n`);
+  return line;
 }
 
-async function askTask(chooser: Chooser): Promise<AnyTask> {
+async function askTask(chooser: Chooser): Promise<AnyTask | undefined> {
   const items = chooser.tasks
     .filter((task) => !task.private)
     .map((task) => ({
@@ -82,9 +70,7 @@ async function askTask(chooser: Chooser): Promise<AnyTask> {
       text: [task.description, task.group, ...(task.aliases ?? [])].filter(Boolean).join(' · '),
     }));
   const answer = await ask({ title: 'task', items, free: false }, chooser);
-  const found = items.find(({ word }) => word === answer);
-  if (found === undefined) throw new Error(`no task \`${answer}\``);
-  return found.task;
+  return items.find(({ word }) => word === answer)?.task;
 }
 
 /** Asks for one value; of a list for its only one. */
@@ -94,7 +80,7 @@ async function askArgument(
   options: Options,
   chooser: Chooser,
   dashes: boolean,
-): Promise<string> {
+): Promise<string | undefined> {
   const known = await offered(spec, options);
   const items = (known ?? []).map((word) => ({ word, text: '' }));
   const title = `${argumentForm(name, spec)} (${spec.description})`;
@@ -127,16 +113,13 @@ type Asked = {
   readonly check?: (answer: string) => Promise<string | undefined>;
 };
 
-/** Thrown when the user leaves without an answer. */
-class Left extends Error {}
-
 const mostItems = 15;
 /** Lines beside the items. */
 const otherLines = 6;
 const leaving = ['AbortPromptError', 'ExitPromptError'];
 
-/** Lets the user choose an item or type an answer. Throws Left if they leave or the signal comes. */
-async function ask(asked: Asked, { terminal, stop: { signal } }: Chooser): Promise<string> {
+/** Lets the user choose an item or type an answer. Undefined if they leave or the signal comes. */
+async function ask(asked: Asked, { terminal, stop: { signal } }: Chooser): Promise<string | undefined> {
   const { default: search } = await import('@inquirer/search');
   for (let typed = ''; ; ) {
     const over = new AbortController();
@@ -176,7 +159,7 @@ async function ask(asked: Asked, { terminal, stop: { signal } }: Chooser): Promi
       );
     } catch (error) {
       if (!leaving.includes((error as Error).name)) throw error;
-      if (!suspended || signal.aborted) throw new Left();
+      if (!suspended || signal.aborted) return undefined;
     } finally {
       process.stdin.removeListener('keypress', onKey).removeListener('end', leave);
     }
