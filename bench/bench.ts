@@ -1,4 +1,4 @@
-import { runCli, TaskError, task } from '@k8s-deployment/runner';
+import { runCli, task } from '@k8s-deployment/runner';
 import { environmentRows } from './environment.ts';
 import { type Row, table } from './report.ts';
 import { runnerRows } from './runner/runner-rows.ts';
@@ -24,6 +24,7 @@ const bench = task({
     repetitions: {
       type: 'number',
       short: 'r',
+      range: [1],
       default: 3,
       description: 'how often each step of the environment is measured',
     },
@@ -36,11 +37,6 @@ const bench = task({
   commands: () => [],
   run: async (context) => {
     const { part, repetitions } = context.args;
-    if (!Number.isInteger(repetitions) || repetitions < 1)
-      throw new TaskError({
-        what: `expected \`repetitions\` to be a whole number, at least 1, got \`${repetitions}\``,
-        exitCode: 2,
-      });
     const rows: Row[] = [];
     if (part === undefined || part === 'environment')
       rows.push(...(await environmentRows(context, repetitions)));

@@ -98,10 +98,9 @@ async function commandRows(run: BenchRun): Promise<Row[]> {
   for (const peer of installed) peers.push(await run.contender(peer, tree(size, command)));
   const times = await run.compare(own.name, [own, zx, node, ...peers], 5);
   const limits: { readonly [name: string]: number } = { [zx.name]: 1.3, wireit: 1 };
-  const byLimit = [zx, ...peers.toReversed(), node].toSorted(
-    (left, right) => Number(left.name in limits ? 0 : 1) - Number(right.name in limits ? 0 : 1),
+  return [zx, ...peers.toReversed(), node].map(({ name }) =>
+    timeRow(times(own.name), times(name), limits[name] ?? null),
   );
-  return byLimit.map(({ name }) => timeRow(times(own.name), times(name), limits[name] ?? null));
 }
 
 /**
