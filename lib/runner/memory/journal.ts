@@ -42,11 +42,11 @@ type JournaledRun = {
 
 /**
  * Begins to record what the last run of a request has done, one line of JSON per finished node. Lines are written in
- * the same turn of the event loop, so they survive a killed run. An unwritable journal is given up, never a failure:
- * undefined if it cannot even begin.
+ * the same turn of the event loop, so they survive a killed run. An unwritable journal is never a failure: undefined
+ * if it cannot begin.
  */
 export async function beginJournal(memory: string, { name, task, lock }: JournaledRequest) {
-  let file: number | undefined;
+  let file: number;
   try {
     const [folder, identity] = await Promise.all([makeMemoryFolder(memory, folderName), ownIdentity()]);
     const header = { version, task, since: new Date().toISOString(), ...identity, lock };
@@ -59,17 +59,13 @@ export async function beginJournal(memory: string, { name, task, lock }: Journal
   }
   /** Lines of one turn of the event loop, in which thousands of small tasks may end. */
   let pending = '';
-  const close = (): void => {
-    if (file !== undefined) closeSync(file);
-    file = undefined;
-  };
   const flush = (): void => {
     const text = pending;
     pending = '';
     try {
-      if (file !== undefined) writeSync(file, text);
+      if (text !== '') writeSync(file, text);
     } catch {
-      close();
+      // What is not recorded is done again.
     }
   };
   return {
@@ -82,7 +78,7 @@ export async function beginJournal(memory: string, { name, task, lock }: Journal
     end: (outcome: RunOutcome): void => {
       pending += `${JSON.stringify({ outcome })}\n`;
       flush();
-      close();
+      closeSync(file);
     },
   };
 }
