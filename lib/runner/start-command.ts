@@ -201,8 +201,8 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
     const wait = (): void => {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        // Silent only because the run does not read it.
-        if (streams.some((stream) => stream.isPaused())) wait();
+        // Silent only because the run does not read it; one that has ended counts as paused, too.
+        if (streams.some((stream) => stream.isPaused() && !stream.readableEnded)) wait();
         else for (const stream of streams) stream.destroy();
       }, silenceMs);
     };

@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { Readable, Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { test } from 'uvu';
@@ -142,8 +143,13 @@ test('a command leads its own group, and can be read while it runs', async () =>
 });
 
 test('what is left in the background does not keep a command from ending', async () => {
-  const { stdout } = await $`sleep 600 & echo $!`;
-  process.kill(Number(stdout), 'SIGKILL');
+  const ends = async (held: string): Promise<void> => {
+    const command = $`sh -c ${`sleep 600 ${held} & echo $!`}`;
+    // Pauses what has ended.
+    createInterface({ input: command.stdout }).resume();
+    process.kill(Number((await command).stdout), 'SIGKILL');
+  };
+  await Promise.all(['', '> /dev/null', '2> /dev/null'].map(ends));
 });
 
 test('of a logged command the end is kept', async () => {
