@@ -19,6 +19,8 @@ export type KeyPlace = {
   readonly name: string;
   /** Path of the public half, relative to the project. */
   readonly publicFile: string;
+  /** Where your own key that the new one replaces is kept, since earlier commits open only with it. */
+  readonly former?: (fingerprint: string) => string;
 };
 
 /** The named location, else that of the current key. Throws `UsageError` if no key may be stored there. */
@@ -57,7 +59,14 @@ export async function keyPlace(target: Target, named: string | undefined): Promi
       advice: 'name a new file: --key-file <path>',
     });
   }
-  return { kind: 'own', file: path, name, publicFile: 'sops/operational.public.asc' };
+  const former = (fingerprint: string): string => `${path}.${fingerprint}`;
+  return {
+    kind: 'own',
+    file: path,
+    name,
+    publicFile: 'sops/operational.public.asc',
+    ...(path === inUse && { former }),
+  };
 }
 
 /** Throws `UsageError` unless a new key can be stored there and used in the environment. */

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { quote, type Shell, TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
@@ -53,6 +53,7 @@ export async function rotateKeysCommands(target: Target, keyFile: string | undef
       ...files
         .map(quote)
         .flatMap((file) => [`sops updatekeys --yes ${file}`, `sops rotate --in-place ${file}`]),
+      ...(place.former === undefined ? [] : [`cp -p ${quote(place.file)} ${quote(place.file)}."$old"`]),
       plainWriting(root, resolve(root, place.file), 'gpg --batch --armor --export-secret-keys "$new"'),
       `gpg --batch --armor --export "$new" > ${place.publicFile}`,
       ...(place.kind === 'development'
@@ -98,10 +99,12 @@ export async function rotateKeys(context: Context, keyFile: string | undefined):
   const $ = await sopsShell(context);
   for (const file of files) await reencrypt($, root, file, old, fresh);
 
+  const former = place.former?.(old[0] ?? '');
+  if (former !== undefined) await copyFile(place.file, former);
   await sealStaged(root, before);
   // Other tasks may have written one meanwhile, such as init-vault in another environment.
   const since = await changedSince(root, await allSecretFiles(root));
-  await finish(context, since, news(place, fresh, files));
+  await finish(context, since, news(place, fresh, files, former));
 }
 
 type Since = Awaited<ReturnType<typeof changedSince>>;
@@ -153,7 +156,7 @@ async function stageAgain(context: Context, { changed, isBegun }: Since, old: re
   await sealStaged(root, [...others.slice(0, 1), ...again, ...others.slice(1)]);
 }
 
-const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[]): string[] => [
+const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[], former?: string) => [
   `the operational key is now ${fresh}`,
   ...files.map((file) => `encrypted for it: ${file}`),
   ...(kind === 'own'
@@ -161,6 +164,7 @@ const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[])
         `its private half is in ${name}: keep it safe and out of git; to deploy, name it in SOPS_PGP_KEY_FILE, SOPS_PGP_KEY or the setting sops.key`,
       ]
     : []),
+  ...(former === undefined ? [] : [`the former one is kept in ${former}: earlier commits open only with it`]),
   'owners of the old key can still read the old values in the git history: change the values too',
 ];
 

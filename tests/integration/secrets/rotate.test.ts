@@ -353,7 +353,12 @@ test('the next rotation replaces it; a backup key needs its public half', async 
     /changed\nwhy: \w{40}: its public half is missing\ndo: put the public half of each key into sops/;
   assert.match(await failed(), missing);
   await write('sops/backup.public.asc', made.open);
-  assert.match(await rotate(), `encrypted for it: ${file}`);
+  const [old = ''] = await secretKeys();
+  const said = await rotate();
+  assert.match(said, `encrypted for it: ${file}`);
+  assert.match(said, `the former one is kept in ${ownKey}.${old}`);
+  assert.is(await readText(`${ownKey}.${old}`), before);
+  assert.is((await stat(`${ownKey}.${old}`)).mode & 0o777, 0o600);
   assert.is.not(await readText(ownKey), before);
   const [fresh = ''] = await secretKeys();
   assert.equal(await recipients(file), [fresh, made.fingerprint].sort());
