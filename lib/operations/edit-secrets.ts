@@ -17,8 +17,8 @@ import { signalOf } from '../tools/tool-answer.ts';
 import { loadDesiredState } from '../vault/api/state.ts';
 
 /**
- * Path of the file to edit: the named one, also without `.yaml`, the only one, or database.yaml. Throws `UsageError` if
- * it does not exist; for a dry run only if it is named.
+ * Path of the file to edit: the named one (its folder and `.yaml` may be left out), the only one, or database.yaml.
+ * Throws `UsageError` if it does not exist; for a dry run only if it is named.
  */
 async function fileToEdit(
   { environment }: InEnvironment,
@@ -28,7 +28,8 @@ async function fileToEdit(
   const { name } = environment;
   const names = await secretNames(environment);
   const only = names.length === 1 ? names[0] : undefined;
-  const file = named?.replace(/(\.yaml)?$/, '.yaml') ?? only ?? 'database.yaml';
+  const inFolder = named?.replace(secretsFile(name, ''), '');
+  const file = inFolder?.replace(/(\.yaml)?$/, '.yaml') ?? only ?? 'database.yaml';
   if (names.includes(file) || (isDryRun && named === undefined)) return secretsFile(name, file);
   throw new UsageError({
     what: `environment \`${name}\` has no secrets file \`${file}\``,
@@ -36,7 +37,7 @@ async function fileToEdit(
     advice: didYouMean(
       file,
       names,
-      `${taskCommand('make-secrets')} creates the missing files, with random values`,
+      `${taskCommand('make-secrets')} creates those that the settings name, with random values`,
     ),
   });
 }

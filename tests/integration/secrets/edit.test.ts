@@ -52,7 +52,7 @@ test('no terminal, and a file that no environment or not this one has, are error
     ['other.yaml', /`development` has no secrets file `other\.yaml`\n {2}why: it has database\.yaml\n/],
   ] as const)
     await sandbox.refuses(['edit-secrets', name], 2, said);
-  for (const name of ['database', 'database.yaml'])
+  for (const name of ['database', 'database.yaml', 'environments/development/secrets/database.yaml'])
     assert.match(
       (await sandbox.task('edit-secrets', name, '--dry-run')).stdout,
       / sops edit \S*\/database\.yaml\n/,
