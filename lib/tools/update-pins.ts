@@ -48,8 +48,8 @@ export async function updatePins(context: ToolContext, only?: readonly string[])
       const asking = $`${mise.program} --yes lock --platform ${platformList} ${entry.name}`;
       const run = await withProgress(context, `asking for ${entry.name}`, asking);
       const answer = await readFile(lock, 'utf8');
-      const now = checksums([entry], answer);
-      const others = [...checksums([entry], pins)].filter(([line, checksum]) => checksum !== now.get(line));
+      const now = checksums(entries, answer);
+      const others = [...checksums(entries, pins)].filter(([line, checksum]) => checksum !== now.get(line));
       const replaced = others.filter(([, checksum]) => checksum !== undefined).map(([line]) => line);
       // If mise finds no file, it drops the checksum and succeeds.
       if (run.exitCode !== 0 || replaced.some((line) => now.get(line) === undefined)) {
