@@ -8,7 +8,7 @@ import { kubectl } from '../kubernetes/kubectl.ts';
 import { encrypt, encryption } from '../secrets/encrypt.ts';
 import { parseEncrypted, secretsFile } from '../secrets/encrypted-file.ts';
 import { readSopsFailure, type SopsFailure } from '../secrets/explain.ts';
-import { vaultKeysFile } from '../secrets/shared-file.ts';
+import { isShared, vaultKeysFile } from '../secrets/shared-file.ts';
 import { type SecretContext, sopsShell } from '../secrets/shell.ts';
 import type { Context, EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { runFolder, writeWhole } from '../settings/environment.ts';
@@ -80,7 +80,9 @@ export async function restoreVault(context: Context, named: string): Promise<voi
     const input = { replicas, absent, keysPlace: keysPlace(context), file, keys, signal };
     const restored = await restoreSnapshot(input);
     if (restored.others)
-      context.log(`its keys are now in ${keysFileName(environment)}; on a shared cluster, commit it`);
+      context.log(
+        `its keys are now in ${keysFileName(environment)}${isShared(environment) ? ': commit it' : ''}`,
+      );
     return restored.late;
   });
   if (late.length > 0) {

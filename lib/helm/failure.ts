@@ -173,7 +173,7 @@ export const renderingFailure =
     return new TaskError({
       what: `${doing} ${namesText(failed.length > 0 ? failed : releases)} failed`,
       why: said,
-      advice: `${again}; nothing was changed`,
+      advice: `${again}; nothing was deployed`,
       exitCode: error.exitCode,
       cause: error,
     });

@@ -91,7 +91,9 @@ async function unsealEach(
   const opened = await unsealAll(input).catch(async (error: unknown) => {
     if (!(error instanceof TaskError)) throw error;
     const closed = (await membersOf(replicas)).find(({ state }) => state?.sealed !== false);
-    throw notBack(context, set, closed?.name ?? '', [error.what, error.why].join(': '), error.advice);
+    throw closed === undefined
+      ? error
+      : notBack(context, set, closed.name, [error.what, error.why].join(': '), error.advice);
   });
   if (opened.length > 0) context.log(`unsealed: ${opened.join(', ')}`);
   return opened.length > 0;

@@ -165,9 +165,9 @@ test('a killed helm says nothing about charts, nor does a full disk', async () =
   const explain = renderingFailure({ environment }, releases, 'rendering');
   const shown = (text: string) => explain(new TaskError({ what: 'helmfile failed' }), text);
   const { what, advice } = await shown(stderr);
-  assert.equal([what, advice], ['rendering app1-back failed', 'run again; nothing was changed']);
+  assert.equal([what, advice], ['rendering app1-back failed', 'run again; nothing was deployed']);
   const full = 'in ./helmfile.yaml: failed to write /x/values: write /x/values: no space left on device\n';
-  assert.is((await shown(full)).advice, 'free some space, then run again; nothing was changed');
+  assert.is((await shown(full)).advice, 'free some space, then run again; nothing was deployed');
 });
 
 test('cluster errors have advice that never loses data', () => {
