@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { TaskError } from './errors.ts';
@@ -32,8 +32,6 @@ type LockRequest = {
   /** Called for a dead holder before anybody takes over its lock. */
   readonly onStale?: (holder: LockHolder) => Promise<void>;
   readonly signal?: AbortSignal;
-  /** True if the folder belongs to the run: it is removed with the lock once empty. */
-  readonly ownsFolder?: boolean;
 };
 
 /** A held lock. */
@@ -64,8 +62,7 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
   for (;;) {
     if (request.signal?.aborted)
       throw new TaskError({ what: 'the run was stopped while it waited for another one' });
-    if (await create(path, content))
-      return { holder, release: keep(path, content, request.ownsFolder ?? false) };
+    if (await create(path, content)) return { holder, release: keep(path, content) };
     const found = await read(path);
     if (found === undefined) continue;
     const other = parseHolder(found);
@@ -122,7 +119,7 @@ const placeOf = ({ host }: LockHolder): string =>
  * third.
  */
 async function takeAway(path: string, stale: string, request: LockRequest): Promise<void> {
-  const guard = await acquireLock(`${path}.takeover`, { ...request, wait: true, ownsFolder: false });
+  const guard = await acquireLock(`${path}.takeover`, { ...request, wait: true });
   try {
     if ((await readFile(path, 'utf8').catch(() => undefined)) !== stale) return;
     const holder = parseHolder(stale);
@@ -170,7 +167,7 @@ async function read(path: string): Promise<string | undefined> {
 }
 
 /** Touches the lock until it is released by the function returned. */
-function keep(path: string, content: string, ownsFolder: boolean): () => Promise<void> {
+function keep(path: string, content: string): () => Promise<void> {
   const touch = (): void => void utimes(path, new Date(), new Date()).catch(() => undefined);
   const beats = setInterval(touch, heartbeat.everyMs).unref();
   return async () => {
@@ -178,8 +175,6 @@ function keep(path: string, content: string, ownsFolder: boolean): () => Promise
     // Somebody may have removed it by hand, and another run taken it.
     if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
     await rm(path, { force: true });
-    // Fails if the folder is not empty.
-    if (ownsFolder) await rmdir(dirname(path)).catch(() => undefined);
   };
 }
 

@@ -1,3 +1,5 @@
+import { rmdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { formatPlace } from './call-site.ts';
 import { BackPressure } from './child-output.ts';
 import { endOrphans, nestingLevel } from './children.ts';
@@ -70,6 +72,8 @@ export async function runTasks(request: RunRequest): Promise<number> {
   } finally {
     screen.close?.();
     for (const lock of locks.reverse()) await lock?.release();
+    // Unless there are more locks in them.
+    for (const path of request.locks) await rmdir(dirname(path)).catch(() => undefined);
   }
 }
 
@@ -134,7 +138,6 @@ async function takeLock(
   return await acquireLock(path, {
     task: graph.label,
     wait: settings.wait,
-    ownsFolder: true,
     onWait: (holder) => emit({ type: 'lock-waiting', holder }),
     onStale: async (holder) => {
       const ended = await endOrphans(holder);

@@ -21,6 +21,8 @@ const unsettledCode = 13;
 export class Stop {
   #controller = new AbortController();
   readonly #hurry = new AbortController();
+  /** Aborted by a further signal, which leaves cleanups little time. */
+  readonly hurrySignal = this.#hurry.signal;
   readonly #children: Children;
   readonly #listeners = new Map<string, Listener>();
   #ending: Promise<void> | undefined;
@@ -41,11 +43,6 @@ export class Stop {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
-  }
-
-  /** Aborted by a further signal, which leaves cleanups little time. */
-  get hurrySignal(): AbortSignal {
-    return this.#hurry.signal;
   }
 
   listen(): void {
