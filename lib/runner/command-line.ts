@@ -125,10 +125,10 @@ export function parseCommandLine(argv: readonly string[], known: Program, privat
   }
 
   function find(written: string) {
-    const own = optionSpecs(task?.args ?? {});
-    const found = findOption(written, own, args) ?? findOption(written, known.specs, options);
-    if (found !== undefined) return found;
-    throw unknownOption(written);
+    const own = findOption(written, optionSpecs(task?.args ?? {}));
+    const found = own ?? findOption(written, known.specs);
+    if (found === undefined) throw unknownOption(written);
+    return { ...found, values: own ? args : options };
   }
 
   function unknownOption(written: string): UsageError {
@@ -210,13 +210,13 @@ export function optionSpecs(specs: ArgumentSpecs): ArgumentSpecs {
 }
 
 /** The option with this spelling: `--env`, `-e`, `--no-wait`. */
-export function findOption(written: string, specs: ArgumentSpecs, values: Values) {
+export function findOption(written: string, specs: ArgumentSpecs) {
   const all = Object.entries(specs);
   const plain = all.find(([name, { short }]) => written === `--${kebab(name)}` || written === `-${short}`);
   // For every flag, whatever its default: the environment or a shell alias may set it.
   const negated = all.find(([name, { type }]) => type === 'boolean' && written === `--no-${kebab(name)}`);
   const found = plain ?? negated;
-  return found && { name: found[0], spec: found[1], values, negated: plain === undefined };
+  return found && { name: found[0], spec: found[1], negated: plain === undefined };
 }
 
 /** A lone `-` and negative numbers are words. */

@@ -197,17 +197,12 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
     for (const stream of streams) pressure?.watch(stream);
   });
   child.once('exit', () => {
-    let timer: NodeJS.Timeout;
-    const wait = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        // Silent only because the run does not read it; one that has ended counts as paused, too.
-        if (streams.some((stream) => stream.isPaused() && !stream.readableEnded)) wait();
-        else for (const stream of streams) stream.destroy();
-      }, silenceMs);
-    };
-    wait();
-    for (const stream of streams) stream.on('data', wait);
+    const timer = setTimeout(() => {
+      // Silent only because the run does not read it; one that has ended counts as paused, too.
+      if (streams.some((stream) => stream.isPaused() && !stream.readableEnded)) timer.refresh();
+      else for (const stream of streams) stream.destroy();
+    }, silenceMs);
+    for (const stream of streams) stream.on('data', () => timer.refresh());
     child.once('close', () => clearTimeout(timer));
   });
 }

@@ -40,7 +40,7 @@ export async function candidates(words: readonly string[], known: Program): Prom
   const own = optionSpecs(task?.args ?? {});
   const [, written] = /^(--[^=]*)=/.exec(typed) ?? [];
   if (written !== undefined && !onlyWords) {
-    const found = findOption(written, own, {}) ?? findOption(written, specs, {});
+    const found = findOption(written, own) ?? findOption(written, specs);
     return found === undefined || found.negated ? 'none\n' : values(found.spec, `${written}=`);
   }
   if (onlyWords || !typed.startsWith('-')) {
