@@ -16,20 +16,9 @@ export type ProcessIdentity = {
   readonly pidNamespace?: string;
 };
 
-/**
- * When the process started, only for comparison (Linux: clock ticks since boot, field 22 of /proc/<pid>/stat;
- * elsewhere `ps -o lstart=` in UTC, independent of the time zone). Undefined if there is no such process.
- */
+/** When the process started, only for comparison. Undefined if there is no such process. */
 export async function processStartTime(pid: number): Promise<string | undefined> {
-  if (process.platform === 'linux') return (await readStat(pid))?.startTime;
-  try {
-    const { stdout } = await run('ps', ['-o', 'lstart=', '-p', String(pid)], {
-      env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
-    });
-    return stdout.trim() || undefined;
-  } catch {
-    return undefined;
-  }
+  return (await runningProcesses(pid))[0]?.startTime;
 }
 
 let ownBootId: Promise<string> | undefined;
@@ -104,32 +93,39 @@ export async function isGroupAlive(group: number): Promise<boolean> {
 /** The running children of a process. */
 export async function childrenOf(pid: number): Promise<ProcessIdentity[]> {
   const children = (await runningProcesses()).filter(({ parent }) => parent === pid);
-  const found = await Promise.all(children.map((child) => processIdentity(child.pid)));
-  return found.filter((child) => child !== undefined);
+  return Promise.all(children.map((child) => identityOf(child.pid, child.startTime)));
 }
 
-type RunningProcess = { readonly pid: number; readonly parent: number; readonly group: number };
+/** `startTime`: on Linux clock ticks since boot, elsewhere in UTC, independent of the time zone. */
+type RunningProcess = Readonly<Record<'pid' | 'parent' | 'group', number> & { startTime: string }>;
 
-/** Processes of all users, except zombies. */
-export async function runningProcesses(): Promise<RunningProcess[]> {
+const fields = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+([^Z\s]\S*)\s+(.*\S)/;
+
+/** Processes of all users, or only this one; no zombies. */
+export async function runningProcesses(only?: number): Promise<RunningProcess[]> {
   if (process.platform === 'linux') {
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-    const stats = await Promise.all(pids.map((pid) => readStat(Number(pid))));
+    const names = only === undefined ? await readdir('/proc') : [String(only)];
+    const stats = await Promise.all(names.filter((name) => /^\d+$/.test(name)).map(readStat));
     return stats.filter((stat) => stat !== undefined);
   }
-  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,pgid=,stat=']).catch(() => ({ stdout: '' }));
+  const which = only === undefined ? ['-A'] : ['-p', String(only)];
+  const { stdout } = await run('ps', [...which, '-o', 'pid=,ppid=,pgid=,stat=,lstart='], {
+    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+  }).catch(() => ({ stdout: '' }));
   return stdout.split('\n').flatMap((line) => {
-    const [pid, parent, group, state = 'Z'] = line.trim().split(/\s+/);
-    return state.startsWith('Z') ? [] : [{ pid: Number(pid), parent: Number(parent), group: Number(group) }];
+    const [, pid, parent, group, , startTime] = fields.exec(line) ?? [];
+    if (startTime === undefined) return [];
+    return [{ pid: Number(pid), parent: Number(parent), group: Number(group), startTime }];
   });
 }
 
 /** Undefined for zombies too. */
-async function readStat(pid: number): Promise<(RunningProcess & { startTime: string }) | undefined> {
+async function readStat(pid: string): Promise<RunningProcess | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   // The second field, the command in brackets, may contain blanks and brackets.
   const [state, parent, group, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
   if (state === 'Z' || state === 'X') return undefined;
-  return { pid, parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };
+  // The start time is field 22.
+  return { pid: Number(pid), parent: Number(parent), group: Number(group), startTime: rest[16] ?? '' };
 }
