@@ -31,12 +31,12 @@ export async function runTasks(request: RunRequest): Promise<number> {
     env: process.env,
     redact: (text) => redactor.redact(text),
   });
-  const renderers: Renderer[] = [screen, recorder];
   const tally = openTally(stop);
   const emit: Emit = (body) => {
     tally.note(body);
     const event = redactor.redactAll({ ...body, at: Date.now() });
-    for (const renderer of renderers) renderer.onEvent(event);
+    screen.onEvent(event);
+    recorder.onEvent(event);
   };
   stop.onStop = (reason) => {
     terminal.pressure?.release();
@@ -211,7 +211,6 @@ function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () 
     abort.abort(failure);
     for (const interrupt of [...interrupts]) interrupt(gone);
   };
-  const hurry = (): void => end();
   const limit = (): void => {
     // After a failure nobody is waiting, so finalisers have no limit.
     if (stop.reason?.type !== 'signal' && stop.reason?.type !== 'hang-up' && !stop.hurrySignal.aborted)
@@ -227,16 +226,16 @@ function finaliserGate(node: TaskNode, run: Run): Gate & { readonly release: () 
   };
 
   children.spared.add(node.id);
+  const over = new AbortController();
   if (stop.signal.aborted) limit();
-  else stop.signal.addEventListener('abort', limit);
-  if (!stop.hurrySignal.aborted) stop.hurrySignal.addEventListener('abort', hurry);
+  else stop.signal.addEventListener('abort', limit, { signal: over.signal });
+  stop.hurrySignal.addEventListener('abort', () => end(), { signal: over.signal });
   return {
     signal: abort.signal,
     interrupts,
     release: () => {
       endLimit?.();
-      stop.signal.removeEventListener('abort', limit);
-      stop.hurrySignal.removeEventListener('abort', hurry);
+      over.abort();
       children.spared.delete(node.id);
     },
   };

@@ -120,9 +120,6 @@ export function openFingerprints({ memory, options, base, force, askStatus }: Fi
 /** Validates a record, since its file may be damaged. */
 function parseRecord(value: unknown): Digests | undefined {
   const { parts } = Object(value) as { parts?: unknown };
-  const good =
-    typeof parts === 'object' &&
-    parts !== null &&
-    Object.values(parts).every((part) => typeof part === 'string');
-  return good ? (parts as Digests) : undefined;
+  const isWhole = parts instanceof Object && Object.values(parts).every((part) => typeof part === 'string');
+  return isWhole ? (parts as Digests) : undefined;
 }

@@ -108,10 +108,8 @@ async function askStatus(node: TaskNode, command: string, run: Run): Promise<str
 
 /** Options other than the runner's, on which tasks may depend. */
 function ownOptions(options: Options): [string, unknown][] {
-  const own = Object.entries(options).filter(
-    ([name, value]) => value !== undefined && !(name in runnerOptions),
-  );
-  return own.sort(([left], [right]) => (left < right ? -1 : 1));
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return given.filter(([name]) => !(name in runnerOptions)).sort();
 }
 
 /** Why an untracked task runs. */
