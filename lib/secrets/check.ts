@@ -167,7 +167,7 @@ async function openValues(context: Context) {
       // Other environments may have their own keys, but this one's key was given.
       fail(await explainSops(root, owner, opened.failure), owner);
     } else {
-      context.log(`the given key does not open ${owner}: its values are not searched for`);
+      context.log(`the operational key does not open ${owner}: its values are not searched for`);
       closed.push(owner);
     }
   }

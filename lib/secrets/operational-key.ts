@@ -92,8 +92,8 @@ export async function readKey(source: KeySource, context: ShellContext): Promise
     what: `${source.name} holds no key that can decrypt`,
     why: key,
     advice:
-      source.kind === 'file' && isInProject(root, source.path)
-        ? await howToRestore(root, relative(root, source.path))
+      source.kind === 'file' && source.path === join(root, developmentKeyFile)
+        ? await howToRestore(root, developmentKeyFile)
         : 'it must be one armoured OpenPGP key with its private half: gpg --armor --export-secret-keys FINGERPRINT',
   });
 }
