@@ -198,8 +198,8 @@ function closeAfterExit(child: ChildProcess, { pressure }: ShellHost): void {
   });
   child.once('exit', () => {
     const timer = setTimeout(() => {
-      // Silent only because the run does not read it; one that has ended counts as paused, too.
-      if (streams.some((stream) => stream.isPaused() && !stream.readableEnded)) timer.refresh();
+      // Silent only because the run does not read it; one that is over counts as paused, too.
+      if (streams.some((stream) => stream.isPaused() && !stream.destroyed)) timer.refresh();
       else for (const stream of streams) stream.destroy();
     }, silenceMs);
     for (const stream of streams) stream.on('data', () => timer.refresh());
