@@ -1,5 +1,6 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Node, Pair, Scalar } from 'yaml';
+import { taskCommand } from './launcher.ts';
 
 /** A YAML file that all its readers interpret alike. */
 export type StrictYaml = {
@@ -70,7 +71,9 @@ const invalid = (file: string, message: string, line?: number): TaskError =>
   new TaskError({
     what: `${file}${line === undefined ? '' : `:${line}`} is not valid YAML`,
     why: message.split(/:?\n/)[0] ?? '',
-    advice: 'fix the file and run again; nothing was changed',
+    advice: file.startsWith('.state/')
+      ? `delete the file; ${taskCommand('create-k8s')} writes it again`
+      : 'fix the file and run again; nothing was changed',
   });
 
 type Offsets = readonly [start: number, ...ends: number[]];

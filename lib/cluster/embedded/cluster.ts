@@ -9,7 +9,7 @@ import { vaultCertificate } from '../../vault/api/certificate.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase } from './database.ts';
-import { ensureKubernetes, kubernetesCommands, restartEnded } from './kubernetes.ts';
+import { ensureKubernetes, hasKubeconfig, kubernetesCommands, restartEnded } from './kubernetes.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
 import {
   ensureService,
@@ -76,7 +76,7 @@ export const cluster: Cluster = {
     }
     const whyOf = (server: string): string =>
       found.some(({ name }) => name === server) ? 'runs, but no task recorded it' : 'does not run';
-    const faults = [...missingFiles(environment), ...dead.map((name) => `${name} ${whyOf(name)}`)];
+    const faults = [...(await lostFiles(environment)), ...dead.map((name) => `${name} ${whyOf(name)}`)];
     if (faults.length > 0) return { phase: 'degraded', faults };
     const isReady = await isApiReady(environment, record.ports.kubeApiserver);
     return isReady ? { phase: 'running' } : { phase: 'degraded', faults: ['the API server does not answer'] };
@@ -121,10 +121,12 @@ export const cluster: Cluster = {
 };
 
 /** Files of a created cluster that were lost; a start restores them. */
-const missingFiles = ({ name, state }: Environment): readonly string[] =>
-  ['cluster.yaml', 'kubeconfig']
-    .filter((file) => !existsSync(join(state, file)))
-    .map((file) => `.state/${name}/${file} is missing`);
+async function lostFiles(environment: Environment): Promise<readonly string[]> {
+  const { name, state } = environment;
+  const lost = ['cluster.yaml', 'embedded.json'].filter((file) => !existsSync(join(state, file)));
+  if (!(await hasKubeconfig(environment))) lost.push('kubeconfig');
+  return lost.map((file) => `.state/${name}/${file} is missing or damaged`);
+}
 
 /** Waits for the operator after the parts are done; a server may have ended meanwhile. */
 async function complete(context: Context): Promise<Outcome> {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
+import { textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import { kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Context, Environment, EnvironmentContext, Outcome, Target } from '../../settings/context.ts';
@@ -28,6 +29,7 @@ import {
   kubernetesServices,
   type Mode,
   requireState,
+  restoreAdvice,
   writeState,
 } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
@@ -99,16 +101,20 @@ async function startServers(context: Context, state: EmbeddedState): Promise<voi
   await waitForService(context, 'kube-apiserver', ready, timeoutMs);
 }
 
-/** Restores a deleted kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
+/** False if it is missing or damaged: without a server, kubectl would ask another one. */
+export const hasKubeconfig = async ({ kubeconfig }: Environment): Promise<boolean> =>
+  /^ +server: /m.test((await textIfThere(kubeconfig)) ?? '');
+
+/** Restores a lost kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
 export async function restoreKubeconfig(context: EnvironmentContext): Promise<boolean> {
   const { environment } = context;
-  if (existsSync(environment.kubeconfig)) return false;
+  if (await hasKubeconfig(environment)) return false;
   const copy = join(clusterFolder(environment), 'kubeconfig.yaml');
   const text = await readFile(copy, 'utf8').catch((error: Error) => {
     throw new TaskError({
-      what: `.state/${environment.name}/kubeconfig is missing and could not be restored`,
+      what: `.state/${environment.name}/kubeconfig is missing or damaged, and could not be restored`,
       why: error.message,
-      advice: `restore it from a copy; a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) loses all data`,
+      advice: restoreAdvice(),
     });
   });
   await writeWhole(environment.kubeconfig, text);

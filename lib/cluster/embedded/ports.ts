@@ -26,9 +26,12 @@ const blocks = Math.floor((last - first) / portNames.length);
 /** The ports of a clone's attempt `step`, counted from 0. */
 export function portBlock(key: string, step = 0): Ports {
   const block = (Number.parseInt(key, 16) + step) % blocks;
-  const start = first + block * portNames.length;
-  return Object.fromEntries(portNames.map((name, index) => [name, start + index])) as Ports;
+  return portsFrom(first + block * portNames.length);
 }
+
+/** The block that begins with this port, the API server's. */
+export const portsFrom = (start: number): Ports =>
+  Object.fromEntries(portNames.map((name, index) => [name, start + index])) as Ports;
 
 /**
  * A block of free loopback ports, one for each name. The search starts at the clone's key: a clone usually gets the

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
-import { ifThere } from '../../ground/if-there.ts';
+import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Environment, Target } from '../../settings/context.ts';
 import { cloneKey, readStateFile, writeStateFile, writeWhole } from '../../settings/environment.ts';
 import { notRunning } from '../messages.ts';
 import type { Servers } from '../provider.ts';
-import { choosePorts, type Ports, portBlock, portNames } from './ports.ts';
+import { choosePorts, type Ports, portBlock, portNames, portsFrom } from './ports.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
 /** `create` creates what is missing, `start` needs an existing cluster. */
@@ -45,17 +45,31 @@ export const allServices = [
 ];
 
 /**
- * The cluster's record; undefined without a cluster. Throws `TaskError` if it is damaged or unreadable, and for a
- * cluster that was moved or is half removed.
+ * The cluster's record, or the same from other files; undefined without a cluster. Throws `TaskError` if it is damaged,
+ * unreadable or lost for good, and for a cluster that was moved or is half removed.
  */
 export async function readState(environment: Named): Promise<EmbeddedState | undefined> {
   const state = await readStateFile<EmbeddedState>(environment, file, {
     what: ', the record of the cluster, is damaged',
     isWhole: (state) => portNames.every((name) => Number.isInteger(state?.ports?.[name])),
-    advice: `restore it from a copy; ${newOne()}`,
+    advice: restoreAdvice(),
   });
-  if (state !== undefined) await checkFolder(environment, state);
-  return state;
+  await checkFolder(environment, state?.phase);
+  return state ?? lostState(environment);
+}
+
+/** Undefined without a cluster; kwokctl's settings are written after the record, and removed before it. */
+async function lostState(environment: Named): Promise<EmbeddedState | undefined> {
+  const settings = await textIfThere(join(clusterFolder(environment), 'kwok.yaml'));
+  if (settings === undefined) return undefined;
+  const nodes = (await textIfThere(join(environment.state, 'nodes.yaml'))) ?? '';
+  const port = /^ +kubeApiserverPort: (\d+)$/m.exec(settings)?.[1];
+  const kubernetesVersion = /^ +kubeletVersion: (\S+)$/m.exec(nodes)?.[1];
+  if (port && kubernetesVersion)
+    return { phase: 'created', kubernetesVersion, ports: portsFrom(Number(port)) };
+  const what = `.state/${environment.name}/${file}, the record of the cluster, is missing`;
+  const why = 'kwok.yaml and nodes.yaml do not have its content, either';
+  throw new TaskError({ what, why, advice: restoreAdvice() });
 }
 
 type Named = Pick<Environment, 'name' | 'state' | 'clusterName'>;
@@ -63,8 +77,10 @@ type Named = Pick<Environment, 'name' | 'state' | 'clusterName'>;
 const newOne = (): string =>
   `a new environment (${taskCommand('destroy-environment')}, ${taskCommand('create-environment')}) has none of the data`;
 
+export const restoreAdvice = (): string => `restore it from a copy; ${newOne()}`;
+
 /** kwokctl's files contain the clone's path, as does the cluster's name. */
-async function checkFolder(environment: Named, { phase }: EmbeddedState): Promise<void> {
+async function checkFolder(environment: Named, phase?: EmbeddedState['phase']): Promise<void> {
   const folder = clusterFolder(environment);
   const missing = join(folder, 'kwok.yaml');
   if (existsSync(missing)) return;
@@ -79,7 +95,7 @@ async function checkFolder(environment: Named, { phase }: EmbeddedState): Promis
     });
   }
   // The settings are written before the record.
-  if (phase === 'creating' && existsSync(settingsIn(environment))) return;
+  if (phase === undefined || (phase === 'creating' && existsSync(settingsIn(environment)))) return;
   throw new TaskError({
     what: `${what}: it is half removed`,
     why: `${missing} is missing; a run that was to remove the environment did not finish`,

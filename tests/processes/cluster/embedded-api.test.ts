@@ -86,14 +86,17 @@ test('an existing cluster keeps its nodes despite other settings, gets deleted o
   assert.match(context.logged.join(), /^cluster\.nodes is 2, but the cluster keeps 3 until /);
 });
 
-test('a deleted kubeconfig is restored, for the user alone', async () => {
+test('a lost kubeconfig is restored, for the user alone', async () => {
   const { environment } = context;
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
-  await fails(restoreKubeconfig(context), { what: /kubeconfig is missing and could not be restored/ });
+  await fails(restoreKubeconfig(context), {
+    what: /kubeconfig is missing or damaged, and could not be restored/,
+  });
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'kubeconfig.yaml'), 'own\n');
+  const own = 'clusters:\n- cluster:\n    server: https://127.0.0.1:1\n';
+  writeFileSync(join(folder, 'kubeconfig.yaml'), own);
   assert.is(await restoreKubeconfig(context), true);
-  assert.is(readFileSync(environment.kubeconfig, 'utf8'), 'own\n');
+  assert.is(readFileSync(environment.kubeconfig, 'utf8'), own);
   assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
   // An existing one is not changed.
   rmSync(folder, { recursive: true });

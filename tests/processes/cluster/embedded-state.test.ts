@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { requireCluster, withPostgresql } from '../../../lib/cluster/cluster.ts';
+import { nodeManifests } from '../../../lib/cluster/embedded/apply.ts';
 import { sourcesDigest } from '../../../lib/cluster/embedded/cluster.ts';
 import { ensureKubernetes, linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
@@ -30,6 +31,7 @@ const { refuseElsewhere } = processes;
 const { clusterFolder, ensureState, expectedPorts, expectedServers, requireState, writeState } = states;
 const { test, project } = scriptedSuite('embedded-state', 'embedded', 'environments');
 const { environment } = await project.context('embedded');
+const record = join(environment.state, 'embedded.json');
 useStandIns(test);
 
 /** As if kwokctl had created the cluster. */
@@ -61,7 +63,7 @@ test('helmfile and Vault get the addresses of the real servers, also in an older
 test('a damaged description of the cluster is an error, not a missing one', async () => {
   await ensureState(context);
   for (const text of ['{"phase":', '{"phase":"created"}', 'null']) {
-    writeFileSync(join(environment.state, 'embedded.json'), text);
+    writeFileSync(record, text);
     const what = /^\.state\/development\/embedded\.json, .* is damaged$/;
     await fails(states.readState(environment), { what, advice: /destroy-environment/ });
   }
@@ -90,7 +92,7 @@ test('a task on a cluster that does not run names its phase, with advice', async
   await recordService(environment.state, 'etcd', process.pid);
   rmSync(join(environment.state, 'cluster.yaml'));
   const missing =
-    /^\.state\/development\/cluster.yaml is missing, \S+\/kubeconfig is missing, .*kube-apiserver does not run/;
+    /^\.state\/development\/cluster.yaml is missing or damaged, \S+\/kubeconfig is missing or damaged, kube-apiserver does not run/;
   await refused('degraded', /start-k8s/, missing);
   await remember(environment);
   const why = '.state/development/cluster.yaml is missing';
@@ -124,6 +126,24 @@ test('a cluster that belongs to another path, or is half removed, is neither sta
   await refused(/this clone was moved or copied/, /move it back; a new environment .* has none of the data$/);
   await writeState(environment, state);
   await refused(/this clone was moved or copied/, /move it back/);
+  rmSync(record);
+  await refused(/this clone was moved or copied/, /move it back/);
+});
+
+test('the lost record of a created cluster is taken from what is left, or nothing is created', async () => {
+  const made = await ensureState(context);
+  const settings = `options:\n  kubeApiserverPort: ${made.ports.kubeApiserver}\n`;
+  await writeWhole(join(clusterFolder(environment), 'kwok.yaml'), settings);
+  rmSync(record);
+  const what = '.state/development/embedded.json, the record of the cluster, is missing';
+  await fails(ensureState(context), { what, advice: /^restore it from a copy; .*destroy-environment/ });
+  await nodeManifests(context, 'creating');
+  assert.equal(await ensureState(context), { ...made, phase: 'created' });
+  await recordService(environment.state, 'etcd', process.pid);
+  writeFileSync(environment.kubeconfig, '{"a');
+  const why =
+    /^\.state\/development\/embedded\.json is missing or damaged, \S+\/kubeconfig is missing or damaged, kube-apiserver/;
+  await fails(requireCluster(context), { what: /is degraded$/, why });
 });
 
 test('services of a lost state are stopped when a new one is created', async () => {
