@@ -1,9 +1,10 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { type Shell, TaskError } from '@k8s-deployment/runner';
-import { textIfThere } from '../ground/if-there.ts';
+import { ifThere, textIfThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { shellWord, shellWords } from '../ground/shell-words.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, Outcome, ShellContext } from '../settings/context.ts';
@@ -100,7 +101,8 @@ export const lasts = (certificate: X509Certificate, now: Date): boolean =>
 export async function readPair(environment: Environment, name: string) {
   const files = certificateFiles(environment, name);
   const [certificate, key] = await Promise.all([textIfThere(files.certificate), textIfThere(files.key)]);
-  if (certificate === undefined || key === undefined) return `${name} does not exist`;
+  if (certificate === undefined || key === undefined)
+    return `${name}.${certificate === undefined ? 'crt' : 'key'} does not exist`;
   try {
     const matches = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
     return matches ? { certificate, key } : `${name}.key belongs to another certificate`;
@@ -187,7 +189,16 @@ async function createMissing(
   const { environment } = context;
   const { name, hosts } = request;
   if ((await certificateProblem(environment, request, now)) === undefined) return 'unchanged';
-  if ((await authorityProblem(environment, now)) !== undefined) await createAuthority(context);
+  const why = await authorityProblem(environment, now);
+  if (why !== undefined) {
+    const former = (await ifThere(readdir(folderOf(environment.state)))) ?? [];
+    await createAuthority(context);
+    const repair = `${taskCommand('create-environment')} and ${taskCommand('install-tier apps')}`;
+    if (former.length > 0)
+      context.log?.(
+        `replaced the certificate authority: ${why}. Vault and the applications trust it after ${repair}`,
+      );
+  }
   await replacePair(context, name, async ($, file) => {
     await $`${requestWords(name, file)}`;
     const common = await readFile(join(environment.root, configuration), 'utf8');

@@ -5,7 +5,7 @@ import {
   identityOf,
   type ServerIdentity,
 } from '../certificates/server.ts';
-import type { Context, Environment, Settings, Target } from '../settings/context.ts';
+import type { Environment, Settings, ShellContext, Target } from '../settings/context.ts';
 
 const name = 'postgresql';
 
@@ -26,5 +26,5 @@ export const databaseCertificate = ({ state }: Environment) => certificateFiles(
 export const authorityFile = (target: Target) => authorityFileOf(target, databaseServer(target.settings));
 
 /** The authority and name by which clients verify the server. */
-export const serverIdentity = (context: Context): Promise<ServerIdentity> =>
+export const serverIdentity = (context: ShellContext & Pick<Target, 'settings'>): Promise<ServerIdentity> =>
   identityOf(context, databaseServer(context.settings));

@@ -1,11 +1,12 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { serverIdentity } from '../database/certificate.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import type { Tree } from '../ground/tree.ts';
 import type { Release } from '../helm/helmfile.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import type { EnvironmentContext, ShellContext } from '../settings/context.ts';
 import { loadSettings } from '../settings/settings.ts';
-import type { VaultClient } from './api/client.ts';
+import { objectOf, type VaultClient } from './api/client.ts';
 import { policyObject, removedApplications, structuralObjects } from './api/converge.ts';
 import { readSecret } from './api/key-values.ts';
 import { readKeys } from './api/keys-file.ts';
@@ -23,7 +24,7 @@ type HealthContext = ShellContext & Pick<EnvironmentContext, 'log' | 'secret'>;
 export type VaultStatus = {
   readonly initialized: boolean;
   readonly sealed: boolean;
-  /** True if the desired objects exist, and none of removed applications; null if unknown. */
+  /** True if the desired objects exist, none of removed applications, and no other authority; null if unknown. */
   readonly configured: boolean | null;
 };
 
@@ -43,7 +44,8 @@ export async function readVaultStatus(context: HealthContext): Promise<VaultStat
   const settings = vaultSettings(await loadSettings(environment));
   const client = { timeoutMs: 3000, ...(token && { token }) };
   return withVaultReplicas(context, 0, client, async (replicas) => {
-    const { configured: found, ...states } = await vaultStatus(replicas, state, settings);
+    const { authority } = await serverIdentity({ ...context, settings });
+    const { configured: found, ...states } = await vaultStatus(replicas, state, settings, authority);
     const members = replicas.length > 1 && !states.sealed ? await awaitServing(replicas, followMs) : [];
     for (const { name, why } of members)
       if (why !== undefined)
@@ -96,15 +98,21 @@ export async function checkVault(context: HealthContext, changed: readonly Relea
 
 /**
  * Reads Vault's status; `sealed` if any replica is, `configured` may be the reason why it is unknown. Throws
- * `VaultError` if a replica does not answer. The clients have the token and should have a short timeout.
+ * `VaultError` if a replica does not answer. The clients have the token and should have a short timeout; `authority` is
+ * the database's.
  */
-export async function vaultStatus(replicas: readonly Replica[], state: DesiredState, settings: Tree) {
+export async function vaultStatus(
+  replicas: readonly Replica[],
+  state: DesiredState,
+  settings: Tree,
+  authority: string,
+) {
   const answers = await Promise.all(replicas.map(({ client }) => sealStatus(client)));
   const initialized = answers.some((answer) => answer.initialized);
   const sealed = answers.length === 0 || answers.some((answer) => answer.sealed);
   let configured: boolean | string = false;
   for (const { client } of replicas.filter((_, index) => answers[index]?.sealed === false)) {
-    configured = await isConfigured(client, state, settings);
+    configured = await isConfigured(client, state, settings, authority);
     // A replica that was just unsealed may not have found its leader: another one may know.
     if (typeof configured === 'boolean') break;
   }
@@ -116,18 +124,19 @@ async function isConfigured(
   client: VaultClient,
   state: DesiredState,
   settings: Tree,
+  authority: string,
 ): Promise<boolean | string> {
   try {
     const objects = structuralObjects(client, state, settings);
     for (const object of [policyObject(client, state.operator.policy), ...objects])
       if ((await differenceOf(object)) !== undefined) return false;
-    const paths = [
-      ...state.mounts.flatMap(({ path, connections }) =>
-        connections.map(({ name }) => `${path}/config/${name}`),
-      ),
-      ...state.auth.map(({ path }) => `auth/${path}/config`),
-    ];
-    for (const path of paths) if ((await client.read(path)) === undefined) return false;
+    for (const { path, connections } of state.mounts)
+      for (const { name } of connections) {
+        const { connection_details } = (await client.read(`${path}/config/${name}`)) ?? {};
+        if (objectOf(connection_details)?.tls_ca !== authority) return false;
+      }
+    for (const { path } of state.auth)
+      if ((await client.read(`auth/${path}/config`)) === undefined) return false;
     for (const secret of state.keyValues) {
       const { data } = await readSecret(client, secret.mount, secret.path);
       if (!secret.values.every(({ name }) => typeof data?.[name] === 'string' && data[name] !== ''))

@@ -64,7 +64,7 @@ export async function asRoot(use: (client: VaultClient) => Promise<unknown>): Pr
 
 export const status = async () => {
   const replicas = [{ name: 'vault', client: await operatorClient() }];
-  const found = await vaultStatus(replicas, given.state, settingsOf(vault));
+  const found = await vaultStatus(replicas, given.state, settingsOf(vault), database.authority);
   return [found.initialized, found.sealed, found.configured];
 };
 

@@ -95,6 +95,7 @@ for (const [title, days, says, provider, sameAuthority] of [
     const of = await project.context(provider);
     assert.match((await problem({}, inDays(days), of)) ?? '', `${says} is valid from`);
     assert.is((await ensure({}, inDays(days), of)).outcome, 'changed');
+    assert.is(of.logged.length, sameAuthority ? 0 : 1);
     assert.is(readFileSync(files.authority, 'utf8') === authority, sameAuthority);
     assert.is(await handshake(files, 'localhost'), '');
   });
@@ -126,7 +127,8 @@ test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new 
   const otherKey = () => writeFileSync(files.key, readFileSync(join(folder, 'ca.key')));
   const problems: [change: () => void, says: RegExp, hosts?: string[]][] = [
     [() => {}, /app1-front is for DNS:app1-front/, ['localhost']],
-    [() => rmSync(files.authority), /ca does not exist/],
+    [() => rmSync(files.authority), /^ca\.crt does not exist$/],
+    [() => rmSync(join(folder, 'ca.key')), /^ca\.key does not exist$/],
     [() => writeFileSync(files.certificate, 'no certificate'), /app1-front is damaged/],
     [otherKey, /app1-front\.key belongs to another/],
   ];
@@ -137,6 +139,11 @@ test('other hosts, a lost CA, a damaged file and a wrong key each lead to a new 
     assert.is((await ensure({ hosts })).outcome, 'changed');
     assert.is(await handshake(files, 'localhost'), '');
   }
+  const why = (part: string) =>
+    new RegExp(`^replaced the .*: ca\\.${part} does not exist\\. .*install-tier apps`);
+  const logged = context.logged.splice(0);
+  for (const [index, part] of ['crt', 'key'].entries()) assert.match(logged[index] ?? '', why(part));
+  assert.is(logged.length, 2);
   // Signed by the CA lost above.
   const other = await problem({ name: 'other', hosts: ['other.test'] });
   assert.match(other ?? '', 'other was signed by another authority');

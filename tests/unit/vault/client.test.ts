@@ -8,7 +8,15 @@ import type { DesiredState } from '../../../lib/vault/api/state-schema.ts';
 import { VaultError } from '../../../lib/vault/api/vault-error.ts';
 import { checkVault, vaultStatus } from '../../../lib/vault/health.ts';
 import { answeringShell, fails, failureOf, taskContext } from '../../rig/task-context.ts';
-import { type Answer, data, emptyState, missing, refused, scriptedVault } from './scripted-vault.ts';
+import {
+  type Answer,
+  connection,
+  data,
+  emptyState,
+  missing,
+  refused,
+  scriptedVault,
+} from './scripted-vault.ts';
 
 /** How reading `x` fails at a server that always answers so. */
 async function failureAt(answer: Answer, input: Omit<VaultClientInput, 'address'> = { token: 't' }) {
@@ -83,6 +91,8 @@ const good: Answers = {
   'sys/policies/acl/operations': data({ policy: 'x' }),
   'sys/policies/acl/a': data({ policy: 'x\n' }),
   'sys/policies/acl?list=true': data({ keys: ['root', 'operations', 'a'] }),
+  'sys/mounts': data({ 'db/': { type: 'database', description: 'd' } }),
+  'db/config/pg': data({ connection_details: { tls_ca: 'PEM' } }),
   'sys/auth': data({ 'kubernetes/': { type: 'kubernetes', description: 'd' } }),
   'auth/kubernetes/config': data({ kubernetes_host: 'h' }),
   'kv/data/app': secret('p'),
@@ -102,13 +112,17 @@ async function statusOf(...overrides: readonly Answers[]) {
   const state: DesiredState = {
     ...emptyState(),
     audit: [{ path: 'file', type: 'file', description: 'd', file: { setting: 'auditLog' } }],
+    mounts: [
+      { path: 'db', type: 'database', description: 'd', keys: [], logins: [], connections: [connection] },
+    ],
     policies: [{ name: 'a', files: ['a.hcl'], text: 'x' }],
     auth: [{ path: 'kubernetes', type: 'kubernetes', description: 'd', roles: [] }],
     keyValues: [
       { mount: 'kv', path: 'app', values: [{ name: 'DB_PASSWORD', from: { file: 'f', key: 'k' } }] },
     ],
   };
-  const { initialized, sealed, configured } = await vaultStatus(replicas, state, { auditLog: 'log' });
+  const settings = { auditLog: 'log' };
+  const { initialized, sealed, configured } = await vaultStatus(replicas, state, settings, 'PEM');
   return [initialized, sealed, configured];
 }
 
@@ -117,6 +131,7 @@ test('Vault is configured with everything there; not if one thing is missing, em
     ['sys/policies/acl/a', data({ policy: 'y' })],
     ['sys/audit', data({})],
     ['sys/policies/acl/operations', missing],
+    ['db/config/pg', data({ connection_details: { tls_ca: 'of a former authority' } })],
     ['auth/kubernetes/config', missing],
     ['kv/data/app', missing],
     ['kv/data/app', secret('')],

@@ -9,6 +9,7 @@ import type { AuthMount, DesiredState, Mount } from '../../../lib/vault/api/stat
 import { differingNames } from '../../../lib/vault/api/vault-object.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
 import {
+  connection,
   data,
   emptyState,
   missing,
@@ -149,11 +150,6 @@ test('a Vault in a pod needs no certificate and no token', async () => {
   assert.equal([method?.difference, config?.difference], [undefined, 'missing']);
 });
 
-const connection = {
-  ...{ name: 'pg', plugin: 'p', url: `db://{{username}}:{{password}}@\${database.host}`, username: 'vault' },
-  ...{ password: { file: 'database.yaml', key: 'vaultPassword' }, passwordAuthentication: 'scram-sha-256' },
-  maxOpenConnections: 4,
-};
 const database: Mount = { ...none, path: 'db', type: 'database', description: 'd' };
 
 test('a role of the database that no setting declares, or with another secret, is refused at once', async () => {

@@ -134,3 +134,10 @@ export const emptyState = (text = 'x'): DesiredState => ({
   operator: { policy: { name: 'operations', files: ['operations.hcl'], text }, period: 60 },
   ...{ audit: [], mounts: [], auth: [], policies: [], keyValues: [] },
 });
+
+/** Vault's login to a database server. */
+export const connection = {
+  ...{ name: 'pg', plugin: 'p', url: `db://{{username}}:{{password}}@\${database.host}`, username: 'vault' },
+  ...{ password: { file: 'database.yaml', key: 'vaultPassword' }, passwordAuthentication: 'scram-sha-256' },
+  maxOpenConnections: 4,
+};
