@@ -9,6 +9,8 @@ export type NodeSummary = {
   readonly name: string;
   readonly private: boolean;
   readonly needs: readonly string[];
+  /** Runs when all others have ended: a finaliser, or what it needs. */
+  readonly late: boolean;
   /** Where its task is declared. A function, since mapping to TypeScript costs more than a short task. */
   readonly place: () => Place;
 };

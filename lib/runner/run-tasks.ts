@@ -147,13 +147,14 @@ async function takeLock(
   });
 }
 
-function nodeSummary({ id, label, needs, task }: TaskNode): NodeSummary {
+function nodeSummary({ id, label, needs, late, task }: TaskNode): NodeSummary {
   return {
     id,
     label,
     name: task.name,
     private: task.private === true,
     needs: Array.from(needs, (needed) => needed.id),
+    late,
     place: () => task.place,
   };
 }

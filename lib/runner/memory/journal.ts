@@ -149,7 +149,7 @@ async function checkResumable(run: JournaledRun | undefined, task: string): Prom
   if (run === undefined)
     throw refuse(`: no earlier run of \`${task}\` with these arguments and options is known`, without);
   const { header, outcome, later } = run;
-  const last = `the last run of \`${task}\`, since ${formatSince(new Date(header.since))},`;
+  const last = `the last run of \`${task}\`, from ${formatSince(new Date(header.since))},`;
   if (outcome === 'done') throw refuse(`: ${last} succeeded`, `${without} to do everything again`);
   if (outcome === undefined && (await isSameProcess(header))) {
     const why = `it is pid ${header.pid}`;

@@ -57,12 +57,13 @@ export class RunView {
   note(event: RunEvent): void {
     this.at = event.at;
     if (event.type === 'run-started') {
+      const early = event.nodes.filter(({ late }) => !late).map(({ id }) => id);
       for (const node of event.nodes) {
         // Labels may contain anything.
         const label = plainText(node.label);
         this.#nodes.set(node.id, { label, place: node.place });
         if (node.private) this.#silent.add(node.id);
-        this.#waiting.set(node.id, node.needs);
+        this.#waiting.set(node.id, node.late ? early : node.needs);
         this.widest = Math.max(this.widest, label.length);
       }
     } else if ('id' in event) this.#noteTask(event);

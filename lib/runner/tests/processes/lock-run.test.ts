@@ -115,7 +115,7 @@ test('with a lock, resuming waits for the run at work; without, it is an error',
   const plain = [ok('a'), driven('b', { needs: ['a'] })];
   const error = await rig.run(plain, ['b', '--resume']).ends(2);
   const why =
-    /nothing to resume yet: the last run of `b`, since \d\d:\d\d, is still at work\n {2}why: it is pid \d+/;
+    /nothing to resume yet: the last run of `b`, from \d\d:\d\d, is still at work\n {2}why: it is pid \d+/;
   assert.match(error.stderr, why);
   await b.exit(3);
   await first.ends(3);

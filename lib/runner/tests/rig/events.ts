@@ -32,7 +32,15 @@ export function rendered(
 }
 
 export function node(id: string, file = '/repository/tasks/vault.ts'): NodeSummary {
-  return { id, label: id, name: id, private: false, needs: [], place: () => ({ file, line: 12 }) };
+  return {
+    id,
+    label: id,
+    name: id,
+    private: false,
+    needs: [],
+    late: false,
+    place: () => ({ file, line: 12 }),
+  };
 }
 
 export const started = (...nodes: NodeSummary[]): RunEventBody => ({ type: 'run-started', nodes, jobs: 4 });

@@ -70,14 +70,18 @@ for (const [columns, expected] of [
   });
 }
 
-test('the next task is the first whose needs are done', () => {
+test('the next task is the first whose needs are done; finalisers come last', () => {
   const { shown, tell, close } = viewOf([]);
-  const nodes = [node('a'), { ...node('b'), needs: ['a'] }, { ...node('c'), needs: ['b'] }, node('d')];
+  const [b, c] = [
+    { ...node('b'), needs: ['a'] },
+    { ...node('c'), needs: ['b'] },
+  ];
+  const nodes = [node('a'), b, c, { ...node('remove'), late: true }, node('d')];
   tell(started(...nodes));
   for (const [event, counts] of [
-    [start('a'), '0 of 4 done, 1 running, next: d'],
-    [start('d'), '0 of 4 done, 2 running'],
-    [done('a'), '1 of 4 done, 1 running, next: b'],
+    [start('a'), '0 of 5 done, 1 running, next: d'],
+    [start('d'), '0 of 5 done, 2 running'],
+    [done('a'), '1 of 5 done, 1 running, next: b'],
   ] as const) {
     tell(event);
     assert.is(shown().at(-1), `  ${counts}`);
