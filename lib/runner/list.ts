@@ -81,15 +81,15 @@ export function taskForm(entry: AnyTask): string {
   return [entry.name, ...positional.map(([name, spec]) => argumentForm(name, spec))].join(' ');
 }
 
-/** Names of needed tasks. Needs that depend on arguments are evaluated without any, if possible. */
-function neededNames(entry: AnyTask, options: Options): string[] {
+/** Names of needed tasks, as without arguments; undefined if they depend on what only a run has. */
+function neededNames(entry: AnyTask, options: Options): string[] | undefined {
   try {
     const args = Object.fromEntries(
       specsOf(entry).map(([name, spec]) => [name, spec.default ?? (spec.variadic ? [] : undefined)]),
     ) as TaskInput['args'];
     return [...new Set(needsOf(entry, { args, options, passThrough: [] }).map((needed) => needed.task.name))];
   } catch {
-    return [];
+    return undefined;
   }
 }
 
@@ -110,10 +110,10 @@ export function taskHelpText(task: AnyTask, view: HelpView): string {
       .filter(([, spec]) => (spec.positional ?? false) === positional)
       .map(([name, spec]) => optionRow(name, spec));
   const facts = [
-    ['needs', neededNames(task, {}).join(', ')],
+    ['needs', neededNames(task, {})?.join(', ')],
     ['also', (task.aliases ?? []).join(', ')],
     ['declared', formatPlace(task.place)],
-  ].filter(([, text]) => text !== '');
+  ].filter(([, text]) => text);
   const parts = [
     `${usageLine(task, view.program)}\n`,
     `${task.description}\n`,

@@ -73,8 +73,12 @@ test('the list for programs has every field of every public task', () => {
   assert.match(file, /list\.test\.ts$/);
   assert.type(line, 'number');
   // A copied task is declared where the original is.
-  const [copy] = JSON.parse(listJson([{ ...install }], {}));
+  const late = plain('late', {
+    needs: ({ options }) => Object.keys(options.env as object).map(() => create),
+  });
+  const [copy, other] = JSON.parse(listJson([{ ...install }, late], {}));
   assert.equal([copy.file, copy.line], [file, line]);
+  assert.is(other.needs, undefined, 'not known without arguments');
   assert.equal(entry, {
     name: 'install-app',
     aliases: ['install'],
