@@ -3,7 +3,7 @@ import { certificateFiles } from '../certificates/files.ts';
 import { textIfThere } from '../ground/if-there.ts';
 import { taskCommand, taskLine } from '../ground/launcher.ts';
 import { tellDrift } from '../helm/drift.ts';
-import { lastGoodRevision, manifestOf, refuseBusy, rollBack } from '../helm/helm.ts';
+import { lastGoodRevision, readRevision, refuseBusy, rollBack, type StoredRevision } from '../helm/helm.ts';
 import {
   declaredRelease,
   declaredReleases,
@@ -61,8 +61,9 @@ export async function rollBackRelease(
     const why = 'only a revision that was once in service counts';
     throw new TaskError({ what: `${name} has no earlier revision to roll back to`, why, advice });
   }
-  await refuseFormerAuthority(context, release, before, wanted);
-  await rollBack(context, release, wanted, before).catch((error: TaskError) => {
+  const next = await readRevision(context, release, wanted);
+  await refuseFormerAuthority(context, release, before, next);
+  await rollBack(context, release, next, before).catch((error: TaskError) => {
     const { why = '' } = error;
     if (!/release has no \d+ version/.test(why)) throw error;
     throw new TaskError({ what: `${name} has no revision ${wanted}`, why, advice, cause: error });
@@ -76,17 +77,15 @@ export async function rollBackRelease(
  * releases trust.
  */
 async function refuseFormerAuthority(
-  context: EnvironmentContext,
-  release: Release,
-  { manifest }: DeployedRelease,
-  revision: number,
+  { environment }: EnvironmentContext,
+  { app, name }: Release,
+  before: DeployedRelease,
+  { revision, manifest }: StoredRevision,
 ): Promise<void> {
-  const { app, name } = release;
-  const authority = await textIfThere(certificateFiles(context.environment, 'ca').certificate);
+  const authority = await textIfThere(certificateFiles(environment, 'ca').certificate);
   const hasAuthority = (text: string) => text.includes(JSON.stringify(authority?.trim()).slice(1, -1));
-  if (authority === undefined || !hasAuthority(manifest)) return;
-  const wanted = await manifestOf(context, release, revision);
-  if (!wanted.includes('BEGIN CERTIFICATE') || hasAuthority(wanted)) return;
+  if (authority === undefined || !hasAuthority(before.manifest)) return;
+  if (!manifest.includes('BEGIN CERTIFICATE') || hasAuthority(manifest)) return;
   throw new TaskError({
     what: `revision ${revision} of ${name} has certificates of a former authority`,
     why: 'servers and pods of the present authority could not verify each other; nothing was changed',

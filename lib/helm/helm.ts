@@ -82,32 +82,33 @@ export const rollbackWords = (
 /** Types of objects that set a number of pods, which helm then does not. */
 const autoscalers = /^(?:HorizontalPodAutoscaler|ScaledObject)\./;
 
+export type StoredRevision = { readonly revision: number; readonly manifest: string };
+
 /** Rolls a release back and waits until it is in service. `before`: the revision that it leaves. */
 export async function rollBack(
   context: ShellContext,
   release: Release,
-  revision: number,
+  { revision, manifest }: StoredRevision,
   before: DeployedRelease | undefined,
 ): Promise<void> {
-  const next = await manifestOf(context, release, revision);
   // Otherwise the number stays helm's alone: a later `helm upgrade` by hand would conflict with us.
-  if (typesOf(next).some((type) => autoscalers.test(type))) await keepReplicas(context, before);
+  if (typesOf(manifest).some((type) => autoscalers.test(type))) await keepReplicas(context, before);
   const { $, environment } = context;
   const words = rollbackWords(release, revision, await takeBackOptions());
   await $`${helmCommand(environment, release.namespace)} ${words}`.catch(throwAdvised);
 }
 
-/** The manifest of a revision; empty if there is none. Throws `TaskError` if helm fails. */
-export async function manifestOf(
+/** A revision, whose manifest is empty if there is none. Throws `TaskError` if helm fails. */
+export async function readRevision(
   { $, environment }: ShellContext,
   { name, namespace }: Pick<Release, 'name' | 'namespace'>,
   revision: number,
-): Promise<string> {
+): Promise<StoredRevision> {
   const ask = $({ quiet: true, nothrow: true });
   const output =
     await ask`${helmCommand(environment, namespace)} get manifest ${name} --revision ${revision}`;
-  if (output.exitCode === 0) return output.stdout;
-  if (output.stderr.includes('release: not found')) return '';
+  if (output.exitCode === 0) return { revision, manifest: output.stdout };
+  if (output.stderr.includes('release: not found')) return { revision, manifest: '' };
   throw toolFailure(`helm get manifest ${name}`, output);
 }
 
@@ -131,7 +132,7 @@ export async function repairReleases(
     context.log(`repairing ${release.name}: a killed run left it ${status}`);
     const good = status === 'uninstalling' ? undefined : await lastGoodRevision(context, release);
     if (good !== undefined) {
-      await rollBack(context, release, good, before);
+      await rollBack(context, release, await readRevision(context, release, good), before);
       continue;
     }
     const helm = helmCommand(environment, release.namespace);
