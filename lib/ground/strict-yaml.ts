@@ -1,6 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
 import type { Document, Node, Pair, Scalar } from 'yaml';
-import { taskCommand } from './launcher.ts';
 
 /** A YAML file that all its readers interpret alike. */
 export type StrictYaml = {
@@ -17,9 +16,14 @@ type Refuse = (offset: number, problem: string, advice: string) => never;
 /**
  * Reads YAML that helmfile and helm also read. They (go-yaml v3 and v2) mix YAML 1.1 and 1.2; this process follows
  * 1.2. Refuses what they interpret differently: `1.10` (the number 1.1), `0123` (octal), `1_000`, `yes`, `12:30:45`,
- * dates, tags, keys that are not text. Throws `TaskError` with file and line.
+ * dates, tags, keys that are not text. Throws `TaskError` with file and line; `toFix` is its advice if the text is no
+ * YAML.
  */
-export async function readStrictYaml(text: string, file: string): Promise<StrictYaml> {
+export async function readStrictYaml(
+  text: string,
+  file: string,
+  toFix = 'fix the file and run again; nothing was changed',
+): Promise<StrictYaml> {
   const { parseDocument, visit, isScalar, isCollection } = await import('yaml');
   const refuse: Refuse = (offset, problem, advice) => {
     throw new TaskError({
@@ -33,7 +37,7 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
   const [error] = document.errors;
   if (error?.code === 'MULTIPLE_DOCS')
     refuse(error.pos[0], 'a second document begins', 'remove the line `---` or what follows it');
-  if (error !== undefined) throw invalid(file, error.message, lineAt(text, error.pos[0]));
+  if (error !== undefined) throw invalid(file, error.message, toFix, lineAt(text, error.pos[0]));
   const blocks: Offsets[] = [];
   // `alias.resolve` would walk the whole document for each alias.
   const anchors = new Set<string | undefined>();
@@ -43,7 +47,12 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
       checkAnchor(alias, alias.source, refuse);
       const within = path.some((above) => isCollection(above) && above.anchor === alias.source);
       if (within || !anchors.has(alias.source))
-        throw invalid(file, `\`*${alias.source}\` has no anchor above it`, lineAt(text, startOf(alias)));
+        throw invalid(
+          file,
+          `\`*${alias.source}\` has no anchor above it`,
+          toFix,
+          lineAt(text, startOf(alias)),
+        );
     },
     Node: (key, node, path) => {
       checkAnchor(node, node.anchor, refuse);
@@ -63,17 +72,15 @@ export async function readStrictYaml(text: string, file: string): Promise<Strict
     };
   } catch (failure) {
     // Too many aliases.
-    throw invalid(file, (failure as Error).message);
+    throw invalid(file, (failure as Error).message, toFix);
   }
 }
 
-const invalid = (file: string, message: string, line?: number): TaskError =>
+const invalid = (file: string, message: string, advice: string, line?: number): TaskError =>
   new TaskError({
     what: `${file}${line === undefined ? '' : `:${line}`} is not valid YAML`,
     why: message.split(/:?\n/)[0] ?? '',
-    advice: file.startsWith('.state/')
-      ? `delete the file; ${taskCommand('create-k8s')} writes it again`
-      : 'fix the file and run again; nothing was changed',
+    advice,
   });
 
 type Offsets = readonly [start: number, ...ends: number[]];

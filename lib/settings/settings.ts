@@ -4,6 +4,7 @@ import { TaskError, UsageError } from '@k8s-deployment/runner';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { namesEnding } from '../ground/file-names.ts';
 import { ifThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { readStrictYaml, type StrictYaml } from '../ground/strict-yaml.ts';
 import { isTree, merge, type Tree, valueAt } from '../ground/tree.ts';
 import type { Environment, Settings } from './context.ts';
@@ -116,7 +117,9 @@ const readLayers = (files: readonly string[], root: string): Promise<Layer[]> =>
   Promise.all(files.map(async (file) => parse(await readText(root, file), file)));
 
 async function parse(text: string, file: string): Promise<Layer> {
-  const { value, lineOf } = parsed.get(text) ?? (await readStrictYaml(text, file));
+  const rewrite = `delete the file; ${taskCommand('create-k8s')} writes it again`;
+  const toFix = file.startsWith('.state/') ? rewrite : undefined;
+  const { value, lineOf } = parsed.get(text) ?? (await readStrictYaml(text, file, toFix));
   parsed.set(text, { value, lineOf });
   const tree = value ?? {};
   if (isTree(tree)) return { file, text, tree, lineOf };

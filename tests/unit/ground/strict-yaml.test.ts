@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { readStrictYaml } from '../../../lib/ground/strict-yaml.ts';
-import { fails, failureOf } from '../../rig/task-context.ts';
+import { failureOf } from '../../rig/task-context.ts';
 
 const contentOf = async (text: string) => (await readStrictYaml(text, 'f.yaml')).value;
 const refusal = async (text: string) => {
@@ -112,11 +112,6 @@ test('keys that are no text, tags, directives and characters that readers take d
     const refused = await refusal(text);
     assert.ok(refused.includes(problem), `${text}: ${refused}`);
   }
-});
-
-test('a damaged file that a task wrote is to be deleted, not edited', async () => {
-  const advice = /^delete the file; .*create-k8s/;
-  await fails(readStrictYaml('a: [', '.state/development/cluster.yaml'), { advice });
 });
 
 test('the same in quotes or a text block is accepted', async () => {

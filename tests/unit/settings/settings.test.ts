@@ -48,6 +48,11 @@ test('layers: common, provider, the environment’s files by name, and what the 
   assert.is((await load('development', 'embedded')).vault.address, 'https://127.0.0.1:1');
 });
 
+test('a damaged file that a task wrote is to be deleted, not edited', async () => {
+  write('.state/development/cluster.yaml', 'a: [');
+  await fails(load('development', 'embedded'), { advice: /^delete the file; .*create-k8s/ });
+});
+
 test('an environment includes files of environments/cloud, in a layer below its own', async () => {
   write('environments/cloud/own.yaml', 'domain: cloud.test\ncluster: { nodes: 7, cpus: 7 }\n');
   write(extra, 'include: [cloud/own.yaml]\ncluster: { cpus: 8 }\n');
