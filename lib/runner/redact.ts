@@ -1,4 +1,4 @@
-import { hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
+import { anyEncoded, hidePieces, patternsOf, type SecretPattern } from './secret-pattern.ts';
 
 const mask = '***';
 /** Fields of events, recorded runs and graph views that are not text: a secret may be `task` or `done`. */
@@ -112,7 +112,7 @@ class BrokenForms {
     if (line.length < anchorLength || notEncoded.test(line)) return all;
     const plain = line.replaceAll('-', '+').replaceAll('_', '/');
     const start = this.#atStart(plain);
-    const end = start === line.length ? start : this.#atEnd(plain, start);
+    const end = Math.max(start, this.#atEnd(plain));
     if (start === 0 && end === line.length) return all;
     const shown = `${start > 0 ? mask : ''}${line.slice(start, end)}${end < line.length ? mask : ''}`;
     return all.replace(line, () => shown);
@@ -123,20 +123,18 @@ class BrokenForms {
     let longest = 0;
     for (const { form, place } of this.#placesOf(line.slice(0, anchorLength))) {
       const length = Math.min(line.length, form.length - place);
-      if (length > longest && line.startsWith(form.slice(place, place + length))) longest = length;
+      const shown = form.slice(place, place + length).replace(anyEncoded, '');
+      if (length > longest && line.startsWith(shown)) longest = length;
     }
     return longest;
   }
 
   /** Start of a form that continues in the next line; the end of the line if there is none. */
-  #atEnd(line: string, from: number): number {
-    let first = line.length;
-    for (const { form, place } of this.#placesOf(line.slice(-anchorLength))) {
-      const start = line.length - place - anchorLength;
-      if (start >= from && start < first && line.startsWith(form.slice(0, line.length - start), start))
-        first = start;
-    }
-    return first;
+  #atEnd(line: string): number {
+    const lengths = this.#placesOf(line.slice(-anchorLength))
+      .filter(({ form, place }) => line.endsWith(form.slice(0, place + anchorLength).replace(anyEncoded, '')))
+      .map(({ place }) => place + anchorLength);
+    return line.length - Math.max(0, ...lengths);
   }
 
   #placesOf(characters: string): readonly Place[] {
@@ -161,17 +159,13 @@ function encodedForms(text: string): SecretPattern[] {
   return [...new Set(forms)].flatMap(patternsOf);
 }
 
-/** The secret's base64 on its own and inside longer text. */
+/** The secret's base64 alone and in longer text, where its 6-bit characters at the borders may mix with neighbours. */
 function base64Of(bytes: Buffer): string[] {
-  const forms = [bytes.toString('base64'), ...[0, 1, 2].map((offset) => encodedInside(bytes, offset))];
-  return forms.filter((form) => form.length >= shortestEncoded);
-}
-
-/**
- * The base64 characters that depend on the secret alone if `offset` bytes (modulo 3) come before it: a character has
- * 6 bits, so those at the borders mix with neighbours.
- */
-function encodedInside(bytes: Buffer, offset: number): string {
-  const encoded = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64');
-  return encoded.slice(Math.ceil((offset * 8) / 6), Math.floor(((offset + bytes.length) * 8) / 6));
+  const inside = [0, 1, 2].map((before) => {
+    const end = before + bytes.length;
+    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
+    const own = encoded.slice(Math.ceil((before * 8) / 6), Math.floor((end * 8) / 6));
+    return (before > 0 ? anyEncoded : '') + own + (end % 3 > 0 ? anyEncoded : '');
+  });
+  return [bytes.toString('base64'), ...inside].filter((form) => form.length >= shortestEncoded);
 }

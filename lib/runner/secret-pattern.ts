@@ -10,6 +10,9 @@ export type SecretPattern = {
   expression?: RegExp;
 };
 
+/** In a text of base64: any of its characters, or none. Half an emoji, which no secret is. */
+export const anyEncoded = '\uD800';
+
 /** JSON in JSON in a shell: this many backslashes before a character count as its escape. */
 const backslashes = 4;
 
@@ -55,6 +58,8 @@ const letters: { readonly [character: string]: string } = {
 };
 
 function spellingsOf(character: string): Pick<SecretPattern, 'source' | 'longest'>[] {
+  if (character === anyEncoded)
+    return [...[...'+/-_'].flatMap(spellingsOf), { source: '[A-Za-z0-9]?', longest: 1 }];
   const characters = [...character];
   const spellings = (special[characters[0] ?? ''] ?? []).map((one) => {
     const text = one.repeat(characters.length);
