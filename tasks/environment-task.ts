@@ -87,7 +87,7 @@ export function taskWithoutSettings<const Specs extends ArgumentSpecs = NoArgume
 function declare<Specs extends ArgumentSpecs, More extends object>(
   definition: Definition<Specs, Early<Specs> & More, BodyOf<Specs> & More>,
   declaration: (definition: never) => Task<Specs>,
-  more: (early: InEnvironment) => Promise<More>,
+  withSettings: (early: InEnvironment) => Promise<More>,
 ): Task<Specs> {
   const early = <Given extends { readonly options: Options }>(given: Given) => {
     const options = given.options as GlobalOptions;
@@ -96,7 +96,7 @@ function declare<Specs extends ArgumentSpecs, More extends object>(
   };
   const known = async <Given extends { readonly options: Options }>(given: Given) => {
     const found = early(given);
-    return { ...found, ...(await more(found)) };
+    return { ...found, ...(await withSettings(found)) };
   };
   const { run, check, onCluster, ...rest } = definition;
   const fields: { [name: string]: unknown } = { ...rest };

@@ -36,7 +36,7 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
   return { body, interrupt, close, lastLines, report: () => report };
 
   function body(): void | Promise<void> {
-    const running = start();
+    const running = task.run === undefined ? runCommands(task.commands(input)) : task.run(context());
     // Anything but a promise is already done.
     if (typeof running !== 'object') return;
     return new Promise((resolve, reject) => {
@@ -46,16 +46,12 @@ export function openAttempt(node: TaskNode, run: Run, gate: Gate, onLine?: (line
     });
   }
 
-  function start(): void | Promise<void> {
-    if (task.run !== undefined) return task.run(context());
-    const commands = task.commands(input);
-    if (!('then' in commands) && commands.length === 0) return;
-    return runCommands(commands);
+  function runCommands(commands: readonly string[] | Promise<readonly string[]>): void | Promise<void> {
+    if ('then' in commands) return commands.then(runCommands);
+    if (commands.length > 0) return runAll(commands);
   }
 
-  async function runCommands(listed: readonly string[] | Promise<readonly string[]>): Promise<void> {
-    const commands = await listed;
-    if (commands.length === 0) return;
+  async function runAll(commands: readonly string[]): Promise<void> {
     const options = (await run.shell?.(input.options)) ?? {};
     for (const command of commands) {
       // No code reads these streams separately, but JSON tells them apart.

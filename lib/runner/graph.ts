@@ -37,7 +37,7 @@ export async function buildGraph(
   listed?: TaskNames,
 ): Promise<Graph> {
   const nodes = new Map<string, TaskNode>();
-  const names = new Map<string, AnyTask>();
+  const names = new Map<string, AnyTask>(listed);
   const requests: (Request & { readonly neededBy: TaskNode })[] = [];
   const roots: TaskNode[] = [];
   const labels: string[] = [];
@@ -110,7 +110,7 @@ export async function buildGraph(
     // Most tasks take no arguments, so there is nothing to check.
     const plain = task.args === undefined && Object.keys(request.args).length === 0;
     const args = plain ? {} : await checkRequest(request);
-    claimName(task.name, task, names, listed);
+    claimName(task.name, task, names);
     // Without undefined arguments; the specs define the order.
     const given = Object.entries(args).filter(([, value]) => value !== undefined);
     const id = `${task.name} ${JSON.stringify(given)}`;

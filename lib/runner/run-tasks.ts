@@ -108,25 +108,20 @@ async function runNodes(run: Run, screen: Renderer) {
       if (node.task.interactive) screen.resume?.();
       gate?.release();
       await memory?.after(node, result);
-      return settle(node, result, at, emit);
+      const { id, label } = node;
+      const durationMs = Date.now() - at;
+      if (result.status === 'done') emit({ type: 'task-done', id, report: result.report, durationMs });
+      else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
+      else {
+        const { failure, lastLines } = result;
+        const place = formatPlace(node.task.place);
+        emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
+      }
+      return result.status === 'done';
     },
     skip: (node, because) => emit({ type: 'task-skipped', id: node.id, because: because?.id }),
   });
   return memory;
-}
-
-/** Emits the result of a node that was started then. Returns whether it is done. */
-function settle(node: TaskNode, result: NodeResult, startedAt: number, emit: Emit): boolean {
-  const { id, label } = node;
-  const durationMs = Date.now() - startedAt;
-  if (result.status === 'done') emit({ type: 'task-done', id, report: result.report, durationMs });
-  else if (result.status === 'interrupted') emit({ type: 'task-interrupted', id, durationMs });
-  else {
-    const { failure, lastLines } = result;
-    const place = formatPlace(node.task.place);
-    emit({ type: 'task-failed', durationMs, id, label, failure, chain: chainOf(node), lastLines, place });
-  }
-  return result.status === 'done';
 }
 
 async function takeLock(

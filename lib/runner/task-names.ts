@@ -10,13 +10,8 @@ export type TaskNames = ReadonlyMap<string, AnyTask>;
  * Registers the name of a task that may be unlisted. Throws UsageError if another task has it, since runs, records
  * and logs identify tasks by name.
  */
-export function claimName(
-  name: string,
-  task: AnyTask,
-  names: Map<string, AnyTask>,
-  listed?: TaskNames,
-): void {
-  const owner = names.get(name) ?? listed?.get(name);
+export function claimName(name: string, task: AnyTask, names: Map<string, AnyTask>): void {
+  const owner = names.get(name);
   if (owner === undefined) names.set(name, task);
   else if (owner !== task)
     throw new UsageError({
