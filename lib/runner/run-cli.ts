@@ -48,9 +48,7 @@ export async function runCli(
   const stop = new Stop(children);
   stop.listen();
   const endSuspend = listenForSuspend(children);
-  const terminal = openTerminal((error) =>
-    stop.begin(error === undefined ? { type: 'hang-up' } : { type: 'crash', error }),
-  );
+  const terminal = openTerminal(() => stop.begin({ type: 'hang-up' }));
   const session: Session = {
     tasks: [...tasks, ...ownTasks],
     specs: { ...config.options, ...runnerOptions },

@@ -1,5 +1,4 @@
 import type { BackPressure } from '../child-output.ts';
-import { TaskError } from '../errors.ts';
 
 /** A run's output: results on stdout, everything else on stderr. */
 export type Terminal = {
@@ -48,10 +47,10 @@ const batchLength = 64 * 1024;
 
 /**
  * This process's stdout and stderr. A missing reader (EPIPE) or a closed terminal (EIO) is not an error: output is
- * dropped, and `onLogLost` is called for stderr. Any other error, such as a full disk, makes the exit code 1: for
- * results at the end of the run, for the log immediately, with an error for `onLogLost`.
+ * dropped, and `onLogLost` is called for stderr. Any other error, such as a full disk, lets the run go on, and makes its
+ * exit code 1 if it is 0.
  */
-export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
+export function openTerminal(onLogLost: () => void): Terminal {
   const { stdout, stderr, env } = process;
   for (const stream of [stdout, stderr])
     if (!stream.listeners('error').includes(onError)) stream.on('error', onError);
@@ -96,28 +95,24 @@ export function openTerminal(onLogLost: (error?: TaskError) => void): Terminal {
 /** Streams of this process that cannot be written any more. */
 const gone = new Set<unknown>();
 /** What the open terminal does without a log. */
-let loseLog: ((error?: TaskError) => void) | undefined;
+let loseLog: (() => void) | undefined;
 
 /** Stays after the end of a run: a pending write may fail, which would be thrown without a listener. */
 function onError(this: NodeJS.WriteStream, { code, message }: NodeJS.ErrnoException): void {
   if (gone.has(this)) return;
   gone.add(this);
   const { stdout, stderr } = process;
-  const isReaderGone = code === 'EPIPE' || code === 'EIO';
-  if (this === stderr && loseLog !== undefined) {
-    const what = 'cannot write the log';
-    // The only place left for a message, unless it could be taken for a result.
-    if (!isReaderGone && stdout.isTTY && !gone.has(stdout))
-      stdout.write(`error: ${what}\n  why: ${message}\n`);
-    loseLog(isReaderGone ? undefined : new TaskError({ what, why: message }));
-  } else if (!isReaderGone) {
-    // Losing results to a full disk is a failure, unlike losing a reader.
-    stderr.write(`error: cannot write all results\n  why: ${message}\n`);
-    // May come after the run has ended and set its exit code.
-    process.once('exit', () => {
-      process.exitCode ||= 1;
-    });
+  if (code === 'EPIPE' || code === 'EIO') {
+    if (this === stderr) loseLog?.();
+    return;
   }
+  if (this === stdout) stderr.write(`error: cannot write all results\n  why: ${message}\n`);
+  // The only place left for a message, unless it could be taken for a result.
+  else if (stdout.isTTY) stdout.write(`error: cannot write the log\n  why: ${message}\n`);
+  // May come after the run has ended and set its exit code.
+  process.once('exit', () => {
+    process.exitCode ||= 1;
+  });
 }
 
 export function createStyle(color: boolean, isUnicode: boolean) {

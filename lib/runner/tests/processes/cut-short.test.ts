@@ -106,15 +106,15 @@ test('losing a result to a full disk is a failure, losing its reader is not', as
   assert.equal([closed.exitCode, closed.stderr], [0, '']);
 });
 
-test('a log that the disk does not take ends the run as a failure', async () => {
-  const stay = `setTimeout(resolve, 60_000); signal.addEventListener('abort', resolve);`;
-  const body = `log('line'); await new Promise((resolve) => { ${stay} });`;
-  const file = fileOf(
-    top(`run: async ({ log, signal }) => { ${body} }`),
-    "process.exitCode = await runCli(tasks, ['top']); process.exit();",
-  );
-  const { exitCode } = await inShell(file, '$0 2> /dev/full');
-  assert.is(exitCode, 1);
+test('a log that the disk does not take makes the run a failure, whose code is that of a failed task', async () => {
+  for (const [command, expected] of [
+    ['true', 1],
+    ['sleep 0.1; exit 7', 7],
+  ] as const) {
+    const file = fileOf(top(`run: ({ $, log }) => { log('line'); return $\`${command}\`; }`));
+    for (const words of ['2> /dev/full', '> /dev/full 2>&1'])
+      assert.is((await inShell(file, `$0 top ${words}`)).exitCode, expected, command);
+  }
 });
 
 const stay = 'setInterval(() => {}, 1000);';
