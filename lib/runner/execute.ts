@@ -5,6 +5,7 @@ import { formatDuration } from './format.ts';
 import type { TaskNode } from './node.ts';
 import { pause, timerMs } from './pause.ts';
 import type { Gate, NodeResult, Run, Service } from './run.ts';
+import { lastSaid } from './shell.ts';
 import { startLimit } from './suspend.ts';
 
 /** Milliseconds for a long-running process to become ready. */
@@ -82,12 +83,11 @@ export async function executeNode(
     }
 
     function lateError(last: string | undefined): TaskError {
-      const said = last === undefined ? 'it said nothing' : `it last said: ${last}`;
-      const [how, why] = readiness
-        ? ['was not ready', `waited for a line with \`${readiness.log}\`; ${said}`]
-        : ['timed out', last];
-      const what = `task \`${label}\` ${how} after ${formatDuration(limitMs ?? 0)}${count}`;
-      return new TaskError({ what, why, exitCode: exitCodes.timeout });
+      const [how, waited] = readiness
+        ? ['was not ready', `waited for a line with \`${readiness.log}\`; `]
+        : ['did not end', ''];
+      const what = `task \`${label}\` ${how} within ${formatDuration(limitMs ?? 0)}${count}`;
+      return new TaskError({ what, why: waited + lastSaid(last), exitCode: exitCodes.timeout });
     }
 
     /** A long-running process may not end, even without an error. */

@@ -9,7 +9,7 @@ export { parseJson } from './parse-json.ts';
 export { childrenOf, isSameProcess, type ProcessIdentity, processIdentity } from './process-identity.ts';
 export { runCli } from './run-cli.ts';
 export type { Command, CommandOptions, CommandOutput, Shell } from './shell.ts';
-export { missingTool, quote, reasonIn, spaceAdvice } from './shell.ts';
+export { lastSaid, missingTool, quote, reasonIn, spaceAdvice } from './shell.ts';
 export {
   type AnyTask,
   type ArgumentSpecs,

@@ -86,9 +86,9 @@ export function commandFailure(
   const reason = reasonIn(output.stderr) ?? reasonIn(output.stdout) ?? '';
   const why = redact(ownBeginning(reason, longestLine)) || undefined;
   const fail = (how: string, more: Partial<ErrorText>): TaskError =>
-    new TaskError({ what: `${shown} ${how}`, why, ...more });
+    new TaskError({ what: `${shown} ${how}`, why: timeoutMs === undefined ? why : lastSaid(why), ...more });
   if (timeoutMs !== undefined)
-    return fail(`timed out after ${formatDuration(timeoutMs)}`, { exitCode: exitCodes.timeout });
+    return fail(`did not end within ${formatDuration(timeoutMs)}`, { exitCode: exitCodes.timeout });
   if (startError !== undefined)
     return fail('could not be started', { why: startReason(startError, finished.cwd), cause: startError });
   if (overflow !== undefined && output.exitCode === 0) {
@@ -105,6 +105,10 @@ export function commandFailure(
     exitCode,
   });
 }
+
+/** What was printed last before a time limit, which need not be the reason. */
+export const lastSaid = (line?: string): string =>
+  line === undefined ? 'it said nothing' : `it last said: ${line}`;
 
 /** The error of a program that the shell did not find, by what it `said`; undefined for any other failure. */
 export function missingTool(command: string, exitCode: number, said: string): MissingToolError | undefined {

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import {
   type CommandOutput,
   exitCodes,
+  lastSaid,
   missingTool,
   parseJson,
   reasonIn,
@@ -20,7 +21,8 @@ export function signalOf({ exitCode, signal }: Omit<Ended, 'stderr'>): NodeJS.Si
 }
 
 /** The reason on a program's stderr, or else how it ended: `ended by SIGKILL`, `exit code 3`. */
-export const reasonOf = (output: Ended): string => reasonIn(output.stderr) ?? endOf(output);
+export const reasonOf = (output: Ended): string =>
+  (!tookTooLong(output) && reasonIn(output.stderr)) || endOf(output);
 
 /** True if the runner ended the program at the command's time limit. */
 const tookTooLong = ({ exitCode }: Pick<Ended, 'exitCode'>): boolean => exitCode === exitCodes.timeout;
@@ -38,9 +40,10 @@ export function toolFailure(command: string, output: Ended, advice?: string): Ta
   if (missing !== undefined) return missing;
   const signal = signalOf(output);
   const ended = signal === undefined ? `failed with exit code ${output.exitCode}` : `was ended by ${signal}`;
+  const [late, said] = [tookTooLong(output), reasonIn(output.stderr)];
   return new TaskError({
-    what: `\`${command}\` ${tookTooLong(output) ? 'took too long' : ended}`,
-    why: reasonIn(output.stderr) ?? 'it printed no reason',
+    what: `\`${command}\` ${late ? 'took too long' : ended}`,
+    why: late ? lastSaid(said) : (said ?? 'it printed no reason'),
     advice:
       spaceAdvice(output.stderr) ??
       advice ??

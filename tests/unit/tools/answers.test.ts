@@ -26,7 +26,16 @@ test('a failed program is reported with its last output, else with its exit code
     ),
     [ended(143), 'ended by SIGTERM', 'was ended by SIGTERM'],
     [ended(137, '', 'SIGKILL'), 'ended by SIGKILL', 'was ended by SIGKILL'],
-    [ended(124, '', 'SIGTERM'), 'it took too long and was ended', 'took too long'],
+    // What it printed is no reason.
+    ...['', 'loading'].map((said) => {
+      const why = said === '' ? 'it said nothing' : `it last said: ${said}`;
+      return [
+        ended(124, said, 'SIGTERM'),
+        'it took too long and was ended',
+        'took too long',
+        { why },
+      ] as const;
+    }),
     [ended(3, 'Error: refused\n'), 'Error: refused', 'failed with exit code 3', { why: 'Error: refused' }],
     // A full disk is named, not what a program says after it; a code 2 does not mean a wrong command line.
     [ended(2, `${full}\ntar: Exiting with failure status\n`), full, 'failed with exit code 2', space],

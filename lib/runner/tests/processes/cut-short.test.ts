@@ -71,7 +71,7 @@ for (const [body, expected, shown, last] of [
   [late("throw new Error('too late')"), 1, /error: Internal error: too late\n(?! +at )/],
   [late("Promise.reject(new TaskError({ what: 'no', why: 'y' }))"), 1, 'error: no\n  why: y\n'],
   // Although nothing interrupts it.
-  [`timeoutMs: 1, run: () => { ${busy} }`, 124, 'timed out'],
+  [`timeoutMs: 1, run: () => { ${busy} }`, 124, 'did not end within'],
   ['/* and then */', 0, /^$/, "await runCli(tasks, ['top']); process.exit(0);"],
   [
     '/* and its options never come */',

@@ -8,8 +8,9 @@ useRig(test);
 
 test('a time limit ends the whole group and gives 124', async () => {
   const group = `sh -c '${rig.command('grandchild')} & exec ${rig.command('slow')}'`;
-  const { stderr } = await rig.run([{ name: 'slow', timeoutMs: 4000, commands: [group] }]).ends(124);
-  assert.match(stderr, 'task `slow` timed out after 4.0s');
+  const commands = ['echo loading', group];
+  const { stderr } = await rig.run([{ name: 'slow', timeoutMs: 4000, commands }]).ends(124);
+  assert.match(stderr, 'task `slow` did not end within 4.0s\n  why: it last said: loading\n');
   assert.not.match(stderr, 'given up');
 });
 
