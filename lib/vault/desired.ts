@@ -18,7 +18,10 @@ export function vaultSettings(loaded: Settings, known: Partial<Settings['vault']
 /** The API server for a Vault in a pod. */
 export const inClusterApi = { host: 'https://kubernetes.default.svc' };
 
-/** kubectl's arguments to print a token with which Vault reviews other tokens. */
-export const reviewerTokenWords = '-n kube-system create token vault-token-reviewer --duration 8760h'.split(
-  ' ',
-);
+const reviewer = ['vault-token-reviewer', '-n', 'kube-system'];
+
+/** kubectl's arguments to print the uid of the account whose token lets Vault review other tokens. */
+export const reviewerWords = ['get', 'serviceaccount', ...reviewer, '-o', 'jsonpath={.metadata.uid}'];
+
+/** kubectl's arguments to print such a token. */
+export const reviewerTokenWords = ['create', 'token', ...reviewer, '--duration', '8760h'];

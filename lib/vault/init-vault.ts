@@ -16,7 +16,14 @@ import type { KubernetesAccess } from './api/key-values.ts';
 import { readKeys } from './api/keys-file.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
-import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings, writtenPath } from './desired.ts';
+import {
+  desiredState,
+  inClusterApi,
+  reviewerTokenWords,
+  reviewerWords,
+  vaultSettings,
+  writtenPath,
+} from './desired.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
@@ -114,24 +121,19 @@ async function kubernetesAccess(context: EnvironmentContext): Promise<Kubernetes
   };
 }
 
-/** A token valid for another month, kept between runs, because a new one would count as a change. */
-async function reviewerToken(context: EnvironmentContext): Promise<string> {
+/** A token of today's account, valid for another month; kept between runs, as a new one would count as a change. */
+export async function reviewerToken(context: EnvironmentContext): Promise<string> {
   const { $, environment } = context;
   const path = join(environment.state, 'vault', 'reviewer.jwt');
   const known = (await readFile(path, 'utf8').catch(() => '')).trim();
-  if (expiryMs(known) > Date.now() + 30 * 24 * 3600 * 1000) {
-    context.secret(known);
-    return known;
-  }
-  const output = await $({ quiet: true })`${kubectl(environment)} ${reviewerTokenWords}`;
-  const token = output.stdout.trim();
+  // Unverified.
+  const claims = Buffer.from(known.split('.')[1] ?? '', 'base64url').toString();
+  const lasts = Object(parseJson(claims)).exp * 1000 > Date.now() + 30 * 24 * 3600 * 1000;
+  const quiet = $({ quiet: true });
+  const account = await quiet`${kubectl(environment)} ${reviewerWords}`;
+  const isKept = lasts && claims.includes(account.stdout);
+  const token = isKept ? known : (await quiet`${kubectl(environment)} ${reviewerTokenWords}`).stdout.trim();
   context.secret(token);
-  await writeWhole(path, token);
+  if (!isKept) await writeWhole(path, token);
   return token;
-}
-
-/** Expiry of a JWT in ms, unverified; 0 if unreadable. */
-function expiryMs(token: string): number {
-  const claims = parseJson(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-  return Object(claims).exp * 1000 || 0;
 }

@@ -35,7 +35,7 @@ import { ensureVault, vaultCommands } from './vault.ts';
 /** The cluster's files in the state folder. The record is removed last: an interrupted destroy can be repeated. */
 const files = [
   ...['cluster.yaml', 'kwok', 'kwok.yaml', 'nodes.yaml', 'ingress-class.yaml', 'kubeconfig', 'kube-cache'],
-  ...['vault', 'postgresql', 'services', 'embedded.json'],
+  ...['vault', 'postgresql', 'services', 'logs', 'embedded.json'],
 ];
 
 /** The parts are separate tasks; `create` and `start` only let their processes outlive the run. */

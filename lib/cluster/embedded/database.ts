@@ -30,7 +30,7 @@ import type { FoundTool } from '../../tools/get-tool.ts';
 import { reasonOf } from '../../tools/tool-answer.ts';
 import { findTool } from '../../tools/tools.ts';
 import { ensureService, inBackground } from './processes.ts';
-import { waitForService } from './services.ts';
+import { tellLostData, waitForService } from './services.ts';
 import { expectedPorts, type Mode, requireState } from './state.ts';
 
 const initdbArguments = (data: string, settings: Settings): readonly string[] => [
@@ -87,6 +87,8 @@ async function ensureServer(context: Context, port: number): Promise<Outcome> {
   const ready = () => isPostgresqlReady('127.0.0.1', port);
   const data = dataFolder(environment);
   const settled = serverArguments(environment, port);
+  const back = `${taskCommand('restore-database')} brings back a backup`;
+  await tellLostData(context, 'postgresql', 'postgresql/data', back);
   const outcome = await ensureService(context, {
     name: 'postgresql',
     ports: { postgresql: port },

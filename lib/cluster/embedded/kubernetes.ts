@@ -19,6 +19,7 @@ import {
   recordService,
   type ServiceRecord,
   stopServices,
+  tellLostData,
   waitForService,
 } from './services.ts';
 import {
@@ -59,6 +60,9 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
       await stopServices(environment.state, alive);
       await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
     } else if (!ready) {
+      const data = join('kwok', 'clusters', environment.clusterName, 'etcd');
+      const back = `${taskCommand('create-environment , install-all')} installs all again`;
+      await tellLostData(context, 'etcd', data, back);
       // A killed run may have been stopping them.
       const unready = alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd');
       await stopServices(environment.state, unready);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import {
 } from '@k8s-deployment/runner';
 import { fileDigest } from '../../ground/files.ts';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
-import type { Outcome } from '../../settings/context.ts';
+import type { EnvironmentContext, Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 
 /** A process that outlives its run. */
@@ -123,6 +123,19 @@ export async function startService(
   } finally {
     closeSync(output);
   }
+}
+
+/** Logs that a service that ran before, and does not now, lost its data in this folder, and how they come back. */
+export async function tellLostData(
+  { environment: { name, state }, log }: Pick<EnvironmentContext, 'environment' | 'log'>,
+  service: string,
+  folder: string,
+  advice: string,
+): Promise<void> {
+  const found = (await ifThere(readdir(join(state, folder)))) ?? [];
+  if (found.length > 0 || !existsSync(serviceLog(state, service))) return;
+  if ((await livingServices(state)).some((living) => living.name === service)) return;
+  log(`.state/${name}/${folder} is missing: ${service} starts without data; ${advice}`);
 }
 
 /** The last line of a service's log. */

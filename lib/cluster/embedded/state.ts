@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, statfs } from 'node:fs/promises';
+import { readdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TaskError } from '@k8s-deployment/runner';
 import { ifThere, textIfThere } from '../../ground/if-there.ts';
@@ -167,7 +167,7 @@ export const writeState = (environment: Pick<Environment, 'state'>, state: Embed
 
 /**
  * The environment's record; without one, chooses ports and writes the files. Recorded services without it belong to a
- * lost cluster with other ports: stops them and removes its token.
+ * lost cluster with other ports: stops them.
  */
 export async function ensureState({ environment, settings: { cluster } }: Target): Promise<EmbeddedState> {
   const known = await readState(environment);
@@ -175,8 +175,6 @@ export async function ensureState({ environment, settings: { cluster } }: Target
     // Not for those who only read the record.
     const { readServices, stopServices } = await import('./services.ts');
     await stopServices(environment.state, await readServices(environment.state));
-    // Vault would use the old cluster's token for the new one.
-    await rm(join(environment.state, 'vault', 'reviewer.jwt'), { force: true });
   }
   const state: EmbeddedState = known ?? {
     phase: 'creating',

@@ -1,5 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { taskCommand } from '../../ground/launcher.ts';
 import type { EnvironmentContext, InEnvironment, Outcome } from '../../settings/context.ts';
 import { writeWhole } from '../../settings/environment.ts';
 import { findTool } from '../../tools/tools.ts';
@@ -9,7 +10,7 @@ import { dropReservation, keysNeverStored } from '../../vault/api/keys-file.ts';
 import { sealStatus } from '../../vault/api/replica.ts';
 import type { Ports } from './ports.ts';
 import { clearService, ensureService, inBackground } from './processes.ts';
-import { waitForService } from './services.ts';
+import { tellLostData, waitForService } from './services.ts';
 import { expectedPorts, requireState } from './state.ts';
 import { fillCommand, fillTemplate, type TemplateValues } from './template.ts';
 
@@ -44,6 +45,8 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
   const folder = join(environment.state, 'vault');
   const data = join(folder, 'data');
   const keys = join(folder, 'keys.json');
+  const back = `${taskCommand('init-vault')} sets it up, then ${taskCommand('restore-vault')} brings back a backup`;
+  await tellLostData(context, 'vault', 'vault/data', back);
   if (await keysNeverStored(keys)) {
     context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
     await clearService(environment, 'vault');

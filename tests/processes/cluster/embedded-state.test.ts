@@ -1,5 +1,4 @@
 import {
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -17,11 +16,18 @@ import { sourcesDigest } from '../../../lib/cluster/embedded/cluster.ts';
 import { ensureKubernetes, linkPrograms, prepareFolder } from '../../../lib/cluster/embedded/kubernetes.ts';
 import { portNames } from '../../../lib/cluster/embedded/ports.ts';
 import * as processes from '../../../lib/cluster/embedded/processes.ts';
-import { lastLogLine, readServices, recordService } from '../../../lib/cluster/embedded/services.ts';
+import {
+  lastLogLine,
+  readServices,
+  recordService,
+  serviceLog,
+  tellLostData,
+} from '../../../lib/cluster/embedded/services.ts';
 import * as states from '../../../lib/cluster/embedded/state.ts';
 import { requireCreated } from '../../../lib/cluster/messages.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { remember, writeWhole } from '../../../lib/settings/environment.ts';
+import { reviewerToken } from '../../../lib/vault/init-vault.ts';
 import { withVaultReplicas } from '../../../lib/vault/replicas.ts';
 import { context, scriptedSuite, withSettings } from '../../rig/scripted-folder.ts';
 import { standIn, useStandIns } from '../../rig/stand-in.ts';
@@ -149,12 +155,39 @@ test('the lost record of a created cluster is taken from what is left, or nothin
 test('services of a lost state are stopped when a new one is created', async () => {
   const old = await standIn('node');
   await recordService(environment.state, 'job-runner', old.pid);
-  const token = join(environment.state, 'vault/reviewer.jwt');
-  await writeWhole(token, 'of the old cluster');
   await ensureState(context);
   assert.equal(await readServices(environment.state), []);
   assert.equal(await old.ended, [null, 'SIGTERM']);
-  assert.not.ok(existsSync(token));
+});
+
+test('a server that ran before and has no data any more says so, and how they come back', async () => {
+  const context = await project.context('embedded');
+  const tell = () => tellLostData(context, 'vault', 'vault/data', 'restore it');
+  await tell();
+  await writeWhole(serviceLog(environment.state, 'vault'), '');
+  mkdirSync(join(environment.state, 'vault/data'), { recursive: true });
+  await tell();
+  const lost = '.state/development/vault/data is missing: vault starts without data; restore it';
+  assert.equal(context.logged, [lost]);
+  await writeWhole(join(environment.state, 'vault/data/vault.db'), '');
+  await tell();
+  rmSync(join(environment.state, 'vault'), { recursive: true });
+  await recordService(environment.state, 'vault', process.pid);
+  await tell();
+  assert.is(context.logged.length, 1);
+});
+
+test('the token with which Vault reviews others is kept while its account is the same', async () => {
+  const exp = Date.now() / 1000 + 40 * 24 * 3600;
+  const tokenOf = (uid: string) => `h.${Buffer.from(JSON.stringify({ exp, uid })).toString('base64url')}.s`;
+  const account = (uid: string) =>
+    project.script('kubectl', `case "$*" in *create*) echo ${tokenOf(uid)} ;; *) printf ${uid} ;; esac`);
+  for (const uid of ['first', 'second']) {
+    account(uid);
+    assert.is(await reviewerToken(context), tokenOf(uid));
+  }
+  project.script('kubectl', 'case "$*" in *create*) exit 1 ;; *) printf second ;; esac');
+  assert.is(await reviewerToken(context), tokenOf('second'));
 });
 
 test('a cluster that runs where nothing of it is seen is neither started here nor called stopped', async () => {
