@@ -54,9 +54,7 @@ async function statusRows(status: Status, context: EnvironmentContext): Promise<
   const ready = cluster.nodes.length - unready.length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
-  const ask = async () => (await (await clusterOf(environment)).state(context)).faults;
-  const known = cluster.state === 'degraded' ? await ask().catch(() => undefined) : undefined;
-  const faults = known === undefined ? '' : ` (${known.join(', ')})`;
+  const faults = status.faults === undefined ? '' : ` (${status.faults.join(', ')})`;
   const vault = await describeVault(context, status);
   const database = await describeDatabase(context, status);
   const width = Math.max(0, ...releases.map(({ name }) => name.length));
@@ -139,8 +137,11 @@ async function nextStep(status: Status, { environment }: EnvironmentContext): Pr
     ({ advice, message }: TaskError) => advice ?? message,
   );
   if (fault !== undefined) return `correct the settings: ${fault}`;
+  const core = await declaredReleases(environment.root, { tier: 'core' }).catch(() => []);
+  const isCut = core.some(({ name }) => status.notInstalled.includes(name));
   const half = ['start what does not answer, and unseal Vault,', 'start-k8s'] as const;
-  const [what, task] = stepsFrom[status.cluster.state] ?? (isHalfStarted(status) ? half : []);
+  const running = isCut ? stepsFrom.creating : isHalfStarted(status) ? half : undefined;
+  const [what, task] = stepsFrom[status.cluster.state] ?? running ?? [];
   return task === undefined ? undefined : `${what} with: ${taskLine(task)}`;
 }
 

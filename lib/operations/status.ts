@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { exitCodes, MissingToolError, TaskError } from '@k8s-deployment/runner';
 import { clusterOf, withPostgresql } from '../cluster/cluster.ts';
-import type { ClusterPhase } from '../cluster/provider.ts';
+import type { ClusterPhase, ClusterState } from '../cluster/provider.ts';
 import { type ProviderName, providerOf } from '../cluster/providers.ts';
 import { isPostgresqlReady } from '../database/login.ts';
 import { taskCommand } from '../ground/launcher.ts';
@@ -18,8 +18,9 @@ import { readVaultStatus, type VaultStatus } from '../vault/health.ts';
 import { type CertificateExpiry, readExpiries } from './certificates.ts';
 import { namespacesOf } from './reopen.ts';
 
-/** The output of `status --json`, a fixed format. */
+/** The output of `status --json`, a fixed format, and a degraded cluster's faults, which are not in it. */
 export type Status = {
+  readonly faults?: readonly string[] | undefined;
   readonly environment: string;
   readonly provider: ProviderName;
   readonly cluster: {
@@ -49,7 +50,7 @@ export type Status = {
 export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_000): Promise<Status> {
   const { environment } = unlimited;
   const within = (timeoutMs: number) => ({ ...unlimited, $: unlimited.$({ timeoutMs }) });
-  const state = await readPhase(within(longestMs));
+  const { phase: state, faults } = await readPhase(within(longestMs));
   // An API server without its etcd accepts calls and answers none.
   const answerMs = state === 'degraded' ? 5000 : longestMs;
   const context = within(answerMs);
@@ -92,6 +93,7 @@ export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_0
     context.log(`not known: ${about.join(', ')} (${reason})`);
   }
   return {
+    faults,
     environment: environment.name,
     provider: environment.provider,
     cluster: { state, kubernetesVersion: version?.gitVersion ?? null, nodes: nodes ?? [] },
@@ -126,19 +128,19 @@ async function openShared(context: EnvironmentContext): Promise<void> {
   }
 }
 
-async function readPhase(context: EnvironmentContext): Promise<ClusterPhase> {
+async function readPhase(context: EnvironmentContext): Promise<ClusterState> {
   const { environment } = context;
   for (const tool of providerOf(environment).toolsFor.status) {
     if (await findTool(tool)) continue;
     // Without the tools, nothing can have been created.
-    if ((await remembered(environment)) === undefined) return 'absent';
+    if ((await remembered(environment)) === undefined) return { phase: 'absent' };
     throw new MissingToolError({
       what: `the state of environment \`${environment.name}\` is not known`,
       why: `${tool}, which reports it, is not installed any more`,
       advice: `run ${taskCommand('install-tools')}`,
     });
   }
-  return (await (await clusterOf(environment)).state(context)).phase;
+  return (await clusterOf(environment)).state(context);
 }
 
 async function readNodes(context: EnvironmentContext): Promise<Status['cluster']['nodes']> {

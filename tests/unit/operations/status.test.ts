@@ -55,9 +55,13 @@ test('what is stopped, sealed or does not answer comes with the task that starts
     vault: { initialized: true, sealed: false, configured: true },
     database: { reachable: true },
   };
+  assert.is(
+    await last({ ...running, notInstalled: ['reloader', 'app1-back'] }),
+    'finish it with: npx tsx tasks.ts create-environment',
+  );
   const none = { vault: null, database: null };
   for (const [changes, isAdvised] of [
-    [{}, false],
+    [{ notInstalled: ['app1-back'] }, false],
     [{ vault: { initialized: true, sealed: true, configured: false } }, true],
     [{ database: { reachable: false } }, true],
     [none, true],
