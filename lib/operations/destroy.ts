@@ -1,4 +1,4 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Question, UsageError } from '@k8s-deployment/runner';
 import { clusterOf } from '../cluster/cluster.ts';
@@ -8,7 +8,7 @@ import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { removeKeyring } from '../secrets/keyring.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
-import { exportHomes, forgetRuns, remembered, removeState } from '../settings/environment.ts';
+import { exportHomes, forgetRuns, removeState } from '../settings/environment.ts';
 import { environmentNames, loadSettings } from '../settings/settings.ts';
 
 /**
@@ -31,19 +31,20 @@ export async function destroyQuestion({ environment }: InEnvironment): Promise<Q
 /** Removes the whole environment: cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  // A damaged record is a trace of the environment too.
-  const known = await remembered(environment).catch(() => true);
+  const files = (await ifThere(readdir(environment.state))) ?? [];
+  // This run has made its temporary folder.
+  const left = files.filter((file) => file !== 'tmp');
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);
   await removeState(environment);
   await forgetRuns(environment);
-  if (!known && outcome === 'unchanged')
-    context.log(
-      environment.context === ''
-        ? 'it was not created here, and neither --context nor its settings name a cluster: nothing to do'
-        : 'this environment does not exist: nothing to do',
-    );
-  context.report(known || outcome === 'changed' ? 'changed' : 'unchanged');
+  const none =
+    environment.context === ''
+      ? 'neither --context nor the settings name a cluster'
+      : 'nothing of this environment is in a cluster';
+  const rest = left.length === 0 ? 'nothing to do' : `removed its files: ${left.join(', ')}`;
+  if (outcome === 'unchanged') context.log(`${none}: ${rest}`);
+  context.report(left.length > 0 || outcome === 'changed' ? 'changed' : 'unchanged');
 }
 
 /** The same as plain commands. */

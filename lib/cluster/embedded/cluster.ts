@@ -93,12 +93,11 @@ export const cluster: Cluster = {
     const { environment } = context;
     await refuseElsewhere(context);
     const stopped = await stopEverything(environment);
-    // A damaged record counts as one.
-    const known = await readState(environment).catch(() => true);
+    const found = files.some((file) => existsSync(join(environment.state, file)));
     // Without it, and while it is created without its settings, a cluster counts as half removed.
     await rm(join(clusterFolder(environment), 'kwok.yaml'), { force: true });
     for (const file of files) await rm(join(environment.state, file), { recursive: true, force: true });
-    return known || stopped > 0 ? 'changed' : 'unchanged';
+    return found || stopped > 0 ? 'changed' : 'unchanged';
   },
 
   addresses: async ({ environment }) => {

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { certificateProblem } from '../../../lib/certificates/certificates.ts';
 import { readServices } from '../../../lib/cluster/embedded/services.ts';
 import { ensureState, readState } from '../../../lib/cluster/embedded/state.ts';
-import { removeScratch, requireUnused } from '../../../lib/operations/destroy.ts';
+import { destroyEnvironment, removeScratch, requireUnused } from '../../../lib/operations/destroy.ts';
 import { readStatus } from '../../../lib/operations/status.ts';
 import { formatStatus, watchStatus } from '../../../lib/operations/status-text.ts';
 import { installedPassword, readRotation } from '../../../lib/rotation/passwords.ts';
@@ -221,6 +221,16 @@ test('a page of `status --watch` is shown until its reader has gone, also while 
   assert.match(second, /connection to the server was refused|cluster (degraded|absent|stopped)/);
   assert.match(fourth, /^error .*environment\.json, the record of the environment, is damaged/);
   assert.equal(context.logged, []);
+});
+
+test('a removal without a cluster says which files it removed', async () => {
+  const embedded = await project.context('embedded');
+  await writeWhole(join(embedded.environment.state, 'gnupg', 'key'), '');
+  await destroyEnvironment(embedded);
+  mkdirSync(join(embedded.environment.state, 'tmp'), { recursive: true });
+  await destroyEnvironment(embedded);
+  const none = 'nothing of this environment is in a cluster';
+  assert.equal(embedded.logged, [`${none}: removed its files: gnupg`, `${none}: nothing to do`]);
 });
 
 test('an environment with a cluster is refused as a scratch one', async () => {
