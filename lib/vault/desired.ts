@@ -20,8 +20,8 @@ export const inClusterApi = { host: 'https://kubernetes.default.svc' };
 
 const reviewer = ['vault-token-reviewer', '-n', 'kube-system'];
 
-/** kubectl's arguments to print the uid of the account whose token lets Vault review other tokens. */
-export const reviewerWords = ['get', 'serviceaccount', ...reviewer, '-o', 'jsonpath={.metadata.uid}'];
-
-/** kubectl's arguments to print such a token. */
-export const reviewerTokenWords = ['create', 'token', ...reviewer, '--duration', '8760h'];
+/** kubectl's arguments to print a token with which Vault reviews others, and the uid of its account. */
+export const reviewerWords = {
+  token: ['create', 'token', ...reviewer, '--duration', '8760h'],
+  uid: ['get', 'serviceaccount', ...reviewer, '-o', 'jsonpath={.metadata.uid}'],
+};

@@ -13,7 +13,7 @@ import { connectionValues, roleOf } from './api/connections.ts';
 import { settingText } from './api/key-values.ts';
 import type { AuthMount, DesiredState, KeyValues, Mount, Policy } from './api/state-schema.ts';
 import type { Written } from './api/vault-object.ts';
-import { desiredState, inClusterApi, reviewerTokenWords, vaultSettings } from './desired.ts';
+import { desiredState, inClusterApi, reviewerWords, vaultSettings } from './desired.ts';
 import { keysFileName, localKeys } from './keys-place.ts';
 import { vaultSelector } from './replicas.ts';
 
@@ -59,7 +59,7 @@ async function plainInput(target: Target): Promise<PlainInput> {
     settings: vaultSettings(settings, servers?.settings),
   };
   if (servers) {
-    const reviewerTokenCommand = `${kubectl} ${reviewerTokenWords.join(' ')}`;
+    const reviewerTokenCommand = `${kubectl} ${reviewerWords.token.join(' ')}`;
     return { ...input, kubernetes: { ...servers.api, reviewerTokenCommand } };
   }
   const shared = isShared(environment) ? { shared: keysFileName(environment) } : {};

@@ -16,14 +16,7 @@ import type { KubernetesAccess } from './api/key-values.ts';
 import { readKeys } from './api/keys-file.ts';
 import { operatorToken } from './api/operator.ts';
 import type { Replica } from './api/replica.ts';
-import {
-  desiredState,
-  inClusterApi,
-  reviewerTokenWords,
-  reviewerWords,
-  vaultSettings,
-  writtenPath,
-} from './desired.ts';
+import { desiredState, inClusterApi, reviewerWords, vaultSettings, writtenPath } from './desired.ts';
 import { keysFileName, keysPlace } from './keys-place.ts';
 import { hasVault, withVaultReplicas } from './replicas.ts';
 
@@ -129,10 +122,10 @@ export async function reviewerToken(context: EnvironmentContext): Promise<string
   // Unverified.
   const claims = Buffer.from(known.split('.')[1] ?? '', 'base64url').toString();
   const lasts = Object(parseJson(claims)).exp * 1000 > Date.now() + 30 * 24 * 3600 * 1000;
-  const quiet = $({ quiet: true });
-  const account = await quiet`${kubectl(environment)} ${reviewerWords}`;
-  const isKept = lasts && claims.includes(account.stdout);
-  const token = isKept ? known : (await quiet`${kubectl(environment)} ${reviewerTokenWords}`).stdout.trim();
+  const ask = async (words: readonly string[]): Promise<string> =>
+    (await $({ quiet: true })`${kubectl(environment)} ${words}`).stdout.trim();
+  const isKept = lasts && claims.includes(await ask(reviewerWords.uid));
+  const token = isKept ? known : await ask(reviewerWords.token);
   context.secret(token);
   if (!isKept) await writeWhole(path, token);
   return token;
