@@ -108,23 +108,26 @@ async function checkWord(name: string, spec: ArgumentSpec, word: string, options
   const choices = await choicesOf(spec, options);
   if (choices === undefined || choices.includes(word)) return;
   throw new UsageError({
-    what: `unknown ${spec.noun ?? kebab(name)} \`${word}\``,
+    what: `unknown ${spec.noun ?? kebab(name)} \`${word}\`${source(spec, word)}`,
     why: possible(choices),
     advice: didYouMean(word, choices, `use one of these for \`${argumentForm(name, spec)}\``),
   });
 }
+
+/** The variable that a value comes from, for errors. */
+const source = ({ env }: ArgumentSpec, value: unknown): string =>
+  env !== undefined && process.env[env] === value ? ` (from ${env})` : '';
 
 const possible = (choices: readonly string[] | undefined): string | undefined =>
   choices?.length === 0 ? 'there is none' : choices && `possible: ${choices.join(', ')}`;
 
 function wrongType(name: string, spec: ArgumentSpec, expected: string, value: unknown): UsageError {
   const form = spec.positional ? argumentForm(name, spec) : `--${kebab(name)}`;
-  const variable = spec.env !== undefined && process.env[spec.env] === value ? spec.env : undefined;
-  const source = variable === undefined ? '' : ` (from ${variable})`;
   const got = value === '' ? 'an empty text' : `\`${String(value)}\``;
+  const from = source(spec, value);
   return new UsageError({
-    what: `expected \`${form}\` to be ${expected}, got ${got}${source}`,
-    advice: `use ${expected} for \`${variable ?? form}\`: ${spec.description}`,
+    what: `expected \`${form}\` to be ${expected}, got ${got}${from}`,
+    advice: `use ${expected} for \`${from ? spec.env : form}\`: ${spec.description}`,
   });
 }
 

@@ -35,7 +35,7 @@ export async function choose(
   const task = call?.task ?? (await askTask(chooser));
   if (task === undefined) return undefined;
   const end = argv.includes('--') ? argv.indexOf('--') : argv.length;
-  const words = argv.slice(0, end).filter((word) => word !== '--choose' && word !== '--choose=true');
+  const words = argv.slice(0, end).filter((word) => !/^--choose(=|$)/.test(word));
   if (call === undefined) words.push(task.name);
   const checked = await checkArguments(specs, options, { options, usage: '' });
   const missing = specsOf(task).filter(

@@ -127,14 +127,19 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
     if (text !== undefined) return answer(text);
   }
   const line = parseCommandLine(argv, session);
+  // For what uses no option, too. Variables and defaults are for runs.
+  const written = Object.entries(specs).filter(([name]) => name in line.options);
+  const context = { options: line.options, usage: `${program} --help` };
+  const options = await checkArguments(Object.fromEntries(written), line.options, context);
+  runnerSettings(options);
   const columns = process.stdout.columns || Number.POSITIVE_INFINITY;
   const view = { program, columns, style: terminal.style };
-  if (line.options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
-  if (line.options.help === true) {
+  if (options.version === true) return answer(`${config.version ?? '0.0.0'}\n`);
+  if (options.help === true) {
     const texts = line.calls.map(({ task }) => taskHelpText(task, view));
     return answer(texts.length === 0 ? helpText(tasks, specs, view) : texts.join('\n'));
   }
-  if (line.options.choose === true) {
+  if (options.choose === true) {
     const { choose } = await import('./choose.ts');
     const words = await choose(argv, line, session);
     if (words !== undefined) return dispatch(words, session);
@@ -148,8 +153,8 @@ async function dispatch(argv: readonly string[], session: Session): Promise<numb
       advice: `give it a command line of its own`,
     });
   }
-  if (line.calls.length === 0 || own?.task === listTask || line.options.list === true) {
-    return answer(line.options.json === true ? listJson(tasks, line.options) : listText(tasks, view));
+  if (line.calls.length === 0 || own?.task === listTask || options.list === true) {
+    return answer(options.json === true ? listJson(tasks, options) : listText(tasks, view));
   }
   if (own?.task === completionTask) {
     const { completionAnswer } = await import('./completion/completion.ts');
@@ -162,8 +167,7 @@ async function runRequested(line: CommandLine, names: TaskNames, session: Sessio
   const { specs, program, config, stop, terminal } = session;
   const { buildGraph } = await import('./graph.ts');
   const values = { wait: !isSet(process.env.CI), ...line.options };
-  const usage = `${program} --help`;
-  const given = await checkArguments(specs, values, { options: line.options, usage });
+  const given = await checkArguments(specs, values, { options: line.options, usage: `${program} --help` });
   const settings = runnerSettings(given);
   const calls = requestedTasks(line);
   const named = calls.map(({ task }) => task);

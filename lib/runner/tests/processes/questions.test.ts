@@ -58,7 +58,7 @@ async function dialogue(terminal: PseudoTerminal, steps: readonly (readonly [str
 }
 
 test('asks for every required argument and reports a wrong answer immediately', async () => {
-  const terminal = open('--choose -e prod');
+  const terminal = open('--choose=1 -e prod');
   await dialogue(terminal, [
     ['Esc: leave', 'label'],
     [/> label.*\s+arrows/, '\r'],

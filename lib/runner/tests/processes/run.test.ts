@@ -154,6 +154,11 @@ test('the whole line is checked before anything runs, and what would never come 
     ['install , list', 'task `list` runs nothing, and cannot stand among others'],
     ['install , graph check', 'task `graph` runs nothing'],
     ['graph', 'missing argument `<task>…`'],
+    // Even for what uses no option.
+    ['list --output foo', 'unknown output `foo`'],
+    ['check --help --jobs x', 'expected `--jobs` to be a whole number from 1 up, got `x`'],
+    ['--version=no', 'expected `--version` to be `true` or `false`, got `no`'],
+    ['completion bash --force --resume', '`--force` and `--resume` exclude each other'],
   ] as const) {
     const { stdout, stderr } = await ends(words.split(' '), 2);
     assert.is(stdout, '');

@@ -34,6 +34,8 @@ test('the environment comes after the command line and before the default', asyn
   const { what, advice } = await errorOf(specs, {});
   assert.is(what, 'expected `--level` to be a number, got `x` (from RUNNER_TEST_LEVEL)');
   assert.match(advice, 'use a number for `RUNNER_TEST_LEVEL`: ');
+  const choice = { app: { ...app, env: 'RUNNER_TEST_LEVEL' } };
+  assert.is((await errorOf(choice, {})).what, 'unknown app `x` (from RUNNER_TEST_LEVEL)');
   assert.match((await errorOf(specs, { level: 'y' })).advice, 'use a number for `--level`: ');
   process.env.RUNNER_TEST_LEVEL = '';
   assert.equal(await check(specs, {}), { level: 1 });
