@@ -21,7 +21,7 @@ export async function ifThere<Content>(
     throw new TaskError({
       what: `cannot read ${named}`,
       why: message,
-      advice: 'make it readable, then run again',
+      advice: `${/^E(IS|NOT)DIR$/.test(code) ? 'move it away' : 'make it readable'}, then run again`,
       cause: error,
     });
   }

@@ -107,7 +107,7 @@ async function startServers(context: Context, state: EmbeddedState): Promise<voi
 
 /** False if it is missing or damaged: without a server, kubectl would ask another one. */
 export const hasKubeconfig = async ({ kubeconfig }: Environment): Promise<boolean> =>
-  /^ +server: /m.test((await textIfThere(kubeconfig)) ?? '');
+  /^ +server: .*^ +client-key/ms.test((await textIfThere(kubeconfig)) ?? '');
 
 /** Restores a lost kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
 export async function restoreKubeconfig(context: EnvironmentContext): Promise<boolean> {

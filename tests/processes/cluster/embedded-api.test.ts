@@ -93,7 +93,9 @@ test('a lost kubeconfig is restored, for the user alone', async () => {
     what: /kubeconfig is missing or damaged, and could not be restored/,
   });
   mkdirSync(folder, { recursive: true });
-  const own = 'clusters:\n- cluster:\n    server: https://127.0.0.1:1\n';
+  const cut = 'clusters:\n- cluster:\n    server: https://127.0.0.1:1\n';
+  writeFileSync(environment.kubeconfig, cut);
+  const own = `${cut}users:\n- user:\n    client-key: admin.key\n`;
   writeFileSync(join(folder, 'kubeconfig.yaml'), own);
   assert.is(await restoreKubeconfig(context), true);
   assert.is(readFileSync(environment.kubeconfig, 'utf8'), own);

@@ -57,7 +57,7 @@ test('an unreadable state file is an error without conclusions', async () => {
     // Root reads everything but a folder as a file, and a file as a folder.
     if (/\.(?:json|key)$/.test(path)) mkdirSync(place, { recursive: true });
     else writeFileSync(place, '');
-    await fails(read(), { what: /^cannot read / });
+    await fails(read(), { what: /^cannot read /, advice: /^move it away/ });
     rmSync(place, { recursive: true });
     // What is missing, however, is absent.
     if (/(?:services|secrets)$/.test(path)) assert.equal(await read(), []);
