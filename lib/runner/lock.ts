@@ -38,10 +38,8 @@ type LockRequest = {
 export type Lock = { readonly holder: LockHolder; readonly release: () => Promise<void> };
 
 const pollMs = 100;
-/** Milliseconds after which the writer of a lock without a holder must have been killed. */
-const unwrittenMs = 2000;
-/** How often a holder touches its lock, and when one that cannot be seen from here counts as killed, or suspended. */
-export const heartbeat = { everyMs: 5000, silentMs: 60_000 };
+/** How often a holder touches its lock, and when one of an empty lock, or elsewhere, counts as killed, or suspended. */
+export const heartbeat = { everyMs: 1000, unwrittenMs: 3000, silentMs: 60_000 };
 
 /**
  * Takes the lock at this path, waiting for a living holder. Takes over a dead holder's lock (process gone, pid
@@ -55,7 +53,6 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     since: new Date().toISOString(),
   };
   const content = `${JSON.stringify(holder)}\n`;
-  let unwrittenSince: number | undefined;
   let announced: string | undefined;
   let touched = { at: 0, seen: 0 };
 
@@ -65,19 +62,17 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     if (await create(path, content)) return { holder, release: keep(path, content) };
     const found = await read(path);
     if (found === undefined) continue;
-    const other = parseHolder(found);
-    if (other === undefined) {
-      unwrittenSince ??= Date.now();
-      if (Date.now() - unwrittenSince > unwrittenMs) await takeAway(path, found, request);
-      else await pause(pollMs, request.signal);
-      continue;
-    }
-    unwrittenSince = undefined;
-    const elsewhere = await isElsewhere(other);
     const at = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
     // Our own clock tells how long: the holder's may differ, and after a sleep of the machine every lock is old.
     if (touched.at !== at) touched = { at, seen: performance.now() };
     const silentMs = performance.now() - touched.seen;
+    const other = parseHolder(found);
+    if (other === undefined) {
+      if (silentMs > heartbeat.unwrittenMs) await takeAway(path, found, request);
+      else await pause(pollMs, request.signal);
+      continue;
+    }
+    const elsewhere = await isElsewhere(other);
     const gone = elsewhere ? silentMs > heartbeat.silentMs : !(await isSameProcess(other));
     if (gone) {
       await takeAway(path, found, request);
@@ -137,11 +132,11 @@ async function create(path: string, content: string): Promise<boolean> {
     await writeFile(path, content, { flag: 'wx' });
     return true;
   } catch (error) {
-    const { code, syscall } = error as NodeJS.ErrnoException;
+    const { code = '', syscall } = error as NodeJS.ErrnoException;
     // Taken, or the folder was removed between the two calls, and the next attempt recreates it.
     if (syscall === 'open' && (code === 'EEXIST' || code === 'ENOENT')) return false;
-    // On a full disk the new file is empty.
-    if (syscall === 'write') await rm(path, { force: true });
+    // On a full disk the new file is empty, and locks while it is touched: a destroy has to free the disk.
+    if (syscall === 'write' && ['ENOSPC', 'EDQUOT'].includes(code)) return true;
     throw new TaskError({
       what: `cannot write the lock ${path}`,
       why: (error as Error).message,
@@ -173,7 +168,7 @@ function keep(path: string, content: string): () => Promise<void> {
   return async () => {
     clearInterval(beats);
     // Somebody may have removed it by hand, and another run taken it.
-    if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) return;
+    if (![content, ''].includes(await readFile(path, 'utf8').catch(() => ' '))) return;
     await rm(path, { force: true });
   };
 }

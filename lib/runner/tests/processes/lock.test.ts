@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
@@ -20,6 +20,9 @@ test.before.each(async () => {
   path = join(folder, 'state', 'development.lock');
   await mkdir(join(folder, 'state'));
 });
+
+const usual = { ...heartbeat };
+test.after.each(() => void Object.assign(heartbeat, usual));
 
 const since = new Date(2026, 0, 1, 12, 1).toISOString();
 
@@ -59,6 +62,7 @@ test('waiting ends with the signal', async () => {
 test('a lock of a dead process, a reused pid, another boot or a killed writer is taken over, with a takeover that was killed', async () => {
   const dead = spawn('true');
   await once(dead, 'exit');
+  heartbeat.unwrittenMs = 400;
   const stale = [{ pid: dead.pid ?? 0 }, { startTime: '1' }, { bootId: 'before' }];
   for (const content of [...(await Promise.all(stale.map(holderOf))), '{"pid": 12']) {
     await writeFile(path, content);
@@ -86,26 +90,45 @@ test('a holder on another host or in another container counts as living as long 
 });
 
 test('a lock from another container is taken over once nobody has touched it for a while', async () => {
-  const usual = { ...heartbeat };
   Object.assign(heartbeat, { everyMs: 5, silentMs: 400 });
-  try {
-    const living = await acquireLock(path, { task: 'other', wait: false });
-    await writeFile(path, JSON.stringify({ ...living.holder, pidNamespace: 'pid:[1]' }));
+  const living = await acquireLock(path, { task: 'other', wait: false });
+  await writeFile(path, JSON.stringify({ ...living.holder, pidNamespace: 'pid:[1]' }));
+  await utimes(path, 1, 1);
+  while ((await stat(path)).mtimeMs === 1000) await turn();
+  await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
+  // Ends the touching as well, and leaves the file, which is no longer its own.
+  await living.release();
+  for (const wait of [true, false]) {
+    await writeFile(path, await holderOf({ pidNamespace: 'pid:[1]' }));
     await utimes(path, 1, 1);
-    while ((await stat(path)).mtimeMs === 1000) await turn();
-    await refusalOf(acquireLock(path, { task: 'new', wait: false }), TaskError);
-    // Ends the touching as well, and leaves the file, which is no longer its own.
-    await living.release();
-    for (const wait of [true, false]) {
-      await writeFile(path, await holderOf({ pidNamespace: 'pid:[1]' }));
-      await utimes(path, 1, 1);
-      const start = performance.now();
-      const lock = await acquireLock(path, { task: 'new', wait });
-      assert.ok(performance.now() - start > heartbeat.silentMs);
-      await lock.release();
-    }
+    const start = performance.now();
+    const lock = await acquireLock(path, { task: 'new', wait });
+    assert.ok(performance.now() - start > heartbeat.silentMs);
+    await lock.release();
+  }
+});
+
+test('on a full disk, an empty lock is held as long as it is touched', async () => {
+  Object.assign(heartbeat, { everyMs: 5, unwrittenMs: 400 });
+  const disk = join(folder, 'state');
+  // Only root may, and not in every container.
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).status !== 0) return;
+  try {
+    await writeFile(join(disk, 'all'), Buffer.alloc(4096));
+    const first = await acquireLock(path, { task: 'first', wait: false });
+    assert.is(await readFile(path, 'utf8'), '');
+    let isHeld = true;
+    const second = acquireLock(path, { task: 'second', wait: true });
+    const ended = second.then(() => assert.not(isHeld));
+    for (const start = performance.now(); performance.now() - start < 2 * heartbeat.unwrittenMs; )
+      await turn();
+    isHeld = false;
+    await first.release();
+    await ended;
+    await (await second).release();
+    assert.equal(await readdir(disk), ['all']);
   } finally {
-    Object.assign(heartbeat, usual);
+    spawnSync('umount', [disk]);
   }
 });
 
