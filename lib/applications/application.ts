@@ -73,9 +73,6 @@ export async function newApp(target: Target, { name, secrets }: Wanted): Promise
 /** Words that a setting or an argument uses for something else. */
 const reserved = ['all', 'superuser', 'backend', 'frontend', 'constructor', 'prototype'];
 
-/** Longest name of a helm release. */
-const longestRelease = 53;
-
 const releaseNames = (app: string) => [`${app}-back`, `${app}-front`];
 
 /** Throws `UsageError` if an application cannot have this name. */
@@ -90,11 +87,9 @@ export async function checkName(target: Target, name: string): Promise<void> {
 }
 
 function formProblem(name: string): string | undefined {
-  if (!/^[a-z][a-z0-9]*$/.test(name))
-    return 'Kubernetes objects, a host, a database and its role are named after it: a-z and 0-9, with a letter first';
-  const release = releaseNames(name).find((found) => found.length > longestRelease);
-  if (release !== undefined)
-    return `the name of the release \`${release}\` would be longer than ${longestRelease} characters`;
+  // Helm takes 53 characters for a release.
+  if (!/^[a-z][a-z0-9]{0,46}$/.test(name))
+    return 'releases, a host, a database and its role are named after it: at most 47 of a-z and 0-9, with a letter first';
   const value: unknown = parse(name);
   if (typeof value !== 'string' || otherReading(name, value) !== undefined)
     return 'without quotes, YAML readers do not all take it for a text';

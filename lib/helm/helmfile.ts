@@ -12,16 +12,20 @@ import { settingsFiles, stateValues } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 const id = 'an id such as `core/devops`';
+/** Also a word of a command line and of helmfile's selectors. */
+const nameOf = (longest: number) =>
+  text(`a name, at most ${longest} of a-z, 0-9 and -`, new RegExp(`^(?!-)[a-z0-9-]{1,${longest}}(?<!-)$`));
 const seconds = v.nullish(wholeNumber('a whole number of seconds, at least 1'));
 
 /** What the tasks read; helmfile checks the other keys. */
 const release = v.pipe(
   mapWith({
-    name: text(),
-    namespace: text(),
+    // Helm's limit. Two names have the values of all releases of a chart.
+    name: v.pipe(nameOf(53), v.notValues(['backend', 'frontend'], 'another name than that of a chart')),
+    namespace: nameOf(63),
     /** A path in the project, or a template of a setting. */
     chart: text(),
-    labels: mapWith({ tier: text(), app: text() }, 'a map with `tier` and `app`'),
+    labels: mapWith({ tier: nameOf(63), app: nameOf(63) }, 'a map with `tier` and `app`'),
     needs: v.nullish(v.pipe(v.array(text(id, /^[^/]+\/[^/]+$/), `a list, each ${id}`), v.readonly()), []),
     timeout: seconds,
     /** True if the release contains its own namespace, which has to exist before. */
@@ -36,7 +40,13 @@ const schema = v.pipe(
   mapWith(
     {
       helmDefaults: v.nullish(mapWith({ timeout: seconds })),
-      releases: v.array(release, 'a list of releases'),
+      releases: v.pipe(
+        v.array(release, 'a list of releases'),
+        v.checkItems(
+          ({ name }, place, all) => all.findIndex((one) => one.name === name) === place,
+          'a release with a name of its own',
+        ),
+      ),
       /** Chart repositories. */
       repositories: v.nullish(v.array(mapWith({ name: text(), url: text() }), 'a list of repositories'), []),
     },

@@ -46,6 +46,8 @@ test('what an installed release needs cannot be left out', async () => {
 const start = 'name: cache, namespace: core, chart: ./charts/cache';
 const labels = 'labels: { tier: core, app: cache }';
 const text = 'to be a text that is not empty';
+const name = 'to be a name, at most 63 of a-z, 0-9 and -';
+const releaseName = name.replace('63', '53');
 
 const declaredIn = (content: string) => {
   const folder = temporaryFolder();
@@ -70,10 +72,15 @@ for (const [content, what, why] of [
       'labels` to be a map with `tier` and `app`',
       'it is missing; the map has [name, namespace, chart]',
     ],
-    [`${start}, labels: { app: cache }`, `labels.tier\` ${text}`, 'it is missing; the map has [app]'],
-    [`namespace: core, ${labels}`, `name\` ${text}`, 'it is missing; the map has [namespace, labels]'],
-    [`name: 1, ${labels}`, `name\` ${text}`, 'it is the number `1`'],
-    [`name: cache, namespace: "", ${labels}`, `namespace\` ${text}`, 'it is the text ``'],
+    [`${start}, labels: { app: cache }`, `labels.tier\` ${name}`, 'it is missing; the map has [app]'],
+    [`namespace: core, ${labels}`, `name\` ${releaseName}`, 'it is missing; the map has [namespace, labels]'],
+    ...['1', 'Cache', 'cache_1', '-cache', 'a'.repeat(54)].map(
+      (wrong) => [`name: ${wrong}, ${labels}`, `name\` ${releaseName}`, /it is the/] as const,
+    ),
+    [`name: backend, ${labels}`, 'name` to be another name than that of a chart', /`backend`/],
+    [`name: cache, namespace: "", ${labels}`, `namespace\` ${name}`, 'it is the text ``'],
+    [`${start}, labels: { tier: "a,b", app: cache }`, `labels.tier\` ${name}`, 'it is the text `a,b`'],
+    [`${start}, labels: { tier: core, app: "x y" }`, `labels.app\` ${name}`, 'it is the text `x y`'],
     [`name: cache, namespace: core, ${labels}`, `chart\` ${text}`, /missing/],
     [`${start}, ${labels}, timeout: 5m`, 'timeout` to be a whole number of seconds, at least 1', /`5m`/],
     [
@@ -85,6 +92,11 @@ for (const [content, what, why] of [
   ].map(
     ([keys, rule, why]) => [`releases:\n- { ${keys} }`, `2: expected \`releases.0.${rule}`, why] as const,
   ),
+  [
+    `releases:\n- { ${start}, ${labels} }\n- { name: cache, namespace: b, chart: c, ${labels} }`,
+    '3: expected `releases.1` to be a release with a name of its own',
+    'it is a map',
+  ],
 ] as const)
   test(`a mistake in helmfile.yaml is named with its line: ${what}`, async () => {
     const given = why === undefined ? {} : { why };
