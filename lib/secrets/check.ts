@@ -16,7 +16,7 @@ import { explainSops, readSopsFailure } from './explain.ts';
 import { gitContents, gitFiles, indexOfHook } from './git-contents.ts';
 import { ensureHome, importCommands, importKeys } from './keyring.ts';
 import { findPrivateKeys, keyMarks, longestLine, secretForms, shortestSecret } from './leaks.ts';
-import { isGiven, keySource, shownKeys } from './operational-key.ts';
+import { giveKey, isGiven, keySource, shownKeys } from './operational-key.ts';
 import { creationRules, isAmong, keyKinds, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import { isPublic, openFile } from './sops.ts';
@@ -144,6 +144,7 @@ async function openValues(context: Context) {
   const source = keySource(context);
   if (!(await isGiven(source)) && !(await keyKinds(root, name)).others) {
     context.log(`no key is given (${source.name} does not exist): values of secrets are not searched for`);
+    context.log(`with the private half they are: ${giveKey}`);
     return { values, closed: owners, unchecked };
   }
   try {

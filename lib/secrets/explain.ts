@@ -7,6 +7,7 @@ import { type Ended, reasonOf, signalOf, toolFailure } from '../tools/tool-answe
 import { notEncrypted, parseEncrypted } from './encrypted-file.ts';
 import { howToRestore } from './how-to-restore.ts';
 import { encryptionProblem, keysIn } from './key-parts.ts';
+import { giveKey } from './operational-key.ts';
 import { creationRules, isAmong, isFingerprint, ruleFor, rulesFile } from './recipients.ts';
 
 /**
@@ -69,7 +70,7 @@ export async function explainSops(root: string, file: string, output: Ended): Pr
       return new TaskError({
         what: `no key in the keyring opens ${file}`,
         why: 'it is encrypted for other keys than those in it',
-        advice: `use its key (sops/README.md), or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
+        advice: `${giveKey}, or ask an owner of one to run: sops updatekeys ${quote(file)}; ${await restore()}`,
       });
     case 'damaged': {
       const text = (await textIfThere(join(root, file))) ?? '';

@@ -13,6 +13,10 @@ import { sopsShell } from './shell.ts';
 /** The key of a fresh clone; both halves are in the repository. */
 export const developmentKeyFile = 'sops/development-operational.asc';
 
+/** Advice for whoever lacks the private half. */
+export const giveKey =
+  'name its file in SOPS_PGP_KEY_FILE or the setting sops.key, or put the key into SOPS_PGP_KEY (sops/README.md)';
+
 /** Where the operational key's private half comes from. `name` is for messages. */
 type KeySource =
   | { readonly kind: 'text'; readonly text: string; readonly name: string }
@@ -135,7 +139,7 @@ async function formProblem(source: KeySource): Promise<string | undefined> {
     throw new TaskError({
       what: `the operational key ${source.name} cannot be read`,
       why: (error as Error).message,
-      advice: 'name its file in SOPS_PGP_KEY_FILE or the setting sops.key, or put the key into SOPS_PGP_KEY',
+      advice: giveKey,
     });
   }
 }

@@ -20,7 +20,7 @@ import {
   parametersFile,
   stageKey,
 } from './new-key.ts';
-import { keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
+import { giveKey, keySource, plainReading, plainWriting, readKey } from './operational-key.ts';
 import { creationRules, isAmong, ruleFor, rulesFile } from './recipients.ts';
 import { sopsShell } from './shell.ts';
 import {
@@ -160,9 +160,7 @@ const news = ({ kind, name }: KeyPlace, fresh: string, files: readonly string[],
   `the operational key is now ${fresh}`,
   ...files.map((file) => `encrypted for it: ${file}`),
   ...(kind === 'own'
-    ? [
-        `its private half is in ${name}: keep it safe and out of git; to deploy, name it in SOPS_PGP_KEY_FILE, SOPS_PGP_KEY or the setting sops.key`,
-      ]
+    ? [`its private half is in ${name}: keep it safe and out of git; to deploy, ${giveKey}`]
     : []),
   ...(former === undefined ? [] : [`the former one is kept in ${former}: earlier commits open only with it`]),
   'owners of the old key can still read the old values in the git history: change the values too',

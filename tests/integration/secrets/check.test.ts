@@ -1,10 +1,12 @@
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
+import type { TaskError } from '@k8s-deployment/runner';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import { checkSecrets } from '../../../lib/secrets/check.ts';
 import { secretForms } from '../../../lib/secrets/leaks.ts';
 import { newPassword } from '../../../lib/secrets/make.ts';
+import { giveKey } from '../../../lib/secrets/operational-key.ts';
 import { authorityFile, writeShared } from '../../../lib/secrets/shared-file.ts';
 import { outputOf } from '../../rig/programs.ts';
 import { settledContext, taskContext } from '../../rig/task-context.ts';
@@ -41,11 +43,11 @@ const { password } = parse(opened ?? '') as { password: string };
 async function check(variables: Record<string, string> = {}) {
   const context = await settledContext({}, sandbox.folder);
   Object.assign(process.env, variables);
-  const error = await checkSecrets(context).catch((error: { what: string }) => error);
+  const error = await checkSecrets(context).catch((error: TaskError) => error);
   for (const name of Object.keys(variables)) delete process.env[name];
   await context.end('done');
   const found = context.printed.join('\n').split('\n').sort();
-  return { found, what: error?.what ?? '', log: context.logged.join('\n') };
+  return { found, what: error?.what ?? '', advice: error?.advice ?? '', log: context.logged.join('\n') };
 }
 
 async function plant(files: Record<string, string | Buffer>): Promise<void> {
@@ -128,18 +130,22 @@ test('a damaged file, or a given key that does not work, is a failure', async ()
   await plant({ [file]: whole });
   await rm(sandbox.path('.state'), { recursive: true });
   const { secret } = await makeKey(sandbox);
-  for (const [variables, what] of [
-    [{ SOPS_PGP_KEY_FILE: '/nowhere.asc' }, 'the operational key /nowhere.asc cannot be read'],
-    [{ SOPS_PGP_KEY: 'no armour' }, 'SOPS_PGP_KEY holds no key that can decrypt'],
-    [{ SOPS_PGP_KEY: secret }, `no key in the keyring opens ${file}`],
-  ] as const)
-    assert.is((await check(variables)).what, what);
+  for (const [variables, what, advice] of [
+    [{ SOPS_PGP_KEY_FILE: '/nowhere.asc' }, 'the operational key /nowhere.asc cannot be read', giveKey],
+    [{ SOPS_PGP_KEY: 'no armour' }, 'SOPS_PGP_KEY holds no key that can decrypt', 'it must be one armoured'],
+    [{ SOPS_PGP_KEY: secret }, `no key in the keyring opens ${file}`, giveKey],
+  ] as const) {
+    const failed = await check(variables);
+    assert.is(failed.what, what);
+    assert.ok(failed.advice.startsWith(advice), failed.advice);
+  }
 });
 
 test('without a key the rest is checked all the same, and the log says what is not', async () => {
   await plant({ 'environments/development/key.yaml': 'sops: { key: ~/nowhere.asc }\n' });
   const good = await check();
-  assert.match(good.log, 'no key is given (~/nowhere.asc does not exist)');
+  for (const said of ['no key is given (~/nowhere.asc does not exist)', giveKey])
+    assert.match(good.log, said);
   assert.match(
     good.found.join(),
     /no secret in plain text in \d{3,} files; not checked: the values of .*database/,
