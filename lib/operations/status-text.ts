@@ -54,7 +54,7 @@ async function statusRows(status: Status, context: EnvironmentContext): Promise<
   const ready = cluster.nodes.length - unready.length;
   const nodes = cluster.nodes.length === 0 ? '' : `, ${ready} of ${cluster.nodes.length} nodes ready`;
   const version = cluster.kubernetesVersion === null ? '' : `, Kubernetes ${cluster.kubernetesVersion}`;
-  const faults = status.faults === undefined ? '' : ` (${status.faults.join(', ')})`;
+  const faults = cluster.state === 'degraded' ? ` (${status.faults.join(', ')})` : '';
   const vault = await describeVault(context, status);
   const database = await describeDatabase(context, status);
   const width = Math.max(0, ...releases.map(({ name }) => name.length));

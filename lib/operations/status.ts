@@ -20,7 +20,7 @@ import { namespacesOf } from './reopen.ts';
 
 /** The output of `status --json`, a fixed format, and a degraded cluster's faults, which are not in it. */
 export type Status = {
-  readonly faults?: readonly string[] | undefined;
+  readonly faults: readonly string[];
   readonly environment: string;
   readonly provider: ProviderName;
   readonly cluster: {
@@ -50,7 +50,7 @@ export type Status = {
 export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_000): Promise<Status> {
   const { environment } = unlimited;
   const within = (timeoutMs: number) => ({ ...unlimited, $: unlimited.$({ timeoutMs }) });
-  const { phase: state, faults } = await readPhase(within(longestMs));
+  const { phase: state, faults = [] } = await readPhase(within(longestMs));
   // An API server without its etcd accepts calls and answers none.
   const answerMs = state === 'degraded' ? 5000 : longestMs;
   const context = within(answerMs);

@@ -16,6 +16,7 @@ const status: Status = {
   environment: 'development',
   provider: 'embedded',
   cluster: { state: 'running', kubernetesVersion: 'v1.31.0', nodes: [] },
+  faults: [],
   releases: [],
   notInstalled: [],
   vault: null,

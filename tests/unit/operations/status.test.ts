@@ -25,7 +25,7 @@ const context = {
 const absent: Status = {
   ...{ environment: 'development', provider: 'minikube', vault: null, database: null },
   cluster: { state: 'absent', kubernetesVersion: null, nodes: [] },
-  ...{ releases: [], notInstalled: [], certificates: [], unreadyPods: [] },
+  ...{ faults: [], releases: [], notInstalled: [], certificates: [], unreadyPods: [] },
 };
 
 const lines = async (changes: Partial<Status>): Promise<string[]> =>
