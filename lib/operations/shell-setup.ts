@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { quote } from '@k8s-deployment/runner';
 import { providerOf } from '../cluster/providers.ts';
+import { shellWord } from '../ground/shell-words.ts';
 import { leftOut } from '../ground/variables.ts';
 import { kubectlText } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
@@ -74,9 +75,9 @@ export async function environmentCommands({ environment }: InEnvironment): Promi
     ...(servers ? [] : [`${kubectlText(environment)} -n vault port-forward svc/vault 8200 &`]),
     ...addressCommands(`https://127.0.0.1:${servers?.vault ?? 8200}`, trust),
     // A token helper, as `env` prints no token.
-    `(umask 077; mkdir -p ${vault}; printf '#!/bin/sh\\nKEYS="%s" exec sh "%s" "$@"\\n' "$PWD/${keysFileName(environment)}" "$PWD/vault/token-helper.sh" > ${vault}/token-helper)`,
+    `(umask 077; mkdir -p ${vault}; printf '%s\\n' '#!/bin/sh' 'cd -P "$(dirname "$0")/../../.." && KEYS="$PWD/${keysFileName(environment)}" exec sh vault/token-helper.sh "$@"' > ${vault}/token-helper)`,
     `chmod 700 ${vault}/token-helper`,
-    `printf 'token_helper = "%s"\\n' "$PWD/${vault}/token-helper" > ${vault}/cli.hcl`,
+    `printf 'token_helper = "%s"\\n' ${shellWord(join(environment.plainState, 'vault', 'token-helper'))} > ${vault}/cli.hcl`,
     `export VAULT_CONFIG_PATH="$PWD/${vault}/cli.hcl"`,
   ];
 }

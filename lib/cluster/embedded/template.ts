@@ -15,8 +15,12 @@ export async function fillTemplate(file: string, values: TemplateValues): Promis
   });
 }
 
-/** A plain command that prints the template filled in; values may contain shell variables. */
+/** The clone's path as sed writes it into a quoted text. */
+const escaped = String.raw`folder=$(pwd | sed 's/[&|]/\\&/g; s/"/\\\\"/g')`;
+
+/** A plain command that prints the template filled in; values may contain shell variables, and a text `$PWD`. */
 export function fillCommand(file: string, values: TemplateValues): string {
   const edits = Object.entries(values).map(([name, value]) => `-e "s|\\\${${name}}|${value}|g"`);
-  return ['sed', ...edits, `${folder}/${file}`].join(' ');
+  const command = ['sed', ...edits, `${folder}/${file}`].join(' ');
+  return command.includes('$PWD') ? `${escaped}; ${command.replaceAll('$PWD', '$folder')}` : command;
 }

@@ -35,9 +35,10 @@ const only = <const Word extends string>(word: Word) => v.picklist([word], `${wo
 const listOf = <const Key extends string, Value extends v.GenericSchema<unknown, object>>(
   key: Key,
   value: Value,
+  keys?: v.GenericSchema<string>,
 ) =>
   v.pipe(
-    mapOf(value),
+    mapOf(value, keys),
     v.transform((values) =>
       Object.entries(values).map(
         ([name, found]) => ({ [key]: name, ...found }) as { [K in Key]: string } & v.InferOutput<Value>,
@@ -123,6 +124,7 @@ export const stateSchema = map({
         database: v.optional(name),
         secrets: v.optional(mapOf(mapOf(reference)), {}),
       }),
+      name,
     ),
     {},
   ),

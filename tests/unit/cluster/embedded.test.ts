@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
 import { createServer, Server } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, parseAllDocuments } from 'yaml';
@@ -11,6 +13,7 @@ import { checkPorts, choosePorts, portBlock, portNames } from '../../../lib/clus
 import { fillCommand, fillTemplate, type TemplateValues } from '../../../lib/cluster/embedded/template.ts';
 import { isFree } from '../../../lib/ground/free-port.ts';
 import { root } from '../../../lib/ground/project.ts';
+import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { onPlatform } from '../../../lib/runner/tests/rig/platform.ts';
 import { scriptedApi } from '../../rig/scripted-api.ts';
 import { fails, failureOf } from '../../rig/task-context.ts';
@@ -93,6 +96,19 @@ for (const [file, values] of Object.entries(templates)) {
     assert.is(execFileSync('sh', ['-c', fillCommand(file, values)], { cwd: root, encoding: 'utf8' }), text);
   });
 }
+
+test('printed commands write the path of the clone as it is, also with characters of sed and YAML', () => {
+  const cwd = join(temporaryFolder(), `it's "a" & $HOME | (clone)`);
+  symlinkSync(root, cwd);
+  const values = { ...templates['cluster.yaml'], auditLog: '$PWD/vault.log' };
+  const env = { PATH: process.env.PATH, PWD: cwd };
+  const text = execFileSync('sh', ['-c', fillCommand('cluster.yaml', values)], {
+    cwd,
+    env,
+    encoding: 'utf8',
+  });
+  assert.is(parse(text).vault.auditLog, `${cwd}/vault.log`);
+});
 
 test('the simulated nodes’ configuration has the cluster’s ports, all on loopback', async () => {
   const documents = parseAllDocuments(await fillTemplate('kwok.yaml', ports)).map((one) => one.toJS());

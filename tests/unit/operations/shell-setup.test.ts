@@ -10,7 +10,7 @@ import {
   shellSetup,
   writeVaultConfiguration,
 } from '../../../lib/operations/shell-setup.ts';
-import { writeWhole } from '../../../lib/settings/environment.ts';
+import { removeState, writeWhole } from '../../../lib/settings/environment.ts';
 import { copyOf } from '../../rig/project-copy.ts';
 import { environmentIn } from '../../rig/task-context.ts';
 
@@ -59,7 +59,8 @@ test('Vault’s token helper works in a path with special characters', async () 
 });
 
 test('the plain commands of `env` set the same token helper up, and show no token', async () => {
-  const cwd = project.folder;
+  const cwd = join(project.folder, `it's "a" & $HOME | (clone)`);
+  symlinkSync(project.folder, cwd);
   const environment = environmentIn(cwd);
   await writeWhole(join(environment.state, 'vault/keys.json'), '{"admin_token": "hvs.token"}');
   const commands = await environmentCommands({ environment });
@@ -69,7 +70,9 @@ test('the plain commands of `env` set the same token helper up, and show no toke
     '$(sed -n \'s/token_helper = "\\(.*\\)"/\\1/p\' "$VAULT_CONFIG_PATH") get',
   ].join('\n');
   const env = { PATH: process.env.PATH };
-  assert.is(execFileSync('sh', ['-ec', script], { cwd, env, encoding: 'utf8' }), 'hvs.token', script);
+  const token = execFileSync('sh', ['-ec', script], { cwd, env: { ...env, PWD: cwd }, encoding: 'utf8' });
+  await removeState(environment);
+  assert.is(token, 'hvs.token', script);
 });
 
 test.run();
