@@ -1,8 +1,9 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { TaskError } from '@k8s-deployment/runner';
+import { parseJson, TaskError } from '@k8s-deployment/runner';
 import { fileDigest } from '../ground/files.ts';
 import { ifThere, textIfThere } from '../ground/if-there.ts';
+import { taskCommand } from '../ground/launcher.ts';
 import { writeWhole } from '../settings/environment.ts';
 import { replaceFiles } from '../settings/replace-files.ts';
 
@@ -43,8 +44,15 @@ export const sealStaged = (root: string, files: Replaced): Promise<void> =>
 /** True if complete files wait to be moved into place. */
 export const isSealed = async (root: string) => (await ifThere(stat(listFile(root)))) !== undefined;
 
-export const readSealed = async (root: string): Promise<Replaced> =>
-  JSON.parse(await readFile(listFile(root), 'utf8'));
+export async function readSealed(root: string): Promise<Replaced> {
+  const sealed = parseJson(await readFile(listFile(root), 'utf8'));
+  if (Array.isArray(sealed) && sealed.every(Array.isArray)) return sealed as unknown as Replaced;
+  throw new TaskError({
+    what: 'a rotation that another version of this project began was interrupted',
+    why: 'its .state/.key-rotation/ready.json has another form; private.asc beside it is the new private half',
+    advice: `check that version out and run ${taskCommand('rotate-keys')}, which finishes it; keep the folder until then`,
+  });
+}
 
 /**
  * Sealed files that were changed or removed since they were staged, and those of `files` that are not sealed.

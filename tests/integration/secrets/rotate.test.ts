@@ -240,6 +240,14 @@ test('the next run finishes a rotation that was killed while it replaced files',
   assert.not.ok((await readdir(sandbox.path('.state'))).includes('.key-rotation'));
 });
 
+test('the rotation of another version is left to it', async () => {
+  await staged();
+  await write('.state/.key-rotation/ready.json', '[{"file":"private.asc","target":"/own.asc","before":""}]');
+  assert.match(await rotate(), /^error: .*another version .*\nwhy: .*private.asc .* is the new private half/);
+  assert.ok(await isSealed(sandbox.folder));
+  await dropStaged(sandbox.folder);
+});
+
 test('a killed rotation never replaces what was changed since: it begins again, or stops if that is too late', async () => {
   await write('one', 'old one');
   await write('two', 'old two');
