@@ -9,7 +9,7 @@ import { vaultCertificate } from '../../vault/api/certificate.ts';
 import type { Cluster } from '../provider.ts';
 import { isApiReady } from './api.ts';
 import { databaseCommands, ensureDatabase } from './database.ts';
-import { ensureKubernetes, hasKubeconfig, kubernetesCommands, restartEnded } from './kubernetes.ts';
+import { ensureKubernetes, kubernetesCommands, readKubeconfig, restartEnded } from './kubernetes.ts';
 import { ensureOperator, operatorCommands, waitForOperator } from './operator.ts';
 import {
   ensureService,
@@ -123,7 +123,7 @@ export const cluster: Cluster = {
 async function lostFiles(environment: Environment): Promise<readonly string[]> {
   const { name, state } = environment;
   const lost = ['cluster.yaml', 'embedded.json'].filter((file) => !existsSync(join(state, file)));
-  if (!(await hasKubeconfig(environment))) lost.push('kubeconfig');
+  if ((await readKubeconfig(environment.kubeconfig)) === undefined) lost.push('kubeconfig');
   return lost.map((file) => `.state/${name}/${file} is missing or damaged`);
 }
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
 import { textIfThere } from '../../ground/if-there.ts';
@@ -52,6 +52,7 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
       advice: `set the version back, or run ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')}`,
     });
   }
+  const restored = state.phase === 'created' && (await restoreKubeconfig(context));
   const alive = await livingKubernetes(environment);
   const ready = alive.length > 0 && (await isApiReady(environment, state.ports.kubeApiserver));
   const isUp = state.phase === 'created' && ready && alive.length === kubernetesServices.length;
@@ -69,7 +70,6 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
     }
     await startServers(context, state);
   }
-  const restored = await restoreKubeconfig(context);
   const api = await connectApi(environment, state.ports.kubeApiserver);
   const system = await fillTemplate('system.yaml', {});
   const manifests = [await nodeManifests(context, state.phase), system, ...(await ingressManifests(context))];
@@ -105,25 +105,33 @@ async function startServers(context: Context, state: EmbeddedState): Promise<voi
   await waitForService(context, 'kube-apiserver', ready, timeoutMs);
 }
 
-/** False if it is missing or damaged: without a server, kubectl would ask another one. */
-export const hasKubeconfig = async ({ kubeconfig }: Environment): Promise<boolean> =>
-  /^ +server: .*^ +client-key/ms.test((await textIfThere(kubeconfig)) ?? '');
+/** Undefined if it is missing or damaged: without a server, kubectl would ask another one. */
+export const readKubeconfig = async (path: string): Promise<string | undefined> =>
+  /^ +server: .*^ +client-key.*/ms.exec((await textIfThere(path)) ?? '')?.input;
 
-/** Restores a lost kubeconfig, which kwokctl writes only on creation. Returns true if it did. */
-export async function restoreKubeconfig(context: EnvironmentContext): Promise<boolean> {
-  const { environment } = context;
-  if (await hasKubeconfig(environment)) return false;
-  const copy = join(clusterFolder(environment), 'kubeconfig.yaml');
-  const text = await readFile(copy, 'utf8').catch((error: Error) => {
+/**
+ * Restores a lost kubeconfig, or kwokctl's copy, since kwokctl writes both only on creation. Returns true if it did.
+ * Throws `TaskError` if both are lost, or a file that they name.
+ */
+export async function restoreKubeconfig({ environment, log }: EnvironmentContext): Promise<boolean> {
+  const folder = clusterFolder(environment);
+  const files = [environment.kubeconfig, join(folder, 'kubeconfig.yaml')];
+  const texts = await Promise.all(files.map(readKubeconfig));
+  const whole = texts.find((text) => text !== undefined) ?? '';
+  const keys = ['ca.crt', 'admin.crt', 'admin.key'].map((file) => join(folder, 'pki', file));
+  const gone = whole === '' ? environment.kubeconfig : keys.find((file) => !existsSync(file));
+  if (gone !== undefined)
     throw new TaskError({
-      what: `.state/${environment.name}/kubeconfig is missing or damaged, and could not be restored`,
-      why: error.message,
+      what: `${relative(environment.root, gone)} is missing or damaged, and cannot be restored`,
+      why: 'nothing else has its content',
       advice: restoreAdvice(),
     });
-  });
-  await writeWhole(environment.kubeconfig, text);
-  context.log(`restored .state/${environment.name}/kubeconfig`);
-  return true;
+  const lost = files.filter((_, index) => texts[index] === undefined);
+  for (const file of lost) {
+    await writeWhole(file, whole);
+    log(`restored ${relative(environment.root, file)}`);
+  }
+  return lost.length > 0;
 }
 
 const toolOf = (service: string) => (service === 'kwok-controller' ? 'kwok' : service) as ToolName;
@@ -211,8 +219,10 @@ export async function linkPrograms(
   environment: Environment,
   programs: readonly (readonly [service: string, path: string])[],
 ): Promise<void> {
+  const folder = join(clusterFolder(environment), 'bin');
+  await mkdir(folder, { recursive: true });
   for (const [service, path] of programs) {
-    const link = join(clusterFolder(environment), 'bin', service);
+    const link = join(folder, service);
     if (existsSync(link)) continue;
     await rm(link, { force: true });
     await symlink(path, link);

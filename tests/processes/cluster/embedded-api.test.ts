@@ -89,20 +89,29 @@ test('an existing cluster keeps its nodes despite other settings, gets deleted o
 test('a lost kubeconfig is restored, for the user alone', async () => {
   const { environment } = context;
   const folder = join(environment.state, 'kwok/clusters', environment.clusterName);
-  await fails(restoreKubeconfig(context), {
-    what: /kubeconfig is missing or damaged, and could not be restored/,
-  });
-  mkdirSync(folder, { recursive: true });
+  const gone = (file: string) =>
+    fails(restoreKubeconfig(context), {
+      what: new RegExp(`^\\.state/development/.*${file} is missing or damaged, and cannot be restored$`),
+      advice: /^restore it from a copy/,
+    });
+  await gone('kubeconfig');
+  mkdirSync(join(folder, 'pki'), { recursive: true });
   const cut = 'clusters:\n- cluster:\n    server: https://127.0.0.1:1\n';
   writeFileSync(environment.kubeconfig, cut);
   const own = `${cut}users:\n- user:\n    client-key: admin.key\n`;
   writeFileSync(join(folder, 'kubeconfig.yaml'), own);
+  for (const file of ['ca.crt', 'admin.crt', 'admin.key']) {
+    await gone(`pki/${file}`);
+    writeFileSync(join(folder, 'pki', file), '');
+  }
   assert.is(await restoreKubeconfig(context), true);
   assert.is(readFileSync(environment.kubeconfig, 'utf8'), own);
   assert.is(statSync(environment.kubeconfig).mode & 0o777, 0o600);
-  // An existing one is not changed.
-  rmSync(folder, { recursive: true });
   assert.is(await restoreKubeconfig(context), false);
+  // Without its own copy, kwokctl waits for ever.
+  rmSync(join(folder, 'kubeconfig.yaml'));
+  assert.is(await restoreKubeconfig(context), true);
+  assert.is(readFileSync(join(folder, 'kubeconfig.yaml'), 'utf8'), own);
 });
 
 if (process.getuid?.() === 0) {

@@ -221,9 +221,13 @@ test('a program that was removed after the cluster was created is replaced, and 
   symlinkSync('/cache/etcd-3.5.0', join(bin, 'etcd'));
   symlinkSync('/bin/sh', join(bin, 'kwok-controller'));
   const now = ['etcd', 'kwok-controller'].map((name) => [name, `/cache/new/${name}`] as const);
-  await linkPrograms(environment, now);
-  const links = ['etcd', 'kwok-controller'].map((name) => readlinkSync(join(bin, name)));
-  assert.equal(links, ['/cache/new/etcd', '/bin/sh']);
+  const links = async () => {
+    await linkPrograms(environment, now);
+    return now.map(([name]) => readlinkSync(join(bin, name)));
+  };
+  assert.equal(await links(), ['/cache/new/etcd', '/bin/sh']);
+  rmSync(bin, { recursive: true });
+  assert.equal(await links(), ['/cache/new/etcd', '/cache/new/kwok-controller']);
 });
 
 test('why kwokctl failed is the last error that it logs', async () => {
