@@ -12,7 +12,8 @@ import { settingsFiles, stateValues } from '../settings/settings.ts';
 import { installedChart, needsRepositories, toolCharts } from './chart-places.ts';
 
 const id = 'an id such as `core/devops`';
-/** Also a word of a command line and of helmfile's selectors. */
+/** A word of a command line that helmfile's selectors take. */
+const label = text('a word of letters, 0-9, ., _ and -', /^[\w.][\w.-]*$/);
 const nameOf = (longest: number) =>
   text(`a name, at most ${longest} of a-z, 0-9 and -`, new RegExp(`^(?!-)[a-z0-9-]{1,${longest}}(?<!-)$`));
 const seconds = v.nullish(wholeNumber('a whole number of seconds, at least 1'));
@@ -25,7 +26,7 @@ const release = v.pipe(
     namespace: nameOf(63),
     /** A path in the project, or a template of a setting. */
     chart: text(),
-    labels: mapWith({ tier: nameOf(63), app: nameOf(63) }, 'a map with `tier` and `app`'),
+    labels: mapWith({ tier: label, app: label }, 'a map with `tier` and `app`'),
     needs: v.nullish(v.pipe(v.array(text(id, /^[^/]+\/[^/]+$/), `a list, each ${id}`), v.readonly()), []),
     timeout: seconds,
     /** True if the release contains its own namespace, which has to exist before. */

@@ -14,12 +14,11 @@ function askEngine(): Promise<'answers' | 'missing' | { readonly why: string }> 
   });
 }
 
-export const noAnswer = (why: string): TaskError =>
-  new TaskError({
-    what: 'Docker does not answer',
-    why,
-    advice: `start Docker${process.env.DOCKER_HOST ? ', or correct DOCKER_HOST' : ''}, then run again`,
-  });
+export function noAnswer(why: string): TaskError {
+  const corrected = process.env.DOCKER_HOST ? 'start Docker, or correct DOCKER_HOST' : 'start Docker';
+  const step = /permission denied/i.test(why) ? 'let your user use Docker (group `docker`)' : corrected;
+  return new TaskError({ what: 'Docker does not answer', why, advice: `${step}, then run again` });
+}
 
 /** Throws `TaskError` if the Docker engine does not answer. Leaves a missing client to the check of tools. */
 export async function requireEngine(): Promise<void> {

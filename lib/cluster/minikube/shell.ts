@@ -39,11 +39,15 @@ export async function runMinikube(
   const output = await running;
   if (output.exitCode === 0) return;
   context.signal.throwIfAborted();
+  const { name, clusterName } = context.environment;
+  const why = minikubeReason(output);
+  const other = /^RSRC_.*(CORES|MEMORY)/.test(why)
+    ? `correct cluster.cpus or cluster.memoryMB in environments/${name}/settings.yaml`
+    : `\`minikube logs --profile ${clusterName}\` shows more`;
   throw new TaskError({
     what: `\`minikube ${words[0]}\` failed with exit code ${output.exitCode}`,
-    why: minikubeReason(output),
-    advice:
-      suggestionOf(output) ?? `\`minikube logs --profile ${context.environment.clusterName}\` shows more`,
+    why,
+    advice: suggestionOf(output) ?? other,
     exitCode: output.exitCode,
   });
 }

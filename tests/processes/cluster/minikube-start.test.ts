@@ -220,6 +220,12 @@ test('a failed start gives minikube’s reason, suggestion and exit code', async
     project.script('minikube', { status: 'exit 85', start });
     await fails(provider.create(context), { exitCode: 80, why: `${name}: ${message}`, advice });
   }
+  const small = 'RSRC_INSUFFICIENT_REQ_MEMORY: 1000MiB is less than the usable minimum of 1800MB';
+  project.script('minikube', { status: 'exit 85', start: `echo 'X Exiting due to ${small}' >&2; exit 23` });
+  await fails(provider.create(context), {
+    why: small,
+    advice: /^correct cluster\.cpus or cluster\.memoryMB in /,
+  });
   assert.ok(existsSync(join(environment.state, 'environment.json')), 'destroy-environment knows it');
 });
 

@@ -48,6 +48,7 @@ const labels = 'labels: { tier: core, app: cache }';
 const text = 'to be a text that is not empty';
 const name = 'to be a name, at most 63 of a-z, 0-9 and -';
 const releaseName = name.replace('63', '53');
+const label = 'to be a word of letters, 0-9, ., _ and -';
 
 const declaredIn = (content: string) => {
   const folder = temporaryFolder();
@@ -72,15 +73,15 @@ for (const [content, what, why] of [
       'labels` to be a map with `tier` and `app`',
       'it is missing; the map has [name, namespace, chart]',
     ],
-    [`${start}, labels: { app: cache }`, `labels.tier\` ${name}`, 'it is missing; the map has [app]'],
+    [`${start}, labels: { app: cache }`, `labels.tier\` ${label}`, 'it is missing; the map has [app]'],
     [`namespace: core, ${labels}`, `name\` ${releaseName}`, 'it is missing; the map has [namespace, labels]'],
     ...['1', 'Cache', 'cache_1', '-cache', 'a'.repeat(54)].map(
       (wrong) => [`name: ${wrong}, ${labels}`, `name\` ${releaseName}`, /it is the/] as const,
     ),
     [`name: backend, ${labels}`, 'name` to be another name than that of a chart', /`backend`/],
     [`name: cache, namespace: "", ${labels}`, `namespace\` ${name}`, 'it is the text ``'],
-    [`${start}, labels: { tier: "a,b", app: cache }`, `labels.tier\` ${name}`, 'it is the text `a,b`'],
-    [`${start}, labels: { tier: core, app: "x y" }`, `labels.app\` ${name}`, 'it is the text `x y`'],
+    [`${start}, labels: { tier: "a,b", app: cache }`, `labels.tier\` ${label}`, 'it is the text `a,b`'],
+    [`${start}, labels: { tier: core, app: "x y" }`, `labels.app\` ${label}`, 'it is the text `x y`'],
     [`name: cache, namespace: core, ${labels}`, `chart\` ${text}`, /missing/],
     [`${start}, ${labels}, timeout: 5m`, 'timeout` to be a whole number of seconds, at least 1', /`5m`/],
     [
