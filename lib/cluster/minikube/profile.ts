@@ -17,6 +17,8 @@ export type Profile = {
   /** Each in a few words. */
   readonly faults: readonly string[];
   readonly isPaused?: boolean;
+  /** Nodes whose machine is paused. */
+  readonly frozen?: readonly string[];
   /** Nodes whose machine is gone. */
   readonly missing?: readonly string[];
   /** True if the control plane's disk is gone, so that the cluster has to be recreated. */
@@ -138,7 +140,9 @@ function profileOf(nodes: readonly Node[]): Profile {
   return {
     phase: faults.length === 0 ? 'running' : isStopped ? 'stopped' : 'degraded',
     faults,
-    isPaused: nodes.some(({ APIServer }) => APIServer === 'Paused'),
+    // A paused machine gives its state to all its parts.
+    isPaused: nodes.some(({ Host, APIServer }) => Host !== 'Paused' && APIServer === 'Paused'),
+    frozen: nodes.flatMap(({ Name, Host }) => (Host === 'Paused' ? Name : [])),
   };
 }
 

@@ -80,7 +80,9 @@ export async function startCreated(context: Context, profile: Profile): Promise<
     await makeUsable(context, profile);
     const { missing = [] } = profile;
     for (const node of missing) {
-      context.log(`replacing node ${node}: its machine is gone, and the volumes on it are lost`);
+      context.log(
+        `replacing node ${node}: its machine is gone, and the volumes on it are lost, see docs/troubleshooting.md`,
+      );
       await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
       await forgetMachines(environment, node);
     }
@@ -116,9 +118,13 @@ export async function startNodes(context: Context, added?: number): Promise<void
 
 /**
  * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes
- * neither stop nor can be removed.
+ * neither stop nor can be removed. It waits for ever for a machine that Docker paused.
  */
-export async function unpause(context: EnvironmentContext, { isPaused }: Profile): Promise<void> {
+export async function unpause(
+  context: EnvironmentContext,
+  { isPaused, frozen = [] }: Profile,
+): Promise<void> {
+  if (frozen.length > 0) await context.$`docker unpause ${frozen}`;
   if (isPaused) await runMinikube(context, ['unpause', '--profile', context.environment.clusterName]);
 }
 

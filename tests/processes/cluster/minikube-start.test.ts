@@ -84,6 +84,14 @@ test('a paused cluster goes on before it is started, stopped or removed, as its 
   assert.equal(called.slice(0, 6), ['unpause', 'stop', 'unpause', 'delete', 'unpause', 'start']);
 });
 
+test('a node paused by Docker is continued by Docker: minikube would wait for it without end', async () => {
+  const frozen = nodes({}, { Name: `${clusterName}-m02`, Host: 'Paused', APIServer: 'Paused' });
+  progress('complete');
+  untilStart(running, `echo '${frozen}'; exit 7`);
+  await provider.start(context);
+  assert.equal(shortly(3).slice(0, 2), ['docker unpause X-m02', 'minikube start --profile']);
+});
+
 test('a cluster whose first start was interrupted is recreated', async () => {
   progress(undefined);
   const [deleted, started] = [mark('deleted'), mark('started')];
