@@ -87,7 +87,7 @@ async function checkValue(
     const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
     const [from, to] = spec.range ?? [];
     const isInRange =
-      from === undefined || (Number.isInteger(number) && number >= from && !(number > Number(to)));
+      from === undefined || (Number.isSafeInteger(number) && number >= from && !(number > Number(to)));
     if (Number.isFinite(number) && isInRange) return number;
     const whole = `a whole number from ${from} ${to === undefined ? 'up' : `to ${to}`}`;
     throw wrongType(name, spec, from === undefined ? 'a number' : whole, value);

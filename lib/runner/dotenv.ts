@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { TaskError } from './errors.ts';
 
 /**
@@ -8,11 +8,16 @@ import { TaskError } from './errors.ts';
  * unreadable or invalid.
  */
 export async function readDotenv(file: string): Promise<void> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw unreadable(file, error.message, 'make it a file that you can read, or remove it');
-  });
-  if (bytes === undefined) return;
+  let bytes: Buffer;
+  try {
+    // Without a writer, nothing could end the wait for one, not even the end of the process.
+    if ((await stat(file)).isFIFO()) throw new Error('it is a pipe');
+    bytes = await readFile(file);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return;
+    throw unreadable(file, message, 'make it a file that you can read, or remove it');
+  }
   let variables: Map<string, string>;
   try {
     variables = parseDotenv(textOf(bytes), process.env);

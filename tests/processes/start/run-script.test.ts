@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -49,6 +50,7 @@ test('a .env that cannot be read is an error', async () => {
   for (const [make, reason] of [
     [() => program.write('.env', 'A=\0'), 'it is not text in UTF-8\n  do: fix it and run again'],
     [() => mkdirSync(file), ''],
+    [() => execFileSync('mkfifo', [file]), 'it is a pipe\n'],
   ] as const) {
     make();
     const { exitCode, stderr } = await program.run(['install', 'app1']);

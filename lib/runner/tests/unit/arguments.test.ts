@@ -61,7 +61,7 @@ for (const [specs, values, what, why, advice] of [
   ...['x', '', 'Infinity', '1e999'].map(
     (value) => [{ level: number }, { level: value }, unlike('a number', value)] as const,
   ),
-  ...['-1', '0', '1.5', 0].map(
+  ...['-1', '0', '1.5', '1e20', 0].map(
     (value) =>
       [
         { level: { ...number, range: [1] } },
