@@ -78,6 +78,11 @@ const clusterAdvice: readonly (readonly [RegExp, (...found: string[]) => string]
       `Vault has given no secret: ${taskCommand('init-vault')} sets it up if something is missing; then run again`,
   ],
   [
+    /pod (\S+)\/(\S+)-verification-\S+ .*password authentication failed for user "v-/,
+    (namespace, release) =>
+      `Vault or the server has dropped this login: \`kubectl -n ${namespace} delete vaultdynamicsecret ${release}-database\`, then ${taskCommand('install-tier apps')} for a new one`,
+  ],
+  [
     /password authentication failed/,
     () => `the server has another password: run ${taskCommand('rotate-database-password')}`,
   ],

@@ -4,7 +4,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import { withPostgresql } from '../cluster/cluster.ts';
 import { serverIdentity } from '../database/certificate.ts';
 import { acceptsLogin, isRefusedStatement, type Login, withSuperuser } from '../database/login.ts';
-import { type LoginRole, roleLogin } from '../database/roles.ts';
+import { type LoginRole, roleLogin, wantedRoles } from '../database/roles.ts';
+import { type EachLogin, setUpDatabases } from '../database/set-up.ts';
 import { taskCommand } from '../ground/launcher.ts';
 import { kubectlList } from '../kubernetes/kubectl.ts';
 import { secretsFile } from '../secrets/encrypted-file.ts';
@@ -68,22 +69,31 @@ export async function replaceInServer(
   const superuser = roles[0] as LoginRole;
   try {
     const login = await superuserLogin(context, superuser, rotation);
+    const each: EachLogin = (use) => withPostgresql(context, (address) => use({ ...login, ...address }));
     for (const role of [...roles.slice(1), superuser]) {
       const pair = rotation[role.name];
       if (pair === undefined) continue;
-      await withPostgresql(context, (address) =>
-        setPassword({ ...login, ...address }, role.name, pair.new).catch((error: unknown) => {
+      const isLost = await each((at) =>
+        setPassword(at, role.name, pair.new).catch((error: { readonly code?: string }) => {
+          if (error.code === lostRole) return true;
           // After a time-out, for one, the server may still change it.
           if (!isRefusedStatement(error)) onChange();
           throw error;
         }),
       );
+      if (isLost) {
+        onChange();
+        await setUpDatabases(each, await wantedRoles(context));
+      }
       onChange();
     }
   } catch (error) {
     throw notChanged(error);
   }
 }
+
+/** The server's code for a role that somebody dropped; the set-up creates it with its rights. */
+export const lostRole = '42704';
 
 const notChanged = (error: unknown): TaskError =>
   error instanceof TaskError

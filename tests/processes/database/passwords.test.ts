@@ -96,6 +96,8 @@ test('unless the server refuses the new password, any failure counts as changed'
     ['lost', true],
     ['garbled', true],
     ['42501', false],
+    // A role that somebody dropped is set up again.
+    ['42704', true],
   ] as const) {
     const { changed } = await replaced(() => 'accepted', statement);
     assert.is(changed, expected, statement);

@@ -204,6 +204,8 @@ test('cluster errors have advice that never loses data', () => {
       /^service frontend\/a is being deleted and waits for its finalizers/,
     'another operation (install/upgrade/rollback) is in progress': /^somebody else is changing the release/,
     'vaultdynamicsecret b/a: VaultClientConfigError: Failed': /`npx tsx tasks.ts init-vault`/,
+    'pod backend/x-back-verification-g5: FAILED database login: password authentication failed for user "v-kube-x"':
+      /kubectl -n backend delete vaultdynamicsecret x-back-database`, then .*install-tier apps/,
     'password authentication failed for user "app2"': /run `npx tsx tasks.ts rotate-database-password`$/,
   }))
     assert.match(adviceFor(`Error: UPGRADE FAILED: ${said}`) ?? '', advice);
