@@ -5,10 +5,10 @@ import { clusterOf } from '../cluster/cluster.ts';
 import { providerOf } from '../cluster/providers.ts';
 import { ifThere } from '../ground/if-there.ts';
 import { taskCommand } from '../ground/launcher.ts';
-import { shellWord } from '../ground/shell-words.ts';
+import { shellWord, shellWords } from '../ground/shell-words.ts';
 import { removeKeyring } from '../secrets/keyring.ts';
 import type { EnvironmentContext, InEnvironment } from '../settings/context.ts';
-import { exportHomes, forgetRuns, linkOf, removeState } from '../settings/environment.ts';
+import { exportHomes, forgetRuns, removeState } from '../settings/environment.ts';
 import { environmentNames, loadSettings } from '../settings/settings.ts';
 
 /**
@@ -54,7 +54,7 @@ export const destroyCommands = async ({ environment }: InEnvironment): Promise<r
     : await (await clusterOf(environment)).commands.destroy({ environment })),
   exportHomes(environment, 'GNUPGHOME'),
   'gpgconf --kill all',
-  `rm -rf "$GNUPGHOME" ${linkOf(environment)}.state/${environment.name} .tasks/${environment.name}`,
+  `rm -rf "$GNUPGHOME" ${shellWords([...new Set([environment.plainState, environment.state])])} .tasks/${environment.name}`,
 ];
 
 /** Throws `UsageError` if the environment has a cluster, running or not, since the test removes it in the end. */

@@ -51,7 +51,8 @@ export async function checkArguments(
   }
   const checked: { [name: string]: OptionValue } = {};
   for (const [name, spec] of Object.entries(specs)) {
-    const value = values[name] ?? fromEnvironment(spec) ?? spec.default;
+    // An empty variable counts as unset: CI systems set missing values to the empty string.
+    const value = values[name] ?? (process.env[spec.env ?? ''] || spec.default);
     if (value !== undefined && !(Array.isArray(value) && value.length === 0 && isRequired(spec))) {
       checked[name] = await checkValue(name, spec, value, context.options);
     } else if (isRequired(spec)) {
@@ -65,11 +66,6 @@ export async function checkArguments(
     }
   }
   return checked;
-}
-
-function fromEnvironment(spec: ArgumentSpec): string | undefined {
-  // An empty variable counts as unset: CI systems set missing values to the empty string.
-  return spec.env === undefined ? undefined : process.env[spec.env] || undefined;
 }
 
 async function checkValue(

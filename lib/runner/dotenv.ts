@@ -8,21 +8,16 @@ import { TaskError } from './errors.ts';
  * unreadable or invalid.
  */
 export async function readDotenv(file: string): Promise<void> {
-  let bytes: Buffer;
+  let variables: Map<string, string>;
   try {
     // Without a writer, nothing could end the wait for one, not even the end of the process.
     if ((await stat(file)).isFIFO()) throw new Error('it is a pipe');
-    bytes = await readFile(file);
+    variables = parseDotenv(textOf(await readFile(file)), process.env);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return;
-    throw unreadable(file, message, 'make it a file that you can read, or remove it');
-  }
-  let variables: Map<string, string>;
-  try {
-    variables = parseDotenv(textOf(bytes), process.env);
-  } catch (error) {
-    throw unreadable(file, (error as Error).message, 'fix it and run again');
+    const advice = 'make it a file of `NAME=value` lines that you can read, or remove it';
+    throw new TaskError({ what: `cannot read ${file}`, why: message, advice });
   }
   const { populate } = await import('dotenv');
   populate(process.env as { [name: string]: string }, Object.fromEntries(variables));
@@ -32,10 +27,6 @@ export async function readDotenv(file: string): Promise<void> {
 function textOf(bytes: Buffer): string {
   if (bytes.includes(0) || !isUtf8(bytes)) throw new Error('it is not text in UTF-8');
   return new TextDecoder().decode(bytes);
-}
-
-function unreadable(file: string, why: string, advice: string): TaskError {
-  return new TaskError({ what: `cannot read ${file}`, why, advice });
 }
 
 /*

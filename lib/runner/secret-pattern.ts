@@ -13,6 +13,9 @@ export type SecretPattern = {
 /** In a text of base64: any of its characters, or none. Half an emoji, which no secret is. */
 export const anyEncoded = '\uD800';
 
+/** At least the characters of one in its longest spelling: each of three bytes as `%25E2`. */
+const longestSpelling = 15;
+
 /** JSON in JSON in a shell: this many backslashes before a character count as its escape. */
 const backslashes = 4;
 
@@ -25,14 +28,9 @@ function patternOf(text: string, piece: boolean): SecretPattern {
   let longest = 0;
   // Several backslashes or quotes in a row are one unit: repeated separately, they could match in very many ways.
   for (const character of text.match(/\\+|'+|[^\\']/gu) ?? []) {
-    if (/^[A-Za-z0-9]$/.test(character)) {
-      source += character;
-      longest += 1;
-      continue;
-    }
-    const spellings = spellingsOf(character);
-    source += `(?:${spellings.map((spelling) => spelling.source).join('|')})`;
-    longest += Math.max(...spellings.map((spelling) => spelling.longest));
+    const isPlain = /^[A-Za-z0-9]$/.test(character);
+    source += isPlain ? character : `(?:${spellingsOf(character).join('|')})`;
+    longest += isPlain ? 1 : longestSpelling * character.length;
   }
   // Nothing escapes letters and digits.
   return { source, longest, anchor: /[A-Za-z0-9]{4}/.exec(text)?.[0], piece };
@@ -57,36 +55,21 @@ const letters: { readonly [character: string]: string } = {
   '\f': 'f',
 };
 
-function spellingsOf(character: string): Pick<SecretPattern, 'source' | 'longest'>[] {
-  if (character === anyEncoded)
-    return [...[...'+/-_'].flatMap(spellingsOf), { source: '[A-Za-z0-9]?', longest: 1 }];
+function spellingsOf(character: string): string[] {
+  if (character === anyEncoded) return [...[...'+/-_'].flatMap(spellingsOf), '[A-Za-z0-9]?'];
   const characters = [...character];
-  const spellings = (special[characters[0] ?? ''] ?? []).map((one) => {
-    const text = one.repeat(characters.length);
-    return { source: escapePattern(text), longest: text.length };
-  });
-  // Each escaping doubles a backslash.
-  if (character.startsWith('\\')) {
-    const most = 2 * backslashes * character.length;
-    spellings.push({ source: `\\\\{${character.length},${most}}`, longest: most });
-  } else {
-    const source = characters.map((one) => `\\\\{0,${backslashes}}${escapePattern(one)}`).join('');
-    spellings.push({ source, longest: backslashes * characters.length + character.length });
-  }
+  const escaped = characters.map((one) => `\\\\{0,${backslashes}}${escapePattern(one)}`).join('');
   const letter = letters[character];
-  if (letter !== undefined)
-    spellings.push({ source: `\\\\{1,${backslashes}}${letter}`, longest: backslashes + 1 });
-  const bytes = [...Buffer.from(character)];
-  spellings.push({
-    source: bytes.map((byte) => `%(?:25)?${hexadecimal(byte, 2)}`).join(''),
-    longest: 5 * bytes.length,
-  });
-  const units = character.split('').map((unit) => unit.charCodeAt(0));
-  spellings.push({
-    source: units.map((unit) => `\\\\{1,${backslashes}}u${hexadecimal(unit, 4)}`).join(''),
-    longest: (backslashes + 5) * units.length,
-  });
-  return spellings;
+  const bytes = [...Buffer.from(character)].map((byte) => `%(?:25)?${hexadecimal(byte, 2)}`);
+  const units = character.split('').map((unit) => hexadecimal(unit.charCodeAt(0), 4));
+  return [
+    ...(special[characters[0] ?? ''] ?? []).map((one) => escapePattern(one.repeat(characters.length))),
+    // Each escaping doubles a backslash.
+    character.startsWith('\\') ? `\\\\{${character.length},${2 * backslashes * character.length}}` : escaped,
+    ...(letter === undefined ? [] : [`\\\\{1,${backslashes}}${letter}`]),
+    bytes.join(''),
+    units.map((unit) => `\\\\{1,${backslashes}}u${unit}`).join(''),
+  ];
 }
 
 /** In upper or lower case. */

@@ -39,10 +39,6 @@ export function plainStateOf(state: string, key: string): string {
   return /^[\p{L}\p{N}_@%+=:./-]+$/u.test(state) ? state : join(shortFolder, `k8sd-${key}-state`);
 }
 
-/** The word for the link in plain commands, with a blank; empty without a link. */
-export const linkOf = ({ state, plainState }: Environment): string =>
-  plainState === state ? '' : `${plainState} `;
-
 /** Creates the link if needed. Throws `TaskError` if its path is taken. */
 async function linkState({ state, plainState }: Environment): Promise<void> {
   if (plainState === state) return;
@@ -119,10 +115,11 @@ export const helmHomes = [
 
 /** A plain command that sets some of these variables, to paste in the project's folder. */
 export function exportHomes(environment: Environment, ...names: readonly Home[]): string {
+  const { state, plainState } = environment;
   const homes = homesOf(environment);
-  const link = names.includes('KWOK_WORKDIR') ? linkOf(environment) : '';
-  const linked = link && `ln -sfn ${shellWord(environment.state)} ${link}&& `;
-  return `${linked}export ${names.map((name) => `${name}=${shellWord(homes[name])}`).join(' ')}`;
+  const isLinked = names.includes('KWOK_WORKDIR') && plainState !== state;
+  const link = isLinked ? `ln -sfn ${shellWord(state)} ${plainState} && ` : '';
+  return `${link}export ${names.map((name) => `${name}=${shellWord(homes[name])}`).join(' ')}`;
 }
 
 /**

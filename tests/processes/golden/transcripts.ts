@@ -72,7 +72,7 @@ export function normalise(text: string, folder: string): string {
   let normal = text.replaceAll(`-${key}`, '-CLONE');
   // A node port may have the same number.
   for (const [name, port] of Object.entries(portBlock(key)))
-    normal = normal.replaceAll(new RegExp(`(?<!nodePort":)${port}`, 'g'), `PORT_${name}`);
+    normal = normal.replaceAll(new RegExp(`(?<!nodePort":)\\b${port}\\b`, 'g'), `PORT_${name}`);
   return (
     normal
       // The other lines of a file may move.

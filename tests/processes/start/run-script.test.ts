@@ -48,7 +48,7 @@ test('the command line wins over the environment, that over .env, that over the 
 test('a .env that cannot be read is an error', async () => {
   const file = join(program.folder, '.env');
   for (const [make, reason] of [
-    [() => program.write('.env', 'A=\0'), 'it is not text in UTF-8\n  do: fix it and run again'],
+    [() => program.write('.env', 'A=\0'), 'it is not text in UTF-8\n  do: make it a file of '],
     [() => mkdirSync(file), ''],
     [() => execFileSync('mkfifo', [file]), 'it is a pipe\n'],
   ] as const) {
