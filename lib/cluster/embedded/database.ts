@@ -88,7 +88,6 @@ async function ensureServer(context: Context, port: number): Promise<Outcome> {
   const data = dataFolder(environment);
   const settled = serverArguments(environment, port);
   const back = `${taskCommand('restore-database')} brings back a backup`;
-  await tellLostData(context, 'postgresql', 'postgresql/data', back);
   const outcome = await ensureService(context, {
     name: 'postgresql',
     ports: { postgresql: port },
@@ -96,6 +95,7 @@ async function ensureServer(context: Context, port: number): Promise<Outcome> {
     configuration: JSON.stringify(settled),
     certificate: databaseCertificate(environment).certificate,
     command: async () => {
+      await tellLostData(context, 'postgresql', 'postgresql/data', back);
       const server = await findServer(data);
       await initialise(context, server.folder, data);
       const account = await findAccount('postgres', $);

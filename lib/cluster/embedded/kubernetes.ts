@@ -61,12 +61,12 @@ export async function ensureKubernetes(context: Context): Promise<Outcome> {
       await stopServices(environment.state, alive);
       await rm(join(environment.state, 'kwok'), { recursive: true, force: true });
     } else if (!ready) {
-      const data = join('kwok', 'clusters', environment.clusterName, 'etcd');
-      const back = `${taskCommand('create-environment , install-all')} installs all again`;
-      await tellLostData(context, 'etcd', data, back);
       // A killed run may have been stopping them.
       const unready = alive.filter(({ name }) => name === 'kube-apiserver' || name === 'etcd');
       await stopServices(environment.state, unready);
+      const data = join('kwok', 'clusters', environment.clusterName, 'etcd');
+      const back = `${taskCommand('create-environment , install-all')} installs all again`;
+      await tellLostData(context, 'etcd', data, back);
     }
     await startServers(context, state);
   }

@@ -125,7 +125,7 @@ export async function startService(
   }
 }
 
-/** Logs that a service that ran before, and does not now, lost its data in this folder, and how they come back. */
+/** Before its start: logs that a service that ran before lost its data in this folder, and how they come back. */
 export async function tellLostData(
   { environment: { name, state }, log }: Pick<EnvironmentContext, 'environment' | 'log'>,
   service: string,
@@ -134,7 +134,6 @@ export async function tellLostData(
 ): Promise<void> {
   const found = (await ifThere(readdir(join(state, folder)))) ?? [];
   if (found.length > 0 || !existsSync(serviceLog(state, service))) return;
-  if ((await livingServices(state)).some((living) => living.name === service)) return;
   log(`.state/${name}/${folder} is missing: ${service} starts without data; ${advice}`);
 }
 

@@ -46,8 +46,8 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
   const data = join(folder, 'data');
   const keys = join(folder, 'keys.json');
   const back = `${taskCommand('init-vault')} sets it up, then ${taskCommand('restore-vault')} brings back a backup`;
-  await tellLostData(context, 'vault', 'vault/data', back);
-  if (await keysNeverStored(keys)) {
+  const isNew = await keysNeverStored(keys);
+  if (isNew) {
     context.log('a killed run initialised Vault without storing its keys; Vault is empty and is recreated');
     await clearService(environment, 'vault');
     await rm(data, { recursive: true, force: true });
@@ -69,6 +69,7 @@ export async function ensureVault(context: EnvironmentContext): Promise<Outcome>
       if (!tool) throw new Error('the need for the tool vault was not declared');
       const file = join(folder, 'server.hcl');
       await writeWhole(file, configuration);
+      if (!isNew) await tellLostData(context, 'vault', 'vault/data', back);
       await mkdir(data, { recursive: true, mode: 0o700 });
       return [tool.path, 'server', '-config', file];
     },
