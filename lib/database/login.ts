@@ -98,12 +98,8 @@ export const isLostConnection = (error: unknown): boolean => {
 };
 
 /** True if the server accepts the password. Rejects if it does not answer. */
-export async function acceptsLogin(login: Login): Promise<boolean> {
-  try {
-    await withLogin(login, (query) => query('SELECT 1'));
-    return true;
-  } catch (error) {
-    if (isRefusedLogin(error)) return false;
-    throw error;
-  }
-}
+export const acceptsLogin = (login: Login): Promise<boolean> =>
+  withLogin(login, (query) => query('SELECT 1')).then(
+    () => true,
+    (error) => !isRefusedLogin(error) && Promise.reject(error),
+  );

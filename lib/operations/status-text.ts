@@ -18,32 +18,28 @@ import { describeDatabase, describeVault, isHalfStarted, unread } from './server
 import { readStatus, type Status } from './status.ts';
 
 /** The status as text. Logs what cannot be read. */
-export async function formatStatus(status: Status, context: EnvironmentContext): Promise<string> {
-  const rows = await fullRows(status, context);
-  const lines = rows.map(({ name, text }) => `${name.padEnd(12)} ${text}`);
-  const next = await nextStep(status, context);
-  if (next !== undefined) lines.push('', next);
-  return lines.join('\n');
-}
+export const formatStatus = async (status: Status, context: EnvironmentContext): Promise<string> =>
+  (await fullRows(status, context))
+    .map(({ name, text }) => (name === 'next' ? `\n${text}` : `${name.padEnd(12)} ${text}`))
+    .join('\n');
 
 /** The status as a page. Logs what cannot be read. */
-export async function formatPage(status: Status, context: EnvironmentContext): Promise<string> {
-  const rows = await fullRows(status, context);
-  const next = await nextStep(status, context);
-  return statusPage(status, next === undefined ? rows : [...rows, { name: 'next', text: next }]);
-}
+export const formatPage = async (status: Status, context: EnvironmentContext): Promise<string> =>
+  statusPage(status, await fullRows(status, context));
 
-/** Everything that is known. */
+/** Everything that is known, and the next step. */
 async function fullRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
   const rows = [...(await statusRows(status, context))];
   for (const text of await driftLines(context, status)) rows.push({ name: 'drift', text, tone: 'bad' });
-  if (status.cluster.state !== 'running') return rows;
   const settings = await loadSettings(context.environment).catch(() => undefined);
-  if (settings === undefined) return [...rows, { name: 'address', text: unread, tone: 'bad' }];
-  const addresses = await readAddresses({ ...context, settings });
-  for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });
-  for (const text of notesOf(addresses)) rows.push({ name: '', text });
-  return rows;
+  if (status.cluster.state === 'running') {
+    if (settings === undefined) rows.push({ name: 'address', text: unread, tone: 'bad' });
+    const addresses = settings === undefined ? [] : await readAddresses({ ...context, settings });
+    for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });
+    for (const text of notesOf(addresses)) rows.push({ name: '', text });
+  }
+  const next = await nextStep(status, context);
+  return next === undefined ? rows : [...rows, { name: 'next', text: next }];
 }
 
 /** What is quickly known: all but manual changes and addresses. */

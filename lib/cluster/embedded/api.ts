@@ -77,12 +77,8 @@ export async function connectApi(cluster: Place, port: number) {
 }
 
 /** True if the API server is ready. */
-export async function isApiReady(cluster: Place, port: number): Promise<boolean> {
-  try {
-    const api = await connectApi(cluster, port);
-    const { status } = await api.call('GET', '/readyz', undefined, { timeoutMs: 2000 });
-    return status === 200;
-  } catch {
-    return false;
-  }
-}
+export const isApiReady = (cluster: Place, port: number): Promise<boolean> =>
+  connectApi(cluster, port)
+    .then((api) => api.call('GET', '/readyz', undefined, { timeoutMs: 2000 }))
+    .then(({ status }) => status === 200)
+    .catch(() => false);
