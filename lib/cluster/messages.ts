@@ -43,13 +43,13 @@ export function notRunning(
   return new TaskError({ what: `the cluster of environment \`${name}\` is ${is}`, why, advice });
 }
 
-/** Logs that the cluster keeps what it was `created` with if the setting has another value. */
+/** Logs that the cluster keeps what it was `created` with, if that is known and the setting has another value. */
 export function tellKept(
   { log, settings }: Pick<Context, 'log' | 'settings'>,
-  setting: 'nodes' | 'kubernetesVersion',
-  created: number | string,
+  setting: 'nodes' | 'kubernetesVersion' | 'cpus' | 'memoryMB',
+  created: number | string | undefined,
 ): void {
-  if (settings.cluster[setting] === created) return;
+  if (created === undefined || settings.cluster[setting] === created) return;
   log(
     `cluster.${setting} is ${settings.cluster[setting]}, but the cluster keeps ${created} until ${taskCommand('destroy-environment')} and ${taskCommand('create-environment')} recreate it`,
   );

@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type CommandOutput, parseJson, TaskError } from '@k8s-deployment/runner';
-import { ifThere } from '../../ground/if-there.ts';
+import { ifThere, textIfThere } from '../../ground/if-there.ts';
 import { taskCommand } from '../../ground/launcher.ts';
 import type { Environment, Settings, ShellContext } from '../../settings/context.ts';
 import { loadSettings } from '../../settings/settings.ts';
@@ -186,6 +186,16 @@ export async function removeRemains(context: ShellContext): Promise<boolean> {
 function minikubeHome(): string {
   const home = process.env.MINIKUBE_HOME ?? homedir();
   return basename(home) === '.minikube' ? home : join(home, '.minikube');
+}
+
+/** The sizes of each node in minikube's record of the profile, which a start with others does not change. */
+export async function recordedSizes({ clusterName }: Environment) {
+  const record = await textIfThere(join(minikubeHome(), 'profiles', clusterName, 'config.json'));
+  const { CPUs, Memory } = Object(parseJson(record ?? ''));
+  return [
+    ['cpus', CPUs],
+    ['memoryMB', Memory],
+  ] as const;
 }
 
 /** Matches nodes of the environment's profile: `<profile>`, `<profile>-m02`, … */

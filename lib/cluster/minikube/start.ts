@@ -3,7 +3,7 @@ import { shellWord, shellWords } from '../../ground/shell-words.ts';
 import { kubectl, kubectlList, kubectlText } from '../../kubernetes/kubectl.ts';
 import type { Context, Environment, EnvironmentContext, Outcome, Target } from '../../settings/context.ts';
 import { tellKept } from '../messages.ts';
-import { forgetMachines, type Profile, readProfile } from './profile.ts';
+import { forgetMachines, type Profile, readProfile, recordedSizes } from './profile.ts';
 import { runMinikube } from './shell.ts';
 
 /**
@@ -88,6 +88,7 @@ export async function startCreated(context: Context, profile: Profile): Promise<
     }
     await startNodes(context, missing.length);
   }
+  for (const [setting, size] of await recordedSizes(environment)) tellKept(context, setting, size);
   type Node = { readonly status: { readonly nodeInfo: { readonly kubeletVersion: string } } };
   const nodes = await kubectlList<Node>(context, 'get', 'nodes');
   tellKept(context, 'nodes', nodes.length);

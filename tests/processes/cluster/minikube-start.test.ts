@@ -63,11 +63,18 @@ test('a running cluster is not touched; with other settings, the log says what i
   assert.is(await provider.create(context), 'unchanged');
   assert.is(await provider.start(context), 'unchanged');
   assert.equal(context.logged, []);
-  const other = withSettings({ cluster: { nodes: 5, kubernetesVersion: 'v1.32.0' } });
+  minikube.record({ CPUs: 2, Memory: 3072 });
+  const other = withSettings({
+    cluster: { nodes: 5, kubernetesVersion: 'v1.32.0', cpus: 2, memoryMB: 4096 },
+  });
   for (const enter of [provider.create, provider.start]) {
     assert.is(await enter(other), 'unchanged');
     const log = context.logged.splice(0).join('\n');
-    assert.match(log, /keeps 3 until .* recreate it\n.* keeps v1\.31\.0 until /);
+    assert.match(
+      log,
+      /memoryMB is 4096, .* keeps 3072 .*\n.* keeps 3 until .* recreate it\n.* keeps v1\.31\.0 until /,
+    );
+    assert.not.match(log, 'cpus');
   }
   assert.equal(changes(), []);
 });

@@ -74,3 +74,10 @@ export const changes = (): string[] =>
   project
     .calls(/^(?!(minikube (status|node list)|docker (info|\w+ ls)|kubectl .* get nodes) )/)
     .map((line) => line.replace(/ --output json$/, ''));
+
+/** Plays the sizes in minikube's record of the profile. */
+export function record(sizes: { readonly CPUs: number; readonly Memory: number }): void {
+  const folder = join(project.folder, '.minikube', 'profiles', clusterName);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(sizes));
+}
