@@ -151,12 +151,10 @@ class BrokenForms {
 }
 
 function encodedForms(text: string): SecretPattern[] {
-  const forms = base64Of(Buffer.from(text)).flatMap((form) => [
-    form,
-    form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, ''),
-  ]);
-  // URLs and JSON escape the three special characters again.
-  return [...new Set(forms)].flatMap(patternsOf);
+  return base64Of(Buffer.from(text)).flatMap((form) =>
+    // URLs and JSON escape the three special characters again.
+    [form, form.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')].flatMap(patternsOf),
+  );
 }
 
 /** The secret's base64 alone and in longer text, where its 6-bit characters at the borders may mix with neighbours. */

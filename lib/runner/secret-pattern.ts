@@ -47,19 +47,12 @@ const special: { readonly [character: string]: readonly string[] } = {
   '\n': ['\r\n'],
 };
 
-const letters: { readonly [character: string]: string } = {
-  '\n': 'n',
-  '\r': 'r',
-  '\t': 't',
-  '\b': 'b',
-  '\f': 'f',
-};
-
 function spellingsOf(character: string): string[] {
   if (character === anyEncoded) return [...[...'+/-_'].flatMap(spellingsOf), '[A-Za-z0-9]?'];
   const characters = [...character];
   const escaped = characters.map((one) => `\\\\{0,${backslashes}}${escapePattern(one)}`).join('');
-  const letter = letters[character];
+  // As in JSON, such as n for a line break.
+  const [, letter] = /^"\\([a-z])"$/.exec(JSON.stringify(character)) ?? [];
   const bytes = [...Buffer.from(character)].map((byte) => `%(?:25)?${hexadecimal(byte, 2)}`);
   const units = character.split('').map((unit) => hexadecimal(unit.charCodeAt(0), 4));
   return [
