@@ -67,25 +67,18 @@ export async function acquireLock(path: string, request: LockRequest): Promise<L
     if (touched.at !== at) touched = { at, seen: performance.now() };
     const silentMs = performance.now() - touched.seen;
     const other = parseHolder(found);
-    if (other === undefined) {
-      if (silentMs > heartbeat.unwrittenMs) await takeAway(path, found, request);
-      else await pause(pollMs, request.signal);
-      continue;
-    }
-    const elsewhere = await isElsewhere(other);
-    const gone = elsewhere ? silentMs > heartbeat.silentMs : !(await isSameProcess(other));
-    if (gone) {
+    const isVisible = other !== undefined && !(await isElsewhere(other));
+    const longestMs = other === undefined ? heartbeat.unwrittenMs : heartbeat.silentMs;
+    if (isVisible ? !(await isSameProcess(other)) : silentMs > longestMs) {
       await takeAway(path, found, request);
       continue;
     }
-    const holding = elsewhere ? { ...other, elsewhere: placeOf(other) } : other;
-    if (!request.wait && !(elsewhere && Date.now() - at > heartbeat.silentMs)) {
-      throw new TaskError({
-        what: `another run is at work: ${describeHolder(holding)}`,
-        advice: 'try again when it has ended',
-      });
+    const holding = other && (isVisible ? other : { ...other, elsewhere: placeOf(other) });
+    if (!request.wait && (isVisible || Date.now() - at <= longestMs)) {
+      const named = holding === undefined ? '' : `: ${describeHolder(holding)}`;
+      throw new TaskError({ what: `another run is at work${named}`, advice: 'try again when it has ended' });
     }
-    if (announced !== found) request.onWait?.(holding);
+    if (holding !== undefined && announced !== found) request.onWait?.(holding);
     announced = found;
     await pause(pollMs, request.signal);
   }
@@ -168,8 +161,7 @@ function keep(path: string, content: string): () => Promise<void> {
   return async () => {
     clearInterval(beats);
     // Somebody may have removed it by hand, and another run taken it.
-    if (![content, ''].includes(await readFile(path, 'utf8').catch(() => ' '))) return;
-    await rm(path, { force: true });
+    if (content.startsWith(await readFile(path, 'utf8').catch(() => ' '))) await rm(path, { force: true });
   };
 }
 

@@ -66,6 +66,7 @@ test('a lock of a dead process, a reused pid, another boot or a killed writer is
   const stale = [{ pid: dead.pid ?? 0 }, { startTime: '1' }, { bootId: 'before' }];
   for (const content of [...(await Promise.all(stale.map(holderOf))), '{"pid": 12']) {
     await writeFile(path, content);
+    await utimes(path, 1, 1);
     await writeFile(`${path}.takeover`, await holderOf({ startTime: '2' }));
     const lock = await acquireLock(path, { task: 'new', wait: false });
     assert.match(await readFile(path, 'utf8'), '"new"');
@@ -117,6 +118,8 @@ test('on a full disk, an empty lock is held as long as it is touched', async () 
     await writeFile(join(disk, 'all'), Buffer.alloc(4096));
     const first = await acquireLock(path, { task: 'first', wait: false });
     assert.is(await readFile(path, 'utf8'), '');
+    const { what } = await refusalOf(acquireLock(path, { task: 'impatient', wait: false }), TaskError);
+    assert.is(what, 'another run is at work');
     let isHeld = true;
     const second = acquireLock(path, { task: 'second', wait: true });
     const ended = second.then(() => assert.not(isHeld));
