@@ -165,5 +165,7 @@ function base64Of(bytes: Buffer): string[] {
     const own = encoded.slice(Math.ceil((before * 8) / 6), Math.floor((end * 8) / 6));
     return (before > 0 ? anyEncoded : '') + own + (end % 3 > 0 ? anyEncoded : '');
   });
-  return [bytes.toString('base64'), ...inside].filter((form) => form.length >= shortestEncoded);
+  return [bytes.toString('base64'), ...inside].filter(
+    (form) => form.replaceAll(anyEncoded, '').length >= shortestEncoded,
+  );
 }

@@ -110,6 +110,10 @@ test('of base64 only characters without a bit of the secret are shown', () => {
   }
 });
 
+test('a few characters that base64 of a short secret may have are shown', () => {
+  assert.is(redactorOf('kaza').redact('the them'), 'the them');
+});
+
 test('base64 that is broken into lines is hidden line by line, wherever the secret stands in it', () => {
   const long = 'kq7Zt0vY1nBf/3sLw+9xRjE5uHcMdAo2pGiTb8VXyCzKmQ4W6rUeNJhPSaDlOIg0FEtyuvw';
   for (const value of [long, 'correct-horse-battery']) {
