@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
+import { constants, openSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { TaskError } from './errors.ts';
 
 /**
@@ -10,9 +12,8 @@ import { TaskError } from './errors.ts';
 export async function readDotenv(file: string): Promise<void> {
   let variables: Map<string, string>;
   try {
-    // Without a writer, nothing could end the wait for one, not even the end of the process.
-    if ((await stat(file)).isFIFO()) throw new Error('it is a pipe');
-    variables = parseDotenv(textOf(await readFile(file)), process.env);
+    const bytes = (await stat(file)).isFIFO() ? await readPipe(file) : await readFile(file);
+    variables = parseDotenv(textOf(bytes), process.env);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return;
@@ -21,6 +22,12 @@ export async function readDotenv(file: string): Promise<void> {
   }
   const { populate } = await import('dotenv');
   populate(process.env as { [name: string]: string }, Object.fromEntries(variables));
+}
+
+/** Of a secret manager's pipe; `readFile` would wait for its writer in a thread that even `process.exit` waits for. */
+async function readPipe(file: string): Promise<Buffer> {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  return Buffer.concat(await new Socket({ fd }).toArray());
 }
 
 /** The text without its byte order mark. Refuses other encodings, which would silently change a password. */

@@ -1,11 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { root } from '../../../lib/ground/project.ts';
 import { passedOn } from '../../../lib/ground/variables.ts';
+import { ended } from '../../../lib/runner/tests/rig/ended.ts';
 import { temporaryFolder } from '../../../lib/runner/tests/rig/folder.ts';
 import { makeProgram, type Program } from '../../../lib/runner/tests/rig/program.ts';
 import { outputOf } from '../../rig/programs.ts';
@@ -20,6 +22,17 @@ async function answer(argv: readonly string[]): Promise<string> {
   assert.is(code, 0, stderr);
   assert.is(stderr, '');
   return stdout;
+}
+
+/** A run that has opened its `.env`, a pipe, which is given this text and its end, or nothing. */
+async function piped(text?: string) {
+  const file = join(program.folder, '.env');
+  execFileSync('mkfifo', [file]);
+  const words = ['program.mjs', 'install', 'app1', '--output', 'plain', '--verbose'];
+  const child = spawn('node', words, { cwd: program.folder, env: program.env, timeout: 60_000 });
+  const writer = await open(file, 'w');
+  if (text !== undefined) await writer.write(text).then(() => writer.close());
+  return { child, ended: ended(child).finally(() => text ?? writer.close()) };
 }
 
 test('--list and -l are other forms of list, also beside a task and with --json', async () => {
@@ -43,6 +56,16 @@ test('the command line wins over the environment, that over .env, that over the 
   assert.is(await installed([]), 'file');
   assert.is(await installed([], { PROGRAM_ENV: 'variable' }), 'variable');
   assert.is(await installed(['--env', 'words'], { PROGRAM_ENV: 'variable' }), 'words');
+  // As secret managers make it.
+  rmSync(join(program.folder, '.env'));
+  const run = await piped('PROGRAM_ENV=pipe');
+  assert.match((await run.ended).stderr, 'installed app1 pipe');
+});
+
+test('a run that waits for a .env that is a pipe ends at a signal', async () => {
+  const run = await piped();
+  run.child.kill();
+  assert.is((await run.ended).exitCode, 143);
 });
 
 test('a .env that cannot be read is an error', async () => {
@@ -50,7 +73,6 @@ test('a .env that cannot be read is an error', async () => {
   for (const [make, reason] of [
     [() => program.write('.env', 'A=\0'), 'it is not text in UTF-8\n  do: make it a file of '],
     [() => mkdirSync(file), ''],
-    [() => execFileSync('mkfifo', [file]), 'it is a pipe\n'],
   ] as const) {
     make();
     const { exitCode, stderr } = await program.run(['install', 'app1']);
