@@ -13,7 +13,7 @@ import { installedChart, needsRepositories, toolCharts } from './chart-places.ts
 
 const id = 'an id such as `core/devops`';
 /** A word of a command line that helmfile's selectors take. */
-const label = text('a word of letters, 0-9, ., _ and -', /^[\w.][\w.-]*$/);
+const label = text('a word of letters, 0-9, ., _, /, + and -', /^(?!-)[\w./+-]+$/);
 const nameOf = (longest: number) =>
   text(`a name, at most ${longest} of a-z, 0-9 and -`, new RegExp(`^(?!-)[a-z0-9-]{1,${longest}}(?<!-)$`));
 const seconds = v.nullish(wholeNumber('a whole number of seconds, at least 1'));

@@ -46,7 +46,7 @@ export const cluster: Cluster = {
     start: () => [],
     stop: ({ environment }) => [
       // By their words, as servers that a pasted dry run started have no record.
-      `{ pwd; pwd -P; } | sed 's/[^[:alnum:]/]/./g' | while read -r folder; do pkill -f "(job-runner.ts|vault|vault-secrets-operator) .*$folder/.state/${environment.name}/"; done`,
+      `{ pwd; pwd -P; } | sed 's/[][\\.*^$+?(){}|]/\\\\&/g' | while read -r folder; do pkill -f "(job-runner.ts|vault|vault-secrets-operator) .*$folder/.state/${environment.name}/"; done`,
       `kill -INT "$(head -n 1 .state/${environment.name}/postgresql/data/postmaster.pid)"`,
       exportHomes(environment, 'KWOK_WORKDIR'),
       `kwokctl stop cluster --name ${environment.clusterName}`,

@@ -107,7 +107,7 @@ async function startServers(context: Context, state: EmbeddedState): Promise<voi
 
 /** Undefined if it is missing or damaged: without a server, kubectl would ask another one. */
 export const readKubeconfig = async (path: string): Promise<string | undefined> =>
-  /^ +server: .*^ +client-key.*/ms.exec((await textIfThere(path)) ?? '')?.input;
+  /^ +server: .*^ +client-key/ms.exec((await textIfThere(path)) ?? '')?.input;
 
 /**
  * Restores a lost kubeconfig, or kwokctl's copy, since kwokctl writes both only on creation. Returns true if it did.

@@ -16,7 +16,7 @@ function askEngine(): Promise<'answers' | 'missing' | { readonly why: string }> 
 
 export function noAnswer(why: string): TaskError {
   const corrected = process.env.DOCKER_HOST ? 'start Docker, or correct DOCKER_HOST' : 'start Docker';
-  const step = /permission denied/i.test(why) ? 'let your user use Docker (group `docker`)' : corrected;
+  const step = /permission denied while/i.test(why) ? 'let your user use Docker (group `docker`)' : corrected;
   return new TaskError({ what: 'Docker does not answer', why, advice: `${step}, then run again` });
 }
 

@@ -101,6 +101,8 @@ test('root and an unavailable Docker are refused only for the docker driver', as
   const denied = 'permission denied while trying to connect to the Docker daemon socket';
   project.script('docker', `echo "${denied}" >&2; exit 1`);
   await fails(check(1000, 'docker'), { why: denied, advice: /^let your user use Docker/ });
+  project.script('docker', 'echo "ssh: Permission denied (publickey)" >&2; exit 1');
+  await fails(check(1000, 'docker'), { advice: /^start Docker/ });
   project.script('docker', 'echo 27.3.0');
   await fails(check(0, 'docker'), { what: /cannot be run as root/ });
   await check(1000, 'docker');

@@ -48,7 +48,7 @@ const labels = 'labels: { tier: core, app: cache }';
 const text = 'to be a text that is not empty';
 const name = 'to be a name, at most 63 of a-z, 0-9 and -';
 const releaseName = name.replace('63', '53');
-const label = 'to be a word of letters, 0-9, ., _ and -';
+const label = 'to be a word of letters, 0-9, ., _, /, + and -';
 
 const declaredIn = (content: string) => {
   const folder = temporaryFolder();
@@ -105,10 +105,10 @@ for (const [content, what, why] of [
   });
 
 test('of a release, the tasks read some keys; the others are for helmfile', async () => {
-  const releases = `releases: [{ ${start}, ${labels}, needs: , wait: true }]`;
+  const releases = `releases: [{ ${start}, labels: { tier: a/b+c, app: cache.1 }, needs: , wait: true }]`;
   const [release] = await declaredIn(`helmDefaults: { timeout: 60 }\n${releases}`);
   const named = { name: 'cache', namespace: 'core', chart: './charts/cache', id: 'core/cache' };
-  assert.equal(release, { ...named, tier: 'core', app: 'cache', needs: [], timeout: 60 });
+  assert.equal(release, { ...named, tier: 'a/b+c', app: 'cache.1', needs: [], timeout: 60 });
 });
 
 const settingsWith = (chart: string): Settings => ({ charts: { other: { chart } } }) as unknown as Settings;
