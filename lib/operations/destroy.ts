@@ -31,9 +31,8 @@ export async function destroyQuestion({ environment }: InEnvironment): Promise<Q
 /** Removes the whole environment: cluster (or what was installed into it), keyring and state folder. */
 export async function destroyEnvironment(context: EnvironmentContext): Promise<void> {
   const { environment } = context;
-  const files = (await ifThere(readdir(environment.state))) ?? [];
   // This run has made its temporary folder.
-  const left = files.filter((file) => file !== 'tmp');
+  const left = ((await ifThere(readdir(environment.state))) ?? []).filter((file) => file !== 'tmp');
   const outcome = await (await clusterOf(environment)).destroy(context);
   await removeKeyring(context);
   await removeState(environment);

@@ -42,6 +42,8 @@ async function fullRows(status: Status, context: EnvironmentContext): Promise<re
   return next === undefined ? rows : [...rows, { name: 'next', text: next }];
 }
 
+const simulated = 'nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real';
+
 /** What is quickly known: all but manual changes and addresses. */
 async function statusRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
   const { environment } = context;
@@ -61,14 +63,7 @@ async function statusRows(status: Status, context: EnvironmentContext): Promise<
     row('cluster', `${cluster.state}${faults}${version}${nodes}`, cluster.state !== 'degraded'),
     row('vault', vault, ['-', 'unsealed, configured'].includes(vault)),
     row('database', database, ['-', 'reachable'].includes(database)),
-    ...(providerOf(status).simulatedPods && cluster.state !== 'absent'
-      ? [
-          row(
-            'simulated',
-            'nodes, pods, Services and Ingress; the API, Vault, its operator and PostgreSQL are real',
-          ),
-        ]
-      : []),
+    ...(providerOf(status).simulatedPods && cluster.state !== 'absent' ? [row('simulated', simulated)] : []),
     ...unready.map(({ name }) => row('node', `${name}: not ready`, false)),
     ...releases.map(({ name, namespace, status: state, revision }) =>
       row(

@@ -75,16 +75,13 @@ export async function replaceInServer(
       if (pair === undefined) continue;
       const isLost = await each((at) =>
         setPassword(at, role.name, pair.new).catch((error: { readonly code?: string }) => {
-          if (error.code === lostRole) return true;
           // After a time-out, for one, the server may still change it.
-          if (!isRefusedStatement(error)) onChange();
+          if (error.code === lostRole || !isRefusedStatement(error)) onChange();
+          if (error.code === lostRole) return true;
           throw error;
         }),
       );
-      if (isLost) {
-        onChange();
-        await setUpDatabases(each, await wantedRoles(context));
-      }
+      if (isLost) await setUpDatabases(each, await wantedRoles(context));
       onChange();
     }
   } catch (error) {

@@ -36,15 +36,11 @@ export function lineSplitter(redactor: Redactor, onLine: (line: string) => void,
       const redacted = redactor.redact(rest);
       // A secret may cross the cut, so the length of the longest one is held back.
       const end = redacted.length - Math.min(redactor.longest, redacted.length >> 1);
-      const place = isLowSurrogate(redacted.charCodeAt(end)) ? end - 1 : end;
+      const place = /[\uDC00-\uDFFF]/.test(redacted[end] ?? '') ? end - 1 : end;
       rest = redacted.slice(place);
       onLine(neutralLine(redacted.slice(0, place)));
     }
   };
-}
-
-function isLowSurrogate(code: number): boolean {
-  return code >= 0xdc00 && code < 0xe000;
 }
 
 /** Smaller chunks are merged, since each has overhead. */

@@ -52,8 +52,8 @@ async function end(verbose: boolean): Promise<void> {
 
 function warn(): void {
   const kept = process.getActiveResourcesInfo();
-  for (const stream of [process.stdout, process.stderr]) {
-    const own = kept.indexOf(`${handleOf(stream)}Wrap`);
+  for (const stream of [process.stdout, process.stderr] as { readonly _handle?: object }[]) {
+    const own = kept.indexOf(`${stream._handle?.constructor.name}Wrap`);
     if (own >= 0) kept.splice(own, 1);
   }
   // Node does not list worker threads.
@@ -65,10 +65,6 @@ function warn(): void {
 async function exitWhenRead(): Promise<void> {
   await Promise.all([process.stdout, process.stderr].map(drained));
   process.exit();
-}
-
-function handleOf(stream: object): string | undefined {
-  return (stream as { _handle?: object })._handle?.constructor.name;
 }
 
 /** Deprecated, but its replacement `getActiveResourcesInfo` returns no pids. */

@@ -120,13 +120,10 @@ class BrokenForms {
 
   /** Number of characters at the start that belong to a form that ends there or fills the line. */
   #atStart(line: string): number {
-    let longest = 0;
-    for (const { form, place } of this.#placesOf(line.slice(0, anchorLength))) {
-      const length = Math.min(line.length, form.length - place);
-      const shown = form.slice(place, place + length).replace(anyEncoded, '');
-      if (length > longest && line.startsWith(shown)) longest = length;
-    }
-    return longest;
+    const parts = this.#placesOf(line.slice(0, anchorLength))
+      .map(({ form, place }) => form.slice(place, place + line.length))
+      .filter((part) => line.startsWith(part.replace(anyEncoded, '')));
+    return Math.max(0, ...parts.map(({ length }) => length));
   }
 
   /** Start of a form that continues in the next line; the end of the line if there is none. */

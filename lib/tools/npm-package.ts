@@ -35,7 +35,9 @@ export async function installNpmPackage(
 
   const packageFolder = join('node_modules', name);
   const integrity = recipe.integrity?.[platform];
-  const installed = await installedIntegrity(folder, packageFolder);
+  const text = await readFile(join(folder, 'node_modules', '.package-lock.json'), 'utf8');
+  const lock = JSON.parse(text) as { packages: Record<string, { integrity?: string }> };
+  const installed = lock.packages[packageFolder]?.integrity;
   if (integrity !== undefined && installed !== integrity) {
     const reason = `${wanted} is not the pinned package (its checksum is ${installed ?? 'unknown'})`;
     return { reason };
@@ -46,12 +48,6 @@ export async function installNpmPackage(
   // npm keeps the archive's modes, which are sometimes wrong.
   for (const file of await readdir(programs)) await chmod(join(programs, file), 0o755);
   return { program };
-}
-
-async function installedIntegrity(folder: string, packageFolder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, 'node_modules', '.package-lock.json'), 'utf8');
-  const lock = JSON.parse(text) as { packages: Record<string, { integrity?: string }> };
-  return lock.packages[packageFolder]?.integrity;
 }
 
 async function makeLinks(packageFolder: string, list: string): Promise<void> {

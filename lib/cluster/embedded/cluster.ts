@@ -166,11 +166,10 @@ const jobRunnerPart: Part = {
   ],
   ensure: async (context) => {
     const { environment } = context;
-    const { root } = environment;
     return ensureService(context, {
       name: 'job-runner',
-      configuration: await sourcesDigest(root),
-      command: async () => jobRunnerWords(process.execPath, join(root, jobRunner), environment),
+      configuration: await sourcesDigest(environment.root),
+      command: async () => jobRunnerWords(process.execPath, join(environment.root, jobRunner), environment),
     });
   },
 };

@@ -192,10 +192,7 @@ function minikubeHome(): string {
 export async function recordedSizes({ clusterName }: Environment) {
   const record = await textIfThere(join(minikubeHome(), 'profiles', clusterName, 'config.json'));
   const { CPUs, Memory } = Object(parseJson(record ?? ''));
-  return [
-    ['cpus', CPUs],
-    ['memoryMB', Memory],
-  ] as const;
+  return { cpus: CPUs, memoryMB: Memory };
 }
 
 /** Matches nodes of the environment's profile: `<profile>`, `<profile>-m02`, … */

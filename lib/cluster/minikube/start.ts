@@ -80,15 +80,14 @@ export async function startCreated(context: Context, profile: Profile): Promise<
     await makeUsable(context, profile);
     const { missing = [] } = profile;
     for (const node of missing) {
-      context.log(
-        `replacing node ${node}: its machine is gone, and the volumes on it are lost, see docs/troubleshooting.md`,
-      );
+      context.log(`replacing node ${node}: its machine and volumes are lost, see docs/troubleshooting.md`);
       await runMinikube(context, ['node', 'delete', node, '--profile', environment.clusterName]);
       await forgetMachines(environment, node);
     }
     await startNodes(context, missing.length);
   }
-  for (const [setting, size] of await recordedSizes(environment)) tellKept(context, setting, size);
+  const sizes = await recordedSizes(environment);
+  for (const setting of ['cpus', 'memoryMB'] as const) tellKept(context, setting, sizes[setting]);
   type Node = { readonly status: { readonly nodeInfo: { readonly kubeletVersion: string } } };
   const nodes = await kubectlList<Node>(context, 'get', 'nodes');
   tellKept(context, 'nodes', nodes.length);
@@ -121,10 +120,8 @@ export async function startNodes(context: Context, added?: number): Promise<void
  * Lets a paused cluster go on: `minikube start` leaves the pods of its workers frozen, and machines with frozen processes
  * neither stop nor can be removed. It waits for ever for a machine that Docker paused.
  */
-export async function unpause(
-  context: EnvironmentContext,
-  { isPaused, frozen = [] }: Profile,
-): Promise<void> {
+export async function unpause(context: EnvironmentContext, profile: Profile): Promise<void> {
+  const { isPaused, frozen = [] } = profile;
   if (frozen.length > 0) await context.$`docker unpause ${frozen}`;
   if (isPaused) await runMinikube(context, ['unpause', '--profile', context.environment.clusterName]);
 }

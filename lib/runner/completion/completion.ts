@@ -122,10 +122,13 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
   const variables: readonly (readonly [string, string])[] = [
     ['_task_runner_main', main],
     ['_task_runner_launcher', launcher === undefined ? '' : `${config.launcher}:${name}`],
-    ['_task_runner_script', withoutComments(complete)],
+    // Comments would only slow each completion down.
+    ['_task_runner_script', complete.replace(/^\s*#.*\n/gm, '').replace(/\n{2,}/g, '\n')],
   ];
   const assignments = variables.map(([variable, value]) =>
-    shell === 'fish' ? `set -g ${variable} ${fishQuote(value)}` : `${variable}=${quote(value)}`,
+    shell === 'fish'
+      ? `set -g ${variable} '${value.replace(/[\\']/g, '\\$&')}'`
+      : `${variable}=${quote(value)}`,
   );
   const marked: { readonly [mark: string]: string } = {
     '@names@': [launcher, name].filter(Boolean).join(' and '),
@@ -133,13 +136,4 @@ export async function completionAnswer(args: ArgumentValues, { program, config }
     '@variables@': assignments.join('\n'),
   };
   return own.replace(/@(?:names|command|variables)@/g, (mark) => marked[mark] ?? '');
-}
-
-/** Drops comments, which would only slow each completion down. */
-function withoutComments(script: string): string {
-  return script.replace(/^\s*#.*\n/gm, '').replace(/\n{2,}/g, '\n');
-}
-
-function fishQuote(text: string): string {
-  return `'${text.replace(/[\\']/g, '\\$&')}'`;
 }

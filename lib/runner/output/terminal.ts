@@ -63,6 +63,8 @@ export function openTerminal(onLogLost: () => void): Terminal {
     stderr.write(text);
     terminal.pressure?.note(stderr);
   };
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
+  const isUnicode = /utf-?8/i.test(locale) || process.platform === 'darwin';
   // In case of a sudden `process.exit`.
   process.once('exit', flush);
   const terminal: Terminal = {
@@ -81,7 +83,7 @@ export function openTerminal(onLogLost: () => void): Terminal {
     // A pseudo-terminal without a size reports 0.
     columns: () => stderr.columns || 80,
     rows: () => stderr.rows || 24,
-    style: createStyle(wantsColor(stderr.isTTY === true, env), speaksUnicode(env)),
+    style: createStyle(wantsColor(stderr.isTTY === true, env), isUnicode),
     flush,
     close: () => {
       flush();
@@ -136,9 +138,4 @@ function wantsColor(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR) return false;
   if (env.FORCE_COLOR !== undefined) return !['0', 'false'].includes(env.FORCE_COLOR);
   return isTerminal && env.TERM !== 'dumb';
-}
-
-function speaksUnicode(env: NodeJS.ProcessEnv): boolean {
-  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || '';
-  return /utf-?8/i.test(locale) || process.platform === 'darwin';
 }
