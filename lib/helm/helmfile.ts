@@ -45,7 +45,7 @@ const schema = v.pipe(
         v.array(release, 'a list of releases'),
         v.checkItems(
           ({ name }, place, all) => all.findIndex((one) => one.name === name) === place,
-          'a release with a name of its own',
+          ({ input }) => `a release with another name than \`${input.name}\`, which is taken`,
         ),
       ),
       /** Chart repositories. */

@@ -95,7 +95,7 @@ for (const [content, what, why] of [
   ),
   [
     `releases:\n- { ${start}, ${labels} }\n- { name: cache, namespace: b, chart: c, ${labels} }`,
-    '3: expected `releases.1` to be a release with a name of its own',
+    '3: expected `releases.1` to be a release with another name than `cache`, which is taken',
     'it is a map',
   ],
 ] as const)
