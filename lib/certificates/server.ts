@@ -3,6 +3,8 @@ import { TaskError } from '@k8s-deployment/runner';
 import { taskCommand } from '../ground/launcher.ts';
 import { shellWord } from '../ground/shell-words.ts';
 import { kubectlList, kubectlText } from '../kubernetes/kubectl.ts';
+import { secretsFile } from '../secrets/encrypted-file.ts';
+import { hasShared, isShared, authorityFile as sharedAuthority } from '../secrets/shared-file.ts';
 import type { InEnvironment, ShellContext } from '../settings/context.ts';
 import type { CertificateRequest } from './certificates.ts';
 import { certificateFiles } from './files.ts';
@@ -43,7 +45,10 @@ const ownAuthority = ({ environment }: ShellContext, { name }: CertifiedServer) 
     throw new TaskError({
       what: `cannot read the authority of the certificate of ${name}`,
       why: error.message,
-      advice: `run ${taskCommand('create-environment')}: it recreates .state/${environment.name}/certificates`,
+      advice:
+        isShared(environment) && !hasShared(environment, sharedAuthority)
+          ? `get ${secretsFile(environment.name, sharedAuthority)} from whoever created the environment (git pull), then run again`
+          : `run ${taskCommand('create-environment')}: it recreates .state/${environment.name}/certificates`,
     });
   });
 

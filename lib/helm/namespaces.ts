@@ -1,4 +1,5 @@
 import { TaskError } from '@k8s-deployment/runner';
+import { throwAdvised } from '../kubernetes/advice.ts';
 import {
   applyObjects,
   kubectl,
@@ -8,7 +9,6 @@ import {
 } from '../kubernetes/kubectl.ts';
 import { isShared } from '../secrets/shared-file.ts';
 import type { Environment, ShellContext } from '../settings/context.ts';
-import { toolFailure } from '../tools/tool-answer.ts';
 import { declaredValues, type Release } from './helmfile.ts';
 
 /** Label with the name of the environment that uses a namespace. */
@@ -95,8 +95,7 @@ const everywhere = /^(?:configmap\/.*root-ca.*|configmap\/istio-ca-.*|secret\/de
 
 async function objectsIn({ $, environment }: ShellContext, namespace: string): Promise<readonly string[]> {
   const words = ['-n', namespace, 'get', kinds, '-o', 'name'];
-  const listed = await $({ quiet: true, nothrow: true })`${kubectl(environment)} ${words}`;
-  if (listed.exitCode !== 0) throw toolFailure(`kubectl -n ${namespace} get`, listed);
+  const listed = await $({ quiet: true })`${kubectl(environment)} ${words}`.catch(throwAdvised);
   return listed.stdout.split('\n').filter((name) => name !== '' && !everywhere.test(name));
 }
 

@@ -36,7 +36,7 @@ export async function connectExisting(context: KubeContext): Promise<void> {
   if (server !== own.server && server !== '')
     return context.log(`${movedText(environment, own.server)}: the environment stays with ${server}`);
   await writeWhole(environment.kubeconfig, own.text);
-  context.log(`context \`${environment.context}\` changed in your kubeconfig: updated the copy`);
+  context.log(`updated the copy of context \`${environment.context}\` from your kubeconfig`);
 }
 
 /** The error as a value, if it is expected. */
@@ -60,10 +60,20 @@ export async function checkReachable(context: KubeContext): Promise<void> {
   if (ready.exitCode === 0) return;
   throw new TaskError({
     what: `the cluster of context \`${environment.context}\` does not answer`,
-    // If a plugin is missing, kubectl's general hints follow this line.
-    why: /^Unable to connect to the server: .*/m.exec(ready.stderr)?.[0] ?? reasonOf(ready),
+    why: connectionReason(ready.stderr) ?? reasonOf(ready),
     advice: await connectionAdvice(context, ready.stderr),
   });
+}
+
+/**
+ * kubectl's reason, with the last words of a plugin that failed; general hints follow it, and kubectl's own log precedes
+ * it.
+ */
+function connectionReason(said: string): string | undefined {
+  const lines = said.split('\n').filter((line) => line !== '' && !/^[EWI]\d{4} /.test(line));
+  const place = lines.findIndex((line) => line.startsWith('Unable to connect to the server: '));
+  const plugin = /failed with exit code \d+$/.test(lines[place] ?? '') ? lines[place - 1] : undefined;
+  return [plugin, lines[place]].filter(Boolean).join('; ') || undefined;
 }
 
 /** Advice if the cluster does not answer with the environment's copy; `said` is kubectl's stderr. */
@@ -75,7 +85,7 @@ export async function connectionAdvice(context: KubeContext, said: string): Prom
   const copy = `.state/${environment.name}/kubeconfig`;
   const server = await serverOf(await readFile(environment.kubeconfig, 'utf8').catch(() => ''));
   if (server !== own.server)
-    return `${movedText(environment, own.server)}; if it is the same cluster, \`rm ${copy}\` and run again`;
+    return `${movedText(environment, own.server)}; if it is the same cluster, or nothing was installed in ${server}, \`rm ${copy}\` and run again`;
   if (own.plugin?.interactiveMode === 'Always')
     return `\`${own.plugin.command}\` cannot ask you anything here: log in first, set its interactiveMode in your kubeconfig to IfAvailable or Never, and run again`;
   const works = `make this work, with a new login if needed, then run again: ${shellWords(['kubectl', '--context', environment.context, 'get', 'nodes'])}`;

@@ -85,6 +85,17 @@ test('the fault of a cluster is what kubectl says', async () => {
     kubectl({ readyz: `printf '%s\n' "${said}" "${more}" >&2; exit 1` });
     assert.equal((await provider.state(context)).faults, [said]);
   }
+  const failed = noPlugin.replace('not found', 'failed with exit code 7');
+  kubectl({ readyz: `printf '%s\n' "E1130 memcache.go" "log in first" "${failed}" >&2; exit 1` });
+  assert.equal((await provider.state(context)).faults, [`log in first; ${failed}`]);
+});
+
+test('a right that is missing in a namespace that exists is named', async () => {
+  const said =
+    'Error from server (Forbidden): secrets is forbidden: User \\"me\\" cannot list resource \\"secrets\\"';
+  const namespace = listing({ metadata: { name: 'backend' } });
+  kubectl({ 'get namespaces': namespace, 'get pods': `echo "${said}" >&2; exit 1` });
+  await fails(provider.create(context), { advice: 'give me the right to list secrets, then run again' });
 });
 
 const canI = '`kubectl auth can-i create namespaces`';

@@ -38,7 +38,7 @@ test('only the context is copied, readable by the user only; a new token, too, w
   await connect(second);
   await connect(second);
   assert.equal(copy(), second);
-  assert.equal(context.logged, ['context `some-context` changed in your kubeconfig: updated the copy']);
+  assert.equal(context.logged, ['updated the copy of context `some-context` from your kubeconfig']);
 });
 
 test('an environment keeps its cluster when the context points to another one', async () => {
@@ -47,7 +47,7 @@ test('an environment keeps its cluster when the context points to another one', 
   assert.equal(copy(), first);
   const moved = 'context `some-context` of your kubeconfig leads to another server, https://two';
   assert.equal(context.logged, [`${moved}: the environment stays with https://one`]);
-  const advice = `${moved}; if it is the same cluster, \`rm .state/development/kubeconfig\` and run again`;
+  const advice = `${moved}; if it is the same cluster, or nothing was installed in https://one, \`rm .state/development/kubeconfig\` and run again`;
   assert.is(await connectionAdvice(context, ''), advice);
 });
 

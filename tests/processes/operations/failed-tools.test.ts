@@ -13,6 +13,7 @@ import { rotatePasswords } from '../../../lib/rotation/rotate.ts';
 import { secretNames } from '../../../lib/secrets/encrypted-file.ts';
 import { remember, remembered, writeWhole } from '../../../lib/settings/environment.ts';
 import { checkEnvironment } from '../../../lib/settings/provider-choice.ts';
+import { vaultIdentity } from '../../../lib/vault/api/certificate.ts';
 import { isInitialised, readVaultStatus } from '../../../lib/vault/health.ts';
 import { makeAuthority } from '../../rig/certificate.ts';
 import { context, forwarding, listing, scriptedSuite } from '../../rig/scripted-folder.ts';
@@ -89,6 +90,13 @@ test('a Vault that does not answer is not reported as not set up', async () => {
   await fails(isInitialised(context), { what: 'no pod of Vault is running' });
   project.script('kubectl', 'kill -9 $$');
   await fails(isInitialised(context), { what: /was ended by SIGKILL/ });
+});
+
+test('a machine without the shared authority is shown where it is', async () => {
+  await fails(vaultIdentity(context), {
+    what: 'cannot read the authority of the certificate of vault',
+    advice: /^get environments\/development\/secrets\/authority\.yaml .*\(git pull\)/,
+  });
 });
 
 test('without valid keys, it is unknown whether Vault is configured', async () => {
