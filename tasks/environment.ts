@@ -139,7 +139,8 @@ export const status = taskWithoutSettings({
     const file = html === undefined ? undefined : await openReportFile(html, '--html', text.pageMark);
     const { readStatus } = await import('../lib/operations/status.ts');
     const result = await readStatus(context);
-    if (context.options.json) return context.print(JSON.stringify({ ...result, faults: undefined }, null, 2));
+    if (context.options.json)
+      return context.print(JSON.stringify({ ...result, faults: undefined, advice: undefined }, null, 2));
     if (file === undefined) return context.print(await text.formatStatus(result, context));
     await file.write(await text.formatPage(result, context));
     context.log(`written: ${html}`);

@@ -13,8 +13,12 @@ import type { BuiltImage } from './images/own-images.ts';
 
 export type ClusterPhase = 'absent' | 'creating' | 'running' | 'degraded' | 'stopped';
 
-/** The faults of a degraded cluster are in a few words each. */
-export type ClusterState = { readonly phase: ClusterPhase; readonly faults?: readonly string[] };
+/** The faults of a degraded cluster are in a few words each; it comes with advice if `start-k8s` does not help. */
+export type ClusterState = {
+  readonly phase: ClusterPhase;
+  readonly faults?: readonly string[];
+  readonly advice?: string | undefined;
+};
 
 /** A kind of cluster. Every start loads this small part; `load` imports the implementation. */
 export type ClusterProvider = {

@@ -166,6 +166,8 @@ export async function refuseBusy(
         advice: 'wait until it ends, then run again',
       });
     }
+    // Whoever uninstalls it wants it gone: a second helm does no harm.
+    if (status === 'uninstalling') continue;
     const limitSeconds = waits * release.timeout;
     const ageSeconds = (Date.now() - updated.getTime()) / 1000;
     // False for an unknown time (NaN).

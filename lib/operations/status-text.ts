@@ -128,6 +128,7 @@ async function nextStep(status: Status, { environment }: EnvironmentContext): Pr
     ({ advice, message }: TaskError) => advice ?? message,
   );
   if (fault !== undefined) return `correct the settings: ${fault}`;
+  if (status.advice !== undefined) return status.advice;
   const core = await declaredReleases(environment.root, { tier: 'core' }).catch(() => []);
   const isCut = core.some(({ name }) => status.notInstalled.includes(name));
   const half = ['start what does not answer, and unseal Vault,', 'start-k8s'] as const;

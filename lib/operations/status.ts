@@ -18,9 +18,10 @@ import { readVaultStatus, type VaultStatus } from '../vault/health.ts';
 import { type CertificateExpiry, readExpiries } from './certificates.ts';
 import { namespacesOf } from './reopen.ts';
 
-/** The output of `status --json`, a fixed format, and a degraded cluster's faults, which are not in it. */
+/** The output of `status --json`, a fixed format, and what is not in it: a degraded cluster's faults and advice. */
 export type Status = {
   readonly faults: readonly string[];
+  readonly advice?: string | undefined;
   readonly environment: string;
   readonly provider: ProviderName;
   readonly cluster: {
@@ -50,7 +51,7 @@ export type Status = {
 export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_000): Promise<Status> {
   const { environment } = unlimited;
   const within = (timeoutMs: number) => ({ ...unlimited, $: unlimited.$({ timeoutMs }) });
-  const { phase: state, faults = [] } = await readPhase(within(longestMs));
+  const { phase: state, faults = [], advice } = await readPhase(within(longestMs));
   // An API server without its etcd accepts calls and answers none.
   const answerMs = state === 'degraded' ? 5000 : longestMs;
   const context = within(answerMs);
@@ -93,7 +94,7 @@ export async function readStatus(unlimited: EnvironmentContext, longestMs = 20_0
     context.log(`not known: ${about.join(', ')} (${reason})`);
   }
   return {
-    faults,
+    ...{ faults, advice },
     environment: environment.name,
     provider: environment.provider,
     cluster: { state, kubernetesVersion: version?.gitVersion ?? null, nodes: nodes ?? [] },

@@ -66,7 +66,8 @@ export const cluster: Cluster = {
     }
     await connectExisting(context).catch(() => undefined);
     const failure = await checkReachable(context).catch(failureOf);
-    return failure ? { phase: 'degraded', faults: [failure.why ?? failure.what] } : { phase: 'running' };
+    if (failure === undefined) return { phase: 'running' };
+    return { phase: 'degraded', faults: [failure.why ?? failure.what], advice: failure.advice };
   },
 
   create: async (context) => {

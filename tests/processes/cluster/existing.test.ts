@@ -83,7 +83,9 @@ test('the fault of a cluster is what kubectl says', async () => {
   const noLogin = 'the server has asked for the client to provide credentials';
   for (const [said, more = ''] of [[noPlugin, 'It looks like you …'], [noLogin]] as const) {
     kubectl({ readyz: `printf '%s\n' "${said}" "${more}" >&2; exit 1` });
-    assert.equal((await provider.state(context)).faults, [said]);
+    const { faults, advice } = await provider.state(context);
+    assert.equal(faults, [said]);
+    assert.match(advice ?? '', 'kubectl --context some-context get nodes');
   }
   const failed = noPlugin.replace('not found', 'failed with exit code 7');
   kubectl({ readyz: `printf '%s\n' "E1130 memcache.go" "log in first" "${failed}" >&2; exit 1` });

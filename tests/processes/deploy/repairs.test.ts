@@ -102,7 +102,7 @@ test('a release is repaired after all checks: a failed one, or a chart that cann
   assert.equal(project.calls(/ sync /), []);
 });
 
-test('on an existing cluster a pending release is only repaired after helm’s time limits', async () => {
+test('on an existing cluster a pending release is only repaired after helm’s time limits, one that goes at once', async () => {
   const existing = await project.context('existing');
   cluster('pending-upgrade', 5);
   helm([]);
@@ -121,6 +121,9 @@ test('on an existing cluster a pending release is only repaired after helm’s t
   await install(existing, devops);
   const back = 'rollback devops 2 --wait --timeout 300s --force-conflicts --server-side=true';
   assert.is(helmCalls().at(-1), `helm --namespace core ${back}`);
+  cluster('uninstalling', 5);
+  await install(existing, devops);
+  assert.is(helmCalls().at(-1), 'helm --namespace core uninstall devops --wait --timeout 300s');
 });
 
 test.run();

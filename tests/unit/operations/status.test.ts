@@ -49,6 +49,7 @@ test('what is stopped, sealed or does not answer comes with the task that starts
   const degraded = { ...absent.cluster, state: 'degraded' } as const;
   assert.is(await last({ cluster: degraded }), `start what is missing ${start}`);
   const release = (name: string) => ({ name, namespace: name, status: 'deployed', revision: 1 });
+  assert.is(await last({ cluster: degraded, advice: 'log in' }), 'log in');
   const running: Partial<Status> = {
     cluster: { ...absent.cluster, state: 'running' },
     releases: [release('vault'), release('postgresql')],
