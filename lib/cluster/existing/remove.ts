@@ -6,6 +6,7 @@ import {
   adoptedAnnotation,
   checkNamespaces,
   existingNamespaces,
+  helmMarks,
   isOurs,
   ownerLabel,
 } from '../../helm/namespaces.ts';
@@ -74,8 +75,11 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
     );
   if (adopted.length > 0) {
     const quiet = $({ quiet: true });
-    await quiet`${kubectl(environment)} label namespace ${adopted} ${ownerLabel}-`;
-    await quiet`${kubectl(environment)} annotate namespace ${adopted} ${adoptedAnnotation}-`;
+    const labels = [ownerLabel, 'app.kubernetes.io/managed-by'].map((name) => `${name}-`);
+    await quiet`${kubectl(environment)} label namespace ${adopted} ${labels}`;
+    // With helm's marks, the next removal would take it for one that it created.
+    const marks = [adoptedAnnotation, ...helmMarks].map((name) => `${name}-`);
+    await quiet`${kubectl(environment)} annotate namespace ${adopted} ${marks}`;
     context.log(`kept, since they existed before: namespaces ${adopted.join(', ')}`);
   }
   await removeController(context);

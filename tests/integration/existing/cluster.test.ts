@@ -113,6 +113,10 @@ test('what the tasks created is recorded and removed; what existed before stays,
     assert.is((labels as Record<string, string>)['k8s-deployment/environment'], 'development', name);
     assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
   }
+  // As helm marks it for the release devops, which contains it.
+  await api.kubectl(['label', 'namespace', 'backend', 'app.kubernetes.io/managed-by=Helm']);
+  const marks = ['meta.helm.sh/release-name=devops', 'meta.helm.sh/release-namespace=core'];
+  await api.kubectl(['annotate', 'namespace', 'backend', ...marks]);
   const chart = temporaryFolder();
   mkdirSync(join(chart, 'templates'));
   writeFileSync(join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: some\nversion: 1.0.0\n');
