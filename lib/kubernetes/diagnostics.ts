@@ -206,15 +206,16 @@ export function unreadyOf(pods: readonly Pod[]): readonly Finding[] {
   });
 }
 
-/** The result of the work; meanwhile the task's progress names a pod that is waited for, and why. */
+/** The result of the work; meanwhile the task's progress names a pod that is waited for, or not created, and why. */
 export const tellWaiting = <Result>(
   context: Pick<EnvironmentContext, 'progress' | 'signal'>,
   text: string,
   work: PromiseLike<Result>,
-  diagnosis: Pick<Diagnosis, 'pods'>,
+  diagnosis: Pick<Diagnosis, 'pods' | 'findings'>,
 ): Promise<Result> =>
   withProgress(context, text, work, () => {
-    const [first, ...others] = unreadyOf(diagnosis.pods());
+    const refused = diagnosis.findings().filter(({ text }) => /^FailedCreate: .* exceeded quota/.test(text));
+    const [first, ...others] = [...unreadyOf(diagnosis.pods()), ...refused];
     if (first === undefined) return {};
     const more = others.length === 0 ? '' : ` and ${others.length} more`;
     return { text: `waiting for ${first.object} (${first.text})${more}` };

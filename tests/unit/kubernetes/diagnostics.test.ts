@@ -2,6 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
   aboutMetrics,
+  type Finding,
   type Pod,
   type PodStatus,
   problemOf,
@@ -106,16 +107,21 @@ test('the progress names a pod that is waited for, and why', async () => {
     metadata: { namespace: 'n', name },
     status: { phase: 'Running', conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
   });
+  const found: Finding[] = [];
+  const findings = () => found;
   const told = async (...pods: Pod[]) => {
     const texts: string[] = [];
     const context = { progress: (text: string) => texts.push(text), signal: new AbortController().signal };
     const work = Promise.resolve('done');
-    assert.is(await tellWaiting(context, 'installing app1', work, { pods: () => pods }), 'done');
+    assert.is(await tellWaiting(context, 'installing app1', work, { pods: () => pods, findings }), 'done');
     return texts[0];
   };
   assert.is(await told(pod('a', true)), 'installing app1');
   const waiting = 'waiting for pod n/b (it is not ready) and 1 more, installing app1';
   assert.is(await told(pod('a', true), pod('b', false), pod('c', false)), waiting);
+  const [object, text] = ['replicaset n/b', 'FailedCreate: pods "b-1" is forbidden: exceeded quota'];
+  found.push({ object, text: 'FailedCreate: status unknown for quota' }, { object, text });
+  assert.is(await told(pod('a', true)), `waiting for ${object} (${text}), installing app1`);
 });
 
 const environment = environmentIn('/project');
