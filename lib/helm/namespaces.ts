@@ -17,9 +17,6 @@ export const ownerLabel = 'k8s-deployment/environment';
 /** Annotation of a namespace that existed, empty, before the environment used it. */
 export const adoptedAnnotation = 'k8s-deployment/adopted';
 
-/** Annotations by which helm knows that an object is of a release. */
-export const helmMarks = ['meta.helm.sh/release-name', 'meta.helm.sh/release-namespace'] as const;
-
 /** The declared namespaces that exist in the cluster. */
 export async function existingNamespaces(context: ShellContext): Promise<readonly Namespace[]> {
   const names = await declaredValues(context.environment.root, 'namespace');
@@ -31,7 +28,10 @@ export async function existingNamespaces(context: ShellContext): Promise<readonl
 export const isOurs = ({ name }: Pick<Environment, 'name'>, { metadata }: Namespace): boolean => {
   const { labels = {}, annotations = {} } = metadata;
   if (ownerLabel in labels) return labels[ownerLabel] === name;
-  return helmMarks.map((mark) => annotations[mark]).join() === 'devops,core';
+  return (
+    annotations['meta.helm.sh/release-name'] === 'devops' &&
+    annotations['meta.helm.sh/release-namespace'] === 'core'
+  );
 };
 
 /**

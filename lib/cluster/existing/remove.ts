@@ -6,7 +6,6 @@ import {
   adoptedAnnotation,
   checkNamespaces,
   existingNamespaces,
-  helmMarks,
   isOurs,
   ownerLabel,
 } from '../../helm/namespaces.ts';
@@ -20,6 +19,9 @@ import { checkReachable, connectCommand, connectExisting, failureOf } from './us
 /** The operator's types, which helm leaves behind; a basic regular expression, for grep too. */
 const ownTypes = /\.secrets\.hashicorp\.com$/;
 const operator = 'vault/vault-operator';
+
+/** Labels and annotations that we, the chart devops or helm put on a namespace. */
+const chartMarks = /^(?:k8s-deployment|(?:app|pod-security)\.kubernetes\.io|(?:meta\.)?helm\.sh)\//;
 
 /** Seconds for helm to uninstall a release. */
 const uninstallSeconds = 120;
@@ -63,8 +65,9 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
   }
   const isAdopted = ({ metadata }: (typeof namespaces)[number]) =>
     metadata.annotations?.[adoptedAnnotation] === 'true';
-  const adopted = namespaces.filter(isAdopted).map(({ metadata }) => metadata.name);
-  const own = names.filter((name) => !adopted.includes(name));
+  const adopted = namespaces.filter(isAdopted);
+  const kept = adopted.map(({ metadata }) => metadata.name);
+  const own = names.filter((name) => !kept.includes(name));
   if (own.length > 0)
     await $`${kubectl(environment)} delete namespace ${own} --ignore-not-found --wait --timeout 300s`.catch(
       async (error: unknown) => {
@@ -73,14 +76,17 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
         throw error;
       },
     );
-  if (adopted.length > 0) {
+  if (kept.length > 0) {
     const quiet = $({ quiet: true });
-    const labels = [ownerLabel, 'app.kubernetes.io/managed-by'].map((name) => `${name}-`);
-    await quiet`${kubectl(environment)} label namespace ${adopted} ${labels}`;
     // With helm's marks, the next removal would take it for one that it created.
-    const marks = [adoptedAnnotation, ...helmMarks].map((name) => `${name}-`);
-    await quiet`${kubectl(environment)} annotate namespace ${adopted} ${marks}`;
-    context.log(`kept, since they existed before: namespaces ${adopted.join(', ')}`);
+    const removals = (field: 'labels' | 'annotations', mark: string): readonly string[] => {
+      const found = adopted.flatMap(({ metadata }) => Object.keys(metadata[field] ?? {}));
+      return [...new Set([mark, ...found.filter((name) => chartMarks.test(name))])].map((name) => `${name}-`);
+    };
+    await quiet`${kubectl(environment)} label namespace ${kept} ${removals('labels', ownerLabel)}`;
+    const annotations = removals('annotations', adoptedAnnotation);
+    await quiet`${kubectl(environment)} annotate namespace ${kept} ${annotations}`;
+    context.log(`kept, since they existed before: namespaces ${kept.join(', ')}`);
   }
   await removeController(context);
   await removeTypes(context, ownTypes, 'the Vault Secrets Operator');

@@ -114,7 +114,12 @@ test('what the tasks created is recorded and removed; what existed before stays,
     assert.is('k8s-deployment/adopted' in annotations, name === 'backend', name);
   }
   // As helm marks it for the release devops, which contains it.
-  await api.kubectl(['label', 'namespace', 'backend', 'app.kubernetes.io/managed-by=Helm']);
+  const labels = [
+    'owner=others',
+    'app.kubernetes.io/managed-by=Helm',
+    'pod-security.kubernetes.io/enforce=restricted',
+  ];
+  await api.kubectl(['label', 'namespace', 'backend', ...labels]);
   const marks = ['meta.helm.sh/release-name=devops', 'meta.helm.sh/release-namespace=core'];
   await api.kubectl(['annotate', 'namespace', 'backend', ...marks]);
   const chart = temporaryFolder();
@@ -145,7 +150,7 @@ test('what the tasks created is recorded and removed; what existed before stays,
   assert.is(await removal, 'changed');
   assert.equal(await ours(), ['backend', 'database']);
   const kept = (await namespaces()).get('backend');
-  assert.equal(Object.keys(kept?.labels ?? {}), ['kubernetes.io/metadata.name']);
+  assert.equal(Object.keys(kept?.labels ?? {}), ['kubernetes.io/metadata.name', 'owner']);
   assert.is(kept?.annotations, undefined);
   assert.is(await helm('list', '-A', '-q'), 'postgresql\n');
   assert.is(await api.kubectl(['get', 'crd', '-o', 'name']), '');
