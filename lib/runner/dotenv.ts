@@ -1,7 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { constants, openSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
-import { Socket } from 'node:net';
+import { constants, readFile, stat } from 'node:fs/promises';
 import { TaskError } from './errors.ts';
 
 /**
@@ -26,6 +24,8 @@ export async function readDotenv(file: string): Promise<void> {
 
 /** Of a secret manager's pipe; `readFile` would wait for its writer in a thread that even `process.exit` waits for. */
 async function readPipe(file: string): Promise<Buffer> {
+  // Each start is spared these modules.
+  const [{ openSync }, { Socket }] = [await import('node:fs'), await import('node:net')];
   const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   return Buffer.concat(await new Socket({ fd }).toArray());
 }
