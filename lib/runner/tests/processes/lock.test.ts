@@ -109,11 +109,14 @@ test('a lock from another container is taken over once nobody has touched it for
   }
 });
 
-test('on a full disk, an empty lock is held as long as it is touched', async () => {
+// Only root may mount, and not in every container.
+const mayMount = spawnSync('unshare', ['--mount', 'true']).status === 0;
+if (!mayMount) process.stdout.write('left out: a lock on a full disk, which cannot be mounted here\n');
+
+(mayMount ? test : test.skip)('on a full disk, an empty lock is held as long as it is touched', async () => {
   Object.assign(heartbeat, { everyMs: 5, unwrittenMs: 400 });
   const disk = join(folder, 'state');
-  // Only root may, and not in every container.
-  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).status !== 0) return;
+  assert.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'none', disk]).status, 0);
   try {
     await writeFile(join(disk, 'all'), Buffer.alloc(4096));
     const first = await acquireLock(path, { task: 'first', wait: false });
