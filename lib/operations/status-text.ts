@@ -31,8 +31,8 @@ export const formatPage = async (status: Status, context: EnvironmentContext): P
 async function fullRows(status: Status, context: EnvironmentContext): Promise<readonly PageRow[]> {
   const rows = [...(await statusRows(status, context))];
   for (const text of await driftLines(context, status)) rows.push({ name: 'drift', text, tone: 'bad' });
-  const settings = await loadSettings(context.environment).catch(() => undefined);
   if (status.cluster.state === 'running') {
+    const settings = await loadSettings(context.environment).catch(() => undefined);
     if (settings === undefined) rows.push({ name: 'address', text: unread, tone: 'bad' });
     const addresses = settings === undefined ? [] : await readAddresses({ ...context, settings });
     for (const { name, address } of addresses) rows.push({ name: 'address', text: `${name}: ${address}` });

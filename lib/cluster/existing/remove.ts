@@ -63,9 +63,7 @@ async function removeOurs(context: EnvironmentContext): Promise<boolean> {
     const wait = ['--wait', '--timeout', `${uninstallSeconds}s`];
     await $`${helmCommand(environment, namespace)} uninstall ${name} --ignore-not-found ${wait}`;
   }
-  const isAdopted = ({ metadata }: (typeof namespaces)[number]) =>
-    metadata.annotations?.[adoptedAnnotation] === 'true';
-  const adopted = namespaces.filter(isAdopted);
+  const adopted = namespaces.filter(({ metadata }) => metadata.annotations?.[adoptedAnnotation] === 'true');
   const kept = adopted.map(({ metadata }) => metadata.name);
   const own = names.filter((name) => !kept.includes(name));
   if (own.length > 0)
